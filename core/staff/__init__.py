@@ -1,0 +1,1 @@
+"""Staff of the operator: people, roles, log-in, invitations, API tokens."""

@@ -1,0 +1,249 @@
+"""Inviting, changing and logging in staff; roles; API tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.database import execute, scoped, value
+from core.errors import Conflict, Invalid, NotFound
+from core.ids import hash_token, new_token, sort_key
+from core.staff import queries
+from core.staff.events import (
+    ApiTokenCreated,
+    ApiTokenRevoked,
+    PasswordSet,
+    RoleChanged,
+    StaffChanged,
+    StaffInvited,
+)
+from core.staff.passwords import PASSWORDS, check_password
+from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from core.scope import Scope
+    from core.staff.schemas import Invite, NewRole, NewToken, StaffChange
+
+INVITATION_LASTS: Final = timedelta(days=7)
+FIRST_LINK_LASTS: Final = timedelta(days=7)
+RESET_LASTS: Final = timedelta(minutes=60)
+
+
+class Invitation(Struct, frozen=True):
+    """A one-time link; the token is shown once and kept nowhere."""
+
+    staff_id: int
+    token: str
+
+
+def email_of(typed: str, *, field: str = "email") -> str:
+    """The address in its usual form. Raises Invalid when it cannot be one; nothing is looked up in the network."""
+    try:
+        return validate_email(typed.strip(), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise Invalid(f"{error} Check the address.", field=field) from error
+
+
+async def invite_staff(scope: Scope, data: Invite) -> Invitation:
+    """Make a staff user without a password, and a link that lets the person set one within seven days."""
+    email = email_of(data.email)
+    async with unit_of_work(scope):
+        if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
+            raise Invalid("Choose a role of the list.", field="role_id")
+        if await value("SELECT id FROM staff WHERE email_key = :key", key=sort_key(email)):
+            raise Invalid("A staff user with this address exists already.", field="email")
+        staff = Staff(
+            name=data.name.strip(),
+            email=email,
+            email_key=sort_key(email),
+            password_hash="",
+            role_id=data.role_id,
+            active=True,
+            theme="auto",
+            narrow=False,
+            language="",
+            created_at=scope.now(),
+            last_seen_at=None,
+        )
+        await staff.save()
+        staff_id = int(staff.id)
+        record(scope, StaffInvited(staff_id=staff_id), changes={"name": (None, staff.name), "email": (None, email)})
+        return await _link(scope, staff_id, "invitation", INVITATION_LASTS)
+
+
+async def make_link(scope: Scope, staff_id: int) -> Invitation:
+    """A new link for a staff user that has lost its password or its invitation; older ones stop working."""
+    async with unit_of_work(scope):
+        staff = await scoped(Staff, scope).get(staff_id)
+        purpose = "reset" if staff.password_hash else "invitation"
+        record(scope, StaffChanged(staff_id=staff_id))
+        return await _link(scope, staff_id, purpose, RESET_LASTS if staff.password_hash else INVITATION_LASTS)
+
+
+async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> Invitation:
+    await execute(
+        "UPDATE one_time_link SET used_at = :now WHERE staff_id = :id AND used_at IS NULL", now=scope.now(), id=staff_id
+    )
+    token = new_token()
+    await OneTimeLink(
+        staff_id=staff_id,
+        purpose=purpose,
+        token_hash=hash_token(token),
+        expires_at=scope.now() + lasts,
+        used_at=None,
+    ).save()
+    return Invitation(staff_id=staff_id, token=token)
+
+
+async def set_password(scope: Scope, token: str, password: str, repeated: str) -> int:
+    """Set the password that a one-time link allows. Uses the link up and ends all sessions of the user; gives its id."""
+    if password != repeated:
+        raise Invalid("The two passwords differ. Type the same one twice.", field="repeated")
+    link = await queries.find_link(token, scope.now())
+    if link is None:
+        raise NotFound("This link has been used or is too old. Ask for a new one.")
+    check_password(password, name=link.name, email=link.email)
+    password_hash = await PASSWORDS.hash(password)
+    async with unit_of_work(scope):
+        used = await execute(
+            "UPDATE one_time_link SET used_at = :now WHERE id = :id AND used_at IS NULL", now=scope.now(), id=link.id
+        )
+        if not used:
+            raise Conflict("This link has just been used. Log in, or ask for a new one.")
+        await execute("UPDATE staff SET password_hash = :hash WHERE id = :id", hash=password_hash, id=link.staff_id)
+        await execute("DELETE FROM session WHERE actor_kind = 'staff' AND actor_id = :id", id=link.staff_id)
+        record(scope, PasswordSet(staff_id=link.staff_id))
+    return link.staff_id
+
+
+async def check_log_in(email: str, password: str) -> queries.Known | None:
+    """The staff user with this address and password. The same work is done for an address that nobody has."""
+    known = await queries.find_by_email(sort_key(email.strip()))
+    right = await PASSWORDS.verify(known.password_hash if known else "", password)
+    return known if right else None
+
+
+async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
+    """Name, role and whether the person may log in. Losing a role or the right to log in ends its sessions."""
+    async with unit_of_work(scope):
+        staff = await scoped(Staff, scope).get(staff_id)
+        if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
+            raise Invalid("Choose a role of the list.", field="role_id")
+        changes: dict[str, tuple[object, object]] = {}
+        for field, new in (("name", data.name.strip()), ("role_id", data.role_id), ("active", data.active)):
+            old = getattr(staff, field)
+            if old != new:
+                changes[field] = (old, new)
+                setattr(staff, field, new)
+        if not changes:
+            return
+        await staff.save()
+        if not await _somebody_administers():
+            raise Conflict("Nobody would be left who may do everything. Give another person the role Administrator first.")
+        if "role_id" in changes or "active" in changes:
+            await execute("DELETE FROM session WHERE actor_kind = 'staff' AND actor_id = :id", id=staff_id)
+        record(scope, StaffChanged(staff_id=staff_id), changes=changes)
+
+
+async def _somebody_administers() -> bool:
+    return bool(
+        await value(
+            "SELECT count(*) FROM staff JOIN role ON role.id = staff.role_id"
+            " WHERE staff.active AND role.permissions = :all",
+            all='["*"]',
+        )
+    )
+
+
+async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "") -> None:
+    """How the pages look for the staff user itself; not worth a line in the activity."""
+    if scope.actor.kind != "staff":
+        raise NotFound("There is no staff user to keep this with.")
+    async with unit_of_work(scope):
+        if theme:
+            await execute("UPDATE staff SET theme = :theme WHERE id = :id", theme=theme, id=scope.actor.id)
+        if narrow:
+            await execute("UPDATE staff SET narrow = :narrow WHERE id = :id", narrow=narrow == "yes", id=scope.actor.id)
+
+
+async def create_role(scope: Scope, data: NewRole, known: Collection[str]) -> int:
+    async with unit_of_work(scope):
+        if await value("SELECT id FROM role WHERE label = :label", label=data.label.strip()):
+            raise Invalid("A role of this name exists already.", field="label")
+        role = Role(label=data.label.strip(), permissions=_permissions(scope, data.permissions, known), builtin=False)
+        await role.save()
+        record(scope, RoleChanged(role_id=int(role.id)), changes={"permissions": (None, role.permissions)})
+        return int(role.id)
+
+
+async def change_role(scope: Scope, role_id: int, data: NewRole, known: Collection[str]) -> None:
+    """Change what a role may do; everybody with it is logged out, so that it holds at once."""
+    async with unit_of_work(scope):
+        role = await scoped(Role, scope).get(role_id)
+        if role.builtin:
+            raise Conflict("The roles that came with the product stay as they are. Make a new one.")
+        old = role.permissions
+        role.label, role.permissions = data.label.strip(), _permissions(scope, data.permissions, known)
+        await role.save()
+        await execute(
+            "DELETE FROM session WHERE actor_kind = 'staff' AND actor_id IN (SELECT id FROM staff WHERE role_id = :id)",
+            id=role_id,
+        )
+        record(scope, RoleChanged(role_id=role_id), changes={"permissions": (old, role.permissions)})
+
+
+def _permissions(scope: Scope, wanted: Sequence[str], known: Collection[str]) -> str:
+    """As JSON. Nobody gives what it does not have, and only what exists can be given."""
+    for permission in wanted:
+        if permission not in known:
+            raise Invalid(f"There is no permission “{permission}”.", field="permissions")
+        if not scope.may(permission):
+            raise Invalid(f"You cannot give “{permission}”: you do not have it yourself.", field="permissions")
+    return msgspec.json.encode(sorted(set(wanted))).decode()
+
+
+class CreatedToken(Struct, frozen=True):
+    """The token itself is shown this once."""
+
+    id: int
+    token: str
+
+
+async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> CreatedToken:
+    """A bearer token with some of the actor's own permissions, for a number of days."""
+    if not data.permissions:
+        raise Invalid("Choose at least one permission.", field="permissions")
+    everything = list(data.permissions) == ["*"] and scope.may("*")
+    permissions = '["*"]' if everything else _permissions(scope, data.permissions, known)
+    token = f"tnt_{new_token()}"
+    async with unit_of_work(scope):
+        made = ApiToken(
+            name=data.name.strip(),
+            token_hash=hash_token(token),
+            permissions=permissions,
+            created_by=scope.actor.key,
+            created_at=scope.now(),
+            expires_at=scope.now() + timedelta(days=data.days),
+            last_used_at=None,
+            revoked_at=None,
+        )
+        await made.save()
+        record(scope, ApiTokenCreated(api_token_id=int(made.id)), changes={"permissions": (None, permissions)})
+    return CreatedToken(id=int(made.id), token=token)
+
+
+async def revoke_token(scope: Scope, token_id: int) -> None:
+    async with unit_of_work(scope):
+        token = await scoped(ApiToken, scope).get(token_id)
+        if token.revoked_at is not None:
+            return
+        token.revoked_at = scope.now()
+        await token.save([ApiToken.revoked_at])
+        record(scope, ApiTokenRevoked(api_token_id=token_id))

@@ -1,0 +1,35 @@
+"""What happened to staff users, roles and tokens."""
+
+from core.activity.events import Event
+
+
+class StaffInvited(Event, subject="staff"):
+    staff_id: int
+
+
+class StaffChanged(Event, subject="staff"):
+    staff_id: int
+
+
+class StaffLoggedIn(Event, subject="staff"):
+    staff_id: int
+
+
+class StaffLoggedOut(Event, subject="staff"):
+    staff_id: int
+
+
+class PasswordSet(Event, subject="staff"):
+    staff_id: int
+
+
+class RoleChanged(Event, subject="role"):
+    role_id: int
+
+
+class ApiTokenCreated(Event, subject="api_token"):
+    api_token_id: int
+
+
+class ApiTokenRevoked(Event, subject="api_token"):
+    api_token_id: int

@@ -1,0 +1,61 @@
+"""Passwords: argon2 in a thread, a few at once, the same work for a name that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from core.errors import Invalid
+
+SHORTEST: Final = 10
+LONGEST: Final = 200
+
+_AT_ONCE: Final = 2
+R = TypeVar("R")
+
+
+class Passwords:
+    """Hashing with one set of parameters. The deployment has one; tests make a cheap one."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._dummy = ""
+
+    async def hash(self, password: str) -> str:
+        return await self._in_thread(self._hasher.hash, password)
+
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """Whether it is the password. An empty hash (no such user, or none set) costs the same and is never right."""
+        if not self._dummy:
+            self._dummy = await self.hash("nobody's password")
+        return await self._in_thread(self._matches, password_hash or self._dummy, password) and bool(password_hash)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_thread(self, function: Callable[..., R], *args: str) -> R:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter)
+
+
+PASSWORDS: Final = Passwords()
+
+
+def check_password(password: str, *, name: str, email: str) -> None:
+    """Raises Invalid when it is too short, too long, or the user's own name or address."""
+    if len(password) < SHORTEST:
+        raise Invalid(f"Use at least {SHORTEST} characters.", field="password")
+    if len(password) > LONGEST:
+        raise Invalid(f"Use at most {LONGEST} characters.", field="password")
+    if password.casefold() in {name.casefold(), email.casefold(), email.split("@")[0].casefold()}:
+        raise Invalid("Use something other than the name or the e-mail address.", field="password")

@@ -1,0 +1,150 @@
+"""Reads of staff users, roles and tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from core.database import Everything, execute, row, rows, within
+from core.errors import NotFound
+from core.ids import hash_token
+from core.scope import Actor
+from core.staff.schemas import RoleRow, StaffRow, TokenRow
+from core.staff.tables import ApiToken, Role, Staff
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.scope import Scope
+
+STAFF = """
+SELECT staff.id, staff.name, staff.email, staff.role_id, role.label AS role, staff.active,
+       staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at
+FROM staff JOIN role ON role.id = staff.role_id
+WHERE :within
+"""
+
+
+async def list_staff(scope: Scope) -> list[StaffRow]:
+    return await rows(StaffRow, STAFF + " ORDER BY staff.name, staff.id", within=within(Staff, scope.actor.reach))
+
+
+async def get_staff(scope: Scope, staff_id: int) -> StaffRow:
+    found = await row(StaffRow, STAFF + " AND staff.id = :id", within=within(Staff, scope.actor.reach), id=staff_id)
+    if found is None:
+        raise NotFound("This staff user does not exist.")
+    return found
+
+
+async def list_roles(scope: Scope) -> list[RoleRow]:
+    return await rows(
+        RoleRow,
+        "SELECT id, label, permissions, builtin FROM role WHERE :within ORDER BY id",
+        within=within(Role, scope.actor.reach),
+    )
+
+
+async def get_role(scope: Scope, role_id: int) -> RoleRow:
+    for role in await list_roles(scope):
+        if role.id == role_id:
+            return role
+    raise NotFound("This role does not exist.")
+
+
+async def list_tokens(scope: Scope) -> list[TokenRow]:
+    return await rows(
+        TokenRow,
+        "SELECT id, name, permissions, created_by, created_at, expires_at, last_used_at, revoked_at"
+        " FROM api_token WHERE :within ORDER BY id DESC",
+        within=within(ApiToken, scope.actor.reach),
+    )
+
+
+class Known(Struct, frozen=True):
+    """A staff user as log-in and session need it."""
+
+    id: int
+    name: str
+    email: str
+    password_hash: str
+    permissions: str
+    theme: str
+    narrow: bool
+    language: str
+
+
+KNOWN = """
+SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions, staff.theme, staff.narrow, staff.language
+FROM staff JOIN role ON role.id = staff.role_id
+WHERE staff.active AND """
+
+
+async def find_by_email(email_key: str) -> Known | None:
+    """An active staff user with this address, before anybody is logged in."""
+    return await row(Known, KNOWN + "staff.email_key = :email_key", email_key=email_key)
+
+
+async def find_known(staff_id: int) -> Known | None:
+    """An active staff user, for its session."""
+    return await row(Known, KNOWN + "staff.id = :id", id=staff_id)
+
+
+def actor_of(known: Known) -> Actor:
+    return Actor("staff", known.id, known.name, Everything(), permission_set(known.permissions))
+
+
+def permission_set(text: str) -> frozenset[str]:
+    return frozenset(msgspec.json.decode(text, type=list[str]))
+
+
+class _Token(Struct, frozen=True):
+    id: int
+    name: str
+    permissions: str
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+async def find_token_actor(token: str, now: datetime) -> Actor | None:
+    """Who an API token speaks for; None when it is unknown, revoked or over."""
+    found = await row(
+        _Token,
+        "SELECT id, name, permissions, expires_at, last_used_at FROM api_token"
+        " WHERE token_hash = :token_hash AND revoked_at IS NULL",
+        token_hash=hash_token(token),
+    )
+    if found is None or (found.expires_at is not None and found.expires_at <= now):
+        return None
+    return Actor("token", found.id, found.name, Everything(), permission_set(found.permissions))
+
+
+async def note_token_use(token_id: int, now: datetime, before: datetime) -> None:
+    """Keep when the token was last used, at most once in a while (`before` is the oldest that need not be written)."""
+    await execute(
+        "UPDATE api_token SET last_used_at = :now WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :before)",
+        now=now,
+        id=token_id,
+        before=before,
+    )
+
+
+class LinkRow(Struct, frozen=True):
+    id: int
+    staff_id: int
+    purpose: str
+    name: str
+    email: str
+
+
+async def find_link(token: str, now: datetime) -> LinkRow | None:
+    """The one-time link of this token while it may still be used."""
+    return await row(
+        LinkRow,
+        "SELECT l.id, l.staff_id, l.purpose, staff.name, staff.email FROM one_time_link l"
+        " JOIN staff ON staff.id = l.staff_id"
+        " WHERE l.token_hash = :token_hash AND l.used_at IS NULL AND l.expires_at > :now AND staff.active",
+        token_hash=hash_token(token),
+        now=now,
+    )

@@ -1,0 +1,35 @@
+"""Rows of sessions and of answers kept for idempotency keys."""
+
+from piccolo.columns import BigInt, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from core.database import STAFF_ONLY
+
+
+class Session(Table):
+    """A log-in that lasts. The cookie's value is never stored, only its hash; `actor_kind` and `actor_id` say whose it is."""
+
+    belongs = STAFF_ONLY
+
+    token_hash = Text(unique=True)
+    actor_kind = Text()
+    actor_id = BigInt()
+    created_at = Timestamptz()
+    last_used_at = Timestamptz()
+    expires_at = Timestamptz()
+    address = Text()
+    agent = Text()
+
+
+class Idempotency(Table):
+    """The answer to a request that carried an Idempotency-Key, so that repeating it gives the same answer and does nothing."""
+
+    belongs = STAFF_ONLY
+
+    actor = Text()
+    route = Text()
+    key = Text()
+    body_hash = Text()
+    status = Integer()
+    answer = Text()
+    created_at = Timestamptz()
