@@ -1,0 +1,81 @@
+"""Time, from one place: instants are UTC, dates are those of a zone at that instant."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from core.errors import Invalid
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The instant, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class FixedClock:
+    """Stands still until it is moved: for tests and for a tenant's test clock."""
+
+    def __init__(self, now: datetime) -> None:
+        self.set(now)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def set(self, now: datetime) -> None:
+        if now.tzinfo is None:
+            raise ValueError("a clock needs an instant with its zone")
+        self._now = now.astimezone(UTC)
+
+    def move(self, by: timedelta) -> None:
+        self._now += by
+
+
+def today(clock: Clock, zone: str) -> date:
+    """The date in this zone now."""
+    return date_in(clock.now(), zone)
+
+
+def date_in(instant: datetime, zone: str) -> date:
+    """The date in this zone at an instant, by the rules the zone had or will have then."""
+    if instant.tzinfo is None:
+        raise ValueError("a date needs an instant with its zone")
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def instant_of(day: date, at: time, zone: str) -> datetime:
+    """The instant at which a zone's clocks show this date and time.
+
+    A time that is skipped in spring is the instant of the change; one that comes twice in autumn is the first; a day that a zone
+    left out (Apia, 30 December 2011) is the instant at which the next one began.
+    """
+    local = datetime.combine(day, at, ZoneInfo(zone))
+    instant = local.astimezone(UTC)
+    if instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return instant
+    before, after = instant - timedelta(days=2), instant + timedelta(days=2)
+    wanted = local.replace(tzinfo=None)
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(ZoneInfo(zone)).replace(tzinfo=None) < wanted:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def check_zone(zone: str) -> str:
+    """The name of a zone, or Invalid."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise Invalid(f"There is no time zone “{zone}”. Use a name such as Europe/Berlin.", field="time_zone") from None
+    return zone

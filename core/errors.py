@@ -1,0 +1,126 @@
+"""What the domain refuses, each with the status that it is answered with.
+
+The message is a sentence for the person who asked: what is wrong, and where it helps, what to do. One handler turns these into a
+page, a fragment or problem+json.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from msgspec import Struct
+
+
+class DomainError(Exception):
+    """Understood and refused."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "domain_error"
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotFound(DomainError):
+    """It does not exist, or it is out of the actor's reach: nobody can tell which from the answer."""
+
+    status = 404
+
+    def __init__(self, what: str = "") -> None:
+        super().__init__("This was not found. It may never have existed, or it may have been removed.")
+        self.what = what
+        """For the log only."""
+
+
+class Unauthenticated(DomainError):
+    """Nobody is logged in."""
+
+    status = 401
+
+    def __init__(self, message: str = "Log in first.") -> None:
+        super().__init__(message)
+
+
+class Forbidden(DomainError):
+    """It exists and may be seen, but the permission for this is missing."""
+
+    status = 403
+
+
+class Conflict(DomainError):
+    """The state of the thing does not allow it."""
+
+    status = 409
+
+
+class Stale(Conflict):
+    """Someone else changed it after it was read. `fields` holds, by field, what stands there now and what was to be written."""
+
+    def __init__(
+        self,
+        message: str = "Someone else changed this while you were editing. Look at both versions and save again.",
+        *,
+        fields: Mapping[str, tuple[object, object]] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+
+class FieldError(Struct, frozen=True):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Invalid(DomainError):
+    """Bad input: names each field and the reason."""
+
+    status = 422
+
+    def __init__(self, message: str = "", *, field: str | None = None, errors: Iterable[FieldError] = ()) -> None:
+        found = tuple(errors)
+        if field is not None:
+            found = (FieldError(field, message), *found)
+        if not message:
+            if not found:
+                raise ValueError("Invalid needs a message or errors")
+            message = found[0].message if len(found) == 1 else f"Please correct {_listed(e.field for e in found)}."
+        super().__init__(message)
+        self.errors = found
+
+
+class TooMany(DomainError):
+    """Asked for too often. `retry_after` in seconds."""
+
+    status = 429
+
+    def __init__(self, message: str = "Too many attempts. Try again later.", *, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(DomainError):
+    """Not now: busy, suspended or under repair. `retry_after` in seconds."""
+
+    status = 503
+
+    def __init__(self, message: str = "Not available right now. Try again in a moment.", *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TryAgain(Exception):
+    """The database could not serialise this call with another one: run the whole call once more."""
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,64 @@
+"""Identities, tokens, slugs, and the keys that text is sorted and found by."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from typing import Final
+from uuid import UUID, uuid4
+
+from core.errors import Invalid
+
+SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+_LETTERS_WITH_A_STROKE: Final = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
+)
+
+
+def new_uuid() -> UUID:
+    """An identity that nobody can guess and nobody else has."""
+    return uuid4()
+
+
+def new_token(nbytes: int = 32) -> str:
+    """A secret for a link, a session or the API: letters, digits, - and _."""
+    return secrets.token_urlsafe(nbytes)
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token: SHA-256 in hex. The token is random, so it needs no salt and no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def check_slug(slug: str) -> str:
+    """The slug, or Invalid. It becomes a host name: lower case, 3 to 32 characters."""
+    if not SLUG.fullmatch(slug):
+        raise Invalid("Use 3 to 32 lower-case letters, digits and hyphens; begin with a letter, end with a letter or digit.", field="slug")
+    return slug
+
+
+def sort_key(text: str) -> str:
+    """What text is sorted, found and compared by: case, accents, width and outer spaces make no difference.
+
+    Accents are taken off Latin and Greek letters only: in other scripts a mark is part of the letter.
+    """
+    if text.isascii():
+        return " ".join(text.translate(_CONTROLS_OFF).casefold().split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept: list[str] = []
+    bare = False
+    for character in unicodedata.normalize("NFKD", folded):
+        if "\u0300" <= character <= "\u036f":
+            if bare:
+                continue
+        elif not character.isspace() and unicodedata.category(character) in {"Cc", "Cs", "Cf"}:
+            continue
+        else:
+            bare = unicodedata.name(character, "").startswith(("LATIN", "GREEK"))
+        kept.append(character)
+    return " ".join(unicodedata.normalize("NFKC", "".join(kept)).translate(_LETTERS_WITH_A_STROKE).casefold().split())
+
+
+_CONTROLS_OFF: Final = {code: None for code in (*range(9), *range(14, 28), 127)}
