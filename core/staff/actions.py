@@ -10,7 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import execute, scoped, value
+from core.database import execute, scoped, value, values
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import hash_token, new_token, sort_key
 from core.staff import queries
@@ -24,6 +24,7 @@ from core.staff.events import (
 )
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
+from core.web.sessions import end_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -118,7 +119,7 @@ async def set_password(scope: Scope, token: str, password: str, repeated: str) -
         if not used:
             raise Conflict("This link has just been used. Log in, or ask for a new one.")
         await execute("UPDATE staff SET password_hash = :hash WHERE id = :id", hash=password_hash, id=link.staff_id)
-        await execute("DELETE FROM session WHERE actor_kind = 'staff' AND actor_id = :id", id=link.staff_id)
+        await end_sessions(scope, "staff", link.staff_id)
         record(scope, PasswordSet(staff_id=link.staff_id))
     return link.staff_id
 
@@ -148,7 +149,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
         if not await _somebody_administers():
             raise Conflict("Nobody would be left who may do everything. Give another person the role Administrator first.")
         if "role_id" in changes or "active" in changes:
-            await execute("DELETE FROM session WHERE actor_kind = 'staff' AND actor_id = :id", id=staff_id)
+            await end_sessions(scope, "staff", staff_id)
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
 
 
@@ -192,10 +193,8 @@ async def change_role(scope: Scope, role_id: int, data: NewRole, known: Collecti
         old = role.permissions
         role.label, role.permissions = data.label.strip(), _permissions(scope, data.permissions, known)
         await role.save()
-        await execute(
-            "DELETE FROM session WHERE actor_kind = 'staff' AND actor_id IN (SELECT id FROM staff WHERE role_id = :id)",
-            id=role_id,
-        )
+        for staff_id in await values("SELECT id FROM staff WHERE role_id = :id", id=role_id):
+            await end_sessions(scope, "staff", staff_id)
         record(scope, RoleChanged(role_id=role_id), changes={"permissions": (old, role.permissions)})
 
 

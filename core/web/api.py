@@ -1,0 +1,153 @@
+"""The JSON API's routes: bearer tokens, problem+json, idempotency keys, cursor paging."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta, Struct
+
+from core.activity.unit import unit_of_work
+from core.database import row
+from core.errors import Conflict, Invalid
+from core.web.routing import Decorator, Handler, once_more
+from core.web.tables import Idempotency
+from core.web.visit import visit_of
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+    from core.web.visit import Visit
+
+T = TypeVar("T")
+
+IDEMPOTENCY_HEADER: Final = "idempotency-key"
+Limit = Annotated[int, Meta(ge=1, le=500)]
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A page of a list. `next` goes into `?cursor=` for the page after it; null on the last."""
+
+    items: list[T]
+    next: str | None
+
+
+class Call:
+    """What an API handler has in its hand."""
+
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
+        self.request = request
+        self.visit: Visit = visit_of(request)
+
+    @property
+    def scope(self) -> Scope:
+        return self.visit.scope
+
+
+def provide_call(request: Request[Any, Any, Any]) -> Call:
+    return Call(request)
+
+
+def api_get(path: str, *, permission: str, **options: Any) -> Decorator:
+    return _api("GET", path, permission, options, status=200)
+
+
+def api_post(path: str, *, permission: str, **options: Any) -> Decorator:
+    return _api("POST", path, permission, options, status=201)
+
+
+def api_put(path: str, *, permission: str, **options: Any) -> Decorator:
+    return _api("PUT", path, permission, options, status=200)
+
+
+def api_patch(path: str, *, permission: str, **options: Any) -> Decorator:
+    return _api("PATCH", path, permission, options, status=200)
+
+
+def api_delete(path: str, *, permission: str, **options: Any) -> Decorator:
+    return _api("DELETE", path, permission, options, status=200)
+
+
+def _api(method: str, path: str, permission: str, options: dict[str, Any], *, status: int) -> Decorator:
+    options.setdefault("status_code", status)
+    opt = {"permission": permission, **options.pop("opt", {})}
+
+    def decorate(handler: Handler) -> HTTPRouteHandler:
+        function = handler if method == "GET" else once_more(_idempotent(handler, status=options["status_code"]))
+        return HTTPRouteHandler(  # type: ignore[arg-type]  # Litestar types it as a plain callable
+            f"/api/v1{path}", http_method=[method], opt=opt, include_in_schema=True, security=[{"bearer": []}], **options
+        )(function)
+
+    return decorate
+
+
+class _Kept(Struct, frozen=True):
+    body_hash: str
+    status: int
+    answer: str
+
+
+def _idempotent(handler: Handler, *, status: int) -> Handler:
+    """With an Idempotency-Key the answer is kept in the same transaction as what was done; the same request again gives the
+    same answer and does nothing, another body under the same key is a conflict."""
+    if "call" not in inspect.signature(handler).parameters:
+        raise TypeError(f"{handler.__name__} must take `call: Call`")
+
+    @functools.wraps(handler)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        call: Call = kwargs["call"]
+        key = call.request.headers.get(IDEMPOTENCY_HEADER, "")
+        if not key:
+            return await handler(*args, **kwargs)
+        if len(key) > 200:
+            raise Invalid("Use at most 200 characters.", field="Idempotency-Key")
+        scope = call.scope
+        actor, route = scope.actor.key, f"{call.request.method} {call.request.scope['path']}"
+        body_hash = hashlib.sha256(await call.request.body()).hexdigest()
+        async with unit_of_work(scope):
+            kept = await row(
+                _Kept,
+                "SELECT body_hash, status, answer FROM idempotency WHERE actor = :actor AND route = :route AND key = :key",
+                actor=actor,
+                route=route,
+                key=key,
+            )
+            if kept is None:
+                answer = await handler(*args, **kwargs)
+                encoded = msgspec.json.encode(answer)
+                await Idempotency(
+                    actor=actor,
+                    route=route,
+                    key=key,
+                    body_hash=body_hash,
+                    status=status,
+                    answer=encoded.decode(),
+                    created_at=scope.now(),
+                ).save()
+                return Response(encoded, status_code=status, media_type="application/json")
+        if kept.body_hash != body_hash:
+            raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
+        return Response(
+            kept.answer.encode(), status_code=kept.status, media_type="application/json", headers={"Idempotent-Replay": "true"}
+        )
+
+    return run
+
+
+def encode_cursor(*values: object) -> str:
+    """Where a page ends, as an opaque text."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kinds: type[T]) -> T:
+    """The values of a cursor. Raises Invalid when it is not one of ours."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded.encode()), type=kinds)
+    except (ValueError, msgspec.MsgspecError):
+        raise Invalid("This is no cursor of this list. Take `next` of the page before.", field="cursor") from None

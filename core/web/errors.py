@@ -1,0 +1,119 @@
+"""One place where an error becomes an answer: a page, a fragment for htmx, or problem+json for the API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Struct
+
+from core.errors import DomainError, FieldError, Invalid, NotFound, TooMany, TryAgain, Unauthenticated, Unavailable
+from core.web.forms import field_of, in_words
+from core.web.visit import API_PREFIX, STATE_KEY
+
+LOG: Final = logging.getLogger("tenantry.web")
+
+RenderError = Callable[[Request[Any, Any, Any], int, str, str, bool], str]
+"""(request, status, message, request id, whether a fragment) → HTML."""
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457, with the fields that are wrong and the id to name when asking for help."""
+
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    type: str = "about:blank"
+    code: str = ""
+    errors: list[FieldError] = []
+
+
+def error_handlers(render: RenderError) -> dict[Any, Any]:
+    """For Litestar: what each kind of exception is answered with."""
+
+    def domain(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+        return _answer(request, render, error.status, error.message, error)
+
+    def again(request: Request[Any, Any, Any], error: TryAgain) -> Response[Any]:
+        return domain(request, Unavailable("Somebody else changed the same thing at this moment. Try again."))
+
+    def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        status = error.status_code
+        if isinstance(error, ValidationException):
+            return domain(request, Invalid(errors=_faults(error)))
+        if status == 400 and " - at `$" in error.detail or "Object " in error.detail and status == 400:
+            return domain(request, Invalid(in_words(error.detail), field=field_of(error.detail)))
+        if status >= 500:
+            return unforeseen(request, error)
+        if status == 404:
+            return domain(request, NotFound())
+        return _answer(request, render, status, _TEXTS.get(status, HTTPStatus(status).phrase + "."), None)
+
+    def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        LOG.exception("unforeseen error", extra={"request_id": request_id(request)}, exc_info=error)
+        return _answer(request, render, 500, "Something broke on our side. Nothing was saved.", None)
+
+    return {DomainError: domain, TryAgain: again, HTTPException: http, Exception: unforeseen}
+
+
+_TEXTS: Final = {
+    400: "This request could not be read.",
+    405: "This address does not take that kind of request.",
+    413: "This is too large.",
+    415: "This kind of content is not taken here.",
+}
+
+
+def request_id(request: Request[Any, Any, Any]) -> str:
+    visit = request.scope.get("state", {}).get(STATE_KEY)
+    return visit.request_id if visit is not None else ""
+
+
+def _faults(error: ValidationException) -> list[FieldError]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    faults = [
+        FieldError(str(item.get("key", "")).removeprefix("data."), in_words(str(item.get("message", ""))))
+        for item in extra
+        if isinstance(item, dict)
+    ]
+    return faults or [FieldError(field_of(error.detail), in_words(error.detail))]
+
+
+def _answer(
+    request: Request[Any, Any, Any], render: RenderError, status: int, message: str, error: DomainError | None
+) -> Response[Any]:
+    headers: dict[str, str] = {}
+    if isinstance(error, TooMany | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if request.scope["path"].startswith(API_PREFIX):
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        problem = Problem(
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=message,
+            request_id=request_id(request),
+            code=error.code if error is not None else "",
+            errors=list(error.errors) if isinstance(error, Invalid) else [],
+        )
+        return Response(
+            msgspec.json.encode(problem), status_code=status, headers=headers, media_type="application/problem+json"
+        )
+    wants_part = request.headers.get("hx-request") == "true" and request.headers.get("hx-boosted") != "true"
+    if isinstance(error, Unauthenticated):
+        login = "/login"
+        if request.method == "GET" and not wants_part:
+            asked = request.scope["path"] + (f"?{request.scope['query_string'].decode()}" if request.scope["query_string"] else "")
+            login += f"?next={quote(asked, safe='/')}" if asked != "/" else ""
+        if wants_part:
+            return Response("", status_code=200, headers={"HX-Redirect": login}, media_type="text/html")
+        return Response("", status_code=303, headers={"Location": login}, media_type="text/html")
+    html = render(request, status, message, request_id(request), wants_part)
+    return Response(html, status_code=status, headers=headers, media_type="text/html; charset=utf-8")

@@ -1,0 +1,55 @@
+"""What is asked before a handler runs: is the plugin on, who is it, may it, and did our own page send it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar.connection import Request
+from litestar.exceptions import SerializationException
+
+from core.errors import Forbidden, NotFound, Unauthenticated
+from core.web import csrf
+from core.web.routing import PUBLIC, SIGNED_IN
+from core.web.visit import API_PREFIX, visit_of
+
+if TYPE_CHECKING:
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+
+async def plugin_is_on(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A route of a plugin that this tenant has not switched on does not exist."""
+    plugin = handler.opt.get("plugin")
+    if plugin is not None and plugin not in visit_of(connection).scope.plugins:
+        raise NotFound("There is no such page.")
+
+
+async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Anonymous: 401 (the page's handler of errors leads to the log-in). Without the permission: 403."""
+    permission = handler.opt.get("permission", PUBLIC)
+    if permission == PUBLIC:
+        return
+    visit = visit_of(connection)
+    if not visit.signed_in:
+        raise Unauthenticated("Log in first.")
+    if permission != SIGNED_IN:
+        visit.scope.require(permission)
+
+
+async def from_our_pages(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Sessions are for our pages only. The API takes no cookie, so there is nothing to forge there."""
+    method, path = connection.scope["method"], connection.scope["path"]
+    if method in csrf.SAFE or path.startswith(API_PREFIX):
+        return
+    headers = connection.headers
+    csrf.check_origin(headers.get("host", ""), headers.get("origin", ""), headers.get("sec-fetch-site", ""))
+    visit = visit_of(connection)
+    if not visit.signed_in:
+        return
+    given = headers.get(csrf.HEADER, "")
+    if not given and isinstance(connection, Request):
+        try:
+            given = str((await connection.form()).get(csrf.FIELD, ""))
+        except SerializationException as error:
+            raise Forbidden("The form could not be read.") from error
+    csrf.check_token(visit, given)

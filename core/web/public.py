@@ -1,0 +1,15 @@
+"""The routes that anybody may call, in one short list. Everything else needs a permission."""
+
+from typing import Final
+
+PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("GET", "/login"),
+        ("POST", "/login"),
+        ("GET", "/welcome/{token:str}"),
+        ("POST", "/welcome/{token:str}"),
+        ("GET", "/static/{file_path:path}"),
+        ("GET", "/health"),
+        ("GET", "/api/v1/openapi.json"),
+    }
+)

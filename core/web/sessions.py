@@ -1,0 +1,104 @@
+"""Log-ins that last: rows of the tenant's own database, found by a hash of the cookie's value."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core.activity.unit import unit_of_work
+from core.database import execute, row, rows
+from core.ids import hash_token, new_token
+from core.web.tables import Session
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+LASTS: Final = timedelta(days=14)
+IDLE_ENDS: Final = timedelta(hours=12)
+
+
+class SessionRow(Struct, frozen=True):
+    id: int
+    actor_kind: str
+    actor_id: int
+    created_at: datetime
+    last_used_at: datetime
+    address: str
+    agent: str
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The prefix makes the browser refuse a cookie that another host set; it needs https, so localhost goes without."""
+    return "__Host-session" if secure else "session"
+
+
+def token_in(cookies: str, *, secure: bool) -> str:
+    """The session's token in a Cookie header; empty when there is none."""
+    if not cookies:
+        return ""
+    try:
+        jar = SimpleCookie(cookies)
+    except CookieError:
+        return ""
+    found = jar.get(cookie_name(secure=secure))
+    return found.value if found is not None else ""
+
+
+async def begin_session(scope: Scope, actor_kind: str, actor_id: int, *, address: str, agent: str) -> str:
+    """A new session with a new id; gives the cookie's value, which is kept nowhere."""
+    token = new_token()
+    async with unit_of_work(scope):
+        await execute("DELETE FROM session WHERE expires_at < :now", now=scope.now())
+        await Session(
+            token_hash=hash_token(token),
+            actor_kind=actor_kind,
+            actor_id=actor_id,
+            created_at=scope.now(),
+            last_used_at=scope.now(),
+            expires_at=scope.now() + LASTS,
+            address=address[:100],
+            agent=agent[:200],
+        ).save()
+    return token
+
+
+async def find_session(token: str, now: datetime) -> SessionRow | None:
+    """The live session of this cookie value."""
+    return await row(
+        SessionRow,
+        "SELECT id, actor_kind, actor_id, created_at, last_used_at, address, agent FROM session"
+        " WHERE token_hash = :token_hash AND expires_at > :now AND last_used_at > :idle",
+        token_hash=hash_token(token),
+        now=now,
+        idle=now - IDLE_ENDS,
+    )
+
+
+async def list_sessions(actor_kind: str, actor_id: int) -> list[SessionRow]:
+    return await rows(
+        SessionRow,
+        "SELECT id, actor_kind, actor_id, created_at, last_used_at, address, agent FROM session"
+        " WHERE actor_kind = :kind AND actor_id = :id ORDER BY last_used_at DESC",
+        kind=actor_kind,
+        id=actor_id,
+    )
+
+
+async def note_use(scope: Scope, session_id: int, now: datetime) -> None:
+    """The one write that a GET may cause, after the answer, at most every five minutes."""
+    async with unit_of_work(scope):
+        await execute("UPDATE session SET last_used_at = :now WHERE id = :id", now=now, id=session_id)
+
+
+async def end_session(scope: Scope, session_id: int) -> None:
+    async with unit_of_work(scope):
+        await execute("DELETE FROM session WHERE id = :id", id=session_id)
+
+
+async def end_sessions(scope: Scope, actor_kind: str, actor_id: int) -> None:
+    """Log an actor out everywhere: its password, its role or its right to log in has changed."""
+    async with unit_of_work(scope):
+        await execute("DELETE FROM session WHERE actor_kind = :kind AND actor_id = :id", kind=actor_kind, id=actor_id)

@@ -1,0 +1,113 @@
+"""What a page's handler has in its hand: the scope, the form, and the ways to answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.exceptions import SerializationException
+from msgspec import Struct
+
+from core.errors import FieldError, Invalid
+from core.web import csrf
+from core.web.forms import from_form
+from core.web.visit import visit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from litestar.datastructures import UploadFile
+
+    from core.scope import Scope
+    from core.web.visit import Visit
+
+S = TypeVar("S", bound=Struct)
+
+TOAST: Final = "toast"
+HTML: Final = "text/html; charset=utf-8"
+
+Render = "Callable[[str, dict[str, Any]], str]"
+
+
+class View:
+    """Made for each request of a page. Handlers ask it for what was typed and let it answer."""
+
+    def __init__(self, request: Request[Any, Any, Any], render: Callable[[View, str, dict[str, Any]], str]) -> None:
+        self.request = request
+        self.visit: Visit = visit_of(request)
+        self._render = render
+        self.typed: dict[str, list[str]] = {}
+        self.files: dict[str, UploadFile] = {}
+
+    @property
+    def scope(self) -> Scope:
+        return self.visit.scope
+
+    @property
+    def is_htmx(self) -> bool:
+        """Whether a part of a page is wanted, not the whole."""
+        return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") != "true"
+
+    @property
+    def secure(self) -> bool:
+        return self.visit.bound.secure
+
+    @property
+    def csrf_token(self) -> str:
+        return csrf.csrf_token(self.visit.session_token, self.scope.tenant.uuid)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The address's parameters, the last one of each name."""
+        return {key: values for key, values in self.request.query_params.items() if isinstance(values, str)}
+
+    async def form(self, into: type[S]) -> S:
+        """What was typed, as `into`. Raises Invalid with every wrong field; `typed` keeps it for showing it again."""
+        await self.read()
+        return from_form(into, self.typed)
+
+    async def read(self) -> None:
+        """Read the form's fields into `typed` and its files into `files`."""
+        try:
+            form = await self.request.form()
+        except SerializationException as error:
+            raise Invalid("The form could not be read. Load the page again.") from error
+        self.typed, self.files = {}, {}
+        for key, value in form.multi_items():
+            if key == csrf.FIELD:
+                continue
+            if isinstance(value, str):
+                self.typed.setdefault(key, []).append(value)
+            else:
+                self.files[key] = value
+
+    def shown(self, **defaults: object) -> dict[str, object]:
+        """The values of a form: what was typed, else the defaults."""
+        return {**defaults, **{key: values[-1] if values else "" for key, values in self.typed.items()}}
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+        """A template with its values."""
+        response = Response(self._render(self, template, values), status_code=status, media_type=HTML)
+        if TOAST in self.request.cookies:
+            response.delete_cookie(TOAST)
+        return response
+
+    def go(self, path: str, toast: str = "") -> Response[str]:
+        """See another page next; `toast` is said there once."""
+        headers = {"HX-Redirect": path} if self.is_htmx else {"Location": path}
+        response = Response("", status_code=200 if self.is_htmx else 303, headers=headers, media_type=HTML)
+        if toast:
+            response.set_cookie(
+                Cookie(TOAST, quote(toast), path="/", httponly=True, secure=self.secure, samesite="lax", max_age=30)
+            )
+        return response
+
+
+def errors_by_field(error: Invalid) -> dict[str, str]:
+    """For templates: the first message of each field; "" holds what is about the whole form."""
+    errors: dict[str, str] = {}
+    for fault in error.errors or (FieldError("", error.message),):
+        errors.setdefault(fault.field, fault.message)
+    return errors

@@ -1,0 +1,166 @@
+"""One request's visit: which tenant it reached, who makes it, and how the two were found out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from core.scope import ANONYMOUS, Actor, Scope
+from core.web import sessions
+
+if TYPE_CHECKING:
+    from litestar.connection import ASGIConnection
+    from litestar.types import ASGIApp, Message, Receive, Send
+    from litestar.types import Scope as ASGIScope
+
+    from core.clock import Clock
+    from core.config import Keys
+    from core.hooks import Hooks
+    from core.scope import Host, Tenant
+
+STATE_KEY: Final = "tenantry"
+BOUND_KEY: Final = "tenantry.bound"
+API_PREFIX: Final = "/api/"
+STATIC_PREFIX: Final = "/static/"
+USE_NOTED_EVERY: Final = timedelta(minutes=5)
+
+
+class Looks(Protocol):
+    """How a signed-in person wants the pages."""
+
+    @property
+    def theme(self) -> str: ...
+
+    @property
+    def narrow(self) -> bool: ...
+
+    @property
+    def language(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainLooks:
+    theme: str = "auto"
+    narrow: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An actor that a session belongs to, and how it wants the pages."""
+
+    actor: Actor
+    looks: Looks = PlainLooks()
+    email: str = ""
+
+
+LoadPerson = Callable[[int], Awaitable[Person | None]]
+FindToken = Callable[..., Awaitable[Actor | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The tenant that the host name led to; put into the ASGI scope by whoever binds its database."""
+
+    tenant: Tenant
+    hooks: Hooks
+    plugins: frozenset[str]
+    clock: Clock
+    keys: Keys
+    host: Host | None = None
+    secure: bool = False
+
+    def scope(self, actor: Actor, locale: str = "") -> Scope:
+        return Scope(
+            tenant=self.tenant,
+            actor=actor,
+            hooks=self.hooks,
+            clock=self.clock,
+            keys=self.keys,
+            plugins=self.plugins,
+            locale=locale or self.tenant.language,
+            host=self.host,
+        )
+
+
+@dataclass(slots=True)
+class Visit:
+    """What the middleware found out; handlers reach it through `View` or `Call`."""
+
+    bound: Bound
+    scope: Scope
+    request_id: str
+    session: sessions.SessionRow | None = None
+    session_token: str = ""
+    looks: Looks = field(default_factory=PlainLooks)
+    email: str = ""
+
+    @property
+    def signed_in(self) -> bool:
+        return self.scope.actor.kind != "anonymous"
+
+
+def visit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
+    visit: Visit = connection.scope["state"][STATE_KEY]
+    return visit
+
+
+class Identify:
+    """Middleware: the session cookie (pages) or the bearer token (API) gives the actor. A cookie is never looked at
+    under /api/, a token never elsewhere, so that neither can stand in for the other."""
+
+    def __init__(self, app: ASGIApp, people: Mapping[str, LoadPerson], find_token: FindToken) -> None:
+        self._app = app
+        self._people = people
+        self._find_token = find_token
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        bound: Bound = scope[BOUND_KEY]  # type: ignore[literal-required]  # our own key in the ASGI scope
+        visit = Visit(bound, bound.scope(ANONYMOUS), request_id=secrets.token_hex(8))
+        scope.setdefault("state", {})[STATE_KEY] = visit
+        headers = {name: value for name, value in scope["headers"] if name in (b"cookie", b"authorization")}
+        path = scope["path"]
+        if path.startswith(API_PREFIX):
+            await self._by_token(visit, headers.get(b"authorization", b"").decode("latin-1"))
+        elif not path.startswith(STATIC_PREFIX):
+            await self._by_cookie(visit, headers.get(b"cookie", b"").decode("latin-1"))
+
+        async def with_request_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", visit.request_id.encode())]
+            await send(message)
+
+        await self._app(scope, receive, with_request_id)
+        await self._note_use(visit)
+
+    async def _by_token(self, visit: Visit, authorization: str) -> None:
+        kind, _, token = authorization.partition(" ")
+        if kind.lower() == "bearer" and token:
+            actor = await self._find_token(token.strip(), visit.scope.now())
+            if actor is not None:
+                visit.scope = visit.bound.scope(actor)
+
+    async def _by_cookie(self, visit: Visit, cookies: str) -> None:
+        token = sessions.token_in(cookies, secure=visit.bound.secure)
+        if not token:
+            return
+        session = await sessions.find_session(token, visit.scope.now())
+        if session is None or session.actor_kind not in self._people:
+            return
+        person = await self._people[session.actor_kind](session.actor_id)
+        if person is None:
+            return
+        visit.session, visit.session_token = session, token
+        visit.looks, visit.email = person.looks, person.email
+        visit.scope = visit.bound.scope(person.actor, person.looks.language)
+
+    async def _note_use(self, visit: Visit) -> None:
+        now = visit.scope.now()
+        if visit.session is not None and visit.session.last_used_at < now - USE_NOTED_EVERY:
+            await sessions.note_use(visit.scope, visit.session.id, now)
