@@ -1,0 +1,378 @@
+"""Creating and changing customers, section by section, and moving them between statuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from core import hookspecs
+from core.activity.unit import record, unit_of_work
+from core.clock import check_zone
+from core.customers import queries
+from core.customers.addresses import check_country, check_emails, check_phones, check_vat_id
+from core.customers.events import (
+    CustomerChanged,
+    CustomerCreated,
+    CustomerStatusChanged,
+    NoteAdded,
+    TagAdded,
+    TagRemoved,
+)
+from core.customers.schemas import AddressData, BillingData, MainData, Section
+from core.customers.tables import Customer, CustomerTag, Location, Note, Tag
+from core.database import execute, execute_many, scoped, value, values
+from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
+from core.ids import sort_key
+from core.money import exponent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.customers.schemas import CustomerDetail, NewCustomer
+    from core.scope import Scope
+
+ADDRESS_KINDS: Final = {"emails": "email", "billing_emails": "billing_email", "phones": "phone"}
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """Fields of a customer in the form that is stored: columns, and lists of (value, key) by kind of address."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    addresses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+
+async def create_customer(scope: Scope, data: NewCustomer) -> int:
+    """A new customer with status New; gives its id. Raises Invalid naming every wrong field."""
+    errors: list[FieldError] = []
+    country = check_country(data.country or scope.tenant.country, "country", errors)
+    cleaned = Cleaned(
+        columns={
+            "kind": data.kind,
+            "full_name": _line(data.full_name),
+            "company": _line(data.company),
+            "login": data.login,
+            "street": data.street,
+            "zip": data.zip,
+            "city": data.city,
+            "country": country,
+            "currency": _currency(data.currency or scope.tenant.currency, errors),
+            "joined_on": data.joined_on or scope.today(),
+            "external_ref": data.external_ref,
+        }
+    )
+    _clean_addresses(cleaned, {name: getattr(data, name) for name in ADDRESS_KINDS}, country, errors)
+    if errors:
+        raise Invalid(errors=errors)
+    _add_keys(cleaned)
+    async with unit_of_work(scope):
+        await _check_unique(cleaned, None)
+        customer = Customer(
+            **{**_DEFAULTS, **cleaned.columns},
+            status_id=await value("SELECT id FROM status WHERE key = 'new'"),
+            created_at=scope.now(),
+        )
+        await customer.save()
+        customer_id = int(customer.id)
+        await _write_addresses(customer_id, cleaned.addresses)
+        changes = {name: (None, new) for name, new in cleaned.columns.items() if new and not name.endswith("_key")}
+        record(scope, CustomerCreated(customer_id=customer_id), changes=changes)
+    return customer_id
+
+
+_DEFAULTS: Final[dict[str, Any]] = {
+    "company": "",
+    "login": "",
+    "login_key": "",
+    "email_key": "",
+    "phone_e164": "",
+    "street": "",
+    "zip": "",
+    "city": "",
+    "city_key": "",
+    "country": "",
+    "lat": None,
+    "lon": None,
+    "location_id": None,
+    "partition_id": None,
+    "parent_id": None,
+    "payer_id": None,
+    "status_reason": "hand",
+    "billing_type": "recurring",
+    "billing_day": None,
+    "language": "",
+    "time_zone": "",
+    "vat_id": "",
+    "tax_profile": "standard",
+    "terms_days": None,
+    "grace_days": None,
+    "minimum_balance_minor": 0,
+    "never_block": False,
+    "send_by": "email",
+    "live_subscriptions": 0,
+    "tags_key": "",
+    "external_ref": "",
+    "anonymised_at": None,
+    "version": 1,
+}
+
+
+async def change_customer(
+    scope: Scope, customer_id: int, section: Section, *, version: int, seen: Mapping[str, Any] | None = None
+) -> int:
+    """Save one section; gives the new version.
+
+    When somebody else saved the customer since `version` was read, fields that they did not touch are saved all the same if
+    `seen` (the section's values as they were read) is given; a field that both changed raises Stale with both values.
+    """
+    async with unit_of_work(scope):
+        now = await queries.get_customer(scope, customer_id)
+        wanted = {name: getattr(section, name) for name in section.__struct_fields__}
+        current = current_values(now, section)
+        if now.version != version:
+            wanted = _merged(wanted, current, seen)
+        errors: list[FieldError] = []
+        cleaned = _clean(scope, type(section), wanted, now.country, errors)
+        if errors:
+            raise Invalid(errors=errors)
+        _add_keys(cleaned)
+        changes = _differences(now, cleaned)
+        if not changes:
+            return now.version
+        await _check_unique(cleaned, customer_id)
+        if "location_id" in changes and cleaned.columns["location_id"] is not None:
+            if not await scoped(Location, scope).exists().where(Location.id == cleaned.columns["location_id"]):
+                raise Invalid("Choose a location of the list.", field="location_id")
+        cleaned.columns["version"] = now.version + 1
+        columns = ", ".join(f"{name} = :{name}" for name in cleaned.columns)
+        await execute(f"UPDATE customer SET {columns} WHERE id = :id", id=customer_id, **cleaned.columns)
+        await _write_addresses(customer_id, cleaned.addresses)
+        record(scope, CustomerChanged(customer_id=customer_id), changes=changes)
+        return now.version + 1
+
+
+def current_values(now: CustomerDetail, section: Section | type[Section]) -> dict[str, Any]:
+    """The section's fields as they stand in the customer."""
+    return {name: getattr(now, name) for name in section.__struct_fields__}
+
+
+def _merged(
+    wanted: dict[str, Any], current: dict[str, Any], seen: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    conflicts: dict[str, tuple[object, object]] = {}
+    merged: dict[str, Any] = {}
+    for name, mine in wanted.items():
+        theirs = current[name]
+        before = seen.get(name, theirs) if seen is not None else None
+        if _same(mine, theirs) or (seen is not None and _same(theirs, before)):
+            merged[name] = mine
+        elif seen is not None and _same(mine, before):
+            merged[name] = theirs
+        else:
+            conflicts[name] = (theirs, mine)
+    if conflicts:
+        raise Stale(fields=conflicts)
+    return merged
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(msgspec.to_builtins(one) == msgspec.to_builtins(other))
+
+
+def _clean(
+    scope: Scope, section: type[Section], wanted: Mapping[str, Any], country: str, errors: list[FieldError]
+) -> Cleaned:
+    cleaned = Cleaned()
+    if section is MainData:
+        cleaned.columns = {
+            "kind": wanted["kind"],
+            "full_name": _line(wanted["full_name"]),
+            "company": _line(wanted["company"]),
+            "login": wanted["login"],
+            "location_id": wanted["location_id"],
+            "language": wanted["language"],
+            "time_zone": wanted["time_zone"],
+        }
+        if wanted["joined_on"] is not None:
+            cleaned.columns["joined_on"] = wanted["joined_on"]
+        if wanted["time_zone"]:
+            try:
+                check_zone(wanted["time_zone"])
+            except Invalid as error:
+                errors.extend(error.errors)
+        _clean_addresses(cleaned, wanted, country or scope.tenant.country, errors)
+    elif section is AddressData:
+        cleaned.columns = {name: _line(wanted[name]) for name in ("street", "zip", "city")}
+        cleaned.columns["country"] = check_country(wanted["country"], "country", errors)
+    elif section is BillingData:
+        cleaned.columns = dict(wanted)
+        cleaned.columns["vat_id"] = check_vat_id(wanted["vat_id"], "vat_id", errors)
+        if wanted["tax_profile"] == "reverse_charge" and not cleaned.columns["vat_id"]:
+            errors.append(FieldError("vat_id", "Reverse charge needs the customer's VAT id."))
+    return cleaned
+
+
+def _clean_addresses(cleaned: Cleaned, wanted: Mapping[str, Any], country: str, errors: list[FieldError]) -> None:
+    for name in ("emails", "billing_emails"):
+        found = check_emails(wanted[name], name, errors)
+        cleaned.addresses[name] = [(address, sort_key(address)) for address in found]
+    cleaned.addresses["phones"] = check_phones(wanted["phones"], country, "phones", errors)
+    cleaned.columns["email_key"] = cleaned.addresses["emails"][0][1] if cleaned.addresses["emails"] else ""
+    cleaned.columns["phone_e164"] = cleaned.addresses["phones"][0][1] if cleaned.addresses["phones"] else ""
+
+
+def _add_keys(cleaned: Cleaned) -> None:
+    """Beside each text that is sorted or found by, its key (ledger.md)."""
+    for name, key in (("full_name", "name_key"), ("login", "login_key"), ("city", "city_key")):
+        if name in cleaned.columns:
+            cleaned.columns[key] = sort_key(cleaned.columns[name])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _currency(typed: str, errors: list[FieldError]) -> str:
+    code = typed.strip().upper()
+    try:
+        exponent(code)
+    except (Invalid, ValueError, KeyError):
+        errors.append(FieldError("currency", f"There is no currency “{typed}”. Use its code of three letters: EUR."))
+    return code
+
+
+def _differences(now: CustomerDetail, cleaned: Cleaned) -> dict[str, tuple[object, object]]:
+    changes: dict[str, tuple[object, object]] = {}
+    for name, new in cleaned.columns.items():
+        old = getattr(now, name, new)
+        if old != new:
+            changes[name] = (_shown(old), _shown(new))
+    for name, pairs in cleaned.addresses.items():
+        new_values = [shown for shown, _ in pairs]
+        if getattr(now, name) != new_values:
+            changes[name] = (", ".join(getattr(now, name)), ", ".join(new_values))
+    return changes
+
+
+def _shown(item: object) -> object:
+    return item.isoformat() if isinstance(item, date) else item
+
+
+async def _check_unique(cleaned: Cleaned, customer_id: int | None) -> None:
+    for column, key, label in (("login", "login_key", "login"), ("external_ref", "external_ref", "reference")):
+        wanted = cleaned.columns.get(key)
+        if not wanted:
+            continue
+        other = await value(f"SELECT id FROM customer WHERE {key} = :wanted", wanted=wanted)
+        if other is not None and other != customer_id:
+            raise Invalid(f"Another customer has this {label} already. Choose another one.", field=column)
+
+
+async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[str, str]]]) -> None:
+    for name, pairs in addresses.items():
+        kind = ADDRESS_KINDS[name]
+        await execute("DELETE FROM customer_address WHERE customer_id = :id AND kind = :kind", id=customer_id, kind=kind)
+        if pairs:
+            await execute_many(
+                "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
+                " VALUES (:customer_id, :kind, :position, :value, :value_key)",
+                [
+                    {"customer_id": customer_id, "kind": kind, "position": at, "value": shown, "value_key": key}
+                    for at, (shown, key) in enumerate(pairs)
+                ],
+            )
+
+
+async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: str = "hand") -> None:
+    """Move a customer to another status by the table of transitions; plugins may refuse. The same status again does nothing."""
+    async with unit_of_work(scope):
+        customer = await queries.get_customer(scope, customer_id)
+        if customer.status == to_key:
+            return
+        allowed = await queries.list_next_statuses(customer.status)
+        target = next((status for status in allowed if status.key == to_key), None)
+        if target is None:
+            others = ", ".join(status.label for status in allowed) or "no other"
+            raise Conflict(f"A customer that is {customer.status_label} cannot become “{to_key}”. It can become: {others}.")
+        await scope.hooks.validate(
+            hookspecs.validate_customer_status_change,
+            scope=scope,
+            customer_id=customer_id,
+            from_key=customer.status,
+            to_key=to_key,
+        )
+        await execute(
+            "UPDATE customer SET status_id = :status_id, status_reason = :reason, version = version + 1 WHERE id = :id",
+            status_id=target.id,
+            reason=reason,
+            id=customer_id,
+        )
+        record(
+            scope,
+            CustomerStatusChanged(customer_id=customer_id, from_key=customer.status, to_key=to_key, reason=reason),
+            changes={"status": (customer.status_label, target.label)},
+        )
+
+
+async def add_note(scope: Scope, customer_id: int, text: str, *, pinned: bool = False) -> int:
+    async with unit_of_work(scope):
+        await scoped(Customer, scope).get(customer_id)
+        note = Note(
+            customer_id=customer_id,
+            text=text,
+            pinned=pinned,
+            author=scope.actor.name,
+            created_at=scope.now(),
+            updated_at=None,
+        )
+        await note.save()
+        record(scope, NoteAdded(note_id=int(note.id), customer_id=customer_id))
+        return int(note.id)
+
+
+async def add_tag(scope: Scope, customer_id: int, name: str) -> None:
+    """Put a tag on a customer; a name that no tag has yet makes one."""
+    label = _line(name)
+    async with unit_of_work(scope):
+        await scoped(Customer, scope).get(customer_id)
+        tag_id = await value("SELECT id FROM tag WHERE name_key = :key", key=sort_key(label))
+        if tag_id is None:
+            count = await value("SELECT count(*) FROM tag")
+            tag = Tag(name=label, name_key=sort_key(label), colour=int(count) % 6 + 1)
+            await tag.save()
+            tag_id = tag.id
+        if await value(
+            "SELECT id FROM customer_tag WHERE customer_id = :customer_id AND tag_id = :tag_id",
+            customer_id=customer_id,
+            tag_id=tag_id,
+        ):
+            return
+        await CustomerTag(customer_id=customer_id, tag_id=tag_id).save()
+        await _write_tags_key(customer_id)
+        record(scope, TagAdded(customer_id=customer_id, tag=label))
+
+
+async def remove_tag(scope: Scope, customer_id: int, name: str) -> None:
+    async with unit_of_work(scope):
+        await scoped(Customer, scope).get(customer_id)
+        removed = await execute(
+            "DELETE FROM customer_tag WHERE customer_id = :id AND tag_id IN (SELECT id FROM tag WHERE name_key = :key)",
+            id=customer_id,
+            key=sort_key(name),
+        )
+        if not removed:
+            raise NotFound(f"tag {name} on customer {customer_id}")
+        await _write_tags_key(customer_id)
+        record(scope, TagRemoved(customer_id=customer_id, tag=name))
+
+
+async def _write_tags_key(customer_id: int) -> None:
+    names = await values(
+        "SELECT tag.name_key FROM customer_tag JOIN tag ON tag.id = customer_tag.tag_id"
+        " WHERE customer_tag.customer_id = :id ORDER BY tag.name_key",
+        id=customer_id,
+    )
+    await execute("UPDATE customer SET tags_key = :key WHERE id = :id", key=" ".join(names), id=customer_id)

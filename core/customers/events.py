@@ -1,0 +1,33 @@
+"""What happened to customers."""
+
+from core.activity.events import Event
+
+
+class CustomerCreated(Event, subject="customer"):
+    customer_id: int
+
+
+class CustomerChanged(Event, subject="customer"):
+    customer_id: int
+
+
+class CustomerStatusChanged(Event, subject="customer"):
+    customer_id: int
+    from_key: str
+    to_key: str
+    reason: str
+
+
+class NoteAdded(Event, subject="note"):
+    note_id: int
+    customer_id: int
+
+
+class TagAdded(Event, subject="customer"):
+    customer_id: int
+    tag: str
+
+
+class TagRemoved(Event, subject="customer"):
+    customer_id: int
+    tag: str

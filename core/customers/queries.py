@@ -1,0 +1,120 @@
+"""Reads of customers. All of them through the actor's reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from core.customers.schemas import CustomerDetail, CustomerItem, CustomerRow, NoteRow, StatusRow, TagRow
+from core.customers.tables import Customer, Note
+from core.database import row, rows, value, within
+from core.errors import NotFound
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+CUSTOMER = """
+SELECT customer.id, customer.kind, customer.full_name, customer.company, customer.login, customer.street, customer.zip,
+       customer.city, customer.country, customer.location_id, location.name AS location, customer.parent_id,
+       customer.payer_id, status.key AS status, status.label AS status_label, status.kind AS status_kind,
+       customer.status_reason, customer.billing_type, customer.billing_day, customer.currency, customer.language,
+       customer.time_zone, customer.vat_id, customer.tax_profile, customer.terms_days, customer.grace_days,
+       customer.never_block, customer.send_by, customer.live_subscriptions, customer.joined_on, customer.external_ref,
+       customer.created_at, customer.version
+FROM customer
+JOIN status ON status.id = customer.status_id
+LEFT JOIN location ON location.id = customer.location_id
+WHERE customer.id = :id AND :within
+"""
+
+ITEMS = """
+SELECT customer.id, customer.full_name, customer.company, customer.email_key AS email, customer.phone_e164 AS phone,
+       customer.city, customer.country, status.key AS status, status.label AS status_label, status.kind AS status_kind,
+       customer.live_subscriptions, customer.joined_on
+FROM customer
+JOIN status ON status.id = customer.status_id
+"""
+
+
+class _Attached(Struct, frozen=True):
+    kind: str
+    value: str
+
+
+async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
+    """A customer with its addresses and tags, in two queries. Raises NotFound, also when it is out of reach."""
+    found = await row(CustomerRow, CUSTOMER, id=customer_id, within=within(Customer, scope.actor.reach))
+    if found is None:
+        raise NotFound(f"customer {customer_id}")
+    attached = await rows(
+        _Attached,
+        "SELECT kind, value, position FROM customer_address WHERE customer_id = :id"
+        " UNION ALL SELECT 'tag', tag.name, 0 FROM customer_tag JOIN tag ON tag.id = customer_tag.tag_id"
+        " WHERE customer_tag.customer_id = :id ORDER BY 1, 3, 2",
+        id=customer_id,
+    )
+    by_kind: dict[str, list[str]] = {}
+    for item in attached:
+        by_kind.setdefault(item.kind, []).append(item.value)
+    return CustomerDetail(
+        **msgspec.structs.asdict(found),
+        emails=by_kind.get("email", []),
+        billing_emails=by_kind.get("billing_email", []),
+        phones=by_kind.get("phone", []),
+        tags=by_kind.get("tag", []),
+    )
+
+
+async def list_customers(
+    scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50
+) -> list[CustomerItem]:
+    """Customers by name, from behind (name key, id) on."""
+    keyset = "AND (customer.name_key, customer.id) > (:name_key, :id)" if after else ""
+    return await rows(
+        CustomerItem,
+        f"{ITEMS} WHERE :within {keyset} ORDER BY customer.name_key, customer.id LIMIT :limit",
+        within=within(Customer, scope.actor.reach),
+        limit=limit,
+        **({"name_key": after[0], "id": after[1]} if after else {}),
+    )
+
+
+async def find_by_external_ref(scope: Scope, external_ref: str) -> int | None:
+    found = await value(
+        "SELECT id FROM customer WHERE external_ref = :ref AND :within",
+        ref=external_ref,
+        within=within(Customer, scope.actor.reach),
+    )
+    return int(found) if found is not None else None
+
+
+async def list_notes(scope: Scope, customer_id: int) -> list[NoteRow]:
+    """Pinned ones first, then the newest."""
+    return await rows(
+        NoteRow,
+        "SELECT id, text, pinned, author, created_at FROM note WHERE customer_id = :id AND :within"
+        " ORDER BY pinned DESC, id DESC LIMIT 100",
+        id=customer_id,
+        within=within(Note, scope.actor.reach),
+    )
+
+
+async def list_statuses() -> list[StatusRow]:
+    return await rows(StatusRow, "SELECT id, key, label, kind, may_delete FROM status ORDER BY position, id")
+
+
+async def list_next_statuses(key: str) -> list[StatusRow]:
+    """The statuses that a customer with this one may go to."""
+    return await rows(
+        StatusRow,
+        "SELECT t.id, t.key, t.label, t.kind, t.may_delete FROM status_transition m"
+        " JOIN status f ON f.id = m.from_id JOIN status t ON t.id = m.to_id"
+        " WHERE f.key = :key ORDER BY t.position, t.id",
+        key=key,
+    )
+
+
+async def list_tags() -> list[TagRow]:
+    return await rows(TagRow, "SELECT id, name, colour FROM tag ORDER BY name_key")

@@ -1,0 +1,192 @@
+"""What customer pages and the API take and give.
+
+A section is a struct of the fields that are edited and saved together. Lists of addresses are lists in the API and one text with
+commas in a form.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(max_length=200)]
+ShortText = Annotated[str, Meta(max_length=60)]
+FullName = Annotated[str, Meta(min_length=1, max_length=200)]
+Addresses = Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)]
+Days = Annotated[int, Meta(ge=0, le=365)]
+BillingDay = Annotated[int, Meta(ge=1, le=31)]
+CustomerKind = Literal["person", "company"]
+BillingType = Literal["recurring", "prepaid"]
+TaxProfile = Literal["standard", "reverse_charge", "exempt", "outside"]
+SendBy = Literal["email", "post", "none"]
+
+
+class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The section "Main data"."""
+
+    kind: CustomerKind = "person"
+    full_name: FullName
+    company: Text = ""
+    login: ShortText = ""
+    emails: Addresses = []
+    billing_emails: Addresses = []
+    phones: Addresses = []
+    joined_on: date | None = None
+    location_id: int | None = None
+    language: ShortText = ""
+    time_zone: ShortText = ""
+
+
+class AddressData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The section "Address"."""
+
+    street: Text = ""
+    zip: ShortText = ""
+    city: Text = ""
+    country: ShortText = ""
+
+
+class BillingData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The section "Billing settings"; an empty number means: as the tenant's settings say."""
+
+    billing_type: BillingType = "recurring"
+    billing_day: BillingDay | None = None
+    terms_days: Days | None = None
+    grace_days: Days | None = None
+    never_block: bool = False
+    send_by: SendBy = "email"
+    tax_profile: TaxProfile = "standard"
+    vat_id: ShortText = ""
+
+
+Section = MainData | AddressData | BillingData
+
+
+class NewCustomer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A new customer: main data and address; the rest can wait."""
+
+    kind: CustomerKind = "person"
+    full_name: FullName
+    company: Text = ""
+    login: ShortText = ""
+    emails: Addresses = []
+    billing_emails: Addresses = []
+    phones: Addresses = []
+    street: Text = ""
+    zip: ShortText = ""
+    city: Text = ""
+    country: ShortText = ""
+    currency: Annotated[str, Meta(max_length=3)] = ""
+    joined_on: date | None = None
+    external_ref: Annotated[str, Meta(max_length=100)] = ""
+
+
+class CustomerChange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
+    """What the API changes: the sections that are given, against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+    main: MainData | None = None
+    address: AddressData | None = None
+    billing: BillingData | None = None
+
+
+class StatusChange(Struct, forbid_unknown_fields=True, frozen=True):
+    status: ShortText
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class NewNote(Struct, forbid_unknown_fields=True, frozen=True):
+    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    pinned: bool = False
+
+
+class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
+    name: Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class CustomerRow(Struct, frozen=True):
+    """A customer as it stands in its row, with its status."""
+
+    id: int
+    kind: str
+    full_name: str
+    company: str
+    login: str
+    street: str
+    zip: str
+    city: str
+    country: str
+    location_id: int | None
+    location: str | None
+    parent_id: int | None
+    payer_id: int | None
+    status: str
+    status_label: str
+    status_kind: str
+    status_reason: str
+    billing_type: str
+    billing_day: int | None
+    currency: str
+    language: str
+    time_zone: str
+    vat_id: str
+    tax_profile: str
+    terms_days: int | None
+    grace_days: int | None
+    never_block: bool
+    send_by: str
+    live_subscriptions: int
+    joined_on: date
+    external_ref: str
+    created_at: datetime
+    version: int
+
+
+class CustomerDetail(CustomerRow, frozen=True, kw_only=True):
+    """A customer with all its addresses and tags."""
+
+    emails: list[str] = []
+    billing_emails: list[str] = []
+    phones: list[str] = []
+    tags: list[str] = []
+
+
+class CustomerItem(Struct, frozen=True):
+    """A customer in a list."""
+
+    id: int
+    full_name: str
+    company: str
+    email: str
+    phone: str
+    city: str
+    country: str
+    status: str
+    status_label: str
+    status_kind: str
+    live_subscriptions: int
+    joined_on: date
+
+
+class NoteRow(Struct, frozen=True):
+    id: int
+    text: str
+    pinned: bool
+    author: str
+    created_at: datetime
+
+
+class TagRow(Struct, frozen=True):
+    id: int
+    name: str
+    colour: int
+
+
+class StatusRow(Struct, frozen=True):
+    id: int
+    key: str
+    label: str
+    kind: str
+    may_delete: bool
