@@ -125,12 +125,12 @@ def _watch(folder: Path, durable: bool) -> None:
         person = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         os.chown(folder, entry.pw_uid, entry.pw_gid)
     folder.chmod(0o700)
-    programs, data = binaries(), folder / "data"
-    made = [programs / "initdb", "-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+    programs, data = binaries(), str(folder / "data")
+    made = [str(programs / "initdb"), "-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
     subprocess.run([*made, "--no-sync", "--no-instructions"], check=True, cwd=folder, **person)
     options = OPTIONS | ({} if durable else CARELESS) | {"unix_socket_directories": str(folder), "port": str(PORT)}
-    settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([programs / "postgres", "-D", data, *settings], cwd=folder, **person)
+    settings = [f"--{name}={value}" for name, value in options.items()]
+    server = subprocess.Popen([str(programs / "postgres"), "-D", data, *settings], cwd=folder, **person)
 
     while server.poll() is None:
         time.sleep(0.2)
