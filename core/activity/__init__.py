@@ -1,0 +1,1 @@
+"""The log of everything that happened, and how plugins and pages hear of it."""
