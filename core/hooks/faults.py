@@ -1,0 +1,23 @@
+"""What goes wrong with plugins."""
+
+from __future__ import annotations
+
+from core.errors import Conflict
+
+
+class PluginError(Exception):
+    """A plugin does not fit: it stays out, the others go on. Found when plugins are loaded, never while they run."""
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"Plugin {plugin}: {reason}")
+        self.plugin = plugin
+        self.reason = reason
+
+
+class PluginFailed(Conflict):
+    """A plugin broke while it was asked whether something may be done, so it was not done."""
+
+    def __init__(self, plugin: str, hook: str) -> None:
+        super().__init__(f"The plugin {plugin} failed while it was asked ({hook}). Nothing was changed.")
+        self.plugin = plugin
+        self.hook = hook

@@ -1,0 +1,168 @@
+"""What a plugin is, as data: declaration, registration, and what the tenant's administrator is shown before switching it on."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
+
+from core.hooks.faults import PluginError
+from core.hooks.markers import is_implementation, is_spec
+from core.hooks.values import MenuItem
+
+if TYPE_CHECKING:
+    from piccolo.table import Table
+
+HOOK_VERSION: Final = "1.0"
+"""Rises behind the point with every new hook; before the point when a hook changes or goes."""
+
+NAME: Final = re.compile(r"[a-z][a-z0-9]{1,29}")
+
+
+class Permission(Struct, frozen=True):
+    """What a role may be given: Permission("inventory.assign", "Assign items")."""
+
+    key: str
+    label: str
+    description: str = ""
+
+
+class Route(Protocol):
+    """A page or an API route, as made by core.web.routing and core.web.api."""
+
+    @property
+    def paths(self) -> Collection[str]: ...
+
+
+class JobKind(Protocol):
+    """A kind of job, as declared with core.jobs.JobKind."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """All that a plugin brings. Everything in it carries the plugin's name, so two plugins never collide."""
+
+    name: str
+    """Short, of small letters and digits: it begins its tables, permissions, routes, jobs and templates."""
+    label: str
+    version: str
+    hook_version: str
+    """The hooks it was written for: "1.0"."""
+    description: str = ""
+    order: int = 100
+    """Where it stands among the plugins on pages and when asked; equals go by name."""
+    needs: tuple[str, ...] = ()
+    """Plugins that must be on as well."""
+    routes: tuple[Route, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    tables: tuple[type[Table], ...] = ()
+    migrations: Path | None = None
+    settings: type[Struct] | None = None
+    """A form for the tenant is made from it."""
+    jobs: tuple[JobKind, ...] = ()
+    events: tuple[str, ...] = ()
+    """The past-tense hooks that it implements: what it hears about."""
+    menu: tuple[MenuItem, ...] = ()
+    icons: tuple[str, ...] = ()
+    """Names of Tabler icons beyond the core's."""
+    outbound_hosts: tuple[str, ...] = ()
+    """The only hosts that it calls."""
+
+
+def check_manifest(
+    manifest: object, module: ModuleType, specs: ModuleType, *, name: str, taken: Collection[str] = ()
+) -> Manifest:
+    """The manifest, or PluginError with every reason why it cannot be loaded. `taken` are words that belong to the core."""
+    if not isinstance(manifest, Manifest):
+        raise PluginError(name, f"{module.__name__} has no MANIFEST = Manifest(…)")
+    if faults := list(_faults(manifest, module, specs, name, taken)):
+        raise PluginError(name, "; ".join(faults))
+    return manifest
+
+
+def is_fact(spec: object) -> bool:
+    """A past-tense hook: it hears a sequence of facts after their commit."""
+    return inspect.isfunction(spec) and is_spec(spec) and "events" in inspect.signature(spec).parameters
+
+
+def _faults(
+    manifest: Manifest, module: ModuleType, specs: ModuleType, name: str, taken: Collection[str]
+) -> Iterable[str]:
+    if manifest.name != name:
+        yield f"its entry point is called {name}, its manifest says {manifest.name}"
+    if not NAME.fullmatch(manifest.name):
+        yield f"the name {manifest.name} is not 2 to 30 small letters and digits"
+    if manifest.name in taken:
+        yield f"the name {manifest.name} belongs to the core"
+    if not _fits(manifest.hook_version):
+        yield f"it was written for hooks {manifest.hook_version}, here are {HOOK_VERSION}"
+    for table in manifest.tables:
+        if not table._meta.tablename.startswith(f"{manifest.name}_"):
+            yield f"the table {table._meta.tablename} must be called {manifest.name}_…"
+    if manifest.tables and manifest.migrations is None:
+        yield "it has tables but no folder of migrations"
+    if manifest.migrations is not None and not manifest.migrations.is_dir():
+        yield f"its folder of migrations is not there ({manifest.migrations})"
+    for permission in manifest.permissions:
+        if not re.fullmatch(rf"{re.escape(manifest.name)}(\.[a-z][a-z0-9_]*)+", permission.key):
+            yield f"the permission {permission.key} must be called {manifest.name}.…"
+    for route in manifest.routes:
+        for path in sorted(route.paths):
+            if not re.match(rf"(/api/v[0-9]+)?/{re.escape(manifest.name)}(/|$)", path):
+                yield f"the route {path} must begin with /{manifest.name}"
+    for kind in manifest.jobs:
+        if not kind.name.startswith((f"{manifest.name}.", f"{manifest.name}_")):
+            yield f"the kind of job {kind.name} must be called {manifest.name}_…"
+    yield from _event_faults(manifest, module, specs)
+    known = {permission.key for permission in manifest.permissions}
+    for item in manifest.menu:
+        if item.permission.startswith(f"{manifest.name}.") and item.permission not in known:
+            yield f"the menu entry {item.label} needs the permission {item.permission}, which it does not declare"
+    for host in manifest.outbound_hosts:
+        if not re.fullmatch(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)+", host):
+            yield f"the outbound host {host} is no host name"
+    if manifest.name in manifest.needs:
+        yield "it needs itself"
+    for what, things in _lists(manifest).items():
+        for double in sorted({thing for thing in things if things.count(thing) > 1}):
+            yield f"the {what} {double} is declared twice"
+
+
+def _event_faults(manifest: Manifest, module: ModuleType, specs: ModuleType) -> Iterable[str]:
+    """What it says to hear and what it has handlers for must be the same: delivery reads the manifest."""
+    handlers = {
+        name
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if is_implementation(function) and is_fact(getattr(specs, name, None))
+    }
+    for event in manifest.events:
+        if not is_fact(getattr(specs, event, None)):
+            yield f"there is no event {event} to hear"
+        elif event not in handlers:
+            yield f"its manifest says that it hears {event}, but no @hookimpl of that name does"
+    for handler in sorted(handlers.difference(manifest.events)):
+        yield f"it implements {handler}, but the events of its manifest do not name it"
+
+
+def _fits(version: str) -> bool:
+    """Written for this major version, and for no hook that is newer."""
+    if not re.fullmatch(r"\d+\.\d+", version):
+        return False
+    (major, minor), (our_major, our_minor) = (map(int, one.split(".")) for one in (version, HOOK_VERSION))
+    return major == our_major and minor <= our_minor
+
+
+def _lists(manifest: Manifest) -> dict[str, list[str]]:
+    return {
+        "table": [table._meta.tablename for table in manifest.tables],
+        "permission": [permission.key for permission in manifest.permissions],
+        "kind of job": [kind.name for kind in manifest.jobs],
+        "event": list(manifest.events),
+    }
