@@ -54,8 +54,8 @@ def date_in(instant: datetime, zone: str) -> date:
 def instant_of(day: date, at: time, zone: str) -> datetime:
     """The instant at which a zone's clocks show this date and time.
 
-    A time that is skipped in spring is the instant of the change; one that comes twice in autumn is the first; a day that a zone
-    left out (Apia, 30 December 2011) is the instant at which the next one began.
+    A time that is skipped in spring is the instant of the change; one that comes twice in autumn is the first; a day
+    that a zone left out (Apia, 30 December 2011) is the instant at which the next one began.
     """
     local = datetime.combine(day, at, ZoneInfo(zone))
     instant = local.astimezone(UTC)

@@ -45,7 +45,7 @@ class Placement(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatabaseServer(Struct, frozen=True, forbid_unknown_fields=True):
-    """A PostgreSQL database. The app role owns nothing; the owner migrates and provisions, and only the host knows it."""
+    """A PostgreSQL database. The app role owns nothing; the owner migrates, and only the host knows its DSN."""
 
     app_dsn: str
     owner_dsn: str
@@ -76,13 +76,13 @@ class _Settings(Struct, frozen=True, forbid_unknown_fields=True):
 def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Config:
     """The configuration from the file at `path`, else at TENANTRY_CONFIG, else `tenantry.toml` here if there is one.
 
-    TENANTRY_DATA names the folder of data (`./var`), TENANTRY_PORT the port. Makes that folder, and its keys at the first start.
-    Raises ConfigError.
+    TENANTRY_DATA names the folder of data (`./var`), TENANTRY_PORT the port. Makes that folder, and its keys at the
+    first start. Raises ConfigError.
     """
     settings = _read(_file(path, environment), environment)
     if settings.placement.default != SQLITE and settings.placement.default not in settings.database:
         raise ConfigError(
-            f"placement.default is “{settings.placement.default}”, but there is no [database.{settings.placement.default}]"
+            f"placement.default: there is no [database.{settings.placement.default}]; it is “sqlite” or the name of one"
         )
     data = Path(environment.get("TENANTRY_DATA") or "var").resolve()
     try:
@@ -105,8 +105,8 @@ class SealedOtherwise(Exception):
 class Keys:
     """The keys that secrets in tenants' databases are sealed with, newest first: the first one seals, all of them open.
 
-    They stand in a file beside the data, never in a database or a backup: `id key`, one a line. A sealed value begins with the id
-    of its key.
+    They stand in a file beside the data, never in a database or a backup: `id key`, one a line. A sealed value begins
+    with the id of its key.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
@@ -131,7 +131,9 @@ class Keys:
 
     @classmethod
     def add_to_file(cls, path: Path) -> Keys:
-        """Put a new key before the others, so that it seals from now on. Rotate what is sealed, then the old ones can go."""
+        """Put a new key before the others, so that it seals from now on. Rotate what is sealed, then the old ones can
+        go.
+        """
         _write(path, [_new_key(), *_lines(path)], replace=True)
         return cls(dict(_lines(path)))
 
@@ -149,8 +151,7 @@ class Keys:
         """The secret. Raises SealedOtherwise, naming the key that is missing."""
         key_id, _, token = sealed.partition(":")
         if key_id not in self._keys:
-            have = ", ".join(self.ids)
-            raise SealedOtherwise(f"this secret is sealed with the key {key_id}, which is not in the file of keys ({have})")
+            raise SealedOtherwise(f"this secret is sealed with the key {key_id}; here are only {', '.join(self.ids)}")
         try:
             return self._keys[key_id].decrypt(token.encode()).decode()
         except InvalidToken:
@@ -187,8 +188,11 @@ def _read(path: Path | None, environment: Mapping[str, str]) -> _Settings:
             raise ConfigError(f"{path}: {error}") from error
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    for name in sorted(name for name in environment if name.startswith(PREFIX)):
-        found.append(_Setting(tuple(name.removeprefix(PREFIX).lower().split("__")), environment[name], name))
+    found.extend(
+        _Setting(tuple(name.removeprefix(PREFIX).lower().split("__")), environment[name], name)
+        for name in sorted(environment)
+        if name.startswith(PREFIX)
+    )
     if port := environment.get("TENANTRY_PORT"):
         found.append(_Setting(("server", "port"), port, "TENANTRY_PORT"))
     return _built(map(_from_file, found))

@@ -1,7 +1,7 @@
 """What the domain refuses, each with the status that it is answered with.
 
-The message is a sentence for the person who asked: what is wrong, and where it helps, what to do. One handler turns these into a
-page, a fragment or problem+json.
+The message is a sentence for the person who asked: what is wrong, and where it helps, what to do. One handler turns
+these into a page, a fragment or problem+json.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Conflict(DomainError):
 
 
 class Stale(Conflict):
-    """Someone else changed it after it was read. `fields` holds, by field, what stands there now and what was to be written."""
+    """Someone else changed it after it was read. `fields` holds, by field, what stands there now and what was to be
+    written.
+    """
 
     def __init__(
         self,
@@ -112,7 +114,9 @@ class Unavailable(DomainError):
 
     status = 503
 
-    def __init__(self, message: str = "Not available right now. Try again in a moment.", *, retry_after: int = 5) -> None:
+    def __init__(
+        self, message: str = "Not available right now. Try again in a moment.", *, retry_after: int = 5
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

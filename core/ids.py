@@ -35,7 +35,7 @@ def hash_token(token: str) -> str:
 def check_slug(slug: str) -> str:
     """The slug, or Invalid. It becomes a host name: lower case, 3 to 32 characters."""
     if not SLUG.fullmatch(slug):
-        raise Invalid("Use 3 to 32 lower-case letters, digits and hyphens; begin with a letter, end with a letter or digit.", field="slug")
+        raise Invalid("Use 3 to 32 small letters, digits and hyphens, a letter first, no hyphen last.", field="slug")
     return slug
 
 
@@ -61,4 +61,4 @@ def sort_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", "".join(kept)).translate(_LETTERS_WITH_A_STROKE).casefold().split())
 
 
-_CONTROLS_OFF: Final = {code: None for code in (*range(9), *range(14, 28), 127)}
+_CONTROLS_OFF: Final = dict.fromkeys((*range(9), *range(14, 28), 127))

@@ -1,4 +1,4 @@
-"""Amounts: integer minor units beside an ISO currency. Never a float; a decimal only until it is rounded to a minor unit, once."""
+"""Amounts: integer minor units beside an ISO currency. Never a float; a decimal only until it is rounded, once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.errors import Invalid
 
 MINUS: Final = "\N{MINUS SIGN}"
 MOST_MINOR: Final = 10**12
-"""The largest amount, of either sign: twice this times a million still fits into 64 bits, which set-based money needs."""
+"""The largest amount, of either sign: set-based money needs twice this, times a million, within 64 bits."""
 MOST_FACTOR: Final = 10**6
 
 
@@ -98,8 +98,8 @@ def total(amounts: Iterable[Money], currency: str) -> Money:
 def allocate(minor: int, weights: Sequence[int]) -> list[int]:
     """Split an amount in proportion to the weights, by largest remainder, ties in order; the parts sum to it exactly.
 
-    A negative amount is split as its positive one, mirrored. Weights may be of both signs (a discount among the lines) as long as
-    they do not cancel out; nothing can be split over any weights.
+    A negative amount is split as its positive one, mirrored. Weights may be of both signs (a discount among the lines)
+    as long as they do not cancel out; nothing can be split over any weights.
     """
     if minor == 0:
         return [0] * len(weights)
@@ -112,8 +112,8 @@ def allocate(minor: int, weights: Sequence[int]) -> list[int]:
         whole, weights = -whole, [-weight for weight in weights]
     parts = [minor * weight // whole for weight in weights]
     left = minor - sum(parts)
-    by_remainder = sorted(range(len(parts)), key=lambda i: -(minor * weights[i] % whole))  # sorted() keeps ties in order
-    for i in by_remainder[:left]:
+    # sorted() keeps ties in their order
+    for i in sorted(range(len(parts)), key=lambda i: -(minor * weights[i] % whole))[:left]:
         parts[i] += 1
     return parts
 
@@ -128,8 +128,8 @@ def half_up(n: int, d: int) -> int:
 def half_up_sql(amount: str, n: str, d: str) -> str:
     """`half_up(amount * n, d)` as an SQL expression, the same on both databases, which divide towards zero.
 
-    NULL outside |amount| ≤ 10¹², 0 ≤ n ≤ 10⁶, 1 ≤ d ≤ 10⁶: beyond these SQLite would turn the product into a float without a word.
-    The arguments stand in it several times: give column names.
+    NULL outside |amount| ≤ 10¹², 0 ≤ n ≤ 10⁶, 1 ≤ d ≤ 10⁶: beyond these SQLite would turn the product into a float
+    without a word. The arguments stand in it several times: give column names.
     """
     a, n, d = (f"CAST({part} AS bigint)" for part in (amount, n, d))
     return (
@@ -181,7 +181,10 @@ def format_money(minor: int, currency: str, locale: str) -> str:
 
 
 _SIGNS_SHARED: Final = {
-    "$": "USD AUD BBD BMD BND BSD BZD CAD FJD GYD HKD JMD KYD LRD NAD NZD SBD SGD SRD TTD TWD XCD ARS CLP COP CUP DOP MXN UYU",
+    "$": (
+        "USD AUD BBD BMD BND BSD BZD CAD FJD GYD HKD JMD KYD LRD NAD NZD SBD SGD SRD TTD TWD XCD"
+        " ARS CLP COP CUP DOP MXN UYU"
+    ),
     "£": "GBP EGP FKP GIP LBP SHP SSP SYP",
     "¥": "JPY CNY",
     "kr": "SEK NOK DKK ISK",
@@ -192,53 +195,53 @@ _SIGNS_SHARED: Final = {
     "rs": "INR PKR LKR NPR MUR",
     "€": "EUR",
 }
-_APOSTROPHES: Final = str.maketrans({"’": "'", "`": "'", "´": "'", "٬": "'", "٫": ","})
+_AS_ASCII: Final = str.maketrans(
+    {
+        **dict.fromkeys("’`´\N{ARABIC THOUSANDS SEPARATOR}", "'"),
+        "\N{ARABIC DECIMAL SEPARATOR}": ",",
+        **dict.fromkeys("\N{MINUS SIGN}\N{HYPHEN}\N{NON-BREAKING HYPHEN}", "-"),
+        **dict.fromkeys("\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ARABIC LETTER MARK}", None),
+    }
+)
 _NUMBER: Final = re.compile(r"\d+(?:[.,' ]\d+)*|[.,]\d+")
 _NO_NUMBER: Final = "This is no amount. Write it like 1249.00."
 
 
 def parse_amount(text: str, currency: str, locale: str) -> int:
-    """Minor units of an amount as a person or another system wrote it: 1.249,00 · 1'310.81 · $-142.85 · (12.50) · 1.249,00 €.
+    """Minor units of an amount as a person or another system wrote it: 1.249,00 € · 1'310.81 · $-142.85 · (12.50).
 
-    What can be read in one way only is read so in every language; `locale` decides what could be read in two (1.249). What stays
-    unclear, has more decimals than the currency, or names another currency is Invalid.
+    What can be read in one way only is read so in every language; `locale` decides what could be read in two (1.249).
+    What stays unclear, has more decimals than the currency, or names another currency is Invalid.
     """
     number, negative = _bare_number(text, currency, locale)
     whole, fraction = _split_at_decimal_sign(number, currency, locale)
     places = exponent(currency)
-    if len(fraction) > places:
-        if fraction[places:].strip("0"):
-            raise Invalid(f"{currency} has {places or 'no'} decimals." if places != 1 else f"{currency} has one decimal.")
-        fraction = fraction[:places]
-    minor = int((whole or "0") + fraction.ljust(places, "0"))
+    if fraction[places:].strip("0"):
+        raise Invalid(
+            f"{currency} has {('no decimals', 'one decimal')[places] if places < 2 else f'{places} decimals'}."
+        )
+    minor = int(whole + fraction[:places].ljust(places, "0") or "0")
     if minor > MOST_MINOR:
         raise Invalid(f"The amount is too large: at most {format_amount(MOST_MINOR, currency)}.")
     return -minor if negative else minor
 
 
 def _bare_number(text: str, currency: str, locale: str) -> tuple[str, bool]:
-    """Digits and separators alone, and whether a minus stood before, behind or as brackets."""
-    bare = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).strip()
+    """Digits and separators alone, and whether a minus stood before or behind them, or brackets around."""
+    bare = " ".join(unicodedata.normalize("NFKC", text).translate(_AS_ASCII).split())
     bare = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in bare)
-    bare = re.sub(r"\s+", " ", bare).replace(MINUS, "-").replace("\u2010", "-").replace("\u2011", "-")
-    bare = bare.replace("\u200e", "").replace("\u200f", "").replace("\u061c", "")
-    negative = False
-    if bare.startswith("(") and bare.endswith(")"):
-        negative, bare = True, bare[1:-1].strip()
-    found = _NUMBER.search(bare)
+    in_brackets = bare.startswith("(") and bare.endswith(")")
+    found = _NUMBER.search(bare.strip("()") if in_brackets else bare)
     if found is None:
         raise Invalid(_NO_NUMBER)
-    before, after = bare[: found.start()].strip(), bare[found.end() :].strip()
-    signs = (before + after).count("-") + (before + after).count("+")
-    if signs > 1 or (signs and negative):
+    around = found.string[: found.start()] + " " + found.string[found.end() :]
+    signs = [c for c in around if c in "+-"]
+    if len(signs) + in_brackets > 1:
         raise Invalid(_NO_NUMBER)
-    negative = negative or "-" in before + after
-    named = [part for part in (before.replace("-", "").replace("+", "").strip(), after.replace("-", "").replace("+", "").strip()) if part]
-    if len(named) > 1:
-        raise Invalid(_NO_NUMBER)
-    if named and named[0].casefold().rstrip(".") not in _names_of(currency, locale):
-        raise Invalid(f"“{named[0]}” is not {currency}. Write the amount in {currency}." if len(named[0]) <= 4 else _NO_NUMBER)
-    return found.group(), negative
+    named = re.sub("[+-]", " ", around).strip()
+    if named and named.casefold().rstrip(".") not in _names_of(currency, locale):
+        raise Invalid(f"“{named}” does not fit: write the amount in {currency}, like 1249.00.")
+    return found.group(), in_brackets or signs == ["-"]
 
 
 def _split_at_decimal_sign(number: str, currency: str, locale: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Cycles and the periods they cut time into: half-open local dates `[start, end)`.
 
-Every boundary is anchor + n × cycle, never the last boundary plus one cycle: from 31 January the months end on 28 February,
-31 March, 30 April.
+Every boundary is anchor + n × cycle, never the last boundary plus one cycle: from 31 January the months end on 28
+February, 31 March, 30 April.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Cycle(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.unit not in MOST_OF_A_UNIT or not 1 <= self.count <= MOST_OF_A_UNIT[self.unit]:
-            raise Invalid(f"A cycle of {self.count} {self.unit}s is not possible: it lasts from a day to three years.", field="cycle")
+            raise Invalid(f"A cycle lasts from a day to three years, not {self.count} {self.unit}s.", field="cycle")
 
     @classmethod
     def parse(cls, text: str) -> Cycle:
@@ -87,11 +87,12 @@ def cycle_index(anchor: date, cycle: Cycle, day: date) -> int:
 
 
 def anchor_for(starts_on: date, cycle: Cycle, billing_day: int | None = None) -> date:
-    """The anchor of a subscription that starts on this day, for a customer billed on a day of the month (None: the day of joining).
+    """The anchor of a subscription that starts on this day, for a customer billed on a day of the month (None: the day
+    of joining).
 
-    The first billing day on or after the start begins the first full cycle. Where that month is too short for the billing day the
-    anchor lies some cycles earlier, in a month that has the day, so that no later period forgets it. Cycles of days and weeks
-    begin on the first charged day.
+    The first billing day on or after the start begins the first full cycle. Where that month is too short for the
+    billing day the anchor lies some cycles earlier, in a month that has the day, so that no later period forgets it.
+    Cycles of days and weeks begin on the first charged day.
     """
     if billing_day is None or cycle.days:
         return starts_on
@@ -115,11 +116,12 @@ def due_periods(
     first: FirstPart = "by_day",
     last: LastPart = "by_day",
 ) -> Iterator[Period]:
-    """The periods from `billed_until` on that are due on `as_of`: in advance on their first day, in arrears on the day they end.
+    """The periods from `billed_until` on that are due on `as_of`: in advance on their first day, in arrears on the day
+    they end.
 
-    They tile: each begins where the one before ended, none goes past `ends_on`. One that begins inside a cycle is a first part,
-    one that `ends_on` cuts off is a last part; by day, a part is its days ÷ the days of the cycle that it lies in. "merged" gives
-    a first part and the full cycle behind it as one period, unless that cycle is cut off too.
+    They tile: each begins where the one before ended, none goes past `ends_on`. One that begins inside a cycle is a
+    first part, one that `ends_on` cuts off is a last part; by day, a part is its days ÷ the days of the cycle that it
+    lies in. "merged" gives a first part and the full cycle behind it as one period, unless that cycle is cut off too.
     """
     n = cycle_index(anchor, cycle, billed_until)
     start = billed_until
@@ -129,14 +131,12 @@ def due_periods(
         part, whole = (end - start).days, (cycle_end - cycle_start).days
         if (start, end) == (cycle_start, cycle_end):
             days, of_days = 1, 1
-        elif start > cycle_start and first == "merged":
-            days, of_days = part, whole
-            merged_end = nth(anchor, cycle, n + 2)
-            if ends_on is None or merged_end <= ends_on:
-                end, n = merged_end, n + 1
-                days += whole
         elif start > cycle_start:
             days, of_days = _share(first, part, whole)
+            merged_end = nth(anchor, cycle, n + 2)
+            if first == "merged" and (ends_on is None or merged_end <= ends_on):
+                end, n = merged_end, n + 1
+                days += whole
         else:
             days, of_days = _share(last, part, whole)
         if as_of < (start if timing == "advance" else end):
@@ -145,9 +145,9 @@ def due_periods(
         start, n = end, n + 1
 
 
-def _share(policy: LastPart, part: int, whole: int) -> tuple[int, int]:
+def _share(policy: FirstPart, part: int, whole: int) -> tuple[int, int]:
     match policy:
-        case "by_day":
+        case "by_day" | "merged":
             return part, whole
         case "full":
             return 1, 1

@@ -54,10 +54,10 @@ class Plugin:
 def find_plugins(
     specs: ModuleType, *, taken: Collection[str] = (), points: Iterable[EntryPoint] | None = None
 ) -> dict[str, Plugin]:
-    """Every installed plugin by name, in manifest order, those that a plugin needs before it; broken ones last, with their error.
+    """Every installed plugin by name, in manifest order; what a plugin needs stands before it, broken ones stand last.
 
-    `taken` are words that belong to the core: first parts of its routes, tables and permissions. `points` stands in for what is
-    installed.
+    `taken` are words that belong to the core: first parts of its routes, tables and permissions. `points` stands in for
+    what is installed.
     """
     points = list(entry_points(group=GROUP) if points is None else points)
     brought = Counter(point.name for point in points)

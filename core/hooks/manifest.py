@@ -1,4 +1,4 @@
-"""What a plugin is, as data: declaration, registration, and what the tenant's administrator is shown before switching it on."""
+"""What a plugin is, as data: declaration, registration, and what an administrator is shown before switching it on."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 def check_manifest(
     manifest: object, module: ModuleType, specs: ModuleType, *, name: str, taken: Collection[str] = ()
 ) -> Manifest:
-    """The manifest, or PluginError with every reason why it cannot be loaded. `taken` are words that belong to the core."""
+    """The manifest, or PluginError with every reason why it cannot be loaded. `taken` are words of the core."""
     if not isinstance(manifest, Manifest):
         raise PluginError(name, f"{module.__name__} has no MANIFEST = Manifest(…)")
     if faults := list(_faults(manifest, module, specs, name, taken)):

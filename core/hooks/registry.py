@@ -1,7 +1,7 @@
 """A typed face over pluggy: hooks are passed as functions, so mypy checks every call and what comes back.
 
-pluggy finds, names and checks the implementations. The calls are ours, one plugin at a time and in manifest order, because a page
-must know which plugin failed, and nothing may run in another task than the transaction's.
+pluggy finds, names and checks the implementations. The calls are ours, one plugin at a time and in manifest order,
+because a page must know which plugin failed, and nothing may run in another task than the transaction's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 import pluggy
@@ -32,7 +32,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[R]):
-    """What one plugin said. Exactly one of value and error counts: look at error first; `error_id` finds it in the log."""
+    """What one plugin said: a value, or else an error, which `error_id` finds in the log. Look at `error` first."""
 
     plugin: str
     value: R | None
@@ -62,7 +62,7 @@ class Hooks:
         seconds: float = SECONDS,
         guard: Guard = nullcontext,
     ) -> None:
-        """`modules` in the order in which they are asked. `guard` is what each `validate_*` runs in: a read-only savepoint."""
+        """`modules` in the order in which they are asked; `guard` is what each `validate_*` runs in."""
         self._seconds = seconds
         self._guard = guard
         self._hooks = _found(specs, tuple(modules))
@@ -72,7 +72,7 @@ class Hooks:
         return tuple(implementation.plugin for implementation in self._hooks[spec.__name__].implementations)
 
     def collect(self, spec: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> dict[str, R]:
-        """Every plugin's answer to a plain (not async) hook, by plugin in manifest order; the first failure is raised."""
+        """Every plugin's answer to a plain (not async) hook, in manifest order; the first failure is raised."""
         answers: dict[str, R] = {}
         for implementation, given in self._calls(spec, args, kwargs):
             try:
@@ -86,7 +86,7 @@ class Hooks:
     async def ask(
         self, spec: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs
     ) -> list[Answer[R]]:
-        """Every plugin's answer to an async hook, each within the time limit; a failure stands in its place, and in the log."""
+        """Every plugin's answer to an async hook, each within the time limit; a failure stands in its place."""
         answers: list[Answer[R]] = []
         for implementation, given in self._calls(spec, args, kwargs):
             try:
@@ -101,9 +101,7 @@ class Hooks:
                 answers.append(Answer(implementation.plugin, value))
         return answers
 
-    async def plan(
-        self, spec: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs
-    ) -> dict[str, R]:
+    async def plan(self, spec: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> dict[str, R]:
         """Every plugin's part of a plan (`plan_*`); the first failure is raised, since a plan with a gap is none."""
         answers: dict[str, R] = {}
         for implementation, given in self._calls(spec, args, kwargs):
@@ -120,10 +118,8 @@ class Hooks:
                 return answer
         return None
 
-    async def validate(
-        self, spec: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        """Ask each plugin whether it may be (`validate_*`): the first refusal reaches the caller, and a fault is one."""
+    async def validate(self, spec: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Ask each plugin whether it may be (`validate_*`): the first refusal is raised, and a fault is one."""
         for implementation, given in self._calls(spec, args, kwargs):
             async with self._guard():
                 await self._demanded(spec.__name__, implementation, given)
@@ -171,7 +167,7 @@ class HookSets:
         *,
         guard: Guard = nullcontext,
     ) -> None:
-        """`core` names the features' own implementations, which are always on; both in the order in which they are asked."""
+        """Both in the order in which they are asked; `core` are the features' own implementations, always on."""
         self._specs = specs
         self._core = tuple(core)
         self._plugins = tuple(plugins)
@@ -221,7 +217,7 @@ def _check_marks(name: str, module: ModuleType, specs: ModuleType) -> None:
     for member, function in inspect.getmembers(module, inspect.isfunction):
         if is_implementation(function) or not is_spec(getattr(specs, member, None)):
             continue
-        if cast("FunctionType", function).__module__ == module.__name__:
+        if function.__module__ == module.__name__:
             raise PluginError(name, f"{member} has the name of a hook but is not marked with @hookimpl")
 
 

@@ -113,8 +113,8 @@ class Card(Struct, frozen=True, kw_only=True):
 class Effect:
     """One line of a plan, and the deed behind it. Without `apply` it only tells (a warning, a date).
 
-    The act applies the effects that the page showed, in one unit of work, if the plan is still the same: what the effect rests on
-    beyond the words and the amount (the ids and versions of rows) stands in `inputs`.
+    The act applies the effects that the page showed, in one unit of work, if the plan is still the same: what the
+    effect rests on beyond the words and the amount (the ids and versions of rows) stands in `inputs`.
     """
 
     text: str
@@ -153,10 +153,10 @@ CHARGE_COLUMNS: Final = (
 class ChargeSource:
     """A plugin's charges of a billing run: a SELECT of CHARGE_COLUMNS, in this order, over the plugin's own tables.
 
-    `amount_minor` is the rated net amount in the currency of the subscription; what needs fractions of a minor unit is rated before.
-    `source_key` is unique for ever and begins with the plugin's name: what was charged under it once is never charged again, so the
-    SELECT need not know what it gave the last time. `:as_of_on` is the run's date; further `:names` are filled from `values`.
-    The core joins it with the payers of its chunk; no ORDER BY, no semicolon.
+    `amount_minor` is the rated net amount in the currency of the subscription; what needs fractions of a minor unit is
+    rated before. `source_key` is unique for ever and begins with the plugin's name: what was charged under it once is
+    never charged again, so the SELECT need not know what it gave the last time. `:as_of_on` is the run's date; further
+    `:names` are filled from `values`. The core joins it with the payers of its chunk; no ORDER BY, no semicolon.
     """
 
     select: str

@@ -1,0 +1,345 @@
+"""Everything that a plugin can be asked or told while it runs. What a plugin *is* (routes, tables, settings) stands in
+its manifest; here is what it *does*.
+
+A plugin implements a hook with a function of the same name in its `plugin.py`, marked `@hookimpl`; it may leave out
+arguments. The kind of a hook can be seen from its name:
+
+- nouns (`customer_tabs`) are asked for each view. They only read. One that raises, or takes longer than two seconds,
+  stands as an error card with an id in its place; the page and the other plugins go on. A page has a budget of queries:
+  ask in bulk.
+- `validate_*` is asked inside the transaction, before the change, in a read-only savepoint, within two seconds. It
+  refuses by raising a `DomainError` whose message tells the person why. Any other fault refuses too, in the plugin's
+  name. Set-based work (the billing run, an import) asks none.
+- `plan_*` is asked for its part of a change before that is shown, and again before it is done. A plan with a fault is
+  not carried out.
+- `collect_*` gives SQL to a set-based run: one call for the whole run.
+- the past tense (`invoice_issued`) tells what happened, after the commit, in the order of commits: always a sequence of
+  facts, each exactly once. The rows may have moved on since: load them. The handler's writes commit together with its
+  place in the log, so it has no other effects: mail, HTTP and files are jobs. It hears nothing from before it was
+  switched on. After a fault it is called again after 5 and 60 seconds, then the fact is set aside; after three in a row
+  delivery pauses and keeps the place. The manifest names these hooks in `events`.
+
+The first argument is always the scope: the tenant, the actor, its permissions and the clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.hooks.markers import hookspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from core.billing.events import BillingRunFinished, InvoiceIssued, InvoiceSettled
+    from core.customers.events import CustomerChanged, CustomerCreated, CustomerStatusChanged
+    from core.hooks import (
+        Action,
+        Card,
+        CellValue,
+        ChargeSource,
+        Column,
+        Effect,
+        MenuItem,
+        Panel,
+        SearchHit,
+        Tab,
+    )
+    from core.payments.events import PaymentReceived
+    from core.scope import Scope
+    from core.settings.events import PluginDisabled, PluginEnabled
+    from core.subscriptions.events import SubscriptionActivated, SubscriptionEnded
+
+
+# ------------------------------------------------------------------ a customer's page
+
+
+@hookspec
+async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
+    """Further tabs of a customer's page.
+
+    Asked for every tab of that page, so that all of them show the same row of tabs. Leave a tab out for an actor
+    without the permission to open it.
+
+    Not asked for the list of customers, the portal or the API.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
+    """Cards at the side of a customer's overview, each a template of the plugin's own filled with plain values.
+
+    Give none where there is nothing to show: an empty card helps nobody.
+
+    Not asked on other tabs than the overview, nor when the page is only updated after a section was saved.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+    """Further entries of a customer's Actions menu.
+
+    Give an action that is not possible now with the reason in `refused`; leave it out where the permission is missing.
+
+    Not asked for rows of a list.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
+    """What follows for this plugin when the customer's status becomes `status_key` on that date.
+
+    Asked for the plan that the person sees, and again when it is carried out: if what the plugins say then differs,
+    nothing happens and the new plan is shown. Each effect's `apply(scope)` runs in the unit of work of the change,
+    after the status has moved.
+
+    Not asked for changes that an import makes, nor for changes that dunning makes in bulk: hear
+    `customer_status_changed` for those.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def validate_customer_status_change(scope: Scope, customer_id: int, status_key: str, reason: str) -> None:
+    """Refuse a change of a customer's status by raising a DomainError.
+
+    `reason` is why it changes: hand, dunning, balance, schedule.
+
+    Not asked when a customer is created or imported, nor for a change to the status that it already has.
+
+    Since 1.0.
+    """
+
+
+# ------------------------------------------------------------------ the list of customers
+
+
+@hookspec
+async def customer_columns(scope: Scope) -> Sequence[Column]:
+    """Columns that staff can add to the list of customers and to its exports.
+
+    The same for every customer; the key begins with the plugin's name and a point.
+
+    Not asked once a row.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def customer_column_values(
+    scope: Scope, customer_ids: Sequence[int], keys: Sequence[str]
+) -> Mapping[str, Mapping[int, CellValue]]:
+    """The values of the plugin's columns for these customers, by the column's key and the customer's id.
+
+    One call for all rows of a page (at most 500) or of a piece of an export (2,000): answer with one query. `keys` are
+    the columns shown, those of other plugins among them. A customer that is left out gets an empty cell.
+
+    Not asked while no column of any plugin is shown.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+# ------------------------------------------------------------------ every page
+
+
+@hookspec
+async def menu_items(scope: Scope) -> Sequence[MenuItem]:
+    """Entries of the side bar that come and go, or that carry a count.
+
+    Asked for every whole page that staff open: answer without a query, or with one on an index.
+
+    Not for entries that are always there: those stand in the manifest's `menu`. Not asked for parts of pages (htmx) or
+    the API.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def dashboard_cards(scope: Scope) -> Sequence[Card]:
+    """Figures on the dashboard.
+
+    Not asked on any other page. Nothing is kept: a figure that is dear to work out belongs in a table of the plugin's
+    own.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def search_results(scope: Scope, text: str, limit: int) -> Sequence[SearchHit]:
+    """What the plugin finds for the search on top of every page, the best first, at most `limit`.
+
+    Only what the actor may see.
+
+    Not asked for less than two characters.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+# ------------------------------------------------------------------ customers, told afterwards
+
+
+@hookspec
+async def customer_created(scope: Scope, events: Sequence[CustomerCreated]) -> None:
+    """Customers were created, by hand, by the API or by an import.
+
+    Not told for customers who were there before the plugin was switched on.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def customer_changed(scope: Scope, events: Sequence[CustomerChanged]) -> None:
+    """Data of customers were changed. Which, stands in the activity.
+
+    Not told for a change of status (`customer_status_changed`), nor when somebody saved without changing anything.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def customer_status_changed(scope: Scope, events: Sequence[CustomerStatusChanged]) -> None:
+    """Customers have another status; with the keys of the old and the new one, and the reason.
+
+    Not told for the status that a customer was created with, nor when a status is renamed or gets other effects.
+
+    Since 1.0.
+    """
+
+
+# ------------------------------------------------------------------ subscriptions
+
+
+@hookspec
+async def validate_subscription_start(scope: Scope, customer_id: int, product_id: int, starts_on: date) -> None:
+    """Refuse a new subscription (free, trial or paid) by raising a DomainError.
+
+    Not asked again when a pending one becomes active because its invoice was settled, nor for imported subscriptions.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def subscription_activated(scope: Scope, events: Sequence[SubscriptionActivated]) -> None:
+    """Subscriptions are live: activated free, on trial, or because their first invoice was settled.
+
+    Not told when a trial becomes a paid subscription, nor at a renewal.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def subscription_ended(scope: Scope, events: Sequence[SubscriptionEnded]) -> None:
+    """Subscriptions are over: expired, terminated, withdrawn, or never paid for.
+
+    Not told when an end is set for a later date: that is a plan, and can be undone.
+
+    Since 1.0.
+    """
+
+
+# ------------------------------------------------------------------ money
+
+
+@hookspec
+def collect_charges(scope: Scope, as_of: date) -> Sequence[ChargeSource]:
+    """What the plugin wants charged by this date, as SELECTs over its own tables (usage, fees).
+
+    One call for a whole billing run or its preview; `as_of` is the date that the run bills up to. A plain function: it
+    queries nothing itself. What was charged once under a `source_key` is not charged again, so the SELECT need not
+    remember.
+
+    Not asked for an invoice that is made by hand. Its rows for customers that are not billed are left for a later run.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def invoice_issued(scope: Scope, events: Sequence[InvoiceIssued]) -> None:
+    """Invoices were issued: they have their number and cannot change any more.
+
+    Not told for drafts, credit notes or proformas.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def invoice_settled(scope: Scope, events: Sequence[InvoiceSettled]) -> None:
+    """Nothing is open on these invoices any more: paid, credited, or of a total of zero.
+
+    Told again if an invoice was re-opened by a refund or a chargeback and settled once more. Not told for a part
+    payment.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def payment_received(scope: Scope, events: Sequence[PaymentReceived]) -> None:
+    """Money came in and is the customer's credit.
+
+    Not told for payments that are pending, nor for credit that comes from a credit note or from goodwill.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def billing_run_finished(scope: Scope, events: Sequence[BillingRunFinished]) -> None:
+    """A billing run is done with every chunk; its invoices were told one by one before.
+
+    Not told for a preview, nor for a run that found nothing due.
+
+    Since 1.0.
+    """
+
+
+# ------------------------------------------------------------------ plugins
+
+
+@hookspec
+async def plugin_enabled(scope: Scope, events: Sequence[PluginEnabled]) -> None:
+    """Plugins were switched on for this tenant; a plugin hears of itself too, as the first thing.
+
+    Not told when a plugin is upgraded, nor when the tenant itself is suspended and resumed.
+
+    Since 1.0.
+    """
+
+
+@hookspec
+async def plugin_disabled(scope: Scope, events: Sequence[PluginDisabled]) -> None:
+    """Other plugins were switched off for this tenant; their data are kept.
+
+    Not told to the plugin itself: nothing of it runs from then on.
+
+    Since 1.0.
+    """
