@@ -35,8 +35,8 @@ class EventMeta(StructMeta):
 class Event(Struct, frozen=True, metaclass=EventMeta):
     """A fact: ids and small values, no text of persons. Declared as `class InvoiceIssued(Event, subject="invoice")`.
 
-    The id of the subject is the field `<subject>_id`, or else the first field that ends in `_id`; a field `customer_id`
-    puts the fact on that customer's timeline.
+    The id of the subject is the field `<subject>_id`, or else the first other one that ends in `_id`; a field
+    `customer_id` puts the fact on that customer's timeline.
     """
 
     kind: ClassVar[str] = ""
@@ -81,7 +81,7 @@ def _register(event: Any) -> None:
     if not event.subject_kind:
         raise TypeError(f"{event.__name__} does not say what it is about: class {event.__name__}(Event, subject=…)")
     names = event.__struct_fields__
-    ids = [f"{event.subject_kind}_id", *(name for name in names if name.endswith("_id"))]
+    ids = [f"{event.subject_kind}_id", *(name for name in names if name.endswith("_id") and name != "customer_id")]
     event.subject_field = next((name for name in ids if name in names), None)
     other = EVENTS.get(event.kind)
     if other is not None and (other.__module__, other.__qualname__) != (event.__module__, event.__qualname__):

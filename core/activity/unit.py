@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from core import database
 from core.activity.events import Event, facts_of
-from core.database import current, execute, execute_many, transaction, value
+from core.database import current, execute, execute_many, in_transaction, transaction, value
 from core.errors import TryAgain, Unavailable
 
 if TYPE_CHECKING:
@@ -38,10 +38,6 @@ class WrongTenant(RuntimeError):
 
 class NoUnit(RuntimeError):
     """Something was recorded outside a unit of work."""
-
-
-class BrokenUnit(RuntimeError):
-    """An action inside failed, the failure was caught, and half of it would have been saved: nothing was."""
 
 
 class InsideUnit(RuntimeError):
@@ -90,7 +86,6 @@ class Unit:
     owner: UUID | None
     task: asyncio.Task[Any] | None
     lines: list[_Line] = field(default_factory=list)
-    fault: BaseException | None = None
     causes: tuple[Cause, ...] = ()
     wakes: bool = False
 
@@ -112,20 +107,20 @@ def open_unit() -> Unit | None:
 async def unit_of_work(scope: Scope) -> AsyncIterator[Unit]:
     """Everything inside is saved together or not at all, with its lines in the log; an inner one joins the outer.
 
-    An exception that leaves an inner unit breaks the outer one, unless a `savepoint()` between the two took its work
-    back. Raises TryAgain when the database could not serialise it with another: the edge runs the whole call once more.
+    An exception that leaves an inner unit, or a database error, ends the outer one also where it is caught, unless a
+    `savepoint()` between the two took the work back. Raises TryAgain when the database could not serialise it with
+    another: the edge runs the whole call once more.
     """
     unit = open_unit()
     if unit is not None:
         _check_tenant(scope, unit.owner)
-        try:
+        async with transaction():
             yield unit
-        except BaseException as error:
-            unit.fault = unit.fault or error
-            raise
         return
     owner = current().owner
     _check_tenant(scope, owner)
+    if in_transaction():
+        raise RuntimeError("a unit of work inside a bare transaction could not take the log's head last")
     unit = Unit(owner=owner, task=asyncio.current_task())
     last: int | None = None
     async with transaction():
@@ -135,8 +130,6 @@ async def unit_of_work(scope: Scope) -> AsyncIterator[Unit]:
             if guard is not None:
                 await guard()
             yield unit
-            if unit.fault is not None:
-                raise BrokenUnit("an action inside this unit failed and was caught: nothing was saved") from unit.fault
             if unit.lines:
                 last = await _write(unit.lines)
         finally:
@@ -150,13 +143,12 @@ async def unit_of_work(scope: Scope) -> AsyncIterator[Unit]:
 async def savepoint() -> AsyncIterator[None]:
     """Inside a unit: what raises here is taken back alone, its lines in the log too, and the exception goes on."""
     unit = _required()
-    kept, fault = len(unit.lines), unit.fault
+    kept = len(unit.lines)
     try:
         async with database.savepoint():
             yield
     except BaseException:
         del unit.lines[kept:]
-        unit.fault = fault
         raise
 
 
