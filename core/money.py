@@ -172,11 +172,15 @@ def format_amount(minor: int, currency: str) -> str:
     return f"{MINUS if minor < 0 else ''}{units:,}" + (f".{rest:0{places}}" if places else "")
 
 
+_LETTER_AT_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
+
 def format_money(minor: int, currency: str, locale: str) -> str:
     """With its currency as the language writes it: €1,257.29 or 1.257,29 €."""
     with localcontext() as context:
         context.prec = 40
         text = format_currency(as_decimal(minor, currency), currency, locale=_locale(locale))
+    text = _LETTER_AT_DIGIT.sub("\N{NO-BREAK SPACE}", text)
     return text.replace("-", MINUS, 1) if minor < 0 else text
 
 
@@ -228,6 +232,8 @@ def parse_amount(text: str, currency: str, locale: str) -> int:
 
 def _bare_number(text: str, currency: str, locale: str) -> tuple[str, bool]:
     """Digits and separators alone, and whether a minus stood before or behind them, or brackets around."""
+    if any(c.isnumeric() and not c.isdecimal() for c in text):
+        raise Invalid(_NO_NUMBER)  # 10² would become 102
     bare = " ".join(unicodedata.normalize("NFKC", text).translate(_AS_ASCII).split())
     bare = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in bare)
     in_brackets = bare.startswith("(") and bare.endswith(")")
@@ -279,7 +285,8 @@ def _ungrouped(whole: str, sign: str) -> str:
 @lru_cache(maxsize=512)
 def _names_of(currency: str, locale: str) -> frozenset[str]:
     names = {currency, get_currency_symbol(currency, _locale(locale)), get_currency_symbol(currency, Locale("en"))}
-    names.update(sign for sign, currencies in _SIGNS_SHARED.items() if currency in currencies.split())
+    signs = {sign for sign, currencies in _SIGNS_SHARED.items() if currency in currencies.split()}
+    names.update(signs, (currency[:2] + sign for sign in signs))
     return frozenset(unicodedata.normalize("NFKC", name).casefold().rstrip(".") for name in names)
 
 

@@ -87,8 +87,7 @@ def cycle_index(anchor: date, cycle: Cycle, day: date) -> int:
 
 
 def anchor_for(starts_on: date, cycle: Cycle, billing_day: int | None = None) -> date:
-    """The anchor of a subscription that starts on this day, for a customer billed on a day of the month (None: the day
-    of joining).
+    """The anchor of a subscription that starts on this day; `billing_day` is None for the day of joining.
 
     The first billing day on or after the start begins the first full cycle. Where that month is too short for the
     billing day the anchor lies some cycles earlier, in a month that has the day, so that no later period forgets it.
@@ -101,7 +100,7 @@ def anchor_for(starts_on: date, cycle: Cycle, billing_day: int | None = None) ->
     month = starts_on.year * 12 + starts_on.month - 1
     if _in_month(month, billing_day) < starts_on:
         month += 1
-    candidates = [_in_month(month - n * cycle.months, billing_day) for n in range(96 // cycle.months + 1)]
+    candidates = [_in_month(month - n * cycle.months, billing_day) for n in range(144 // cycle.months + 1)]
     return max(candidates, key=lambda day: (day.day, day))
 
 
@@ -116,8 +115,7 @@ def due_periods(
     first: FirstPart = "by_day",
     last: LastPart = "by_day",
 ) -> Iterator[Period]:
-    """The periods from `billed_until` on that are due on `as_of`: in advance on their first day, in arrears on the day
-    they end.
+    """The periods from `billed_until` on that are due: in advance on their first day, in arrears on the day they end.
 
     They tile: each begins where the one before ended, none goes past `ends_on`. One that begins inside a cycle is a
     first part, one that `ends_on` cuts off is a last part; by day, a part is its days ÷ the days of the cycle that it
