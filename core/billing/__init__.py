@@ -1,0 +1,1 @@
+"""Documents, billing runs, credit and what it settles."""

@@ -1,0 +1,1 @@
+"""What the operator sells: products, groups, prices, taxes."""

@@ -1,0 +1,82 @@
+"""Rows of payments, refunds and deposits. Keys, indexes, checks and triggers stand in the migrations."""
+
+from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from core.billing.tables import CreditEntry, Document
+from core.customers.tables import Customer
+from core.database import SHARED, via
+
+
+class PaymentMethod(Table):
+    """How money comes and goes: cash, transfer, card, a gateway; `account_code` is where it is booked."""
+
+    belongs = SHARED
+
+    code = Text(unique=True)
+    name = Text()
+    kind = Text()
+    account_code = Text()
+    active = Boolean()
+    position = Integer()
+
+
+class Payment(Table):
+    """Money of a customer. It counts from `received` on; no payer yet: nobody could be found for it.
+
+    `bank_amount_minor` is what arrived in the bank's currency, `amount_minor` what it is accepted as.
+    """
+
+    belongs = via("payer_id")
+
+    payer_id = ForeignKey(Customer, null=True, index=True)
+    method_id = ForeignKey(PaymentMethod)
+    state = Text()
+    currency = Text()
+    amount_minor = BigInt()
+    bank_currency = Text()
+    bank_amount_minor = BigInt()
+    fee_minor = BigInt()
+    received_on = Date()
+    reference = Text()
+    note = Text()
+    names_document_id = ForeignKey(Document, null=True)
+    provider = Text(null=True)
+    provider_event_id = Text(null=True)
+    reversed_minor = BigInt()
+    version = BigInt()
+    created_at = Timestamptz()
+
+
+class Refund(Table):
+    """Free credit paid back."""
+
+    belongs = via("customer_id")
+
+    credit_entry_id = ForeignKey(CreditEntry, index=True)
+    customer_id = ForeignKey(Customer, index=True)
+    method_id = ForeignKey(PaymentMethod)
+    state = Text()
+    currency = Text()
+    amount_minor = BigInt()
+    reason = Text()
+    reference = Text()
+    refunded_on = Date()
+    provider = Text(null=True)
+    provider_key = Text(null=True)
+    created_at = Timestamptz()
+
+
+class Deposit(Table):
+    """Money held for a customer outside its balance."""
+
+    belongs = via("customer_id")
+
+    customer_id = ForeignKey(Customer, index=True)
+    method_id = ForeignKey(PaymentMethod, null=True)
+    currency = Text()
+    amount_minor = BigInt()
+    left_minor = BigInt()
+    state = Text()
+    reason = Text()
+    received_on = Date()

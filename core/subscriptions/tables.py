@@ -1,0 +1,155 @@
+"""Rows of subscriptions and charges. Keys, indexes, checks and triggers stand in the migrations."""
+
+from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from core.catalog.tables import Price, Product, ProductGroup
+from core.customers.tables import Customer
+from core.database import via
+
+
+class Subscription(Table):
+    """A product that a customer has. `exclusive_group_id` is null where the group allows many.
+
+    `ends_on` is the first day without service; `trial_ends_on` the first charged day.
+    """
+
+    belongs = via("customer_id")
+
+    customer_id = ForeignKey(Customer, index=True)
+    product_id = ForeignKey(Product, index=True)
+    exclusive_group_id = ForeignKey(ProductGroup, null=True)
+    parent_id = ForeignKey("self", null=True)
+    label = Text()
+    state = Text()
+    state_reason = Text()
+    timing = Text()
+    anchor_on = Date(null=True)
+    started_on = Date(null=True)
+    trial_ends_on = Date(null=True)
+    at_trial_end = Text(null=True)
+    ends_on = Date(null=True)
+    end_reason = Text()
+    ended_on = Date(null=True)
+    min_term_ends_on = Date(null=True)
+    pending_until = Date(null=True)
+    external_ref = Text()
+    created_at = Timestamptz()
+    version = BigInt()
+
+
+class SubscriptionTerm(Table):
+    """What was agreed, copied from the catalogue: price of one unit and cycle, quantity, cycle, tax.
+
+    `gross_minor` is price × quantity of a full cycle, `cycle_minor` the same after discounts: rated once, here, so that a
+    billing run multiplies by days only. A period belongs to the term in force on its first day.
+    """
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    valid_from = Date()
+    valid_to = Date(null=True)
+    revision = Integer()
+    in_force = Boolean()
+    product_id = ForeignKey(Product)
+    price_id = ForeignKey(Price, null=True)
+    amount_minor = BigInt()
+    currency = Text()
+    quantity_e6 = BigInt()
+    cycle_unit = Text()
+    cycle_count = Integer()
+    tax_category = Text()
+    tax_inclusive = Boolean()
+    proration = Text()
+    final_proration = Text()
+    gross_minor = BigInt()
+    cycle_minor = BigInt()
+
+
+class SubscriptionDiscount(Table):
+    """A discount, in its order on what the previous left: a percentage (1 % is 1,000,000) or an amount a cycle."""
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    position = Integer()
+    label = Text()
+    percent_e6 = BigInt(null=True)
+    amount_minor = BigInt(null=True)
+    until_on = Date(null=True)
+
+
+class SubscriptionSchedule(Table):
+    """The next period to charge, and when. Narrow, because each billing run rewrites it.
+
+    No row: nothing more will be charged. `due_on` null: it waits (status that is not billed, prepaid not renewed).
+    """
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, primary_key=True, index=True)
+    payer_id = ForeignKey(Customer)
+    cycle_no = Integer()
+    period_start = Date()
+    period_end = Date()
+    due_on = Date(null=True)
+
+
+class SubscriptionChange(Table):
+    """A change that is planned for a day. It writes nothing to the ledger until it happens."""
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    kind = Text()
+    happens_on = Date()
+    state = Text()
+    plan = Text()
+    plan_hash = Text()
+
+
+class UnbilledSpan(Table):
+    """Days of a subscription that are never charged, and why. With the charges they tile its life."""
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    from_on = Date()
+    to_on = Date()
+    reason = Text()
+
+
+class Charge(Table):
+    """Something to be paid, rated and signed: rating writes it, an invoice takes it up.
+
+    `days` ÷ `of_days` is its share of the full cycle. The period is empty for one-off charges, and for what is invoiced
+    first until it is activated. `unit_price_e6` is in whole units of the currency × 10⁶.
+    """
+
+    belongs = via("customer_id")
+
+    subscription_id = ForeignKey(Subscription, null=True, index=True)
+    term_id = ForeignKey(SubscriptionTerm, null=True)
+    customer_id = ForeignKey(Customer, index=True)
+    payer_id = ForeignKey(Customer, index=True)
+    product_id = ForeignKey(Product, null=True)
+    kind = Text()
+    component = Text()
+    description = Text()
+    period_start = Date(null=True)
+    period_end = Date(null=True)
+    days = Integer()
+    of_days = Integer()
+    quantity_e6 = BigInt()
+    unit_price_e6 = BigInt()
+    discount_minor = BigInt()
+    amount_minor = BigInt()
+    currency = Text()
+    tax_category = Text()
+    tax_inclusive = Boolean()
+    revision = Integer()
+    state = Text()
+    closed_on = Date(null=True)
+    source_key = Text(null=True)
+    run_id = BigInt(null=True)
