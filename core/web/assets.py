@@ -36,6 +36,10 @@ COPIED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "chart": ("chart.js", ("dist/chart.umd.min.js",)),
     "htmx": ("htmx.org", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
     "inter": ("@fontsource-variable/inter", ("wght.css", "files/inter-*-wght-normal.woff2")),
+    "inter-static": (
+        "@fontsource/inter",
+        ("files/inter-*-400-normal.woff2", "files/inter-*-700-normal.woff2"),
+    ),  # documents
     "sortable": ("sortablejs", ("Sortable.min.js",)),
     "swagger": ("swagger-ui-dist", ("swagger-ui.css", "swagger-ui-bundle.js")),
     "tabler": ("@tabler/core", ("dist/css/tabler.min.css",)),
@@ -137,7 +141,7 @@ def load_manifest(path: Path = MANIFEST) -> Assets:
 def named_icons(folders: Iterable[Path]) -> dict[str, str]:
     """Icons that templates, scripts and manifests name for certain, each with the first place that does."""
     found: dict[str, str] = {}
-    for file, text in _sources(folders):
+    for file, text in _sources(folders, "*.html", "*.js", "*.py"):
         for match in re.finditer(r"""\bicon(?:_name|_button|_link)?["']?\s*[=:(]\s*["']([a-z0-9-]+)["']""", text):
             line = text.count("\n", 0, match.start()) + 1
             found.setdefault(match[1], f"{file}:{line}")
@@ -147,7 +151,7 @@ def named_icons(folders: Iterable[Path]) -> dict[str, str]:
 def named_assets(folders: Iterable[Path]) -> dict[str, str]:
     """Static files that templates ask for, each with the first place that does."""
     found: dict[str, str] = {}
-    for file, text in _sources(folders):
+    for file, text in _sources(folders, "*.html"):
         for match in re.finditer(r"""\basset\(\s*["']([^"']+)["']\s*\)""", text):
             line = text.count("\n", 0, match.start()) + 1
             found.setdefault(match[1], f"{file}:{line}")
@@ -198,8 +202,7 @@ def _sprite(package: Path, folders: list[Path]) -> str:
     # Macros take icons by position too: each string of a template that is an icon's name is taken for one.
     strings = {
         name
-        for file, text in _sources(folders)
-        if file.suffix != ".py"
+        for _, text in _sources(folders, "*.html", "*.js")
         for name in re.findall(r"""["']([a-z][a-z0-9-]*)["']""", text)
     }
     names = {*BASE_ICONS.read_text(encoding="utf-8").split(), *certain, *(strings & outlines.keys())}
@@ -227,9 +230,9 @@ def _third_party(node_modules: Path) -> str:
     return "\n".join(parts)
 
 
-def _sources(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+def _sources(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, str]]:
     for folder in folders:
-        for pattern in ("*.html", "*.js", "*.py"):
+        for pattern in patterns:
             for file in sorted(folder.rglob(pattern)):
                 if not any(part in ("vendor", "vendor.new", "node_modules") for part in file.parts):
                     yield file, file.read_text(encoding="utf-8")
