@@ -36,10 +36,8 @@ COPIED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "chart": ("chart.js", ("dist/chart.umd.min.js",)),
     "htmx": ("htmx.org", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
     "inter": ("@fontsource-variable/inter", ("wght.css", "files/inter-*-wght-normal.woff2")),
-    "inter-static": (
-        "@fontsource/inter",
-        ("files/inter-*-400-normal.woff2", "files/inter-*-700-normal.woff2"),
-    ),  # documents
+    # documents: WeasyPrint embeds a static weight as it is
+    "inter-static": ("@fontsource/inter", ("files/inter-*-400-normal.woff2", "files/inter-*-700-normal.woff2")),
     "sortable": ("sortablejs", ("Sortable.min.js",)),
     "swagger": ("swagger-ui-dist", ("swagger-ui.css", "swagger-ui-bundle.js")),
     "tabler": ("@tabler/core", ("dist/css/tabler.min.css",)),
