@@ -1,0 +1,141 @@
+"""What is told about an import: the same for a dry run, for the command line and for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from core.customers.importing.profiles import FIELDS, Layout, Mapping, known_columns, lay_out
+from core.customers.importing.validating import Context, Finding, Gathering, Row, validate
+from core.lists.reading import LIMITS, Limits, Table, open_table
+from core.money import format_amount
+
+MOST_FINDINGS: Final = 5_000
+"""So many of each are listed; all are counted, and all stand in the file of refused records."""
+PREVIEW: Final = 20
+
+
+class ColumnReport(Struct, frozen=True):
+    """What becomes of a column."""
+
+    column: str
+    field: str | None
+    label: str
+
+
+class Report(Struct):
+    """Record 1 is the first after the header."""
+
+    file: str
+    format: str
+    encoding: str | None
+    delimiter: str | None
+    records: int = 0
+    ok: int = 0
+    """Customers that can be imported; in a file of services alone, services."""
+    errors: list[Finding] = []
+    warnings: list[Finding] = []
+    services: int = 0
+    ignored_blank: int = 0
+    errors_total: int = 0
+    warnings_total: int = 0
+    refused: int = 0
+    """Records with an error in what they are about."""
+    notes: list[str] = []
+    type: str = "csv"
+    sheet: str | None = None
+    header_line: int = 1
+    columns: list[ColumnReport] = []
+    preview: list[Row] = []
+
+    def take(self, row: Row, subject: str) -> None:
+        """Count what became of a record."""
+        self.services += len(row.services)
+        good = row.customer is not None if subject == "customers" else bool(row.services)
+        self.ok += good
+        self.refused += bool(row.errors) and not good
+        self.errors_total += len(row.errors)
+        self.warnings_total += len(row.warnings)
+        self.errors.extend(row.errors[: max(0, MOST_FINDINGS - len(self.errors))])
+        self.warnings.extend(row.warnings[: max(0, MOST_FINDINGS - len(self.warnings))])
+        if len(self.preview) < PREVIEW and (row.customer is not None or row.services):
+            self.preview.append(row)
+
+
+class Examination:
+    """A file read from beginning to end: gives its records one by one, and knows at the end what there is to tell."""
+
+    def __init__(self, table: Table, layout: Layout, name: str) -> None:
+        self.table = table
+        self.layout = layout
+        self.report = Report(
+            file=name,
+            format=layout.profile.key,
+            encoding=table.encoding,
+            delimiter=table.delimiter,
+            type=table.type,
+            sheet=table.sheet,
+            header_line=table.header_line,
+            columns=[ColumnReport(c.name, c.field, FIELDS[c.field] if c.field else c.why_not) for c in layout.columns],
+        )
+        self._gathering = Gathering(layout)
+        self._openings: dict[str, list[int]] = {}
+
+    def judge(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Validated rows in the order of the file → the same, judged against each other and counted."""
+        for row in self._gathering.add(list(rows)):
+            self.report.take(row, self.layout.profile.subject)
+            if row.customer is not None and row.customer.opening_minor:
+                self._openings.setdefault(row.customer.currency, []).append(row.customer.opening_minor)
+            yield row
+
+    def finish(self) -> Report:
+        """After the last record."""
+        report = self.report
+        late = list(self._gathering.finish())
+        report.warnings = sorted([*report.warnings, *late], key=lambda found: found.record)[:MOST_FINDINGS]
+        report.warnings_total += len(late)
+        report.records = self.table.read
+        report.ignored_blank = self.table.blank
+        report.notes = list(self._notes())
+        return report
+
+    def _notes(self) -> Iterator[str]:
+        for column in self.layout.columns:
+            if column.field is None or column.name in self.layout.profile.left_out:
+                why = self.layout.profile.left_out.get(column.name, column.why_not)
+                yield f"Column “{column.name}” is not imported. {why}"
+        for currency, amounts in sorted(self._openings.items()):
+            credit, debt = sum(a for a in amounts if a > 0), -sum(a for a in amounts if a < 0)
+            yield (
+                f"{len(amounts)} opening balances in {currency}: {format_amount(credit, currency)} customers’ credit, "
+                f"{format_amount(debt, currency)} owed by them."
+            )
+        if self.report.services:
+            yield f"{self.report.services} services were read. They are booked by hand, once their plan is here."
+
+
+def examine(path: Path, mapping: Mapping, *, name: str | None = None, limits: Limits = LIMITS) -> Examination:
+    """Open a file and match its columns. Raises UnreadableFile, or Invalid where no column names the customer."""
+    table = open_table(
+        path,
+        header_score=known_columns,
+        encoding=mapping.encoding,
+        delimiter=mapping.delimiter,
+        sheet=mapping.sheet,
+        header_line=mapping.header_line,
+        limits=limits,
+    )
+    return Examination(table, lay_out(table.headers, mapping), name or path.name)
+
+
+def report_on(path: Path, mapping: Mapping, context: Context, *, name: str | None = None) -> Report:
+    """The whole of a file in this process, without a database."""
+    examination = examine(path, mapping, name=name)
+    for piece in examination.table.slices():
+        for _ in examination.judge(validate(examination.layout, context, piece)):
+            pass
+    return examination.finish()

@@ -1,0 +1,743 @@
+"""One record of a file → one customer, some services, and what is wrong with it.
+
+Pure and picklable: `validate_packed` runs in any process. What no record can know alone (a login that occurs twice, a
+service in a record of its own) is judged by `Gathering`, record by record in the order of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from hashlib import blake2b
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final, TypeVar
+
+import msgspec
+from babel import Locale
+from babel.numbers import is_currency
+from msgspec import Struct
+
+from core.customers.importing import values
+from core.customers.importing.profiles import Column, Layout
+from core.ids import sort_key
+from core.lists.reading import Record
+
+T = TypeVar("T")
+
+LONGEST: Final = {
+    "full_name": 200, "company": 200, "login": 100, "street": 300, "zip": 20, "city": 100, "region": 100,
+    "external_ref": 100, "note": 20_000, "location": 100, "contact": 200, "contact_role": 100, "phone": 60, "tag": 60,
+    "service_plan": 200, "service_login": 100, "service_note": 2_000,
+}  # fmt: skip
+"""Characters. What is longer is refused, never cut."""
+MOST_ADDRESSES: Final = 20
+_WRITES_REGION: Final = frozenset({"US", "CA", "AU", "BR", "IN", "MX", "MY", "AR", "PH", "ID", "VE", "NG"})
+"""Countries whose addresses name the state or province."""
+_KINDS: Final = {
+    "person": "person", "private": "person", "personal": "person", "individual": "person", "residential": "person",
+    "consumer": "person", "privat": "person", "privatkunde": "person", "b2c": "person", "company": "company",
+    "business": "company", "commercial": "company", "corporate": "company", "organisation": "company",
+    "organization": "company", "firma": "company", "geschäftskunde": "company", "geschäftlich": "company",
+    "gewerbe": "company", "b2b": "company",
+}  # fmt: skip
+
+
+class Context(Struct, frozen=True):
+    """What of the tenant and of the mapping decides how cells are read."""
+
+    country: str
+    currency: str
+    locale: str
+    today: date
+    statuses: frozenset[str] = frozenset({"new", "active", "blocked", "inactive", "closed", "cancelled", "terminated"})
+    status: str = "new"
+    plans: dict[str, str] = {}
+    """Our products by the `sort_key` of the names the file may call them."""
+
+
+class Finding(Struct, frozen=True):
+    """What is wrong, or worth a look, in one record."""
+
+    record: int
+    field: str
+    """The column as the file names it; empty where the record as a whole is meant."""
+    message: str
+    line: int
+    name: str
+    """Of the customer, as far as it can be told."""
+    value: str = ""
+
+
+class ImportedService(Struct, frozen=True):
+    """A plan that the customer had in the other system. It is booked once its product is known here."""
+
+    plan: str
+    product: str = ""
+    """Ours, empty where it has to be chosen."""
+    price_minor: int | None = None
+    currency: str = ""
+    starts_on: date | None = None
+    ends_on: date | None = None
+    invoiced_from: date | None = None
+    months: int = 1
+    in_arrears: bool = False
+    login: str = ""
+    ipv4: str = ""
+    note: str = ""
+    customer_login: str = ""
+    """In files of services alone."""
+
+
+class ImportedAddress(Struct, frozen=True):
+    """An e-mail, billing e-mail or phone."""
+
+    kind: str
+    value: str
+    key: str
+
+
+class ImportedContact(Struct, frozen=True):
+    """A person of the customer."""
+
+    first_name: str
+    surname: str
+    role: str
+    email: str
+
+
+class ImportedCustomer(Struct, frozen=True):
+    """A customer as it will be created, with the keys it is found by."""
+
+    full_name: str
+    name_key: str
+    kind: str
+    company: str
+    login: str
+    login_key: str
+    external_ref: str
+    email_key: str
+    phone_e164: str
+    street: str
+    zip: str
+    city: str
+    city_key: str
+    country: str
+    lat: float | None
+    lon: float | None
+    status: str
+    currency: str
+    language: str
+    vat_id: str
+    tax_profile: str
+    billing_day: int | None
+    joined_on: date
+    location: str
+    note: str
+    opening_minor: int
+    """Positive: credit of the customer."""
+    parent_ref: str
+    child_refs: tuple[str, ...]
+    addresses: tuple[ImportedAddress, ...]
+    contact: ImportedContact | None
+    tags: tuple[str, ...]
+
+
+class Row(Struct, frozen=True):
+    """What became of one record."""
+
+    record: int
+    line: int
+    name: str
+    customer: ImportedCustomer | None
+    """None where it is refused, or is a service alone."""
+    services: tuple[ImportedService, ...] = ()
+    continues: bool = False
+    """Its services belong to the customer above."""
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+def validate(layout: Layout, context: Context, records: Iterable[Record]) -> list[Row]:
+    """Each record on its own."""
+    reader = _Reader(layout, context)
+    return [reader.row(record) for record in records]
+
+
+class Slice(Struct, frozen=True):
+    """Work for one process."""
+
+    layout: Layout
+    context: Context
+    records: list[Record]
+
+
+_slices: Final = msgspec.msgpack.Decoder(Slice)
+_rows: Final = msgspec.msgpack.Decoder(list[Row])
+
+
+def validate_packed(packed: bytes) -> bytes:
+    """`validate` for a pool of processes: a packed Slice in, packed rows out."""
+    piece = _slices.decode(packed)
+    return msgspec.msgpack.encode(validate(piece.layout, piece.context, piece.records))
+
+
+def unpack_rows(packed: bytes) -> list[Row]:
+    """What `validate_packed` gave."""
+    return _rows.decode(packed)
+
+
+class _Reader:
+    """Reads records of one layout."""
+
+    def __init__(self, layout: Layout, context: Context) -> None:
+        self._profile = layout.profile
+        self._context = context
+        self._columns: dict[str, list[Column]] = {}
+        for column in layout.imported:
+            self._columns.setdefault(column.field or "", []).append(column)
+        self._name_fields = [
+            field for field in ("full_name", "first_name", "last_name", "company") if field in self._columns
+        ]
+        self._name_columns = [column.place for field in self._name_fields for column in self._columns[field]]
+        self._has_price = "service_price" in self._columns
+        self._kinds = self._profile.kinds or _KINDS
+
+    def row(self, record: Record) -> Row:
+        self._record = record
+        self._cells = record.cells
+        self._errors: list[Finding] = []
+        self._warnings: list[Finding] = []
+        self._name = self._shown_name()
+        if record.fault:
+            self._fault("", record.fault)
+            return Row(record.number, record.line, self._name, None, errors=tuple(self._errors))
+        if record.remark:
+            self._warn("", record.remark)
+        customer: ImportedCustomer | None = None
+        continues = False
+        services: tuple[ImportedService, ...] = ()
+        if self._profile.subject == "services":
+            service = self._service(None, "")
+            services = (service,) if service is not None and not self._errors else ()
+        else:
+            continues = (
+                self._profile.repeats == "empty reference" and not self._text("external_ref") and not self._is_named()
+            )
+            joined = None if continues else self._date("joined_on")
+            customer = None if continues else self._customer(joined)
+            wrong = len(self._errors)
+            service = (
+                self._service(joined, customer.currency if customer else "") if self._text("service_plan") else None
+            )
+            if service is not None and len(self._errors) == wrong and (customer is not None or continues):
+                services = (service,)
+            if continues and not self._text("service_plan"):
+                self._fault("", "It has neither a name nor a service.")
+        return Row(
+            record.number,
+            record.line,
+            self._name,
+            customer,
+            services,
+            continues,
+            tuple(self._errors),
+            tuple(self._warnings),
+        )
+
+    # Cells
+
+    def _text(self, field: str) -> str:
+        for column in self._columns.get(field, ()):
+            if text := self._cells[column.place]:
+                return text
+        return ""
+
+    def _texts(self, field: str) -> list[tuple[Column, str]]:
+        return [(column, text) for column in self._columns.get(field, ()) if (text := self._cells[column.place])]
+
+    def _column(self, field: str) -> str:
+        """The column that is to blame for a field."""
+        columns = self._columns.get(field, ())
+        return next((c.name for c in columns if self._cells[c.place]), columns[0].name if columns else "")
+
+    def _shown_name(self) -> str:
+        parts = [self._cells[place] for place in self._name_columns if place < len(self._cells) and self._cells[place]]
+        return values.one_line(" ".join(parts[:2]) if parts else next((c for c in self._cells if c), ""))[:80]
+
+    def _is_named(self) -> bool:
+        return any(self._cells[place] for place in self._name_columns)
+
+    def _fault(self, column: str, message: str, value: str = "") -> None:
+        self._errors.append(Finding(self._record.number, column, message, self._record.line, self._name, value[:100]))
+
+    def _warn(self, column: str, message: str, value: str = "") -> None:
+        self._warnings.append(Finding(self._record.number, column, message, self._record.line, self._name, value[:100]))
+
+    def _short(self, field: str, text: str, limit: str | None = None) -> str:
+        """The text, or an error where it is longer than its field."""
+        most = LONGEST[limit or field]
+        if len(text) > most:
+            self._fault(self._column(field), f"It has {len(text):,} characters; at most {most:,} are possible.", text)
+            return ""
+        return text
+
+    def _line(self, field: str, limit: str | None = None) -> str:
+        text = self._text(field)
+        return self._short(field, values.one_line(text), limit) if text else ""
+
+    def _read(self, field: str, how: Callable[[str], T]) -> T | None:
+        """The value of a cell, None where it is empty or wrong."""
+        text = self._text(field)
+        if not text:
+            return None
+        try:
+            return how(text)
+        except ValueError as wrong:
+            self._fault(self._column(field), str(wrong), text)
+            return None
+
+    def _date(self, field: str) -> date | None:
+        text = self._text(field)
+        if text and values.is_zero_date(text):
+            self._warn(self._column(field), f"{text} is no date. It is left out.", text)
+            return None
+        return self._read(field, lambda text: values.a_date(text, self._profile.dates, self._context.country))
+
+    def _amount(self, field: str, currency: str) -> tuple[int, str] | None:
+        return self._read(
+            field, lambda text: values.amount(text, currency, self._profile.numbers, self._context.locale)
+        )
+
+    # The customer
+
+    def _customer(self, joined: date | None) -> ImportedCustomer | None:
+        person = " ".join(
+            part for part in (self._line("first_name", "full_name"), self._line("last_name", "full_name")) if part
+        )
+        company = self._line("company")
+        full_name = self._line("full_name") or person or company
+        if not full_name and not any(column.field in self._name_fields for column in self._blamed()):
+            self._fault(
+                ", ".join(column.name for field in self._name_fields for column in self._columns[field]),
+                "The name is missing.",
+            )
+        country = self._country()
+        currency, opening = self._money()
+        addresses = (*self._emails(), *self._phones(country))
+        first = {address.kind: address for address in reversed(addresses)}
+        login = self._line("login")
+        lat, lon = self._position()
+        note = "\n".join(values.many_lines(text) for _, text in self._texts("note"))
+        language = self._language()
+        tax_exempt = self._read("tax_exempt", values.yes_or_no)
+        self._check_numbers()
+        customer = ImportedCustomer(
+            full_name=full_name,
+            name_key=sort_key(full_name),
+            kind=self._kind(company),
+            company=company,
+            login=login,
+            login_key=sort_key(login),
+            external_ref=self._reference("external_ref", self._text("external_ref")),
+            email_key=first["email"].key if "email" in first else "",
+            phone_e164=next((a.key for a in addresses if a.kind == "phone" and a.key.startswith("+")), ""),
+            street=self._short("street", ", ".join(values.one_line(text) for _, text in self._texts("street"))),
+            zip=self._line("zip"),
+            city=(city := self._city(country)),
+            city_key=sort_key(city),
+            country=country,
+            lat=lat,
+            lon=lon,
+            status=self._status(),
+            currency=currency,
+            language=language,
+            vat_id=self._read("vat_id", values.vat_id) or "",
+            tax_profile="exempt" if tax_exempt else "standard",
+            billing_day=self._read("billing_day", _billing_day),
+            joined_on=joined or self._context.today,
+            location=self._line("location"),
+            note=self._short("note", note),
+            opening_minor=opening,
+            parent_ref=self._reference("parent", self._text("parent")),
+            child_refs=tuple(self._reference("children", ref) for ref in self._listed("children")),
+            addresses=addresses,
+            contact=self._contact(first["email"].value if "email" in first else ""),
+            tags=tuple(dict.fromkeys(self._short("tags", values.one_line(tag), "tag") for tag in self._listed("tags"))),
+        )
+        return None if self._errors else customer
+
+    def _blamed(self) -> list[Column]:
+        names = {finding.field for finding in self._errors}
+        return [column for columns in self._columns.values() for column in columns if column.name in names]
+
+    def _reference(self, field: str, text: str) -> str:
+        """A number of the other system, told apart from those of a third."""
+        if not text:
+            return ""
+        text = self._short(field, values.one_line(text), "external_ref")
+        return f"{self._profile.prefix}:{text}" if self._profile.prefix else text
+
+    def _listed(self, field: str) -> list[str]:
+        return [part.strip() for _, text in self._texts(field) for part in re.split(r"[,;|]", text) if part.strip()]
+
+    def _kind(self, company: str) -> str:
+        text = self._text("kind")
+        found = self._kinds.get(text if self._profile.kinds else text.casefold())
+        if text and found is None:
+            if self._profile.kinds:
+                self._fault(
+                    self._column("kind"), f"“{text[:40]}” is neither {' nor '.join(self._kinds)}, to the letter.", text
+                )
+            else:
+                self._warn(self._column("kind"), f"“{text[:40]}” is neither person nor company. It is left out.", text)
+        return found or ("company" if company else "person")
+
+    def _country(self) -> str:
+        how = values.country_code if self._profile.country_codes_only else values.country
+        return self._read("country", how) or self._context.country
+
+    def _city(self, country: str) -> str:
+        city, region = self._line("city"), self._line("region")
+        if region and region.casefold() != city.casefold() and (country in _WRITES_REGION or not country):
+            return f"{city}, {region}" if city else region
+        return city
+
+    def _money(self) -> tuple[str, int]:
+        """Currency of the customer, and its opening balance, positive for credit."""
+        text = self._text("currency")
+        currency = ""
+        if text and not text.isdigit():
+            if is_currency(text.upper()):
+                currency = text.upper()
+            else:
+                self._fault(
+                    self._column("currency"),
+                    f"“{text[:20]}” is no currency. Write its three letters, such as EUR.",
+                    text,
+                )
+        opening = 0
+        for field, sign in (("balance", 1), ("owes", -1)):
+            if found := self._amount(field, currency or self._context.currency):
+                minor, named = found
+                if minor and currency and named != currency:
+                    self._fault(
+                        self._column(field),
+                        f"It is in {named}, the customer’s currency is {currency}.",
+                        self._text(field),
+                    )
+                elif minor:
+                    currency = named
+                opening += sign * minor
+        return currency or self._context.currency, opening
+
+    def _emails(self) -> list[ImportedAddress]:
+        found: list[ImportedAddress] = []
+        for kind in ("email", "billing_email"):
+            keys: set[str] = set()
+            for column, text in self._texts(kind):
+                for part in values.split_emails(text):
+                    if part.casefold() in values.PLACEHOLDERS:
+                        self._warn(column.name, f"“{part}” is no e-mail address. It is left out.", part)
+                        continue
+                    try:
+                        address = values.email(part)
+                    except ValueError as wrong:
+                        if self._profile.emails_may_be_anything:
+                            self._warn(column.name, f"{wrong} It is left out.", part)
+                        else:
+                            self._fault(column.name, str(wrong), part)
+                        continue
+                    key = sort_key(address)
+                    if key not in keys:
+                        keys.add(key)
+                        found.append(ImportedAddress(kind, address, key))
+            if len(keys) > MOST_ADDRESSES:
+                self._fault(self._column(kind), f"It has {len(keys)} addresses; at most {MOST_ADDRESSES} are possible.")
+        return found
+
+    def _phones(self, country: str) -> list[ImportedAddress]:
+        found: dict[str, ImportedAddress] = {}
+        extension, calling = self._text("phone_extension"), self._text("phone_country").lstrip("+0")
+        for column, text in self._texts("phone"):
+            for part in values.split_phones(text):
+                number = part
+                if extension and not found and extension.isdigit():
+                    number = f"{number} x{extension}"
+                if calling.isdigit() and not number.startswith(("+", "00")):
+                    number = f"+{calling} {number}"
+                if number.casefold() in values.PLACEHOLDERS:
+                    self._warn(column.name, f"“{number}” is no phone number. It is left out.", number)
+                    continue
+                self._short("phone", number)
+                phone, warning = values.phone(number, country or None, sure=bool(self._text("country")))
+                if warning:
+                    self._warn(column.name, warning, number)
+                key = phone.e164 or re.sub(r"\D", "", number) or sort_key(number)
+                found.setdefault(key, ImportedAddress("phone", phone.typed, key))
+        if len(found) > MOST_ADDRESSES:
+            self._fault(self._column("phone"), f"It has {len(found)} numbers; at most {MOST_ADDRESSES} are possible.")
+        return list(found.values())
+
+    def _position(self) -> tuple[float | None, float | None]:
+        both = self._text("coordinates")
+        if both:
+            parts = re.split(r"[;\s]+|,\s*(?=[-\d])", both.strip("() "))
+            if len(parts) != 2:
+                self._fault(self._column("coordinates"), f"“{both[:40]}” is not a latitude and a longitude.", both)
+                return None, None
+            return (
+                self._read("coordinates", lambda _: values.coordinate(parts[0], 90)),
+                self._read("coordinates", lambda _: values.coordinate(parts[1], 180)),
+            )
+        lat = self._read("latitude", lambda text: values.coordinate(text, 90))
+        lon = self._read("longitude", lambda text: values.coordinate(text, 180))
+        return (lat, lon) if lat is not None and lon is not None else (None, None)
+
+    def _status(self) -> str:
+        text = self._text("status").casefold()
+        status = (
+            self._profile.statuses.get(text, text if text in self._context.statuses else None)
+            if text
+            else self._context.status
+        )
+        if status is None:
+            known = ", ".join(self._profile.statuses) or ", ".join(sorted(self._context.statuses))
+            self._fault(self._column("status"), f"“{text[:40]}” is no status. There are: {known}.", text)
+            return self._context.status
+        lead = self._read("is_lead", values.yes_or_no)
+        if (status == "lead" or lead) and "lead" not in self._context.statuses:
+            column = self._column("is_lead" if lead else "status")
+            self._warn(
+                column,
+                "It is a lead there; without leads here it becomes a new customer.",
+                self._text("is_lead") or text,
+            )
+            return "new"
+        return "lead" if lead else status
+
+    def _language(self) -> str:
+        text = self._text("language")
+        if not text:
+            return ""
+        code = _languages().get(text.casefold().replace("_", "-"))
+        if code is None:
+            self._warn(self._column("language"), f"“{text[:40]}” is no language. It is left out.", text)
+        return code or ""
+
+    def _contact(self, email: str) -> ImportedContact | None:
+        first, surname = self._line("contact_first_name", "contact"), self._line("contact_last_name", "contact")
+        whole = self._line("contact_name", "contact")
+        if whole and not surname:
+            first, _, surname = whole.rpartition(" ")
+        if not first and not surname:
+            return None
+        return ImportedContact(first, surname, self._line("contact_role"), email)
+
+    def _check_numbers(self) -> None:
+        for column, text in self._texts("digits"):
+            if not text.isdigit():
+                self._fault(
+                    column.name, f"“{text[:40]}” is no number; this layout has the number here, not the name.", text
+                )
+        for column, text in self._texts("number_list"):
+            if not re.fullmatch(r"\d+(?:\s*,\s*\d+)*", text):
+                self._fault(column.name, f"“{text[:40]}” is no list of numbers such as 2,3.", text)
+
+    # Its services
+
+    def _service(self, joined: date | None, currency: str) -> ImportedService | None:
+        plan = self._line("service_plan")
+        alone = self._profile.subject == "services"
+        if alone:
+            for field in ("customer_login", "service_plan", "service_login", "service_from"):
+                if not self._text(field):
+                    self._fault(self._column(field), "It is missing.")
+        wrong = len(self._errors)
+        starts, ends = self._date("service_from"), self._date("service_to")
+        if starts and ends and ends < starts:
+            self._fault(self._column("service_to"), f"It ends on {ends}, before it starts on {starts}.")
+        price = self._amount("service_price", currency or self._context.currency)
+        product = self._context.plans.get(sort_key(plan), "")
+        if len(self._errors) == wrong and not product and plan:
+            self._judge_unknown_plan(plan, priced=price is not None)
+        service = ImportedService(
+            plan=plan,
+            product=product,
+            price_minor=price[0] if price else None,
+            currency=price[1] if price else currency,
+            starts_on=starts or joined,
+            ends_on=ends,
+            invoiced_from=self._date("service_invoiced_from"),
+            months=self._read("service_months", _months) or 1,
+            in_arrears=self._text("service_timing").casefold().startswith(("back", "arrear")),
+            login=self._line("service_login"),
+            ipv4=self._read("service_ipv4", _ipv4) or "",
+            note=self._short("service_note", "\n".join(values.many_lines(t) for _, t in self._texts("service_note"))),
+            customer_login=self._line("customer_login", "login"),
+        )
+        return service if len(self._errors) == wrong else None
+
+    def _judge_unknown_plan(self, plan: str, *, priced: bool) -> None:
+        """A price can be made into a product; a number stands for one; a bare name says nothing that can be billed."""
+        column = self._column("service_plan")
+        if plan.isdigit():
+            self._warn(
+                column, f"Plan {plan} is a number of the other system. Match it to a product before it is booked.", plan
+            )
+        elif not priced and self._has_price:
+            self._fault(
+                column, f"There is no plan “{plan[:60]}” here, and the file gives no price to make one from.", plan
+            )
+        else:
+            self._warn(column, f"There is no plan “{plan[:60]}” yet. Make it, or match it, before it is booked.", plan)
+
+
+def _billing_day(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 31:
+        raise ValueError(f"“{text[:20]}” is no day of the month, 1 to 31.")
+    return int(text)
+
+
+def _months(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 120:
+        raise ValueError(f"“{text[:20]}” is no number of months, 1 to 120.")
+    return int(text)
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        raise ValueError(f"“{text[:40]}” is no IPv4 address.") from None
+
+
+_LANGUAGE_CODES: Final[dict[str, str]] = {}
+
+
+def _languages() -> dict[str, str]:
+    """Two letters by code, by code with a country, and by name in English and in the language itself."""
+    if not _LANGUAGE_CODES:
+        names = {str(code): str(name) for code, name in Locale("en").languages.items()}
+        _LANGUAGE_CODES.update({name.casefold(): code for code, name in names.items() if len(code) == 2})
+        for code in ("de", "fr", "es", "it", "pt", "nl", "pl", "cs", "da", "sv", "fi", "lt", "hu", "ro", "tr", "id"):
+            _LANGUAGE_CODES[Locale(code).languages[code].casefold()] = code
+        _LANGUAGE_CODES.update({code: code for code in names if len(code) == 2})
+        _LANGUAGE_CODES.update(
+            {tag: tag[:2] for tag in ("en-us", "en-gb", "de-de", "de-at", "de-ch", "fr-fr", "es-es", "pt-pt", "pt-br")}
+        )
+    return _LANGUAGE_CODES
+
+
+class Gathering:
+    """The records of a file in order: duplicates among them, services that stand in records of their own, sub-accounts.
+
+    Keeps sixteen bytes a key, whatever the records hold.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._profile = layout.profile
+        self._seen: dict[str, dict[bytes, int]] = {"login": {}, "email": {}, "external_ref": {}, "service_login": {}}
+        self._above: Row | None = None
+        self._above_was_refused = False
+        self._wanted: list[tuple[Row, str, str]] = []
+
+    def add(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """The same rows, judged. One that continues the customer above carries no customer of its own."""
+        for row in rows:
+            yield self._continued(row) if row.continues or self._repeats(row) else self._judged(row)
+
+    def finish(self) -> Iterator[Finding]:
+        """Warnings that only the end of the file can tell."""
+        known = self._seen["external_ref"]
+        for row, field, ref in self._wanted:
+            if _digest(ref) not in known:
+                bare = ref.removeprefix(f"{self._profile.prefix}:")
+                column = ", ".join(self._layout.names_of(field))
+                what = "Sub-account" if field == "children" else "Parent"
+                message = f"{what} {bare} is not imported. It is linked where it is here already, else left out."
+                yield Finding(row.record, column, message, row.line, row.name, bare)
+
+    def _repeats(self, row: Row) -> bool:
+        above = self._above.customer if self._above else None
+        return (
+            self._profile.repeats == "same reference"
+            and row.customer is not None
+            and above is not None
+            and bool(row.customer.external_ref)
+            and row.customer.external_ref == above.external_ref
+            and row.customer.login_key == above.login_key
+        )
+
+    def _continued(self, row: Row) -> Row:
+        if not row.errors and self._above is None:
+            return _refused(row, "", "There is no customer above that it could belong to.")
+        if not row.errors and self._above_was_refused and self._above is not None:
+            return _refused(row, "", f"It belongs to record {self._above.record}, which is refused.")
+        return self._services_once(msgspec.structs.replace(row, customer=None, continues=True))
+
+    def _judged(self, row: Row) -> Row:
+        customer = row.customer
+        if customer is not None:
+            for name, key, message in self._keys(customer):
+                first = self._seen[name].get(_digest(key))
+                if first is not None:
+                    row = _refused(row, self._column_of(name), message.format(first), key)
+                    break
+            else:
+                for name, key, _ in self._keys(customer):
+                    self._seen[name][_digest(key)] = row.record
+                row = self._warned_of_shared_email(row, customer)
+                self._wanted.extend((row, "children", ref) for ref in customer.child_refs)
+                if customer.parent_ref:
+                    self._wanted.append((row, "parent", customer.parent_ref))
+        if self._profile.subject == "customers":
+            self._above, self._above_was_refused = row, row.customer is None
+        return self._services_once(row)
+
+    def _keys(self, customer: ImportedCustomer) -> Iterator[tuple[str, str, str]]:
+        """What tells customers apart: login and number; the e-mail where it is the login, or there is nothing else."""
+        if customer.login_key:
+            yield "login", customer.login_key, "Record {} has the same login."
+        if customer.external_ref:
+            yield "external_ref", customer.external_ref, "Record {} has the same number."
+        alone = not customer.login_key and not customer.external_ref
+        if customer.email_key and (self._profile.identity == "email" or alone):
+            yield "email", customer.email_key, "Record {} has the same e-mail, and it is what one logs in with."
+
+    def _warned_of_shared_email(self, row: Row, customer: ImportedCustomer) -> Row:
+        if not customer.email_key or self._profile.identity == "email":
+            return row
+        first = self._seen["email"].setdefault(_digest(customer.email_key), row.record)
+        if first == row.record:
+            return row
+        message = f"Record {first} has the same e-mail."
+        found = Finding(row.record, self._column_of("email"), message, row.line, row.name, customer.email_key)
+        return msgspec.structs.replace(row, warnings=(*row.warnings, found))
+
+    def _services_once(self, row: Row) -> Row:
+        for service in row.services:
+            if not service.login:
+                continue
+            key = _digest(sort_key(service.login))
+            first = self._seen["service_login"].setdefault(key, row.record)
+            if first != row.record:
+                message = f"Record {first} has a service with the same login."
+                found = Finding(
+                    row.record, self._column_of("service_login"), message, row.line, row.name, service.login
+                )
+                return msgspec.structs.replace(row, services=(), errors=(*row.errors, found))
+        return row
+
+    def _column_of(self, field: str) -> str:
+        return next(iter(self._layout.names_of(field)), "")
+
+
+def _refused(row: Row, column: str, message: str, value: str = "") -> Row:
+    found = Finding(row.record, column, message, row.line, row.name, value[:100])
+    return msgspec.structs.replace(row, customer=None, services=(), errors=(*row.errors, found))
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "replace"), digest_size=16).digest()
