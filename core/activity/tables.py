@@ -1,5 +1,7 @@
 """Rows of the log, of the values that changed, and of each reader's place in it."""
 
+from typing import Any
+
 from piccolo.columns import BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.reference import LazyTableReference
 from piccolo.table import Table
@@ -21,7 +23,9 @@ class Activity(Table):
     kind = Text()
     subject_kind = Text()
     subject_id = BigInt(null=True)
-    customer_id = ForeignKey(LazyTableReference("Customer", module_path="core.customers.tables"), null=True, index=True)
+    customer_id: ForeignKey[Any] = ForeignKey(
+        LazyTableReference("Customer", module_path="core.customers.tables"), null=True, index=True
+    )
     actor = Text()
     on_behalf_of = Text(null=True)
     caused_by = BigInt(null=True)

@@ -87,6 +87,7 @@ class Unit:
     task: asyncio.Task[Any] | None
     lines: list[_Line] = field(default_factory=list)
     causes: tuple[Cause, ...] = ()
+    late: bool = False
     wakes: bool = False
 
 
@@ -196,15 +197,22 @@ def causing() -> tuple[Cause, ...]:
     return unit.causes if unit is not None else ()
 
 
+def heard_late() -> bool:
+    """Inside a handler: a person has let a parked fact be told again, so facts after it have been heard already."""
+    unit = _unit.get()
+    return unit is not None and unit.late
+
+
 @contextmanager
-def caused_by(causes: tuple[Cause, ...]) -> Iterator[None]:
+def caused_by(causes: tuple[Cause, ...], *, late: bool = False) -> Iterator[None]:
     """What is recorded inside was caused by one of these facts."""
     unit = _required()
-    before, unit.causes = unit.causes, causes
+    before = unit.causes, unit.late
+    unit.causes, unit.late = causes, late
     try:
         yield
     finally:
-        unit.causes = before
+        unit.causes, unit.late = before
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Rows of jobs and of schedules."""
 
+from typing import Any
+
 from piccolo.columns import BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.reference import LazyTableReference
 from piccolo.table import Table
@@ -20,7 +22,9 @@ class Job(Table):
     dedupe_key = Text(null=True, unique=True)
     payload = Text()
     actor = Text()
-    customer_id = ForeignKey(LazyTableReference("Customer", module_path="core.customers.tables"), null=True, index=True)
+    customer_id: ForeignKey[Any] = ForeignKey(
+        LazyTableReference("Customer", module_path="core.customers.tables"), null=True, index=True
+    )
     attempts = Integer()
     fence = BigInt()
     lease_until = Timestamptz(null=True)

@@ -77,6 +77,12 @@ async def rotate_sealed(scope: Scope) -> int:
     return changed
 
 
+def _rotated(scope: Scope, value: object) -> object:
+    if isinstance(value, dict) and "sealed" in value:
+        return {"sealed": scope.keys.rotate(value["sealed"])}
+    return value
+
+
 def _builtins(settings: Struct) -> dict[str, Any]:
     """By field, as JSON knows it; also fields that have their default."""
     return {name: msgspec.to_builtins(getattr(settings, name)) for name in settings.__struct_fields__}
