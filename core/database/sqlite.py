@@ -1,0 +1,607 @@
+"""A tenant's database as one SQLite file: one writer and two readers, kept open while the tenant is in use.
+
+Write-ahead log, every commit on the disk before it is answered, foreign keys kept, no other file can be attached. The
+writer never waits inside a thread for another process: the event loop asks again. The files that are open at once are
+counted for the whole process; the ones used longest ago are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import sqlite3
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any, ClassVar, Final, Literal, TypeVar, TypeVarTuple, Unpack
+from urllib.parse import quote
+
+import piccolo.engine.sqlite  # noqa: F401  # first, so that its converters do not take the place of ours
+
+from core.database.binding import SEAL, Database, Rows, Session, Transaction, Values
+from core.database.errors import (
+    BrokenReference,
+    ConstraintFailed,
+    Damaged,
+    Duplicate,
+    Refused,
+    TransactionError,
+)
+from core.database.statements import Dialect, traits
+from core.database.threads import THREADS
+from core.errors import Invalid, Unavailable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Kind = Literal["writer", "reader"]
+
+READERS: Final = 2
+FILES: Final = 64
+PATIENCE: Final = 5.0
+"""Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
+ROWS_AT_ONCE: Final = 1000
+"""Rows that `execute_many` hands to a thread in one go: others wait for the thread meanwhile."""
+
+_COMMON: Final = (
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("recursive_triggers", "ON", 1),  # else INSERT OR REPLACE deletes without asking the delete triggers
+    ("secure_delete", "ON", 1),
+    ("temp_store", "MEMORY", 2),
+    ("busy_timeout", "0", 0),
+)
+_OWN: Final[dict[Kind, tuple[tuple[str, str, int], ...]]] = {
+    "writer": (
+        *_COMMON,
+        ("query_only", "OFF", 0),
+        ("cache_size", "-8192", -8192),
+        ("journal_size_limit", "67108864", 67108864),
+    ),
+    "reader": (*_COMMON, ("query_only", "ON", 1), ("cache_size", "-2048", -2048)),
+}
+
+log = logging.getLogger(__name__)
+
+
+def _instant(value: bytes) -> datetime:
+    found = datetime.fromisoformat(value.decode())
+    return (
+        found if found.tzinfo is UTC else found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    )
+
+
+# Piccolo's own converters stand in the same table of the sqlite3 module; they are slower, and its instants are of any width.
+sqlite3.register_converter("INTEGER", int)
+sqlite3.register_converter("BOOLEAN", lambda value: value == b"1")
+sqlite3.register_converter("DATE", lambda value: date.fromisoformat(value.decode()))
+sqlite3.register_converter("TIMESTAMPTZ", _instant)
+
+
+class OpenFiles:
+    """The databases of the process that are open: `cap` at most, the ones used longest ago are closed for others."""
+
+    def __init__(self, cap: int = FILES) -> None:
+        self.cap = cap
+        self._open: OrderedDict[SqliteDatabase, None] = OrderedDict()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, database: object) -> bool:
+        return database in self._open
+
+    def touch(self, database: SqliteDatabase) -> bool:
+        """Whether it is open; if so, it is now the one used last."""
+        if database not in self._open:
+            return False
+        self._open.move_to_end(database)
+        return True
+
+    async def admit(self, database: SqliteDatabase) -> None:
+        """Makes room, if need be by closing one that nobody uses; waits where all are in use."""
+        deadline = monotonic() + PATIENCE
+        while not self.touch(database):
+            if len(self._open) < self.cap:
+                self._open[database] = None
+                return
+            idle = next((other for other in self._open if not other.busy), None)
+            if idle is not None:
+                # It counts until it is closed; `closing` keeps a second one from choosing it too.
+                await idle.close()
+                continue
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                async with asyncio.timeout(deadline - monotonic()):
+                    await waiter
+            except TimeoutError:
+                raise Unavailable("Too many tenants are busy at the moment. Try again in a moment.") from None
+            finally:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+
+    def forget(self, database: SqliteDatabase) -> None:
+        self._open.pop(database, None)
+        self.idle()
+
+    def idle(self) -> None:
+        """One became idle: whoever waits for room looks again."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+OPEN_FILES: Final = OpenFiles()
+
+
+class SqliteDatabase(Database):
+    """One file. `create` makes it where there is none; `files=None` keeps it open for good (the control database)."""
+
+    dialect: ClassVar[Dialect] = "sqlite"
+
+    def __init__(self, path: str | Path, *, create: bool = False, files: OpenFiles | None = OPEN_FILES) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.create = create
+        self.files = files
+        self.users = 0
+        self._closing: asyncio.Future[None] | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._write_lock = asyncio.Lock()
+        self._read_slots = asyncio.Semaphore(READERS)
+
+    def __repr__(self) -> str:
+        return f"<SqliteDatabase {self.path.name}>"
+
+    @property
+    def busy(self) -> bool:
+        return self.users > 0 or self._closing is not None
+
+    # -- connections ----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[sqlite3.Connection]:
+        """The one connection that writes, for as long as the caller keeps it."""
+        async with self._used():
+            if self._write_lock.locked():
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        await self._write_lock.acquire()
+                except TimeoutError:
+                    raise _too_busy() from None
+            else:
+                await self._write_lock.acquire()
+            try:
+                if self._writer is None:
+                    self._writer = await self.open("writer")
+                yield self._writer
+            finally:
+                self._write_lock.release()
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[sqlite3.Connection]:
+        """One of the connections that cannot write."""
+        async with self._used(), self._read_slots:
+            connection = self._idle.pop() if self._idle else await self.open("reader")
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[None]:
+        while self._closing is not None:
+            await asyncio.shield(self._closing)
+        self.users += 1
+        try:
+            if self.files is not None and not self.files.touch(self):
+                self.users -= 1
+                try:
+                    await self.files.admit(self)
+                finally:
+                    self.users += 1
+            yield
+        finally:
+            self.users -= 1
+            if self.files is not None and not self.users:
+                self.files.idle()
+
+    async def open(self, kind: Kind) -> sqlite3.Connection:
+        """A connection of its own with the product's settings; who opens it closes it."""
+        return await asked_again(lambda: THREADS.call(_open, self.path, kind, self.create))
+
+    async def close(self) -> None:
+        """Closes what is open; the next statement opens it again. Waits for nobody: it must not be in use."""
+        if self.users:
+            raise TransactionError(f"{self!r} is in use and cannot be closed.")
+        closing = self._closing = asyncio.get_running_loop().create_future()
+        connections = [*self._idle, *([self._writer] if self._writer else [])]
+        self._idle, self._writer = [], None
+        try:
+            if connections:
+                await THREADS.call(_close, connections)
+        finally:
+            self._closing = None
+            closing.set_result(None)
+            if self.files is not None:
+                self.files.forget(self)
+
+    def discard_writer(self) -> None:
+        """When the connection's state is unknown or unusual: the next write opens a new one."""
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            connection.close()
+
+    # -- single statements ----------------------------------------------------------------------------------------------
+
+    async def fetch(self, text: str, values: Values) -> Rows:
+        kind = self._seen(text)
+        if not kind.may_write:
+            try:
+                async with self.reader() as connection:
+                    return await call(connection, fetch, text, values, interrupt=True)
+            except sqlite3.OperationalError as error:
+                if kind.reads or error.sqlite_errorcode != sqlite3.SQLITE_READONLY:
+                    raise
+        async with self.writer() as connection:
+            return await call(connection, fetch, text, values)
+
+    async def run(self, text: str, values: Values) -> int:
+        self._seen(text)
+        async with self.writer() as connection:
+            return await call(connection, run, text, values)
+
+    async def run_many(self, text: str, rows: Iterable[Values]) -> int:
+        opened = await self.begin()
+        try:
+            count = await opened.run_many(text, rows)
+        except BaseException:
+            await opened.finish(keep=False)
+            raise
+        await opened.finish(keep=True)
+        return count
+
+    async def script(self, text: str) -> None:
+        opened = await self.begin()
+        try:
+            await opened.script(text)
+        except BaseException:
+            await opened.finish(keep=False)
+            raise
+        await opened.finish(keep=True)
+
+    async def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
+        self._seen(text)
+        async with self.reader() as connection:
+            async for piece in _pieces(connection, text, values, size):
+                yield piece
+
+    def _seen(self, text: str) -> Any:
+        for watcher in self.watchers:
+            watcher(text)
+        return traits(text)
+
+    async def begin(self, *, reading: bool = False, foreign_keys: bool = True) -> SqliteTransaction:
+        """Without `foreign_keys` they are not kept until it ends: for migrations, which check them all at last."""
+        opened = SqliteTransaction(self, reading=reading, foreign_keys=foreign_keys)
+        await opened.start()
+        return opened
+
+
+class SqliteTransaction(Transaction):
+    """BEGIN IMMEDIATE on the writer, or BEGIN on a reader."""
+
+    database: SqliteDatabase
+
+    def __init__(self, database: SqliteDatabase, *, reading: bool, foreign_keys: bool = True) -> None:
+        super().__init__(database, reading=reading)
+        self.foreign_keys = foreign_keys
+        self._holder = database.reader() if reading else database.writer()
+        self._raw: sqlite3.Connection | None = None
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        if self._raw is None:
+            raise TransactionError("The transaction has ended.")
+        return self._raw
+
+    async def start(self) -> None:
+        self._raw = await self._holder.__aenter__()
+        try:
+            await call(self.raw, begin, self.reading, self.foreign_keys)
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def fetch(self, text: str, values: Values) -> Rows:
+        return await self._call(fetch, text, values)
+
+    async def run(self, text: str, values: Values) -> int:
+        return await self._call(run, text, values)
+
+    async def run_many(self, text: str, rows: Iterable[Values]) -> int:
+        count = 0
+        source = iter(rows)
+        while some := list(islice(source, ROWS_AT_ONCE)):
+            await self._call(_run_many, text, some)
+            count += len(some)
+        return count
+
+    async def script(self, text: str) -> None:
+        for statement in split(text):
+            await self._call(run, statement, ())
+
+    async def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
+        self.check()
+        async for piece in _pieces(self.raw, text, values, size):
+            yield piece
+
+    async def _call(self, function: Callable[[sqlite3.Connection, str, Any], T], text: str, values: Any) -> T:
+        self.check()
+        for watcher in self.database.watchers:
+            watcher(text)
+        try:
+            # Interrupting a statement that writes would undo the whole transaction, savepoints and all.
+            return await call(self.raw, function, text, values, interrupt=traits(text).reads)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    async def command(self, text: str) -> None:
+        try:
+            if text == SEAL:
+                _, cancelled = await THREADS.call_to_the_end(_seal, self.raw)
+            elif not self.raw.in_transaction:
+                raise TransactionError("SQLite has ended the transaction by itself after an error.") from self.failure
+            else:
+                _, cancelled = await THREADS.call_to_the_end(run, self.raw, text, ())
+        except sqlite3.Error as error:
+            self.failure = error
+            raise translated(error) from error
+        if cancelled is not None:
+            raise cancelled
+
+    async def finish(self, *, keep: bool) -> None:
+        cancelled: asyncio.CancelledError | None = None
+        failure = self.failure
+        try:
+            if keep and failure is None:
+                self.kept, cancelled = await self._commit()
+            else:
+                await self._undo()
+                if keep:
+                    self.check()
+        finally:
+            self.open = False
+            await self._let_go()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _commit(self) -> tuple[bool, asyncio.CancelledError | None]:
+        try:
+            if not self.raw.in_transaction:
+                raise TransactionError("SQLite has ended the transaction by itself; nothing of it was kept.")
+            _, cancelled = await THREADS.call_to_the_end(run, self.raw, "COMMIT", ())
+        except sqlite3.Error as error:
+            await self._undo()
+            raise translated(error) from error
+        return True, cancelled
+
+    async def _undo(self) -> None:
+        """Leaves no state behind, whatever SQLite did to the transaction by itself."""
+        try:
+            await THREADS.call_to_the_end(_undo, self.raw, self.reading)
+        except sqlite3.Error:
+            log.exception("Rolling back failed; the connection is given up.")
+            if not self.reading:
+                self.database.discard_writer()
+
+    async def _let_go(self) -> None:
+        self._raw = None
+        if not self.foreign_keys:
+            self.database.discard_writer()  # the next one is opened with foreign keys kept, and that is checked
+        await self._holder.__aexit__(None, None, None)
+
+
+# -- in the event loop --------------------------------------------------------------------------------------------------
+
+
+async def call(
+    connection: sqlite3.Connection,
+    function: Callable[[sqlite3.Connection, Unpack[Ts]], T],
+    *arguments: Unpack[Ts],
+    interrupt: bool = False,
+) -> T:
+    """The function on one of the threads; asked again while another process has the lock."""
+    stop = connection.interrupt if interrupt else None
+    return await asked_again(lambda: THREADS.call(function, connection, *arguments, interrupt=stop))
+
+
+async def asked_again(ask: Callable[[], Any]) -> Any:
+    """Busy is asked again from the event loop after 1, 2, 4, 8, then 10 ms, for five seconds: no thread waits meanwhile."""
+    deadline = 0.0
+    pause = 0.001
+    while True:
+        try:
+            return await ask()
+        except sqlite3.Error as error:
+            if _primary(error) != sqlite3.SQLITE_BUSY:
+                if (known := translated(error)) is error:
+                    raise
+                raise known from error
+            now = monotonic()
+            deadline = deadline or now + PATIENCE
+            if now >= deadline:
+                raise _too_busy() from error
+        except OverflowError:
+            raise Invalid("A number is too large.") from None
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 0.01)
+
+
+async def _pieces(connection: sqlite3.Connection, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
+    cursor = await call(connection, sqlite3.Connection.execute, text, values)
+    try:
+        names = tuple(column[0] for column in cursor.description or ())
+        while rows := await THREADS.call(cursor.fetchmany, size, interrupt=connection.interrupt):
+            yield names, rows
+    finally:
+        cursor.close()
+
+
+def _too_busy() -> Unavailable:
+    return Unavailable("This is being changed by many at the moment. Try again in a few seconds.", retry_after=5)
+
+
+# -- on a thread --------------------------------------------------------------------------------------------------------
+
+
+def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
+    if not path.exists():
+        if not create:
+            raise Unavailable(f"The database file {path.name} is missing.")
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        detect_types=sqlite3.PARSE_DECLTYPES,
+        cached_statements=256,
+    )
+    try:
+        if kind == "writer":
+            connection.execute("PRAGMA journal_mode = WAL")
+        for name, value, _ in _OWN[kind]:
+            connection.execute(f"PRAGMA {name} = {value}")
+        for name, _, expected in (("journal_mode", "", "wal"), *_OWN[kind]):
+            found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+            if found != expected:
+                raise Unavailable(f"{path.name}: SQLite keeps {name} at {found!r} where {expected!r} is needed.")
+        # VACUUM INTO attaches its target, so backups use a connection of their own.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _close(connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+def begin(connection: sqlite3.Connection, reading: bool, foreign_keys: bool) -> None:
+    if not foreign_keys:
+        connection.execute("PRAGMA foreign_keys = OFF")  # has no effect once a transaction is open
+    if not connection.in_transaction:  # asked again after the picture could not be taken
+        connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if reading:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the picture is taken by the first read
+        connection.execute("PRAGMA query_only = OFF")  # it would forbid temporary tables too
+
+
+def fetch(connection: sqlite3.Connection, text: str, values: Values) -> Rows:
+    cursor = connection.execute(text, values)
+    if cursor.description is None:
+        return (), []
+    return tuple(column[0] for column in cursor.description), cursor.fetchall()
+
+
+def run(connection: sqlite3.Connection, text: str, values: Values) -> int:
+    cursor = connection.execute(text, values)
+    if cursor.description is not None:
+        cursor.fetchall()
+    return cursor.rowcount
+
+
+def _run_many(connection: sqlite3.Connection, text: str, rows: list[Values]) -> int:
+    return connection.executemany(text, rows).rowcount
+
+
+_WRITES: Final = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
+
+
+def _only_temporary(action: int, _1: str | None, _2: str | None, where: str | None, _4: str | None) -> int:
+    return sqlite3.SQLITE_DENY if action in _WRITES and where != "temp" else sqlite3.SQLITE_OK
+
+
+def _seal(connection: sqlite3.Connection) -> None:
+    connection.set_authorizer(_only_temporary)
+
+
+def _undo(connection: sqlite3.Connection, reading: bool) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    if reading:
+        connection.set_authorizer(None)
+        connection.execute("PRAGMA query_only = ON")
+
+
+def split(text: str) -> Iterable[str]:
+    """The statements of a text; a trigger's inner semicolons, quoted ones and those in comments part nothing."""
+    statement = ""
+    for part in re.split(r"(?<=;)", text):
+        statement += part
+        if sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+    if _says_something(statement):
+        yield statement.strip()
+
+
+def _says_something(text: str) -> bool:
+    return re.sub(r"--[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL).strip() != ""
+
+
+# -- errors -------------------------------------------------------------------------------------------------------------
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def translated(error: sqlite3.Error) -> Exception:
+    """The product's own words for what SQLite refuses; an error of ours in the SQL stays what it is."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    message = str(error)
+    match code & 0xFF:
+        case sqlite3.SQLITE_CONSTRAINT:
+            return _constraint(code, message)
+        case sqlite3.SQLITE_FULL:
+            return Unavailable("The disk is full. Nothing was changed.", retry_after=60)
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:
+            return Unavailable("The database file cannot be read or written at the moment.", retry_after=60)
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return Damaged("The database file is damaged. It needs to be restored from a backup.", retry_after=3600)
+    return error
+
+
+def _constraint(code: int, message: str) -> Exception:
+    detail = message.partition("failed: ")[2]
+    if code in {
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+    }:
+        names = [name.rpartition(".") for name in detail.split(", ")]
+        return Duplicate(names[0][0], tuple(name for _, dot, name in names if dot))
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return BrokenReference()
+    if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return Refused(message)
+    return ConstraintFailed(message)
+
+
+__all__ = ["OPEN_FILES", "OpenFiles", "Session", "SqliteDatabase", "SqliteTransaction", "split", "translated"]

@@ -1,0 +1,166 @@
+"""Databases for tests: each test has one of its own, on SQLite and on PostgreSQL.
+
+`database` is empty and bound; `two_databases` are two of a kind, bound to none. A migrated one is a copy of a template that
+each worker makes once: `fresh(kind, folder, apps)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final
+
+import asyncpg
+import pytest
+
+from core.database import (
+    Database,
+    MigrationApp,
+    PostgresDatabase,
+    PostgresServer,
+    SqliteDatabase,
+    bind,
+    copy_template,
+    migrate,
+    prepare_database,
+    provision_schema,
+    run_sql,
+)
+from tests.postgres import start_cluster
+
+KINDS: Final = ("sqlite", "postgresql")
+OWNER: Final = "tenantry_owner"
+APP: Final = "tenantry_app"
+SCHEMA: Final = "tenant"
+WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "gw")
+
+_number = count(1)
+_files: dict[str, Path] = {}
+_made: set[str] = set()
+
+
+@pytest.fixture(params=KINDS)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database of the test's own, bound. On PostgreSQL by the app role: tables come by `migrate` or `define`."""
+    async with fresh(request.param, tmp_path) as made:
+        with bind(made):
+            yield made
+
+
+@pytest.fixture(params=KINDS)
+async def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Database, Database]]:
+    """Two empty databases of one kind, none of them bound; on PostgreSQL two schemas on one pool."""
+    if request.param == "sqlite":
+        async with fresh("sqlite", tmp_path) as first, fresh("sqlite", tmp_path) as second:
+            yield first, second
+        return
+    async with fresh("postgresql", tmp_path) as first:
+        assert isinstance(first, PostgresDatabase)
+        assert first.server.owner_dsn is not None
+        await provision_schema(first.server.owner_dsn, f"{SCHEMA}_2", APP)
+        yield first, PostgresDatabase(first.server, f"{SCHEMA}_2")
+
+
+async def define(text: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None) -> None:
+    """Tables for a test, in the words of `run_sql`; on PostgreSQL made by the owner."""
+    from core.database import current
+
+    bound = current()
+    with bind(bound.owned() if isinstance(bound, PostgresDatabase) else bound):
+        await run_sql(text, sqlite=sqlite, postgresql=postgresql)
+
+
+@asynccontextmanager
+async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> AsyncIterator[Database]:
+    """A database of its own: empty, or with these apps' migrations done, of which each worker makes a template once."""
+    if kind == "sqlite":
+        target = folder / f"tenant-{next(_number)}.db"
+        if apps:
+            copy_template(await _template_file(apps), target)
+        database = SqliteDatabase(target, create=not apps)
+        try:
+            yield database
+        finally:
+            await database.close()
+        return
+    name = f"{WORKER}_{os.getpid()}_{next(_number)}"
+    await postgres_database(name, template=await _template_database(apps) if apps else None)
+    server = PostgresServer(name, dsn(name, APP), dsn(name, OWNER))
+    try:
+        if not apps:
+            await provision_schema(dsn(name, OWNER), SCHEMA, APP)
+        yield PostgresDatabase(server, SCHEMA)
+    finally:
+        server.terminate()
+        await _as_superuser(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def dsn(database: str, role: str | None = None) -> str:
+    """Address of a database of this run's server, for one of the roles."""
+    found = start_cluster().replace("/postgres?", f"/{database}?")
+    return found if role is None else found.replace("://tenantry@", f"://{role}@")
+
+
+async def postgres_database(name: str, *, template: str | None = None) -> None:
+    """A database that the owner's role owns and the app role may use."""
+    await _make_roles()
+    empty = template is None
+    if empty and "empty" not in _made:
+        await _as_superuser(f'CREATE DATABASE "{WORKER}_{os.getpid()}_empty" OWNER {OWNER}')
+        await prepare_database(dsn(f"{WORKER}_{os.getpid()}_empty", OWNER), APP)
+        _made.add("empty")
+    source = template or f"{WORKER}_{os.getpid()}_empty"
+    await _as_superuser(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{source}" STRATEGY wal_log')
+
+
+def _key(apps: Sequence[MigrationApp]) -> str:
+    return hashlib.sha256(repr([(app.name, str(app.folder)) for app in apps]).encode()).hexdigest()[:12]
+
+
+async def _template_file(apps: Sequence[MigrationApp]) -> Path:
+    key = _key(apps)
+    if key not in _files:
+        path = Path(mkdtemp(prefix="tenantry-template-")) / "template.db"
+        made = SqliteDatabase(path, create=True)
+        with bind(made):
+            await migrate(apps)
+        await made.close()
+        _files[key] = path
+    return _files[key]
+
+
+async def _template_database(apps: Sequence[MigrationApp]) -> str:
+    name = f"{WORKER}_{os.getpid()}_template_{_key(apps)}"
+    if name not in _made:
+        await postgres_database(name)
+        await provision_schema(dsn(name, OWNER), SCHEMA, APP)
+        server = PostgresServer(name, dsn(name, APP), dsn(name, OWNER))
+        with bind(PostgresDatabase(server, SCHEMA, as_owner=True)):
+            await migrate(apps)
+        await server.close()
+        _made.add(name)
+    return name
+
+
+async def _make_roles() -> None:
+    if "roles" in _made:
+        return
+    for role in (OWNER, APP):
+        try:
+            await _as_superuser(f"CREATE ROLE {role} LOGIN")
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            pass  # another worker was first
+    _made.add("roles")
+
+
+async def _as_superuser(text: str) -> None:
+    connection = await asyncpg.connect(start_cluster())
+    try:
+        await connection.execute(text)
+    finally:
+        await connection.close()
