@@ -36,6 +36,16 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     domain: str = "localhost"
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    secure: bool = False
+    """Whether browsers reach it over https (a proxy in front): cookies and links follow."""
+    public_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """The port that browsers use, where a proxy in front has another one; 0: the usual one of https, else `port`."""
+
+    def address_of(self, host: str) -> str:
+        """The base URL of a host name's pages, without a slash at the end."""
+        usual = 443 if self.secure else 80
+        port = self.public_port or (usual if self.secure else self.port)
+        return f"{'https' if self.secure else 'http'}://{host}{'' if port == usual else f':{port}'}"
 
 
 class Placement(Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,8 +281,8 @@ def _lines(path: Path) -> list[tuple[str, str]]:
         lines = [line.split() for line in path.read_text("ascii").splitlines() if line.strip() and line[0] != "#"]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the keys in {path} cannot be read: {error}") from error
-    if any(len(line) != 2 for line in lines) or not lines:
-        raise ConfigError(f"the keys in {path} are damaged: each line is an id and a key")
+    if not lines or any(len(line) != 2 for line in lines) or len({line[0] for line in lines}) < len(lines):
+        raise ConfigError(f"the keys in {path} are damaged: each line is an id of its own and a key")
     return [(key_id, key) for key_id, key in lines]
 
 

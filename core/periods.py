@@ -67,6 +67,7 @@ class Period(Struct, frozen=True):
 
     @property
     def is_full(self) -> bool:
+        """It costs what a full cycle does."""
         return self.days == self.of_days
 
 

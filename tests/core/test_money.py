@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
@@ -82,7 +83,7 @@ def test_money_is_ordered_and_false_when_it_is_nothing() -> None:
         lambda a, b: total([a, b], a.currency),
     ],
 )
-def test_currencies_do_not_mix(calculation) -> None:  # type: ignore[no-untyped-def]  # seven small calculations
+def test_currencies_do_not_mix(calculation: Callable[[Money, Money], object]) -> None:
     with pytest.raises(MixedCurrencies, match="do not mix"):
         calculation(Money(1, "EUR"), Money(1, "USD"))
 
