@@ -1,0 +1,113 @@
+"""Security headers of every answer: only our own origin, no inline script and no inline style."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Send
+    from litestar.types import Scope as ASGIScope
+
+POLICY: Final = b"content-security-policy"
+
+_SOURCES: Final = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self' data:",  # Tabler draws its arrows and ticks as data addresses in its style sheet
+    "manifest-src": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+
+_ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # "no-referrer" would make browsers send Origin: null with our own forms
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+def content_security_policy(*, images: Iterable[str] = (), frames: bool = False) -> str:
+    """The policy of a page. `images`: https origins that pictures may come from besides our own (a map's tiles).
+    `frames`: the answer may stand in a frame of our own pages (the preview of a document)."""
+    sources = dict(_SOURCES)
+    for origin in images:
+        sources["img-src"] += f" {_https_origin(origin)}"
+    if frames:
+        sources["frame-ancestors"] = "'self'"
+    return "; ".join(f"{directive} {allowed}" for directive, allowed in sources.items())
+
+
+def security_headers(*, secure: bool, images: Iterable[str] = (), frames: bool = False) -> dict[str, str]:
+    """All of them, for one answer. `secure`: it goes out over https."""
+    headers = {"Content-Security-Policy": content_security_policy(images=images, frames=frames), **_ALWAYS}
+    if frames:
+        headers["X-Frame-Options"] = "SAMEORIGIN"
+    if secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+class SecurityHeaders:
+    """The outermost layer: whatever answers, and however it fails, these headers are there. An answer's own ones win."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._headers = [
+            (name.lower().encode(), value.encode()) for name, value in security_headers(secure=secure).items()
+        ]
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {bytes(name).lower() for name, _ in message["headers"]}
+                missing = [header for header in self._headers if header[0] not in given]
+                message["headers"] = [*message["headers"], *missing]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _https_origin(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme != "https" or not parts.hostname or not set(parts.netloc) <= _IN_ORIGINS:
+        raise ValueError(f"“{address}” is no https address that pictures can come from")
+    return f"https://{parts.netloc}"
+
+
+_IN_ORIGINS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-:*")
+
+_UNKNOWN_HOST: Final = Path(__file__).resolve().parent / "templates" / "errors" / "unknown_host.html"
+
+
+def unknown_host() -> tuple[bytes, dict[str, str]]:
+    """The one answer (404) to every request for a host that no tenant has: the same bytes always, no cookie, nothing to load.
+
+    Its few lines of style stand in the page, allowed by their hash, since there is no tenant whose files could be asked for.
+    """
+    page = _UNKNOWN_HOST.read_bytes()
+    style = page.split(b"<style>", 1)[1].split(b"</style>", 1)[0]
+    digest = b64encode(sha256(style).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    headers = {
+        **_ALWAYS,
+        "Content-Security-Policy": policy,
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-store",
+    }
+    return page, headers

@@ -1,0 +1,74 @@
+// Dialogs: native <dialog>, so focus is held, Esc closes and focus returns.
+//   data-open="id" opens · data-close closes · a swap into an empty dialog opens it · its form closes it when it worked
+//   form[data-guard] with something typed is not closed without asking
+import { $, $$, icon, make, on } from "./dom.js";
+
+const dirty = dialog => $$("form[data-guard]", dialog).some(form => form.dataset.dirty !== undefined);
+
+export const open = id => {
+  const dialog = document.getElementById(id);
+  if (!dialog || dialog.open || $("dialog[open]")) return;
+  $$(":popover-open:not(.t-toasts)").forEach(p => p.hidePopover());
+  dialog.showModal();
+};
+
+const shut = dialog => {
+  if (!dirty(dialog)) { dialog.close(); return; }
+  if ($("[data-guarding]", dialog)) { dialog.close(); return; }
+  const keep = make("button", "btn btn-sm", "Keep editing"), drop = make("button", "btn btn-sm btn-danger-quiet", "Discard what was typed");
+  const asking = make("div", "t-banner k-warn", icon("alert-triangle"), make("div", "", "What you typed is not saved."), make("div", "t-actions", keep, drop));
+  keep.type = drop.type = "button";
+  asking.dataset.guarding = "";
+  asking.setAttribute("role", "alert");
+  keep.onclick = () => asking.remove();
+  drop.onclick = () => dialog.close();
+  $(".t-dbody", dialog).prepend(asking);
+  keep.focus();
+};
+
+on("click", "[data-open]", (e, button) => { e.preventDefault(); open(button.dataset.open); });
+on("click", "[data-close]", (e, button) => shut(button.closest("dialog")));
+document.addEventListener("cancel", e => { if (e.target.nodeName === "DIALOG" && dirty(e.target)) { e.preventDefault(); shut(e.target); } }, true);
+let pressed;
+document.addEventListener("pointerdown", e => { pressed = e.target; });
+document.addEventListener("click", e => {   // outside: pressed and let go on the backdrop, not a text dragged out of a field
+  if (e.target.nodeName !== "DIALOG" || pressed !== e.target) return;
+  const box = e.target.getBoundingClientRect();
+  if (e.clientX < box.left || e.clientX > box.right || e.clientY < box.top || e.clientY > box.bottom) shut(e.target);
+});
+document.addEventListener("close", e => {
+  if (e.target.nodeName !== "DIALOG") return;
+  $$("[data-guarding], [data-problem]", e.target).forEach(x => x.remove());
+  $$("form[data-guard]", e.target).forEach(form => { delete form.dataset.dirty; });
+}, true);
+
+// What is asked for opens when it is there.
+document.addEventListener("htmx:after:settle", e => {
+  if (e.target.nodeName === "DIALOG" && !e.target.open && e.target.childElementCount) open(e.target.id);
+});
+document.addEventListener("htmx:after:request", e => {
+  const ctx = e.detail.ctx, dialog = ctx.sourceElement.closest?.("dialog[open]");
+  if (dialog && ctx.response.status < 400 && ctx.request.method !== "GET" && !dialog.contains(ctx.target)) dialog.close();
+});
+
+// Buttons that wait for a tick, or for the name to be typed.
+on("input", "[data-must]", (e, field) => { $(".btn-danger, .btn-primary", field.form).disabled = field.value !== field.dataset.must; });
+on("change", "[data-arms]", (e, tick) => { document.getElementById(tick.dataset.arms).disabled = !tick.checked; });
+
+// hx-confirm asks in our own dialog; data-do and data-keep name its buttons.
+document.addEventListener("htmx:confirm", e => {
+  const { ctx, issueRequest, dropRequest } = e.detail, source = ctx.sourceElement, dialog = $("#sure");
+  if (!dialog) return;
+  e.preventDefault();
+  const [question, ...rest] = ctx.confirm.split(/(?<=\?)\s+/);
+  $("h2", dialog).textContent = question;
+  $("[data-sure-text]", dialog).textContent = rest.join(" ");
+  $("[data-sure-text]", dialog).hidden = !rest.length;
+  $("[data-sure=yes]", dialog).textContent = source.dataset.do || source.textContent.replace(/…$/, "").trim();
+  $("[data-sure=no]", dialog).textContent = source.dataset.keep || "Leave as it is";
+  let sure = false;
+  $("[data-sure=yes]", dialog).onclick = () => { sure = true; dialog.close(); };
+  $("[data-sure=no]", dialog).onclick = () => dialog.close();
+  dialog.addEventListener("close", () => (sure ? issueRequest() : dropRequest()), { once: true });
+  open("sure");
+});

@@ -1,0 +1,47 @@
+// Tabs that do not fit move into "More"; without script, and on phones, the row scrolls.
+import { $, $$, make, onContent } from "./dom.js";
+
+const PHONE = 768;
+let made = 0;
+
+onContent(root => $$(".t-tabs:not([data-fitted])", root).forEach(nav => {
+  nav.dataset.fitted = "";
+  const menu = make("div", "dropdown-menu dropdown-menu-end"), button = make("button", "dropdown-toggle", "More"), more = make("div", "t-menu t-more", button, menu);
+  menu.id = `more-tabs-${++made}`; menu.popover = "auto"; menu.setAttribute("role", "group"); menu.setAttribute("aria-label", `More of ${nav.getAttribute("aria-label")}`);
+  button.type = "button"; button.setAttribute("popovertarget", menu.id);
+  more.hidden = true;
+  nav.append(more);
+  const tabs = $$(":scope > a", nav), current = $("[aria-current]", nav);
+  const fit = () => {
+    tabs.forEach(tab => { tab.hidden = false; });
+    more.hidden = true;
+    nav.classList.remove("has-more");
+    if (nav.scrollWidth <= nav.clientWidth) return;
+    if (innerWidth < PHONE) { if (current) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - 60; return; }
+    more.hidden = false;
+    nav.classList.add("has-more");
+    const room = nav.clientWidth - more.offsetWidth - 16 - (current ? current.offsetWidth : 0);
+    let used = 0;
+    menu.replaceChildren();
+    for (const tab of tabs) {
+      if (tab === current) continue;   // the current one always stays in the row
+      used += tab.offsetWidth + 4;
+      if (used <= room) continue;
+      const copy = make("a", "dropdown-item", tab.firstChild.textContent);
+      copy.href = tab.href; copy.title = tab.title;
+      menu.append(copy);
+      tab.hidden = true;
+    }
+  };
+  document.fonts.ready.then(fit);
+  new ResizeObserver(fit).observe(nav);
+}));
+
+// A tab that was followed by the keyboard keeps the focus after its page came.
+let followed;
+document.addEventListener("htmx:before:request", e => { followed = e.detail.ctx.sourceElement.closest?.(".t-tabs")?.getAttribute("aria-label"); });
+document.addEventListener("htmx:after:settle", e => {
+  if (!followed || e.target.id !== "main") return;
+  $(`.t-tabs[aria-label="${CSS.escape(followed)}"] [aria-current]`)?.focus({ preventScroll: true });
+  followed = null;
+});

@@ -1,0 +1,260 @@
+"""Templates: one environment for the core's features and all plugins, with the filters that write money, dates and numbers.
+
+`customers/list.html` is core/customers/templates/list.html, `maps/map.html` is plugins/maps/templates/map.html; what has no such
+prefix lies in core/web/templates. Every template has `m`, the macros, made with the page's own values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton
+from babel.numbers import format_decimal
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from core.money import format_amount, format_money
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+SHELLS: Final = Path(__file__).resolve().parent / "templates"
+MACROS: Final = "macros.html"
+ERROR_PAGES: Final = frozenset({403, 404, 409, 422, 429, 500, 503})
+NO_BREAK: Final = "\u00a0"
+DASH: Final = "–"
+
+
+class TemplateFault(Exception):
+    """Templates that cannot live beside each other. Raised at start-up."""
+
+
+class Pages:
+    """Renders every page, part and error."""
+
+    def __init__(
+        self, folders: Mapping[str, Path], asset: Callable[[str], str], *, plugins: Mapping[str, Path] | None = None
+    ) -> None:
+        """`folders` and `plugins`: the templates of each feature and plugin by its name. `asset`: the address of a static file."""
+        self.environment = environment(folders, plugins or {})
+        self.environment.globals["asset"] = asset
+        self._macros = self.environment.get_template(MACROS)
+
+    def render(self, template: str, values: Mapping[str, object]) -> str:
+        """The template with its values, which include `page_values()`."""
+        known = dict(values)
+        known["m"] = self._macros.make_module(known)
+        return self.environment.get_template(template).render(known)
+
+    def error(
+        self, status: int, message: str, request_id: str, *, values: Mapping[str, object], fragment: bool = False
+    ) -> str:
+        """What is shown instead of what was asked for.
+
+        With `fragment` a banner for htmx, which the page puts where it belongs; else a page, inside the shell for whoever is logged in.
+        """
+        name = "fragment" if fragment else str(status) if status in ERROR_PAGES else "other"
+        known = {**values, "status": status, "message": message, "request_id": request_id}
+        return self.render(f"errors/{name}.html", known)
+
+
+def page_values(
+    scope: Scope,
+    *,
+    path: str,
+    csrf_token: str = "",
+    theme: str = "auto",
+    narrow: bool = False,
+    nav: Iterable[object] = (),
+    jobs_running: Iterable[object] = (),
+    toast: str = "",
+) -> dict[str, Any]:
+    """What every template can rely on. `nav` holds parts.NavArea, `jobs_running` parts.RunningJob."""
+    return {
+        "tenant": scope.tenant,
+        "actor": scope.actor,
+        "may": scope.may,
+        "locale": scope.locale,
+        "zone": scope.tenant.time_zone,
+        "currency": scope.tenant.currency,
+        "now": scope.now(),
+        "path": path,
+        "csrf_token": csrf_token,
+        "theme": theme,
+        "narrow": narrow,
+        "nav": list(nav),
+        "jobs_running": list(jobs_running),
+        "toast": toast,
+    }
+
+
+def environment(folders: Mapping[str, Path], plugins: Mapping[str, Path]) -> Environment:
+    """The Jinja2 environment. Raises TemplateFault where a plugin's name would hide other templates."""
+    taken = {*folders, *(entry.name for entry in SHELLS.iterdir() if entry.is_dir())}
+    for name in plugins:
+        if name in taken:
+            raise TemplateFault(f"The plugin {name} cannot be loaded: core has templates of that name.")
+    made = Environment(
+        loader=ChoiceLoader(
+            [
+                PrefixLoader({name: FileSystemLoader(folder) for name, folder in {**folders, **plugins}.items()}),
+                FileSystemLoader(SHELLS),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        cache_size=-1,
+        auto_reload=False,
+    )
+    made.filters.update(FILTERS)
+    made.globals.update(choice_of=choice_of, choices_of=choices_of, labels_of=labels_of)
+    return made
+
+
+def feature_folders(root: Path) -> dict[str, Path]:
+    """The templates folders of the features (or plugins) that lie beside each other under `root`."""
+    return {
+        folder.parent.name: folder
+        for folder in sorted(root.glob("*/templates"))
+        if folder.is_dir() and folder != SHELLS
+    }
+
+
+def choice_of(choice: Any) -> tuple[str, str]:
+    """(value, label) of a parts.Choice, a pair, or a text that is both."""
+    if isinstance(choice, str):
+        return choice, choice
+    if isinstance(choice, tuple):
+        return str(choice[0]), str(choice[1])
+    return choice.value, choice.label
+
+
+def choices_of(rows: Iterable[Any], value: str, label: str) -> list[tuple[str, str]]:
+    """Choices of a select from rows: which attribute is sent, which is read."""
+    return [(str(getattr(row, value)), str(getattr(row, label))) for row in rows]
+
+
+def labels_of(fields: Iterable[Any]) -> dict[str, str]:
+    """Labels of fields by their names, for the banner that lists what is wrong."""
+    return {field.name: field.label for field in fields}
+
+
+@pass_context
+def money(context: Context, minor: int | None, currency: str = "") -> str:
+    """An amount in a text, as the language writes it: €1,257.29. The tenant's currency unless another is named."""
+    if minor is None:
+        return DASH
+    return format_money(minor, currency or str(context["currency"]), str(context["locale"])).replace(" ", NO_BREAK)
+
+
+@pass_context
+def signed(context: Context, minor: int | None, currency: str = "") -> str:
+    """An amount in a column, minus in front where it is negative: −1,257.29."""
+    return DASH if minor is None else format_amount(minor, currency or str(context["currency"]))
+
+
+@pass_context
+def amount(context: Context, minor: int | None, currency: str = "") -> str:
+    """An amount in a column without its sign: 1,257.29."""
+    return DASH if minor is None else format_amount(abs(minor), currency or str(context["currency"]))
+
+
+@pass_context
+def number(context: Context, count: int | None) -> str:
+    """A count: 4,312."""
+    return DASH if count is None else format_decimal(count, locale=_locale(str(context["locale"])))
+
+
+@pass_context
+def day(context: Context, on: date | None) -> str:
+    """A date: 1 Dec 2026."""
+    return DASH if on is None else written(_in_zone(context, on), str(context["locale"]))
+
+
+@pass_context
+def short_day(context: Context, on: date | None) -> str:
+    """A date, its year left out when it is this one: 1 Dec."""
+    if on is None:
+        return DASH
+    local, today = _in_zone(context, on), _in_zone(context, context["now"])
+    return written(local, str(context["locale"]), year=local.year != today.year)
+
+
+@pass_context
+def clock_time(context: Context, at: datetime | None) -> str:
+    """The time of an instant in the tenant's zone: 14:02."""
+    return DASH if at is None else at.astimezone(_zone(str(context["zone"]))).strftime("%H:%M")
+
+
+@pass_context
+def instant(context: Context, at: datetime | None) -> str:
+    """An instant in the tenant's zone: 1 Dec 2026, 14:02."""
+    return DASH if at is None else f"{day(context, at)}, {clock_time(context, at)}"
+
+
+@pass_context
+def when(context: Context, at: datetime | None) -> Markup | str:
+    """An instant as feeds show it, the time today, else the date; whole in the element's title."""
+    if at is None:
+        return DASH
+    today = _in_zone(context, at) == _in_zone(context, context["now"])
+    shown = clock_time(context, at) if today else short_day(context, at)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), instant(context, at), shown)
+
+
+def initials(name: str) -> str:
+    """First letters of the first and the last word: NB."""
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+
+def written(on: date, locale: str, *, year: bool = True) -> str:
+    """A date in words of the language; English always as 1 Dec 2026."""
+    chosen = _locale(locale)
+    if chosen.language == "en":
+        text = format_date(on, "d MMM y" if year else "d MMM", locale=chosen)
+    else:
+        text = format_skeleton("yMMMd" if year else "MMMd", on, locale=chosen)
+    return text.replace(" ", NO_BREAK)
+
+
+def _in_zone(context: Context, moment: date | datetime) -> date:
+    if isinstance(moment, datetime):
+        return moment.astimezone(_zone(str(context["zone"]))).date()
+    return moment
+
+
+@lru_cache(maxsize=512)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=512)
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale("en")
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "money": money,
+    "signed": signed,
+    "amount": amount,
+    "number": number,
+    "date": day,
+    "day": short_day,
+    "time": clock_time,
+    "datetime": instant,
+    "when": when,
+    "initials": initials,
+}
