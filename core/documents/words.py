@@ -1,0 +1,153 @@
+"""The words printed on documents, in each language they are made in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Words(Struct, frozen=True, kw_only=True):
+    """What stands on a document beside its values. `{}` takes an amount, a date or a currency."""
+
+    invoice: str
+    credit_note: str
+    proforma: str
+    draft_of: str
+    """Heading of a document without a number: “Draft invoice”."""
+    draft: str
+    date: str
+    tax_date: str
+    customer: str
+    your_vat_id: str
+    your_order: str
+    for_invoice: str
+    pay_by: str
+    amount: str
+    lines: str
+    number_sign: str
+    description: str
+    quantity: str
+    price: str
+    vat: str
+    net: str
+    tax: str
+    gross: str
+    total: str
+    rounding: str
+    settled: str
+    to_pay: str
+    to_credit: str
+    less: str
+    vat_in: str
+    pay_heading: str
+    pay_heading_by: str
+    scan_or_transfer: str
+    transfer: str
+    holder: str
+    iban: str
+    bic: str
+    reference: str
+    nothing_due: str
+    no_tax_invoice: str
+    page: str
+    of: str
+    vat_id: str
+
+
+ENGLISH: Final = Words(
+    invoice="Invoice",
+    credit_note="Credit note",
+    proforma="Proforma invoice",
+    draft_of="Draft {}",
+    draft="Draft",
+    date="Date",
+    tax_date="Tax date",
+    customer="Customer",
+    your_vat_id="Your VAT id",
+    your_order="Your order",
+    for_invoice="For invoice",
+    pay_by="Pay by",
+    amount="Amount",
+    lines="Lines",
+    number_sign="#",
+    description="Description",
+    quantity="Quantity",
+    price="Price",
+    vat="VAT",
+    net="Net",
+    tax="Tax",
+    gross="Gross",
+    total="Total",
+    rounding="Rounding",
+    settled="Already settled",
+    to_pay="To pay",
+    to_credit="Credited",
+    less="less {}",
+    vat_in="VAT in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
+    pay_heading="Pay {amount}",
+    pay_heading_by="Pay {amount} by {day}",
+    scan_or_transfer="Scan the code with your banking app, or transfer to:",
+    transfer="Transfer to:",
+    holder="Name",
+    iban="IBAN",
+    bic="BIC",
+    reference="Reference",
+    nothing_due="Settled, nothing is due.",
+    no_tax_invoice="This is not a tax invoice; that follows with the payment.",
+    page="Page",
+    of="of",
+    vat_id="VAT id",
+)
+
+GERMAN: Final = Words(
+    invoice="Rechnung",
+    credit_note="Rechnungskorrektur",
+    proforma="Proforma-Rechnung",
+    draft_of="Entwurf: {}",
+    draft="Entwurf",
+    date="Datum",
+    tax_date="Steuerdatum",
+    customer="Kundennummer",
+    your_vat_id="Ihre USt-IdNr.",
+    your_order="Ihre Bestellung",
+    for_invoice="Zu Rechnung",
+    pay_by="Zahlbar bis",
+    amount="Betrag",
+    lines="Positionen",
+    number_sign="Nr.",
+    description="Bezeichnung",
+    quantity="Menge",
+    price="Preis",
+    vat="USt",
+    net="Netto",
+    tax="Steuer",
+    gross="Brutto",
+    total="Summe",
+    rounding="Rundung",
+    settled="Bereits beglichen",
+    to_pay="Zu zahlen",
+    to_credit="Korrekturbetrag",
+    less="abzgl. {}",
+    vat_in="Umsatzsteuer in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
+    pay_heading="{amount} zu zahlen",
+    pay_heading_by="{amount} zu zahlen bis {day}",
+    scan_or_transfer="Code mit der Banking-App lesen oder überweisen an:",
+    transfer="Überweisen an:",
+    holder="Name",
+    iban="IBAN",
+    bic="BIC",
+    reference="Verwendungszweck",
+    nothing_due="Beglichen, es ist nichts offen.",
+    no_tax_invoice="Dies ist keine Rechnung im Sinne des Umsatzsteuerrechts; sie folgt mit der Zahlung.",
+    page="Seite",
+    of="von",
+    vat_id="USt-IdNr.",
+)
+
+LANGUAGES: Final = {"en": ENGLISH, "de": GERMAN}
+
+
+def words_for(language: str) -> Words:
+    """The words of a language, “de-AT” as “de”; English where there are none."""
+    return LANGUAGES.get(language.replace("_", "-").split("-")[0].lower(), ENGLISH)
