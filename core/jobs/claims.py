@@ -12,7 +12,7 @@ from core.jobs.kinds import Claim, JobKind
 from core.jobs.status import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PAUSES: Final = (5, 30, 120, 600, 3600)
 """Seconds before the second, third … attempt; the last one for all that follow."""
@@ -130,7 +130,7 @@ def pause_after(attempts: int) -> timedelta:
     return timedelta(seconds=PAUSES[min(attempts, len(PAUSES)) - 1])
 
 
-async def next_due(kinds: Mapping[str, JobKind[Any]]) -> datetime | None:
+async def next_due(kinds: Collection[str]) -> datetime | None:
     """The instant at which there will be something to do: a job due, or a lease that ends."""
     soonest = await row(
         _Soonest,
