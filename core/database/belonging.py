@@ -1,8 +1,9 @@
 """How each table belongs to a customer, and who may see which of its rows.
 
-Every table says it in its class body: `belongs = OWN` (the customer itself), `via("customer_id")` (through that foreign key),
-`STAFF_ONLY` (unrestricted staff), `SHARED` (everybody reads, restricted actors never write). `scoped(Table, scope)` is how a
-handler gets rows: one outside the actor's reach is answered like one that does not exist.
+Every table says it in its class body: `belongs = OWN` (the customer itself), `via("customer_id")` (through that
+foreign key), `STAFF_ONLY` (unrestricted staff), `SHARED` (everybody reads, restricted actors never write).
+`scoped(Table, scope)` is how a handler gets rows: one outside the actor's reach is answered like one that does not
+exist.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from piccolo.columns import And, Column, ForeignKey, Or, Where
 from piccolo.columns.combination import WhereRaw
@@ -22,6 +23,7 @@ from piccolo.table import Table
 from core.errors import NotFound
 
 T = TypeVar("T", bound=Table)
+Q = TypeVar("Q")
 
 
 class Ownership(Enum):
@@ -90,8 +92,8 @@ def belonging(table: type[Table]) -> Belongs:
 def within(table: type[Table], reach: Reach, *, write: bool = False, alias: str | None = None) -> QueryString:
     """SQL that is true for the rows in reach: `"document"."payer_id" IN (SELECT "id" FROM "customer" WHERE …)`.
 
-    Everything gives TRUE, no partition gives FALSE. It stands in any WHERE, also of UPDATE, DELETE and INSERT … SELECT. Where
-    the statement gives the table another name, that is the `alias`.
+    Everything gives TRUE, no partition gives FALSE. It stands in any WHERE, also of UPDATE, DELETE and INSERT …
+    SELECT. Where the statement gives the table another name, that is the `alias`.
     """
     belongs = belonging(table)
     if isinstance(reach, Everything):
@@ -123,8 +125,10 @@ def scoped(table: type[T], scope: HasReach) -> Scoped[T]:
 
 
 class Scoped(Generic[T]):
-    """Piccolo's own queries, with the reach in their WHERE. Joined tables are not filtered by it: for a restricted actor every
-    column that is reached by another key than the one the table belongs by, or one to a SHARED table, is refused."""
+    """Piccolo's own queries, with the reach in their WHERE. Joined tables are not filtered by it: for a restricted
+    actor every column that is reached by another key than the one the table belongs by, or one to a SHARED table, is
+    refused.
+    """
 
     def __init__(self, table: type[T], reach: Reach) -> None:
         self.table = table
@@ -140,29 +144,27 @@ class Scoped(Generic[T]):
         return found
 
     def select(self, *columns: Any) -> Select[T]:
-        query: Select[T] = _guarded(Select)(self.table, columns_list=columns)
-        return self._limited(query)
+        return self._limited(cast("Select[T]", _guarded(Select)(self.table, columns_list=columns)))
 
     def objects(self, *prefetch: ForeignKey[Any] | list[ForeignKey[Any]]) -> Objects[T]:
-        query: Objects[T] = _guarded(Objects)(self.table, prefetch=prefetch)
-        return self._limited(query)
+        return self._limited(cast("Objects[T]", _guarded(Objects)(self.table, prefetch=prefetch)))
 
     def count(self) -> Count:
-        return self._limited(_guarded(Count)(self.table))
+        return self._limited(cast("Count", _guarded(Count)(self.table)))
 
     def exists(self) -> Exists[T]:
-        return self._limited(_guarded(Exists)(self.table))
+        return self._limited(cast("Exists[T]", _guarded(Exists)(self.table)))
 
     def update(self, values: dict[Any, Any]) -> Update[T]:
-        query: Update[T] = _guarded(Update)(self.table)
-        return self._limited(query, write=True).values(values)
+        return self._limited(cast("Update[T]", _guarded(Update)(self.table)), write=True).values(values)
 
     def delete(self) -> Delete:
-        return self._limited(_guarded(Delete)(self.table), write=True)
+        return self._limited(cast("Delete", _guarded(Delete)(self.table)), write=True)
 
     def raw(self, sql: str, *values: Any) -> Raw:
-        """SQL of one's own, `{within}` exactly once where the reach belongs; `{}` for values. Further tables need a `within()`
-        of their own among the values."""
+        """SQL of one's own, `{within}` exactly once where the reach belongs; `{}` for values. Further tables need a
+        `within()` of their own among the values.
+        """
         if sql.count("{within}") != 1:
             raise ValueError("Raw SQL must contain {within} exactly once.")
         before = sql.partition("{within}")[0].count("{}")
@@ -185,18 +187,17 @@ class Scoped(Generic[T]):
         if found != len(wanted):
             raise NotFound(self.table.__name__)
 
-    def _limited(self, query: Any, *, write: bool = False) -> Any:
-        query.where_delegate.where(WhereRaw("{}", self.fragment(write=write)))
-        query.reach = self.reach
+    def _limited(self, query: Q, *, write: bool = False) -> Q:
+        limited: Any = query
+        limited.where_delegate.where(WhereRaw("{}", self.fragment(write=write)))
+        limited.reach = self.reach
         return query
 
 
-# -- what a restricted actor may not join -------------------------------------------------------------------------------
-
-
 def refuse_out_of_reach(table: type[Table], reach: Reach, columns: Iterable[Column]) -> None:
-    """LookupError for a column behind a key that leads out of reach. It goes by key, not by table: `customer.parent` is a
-    customer too, but another row."""
+    """LookupError for a column behind a key that leads out of reach. It goes by key, not by table: `customer.parent`
+    is a customer too, but another row.
+    """
     if isinstance(reach, Everything):
         return
     for column in columns:
@@ -211,8 +212,9 @@ def refuse_out_of_reach(table: type[Table], reach: Reach, columns: Iterable[Colu
 
 
 class _Guarded:
-    """Mixed into Piccolo's queries: looks at every column that the query uses, however the caller got it in, at the moment
-    when its SQL is made (so also as a part of another query)."""
+    """Mixed into Piccolo's queries: looks at every column that the query uses, however the caller got it in, at the
+    moment when its SQL is made (so also as a part of another query).
+    """
 
     __slots__ = ()
 
@@ -291,9 +293,6 @@ def _in_values(values: Iterable[Any]) -> Iterator[Column]:
             yield from value.columns
         elif hasattr(value, "columns") and not callable(value.columns):  # Readable, m2m
             yield from _in_values(value.columns)
-
-
-# -- the start ----------------------------------------------------------------------------------------------------------
 
 
 def declaration_faults(tables: Iterable[type[Table]]) -> list[str]:

@@ -45,7 +45,7 @@ class Session(ABC):
 
     @abstractmethod
     def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
-        """The rows in pieces. Outside of a transaction it holds a connection until it is closed: `stream()` does not."""
+        """The rows in pieces. Without a transaction it keeps a connection until it is closed: `stream()` does not."""
 
 
 class Transaction(Session):
@@ -77,7 +77,9 @@ class Transaction(Session):
 
     @abstractmethod
     async def finish(self, *, keep: bool) -> None:
-        """Commits or rolls back, and gives the connection back whatever happens. Sets `kept`. Rolling back raises nothing."""
+        """Commits or rolls back, and gives the connection back whatever happens. Sets `kept`. Rolling back raises
+        nothing.
+        """
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -111,7 +113,9 @@ class Database(Session):
         self.owner: UUID | None = None
         """The tenant that it was proven to belong to: a unit of work of another tenant's scope is refused."""
         self.on_commit: list[Callable[[], None]] = []
-        """Called after each transaction that was kept: how a commit wakes the tenant's worker. Must not raise nor wait."""
+        """Called after each transaction that was kept: how a commit wakes the tenant's worker. Must not raise nor
+        wait.
+        """
         self.watchers: list[Callable[[str], None]] = []
         """Told the text of each statement: query budgets in tests, slow-query logs."""
 
@@ -225,9 +229,9 @@ def spawn(work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.T
 async def transaction() -> AsyncIterator[Transaction]:
     """All of it or nothing. One inside another joins it, and the outer one commits.
 
-    SQLite: takes the database's one write lock at once. A database error ends it, also when it is caught, and so does an
-    exception that leaves an inner one: what it did could not be told from the rest. Only `core.activity`, `core.jobs` and
-    migrations may use it: everything else writes in a `unit_of_work`.
+    SQLite: takes the database's one write lock at once. A database error ends it, also when it is caught, and so does
+    an exception that leaves an inner one: what it did could not be told from the rest. Only `core.activity`,
+    `core.jobs` and migrations may use it: everything else writes in a `unit_of_work`.
     """
     outer = open_transaction()
     if outer is not None:
@@ -247,8 +251,8 @@ async def transaction() -> AsyncIterator[Transaction]:
 async def reading(staging: str = "") -> AsyncIterator[Transaction]:
     """One unchanging picture of the database; nothing of it is kept.
 
-    `staging` is DDL of temporary tables (`CREATE TEMP TABLE …`), which may be filled inside; anything else cannot be written.
-    Inside an open transaction it is refused: that has its own picture.
+    `staging` is DDL of temporary tables (`CREATE TEMP TABLE …`), which may be filled inside; anything else cannot be
+    written. Inside an open transaction it is refused: that has its own picture.
     """
     if open_transaction() is not None:
         raise TransactionError("A transaction is open already: it sees its own writes, which reading() could not.")
@@ -287,7 +291,9 @@ def _tell(kept: Transaction) -> None:
 
 
 SEAL = "SET TRANSACTION READ ONLY"
-"""PostgreSQL's own words; temporary tables may still be written after them. SQLite's engine does the same on seeing them."""
+"""PostgreSQL's own words; temporary tables may still be written after them. SQLite's engine does the same on seeing
+them.
+"""
 
 
 @asynccontextmanager

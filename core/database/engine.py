@@ -41,7 +41,9 @@ class Block(BaseTransaction):
 
 
 class Batch(BaseBatch):
-    """The answer to a query in pieces. Outside of a transaction it keeps a connection: for long reads there is `stream()`."""
+    """The answer to a query in pieces. Outside of a transaction it keeps a connection: for long reads there is
+    `stream()`.
+    """
 
     def __init__(self, query: _Query, size: int) -> None:
         self._query = query

@@ -17,7 +17,9 @@ class TransactionError(RuntimeError):
 
 
 class StatementFailed(TransactionError):
-    """A statement of this transaction failed before, so nothing of it can be kept. Go back to a savepoint, or let it end."""
+    """A statement of this transaction failed before, so nothing of it can be kept. Go back to a savepoint, or let it
+    end.
+    """
 
 
 class WrongDatabase(Exception):

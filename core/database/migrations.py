@@ -1,7 +1,7 @@
 """Migrations: each feature and plugin keeps its own files; a tenant is migrated as a whole or not at all.
 
-A file is named `YYYY_MM_DD_NNNN_what.py` and holds `ID`, `VERSION`, `DESCRIPTION` and `async def forwards()`, which calls
-`run_sql` and `rebuild_table`, or returns one of Piccolo's migration managers.
+A file is named `YYYY_MM_DD_NNNN_what.py` and holds `ID`, `VERSION`, `DESCRIPTION` and `async def forwards()`, which
+calls `run_sql` and `rebuild_table`, or returns one of Piccolo's migration managers.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ class BadMigration(Exception):
 async def migrate(apps: Sequence[MigrationApp]) -> list[str]:
     """Runs what the bound database does not have yet, all in one transaction; the names of what was run.
 
-    On SQLite foreign keys are not kept meanwhile (rebuilding a table needs that; a deletion does not cascade) and are checked
-    before it is kept. On PostgreSQL the owner's role does it, so its address must be known to the server's object.
+    On SQLite foreign keys are not kept meanwhile (rebuilding a table needs that; a deletion does not cascade) and are
+    checked before it is kept. On PostgreSQL the owner's role does it, so its address must be known to the server's
+    object.
     """
     database = current()
     if open_transaction() is not None:
@@ -104,8 +105,9 @@ async def pending(apps: Sequence[MigrationApp]) -> list[str]:
 
 
 async def run_sql(text: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None) -> None:
-    """DDL, any number of statements. `{id}`, `{id_never_reused}`, `{key}` and `{bytes}` are replaced; what the databases say
-    differently, such as triggers, is given for each by itself."""
+    """DDL, any number of statements. `{id}`, `{id_never_reused}`, `{key}` and `{bytes}` are replaced; what the
+    databases say differently, such as triggers, is given for each by itself.
+    """
     dialect = current().dialect
     for given in (text, sqlite if dialect == "sqlite" else postgresql):
         if given is not None:
@@ -119,9 +121,9 @@ async def rebuild_table(
 ) -> None:
     """Gives a table a new definition and keeps its rows, indexes, triggers and what refers to it.
 
-    SQLite cannot change a column's type, null, default, check or key: there the table is made again from `definition` (a whole
-    `CREATE TABLE`), and filled from the old one: each column of the same name, or as `columns` says (name → SQL expression over
-    the old row). PostgreSQL runs `postgresql` (`ALTER TABLE …`) instead.
+    SQLite cannot change a column's type, null, default, check or key: there the table is made again from `definition`
+    (a whole `CREATE TABLE`), and filled from the old one: each column of the same name, or as `columns` says (name →
+    SQL expression over the old row). PostgreSQL runs `postgresql` (`ALTER TABLE …`) instead.
     """
     if current().dialect != "sqlite":
         if postgresql is None:
@@ -141,8 +143,9 @@ async def _rebuild(table: str, definition: str, columns: dict[str, str]) -> None
     if head is None:
         raise BadMigration(f"The definition must begin with CREATE TABLE {table} (")
     before = await values("SELECT name FROM pragma_table_info(:table)", table=table)
-    kept = await values(
-        "SELECT sql FROM sqlite_schema WHERE tbl_name = :table AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY type, rowid",
+    kept: list[str] = await values(
+        "SELECT sql FROM sqlite_schema WHERE tbl_name = :table AND type IN ('index', 'trigger') AND sql IS NOT NULL "
+        "ORDER BY type, rowid",
         table=table,
     )
     never_reused = await _has_table("sqlite_sequence") and await value(
@@ -151,7 +154,7 @@ async def _rebuild(table: str, definition: str, columns: dict[str, str]) -> None
     count = await value(f'SELECT count(*) FROM "{table}"')
     new = f"{table}_rebuilt"
     await run_sql(f'CREATE TABLE "{new}" (' + definition[head.end() :])
-    after = [name for name in await values("SELECT name FROM pragma_table_info(:table)", table=new)]
+    after: list[str] = await values("SELECT name FROM pragma_table_info(:table)", table=new)
     source = {name: columns.get(name, f'"{name}"') for name in after if name in columns or name in before}
     unknown = set(columns) - set(after)
     if unknown:
@@ -160,8 +163,8 @@ async def _rebuild(table: str, definition: str, columns: dict[str, str]) -> None
     await execute(f'INSERT INTO "{new}" ({names}) SELECT {", ".join(source.values())} FROM "{table}"')
     if await value(f'SELECT count(*) FROM "{new}"') != count:
         raise BadMigration(f"{table}: rows were lost on the way")
-    # The old way of renaming: what refers to the table goes on to do so by its name, and triggers of other tables are not
-    # looked at while the table is away.
+    # The old way of renaming: what refers to the table goes on to do so by its name, and triggers of other tables are
+    # not looked at while the table is away.
     await execute("PRAGMA legacy_alter_table = ON")
     await execute(f'DROP TABLE "{table}"')
     await execute(f'ALTER TABLE "{new}" RENAME TO "{table}"')
@@ -186,12 +189,13 @@ async def _migrate_sqlite(database: SqliteDatabase, apps: Sequence[MigrationApp]
 async def _run_pending(apps: Sequence[MigrationApp]) -> list[str]:
     await run_sql(_RECORDS)
     missing = _missing(apps, await _done())
-    for app, name, module in missing:
+    for app, _, module in missing:
         manager = await module.forwards()
         if manager is not None:
             await _run_manager(manager)
         await execute(
-            "INSERT INTO migration (app, id, version, description, run_at) VALUES (:app, :id, :version, :description, :now)",
+            "INSERT INTO migration (app, id, version, description, run_at) "
+            "VALUES (:app, :id, :version, :description, :now)",
             app=app.name,
             id=module.ID,
             version=str(module.VERSION),

@@ -23,7 +23,9 @@ async def claim(uuid: UUID) -> None:
 
 
 async def prove_owner(uuid: UUID, apps: Sequence[MigrationApp] | None = None) -> None:
-    """The bound database is this tenant's, or WrongDatabase says what it is. With `apps`, it must also be of this version."""
+    """The bound database is this tenant's, or WrongDatabase says what it is. With `apps`, it must also be of this
+    version.
+    """
     if not await _has_table("tenant_meta"):
         raise WrongDatabase(f"{current()!r} was opened for tenant {uuid}, but it is no database of Tenantry.")
     found = await value("SELECT uuid FROM tenant_meta WHERE one = 1")

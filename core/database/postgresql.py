@@ -1,7 +1,7 @@
 """A tenant's database as a schema of a PostgreSQL database, on one pool of connections that all its tenants share.
 
-A connection remembers the schema that it is set to, and `SET search_path` is sent only when that changes. `public` is never
-in the path. Two roles: the owner migrates and provisions, the app role owns nothing and can create nothing.
+A connection remembers the schema that it is set to, and `SET search_path` is sent only when that changes. `public` is
+never in the path. Two roles: the owner migrates and provisions, the app role owns nothing and can create nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _SETTINGS: Final = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
 }
+_PROCESS: Final = "SELECT pg_catalog.pg_backend_pid()"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 log = logging.getLogger(__name__)
@@ -112,10 +113,10 @@ class PostgresServer:
             await refuse_transaction_pooling(self.name, self.app_dsn)
             await refuse_powerful_role(self.name, self.app_dsn, self.owner_dsn)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if isinstance(known := translated(error), Unavailable):
+            if isinstance(translated(error), Unavailable):
                 raise Unavailable(f"The PostgreSQL server “{self.name}” does not answer: {error}") from error
             raise
-        await self.pool()
+        _ = await self.pool()
 
     async def pool(self, *, owner: bool = False) -> asyncpg.Pool[asyncpg.Record]:
         found = self._pools.get(owner)
@@ -356,7 +357,7 @@ class PostgresTransaction(Transaction):
 
 
 def _raw(taken: Connection) -> TenantConnection:
-    raw: TenantConnection = taken._con
+    raw: TenantConnection = getattr(taken, "_con")  # noqa: B009  # asyncpg shows it to nobody, but it is where `schema` is
     return raw
 
 
@@ -381,8 +382,6 @@ async def _translating(asked: Awaitable[T]) -> T:
             raise
         raise known from error
 
-
-# -- errors -------------------------------------------------------------------------------------------------------------
 
 _AGAIN: Final = (
     asyncpg.InvalidCachedStatementError,
@@ -434,9 +433,6 @@ def translated(error: Exception) -> Exception:
     return error
 
 
-# -- what a server must be like -----------------------------------------------------------------------------------------
-
-
 def check_schema(schema: str) -> str:
     """The name, if it can be one: it becomes part of SQL text."""
     if not _SCHEMA.fullmatch(schema) or schema in {"public", EXTENSIONS} or schema.startswith("pg_"):
@@ -447,25 +443,16 @@ def check_schema(schema: str) -> str:
 async def refuse_transaction_pooling(name: str, dsn: str) -> None:
     """A pooler that hands connections out by transaction would mix up the tenants' search paths: UnsafeServer.
 
-    One connection asks for its server process; others hold transactions open meanwhile. With connections of their own, none
-    of them can get that process, and it stays the same.
+    One connection asks for its server process; others hold transactions open meanwhile. With connections of their
+    own, none of them can get that process, and it stays the same.
     """
-    ask = "SELECT pg_catalog.pg_backend_pid()"
     opened: list[Plain] = []
     try:
         for _ in range(PROBES):
-            opened.append(await asyncpg.connect(dsn, statement_cache_size=0, timeout=PATIENCE))
-        first, *others = opened
-        seen = {int((await first.fetch(ask))[0][0])}
-        held: list[int] = []
-        pooled = False
-        for other in others:
-            await other.execute("BEGIN")
-            held.append(int((await other.fetch(ask))[0][0]))
-        seen.add(int((await first.fetch(ask))[0][0]))
-        pooled = len(seen) > 1 or bool(seen & set(held)) or len(set(held)) < len(held)
+            opened += [await asyncpg.connect(dsn, statement_cache_size=0, timeout=PATIENCE, command_timeout=PATIENCE)]
+        pooled = await _share_a_process(opened)
     except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        pooled = True
+        pooled = True  # a statement that was prepared on one connection was asked of another
     finally:
         for connection in opened:
             connection.terminate()
@@ -476,6 +463,19 @@ async def refuse_transaction_pooling(name: str, dsn: str) -> None:
         )
 
 
+async def _share_a_process(connections: list[Plain]) -> bool:
+    first, *others = connections
+    process = await first.fetchval(_PROCESS)
+    held: set[int] = set()
+    for other in others:
+        await other.execute("BEGIN")
+        taken = await other.fetchval(_PROCESS)
+        if taken == process or taken in held or await first.fetchval(_PROCESS) != process:
+            return True
+        held.add(taken)
+    return False
+
+
 async def refuse_powerful_role(name: str, app_dsn: str, owner_dsn: str | None) -> None:
     """The app role owns nothing, creates nothing, and no rule is lifted for it: else UnsafeServer, with the reasons."""
     connection = await asyncpg.connect(app_dsn, timeout=PATIENCE)
@@ -483,10 +483,10 @@ async def refuse_powerful_role(name: str, app_dsn: str, owner_dsn: str | None) -
         role = await connection.fetchrow(
             """
             SELECT r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb,
-                   EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                           WHERE c.relowner = r.oid AND n.nspname NOT LIKE 'pg\\_temp%' AND n.nspname NOT LIKE 'pg\\_toast%') AS owns,
+                   EXISTS (SELECT 1 FROM pg_class c WHERE c.relowner = r.oid AND c.relpersistence <> 't') AS owns,
                    EXISTS (SELECT 1 FROM pg_namespace n WHERE n.nspowner = r.oid) AS owns_schema,
-                   EXISTS (SELECT 1 FROM pg_database d WHERE d.datdba = r.oid AND d.datname = current_database()) AS owns_database,
+                   EXISTS (SELECT 1 FROM pg_database d
+                           WHERE d.datdba = r.oid AND d.datname = current_database()) AS owns_database,
                    has_database_privilege(r.oid, current_database(), 'CREATE') AS may_create
             FROM pg_roles r WHERE r.rolname = current_user
             """
@@ -517,9 +517,6 @@ async def refuse_powerful_role(name: str, app_dsn: str, owner_dsn: str | None) -
         raise UnsafeServer(
             f"PostgreSQL “{name}”: the app role “{role['rolname']}” {', '.join(found)}. It must own and create nothing."
         )
-
-
-# -- provisioning -------------------------------------------------------------------------------------------------------
 
 
 async def prepare_database(owner_dsn: str, app_role: str) -> None:

@@ -13,13 +13,13 @@ import os
 import re
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final, Literal, TypeVar, TypeVarTuple, Unpack
+from typing import Any, ClassVar, Final, Literal, TypeVar, TypeVarTuple
 from urllib.parse import quote
 
 import piccolo.engine.sqlite  # noqa: F401  # first, so that its converters do not take the place of ours
@@ -71,12 +71,10 @@ log = logging.getLogger(__name__)
 
 def _instant(value: bytes) -> datetime:
     found = datetime.fromisoformat(value.decode())
-    return (
-        found if found.tzinfo is UTC else found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    )
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-# Piccolo's own converters stand in the same table of the sqlite3 module; they are slower, and its instants are of any width.
+# Piccolo's own converters stand in the same table of the sqlite3 module, and are slower.
 sqlite3.register_converter("INTEGER", int)
 sqlite3.register_converter("BOOLEAN", lambda value: value == b"1")
 sqlite3.register_converter("DATE", lambda value: date.fromisoformat(value.decode()))
@@ -167,8 +165,6 @@ class SqliteDatabase(Database):
     def busy(self) -> bool:
         return self.users > 0 or self._closing is not None
 
-    # -- connections ----------------------------------------------------------------------------------------------------
-
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[sqlite3.Connection]:
         """The one connection that writes, for as long as the caller keeps it."""
@@ -241,8 +237,6 @@ class SqliteDatabase(Database):
         connection, self._writer = self._writer, None
         if connection is not None:
             connection.close()
-
-    # -- single statements ----------------------------------------------------------------------------------------------
 
     async def fetch(self, text: str, values: Values) -> Rows:
         kind = self._seen(text)
@@ -413,13 +407,10 @@ class SqliteTransaction(Transaction):
         await self._holder.__aexit__(None, None, None)
 
 
-# -- in the event loop --------------------------------------------------------------------------------------------------
-
-
 async def call(
     connection: sqlite3.Connection,
-    function: Callable[[sqlite3.Connection, Unpack[Ts]], T],
-    *arguments: Unpack[Ts],
+    function: Callable[[sqlite3.Connection, *Ts], T],
+    *arguments: *Ts,
     interrupt: bool = False,
 ) -> T:
     """The function on one of the threads; asked again while another process has the lock."""
@@ -427,8 +418,10 @@ async def call(
     return await asked_again(lambda: THREADS.call(function, connection, *arguments, interrupt=stop))
 
 
-async def asked_again(ask: Callable[[], Any]) -> Any:
-    """Busy is asked again from the event loop after 1, 2, 4, 8, then 10 ms, for five seconds: no thread waits meanwhile."""
+async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
+    """Busy is asked again from the event loop after 1, 2, 4, 8, then 10 ms, for five seconds: no thread waits
+    meanwhile.
+    """
     deadline = 0.0
     pause = 0.001
     while True:
@@ -461,9 +454,6 @@ async def _pieces(connection: sqlite3.Connection, text: str, values: Values, siz
 
 def _too_busy() -> Unavailable:
     return Unavailable("This is being changed by many at the moment. Try again in a few seconds.", retry_after=5)
-
-
-# -- on a thread --------------------------------------------------------------------------------------------------------
 
 
 def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
@@ -563,9 +553,6 @@ def split(text: str) -> Iterable[str]:
 
 def _says_something(text: str) -> bool:
     return re.sub(r"--[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL).strip() != ""
-
-
-# -- errors -------------------------------------------------------------------------------------------------------------
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -29,8 +29,10 @@ Dialect = Literal["sqlite", "postgresql"]
 _TOKEN: Final = re.compile(
     r"""
       '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
-    | (?P<cast>::[ ]*(?:bigint|integer|smallint|boolean|text|date|timestamptz|numeric|double[ ]precision|uuid|bytea|jsonb?)\b(?:\[\])?)
-    | (?P<lock>\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b(?:\s+OF\s+\w+(?:\s*,\s*\w+)*)?(?:\s+SKIP\s+LOCKED|\s+NOWAIT)?)
+    | (?P<cast>::[ ]*(?:bigint|integer|smallint|boolean|text|date|timestamptz|numeric|double[ ]precision|uuid|bytea
+                       |jsonb?)\b(?:\[\])?)
+    | (?P<lock>\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b
+               (?:\s+OF\s+\w+(?:\s*,\s*\w+)*)?(?:\s+SKIP\s+LOCKED|\s+NOWAIT)?)
     | (?:\b(?P<in>(?:NOT\s+)?IN)\s+:(?P<list>[a-z_][a-z0-9_]*))
     | (?<![:\w]):(?P<name>[a-z_][a-z0-9_]*)
     """,
@@ -166,9 +168,6 @@ def _with_sql_in_values(statement: Statement, values: Mapping[str, Any], dialect
     return "".join(text), arguments
 
 
-# -- values on their way in ---------------------------------------------------------------------------------------------
-
-
 def encode(values: Sequence[Any], dialect: Dialect) -> list[Any]:
     """Values as the driver takes them. What could not be stored alike on both databases is refused on both."""
     known = _FOR_SQLITE if dialect == "sqlite" else _FOR_POSTGRESQL
@@ -224,9 +223,14 @@ def _by_class(value: Any, dialect: Dialect) -> Any:
     """Subclasses of what is known: enums of text and numbers, dates of a test's clock."""
     if isinstance(value, Enum):
         return encode([value.value], dialect)[0]
-    for kind, how in ((str, _text), (bool, None), (int, _integer), (float, _number), (datetime, _aware)):
-        if isinstance(value, kind):
-            return value if how is None else how(value, dialect)  # type: ignore[operator]  # each `how` stands beside its kind
+    if isinstance(value, str):
+        return _text(value, dialect)
+    if isinstance(value, int):
+        return _integer(value, dialect)
+    if isinstance(value, float):
+        return _number(value, dialect)
+    if isinstance(value, datetime):
+        return _aware(value, dialect)
     if isinstance(value, date):
         return value.isoformat() if dialect == "sqlite" else value
     if isinstance(value, UUID):

@@ -1,7 +1,8 @@
 """The few threads that all SQLite connections of the process share.
 
 A statement waits in one queue and is answered through the event loop of whoever asked. A connection is used by one
-statement at a time: who is cancelled while its statement runs still waits until the thread has let go of the connection.
+statement at a time: who is cancelled while its statement runs still waits until the thread has let go of the
+connection.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -58,10 +59,11 @@ class Threads:
                 self._started = True
 
     async def call(
-        self, function: Callable[[Unpack[Ts]], T], *arguments: Unpack[Ts], interrupt: Callable[[], None] | None = None
+        self, function: Callable[[*Ts], T], *arguments: *Ts, interrupt: Callable[[], None] | None = None
     ) -> T:
-        """What the function returns or raises. When the task is cancelled, the call is interrupted if that is allowed, and
-        awaited in any case."""
+        """What the function returns or raises. When the task is cancelled, the call is interrupted if that is
+        allowed, and awaited in any case.
+        """
         job = await self._done(function, arguments, interrupt)
         if isinstance(job, asyncio.CancelledError):
             raise job
@@ -71,9 +73,11 @@ class Threads:
         return result
 
     async def call_to_the_end(
-        self, function: Callable[[Unpack[Ts]], T], *arguments: Unpack[Ts]
+        self, function: Callable[[*Ts], T], *arguments: *Ts
     ) -> tuple[T, asyncio.CancelledError | None]:
-        """As `call`, but the outcome counts also when the task was cancelled meanwhile: the caller raises that afterwards."""
+        """As `call`, but the outcome counts also when the task was cancelled meanwhile: the caller raises that
+        afterwards.
+        """
         job = _Job(asyncio.get_running_loop(), function, arguments)
         self._put(job)
         cancelled = await _wait(job)
