@@ -1,8 +1,8 @@
 """The child process in which a workbook is unpacked, under limits of memory and time.
 
 Run as a script by `core.lists.reading`, never imported. A workbook of a few kilobytes can unfold to terabytes (two
-cells far apart, one long string used a million times), and no check of its directory finds every way; here the worst is that
-this process ends.
+cells far apart, one long string used a million times), and no check of its directory finds every way; here the worst is
+that this process ends.
 
 Speaks JSON lines: first the head of each sheet, then, told a sheet's name on stdin, its rows as [row number, cells].
 """
@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 
 from python_calamine import CalamineWorkbook
@@ -31,19 +32,14 @@ def main(path: str, memory: int, seconds: int) -> None:
     if chosen is None:
         return
     sheet = book.get_sheet_by_name(chosen)
-    first = sheet.start[0] + 1 if sheet.start else 1
-    for number, cells in enumerate(sheet.iter_rows(), first):
+    for number, cells in enumerate(sheet.iter_rows(), 1):
         say(json.dumps([number, [_text(cell) for cell in cells]], ensure_ascii=False) + "\n")
 
 
 def _rows(sheet: Any, limit: int) -> list[list[Any]]:
-    first = sheet.start[0] + 1 if sheet.start else 1
-    found = []
-    for number, cells in enumerate(sheet.iter_rows(), first):
-        if number - first >= limit:
-            break
-        found.append([number, [_text(cell) for cell in cells]])
-    return found
+    return [
+        [number, [_text(cell) for cell in cells]] for number, cells in enumerate(islice(sheet.iter_rows(), limit), 1)
+    ]
 
 
 def _text(cell: Any) -> str:

@@ -309,8 +309,8 @@ def vat_id(text: str) -> str:
 
 
 _EU_PREFIXES: Final = frozenset({
-    "at", "be", "bg", "cy", "cz", "de", "dk", "ee", "el", "es", "fi", "fr", "hr", "hu", "ie", "it", "lt", "lu", "lv", "mt",
-    "nl", "pl", "pt", "ro", "se", "si", "sk",
+    "at", "be", "bg", "cy", "cz", "de", "dk", "ee", "el", "es", "fi", "fr", "hr", "hu", "ie", "it", "lt", "lu", "lv",
+    "mt", "nl", "pl", "pt", "ro", "se", "si", "sk",
 })  # fmt: skip
 
 
