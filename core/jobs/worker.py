@@ -1,8 +1,8 @@
 """The worker: one small loop that visits tenants which were woken, fairly, and does what their rows say is due.
 
 A visit binds the tenant in a clean context, starts what the clock has come to, takes turns of delivery and claims
-jobs, for 200 ms; then the next tenant has its turn. A job that takes longer goes on beside the visits, within limits, so one
-tenant's slow mail server keeps nobody waiting.
+jobs, for 200 ms; then the next tenant has its turn. A job that takes longer goes on beside the visits, within limits,
+so one tenant's slow mail server keeps nobody waiting.
 """
 
 from __future__ import annotations

@@ -1,0 +1,3 @@
+from tests.core.log import clock, scope
+
+__all__ = ["clock", "scope"]
