@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID
 
@@ -34,6 +35,8 @@ class Tenant:
     country: str
     language: str
     is_provider: bool = False
+    folder: Path | None = None
+    """Where its documents and other files lie, wherever its rows do. None: it keeps none (a bare test)."""
 
 
 @dataclass(frozen=True, slots=True)
