@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ChargeSource,
         Column,
         Effect,
+        Fact,
         MenuItem,
         Panel,
         SearchHit,
@@ -61,6 +62,17 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
 
     Asked for every tab of that page, so that all of them show the same row of tabs. Leave a tab out for an actor
     without the permission to open it.
+
+    Not asked for the list of customers, the portal or the API.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
+    """Facts in the head of a customer's page, on every tab: at most two, each a few words.
 
     Not asked for the list of customers, the portal or the API.
 

@@ -1,1 +1,1 @@
-"""The host: which tenants there are, where their data lies, and who answers for an address."""
+"""The host: which tenants there are, where their data lies, how a request finds them, how they are made and kept."""

@@ -23,6 +23,11 @@ class NoteAdded(Event, subject="note"):
     customer_id: int
 
 
+class NoteDeleted(Event, subject="note"):
+    note_id: int
+    customer_id: int
+
+
 class TagAdded(Event, subject="customer"):
     customer_id: int
     tag: str

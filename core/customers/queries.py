@@ -31,8 +31,8 @@ WHERE customer.id = :id AND :within
 
 ITEMS = """
 SELECT customer.id, customer.full_name, customer.company, customer.email_key AS email, customer.phone_e164 AS phone,
-       customer.city, customer.country, status.key AS status, status.label AS status_label, status.kind AS status_kind,
-       customer.live_subscriptions, customer.joined_on
+       customer.city, customer.country, status.key AS status, customer.status_id, status.label AS status_label,
+       status.kind AS status_kind, customer.live_subscriptions, customer.joined_on
 FROM customer
 JOIN status ON status.id = customer.status_id
 """
@@ -118,3 +118,22 @@ async def list_next_statuses(key: str) -> list[StatusRow]:
 
 async def list_tags() -> list[TagRow]:
     return await rows(TagRow, "SELECT id, name, colour FROM tag ORDER BY name_key")
+
+
+async def list_customer_tags(customer_id: int) -> list[TagRow]:
+    """The tags of a customer that was found within reach."""
+    return await rows(
+        TagRow,
+        "SELECT tag.id, tag.name, tag.colour FROM customer_tag JOIN tag ON tag.id = customer_tag.tag_id"
+        " WHERE customer_tag.customer_id = :id ORDER BY tag.name_key",
+        id=customer_id,
+    )
+
+
+class LocationRow(Struct, frozen=True):
+    id: int
+    name: str
+
+
+async def list_locations() -> list[LocationRow]:
+    return await rows(LocationRow, "SELECT id, name FROM location ORDER BY name_key, id")

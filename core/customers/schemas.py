@@ -164,6 +164,7 @@ class CustomerItem(Struct, frozen=True):
     city: str
     country: str
     status: str
+    status_id: int
     status_label: str
     status_kind: str
     live_subscriptions: int

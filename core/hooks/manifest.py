@@ -52,7 +52,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     name: str
     """Short, of small letters and digits: it begins its tables, permissions, routes, jobs and templates."""
     label: str
+    """What people read."""
     version: str
+    """Its own."""
     hook_version: str
     """The hooks it was written for: "1.0"."""
     description: str = ""
@@ -61,15 +63,21 @@ class Manifest(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     """Plugins that must be on as well."""
     routes: tuple[Route, ...] = ()
+    """Pages under /NAME and API routes under /api/v1/NAME, each with its permission."""
     permissions: tuple[Permission, ...] = ()
+    """Called NAME.something."""
     tables: tuple[type[Table], ...] = ()
+    """Called NAME_something; each says how it belongs to a customer."""
     migrations: Path | None = None
+    """The folder of its migrations, which run when it is switched on."""
     settings: type[Struct] | None = None
-    """A form for the tenant is made from it."""
+    """A form for the tenant is made from it; what is marked as secret is stored encrypted."""
     jobs: tuple[JobKind, ...] = ()
+    """Called NAME_something."""
     events: tuple[str, ...] = ()
     """The past-tense hooks that it implements: what it hears about."""
     menu: tuple[MenuItem, ...] = ()
+    """Entries of the side bar that are always there."""
     icons: tuple[str, ...] = ()
     """Names of Tabler icons beyond the core's."""
     outbound_hosts: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 import pluggy
 
@@ -24,11 +24,11 @@ def hookimpl(function: Marked) -> Marked:
     return _impl_marker(function)
 
 
-def is_spec(member: object) -> bool:
+def is_spec(member: object) -> TypeGuard[Callable[..., object]]:
     """Was it marked as a hook?"""
     return hasattr(member, f"{NAMESPACE}_spec")
 
 
-def is_implementation(member: object) -> bool:
+def is_implementation(member: object) -> TypeGuard[Callable[..., object]]:
     """Was it marked as an answer to a hook?"""
     return hasattr(member, f"{NAMESPACE}_impl")

@@ -24,6 +24,15 @@ ColumnKind = Literal["text", "number", "amount", "date", "datetime", "flag"]
 CellValue = str | int | Money | date | datetime | None
 
 
+class Fact(Struct, frozen=True, kw_only=True):
+    """One of the few facts in a record's head, ready to be read. `why` is the address that explains it."""
+
+    label: str
+    value: str
+    tone: Literal["", "owes", "plus"] = ""
+    why: str = ""
+
+
 class Tab(Struct, frozen=True, kw_only=True):
     """A tab of a record's page: a link to a page of the plugin's own."""
 
@@ -151,7 +160,10 @@ CHARGE_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeSource:
-    """A plugin's charges of a billing run: a SELECT of CHARGE_COLUMNS, in this order, over the plugin's own tables.
+    """A plugin's charges of a billing run: a SELECT of these columns, in this order, over the plugin's own tables.
+
+    subscription_id, kind (usage, one_off or fee), component, period_start, period_end, quantity_e6, amount_minor,
+    tax_category, description, source_key.
 
     `amount_minor` is the rated net amount in the currency of the subscription; what needs fractions of a minor unit is
     rated before. `source_key` is unique for ever and begins with the plugin's name: what was charged under it once is

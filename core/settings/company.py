@@ -12,7 +12,7 @@ Text = Annotated[str, Meta(max_length=200)]
 class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The operator as its customers know it."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200, title="Name")]
+    name: Annotated[str, Meta(min_length=1, max_length=200, title="Name")] = "Unnamed"
     address: Annotated[
         str, Meta(max_length=300, title="Address of the pages", description="Links in mail begin with it")
     ] = ""

@@ -21,10 +21,12 @@ from core.staff.events import (
     RoleChanged,
     StaffChanged,
     StaffInvited,
+    StaffLoggedIn,
+    StaffLoggedOut,
 )
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
-from core.web.sessions import end_sessions
+from core.web.sessions import begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -129,6 +131,22 @@ async def check_log_in(email: str, password: str) -> queries.Known | None:
     known = await queries.find_by_email(sort_key(email.strip()))
     right = await PASSWORDS.verify(known.password_hash if known else "", password)
     return known if right else None
+
+
+async def begin_staff_session(scope: Scope, staff_id: int, *, address: str, agent: str) -> str:
+    """Log a staff user in; gives the new session's token. The log-in stands in the activity."""
+    async with unit_of_work(scope):
+        token = await begin_session(scope, "staff", staff_id, address=address, agent=agent)
+        await execute("UPDATE staff SET last_seen_at = :now WHERE id = :id", now=scope.now(), id=staff_id)
+        record(scope, StaffLoggedIn(staff_id=staff_id))
+    return token
+
+
+async def end_staff_session(scope: Scope, session_id: int) -> None:
+    async with unit_of_work(scope):
+        await end_session(scope, session_id)
+        if scope.actor.id is not None:
+            record(scope, StaffLoggedOut(staff_id=scope.actor.id))
 
 
 async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:

@@ -15,6 +15,7 @@ from core.staff.schemas import RoleRow, StaffRow, TokenRow
 from core.staff.tables import ApiToken, Role, Staff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from core.scope import Scope
@@ -148,3 +149,24 @@ async def find_link(token: str, now: datetime) -> LinkRow | None:
         token_hash=hash_token(token),
         now=now,
     )
+
+
+class _Named(Struct, frozen=True):
+    id: int
+    name: str
+
+
+async def names_of(keys: Iterable[str]) -> dict[str, str]:
+    """How actors of the activity ("staff:7", "schedule:billing") read; people by their names, in one query."""
+    found = {key: _in_words(key) for key in keys}
+    ids = [int(key.removeprefix("staff:")) for key in found if key.startswith("staff:")]
+    if ids:
+        for one in await rows(_Named, "SELECT id, name FROM staff WHERE id IN :ids", ids=ids):
+            found[f"staff:{one.id}"] = one.name
+    return found
+
+
+def _in_words(key: str) -> str:
+    kind, _, name = key.partition(":")
+    words = {"command": "Command line", "schedule": "Schedule", "plugin": "Plugin", "token": "API token", "staff": "Staff"}
+    return f"{words.get(kind, kind.capitalize())} {name}".strip()

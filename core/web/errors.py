@@ -106,7 +106,7 @@ def _answer(
         return Response(
             msgspec.json.encode(problem), status_code=status, headers=headers, media_type="application/problem+json"
         )
-    wants_part = request.headers.get("hx-request") == "true" and request.headers.get("hx-boosted") != "true"
+    wants_part = request.headers.get("hx-request-type") == "partial"
     if isinstance(error, Unauthenticated):
         login = "/login"
         if request.method == "GET" and not wants_part:

@@ -24,6 +24,12 @@ async def plugin_is_on(connection: ASGIConnection[Any, Any, Any, Any], handler: 
         raise NotFound("There is no such page.")
 
 
+async def only_the_document(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Beside the OpenAPI document Litestar answers whatever else is asked for there, with a page of its own."""
+    if not connection.scope["path"].endswith("/openapi.json"):
+        raise NotFound("page of the API")
+
+
 async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Anonymous: 401 (the page's handler of errors leads to the log-in). Without the permission: 403."""
     permission = handler.opt.get("permission", PUBLIC)

@@ -80,7 +80,7 @@ def http_handlers(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:
             for handler in route.route_handlers:
                 for method in sorted(handler.http_methods):
                     if method not in ("OPTIONS", "HEAD"):
-                        yield str(method), route.path_format, handler
+                        yield str(method), route.path, handler
 
 
 def check_routes(app: Litestar, known: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.exceptions import SerializationException
+from markupsafe import Markup
 from msgspec import Struct
 
 from core.errors import FieldError, Invalid
@@ -28,8 +29,6 @@ S = TypeVar("S", bound=Struct)
 TOAST: Final = "toast"
 HTML: Final = "text/html; charset=utf-8"
 
-Render = "Callable[[str, dict[str, Any]], str]"
-
 
 class View:
     """Made for each request of a page. Handlers ask it for what was typed and let it answer."""
@@ -48,7 +47,7 @@ class View:
     @property
     def is_htmx(self) -> bool:
         """Whether a part of a page is wanted, not the whole."""
-        return self.request.headers.get("hx-request") == "true" and self.request.headers.get("hx-boosted") != "true"
+        return self.request.headers.get("hx-request-type") == "partial"
 
     @property
     def secure(self) -> bool:
@@ -93,6 +92,10 @@ class View:
         if TOAST in self.request.cookies:
             response.delete_cookie(TOAST)
         return response
+
+    def part(self, template: str, **values: Any) -> str:
+        """A template as text, to stand in another one or in a stream."""
+        return Markup(self._render(self, template, values))
 
     def go(self, path: str, toast: str = "") -> Response[str]:
         """See another page next; `toast` is said there once."""

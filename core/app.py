@@ -1,0 +1,169 @@
+"""The application: the one place that names every feature's migrations, routes, jobs and hook implementations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+import core
+from core.customers import api as customers_api
+from core.customers import routes as customers_routes
+from core.database.migrations import MigrationApp
+from core.hooks import Permission, usable
+from core.staff import queries as staff_queries
+from core.staff import routes as staff_routes
+from core.web import home
+from core.web.api import provide_call
+from core.web.assets import load_manifest
+from core.web.csp import SecurityHeaders
+from core.web.errors import error_handlers
+from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on
+from core.web.pages import MenuEntry, PageMaker, entry_of
+from core.web.routing import check_routes
+from core.web.statics import static_route
+from core.web.templating import Pages, feature_folders
+from core.web.view import View
+from core.web.visit import Identify, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from types import ModuleType
+
+    from core.hooks import Plugin
+
+CORE: Final = Path(core.__file__).parent
+
+FEATURES: Final = (
+    "activity",
+    "jobs",
+    "settings",
+    "documents",
+    "web",
+    "staff",
+    "customers",
+    "catalog",
+    "ledger",
+    "messages",
+    "subscriptions",
+    "billing",
+    "payments",
+)
+"""Bottom-up, as their migrations run: a table refers only to tables of features before it."""
+
+MIGRATIONS: Final = tuple(
+    MigrationApp(feature, CORE / feature / "migrations")
+    for feature in FEATURES
+    if (CORE / feature / "migrations").is_dir()
+)
+
+PAGES: Final = (home, staff_routes, customers_routes)
+APIS: Final = (customers_api,)
+
+PERMISSIONS: Final[tuple[Permission, ...]] = (
+    Permission("activity.view", "See the activity"),
+    *staff_routes.PERMISSIONS,
+    *customers_routes.PERMISSIONS,
+)
+
+MENU: Final = (
+    MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
+    MenuEntry(area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"),
+)
+
+HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = ()
+"""What upper features put on the pages of lower ones: always on, asked before the plugins."""
+
+RESERVED: Final = frozenset({*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile"})
+"""Names that no plugin may have."""
+
+
+def migrations_of(plugins: Mapping[str, Plugin], enabled: Collection[str]) -> list[MigrationApp]:
+    """The core's migrations, then those of the enabled plugins."""
+    return [
+        *MIGRATIONS,
+        *(
+            MigrationApp(name, plugin.manifest.migrations)
+            for name, plugin in usable(plugins).items()
+            if name in enabled and plugin.manifest.migrations is not None
+        ),
+    ]
+
+
+def permissions_of(plugins: Mapping[str, Plugin]) -> tuple[Permission, ...]:
+    """Everything that a role can be given, core's first."""
+    return (
+        *PERMISSIONS,
+        *(permission for plugin in usable(plugins).values() for permission in plugin.manifest.permissions),
+    )
+
+
+async def load_staff(staff_id: int) -> Person | None:
+    """The staff user of a session."""
+    known = await staff_queries.find_known(staff_id)
+    if known is None:
+        return None
+    return Person(staff_queries.actor_of(known), known, known.email)
+
+
+def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan: Sequence[Any] = ()) -> Litestar:
+    """The application for all tenants. Raises at the start for a route without a permission, an unknown one, a missing
+    asset, or templates that hide each other."""
+    good = usable(plugins)
+    assets = load_manifest()
+    pages = Pages(
+        feature_folders(CORE),
+        assets,
+        plugins={name: plugin.folder / "templates" for name, plugin in good.items() if (plugin.folder / "templates").is_dir()},
+    )
+    maker = PageMaker(
+        pages, (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu))
+    )
+
+    def provide_view(request: Request[Any, Any, Any]) -> View:
+        return View(request, maker.page)
+
+    app = Litestar(
+        route_handlers=[
+            static_route(assets),
+            *(handler for module in PAGES for handler in module.HANDLERS),
+            *(handler for module in APIS for handler in module.HANDLERS),
+            *(_of_plugin(name, handler) for name, plugin in good.items() for handler in plugin.manifest.routes),
+        ],
+        dependencies={
+            "view": Provide(provide_view, sync_to_thread=False),
+            "call": Provide(provide_call, sync_to_thread=False),
+        },
+        guards=[plugin_is_on, permitted, from_our_pages],
+        middleware=[
+            DefineMiddleware(SecurityHeaders, secure=secure),
+            DefineMiddleware(Identify, people={"staff": load_staff}, find_token=staff_queries.find_token_actor),
+        ],
+        exception_handlers=error_handlers(maker.error),
+        openapi_config=OpenAPIConfig(
+            title="Tenantry",
+            version="1",
+            components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            openapi_router=Router("/api/v1", route_handlers=[], include_in_schema=False, guards=[only_the_document]),
+        ),
+        request_max_body_size=30_000_000,
+        lifespan=list(lifespan),
+        debug=False,
+    )
+    check_routes(app, {permission.key for permission in permissions_of(plugins)})
+    return app
+
+
+def _of_plugin(name: str, handler: Any) -> Any:
+    """The plugin's route, which exists only where the plugin is on."""
+    if isinstance(handler, HTTPRouteHandler):
+        handler.opt["plugin"] = name
+    return handler

@@ -1,0 +1,108 @@
+"""What stands on every tab of a customer: name, status, tags, facts, tabs and menus, from the core and from plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from core import hookspecs
+from core.customers import queries
+from core.customers.schemas import CustomerDetail
+from core.hooks import Action, Fact, Tab
+from core.web.parts import MenuEntry, TabItem
+from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+    from core.web.view import View
+
+CORE_NAMES = frozenset({"customers", "catalog", "ledger", "messages", "subscriptions", "billing", "payments", "lists"})
+
+
+async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
+    """For `{% include "customers/_head.html" %}`, which every tab of a customer begins with. Raises NotFound (404) for a
+    customer out of reach. `tab` is the label of the current one."""
+    scope = view.scope
+    customer = await queries.get_customer(scope, customer_id)
+    tags = await queries.list_customer_tags(customer_id)
+    return {
+        "customer": customer,
+        "tags": tags,
+        "facts": await _facts(scope, customer),
+        "tabs": await _tabs(scope, customer_id),
+        "tab": tab,
+        "may_edit": scope.may("customers.edit"),
+        **await _menus(scope, customer),
+    }
+
+
+async def _facts(scope: Scope, customer: CustomerDetail) -> list[Fact]:
+    facts = [
+        fact
+        for answer in await scope.hooks.ask(hookspecs.customer_facts, scope=scope, customer_id=customer.id)
+        for fact in answer.value or ()
+    ]
+    return [*facts, Fact(label="Joined", value=written(customer.joined_on, scope.locale))]
+
+
+async def _tabs(scope: Scope, customer_id: int) -> list[TabItem | str]:
+    """General, the features' own, Activity; then a line, and the plugins'."""
+    base = f"/customers/{customer_id}"
+    own: list[TabItem] = [TabItem(label="General", href=base)]
+    plugins: list[TabItem] = []
+    for answer in await scope.hooks.ask(hookspecs.customer_tabs, scope=scope, customer_id=customer_id):
+        from_core = answer.plugin in CORE_NAMES
+        for tab in answer.value or ():
+            (own if from_core else plugins).append(_tab_item(tab, "" if from_core else answer.plugin))
+    if scope.may("activity.view"):
+        own.append(TabItem(label="Activity", href=f"{base}/activity"))
+    return [*own, "|", *plugins] if plugins else [*own]
+
+
+def _tab_item(tab: Tab, plugin: str) -> TabItem:
+    count = f"{tab.count:,}" if tab.count else ""
+    return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
+
+
+async def _menus(scope: Scope, customer: CustomerDetail) -> dict[str, list[list[MenuEntry]]]:
+    """Message, Create, Actions: what may be done from here, the dangerous last."""
+    found: list[Action] = [
+        action
+        for answer in await scope.hooks.ask(hookspecs.customer_actions, scope=scope, customer_id=customer.id)
+        for action in answer.value or ()
+    ]
+    change: list[list[MenuEntry]] = []
+    if scope.may("customers.edit"):
+        change.append(
+            [
+                MenuEntry(
+                    label="Change status…",
+                    icon="adjustments-horizontal",
+                    href=f"/customers/{customer.id}/status",
+                    refused="" if await queries.list_next_statuses(customer.status) else "There is no status to go to",
+                )
+            ]
+        )
+    return {
+        "message_menu": _groups([action for action in found if action.group == "message"]),
+        "create_menu": _groups([action for action in found if action.group == "create"]),
+        "actions_menu": [*change, *_groups([action for action in found if action.group == "change"])],
+    }
+
+
+def _groups(actions: Sequence[Action]) -> list[list[MenuEntry]]:
+    entries = [
+        [
+            MenuEntry(
+                label=action.label,
+                icon=action.icon or "chevron-right",
+                href=action.href,
+                danger=action.danger,
+                refused=action.refused,
+            )
+            for action in actions
+            if action.danger is dangerous
+        ]
+        for dangerous in (False, True)
+    ]
+    return [group for group in entries if group]

@@ -1,0 +1,345 @@
+"""Pages of customers: the list, a new one, the page with its sections, notes, tags, status and activity."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent
+
+from core import hookspecs
+from core.activity.live import watch
+from core.activity.queries import head as log_head
+from core.customers import actions, listing, queries
+from core.customers.head import head_values
+from core.customers.schemas import NewCustomer, NewNote, NewTag, StatusChange
+from core.customers.sections import (
+    LISTS,
+    STRUCTS,
+    conflict_of,
+    fields_of,
+    new_customer_groups,
+    section_of,
+    typed_section,
+)
+from core.customers.addresses import split_list
+from core.customers.timeline import happenings, in_words
+from core.database import current
+from core.errors import Conflict, Invalid, NotFound, Stale
+from core.hooks import Permission
+from core.web.forms import from_form
+from core.web.parts import Choice
+from core.web.routing import delete, get, post, put
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+PERMISSIONS: Final = (
+    Permission("customers.view", "See customers"),
+    Permission("customers.create", "Create and import customers"),
+    Permission("customers.edit", "Change customers, their status, notes and tags"),
+)
+
+
+@get("/customers", permission="customers.view")
+async def list_customers(view: View) -> Response[str]:
+    values = await listing.page_values(view)
+    return view.page("customers/_list.html" if view.is_htmx else "customers/list.html", **values)
+
+
+@get("/customers/new", permission="customers.create")
+async def show_new(view: View) -> Response[str]:
+    return _new_page(view, {})
+
+
+@post("/customers", permission="customers.create")
+async def create(view: View) -> Response[str]:
+    await view.read()
+    given = {
+        name: split_list(texts[-1]) if name in LISTS else texts for name, texts in view.typed.items()
+    }
+    try:
+        customer_id = await actions.create_customer(view.scope, from_form(NewCustomer, given))
+    except Invalid as error:
+        return _new_page(view, errors_by_field(error), status=422)
+    return view.go(f"/customers/{customer_id}", "Customer created.")
+
+
+def _new_page(view: View, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    tenant = view.scope.tenant
+    groups = new_customer_groups(view.scope.locale, tenant.country, tenant.currency)
+    return view.page("customers/new.html", status=status, groups=groups, values=view.shown(), errors=errors)
+
+
+@get("/customers/{customer_id:int}", permission="customers.view")
+async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    head = await head_values(view, customer_id, "General")
+    locations = await _locations()
+    position = await log_head()
+    return view.page(
+        "customers/page.html",
+        **head,
+        sections=[
+            section_of(head["customer"], key, scope.locale, editable=scope.may("customers.edit"), locations=locations)
+            for key in STRUCTS
+        ],
+        warning=None,
+        notes=await queries.list_notes(scope, customer_id),
+        panels=await _panels(view, customer_id),
+        happenings=await happenings(scope, customer_id=customer_id) if scope.may("activity.view") else [],
+        events=f"/customers/{customer_id}/events?after={position}" if scope.may("activity.view") else "",
+    )
+
+
+async def _panels(view: View, customer_id: int) -> list[dict[str, str]]:
+    """Cards at the side, from features and plugins; one that fails shows as a card that says so."""
+    panels: list[dict[str, str]] = []
+    answers = await view.scope.hooks.ask(hookspecs.customer_panels, scope=view.scope, customer_id=customer_id)
+    for answer in answers:
+        if answer.error is not None:
+            panels.append({"plugin": answer.plugin, "title": answer.plugin, "error": answer.error_id})
+        for panel in answer.value or ():
+            html = view.part(panel.template, **panel.values)
+            panels.append({"plugin": answer.plugin, "title": panel.title, "html": html, "error": ""})
+    return panels
+
+
+async def _locations() -> list[Choice]:
+    return [Choice(str(location.id), location.name) for location in await queries.list_locations()]
+
+
+@get("/customers/{customer_id:int}/sections/{key:str}", permission="customers.view")
+async def show_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    return await _section_page(view, customer_id, key)
+
+
+@get("/customers/{customer_id:int}/sections/{key:str}/edit", permission="customers.edit")
+async def edit_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    return await _section_page(view, customer_id, key, editing=True)
+
+
+@put("/customers/{customer_id:int}/sections/{key:str}", permission="customers.edit")
+async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    _check_key(key)
+    await view.read()
+    try:
+        data = typed_section(key, view.typed)
+        await actions.change_customer(view.scope, customer_id, data, version=_version(view), seen=_seen(view))
+    except Invalid as error:
+        return await _section_page(view, customer_id, key, editing=True, status=422, errors=errors_by_field(error))
+    except Stale as error:
+        return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
+    head = await head_values(view, customer_id, "General")
+    section = section_of(
+        head["customer"], key, view.scope.locale, editable=True, locations=await _locations()
+    )
+    return view.page("customers/saved.html", **head, section=section)
+
+
+def _check_key(key: str) -> None:
+    if key not in STRUCTS:
+        raise NotFound(f"section {key}")
+
+
+def _version(view: View) -> int:
+    try:
+        return int(view.typed.get("version", ["0"])[-1])
+    except ValueError:
+        raise Invalid("Load the page again.", field="version") from None
+
+
+def _seen(view: View) -> dict[str, Any] | None:
+    text = view.typed.get("seen", [""])[-1]
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise Invalid("Load the page again.", field="seen") from None
+
+
+async def _section_page(
+    view: View,
+    customer_id: int,
+    key: str,
+    *,
+    editing: bool = False,
+    status: int = 200,
+    errors: dict[str, str] | None = None,
+    stale: Stale | None = None,
+) -> Response[str]:
+    _check_key(key)
+    scope = view.scope
+    customer = await queries.get_customer(scope, customer_id)
+    locations = await _locations()
+    conflict = None
+    if stale is not None:
+        latest = await happenings(scope, customer_id=customer_id, limit=1)
+        by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
+        conflict = conflict_of(stale, fields_of(customer, key, scope.locale, locations), by, at)
+    typed = {} if stale is not None else {name: texts[-1] for name, texts in view.typed.items()}
+    if stale is not None:
+        typed = {
+            name: texts[-1] for name, texts in view.typed.items() if name not in stale.fields and name in _names(key)
+        }
+    return view.page(
+        "_partials/section.html",
+        status=status,
+        section=section_of(customer, key, scope.locale, editable=scope.may("customers.edit"), locations=locations),
+        editing=editing,
+        values=typed,
+        errors=errors or {},
+        conflict=conflict,
+    )
+
+
+def _names(key: str) -> frozenset[str]:
+    return frozenset(STRUCTS[key].__struct_fields__)
+
+
+@get("/customers/{customer_id:int}/status", permission="customers.edit")
+async def show_status(view: View, customer_id: FromPath[int]) -> Response[str]:
+    return await _status_page(view, customer_id, {})
+
+
+@post("/customers/{customer_id:int}/status", permission="customers.edit")
+async def change_status(view: View, customer_id: FromPath[int]) -> Response[str]:
+    try:
+        data = await view.form(StatusChange)
+        await actions.change_status(view.scope, customer_id, data.status, reason=data.reason or "hand")
+    except Invalid as error:
+        return await _status_page(view, customer_id, errors_by_field(error), status=422)
+    except Conflict as error:
+        return await _status_page(view, customer_id, {"": error.message}, status=409)
+    return view.go(f"/customers/{customer_id}", "Status changed.")
+
+
+async def _status_page(
+    view: View, customer_id: int, errors: dict[str, str], *, status: int = 200
+) -> Response[str]:
+    head = await head_values(view, customer_id, "")
+    following = await queries.list_next_statuses(head["customer"].status)
+    return view.page(
+        "customers/status.html",
+        status=status,
+        **head,
+        choices=[Choice("", "Choose…"), *(Choice(one.key, one.label) for one in following)],
+        values=view.shown(status="", reason=""),
+        errors=errors,
+    )
+
+
+@post("/customers/{customer_id:int}/notes", permission="customers.edit")
+async def add_note(view: View, customer_id: FromPath[int]) -> Response[str]:
+    try:
+        data = await view.form(NewNote)
+        await actions.add_note(view.scope, customer_id, data.text, pinned=data.pinned)
+    except Invalid as error:
+        typed = view.typed.get("text", [""])[-1]
+        return await _notes(view, customer_id, status=422, errors=errors_by_field(error), typed=typed)
+    return await _notes(view, customer_id)
+
+
+@put("/customers/{customer_id:int}/notes/{note_id:int}/pinned", permission="customers.edit")
+async def pin_note(view: View, customer_id: FromPath[int], note_id: FromPath[int]) -> Response[str]:
+    await view.read()
+    await actions.pin_note(view.scope, customer_id, note_id, pinned=view.typed.get("pinned") == ["yes"])
+    return await _notes(view, customer_id)
+
+
+@delete("/customers/{customer_id:int}/notes/{note_id:int}", permission="customers.edit")
+async def delete_note(view: View, customer_id: FromPath[int], note_id: FromPath[int]) -> Response[str]:
+    await actions.delete_note(view.scope, customer_id, note_id)
+    return await _notes(view, customer_id)
+
+
+async def _notes(
+    view: View, customer_id: int, *, status: int = 200, errors: dict[str, str] | None = None, typed: str = ""
+) -> Response[str]:
+    return view.page(
+        "customers/_notes.html",
+        status=status,
+        customer=await queries.get_customer(view.scope, customer_id),
+        notes=await queries.list_notes(view.scope, customer_id),
+        may_edit=True,
+        errors=errors or {},
+        typed=typed,
+    )
+
+
+@post("/customers/{customer_id:int}/tags", permission="customers.edit")
+async def add_tag(view: View, customer_id: FromPath[int]) -> Response[str]:
+    data = await view.form(NewTag)
+    await actions.add_tag(view.scope, customer_id, data.name)
+    return await _tags(view, customer_id)
+
+
+@delete("/customers/{customer_id:int}/tags/{tag_id:int}", permission="customers.edit")
+async def remove_tag(view: View, customer_id: FromPath[int], tag_id: FromPath[int]) -> Response[str]:
+    await actions.remove_tag(view.scope, customer_id, tag_id)
+    return await _tags(view, customer_id)
+
+
+async def _tags(view: View, customer_id: int) -> Response[str]:
+    return view.page(
+        "customers/_tags.html",
+        customer=await queries.get_customer(view.scope, customer_id),
+        tags=await queries.list_customer_tags(customer_id),
+        may_edit=True,
+    )
+
+
+@get("/customers/{customer_id:int}/activity", permission="activity.view")
+async def show_activity(view: View, customer_id: FromPath[int]) -> Response[str]:
+    before = view.query.get("before", "")
+    found = await happenings(
+        view.scope, customer_id=customer_id, before=int(before) if before.isdecimal() else None, limit=51
+    )
+    older = f"/customers/{customer_id}/activity?before={found[49].position}" if len(found) > 50 else ""
+    return view.page(
+        "customers/activity.html",
+        **await head_values(view, customer_id, "Activity"),
+        happenings=found[:50],
+        events="",
+        older=older,
+    )
+
+
+@get("/customers/{customer_id:int}/events", permission="activity.view")
+async def stream_activity(view: View, customer_id: FromPath[int]) -> ServerSentEvent:
+    """The live activity: one unnamed message for each new line."""
+    await queries.get_customer(view.scope, customer_id)
+    after = view.query.get("after", "")
+    return ServerSentEvent(_lines(view, view.scope, customer_id, int(after) if after.isdecimal() else None))
+
+
+async def _lines(view: View, scope: Scope, customer_id: int, after: int | None) -> AsyncIterator[str]:
+    database = current()
+    async for entry in watch(scope, customer_id=customer_id, after=after, database=database):
+        with_words = await in_words([entry])
+        yield view.part("_partials/happening.html", happening=with_words[0])
+
+
+HANDLERS = (
+    list_customers,
+    show_new,
+    create,
+    show,
+    show_section,
+    edit_section,
+    save_section,
+    show_status,
+    change_status,
+    add_note,
+    pin_note,
+    delete_note,
+    add_tag,
+    remove_tag,
+    show_activity,
+    stream_activity,
+)

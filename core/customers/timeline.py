@@ -1,0 +1,65 @@
+"""The activity as people read it: what happened, by whom, with old and new values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from core.activity.queries import Entry, timeline
+from core.customers.sections import LABELS
+from core.staff.queries import names_of
+from core.web.parts import Change, Happening
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+TEXTS: Final[dict[str, str]] = {
+    "customer_created": "Customer created",
+    "customer_changed": "Customer changed",
+    "customer_status_changed": "Status changed",
+    "note_added": "Note added",
+    "tag_added": "Tag {tag} added",
+    "tag_removed": "Tag {tag} removed",
+}
+
+
+async def happenings(
+    scope: Scope, *, customer_id: int | None = None, before: int | None = None, limit: int = 20
+) -> list[Happening]:
+    """The latest lines, newest first; names of people are looked up in one query."""
+    return await in_words(await timeline(scope, customer_id=customer_id, before=before, limit=limit))
+
+
+async def in_words(entries: Sequence[Entry]) -> list[Happening]:
+    names = await names_of({entry.actor for entry in entries})
+    return [happening_of(entry, names) for entry in entries]
+
+
+def happening_of(entry: Entry, names: Mapping[str, str]) -> Happening:
+    by = names.get(entry.actor, entry.actor)
+    if entry.on_behalf_of:
+        by = f"{by}, on behalf of {entry.on_behalf_of}"
+    facts = {key: str(value) for key, value in entry.facts.items()}
+    text = TEXTS.get(entry.kind, entry.kind.replace("_", " ").capitalize())
+    return Happening(
+        position=entry.position,
+        at=entry.at,
+        text=text.format_map(_Facts(facts)),
+        by=by,
+        changes=[
+            Change(
+                label=LABELS.get(change.field, change.field.replace("_", " ").capitalize()),
+                old=change.old or "",
+                new="erased" if change.emptied else change.new or "",
+            )
+            for change in entry.changes
+            if not change.field.endswith(("_key", "_e164"))
+        ],
+    )
+
+
+class _Facts(dict[str, str]):
+    """A text that names a fact which an old row does not have still reads."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"

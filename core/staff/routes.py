@@ -1,0 +1,228 @@
+"""Log-in, first password, one's own profile, staff users, roles and API tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from litestar import Response
+from litestar.datastructures import Cookie
+from litestar.params import FromPath
+
+from core.errors import Conflict, DomainError, Invalid, NotFound
+from core.hooks import Permission
+from core.ids import sort_key
+from core.staff import actions, queries
+from core.staff.schemas import Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
+from core.web import sessions
+from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post, put
+from core.web.throttle import BY_ACCOUNT, BY_ADDRESS, check_tries, count_try
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+PERMISSIONS: Final = (
+    Permission("staff.view", "See staff and roles"),
+    Permission("staff.edit", "Invite and change staff, roles and API tokens"),
+)
+
+
+@get("/login", permission=PUBLIC)
+async def show_log_in(view: View) -> Response[str]:
+    if view.visit.signed_in:
+        return view.go("/")
+    return view.page("login.html", email="", next=_inside(view.query.get("next", "")), errors={})
+
+
+@post("/login", permission=PUBLIC)
+async def log_in(view: View) -> Response[str]:
+    email, after = "", "/"
+    try:
+        data = await view.form(LogIn)
+        email, after = data.email, _inside(data.next)
+        address = view.request.client.host if view.request.client else ""
+        tries = ((BY_ACCOUNT, f"{view.scope.tenant.uuid}:{sort_key(email)}"), (BY_ADDRESS, address))
+        check_tries(*tries)
+        known = await actions.check_log_in(email, data.password)
+        if known is None:
+            count_try(*tries)
+            raise Invalid("This e-mail address and password do not belong together.")
+    except DomainError as error:
+        errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
+        return view.page("login.html", status=error.status, email=email, next=after, errors=errors)
+    scope = view.scope.as_actor(queries.actor_of(known))
+    if view.visit.session is not None:
+        await sessions.end_session(scope, view.visit.session.id)
+    token = await actions.begin_staff_session(
+        scope, known.id, address=address, agent=view.request.headers.get("user-agent", "")
+    )
+    return _with_session(view, view.go(after), token)
+
+
+@post("/logout", permission=SIGNED_IN)
+async def log_out(view: View) -> Response[str]:
+    if view.visit.session is not None:
+        await actions.end_staff_session(view.scope, view.visit.session.id)
+    response = view.go("/login")
+    response.delete_cookie(sessions.cookie_name(secure=view.secure), path="/")
+    return response
+
+
+@get("/welcome/{token:str}", permission=PUBLIC)
+async def show_welcome(view: View, token: FromPath[str]) -> Response[str]:
+    """The page behind a one-time link. Looking at it does not use it up: mail scanners look too."""
+    link = await queries.find_link(token, view.scope.now())
+    if link is None:
+        raise NotFound("one-time link")
+    return view.page("first_run.html", link=link, token=token, errors={})
+
+
+@post("/welcome/{token:str}", permission=PUBLIC)
+async def set_first_password(view: View, token: FromPath[str]) -> Response[str]:
+    link = await queries.find_link(token, view.scope.now())
+    if link is None:
+        raise NotFound("one-time link")
+    try:
+        data = await view.form(NewPassword)
+        staff_id = await actions.set_password(view.scope, token, data.password, data.repeated)
+    except Invalid as error:
+        return view.page("first_run.html", status=422, link=link, token=token, errors=errors_by_field(error))
+    address = view.request.client.host if view.request.client else ""
+    known = await queries.find_known(staff_id)
+    if known is None:
+        raise Conflict("This user may not log in any more. Ask your administrator.")
+    session = await actions.begin_staff_session(
+        view.scope.as_actor(queries.actor_of(known)),
+        staff_id,
+        address=address,
+        agent=view.request.headers.get("user-agent", ""),
+    )
+    return _with_session(view, view.go("/"), session)
+
+
+def _inside(path: str) -> str:
+    """Where to go after the log-in: a path of this host, whatever was asked for."""
+    parts = urlsplit(path)
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    return path if inside else "/"
+
+
+def _with_session(view: View, response: Response[str], token: str) -> Response[str]:
+    response.set_cookie(
+        Cookie(
+            sessions.cookie_name(secure=view.secure),
+            token,
+            path="/",
+            httponly=True,
+            secure=view.secure,
+            samesite="lax",
+            max_age=int(sessions.LASTS.total_seconds()),
+        )
+    )
+    return response
+
+
+@get("/profile", permission=SIGNED_IN)
+async def show_profile(view: View) -> Response[str]:
+    own = await sessions.list_sessions(view.scope.actor.kind, view.scope.actor.id or 0)
+    current = view.visit.session.id if view.visit.session else 0
+    return view.page("staff/profile.html", sessions=own, current=current)
+
+
+@post("/profile/preferences", permission=SIGNED_IN)
+async def set_preferences(view: View) -> Response[str]:
+    data = await view.form(Preferences)
+    await actions.set_preferences(view.scope, theme=data.theme, narrow=data.narrow)
+    return Response("", status_code=204, media_type="text/html")
+
+
+@delete("/profile/sessions/{session_id:int}", permission=SIGNED_IN)
+async def end_own_session(view: View, session_id: FromPath[int]) -> Response[str]:
+    own = await sessions.list_sessions(view.scope.actor.kind, view.scope.actor.id or 0)
+    if session_id not in {session.id for session in own}:
+        raise NotFound(f"session {session_id}")
+    await sessions.end_session(view.scope, session_id)
+    return view.go("/profile", "Session ended.")
+
+
+@get("/settings/staff", permission="staff.view")
+async def list_staff(view: View) -> Response[str]:
+    return await _staff_page(view, {})
+
+
+@post("/settings/staff", permission="staff.edit")
+async def invite(view: View) -> Response[str]:
+    try:
+        made = await actions.invite_staff(view.scope, await view.form(Invite))
+    except Invalid as error:
+        return await _staff_page(view, errors_by_field(error), status=422)
+    return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
+
+
+@get("/settings/staff/{staff_id:int}", permission="staff.view")
+async def show_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
+    return await _one_staff_page(view, staff_id, {})
+
+
+@post("/settings/staff/{staff_id:int}", permission="staff.edit")
+async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
+    try:
+        await actions.change_staff(view.scope, staff_id, await view.form(StaffChange))
+    except (Invalid, Conflict) as error:
+        errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
+        return await _one_staff_page(view, staff_id, errors, status=error.status)
+    return view.go("/settings/staff", "Saved.")
+
+
+@post("/settings/staff/{staff_id:int}/link", permission="staff.edit")
+async def make_link(view: View, staff_id: FromPath[int]) -> Response[str]:
+    made = await actions.make_link(view.scope, staff_id)
+    return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
+
+
+def _welcome(scope: Scope, token: str) -> str:
+    return f"{scope.tenant.address}/welcome/{token}"
+
+
+async def _staff_page(view: View, errors: dict[str, str], *, status: int = 200, link: str = "") -> Response[str]:
+    return view.page(
+        "staff/list.html",
+        status=status,
+        staff=await queries.list_staff(view.scope),
+        roles=await queries.list_roles(view.scope),
+        values=view.shown(name="", email="", role_id=""),
+        errors=errors,
+        link=link,
+    )
+
+
+async def _one_staff_page(
+    view: View, staff_id: int, errors: dict[str, str], *, status: int = 200
+) -> Response[str]:
+    one = await queries.get_staff(view.scope, staff_id)
+    return view.page(
+        "staff/edit.html",
+        status=status,
+        one=one,
+        roles=await queries.list_roles(view.scope),
+        values=view.shown(name=one.name, role_id=one.role_id, active=one.active),
+        errors=errors,
+    )
+
+
+HANDLERS = (
+    show_log_in,
+    log_in,
+    log_out,
+    show_welcome,
+    set_first_password,
+    show_profile,
+    set_preferences,
+    end_own_session,
+    list_staff,
+    invite,
+    show_staff,
+    change_staff,
+    make_link,
+)

@@ -1,0 +1,104 @@
+"""Every page's surroundings: the side bar for this actor, the toast that was left, and error pages in the tenant's shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from litestar import Request
+from msgspec import Struct
+
+from core.hooks import MenuItem
+from core.web import csrf
+from core.web.parts import NavArea, NavItem
+from core.web.templating import Pages, page_values
+from core.web.view import TOAST, View
+from core.web.visit import STATE_KEY, Visit
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+AREAS: Final[tuple[tuple[str, str], ...]] = (
+    ("", ""),
+    ("billing", "Billing"),
+    ("work", "Work"),
+    ("network", "Network"),
+    ("settings", ""),
+)
+
+
+class MenuEntry(Struct, frozen=True, kw_only=True):
+    """An entry that the core or a plugin's manifest always has. `key` is typed after g."""
+
+    area: str
+    label: str
+    href: str
+    icon: str
+    permission: str
+    key: str = ""
+    plugin: str = ""
+
+
+def entry_of(item: MenuItem, plugin: str) -> MenuEntry:
+    """A manifest's entry of the side bar."""
+    return MenuEntry(
+        area=item.area,
+        label=item.label,
+        href=item.href,
+        icon=item.icon or "plug",
+        permission=item.permission,
+        plugin=plugin,
+    )
+
+
+class PageMaker:
+    """Renders pages and errors for a visit. One for the deployment; holds no tenant."""
+
+    def __init__(self, pages: Pages, menu: Sequence[MenuEntry]) -> None:
+        self._pages = pages
+        self._menu = tuple(menu)
+
+    def page(self, view: View, template: str, values: dict[str, Any]) -> str:
+        known = self._known(view.visit, view.request)
+        return self._pages.render(template, {**known, **values})
+
+    def error(
+        self, request: Request[Any, Any, Any], status: int, message: str, request_id: str, fragment: bool
+    ) -> str:
+        visit: Visit = request.scope["state"][STATE_KEY]
+        return self._pages.error(status, message, request_id, values=self._known(visit, request), fragment=fragment)
+
+    def _known(self, visit: Visit, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        path = request.scope["path"]
+        return page_values(
+            visit.scope,
+            path=path,
+            csrf_token=csrf.csrf_token(visit.session_token, visit.scope.tenant.uuid),
+            theme=visit.looks.theme,
+            narrow=visit.looks.narrow,
+            nav=self._areas(visit.scope, path) if visit.signed_in else (),
+            toast=unquote(request.cookies.get(TOAST, "")),
+        )
+
+    def _areas(self, scope: Scope, path: str) -> Iterable[NavArea]:
+        seen = [
+            entry
+            for entry in self._menu
+            if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
+        ]
+        current = max((entry.href for entry in seen if _within(path, entry.href)), key=len, default="")
+        for area, label in AREAS:
+            entries = [_item(entry, current) for entry in seen if entry.area == area]
+            if entries:
+                yield NavArea(entries=entries, label=label, last=area == "settings")
+
+
+def _item(entry: MenuEntry, current: str) -> NavItem:
+    return NavItem(
+        label=entry.label, href=entry.href, icon=entry.icon, key=entry.key, current=entry.href == current
+    )
+
+
+def _within(path: str, href: str) -> bool:
+    return path == href or (href != "/" and path.startswith(f"{href}/"))

@@ -1,0 +1,334 @@
+"""The command `tenantry`: what the host's people do by hand. Listings take --json; errors go to stderr, exit code 1."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import msgspec
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from core.activity.unit import again
+from core.app import permissions_of
+from core.config import ConfigError, load_config
+from core.database import UnsafeServer, WrongDatabase, value
+from core.errors import DomainError, Invalid
+from core.hooks import PluginError
+from core.scope import command_actor
+from core.staff.actions import create_token, make_link
+from core.staff.schemas import NewToken
+from core.web.assets import MissingAsset
+from core.web.routing import RouteFault
+from tenants.deployment import Deployment
+from tenants.provisioning import NewTenant, create_tenant
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from core.scope import Scope
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OUT: Final = Console()
+EXPECTED: Final = (ConfigError, DomainError, MissingAsset, PluginError, RouteFault, UnsafeServer, WrongDatabase)
+DEMO: Final = "demo"
+
+
+def fail(message: str) -> None:
+    """One line on stderr, exit code 1."""
+    click.echo(f"tenantry: {message}", err=True)
+    sys.exit(1)
+
+
+def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A command that awaits; what is expected to go wrong becomes a line, not a trace."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except Invalid as error:
+            fail("; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.errors) or error.message)
+        except DomainError as error:
+            fail(error.message)
+        except EXPECTED as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted")
+
+    return run
+
+
+@asynccontextmanager
+async def deployed() -> AsyncIterator[Deployment]:
+    """The deployment that the configuration names."""
+    deployment = Deployment(load_config())
+    await deployment.start()
+    try:
+        yield deployment
+    finally:
+        await deployment.stop()
+
+
+@asynccontextmanager
+async def at_tenant(slug: str, command: str) -> AsyncIterator[Scope]:
+    """The tenant of this short name, bound, with the command line as actor."""
+    async with deployed() as deployment:
+        record = await deployment.registry.find_by_slug(slug)
+        if record is None:
+            known = ", ".join(tenant.slug for tenant in await deployment.registry.list_tenants()) or "none yet"
+            raise Invalid(f"There is no tenant “{slug}”. There are: {known}.", field="--tenant")
+        async with deployment.scope(record, command_actor(command)) as scope:
+            yield scope
+
+
+def show(items: Sequence[msgspec.Struct], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """A listing: JSON for programs, a table for people."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(items), indent=2).decode())
+        return
+    if not items:
+        click.echo(empty)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for item in items:
+        table.add_row(*(_cell(getattr(item, column)) for column in columns))
+    OUT.print(table)
+
+
+def _cell(item: object) -> str:
+    if item is None:
+        return ""
+    if isinstance(item, tuple | list):
+        return ", ".join(map(str, item))
+    return str(item)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+tenant_option = click.option("--tenant", "slug", required=True, help="Short name of the tenant.")
+
+
+@click.group()
+def main() -> None:
+    """Customers, subscriptions and billing for many operators in one deployment."""
+
+
+@main.group()
+def tenant() -> None:
+    """Make, list and keep tenants."""
+
+
+class TenantLine(msgspec.Struct, frozen=True):
+    slug: str
+    name: str
+    status: str
+    address: str
+    placement: str
+    plugins: tuple[str, ...]
+    created_at: str
+
+
+@tenant.command("create")
+@click.argument("slug")
+@click.option("--name", default="", help="As customers know it; the short name when left out.")
+@click.option("--email", required=True, help="Of its first administrator.")
+@click.option("--person", default="Administrator", help="Name of its first administrator.")
+@click.option("--country", default="IE", help="Code of two letters.")
+@click.option("--currency", default="EUR", help="Code of three letters.")
+@click.option("--zone", default="Europe/Dublin", help="Time zone that decides its dates.")
+@click.option("--language", default="en")
+@click.option("--database", "placement", default="", help="sqlite, or the name of a database of the configuration.")
+@click.option("--host", "hosts", multiple=True, help="Host name; SLUG.DOMAIN when left out. The first is the main one.")
+@json_option
+@running
+async def tenant_create(
+    slug: str,
+    name: str,
+    email: str,
+    person: str,
+    country: str,
+    currency: str,
+    zone: str,
+    language: str,
+    placement: str,
+    hosts: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make a tenant and print the link by which its administrator sets a password."""
+    new = NewTenant(
+        slug=slug,
+        name=name or slug,
+        email=email,
+        person=person,
+        country=country.upper(),
+        currency=currency.upper(),
+        time_zone=zone,
+        language=language,
+        placement=placement,
+        hosts=hosts,
+    )
+    async with deployed() as deployment:
+        made = await create_tenant(deployment, new)
+        address = deployment.config.server.address_of(made.record.host)
+    if as_json:
+        answer = {"slug": slug, "uuid": str(made.record.uuid), "address": address, "link": made.link}
+        click.echo(msgspec.json.encode(answer).decode())
+        return
+    click.echo(f"{made.record.name} answers at {address}")
+    click.echo(f"{email} sets a password here, once, within seven days: {made.link}")
+
+
+@tenant.command("list")
+@json_option
+@running
+async def tenant_list(as_json: bool) -> None:
+    """All tenants of this deployment."""
+    async with deployed() as deployment:
+        lines = [
+            TenantLine(
+                slug=record.slug,
+                name=record.name,
+                status=record.status,
+                address=deployment.config.server.address_of(record.host),
+                placement=record.placement,
+                plugins=record.plugins,
+                created_at=record.created_at.isoformat(timespec="seconds"),
+            )
+            for record in await deployment.registry.list_tenants()
+        ]
+    show(lines, ("slug", "name", "status", "address", "placement", "plugins"), as_json=as_json, empty="No tenants yet.")
+
+
+@tenant.command("suspend")
+@click.argument("slug")
+@click.option("--reason", default="", help="Kept for the provider; visitors do not see it.")
+@running
+async def tenant_suspend(slug: str, reason: str) -> None:
+    """Answer every request of the tenant with a page that says so, and do none of its work."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        await deployment.registry.set_status(record.uuid, TenantStatus.SUSPENDED, reason)
+    click.echo(f"{slug} is suspended.")
+
+
+@tenant.command("resume")
+@click.argument("slug")
+@running
+async def tenant_resume(slug: str) -> None:
+    """Serve a suspended tenant again."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
+    click.echo(f"{slug} is served again.")
+
+
+@tenant.command("link")
+@click.argument("slug")
+@click.option("--email", required=True, help="Of the staff user.")
+@running
+async def tenant_link(slug: str, email: str) -> None:
+    """A new one-time link for a staff user who cannot log in."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        async with deployment.scope(record, command_actor("tenant link")) as scope:
+            staff_id = await value("SELECT id FROM staff WHERE email_key = :key", key=email.strip().casefold())
+            if staff_id is None:
+                raise Invalid("No staff user of this tenant has this address.", field="--email")
+            made = await make_link(scope, staff_id)
+            click.echo(f"{scope.tenant.address}/welcome/{made.token}")
+
+
+@main.group()
+def token() -> None:
+    """Tokens for the JSON API."""
+
+
+@token.command("create")
+@tenant_option
+@click.option("--name", required=True, help="What it is for.")
+@click.option("--permission", "permissions", multiple=True, help="May be given several times; everything when left out.")
+@click.option("--days", default=365, type=click.IntRange(1, 3650), help="How long it is valid.")
+@json_option
+@running
+async def token_create(slug: str, name: str, permissions: tuple[str, ...], days: int, as_json: bool) -> None:
+    """Make a token and print it, this once."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        known = {permission.key for permission in permissions_of(deployment.plugins)}
+        async with deployment.scope(record, command_actor("token create")) as scope:
+            made = await again(
+                lambda: create_token(
+                    scope, NewToken(name=name, permissions=list(permissions) or ["*"], days=days), known
+                )
+            )
+    click.echo(msgspec.json.encode(made).decode() if as_json else made.token)
+
+
+@main.command()
+@click.option("--host", default="", help="Address to listen on.")
+@click.option("--port", default=0, help="Port to listen on.")
+@click.option("--no-worker", is_flag=True, help="Leave the work to `tenantry worker`.")
+def serve(host: str, port: int, no_worker: bool) -> None:
+    """Serve all tenants. The first start makes the tenant `demo` and prints its log-in."""
+    import uvicorn
+
+    from tenants.asgi import make_asgi
+
+    try:
+        config = load_config()
+        asyncio.run(_greet())
+        app = make_asgi(Deployment(config), worker=not no_worker)
+    except EXPECTED as error:
+        fail(error.message if isinstance(error, DomainError) else str(error))
+        return
+    uvicorn.run(
+        app,  # type: ignore[arg-type]  # Litestar's and uvicorn's types of an ASGI application differ in a name
+        host=host or config.server.host,
+        port=port or config.server.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=config.server.secure,
+        timeout_graceful_shutdown=10,
+    )
+
+
+async def _greet() -> None:
+    """Where the tenants answer; at the first start the tenant `demo` is made, and while nobody has set a password there,
+    each start prints a link to do so."""
+    async with deployed() as deployment:
+        tenants = await deployment.registry.list_tenants()
+        address = deployment.config.server.address_of
+        if not tenants:
+            made = await create_tenant(
+                deployment, NewTenant(slug=DEMO, name="Demo", email="admin@demo.example", person="Demo Admin")
+            )
+            click.echo(f"A first tenant is ready: {address(made.record.host)}")
+            click.echo(f"Log-in: admin@demo.example. Set a password here, once: {made.link}")
+            return
+        for record in tenants[:5]:
+            click.echo(f"{record.name}: {address(record.host)}")
+        if len(tenants) > 5:
+            click.echo(f"and {len(tenants) - 5} more: tenantry tenant list")
+        demo = next((record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None)
+        if demo is not None:
+            async with deployment.scope(demo, command_actor("serve")) as scope:
+                if await value("SELECT count(*) FROM staff WHERE password_hash <> ''"):
+                    return
+                staff_id = await value("SELECT min(id) FROM staff WHERE active")
+                link = await make_link(scope, staff_id)
+                click.echo(f"Log-in: admin@demo.example. Set a password here, once: {scope.tenant.address}/welcome/{link.token}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""One deployment: its configuration, registry, plugins, and the tenants that are open."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from core import hookspecs
+from core.activity.unit import listen
+from core.app import HOOK_MODULES, RESERVED, migrations_of
+from core.clock import SystemClock
+from core.database import WrongDatabase, bind, prove_owner
+from core.errors import Unavailable
+from core.hooks import HookSets, find_plugins, usable
+from core.scope import Tenant
+from core.settings.company import CompanySettings
+from core.settings.queries import load_settings
+from core.web.visit import Bound
+from tenants.placement import Placement
+from tenants.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from core.clock import Clock
+    from core.config import Config
+    from core.database import Database
+    from core.hooks import Hooks
+    from core.scope import Actor, Scope
+    from tenants.registry import TenantRecord
+
+LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
+REMEMBERED: Final = 2.0
+"""Seconds that a tenant's own settings are believed; a change in this process is seen at once."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of an open tenant."""
+
+    bound: Bound
+    record: TenantRecord
+    until: float
+
+
+class Deployment:
+    """Everything that is the same for all tenants, and the way to each of them."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self.keys = config.keys
+        self.clock = clock or SystemClock()
+        self.plugins = find_plugins(hookspecs, taken=RESERVED)
+        self.hook_sets = HookSets(
+            hookspecs, HOOK_MODULES, [(name, plugin.module) for name, plugin in usable(self.plugins).items()]
+        )
+        self.placement = Placement(config)
+        self.registry = Registry(self.placement.control())
+        self._known: dict[UUID, _Known] = {}
+        self._unlisten = listen(lambda uuid, last: self.forget(uuid) if last is not None else None)
+
+    async def start(self) -> None:
+        self.config.data.mkdir(parents=True, exist_ok=True)
+        await self.registry.start()
+        await self.placement.start()
+
+    async def stop(self) -> None:
+        self._unlisten()
+        self._known.clear()
+        await self.placement.close()
+        await self.registry.close()
+
+    def forget(self, uuid: UUID) -> None:
+        """Read the tenant's own settings again at the next request: they may have changed."""
+        known = self._known.get(uuid)
+        if known is not None:
+            known.until = 0.0
+
+    def enabled(self, record: TenantRecord) -> frozenset[str]:
+        """The plugins that are switched on and installed."""
+        return frozenset(record.plugins) & usable(self.plugins).keys()
+
+    def hooks(self, record: TenantRecord) -> Hooks:
+        return self.hook_sets.of(self.enabled(record))
+
+    async def open(self, record: TenantRecord) -> tuple[Database, Bound]:
+        """The tenant's database, proven to be its own and of the current schema, and what requests need to know of it.
+        Raises Unavailable when it cannot be opened; the reason is in the log."""
+        database = self.placement.find(record)
+        known = self._known.get(record.uuid)
+        if known is not None and known.until > monotonic() and known.record == record:
+            return database, known.bound
+        with bind(database):
+            if known is None:
+                await self._prove(record)
+            bound = await self._bound(record)
+        self._known[record.uuid] = _Known(bound, record, monotonic() + REMEMBERED)
+        return database, bound
+
+    async def _prove(self, record: TenantRecord) -> None:
+        try:
+            await prove_owner(record.uuid, migrations_of(self.plugins, self.enabled(record)))
+        except WrongDatabase as error:
+            LOG.error("tenant not served", slug=record.slug, reason=str(error))
+            raise Unavailable(str(error), retry_after=60) from error
+
+    async def _bound(self, record: TenantRecord, company: CompanySettings | None = None) -> Bound:
+        company = company or await load_settings(CompanySettings)
+        tenant = Tenant(
+            uuid=record.uuid,
+            slug=record.slug,
+            name=company.name,
+            address=company.address or self.config.server.address_of(record.host),
+            time_zone=company.time_zone,
+            currency=company.currency,
+            country=company.country,
+            language=company.language,
+            is_provider=record.is_provider,
+            folder=self.placement.folder(record.uuid),
+        )
+        return Bound(
+            tenant=tenant,
+            hooks=self.hooks(record),
+            plugins=self.enabled(record),
+            clock=self.clock,
+            keys=self.keys,
+            secure=self.config.server.secure,
+        )
+
+    @asynccontextmanager
+    async def scope(self, record: TenantRecord, actor: Actor, *, settled: bool = True) -> AsyncIterator[Scope]:
+        """The tenant bound, for a command or a job: `async with deployment.scope(record, actor) as scope`.
+        `settled=False` while the tenant is being made and has no settings of its own yet."""
+        if settled:
+            database, bound = await self.open(record)
+        else:
+            database = self.placement.find(record)
+            with bind(database):
+                await prove_owner(record.uuid)
+                bound = await self._bound(record, CompanySettings(name=record.name))
+        with bind(database):
+            yield bound.scope(actor)

@@ -1,0 +1,113 @@
+"""Where a tenant's data lies: a file of its own, or a schema of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase
+from core.database.postgresql import drop_schema, prepare_database, provision_schema
+from core.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from core.config import Config
+    from tenants.registry import TenantRecord
+
+SQLITE: Final = "sqlite"
+CONTROL: Final = "control.sqlite"
+TENANTS: Final = "tenants"
+
+
+class Placement:
+    """The databases of a deployment, by tenant. Files are named by uuid, never by something that somebody typed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._open: dict[UUID, Database] = {}
+        self.servers = {
+            name: PostgresServer(name, server.app_dsn, server.owner_dsn) for name, server in config.databases.items()
+        }
+
+    def control(self) -> SqliteDatabase:
+        return SqliteDatabase(self._config.data / CONTROL, create=True, files=None)
+
+    async def start(self) -> None:
+        """Check each PostgreSQL database: its roles, and that no transaction pooler stands in between."""
+        (self._config.data / TENANTS).mkdir(parents=True, exist_ok=True)
+        for server in self.servers.values():
+            await server.start()
+
+    async def close(self) -> None:
+        for database in self._open.values():
+            await database.close()
+        self._open.clear()
+        for server in self.servers.values():
+            await server.close()
+
+    def check(self, placement: str) -> str:
+        """A place that there is, or Invalid."""
+        if placement != SQLITE and placement not in self.servers:
+            known = ", ".join((SQLITE, *self.servers))
+            raise Invalid(f"There is no database “{placement}”. There are: {known}.", field="placement")
+        return placement
+
+    def folder(self, uuid: UUID) -> Path:
+        """Where the tenant's file and its documents lie, wherever its rows do."""
+        return self._config.data / TENANTS / str(uuid)
+
+    def find(self, record: TenantRecord) -> Database:
+        """The tenant's database. Opening it is left to the first statement."""
+        database = self._open.get(record.uuid)
+        if database is None:
+            database = self._open[record.uuid] = self._made(record.uuid, record.placement)
+        return database
+
+    def _made(self, uuid: UUID, placement: str) -> Database:
+        if placement == SQLITE:
+            return SqliteDatabase(self.file(uuid))
+        server = self.servers.get(placement)
+        if server is None:
+            raise Unavailable(f"The database “{placement}” is not in the configuration.")
+        return PostgresDatabase(server, schema_of(uuid))
+
+    def file(self, uuid: UUID) -> Path:
+        return self.folder(uuid) / "tenant.sqlite"
+
+    def migrating(self, record: TenantRecord) -> Database:
+        """The tenant's database as its migrations need it: on PostgreSQL by the owner's role."""
+        database = self.find(record)
+        return database.owned() if isinstance(database, PostgresDatabase) else database
+
+    async def forget(self, uuid: UUID) -> None:
+        database = self._open.pop(uuid, None)
+        if database is not None:
+            await database.close()
+
+    async def make_room(self, uuid: UUID, placement: str) -> None:
+        """An empty schema, or the folder of a file."""
+        self.folder(uuid).mkdir(parents=True, exist_ok=True)
+        if placement != SQLITE:
+            server = self.servers[placement]
+            role = urlsplit(server.app_dsn).username or ""
+            await prepare_database(_owner_dsn(server), role)
+            await provision_schema(_owner_dsn(server), schema_of(uuid), role)
+
+    async def remove(self, uuid: UUID, placement: str) -> None:
+        """Take away what `make_room` and all that came after made. There is no way back."""
+        await self.forget(uuid)
+        if placement != SQLITE:
+            await drop_schema(_owner_dsn(self.servers[placement]), schema_of(uuid))
+        shutil.rmtree(self.folder(uuid), ignore_errors=True)
+
+
+def schema_of(uuid: UUID) -> str:
+    return f"t_{uuid.hex}"
+
+
+def _owner_dsn(server: PostgresServer) -> str:
+    if server.owner_dsn is None:
+        raise Unavailable(f"The owner's address of the database “{server.name}” is not in the configuration.")
+    return server.owner_dsn

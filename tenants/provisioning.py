@@ -1,0 +1,124 @@
+"""Making a tenant: its database, its settings, its first administrator."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core.app import MIGRATIONS
+from core.clock import check_zone
+from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
+from core.database.migrations import load
+from core.ids import check_slug, new_uuid
+from core.scope import command_actor
+from core.settings.actions import save_settings
+from core.settings.company import CompanySettings
+from core.staff.actions import email_of, invite_staff
+from core.staff.schemas import Invite
+from tenants.placement import SQLITE
+from tenants.registry import TenantRecord
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from tenants.deployment import Deployment
+
+TEMPLATES: Final = "templates"
+
+
+class NewTenant(Struct, frozen=True, kw_only=True):
+    """What a tenant is made from."""
+
+    slug: str
+    name: str
+    email: str
+    """Of its first administrator."""
+    person: str = "Administrator"
+    country: str = "IE"
+    currency: str = "EUR"
+    time_zone: str = "Europe/Dublin"
+    language: str = "en"
+    placement: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+class CreatedTenant(Struct, frozen=True):
+    """The tenant, and the one-time link by which its administrator sets a password."""
+
+    record: TenantRecord
+    link: str
+
+
+async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant:
+    """Make a tenant that answers at once. Whatever fails on the way is taken back: nothing half made is left."""
+    check_slug(new.slug)
+    email_of(new.email)
+    check_zone(new.time_zone)
+    placement = deployment.placement.check(new.placement or deployment.config.placement.default)
+    hosts = new.hosts or (f"{new.slug}.{deployment.config.server.domain}",)
+    uuid = new_uuid()
+    record = await deployment.registry.add(uuid, new.slug, new.name, hosts, placement, deployment.clock.now())
+    try:
+        await deployment.placement.make_room(uuid, placement)
+        if placement == SQLITE:
+            template = await migrated_template(deployment.config.data / TEMPLATES)
+            await asyncio.to_thread(copy_template, template, deployment.placement.file(uuid))
+        with bind(deployment.placement.migrating(record)):
+            if placement != SQLITE:
+                await migrate(MIGRATIONS)
+            await claim(uuid)
+        token = await _fill(deployment, record, new)
+        await deployment.registry.set_status(uuid, TenantStatus.ACTIVE)
+    except BaseException:
+        await deployment.placement.remove(uuid, placement)
+        await deployment.registry.remove(uuid)
+        raise
+    made = await deployment.registry.get_by_slug(new.slug)
+    return CreatedTenant(record=made, link=f"{deployment.config.server.address_of(made.host)}/welcome/{token}")
+
+
+async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) -> str:
+    """The operator's settings and its first administrator; gives the token of the one-time link."""
+    async with deployment.scope(record, command_actor("tenant create"), settled=False) as scope:
+        await save_settings(
+            scope,
+            CompanySettings(
+                name=new.name,
+                country=new.country,
+                currency=new.currency,
+                time_zone=new.time_zone,
+                language=new.language,
+            ),
+        )
+        role = await value("SELECT id FROM role WHERE permissions = :all ORDER BY id", all='["*"]')
+        invitation = await invite_staff(scope, Invite(name=new.person, email=new.email, role_id=role))
+    return invitation.token
+
+
+async def migrated_template(folder: Path) -> Path:
+    """A file with the core's schema and no owner, made once a version of the code: a new tenant is a copy of it."""
+    template = folder / f"{_version()}.sqlite"
+    if template.exists():
+        return template
+    folder.mkdir(parents=True, exist_ok=True)
+    part = template.with_suffix(f".{new_uuid().hex}.part")
+    database = SqliteDatabase(part, create=True, files=None)
+    try:
+        with bind(database):
+            await migrate(MIGRATIONS)
+            await value("PRAGMA wal_checkpoint(TRUNCATE)")
+        await database.close()
+        part.replace(template)
+    finally:
+        for leftover in folder.glob(f"{part.name}*"):
+            leftover.unlink()
+    return template
+
+
+def _version() -> str:
+    """A name for the set of migrations that this code knows."""
+    known = [f"{app.name}:{migration}" for app in MIGRATIONS for migration in load(app)]
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]

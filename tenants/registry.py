@@ -1,0 +1,254 @@
+"""The registry: one small control database that says which tenants there are and where they lie."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from core.database import SqliteDatabase, bind, execute, row, rows, transaction, value
+from core.database.migrations import MigrationApp, migrate
+from core.errors import Conflict, NotFound
+from core.ids import check_slug
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+MIGRATIONS: Final = MigrationApp("tenants", Path(__file__).parent / "migrations")
+REMEMBERED: Final = 2.0
+"""Seconds that a look-up is believed before the control database is asked again; another process may have changed it."""
+
+
+class TenantRecord(Struct, frozen=True):
+    """A tenant as the registry knows it."""
+
+    id: int
+    uuid: UUID
+    slug: str
+    name: str
+    status: str
+    reason: str
+    placement: str
+    is_provider: bool
+    created_at: datetime
+    active_at: datetime | None
+    host: str
+    plugins: tuple[str, ...] = ()
+
+
+class _Row(Struct, frozen=True):
+    id: int
+    uuid: UUID
+    slug: str
+    name: str
+    status: str
+    reason: str
+    placement: str
+    is_provider: bool
+    created_at: datetime
+    active_at: datetime | None
+    host: str | None
+
+
+class _Plugin(Struct, frozen=True):
+    tenant_id: int
+    plugin: str
+
+
+_TENANT: Final = """
+SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.reason, tenant.placement,
+       tenant.is_provider, tenant.created_at, tenant.active_at, main.host
+FROM tenant LEFT JOIN tenant_host main ON main.tenant_id = tenant.id AND main.main
+"""
+
+
+class Registry:
+    """Reads and writes of the control database. Every method binds it for itself and leaves the tenant's binding alone."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self.database = database
+        self._by_host: dict[str, tuple[float, TenantRecord | None]] = {}
+
+    async def start(self) -> None:
+        with bind(self.database):
+            await migrate([MIGRATIONS])
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    def forget(self) -> None:
+        """Ask the control database again at the next look-up."""
+        self._by_host.clear()
+
+    async def find_by_host(self, host: str) -> TenantRecord | None:
+        """The tenant of an exact host name, remembered for two seconds."""
+        known = self._by_host.get(host)
+        if known is not None and known[0] > monotonic():
+            return known[1]
+        with bind(self.database):
+            tenant_id = await value("SELECT tenant_id FROM tenant_host WHERE host = :host", host=host)
+            found = await self._get("tenant.id = :id", id=tenant_id) if tenant_id is not None else None
+        if len(self._by_host) > 10_000:
+            self._by_host.clear()
+        self._by_host[host] = (monotonic() + REMEMBERED, found)
+        return found
+
+    async def find_by_slug(self, slug: str) -> TenantRecord | None:
+        with bind(self.database):
+            return await self._get("tenant.slug = :slug", slug=slug)
+
+    async def get_by_slug(self, slug: str) -> TenantRecord:
+        found = await self.find_by_slug(slug)
+        if found is None:
+            raise NotFound(f"tenant {slug}")
+        return found
+
+    async def find_by_uuid(self, uuid: UUID) -> TenantRecord | None:
+        with bind(self.database):
+            return await self._get("tenant.uuid = :uuid", uuid=uuid)
+
+    async def _get(self, where: str, **values: object) -> TenantRecord | None:
+        found = await row(_Row, f"{_TENANT} WHERE {where}", **values)
+        if found is None:
+            return None
+        plugins = await rows(
+            _Plugin,
+            "SELECT tenant_id, plugin FROM tenant_plugin WHERE tenant_id = :id ORDER BY position, id",
+            id=found.id,
+        )
+        return _record(found, [plugin.plugin for plugin in plugins])
+
+    async def list_tenants(self) -> list[TenantRecord]:
+        with bind(self.database):
+            found = await rows(_Row, f"{_TENANT} ORDER BY tenant.slug")
+            plugins: dict[int, list[str]] = {}
+            for plugin in await rows(_Plugin, "SELECT tenant_id, plugin FROM tenant_plugin ORDER BY position, id"):
+                plugins.setdefault(plugin.tenant_id, []).append(plugin.plugin)
+        return [_record(one, plugins.get(one.id, [])) for one in found]
+
+    async def add(self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime) -> TenantRecord:
+        """A tenant that is being created; `hosts` begins with the main one. Raises Invalid or Conflict naming what is taken."""
+        check_slug(slug)
+        with bind(self.database):
+            async with transaction():
+                if await value("SELECT 1 FROM tenant WHERE slug = :slug", slug=slug):
+                    raise Conflict(f"There is a tenant “{slug}” already. Choose another short name.")
+                for host in hosts:
+                    if await value("SELECT 1 FROM tenant_host WHERE host = :host", host=host):
+                        raise Conflict(f"The host name {host} leads to another tenant already.")
+                await execute(
+                    "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at)"
+                    " VALUES (:uuid, :slug, :name, 'creating', :placement, FALSE, :now)",
+                    uuid=uuid,
+                    slug=slug,
+                    name=name,
+                    placement=placement,
+                    now=now,
+                )
+                for at, host in enumerate(hosts):
+                    await execute(
+                        "INSERT INTO tenant_host (host, tenant_id, main)"
+                        " SELECT :host, id, :main FROM tenant WHERE uuid = :uuid",
+                        host=host,
+                        main=at == 0,
+                        uuid=uuid,
+                    )
+        self.forget()
+        return await self.get_by_slug(slug)
+
+    async def set_status(self, uuid: UUID, status: TenantStatus, reason: str = "") -> None:
+        await self._change(
+            "UPDATE tenant SET status = :status, reason = :reason WHERE uuid = :uuid",
+            status=status.value,
+            reason=reason,
+            uuid=uuid,
+        )
+
+    async def rename(self, uuid: UUID, name: str) -> None:
+        await self._change("UPDATE tenant SET name = :name WHERE uuid = :uuid", name=name, uuid=uuid)
+
+    async def remove(self, uuid: UUID) -> None:
+        """Forget a tenant that could not be made."""
+        await self._change("DELETE FROM tenant WHERE uuid = :uuid", uuid=uuid)
+
+    async def enable_plugin(self, uuid: UUID, plugin: str, now: datetime) -> None:
+        await self._change(
+            "INSERT INTO tenant_plugin (tenant_id, plugin, position, enabled_at)"
+            " SELECT id, :plugin, (SELECT count(*) FROM tenant_plugin p WHERE p.tenant_id = tenant.id), :now"
+            " FROM tenant WHERE uuid = :uuid ON CONFLICT DO NOTHING",
+            plugin=plugin,
+            now=now,
+            uuid=uuid,
+        )
+
+    async def disable_plugin(self, uuid: UUID, plugin: str) -> None:
+        await self._change(
+            "DELETE FROM tenant_plugin WHERE plugin = :plugin AND tenant_id IN (SELECT id FROM tenant WHERE uuid = :uuid)",
+            plugin=plugin,
+            uuid=uuid,
+        )
+
+    async def note_due(self, uuid: UUID, at: datetime) -> None:
+        """A hint that the tenant has work at an instant: kept if it is earlier than the one that stands there."""
+        await self._change(
+            "UPDATE tenant SET due_at = :at WHERE uuid = :uuid AND (due_at IS NULL OR due_at > :at)", at=at, uuid=uuid
+        )
+
+    async def take_due(self, now: datetime) -> list[UUID]:
+        """The active tenants whose hint has come; the hints are cleared, each visit leaves a new one."""
+        with bind(self.database):
+            if not await value("SELECT 1 FROM tenant WHERE due_at <= :now LIMIT 1", now=now):
+                return []
+            async with transaction():
+                due = await rows(
+                    _Due,
+                    "SELECT uuid, status FROM tenant WHERE due_at <= :now ORDER BY due_at, id LIMIT 1000",
+                    now=now,
+                )
+                await execute("UPDATE tenant SET due_at = NULL WHERE due_at <= :now AND status = 'active'", now=now)
+        return [one.uuid for one in due if one.status == TenantStatus.ACTIVE]
+
+    async def list_active(self) -> list[UUID]:
+        with bind(self.database):
+            return [one.uuid for one in await rows(_Due, "SELECT uuid, status FROM tenant WHERE status = 'active'")]
+
+    async def _change(self, sql: str, **values: object) -> None:
+        async with self._writing():
+            await execute(sql, **values)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        with bind(self.database):
+            async with transaction():
+                yield
+        self.forget()
+
+
+class _Due(Struct, frozen=True):
+    uuid: UUID
+    status: str
+
+
+def _record(found: _Row, plugins: Sequence[str]) -> TenantRecord:
+    return TenantRecord(
+        id=found.id,
+        uuid=found.uuid,
+        slug=found.slug,
+        name=found.name,
+        status=found.status,
+        reason=found.reason,
+        placement=found.placement,
+        is_provider=found.is_provider,
+        created_at=found.created_at,
+        active_at=found.active_at,
+        host=found.host or "",
+        plugins=tuple(plugins),
+    )
+
+

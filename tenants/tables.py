@@ -1,0 +1,45 @@
+"""Rows of the control database: tenants, their host names, their plugins."""
+
+from piccolo.columns import UUID, BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz
+from piccolo.table import Table
+
+from core.database import STAFF_ONLY
+
+
+class TenantRow(Table, tablename="tenant"):
+    """One tenant: where its data lies and whether it is served."""
+
+    belongs = STAFF_ONLY
+
+    uuid = UUID(unique=True)
+    slug = Text(unique=True)
+    name = Text()
+    status = Text()
+    reason = Text()
+    placement = Text()
+    is_provider = Boolean()
+    created_at = Timestamptz()
+    due_at = Timestamptz(null=True)
+    active_at = Timestamptz(null=True)
+    changes = BigInt()
+
+
+class TenantHost(Table):
+    """A host name that leads to a tenant, exactly as browsers send it: lower case, no port."""
+
+    belongs = STAFF_ONLY
+
+    host = Text(unique=True)
+    tenant_id = ForeignKey(TenantRow, index=True)
+    main = Boolean()
+
+
+class TenantPlugin(Table):
+    """A plugin that is switched on for a tenant."""
+
+    belongs = STAFF_ONLY
+
+    tenant_id = ForeignKey(TenantRow, index=True)
+    plugin = Text()
+    position = Integer()
+    enabled_at = Timestamptz()
