@@ -17,7 +17,7 @@ from core import hookspecs
 from core.activity.events import Event
 from core.clock import Clock, FixedClock
 from core.config import Keys
-from core.database import Database, Everything, MigrationApp, bind, claim
+from core.database import Everything, MigrationApp, bind, claim
 from core.hooks import Hooks
 from core.scope import ALL_PERMISSIONS, Actor, Scope, Tenant
 from tests.databases import KINDS, define, fresh
@@ -80,18 +80,3 @@ async def scope(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedCloc
 def as_(scope: Scope, kind: str, id: int | None = None, name: str = "") -> Scope:
     """The same tenant, another actor."""
     return replace(scope, actor=Actor(kind, id, name, Everything(), ALL_PERMISSIONS))  # type: ignore[arg-type]  # the tests name kinds as text
-
-
-__all__ = [
-    "APPS",
-    "NOON",
-    "Database",
-    "ThingChanged",
-    "ThingHeard",
-    "ThingMade",
-    "as_",
-    "clock",
-    "scope",
-    "scope_of",
-    "tenant_on",
-]

@@ -1,5 +1,6 @@
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -44,6 +45,12 @@ async def make(scope: Scope, name: str) -> int:
         return made
 
 
+async def make_and_fail(scope: Scope, name: str) -> None:
+    async with unit_of_work(scope):
+        await make(scope, name)
+        raise Conflict("no")
+
+
 async def test_what_was_done_and_its_line_in_the_log_are_saved_together(scope: Scope) -> None:
     made = await make(scope, "lamp")
 
@@ -55,9 +62,7 @@ async def test_what_was_done_and_its_line_in_the_log_are_saved_together(scope: S
 
 async def test_a_unit_that_fails_leaves_neither_row_nor_line_nor_gap(scope: Scope) -> None:
     with pytest.raises(Conflict):
-        async with unit_of_work(scope):
-            await make(scope, "lamp")
-            raise Conflict("no")
+        await make_and_fail(scope, "lamp")
     await make(scope, "chair")
 
     assert await values("SELECT name FROM thing") == ["chair"]
@@ -74,15 +79,14 @@ async def test_an_inner_unit_joins_and_the_outer_one_commits(scope: Scope) -> No
 
 
 async def test_an_inner_failure_that_was_caught_lets_nothing_be_saved(scope: Scope) -> None:
-    with pytest.raises(TransactionError):
+    async def careless() -> None:
         async with unit_of_work(scope):
             await make(scope, "lamp")
-            try:
-                async with unit_of_work(scope):
-                    await make(scope, "half a chair")
-                    raise Conflict("no")
-            except Conflict:
-                pass
+            with suppress(Conflict):
+                await make_and_fail(scope, "half a chair")
+
+    with pytest.raises(TransactionError):
+        await careless()
 
     assert await values("SELECT name FROM thing") == []
     assert await queries.head() == 0
@@ -91,14 +95,15 @@ async def test_an_inner_failure_that_was_caught_lets_nothing_be_saved(scope: Sco
 async def test_a_database_error_that_was_caught_lets_nothing_be_saved(scope: Scope) -> None:
     made = await make(scope, "lamp")
 
-    with pytest.raises(StatementFailed):
+    async def careless() -> None:
         async with unit_of_work(scope):
             await make(scope, "chair")
-            try:
+            with suppress(Duplicate):
                 await execute("INSERT INTO thing (id, name) VALUES (:id, 'again')", id=made)
-            except Duplicate:
-                pass
             record(scope, ThingChanged(made))
+
+    with pytest.raises(StatementFailed):
+        await careless()
 
     assert await values("SELECT name FROM thing") == ["lamp"]
     assert await queries.head() == 1
@@ -108,10 +113,9 @@ async def test_a_database_error_that_was_caught_lets_nothing_be_saved(scope: Sco
 async def test_a_savepoint_takes_back_its_own_rows_and_lines_alone(scope: Scope) -> None:
     async with unit_of_work(scope):
         await make(scope, "lamp")
-        with pytest.raises(Conflict):
+        with suppress(Conflict):
             async with savepoint():
-                await make(scope, "half a chair")
-                raise Conflict("no")
+                await make_and_fail(scope, "half a chair")
         await make(scope, "table")
 
     assert await values("SELECT name FROM thing ORDER BY id") == ["lamp", "table"]
@@ -171,7 +175,8 @@ async def test_effects_outside_the_database_are_refused_inside_a_unit(scope: Sco
 
 async def test_a_set_is_recorded_by_one_select_numbered_by_its_subject(scope: Scope) -> None:
     await execute("INSERT INTO thing (id, name) VALUES (30, 'c'), (10, 'a'), (20, 'b')")
-    select = "SELECT id AS subject_id, :payer AS customer_id, '{\"thing_id\":' || id || '}' AS facts FROM thing WHERE id > :from_id"
+    select = """SELECT id AS subject_id, :payer AS customer_id, '{"thing_id":' || id || '}' AS facts FROM thing
+                WHERE id > :from_id"""
 
     async with unit_of_work(scope):
         record(scope, ThingMade(1))
@@ -260,7 +265,8 @@ async def test_no_line_can_take_the_place_of_another(scope: Scope) -> None:
 
     with pytest.raises((Refused, Duplicate)):
         await execute(
-            f"{words} INTO activity (position, at, kind, subject_kind, actor, facts) VALUES (1, :at, 'x', 'x', 'x', '{{}}')",
+            f"{words} INTO activity (position, at, kind, subject_kind, actor, facts)"
+            " VALUES (1, :at, 'x', 'x', 'x', '{}')",
             at=NOON,
         )
 
@@ -293,9 +299,7 @@ async def test_those_who_listen_hear_of_a_commit_after_it_and_of_no_failure(scop
             await make(scope, "lamp")
             assert heard == []
         with pytest.raises(Conflict):
-            async with unit_of_work(scope):
-                await make(scope, "chair")
-                raise Conflict("no")
+            await make_and_fail(scope, "chair")
         async with unit_of_work(scope):
             await execute("UPDATE thing SET name = 'x'")
         async with unit_of_work(scope):
