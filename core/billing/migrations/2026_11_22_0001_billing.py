@@ -365,7 +365,7 @@ BEGIN SELECT RAISE(ABORT, 'a credit stays'); END;
 POSTGRESQL_TRIGGERS = """
 CREATE FUNCTION document_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'an issued document does not change' USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION 'an issued document does not change';
 END $$;
 CREATE TRIGGER document_stays_update BEFORE UPDATE ON document
     FOR EACH ROW WHEN (OLD.state = 'issued') EXECUTE FUNCTION document_stays();
@@ -376,7 +376,7 @@ CREATE TRIGGER document_stays_truncate BEFORE TRUNCATE ON document FOR EACH STAT
 CREATE FUNCTION document_part_added() RETURNS trigger LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM added JOIN document d ON d.id = added.document_id WHERE d.state = 'issued') THEN
-        RAISE EXCEPTION 'an issued document takes no new %', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'an issued document takes no new %', TG_TABLE_NAME;
     END IF;
     RETURN NULL;
 END $$;
@@ -385,7 +385,7 @@ DECLARE ids bigint[] := ARRAY[OLD.document_id];
 BEGIN
     IF TG_OP = 'UPDATE' THEN ids := ids || NEW.document_id; END IF;
     IF EXISTS (SELECT 1 FROM document WHERE id = ANY (ids) AND state = 'issued') THEN
-        RAISE EXCEPTION '% of an issued document does not change', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION '% of an issued document does not change', TG_TABLE_NAME;
     END IF;
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 END $$;
@@ -405,14 +405,14 @@ CREATE TRIGGER document_party_stays_delete BEFORE DELETE ON document_party FOR E
 CREATE TRIGGER document_party_truncate BEFORE TRUNCATE ON document_party FOR EACH STATEMENT EXECUTE FUNCTION document_stays();
 
 CREATE FUNCTION numbers_go_forward() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'numbers go forward only' USING ERRCODE = 'integrity_constraint_violation'; END $$;
+BEGIN RAISE EXCEPTION 'numbers go forward only'; END $$;
 CREATE TRIGGER number_counter_forward BEFORE UPDATE ON number_counter FOR EACH ROW
     WHEN (NEW.next < OLD.next OR NEW.series_id <> OLD.series_id OR NEW.year <> OLD.year) EXECUTE FUNCTION numbers_go_forward();
 CREATE TRIGGER number_counter_stays BEFORE DELETE OR TRUNCATE ON number_counter
     FOR EACH STATEMENT EXECUTE FUNCTION numbers_go_forward();
 
 CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$;
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
 CREATE TRIGGER seller_snapshot_stays BEFORE UPDATE ON seller_snapshot FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER allocation_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON allocation FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER credit_use_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON credit_use FOR EACH STATEMENT EXECUTE FUNCTION append_only();

@@ -19,7 +19,7 @@ CREATE TABLE tax_rate (
     country {key} NOT NULL,
     category {key} NOT NULL REFERENCES tax_category (code),
     valid_from date NOT NULL,
-    rate_ppm bigint NOT NULL CHECK (rate_ppm BETWEEN 0 AND 1000000),
+    rate_ppm bigint NOT NULL CHECK (rate_ppm BETWEEN 0 AND 1000000 AND rate_ppm % 10 = 0),
     UNIQUE (country, category, valid_from)
 );
 CREATE TABLE product_group (
@@ -86,6 +86,10 @@ INSERT INTO tax_category (code, name, einvoice_code, position) VALUES
     ('reduced', 'Reduced rate', 'S', 2),
     ('zero', 'Zero rate', 'Z', 3),
     ('outside', 'Outside VAT', 'O', 4);
+INSERT INTO product_group (code, name, one_live, position) VALUES
+    ('plans', 'Plans', TRUE, 1),
+    ('modules', 'Modules', FALSE, 2),
+    ('services', 'Services', FALSE, 3);
 INSERT INTO price_list (code, name, is_default) VALUES ('retail', 'Retail', TRUE);
 """
 

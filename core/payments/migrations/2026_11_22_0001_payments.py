@@ -86,7 +86,7 @@ BEGIN SELECT RAISE(ABORT, 'a payment that was received stays'); END;
 
 POSTGRESQL_TRIGGERS = """
 CREATE FUNCTION payment_stays() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'a payment that was received keeps its amounts' USING ERRCODE = 'integrity_constraint_violation'; END $$;
+BEGIN RAISE EXCEPTION 'a payment that was received keeps its amounts'; END $$;
 CREATE TRIGGER payment_stays_update BEFORE UPDATE OF currency, amount_minor, bank_currency, bank_amount_minor, fee_minor ON payment
     FOR EACH ROW WHEN (OLD.state NOT IN ('pending', 'unknown')) EXECUTE FUNCTION payment_stays();
 CREATE TRIGGER payment_stays_delete BEFORE DELETE ON payment

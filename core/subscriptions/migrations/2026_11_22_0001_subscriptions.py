@@ -198,8 +198,7 @@ CREATE TRIGGER subscription_counts_delete AFTER DELETE ON subscription REFERENCI
 
 CREATE FUNCTION charge_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'a charge that was invoiced, reversed or waived keeps its amount and its days'
-        USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION 'a charge that was invoiced, reversed or waived keeps its amount and its days';
 END $$;
 CREATE TRIGGER charge_stays_update BEFORE UPDATE ON charge FOR EACH ROW
 WHEN (OLD.state <> 'open' AND (

@@ -1,0 +1,160 @@
+"""What the catalogue's pages and the API take and give. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Code = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,59}$", description="Lower-case letters, digits, . _ -")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+LongText = Annotated[str, Meta(max_length=4000)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+AmountMinor = Annotated[int, Meta(ge=0, le=10**12)]
+CycleUnit = Literal["day", "week", "month", "year"]
+PriceUnit = Literal["once", "day", "week", "month", "year"]
+Kind = Literal["plan", "module", "service", "one_off"]
+Timing = Literal["advance", "arrears", "prepaid"]
+
+
+class NewPrice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A price from a date on (None: today). Setting it again for the same cycle and currency ends the one before."""
+
+    cycle_unit: PriceUnit
+    cycle_count: Annotated[int, Meta(ge=1, le=1096)] = 1
+    amount_minor: AmountMinor
+    setup_minor: AmountMinor = 0
+    currency: Currency | None = None
+    tax_inclusive: bool = False
+    valid_from: date | None = None
+    price_list_id: int | None = None
+
+
+class ProductFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be changed about a product. None of it changes a subscription that exists."""
+
+    name: Name
+    description: LongText = ""
+    rank: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    timing: Timing = "advance"
+    activation: Literal["on_account", "invoice_first"] = "on_account"
+    trial_days: Annotated[int, Meta(ge=0, le=1096)] = 0
+    at_trial_end: Literal["end", "convert", "invoice_first"] = "end"
+    proration: Literal["by_day", "full", "none", "merged"] = "by_day"
+    final_proration: Literal["by_day", "full", "none"] = "by_day"
+    pending_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    tax_category: Annotated[str, Meta(max_length=60)] = "standard"
+    requires_group_id: int | None = None
+    min_term_unit: CycleUnit | None = None
+    min_term_count: Annotated[int, Meta(ge=1, le=120)] | None = None
+    notice_days: Annotated[int, Meta(ge=0, le=366)] = 0
+    available_from: date | None = None
+    available_to: date | None = None
+    position: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class NewProduct(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A new product with its first prices. Without a group it goes into the one of its kind."""
+
+    code: Code
+    kind: Kind
+    group_id: int | None = None
+    prices: Annotated[list[NewPrice], Meta(max_length=50)] = []
+
+
+class NewGroup(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    code: Code
+    name: Name
+    one_live: bool
+    position: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class NewTaxRate(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A rate in millionths: 20 % is 200,000."""
+
+    country: Country
+    category: Annotated[str, Meta(max_length=60)]
+    valid_from: date
+    rate_ppm: Annotated[int, Meta(ge=0, le=1_000_000, multiple_of=10)]
+
+
+class NewTaxCategory(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    code: Code
+    name: Name
+    einvoice_code: Literal["S", "Z", "E", "O"] = "S"
+
+
+class ProductRow(Struct, frozen=True):
+    """A product with its group."""
+
+    id: int
+    code: str
+    name: str
+    description: str
+    kind: str
+    group_id: int | None
+    group_code: str | None
+    group_name: str | None
+    one_live: bool | None
+    rank: int
+    timing: str
+    activation: str
+    trial_days: int
+    at_trial_end: str
+    proration: str
+    final_proration: str
+    pending_days: int
+    tax_category: str
+    requires_group_id: int | None
+    min_term_unit: str | None
+    min_term_count: int | None
+    notice_days: int
+    available_from: date | None
+    available_to: date | None
+    position: int
+    version: int
+
+
+class PriceRow(Struct, frozen=True):
+    id: int
+    product_id: int
+    price_list_id: int
+    currency: str
+    cycle_unit: str
+    cycle_count: int
+    amount_minor: int
+    setup_minor: int
+    tax_inclusive: bool
+    valid_from: date
+    valid_to: date | None
+
+
+class ProductDetail(ProductRow, frozen=True, kw_only=True):
+    """A product with all its prices, the newest first."""
+
+    prices: list[PriceRow] = []
+
+
+class GroupRow(Struct, frozen=True):
+    id: int
+    code: str
+    name: str
+    one_live: bool
+    position: int
+
+
+class TaxRateRow(Struct, frozen=True):
+    id: int
+    country: str
+    category: str
+    valid_from: date
+    rate_ppm: int
+
+
+class TaxCategoryRow(Struct, frozen=True):
+    id: int
+    code: str
+    name: str
+    einvoice_code: str

@@ -1,0 +1,40 @@
+"""Rates between currencies, and amounts by them. A rate is scaled: one unit of the first is rate_e10 ÷ 10¹⁰ of the second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from core.database import value
+from core.money import exponent, half_up
+
+if TYPE_CHECKING:
+    from datetime import date
+
+ONE: Final = 10**10
+"""The rate of a currency to itself."""
+
+
+async def find_rate(from_currency: str, to_currency: str, on: date) -> int | None:
+    """The official rate in force on a day: the latest one published by then. None where none ever was."""
+    if from_currency == to_currency:
+        return ONE
+    found = await value(
+        "SELECT rate_e10 FROM fx_rate WHERE from_currency = :one AND to_currency = :other AND valid_on <= :day"
+        " ORDER BY valid_on DESC LIMIT 1",
+        one=from_currency,
+        other=to_currency,
+        day=on,
+    )
+    return int(found) if found is not None else None
+
+
+def convert(minor: int, from_currency: str, to_currency: str, rate_e10: int) -> int:
+    """Minor units of the other currency, rounded half up."""
+    if from_currency == to_currency:
+        return minor
+    return half_up(minor * rate_e10 * 10 ** exponent(to_currency), ONE * 10 ** exponent(from_currency))
+
+
+def part_of_base(base_left: int, left: int, part: int) -> int:
+    """The share in the base currency of a part of an amount: the last part takes the rest, so nothing is left over."""
+    return base_left if part == left else half_up(base_left * part, left)

@@ -1,0 +1,113 @@
+"""Reads of the books."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.database import row, rows, within
+from core.errors import NotFound
+from core.ledger.accounts import MAIN_BOOK
+from core.ledger.schemas import Balance, PostingRow, TrialBalanceRow
+from core.ledger.tables import CustomerBalance, Posting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from core.scope import Scope
+
+_BALANCE = "SELECT currency, is_main, receivable_minor, credit_minor, deposit_minor, balance_minor FROM customer_balance"
+
+_POSTING = """
+SELECT posting.transaction_id, posting.line, posting.booked_on, t.kind, t.source_kind, t.source_id, account.code,
+       account.name AS account, posting.customer_id, posting.currency, posting.amount_minor, posting.base_minor
+FROM posting
+JOIN ledger_transaction t ON t.id = posting.transaction_id
+JOIN account ON account.id = posting.account_id
+"""
+
+
+async def list_balances(scope: Scope, customer_id: int) -> list[Balance]:
+    """A customer's balances, the main currency first."""
+    return await rows(
+        Balance,
+        f"{_BALANCE} WHERE customer_id = :id AND :within ORDER BY is_main DESC, currency",
+        id=customer_id,
+        within=within(CustomerBalance, scope.actor.reach),
+    )
+
+
+async def get_balance(scope: Scope, customer_id: int, currency: str | None = None) -> Balance:
+    """In the customer's own currency, or in another: zero where nothing was ever posted in it."""
+    found = await row(
+        Balance,
+        f"{_BALANCE} WHERE customer_id = :id AND (is_main OR :any) AND (:any = FALSE OR currency = :currency) AND :within",
+        id=customer_id,
+        any=currency is not None,
+        currency=currency or "",
+        within=within(CustomerBalance, scope.actor.reach),
+    )
+    if found is not None:
+        return found
+    if currency is None:
+        raise NotFound(f"customer {customer_id}")
+    return Balance(currency, False, 0, 0, 0, 0)
+
+
+async def trial_balance(
+    *, until: date | None = None, since: date | None = None, book_id: int = MAIN_BOOK
+) -> list[TrialBalanceRow]:
+    """Every account of a book by currency, as booked in these days (both included). The sums over all accounts are zero."""
+    return await rows(
+        TrialBalanceRow,
+        """
+        SELECT account.code, account.name, account.kind, sums.currency, sums.debit_minor, sums.credit_minor,
+               sums.balance_minor, sums.base_minor
+        FROM (
+            SELECT account_id, currency,
+                   CAST(sum(CASE WHEN amount_minor > 0 THEN amount_minor ELSE 0 END) AS bigint) AS debit_minor,
+                   CAST(sum(CASE WHEN amount_minor < 0 THEN -amount_minor ELSE 0 END) AS bigint) AS credit_minor,
+                   CAST(sum(amount_minor) AS bigint) AS balance_minor,
+                   CAST(sum(base_minor) AS bigint) AS base_minor
+            FROM posting
+            WHERE (booked_on >= :since OR :from_the_start) AND (booked_on <= :until OR :to_the_end)
+            GROUP BY account_id, currency
+        ) sums
+        JOIN account ON account.id = sums.account_id
+        WHERE account.book_id = :book_id
+        ORDER BY account.code, sums.currency
+        """,
+        since=since,
+        until=until,
+        from_the_start=since is None,
+        to_the_end=until is None,
+        book_id=book_id,
+    )
+
+
+async def list_postings(
+    scope: Scope, *, customer_id: int | None = None, transaction_ids: Sequence[int] = (), limit: int = 200
+) -> list[PostingRow]:
+    """Postings of a customer's accounts, or of some transactions; the newest transaction first."""
+    return await rows(
+        PostingRow,
+        f"{_POSTING} WHERE (posting.customer_id = :customer_id OR :any_customer)"
+        " AND (posting.transaction_id IN :ids OR :any_transaction) AND :within"
+        " ORDER BY posting.booked_on DESC, posting.transaction_id DESC, posting.line LIMIT :limit",
+        customer_id=customer_id,
+        any_customer=customer_id is None,
+        ids=list(transaction_ids),
+        any_transaction=not transaction_ids,
+        limit=limit,
+        within=within(Posting, scope.actor.reach),
+    )
+
+
+async def postings_of(source_kind: str, source_id: int) -> list[PostingRow]:
+    """What was booked for one thing, in the order in which it was."""
+    return await rows(
+        PostingRow,
+        f"{_POSTING} WHERE t.source_kind = :kind AND t.source_id = :id ORDER BY posting.transaction_id, posting.line",
+        kind=source_kind,
+        id=source_id,
+    )

@@ -1,0 +1,48 @@
+"""What queries of the books give."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import Struct
+
+
+class Balance(Struct, frozen=True):
+    """A customer's money in one currency. Positive: the operator owes; deposits are outside."""
+
+    currency: str
+    is_main: bool
+    receivable_minor: int
+    credit_minor: int
+    deposit_minor: int
+    balance_minor: int
+
+
+class TrialBalanceRow(Struct, frozen=True):
+    """An account in one currency: what was debited and credited, and the difference, also in the base currency."""
+
+    code: str
+    name: str
+    kind: str
+    currency: str
+    debit_minor: int
+    credit_minor: int
+    balance_minor: int
+    base_minor: int
+
+
+class PostingRow(Struct, frozen=True):
+    """A posting with the transaction it belongs to."""
+
+    transaction_id: int
+    line: int
+    booked_on: date
+    kind: str
+    source_kind: str
+    source_id: int
+    code: str
+    account: str
+    customer_id: int | None
+    currency: str
+    amount_minor: int
+    base_minor: int
