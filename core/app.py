@@ -30,7 +30,7 @@ from core.web.pages import MenuEntry, PageMaker, entry_of
 from core.web.routing import check_routes
 from core.web.statics import static_route
 from core.web.templating import Pages, feature_folders
-from core.web.view import View
+from core.web.view import PageView
 from core.web.visit import Identify, Person
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan:
         pages, (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu))
     )
 
-    def provide_view(request: Request[Any, Any, Any]) -> View:
-        return View(request, maker.page)
+    def provide_view(request: Request[Any, Any, Any]) -> PageView:
+        return PageView(request, maker.page)
 
     app = Litestar(
         route_handlers=[

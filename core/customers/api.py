@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar.params import FromPath, Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from core.customers import actions, queries
@@ -21,8 +21,8 @@ from core.errors import Invalid
 from core.ids import sort_key
 from core.web.api import Call, Page, api_get, api_patch, api_post, decode_cursor, encode_cursor
 
-Limit = Annotated[int, Parameter(ge=1, le=500, description="Rows of a page")]
-Cursor = Annotated[str, Parameter(max_length=1000, description="`next` of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
 
 
 @api_get("/customers", permission="customers.view", summary="List customers by name")
@@ -35,7 +35,7 @@ async def list_customers(call: Call, limit: Limit = 50, cursor: Cursor = "") -> 
 
 
 @api_post("/customers", permission="customers.create", summary="Create a customer")
-async def create_customer(call: Call, data: NewCustomer) -> CustomerDetail:
+async def create_customer(call: Call, data: JSONBody[NewCustomer]) -> CustomerDetail:
     customer_id = await actions.create_customer(call.scope, data)
     return await queries.get_customer(call.scope, customer_id)
 
@@ -46,7 +46,7 @@ async def get_customer(call: Call, customer_id: FromPath[int]) -> CustomerDetail
 
 
 @api_patch("/customers/{customer_id:int}", permission="customers.edit", summary="Change sections of a customer")
-async def change_customer(call: Call, customer_id: FromPath[int], data: CustomerChange) -> CustomerDetail:
+async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody[CustomerChange]) -> CustomerDetail:
     sections = [section for section in (data.main, data.address, data.billing) if section is not None]
     if not sections:
         raise Invalid("Give at least one of main, address and billing.", field="main")
@@ -55,7 +55,7 @@ async def change_customer(call: Call, customer_id: FromPath[int], data: Customer
 
 
 @api_post("/customers/{customer_id:int}/status", permission="customers.edit", summary="Change the status", status_code=200)
-async def change_status(call: Call, customer_id: FromPath[int], data: StatusChange) -> CustomerDetail:
+async def change_status(call: Call, customer_id: FromPath[int], data: JSONBody[StatusChange]) -> CustomerDetail:
     await actions.change_status(call.scope, customer_id, data.status, reason=data.reason or "hand")
     return await queries.get_customer(call.scope, customer_id)
 
@@ -65,7 +65,7 @@ class CreatedNote(Struct, frozen=True):
 
 
 @api_post("/customers/{customer_id:int}/notes", permission="customers.edit", summary="Write a note")
-async def add_note(call: Call, customer_id: FromPath[int], data: NewNote) -> CreatedNote:
+async def add_note(call: Call, customer_id: FromPath[int], data: JSONBody[NewNote]) -> CreatedNote:
     return CreatedNote(id=await actions.add_note(call.scope, customer_id, data.text, pinned=data.pinned))
 
 

@@ -27,6 +27,10 @@ class Passwords:
         self._limiter: anyio.CapacityLimiter | None = None
         self._dummy = ""
 
+    def use(self, hasher: PasswordHasher) -> None:
+        """Other parameters from now on."""
+        self._hasher, self._dummy = hasher, ""
+
     async def hash(self, password: str) -> str:
         return await self._in_thread(self._hasher.hash, password)
 

@@ -111,9 +111,8 @@ def _inside(path: str) -> str:
 def _with_session(view: View, response: Response[str], token: str) -> Response[str]:
     response.set_cookie(
         Cookie(
-            sessions.cookie_name(secure=view.secure),
-            token,
-            path="/",
+            key=sessions.cookie_name(secure=view.secure),
+            value=token,
             httponly=True,
             secure=view.secure,
             samesite="lax",

@@ -6,12 +6,13 @@ import base64
 import functools
 import hashlib
 import inspect
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Meta, Struct
+from litestar.di import NamedDependency
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.database import row
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IDEMPOTENCY_HEADER: Final = "idempotency-key"
-Limit = Annotated[int, Meta(ge=1, le=500)]
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -37,7 +37,7 @@ class Page(Struct, Generic[T], frozen=True):
     next: str | None
 
 
-class Call:
+class ApiCall:
     """What an API handler has in its hand."""
 
     def __init__(self, request: Request[Any, Any, Any]) -> None:
@@ -49,8 +49,12 @@ class Call:
         return self.visit.scope
 
 
-def provide_call(request: Request[Any, Any, Any]) -> Call:
-    return Call(request)
+Call: TypeAlias = NamedDependency[ApiCall]
+"""As handlers of the API take it: `async def show(call: Call)`."""
+
+
+def provide_call(request: Request[Any, Any, Any]) -> ApiCall:
+    return ApiCall(request)
 
 
 def api_get(path: str, *, permission: str, **options: Any) -> Decorator:
@@ -100,7 +104,7 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
 
     @functools.wraps(handler)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        call: Call = kwargs["call"]
+        call: ApiCall = kwargs["call"]
         key = call.request.headers.get(IDEMPOTENCY_HEADER, "")
         if not key:
             return await handler(*args, **kwargs)

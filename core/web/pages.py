@@ -13,7 +13,7 @@ from core.hooks import MenuItem
 from core.web import csrf
 from core.web.parts import NavArea, NavItem
 from core.web.templating import Pages, page_values
-from core.web.view import TOAST, View
+from core.web.view import TOAST, PageView
 from core.web.visit import STATE_KEY, Visit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class PageMaker:
         self._pages = pages
         self._menu = tuple(menu)
 
-    def page(self, view: View, template: str, values: dict[str, Any]) -> str:
+    def page(self, view: PageView, template: str, values: dict[str, Any]) -> str:
         known = self._known(view.visit, view.request)
         return self._pages.render(template, {**known, **values})
 

@@ -207,7 +207,7 @@ def when(context: Context, at: datetime | None) -> Markup | str:
     if at is None:
         return DASH
     today = _in_zone(context, at) == _in_zone(context, context["now"])
-    shown = clock_time(context, at) if today else short_day(context, at)
+    shown = clock_time(context, at) if today else short_day(context, at).replace(NO_BREAK, " ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), instant(context, at), shown)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.exceptions import SerializationException
+from litestar.di import NamedDependency
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -30,10 +31,10 @@ TOAST: Final = "toast"
 HTML: Final = "text/html; charset=utf-8"
 
 
-class View:
+class PageView:
     """Made for each request of a page. Handlers ask it for what was typed and let it answer."""
 
-    def __init__(self, request: Request[Any, Any, Any], render: Callable[[View, str, dict[str, Any]], str]) -> None:
+    def __init__(self, request: Request[Any, Any, Any], render: Callable[[PageView, str, dict[str, Any]], str]) -> None:
         self.request = request
         self.visit: Visit = visit_of(request)
         self._render = render
@@ -103,9 +104,15 @@ class View:
         response = Response("", status_code=200 if self.is_htmx else 303, headers=headers, media_type=HTML)
         if toast:
             response.set_cookie(
-                Cookie(TOAST, quote(toast), path="/", httponly=True, secure=self.secure, samesite="lax", max_age=30)
+                Cookie(
+                    key=TOAST, value=quote(toast), httponly=True, secure=self.secure, samesite="lax", max_age=30
+                )
             )
         return response
+
+
+View: TypeAlias = NamedDependency[PageView]
+"""As handlers of pages take it: `async def show(view: View)`."""
 
 
 def errors_by_field(error: Invalid) -> dict[str, str]:

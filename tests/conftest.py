@@ -1,0 +1,34 @@
+"""Fixtures for all tests: every one that needs a database runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from core.testing import MIGRATIONS, TestTenant, cheap_passwords, installed, tenant_on
+from core.app import migrations_of
+from core.web.throttle import forget_tries
+from tests.databases import KINDS, database, fresh, two_databases
+
+__all__ = ["database", "two_databases"]
+
+cheap_passwords()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS)
+async def tenant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestTenant]:
+    """A tenant of the test's own, bound, with the core alone. Mark `plugins("inventory")` to switch plugins on."""
+    marker = request.node.get_closest_marker("plugins")
+    names = tuple(marker.args) if marker else ()
+    forget_tries()
+    async with fresh(request.param, tmp_path, migrations_of(installed(), names) if names else list(MIGRATIONS)) as made:
+        async with tenant_on(made, plugins=names) as one:
+            yield one
+
