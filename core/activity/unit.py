@@ -327,8 +327,8 @@ _INSERT: Final = (
 _INSERT_SET: Final = (
     f"INSERT INTO activity ({_COLUMNS})"
     " SELECT :log_before::bigint + row_number() OVER (ORDER BY subject_id), :log_at, :log_kind,"
-    " :log_subject_kind, subject_id::bigint, customer_id::bigint, :log_actor, :log_on_behalf_of, :log_caused_by::bigint,"
-    " :log_depth::integer, facts, NULL FROM ("
+    " :log_subject_kind, subject_id::bigint, customer_id::bigint, :log_actor, :log_on_behalf_of,"
+    " :log_caused_by::bigint, :log_depth::integer, facts, NULL FROM ("
 )
 
 

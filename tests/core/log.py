@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 
 import core
 from core import hookspecs
@@ -25,6 +26,9 @@ from tests.databases import KINDS, define, fresh
 APPS: Final = tuple(
     MigrationApp(feature, Path(core.__file__).parent / feature / "migrations")
     for feature in ("activity", "jobs", "settings")
+)
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 )
 NOON: Final = datetime(2027, 3, 1, 12, tzinfo=UTC)
 TABLES: Final = """
