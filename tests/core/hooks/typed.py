@@ -15,7 +15,7 @@ async def right(hooks: Hooks) -> None:
     rate: int | None = await hooks.first(modules.choose_rate, country="DE")
     await hooks.validate(modules.validate_move, "s", customer_id=1)
     await hooks.tell("a", modules.customer_moved, scope="s", events=[1])
-    assert (tabs, names, steps, rate)
+    print(tabs, names, steps, rate)
 
 
 async def wrong(hooks: Hooks) -> None:
@@ -27,4 +27,4 @@ async def wrong(hooks: Hooks) -> None:
     await hooks.tell("a", modules.customer_moved, scope="s")  # type: ignore[call-arg]  # nothing to tell
     await hooks.first(modules.plan_move, customer_id="1")  # type: ignore[arg-type]  # an id is a number
     names: list[str] = hooks.collect(modules.collect_names, ids=[1])  # type: ignore[assignment]  # by plugin
-    assert names
+    print(names)
