@@ -72,7 +72,8 @@ def _fits(given: Any, wanted: Any) -> bool:
     given_class, wanted_class = get_origin(given) or given, get_origin(wanted) or wanted
     if not (isinstance(given_class, type) and isinstance(wanted_class, type) and issubclass(given_class, wanted_class)):
         return False
-    given_parts, wanted_parts = get_args(given), get_args(wanted)
+    given_parts = tuple(part for part in get_args(given) if part is not ...)
+    wanted_parts = get_args(wanted)
     if not wanted_parts:
         return True
     return len(given_parts) == len(wanted_parts) and all(map(_fits, given_parts, wanted_parts))

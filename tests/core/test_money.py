@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
+from core.database import Database, execute_many, rows
 from core.errors import Invalid
 from core.money import (
     MOST_FACTOR,
@@ -27,6 +30,7 @@ from core.money import (
     parse_amount,
     total,
 )
+from tests.databases import define
 
 CASES = [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
 amounts = st.integers(-MOST_MINOR, MOST_MINOR)
@@ -164,6 +168,41 @@ def test_rounding_in_sql_gives_null_beyond_its_limits_never_a_wrong_amount(
     rounded = sqlite3.connect(":memory:").execute(statement, {"a": a, "n": n, "d": d}).fetchone()[0]
 
     assert rounded is None
+
+
+class Case(Struct):
+    """A row of the table that both databases round."""
+
+    a: int
+    n: int
+    d: int
+    rounded: int | None
+
+
+@pytest.mark.parametrize(
+    "cases", [pytest.param(2_000, id="2000"), pytest.param(20_000, marks=pytest.mark.slow, id="20000")]
+)
+async def test_rounding_of_a_whole_table_is_the_rounding_in_python_on_both_databases(
+    database: Database, cases: int
+) -> None:
+    chance = Random(1)
+    limits = [(1, 2), (5, 10), (15, 10), (MOST_FACTOR, 1), (MOST_FACTOR, MOST_FACTOR), (0, 1)]
+    factors = [*limits, *((chance.randint(0, MOST_FACTOR), chance.randint(1, MOST_FACTOR)) for _ in range(cases))]
+    amounts = [MOST_MINOR, -MOST_MINOR, 1, -1, MOST_MINOR + 1, -MOST_MINOR - 1]
+    table = [
+        {"a": a * chance.choice((1, -1)), "n": n, "d": d}
+        for n, d in factors
+        for a in (chance.choice(amounts), chance.randint(0, 10 ** chance.randint(1, 12)))
+    ]
+    await define("CREATE TABLE half (a bigint, n bigint, d bigint)")
+    await execute_many("INSERT INTO half (a, n, d) VALUES (:a, :n, :d)", table)
+
+    found = await rows(Case, f"SELECT a, n, d, {half_up_sql('a', 'n', 'd')} AS rounded FROM half")
+
+    assert len(found) == len(table)
+    for case in found:
+        within = abs(case.a) <= MOST_MINOR
+        assert case.rounded == (half_up(case.a * case.n, case.d) if within else None), case
 
 
 def test_the_unguarded_product_would_be_a_float_on_sqlite() -> None:
