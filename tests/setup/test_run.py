@@ -120,6 +120,13 @@ def test_cut_off_anywhere_the_next_start_mends_it_and_the_one_after_costs_nothin
     assert mended.returncode == 0, mended.stderr
     assert (clone / "core/web/static/manifest.json").exists()
 
+    (clone / "core/web/static/vendor/htmx/htmx.min.js").unlink()
+    shutil.rmtree(next((clone / ".venv").glob("lib/python3*/site-packages/msgspec-*.dist-info")))
+    lacking = _run(clone, *COMMAND)
+    assert lacking.returncode == 0, lacking.stderr
+    assert (clone / "core/web/static/vendor/htmx/htmx.min.js").exists()
+    assert list((clone / ".venv").glob("lib/python3*/site-packages/msgspec-*.dist-info"))
+
     # What stands in for the program does nothing, so what is left is the set-up's own time.
     (clone / ".venv/bin/tenantry").write_text("#!/bin/sh\n")
     start = time.perf_counter()
