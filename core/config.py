@@ -23,6 +23,7 @@ from msgspec import Meta, Struct, field
 FILE: Final = "tenantry.toml"
 PREFIX: Final = "TENANTRY__"
 SQLITE: Final = "sqlite"
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ConfigError(Exception):
@@ -64,6 +65,13 @@ class DatabaseServer(Struct, frozen=True, forbid_unknown_fields=True):
         return "DatabaseServer(…)"
 
 
+class Outbound(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where tenants may connect to, beside the public internet."""
+
+    internal_hosts: str = ""
+    """Names or addresses of hosts inside (a mail relay), parted by commas."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """One deployment."""
 
@@ -73,6 +81,13 @@ class Config(Struct, frozen=True, kw_only=True):
     placement: Placement
     databases: Mapping[str, DatabaseServer]
     keys: Keys
+    outbound: Outbound = Outbound()
+
+    @property
+    def internal_hosts(self) -> frozenset[str]:
+        """Hosts that are not public and yet allowed. This machine is, as long as it serves nobody but itself."""
+        own = LOOPBACK if self.server.host in LOOPBACK else frozenset[str]()
+        return own | {host.strip().lower() for host in self.outbound.internal_hosts.split(",") if host.strip()}
 
 
 class _Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +96,7 @@ class _Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = field(default_factory=Server)
     placement: Placement = field(default_factory=Placement)
     database: dict[str, DatabaseServer] = {}
+    outbound: Outbound = field(default_factory=Outbound)
 
 
 def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Config:
@@ -105,6 +121,7 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
         placement=settings.placement,
         databases=settings.database,
         keys=Keys.of_file(data / "keys"),
+        outbound=settings.outbound,
     )
 
 

@@ -37,6 +37,8 @@ class Tenant:
     is_provider: bool = False
     folder: Path | None = None
     """Where its documents and other files lie, wherever its rows do. None: it keeps none (a bare test)."""
+    internal_hosts: frozenset[str] = frozenset()
+    """Hosts that are not public and that it may connect to all the same: the provider's configuration says so."""
 
 
 @dataclass(frozen=True, slots=True)
