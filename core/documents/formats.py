@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import format_decimal
 
-MINUS = "\u2212"
+from core.money import MINUS, as_decimal, exponent, format_money
+
 NO_BREAK = "\u00a0"
 
 
@@ -18,22 +19,17 @@ class Formats:
 
     def __init__(self, language: str, currency: str) -> None:
         self.currency = currency
-        self.places = get_currency_precision(currency)
+        self.places = exponent(currency)
         self._locale = _locale(language)
-        self._day = "d MMM yyyy" if self._locale.language == "en" else "medium"
         self._amount = "#,##0" + ("." + "0" * self.places if self.places else "")
-
-    def major(self, minor: int) -> Decimal:
-        """Minor units as a decimal: 125729 of EUR is 1257.29."""
-        return Decimal(minor).scaleb(-self.places)
 
     def amount(self, minor: int) -> str:
         """For columns, the currency stands in the head: 1,257.29"""
-        return self._signed(format_decimal(self.major(minor), self._amount, self._locale))
+        return self._signed(format_decimal(as_decimal(minor, self.currency), self._amount, self._locale))
 
     def money(self, minor: int) -> str:
         """For running text: €1,257.29"""
-        return self._signed(format_currency(self.major(minor), self.currency, locale=self._locale))
+        return format_money(minor, self.currency, str(self._locale))
 
     def price(self, price: Decimal) -> str:
         """A unit price, which may be finer than a minor unit: 0.0125"""
@@ -41,14 +37,14 @@ class Formats:
         return self._signed(format_decimal(price, finest, self._locale))
 
     def number(self, number: Decimal | int) -> str:
-        return self._signed(format_decimal(number, "#,##0.########", self._locale))
+        return write_number(number, str(self._locale))
 
     def percent(self, ppm: int) -> str:
         """A rate in parts per million: 135000 is 13.5 %"""
         return f"{self.number(Decimal(ppm).scaleb(-4))}{NO_BREAK}%"
 
     def day(self, day: date) -> str:
-        return format_date(day, self._day, self._locale).replace(" ", NO_BREAK)
+        return write_day(day, str(self._locale)).replace(" ", NO_BREAK)
 
     def period(self, start: date, end: date) -> str:
         """A half-open period by its first and last day: 1–30 Nov 2026. A single day stands alone."""
@@ -65,6 +61,17 @@ class Formats:
 
     def _signed(self, text: str) -> str:
         return text.replace("-", MINUS)
+
+
+def write_day(day: date, language: str) -> str:
+    """1 Dec 2026 or 01.12.2026"""
+    locale = _locale(language)
+    return format_date(day, "d MMM yyyy" if locale.language == "en" else "medium", locale)
+
+
+def write_number(number: Decimal | int, language: str) -> str:
+    """1,257.5 or 1.257,5"""
+    return format_decimal(number, "#,##0.########", _locale(language)).replace("-", MINUS)
 
 
 def _locale(language: str) -> Locale:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from core.activity.unit import refuse_inside_unit
 from core.documents.frames import Answer, Broken, Closed, Done, Failed, Job, Ready, TooLate, receive, send
 from core.errors import DomainError, Unavailable
 
@@ -45,8 +46,10 @@ async def render_pdf(html: str, *, css: str = "", assets: Mapping[str, bytes] | 
     """The PDF of a page.
 
     `css` is added to the documents' own style sheet; `assets` are the pictures it may show, by name.
-    The same arguments give the same bytes. PdfFailed says why there is none.
+    The same arguments give the same bytes. PdfFailed says why there is none. Not inside a unit of work: others would
+    wait for it.
     """
+    refuse_inside_unit("a PDF")
     return await pdf_pool().render(Job(html, css, dict(assets or {})))
 
 
