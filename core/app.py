@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -18,9 +17,11 @@ from core.customers import api as customers_api
 from core.customers import routes as customers_routes
 from core.database.migrations import MigrationApp
 from core.hooks import Permission, usable
+from core.jobs.kinds import JobKind
+from core.jobs.schedules import Schedule
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
-from core.web import home
+from core.web import home, settings_pages
 from core.web.api import provide_call
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
@@ -36,6 +37,8 @@ from core.web.visit import Identify, Person
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from types import ModuleType
+
+    from litestar.types import ASGIApp
 
     from core.hooks import Plugin
 
@@ -64,11 +67,12 @@ MIGRATIONS: Final = tuple(
     if (CORE / feature / "migrations").is_dir()
 )
 
-PAGES: Final = (home, staff_routes, customers_routes)
+PAGES: Final = (home, settings_pages, staff_routes, customers_routes)
 APIS: Final = (customers_api,)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),
+    *settings_pages.PERMISSIONS,
     *staff_routes.PERMISSIONS,
     *customers_routes.PERMISSIONS,
 )
@@ -77,6 +81,20 @@ MENU: Final = (
     MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
     MenuEntry(area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"),
 )
+
+SETTINGS_TABS: Final = (
+    MenuEntry(area="", label="Company", href="/settings/company", icon="building", permission="settings.view"),
+    MenuEntry(area="", label="Plugins", href="/settings/plugins", icon="plug", permission="settings.view"),
+    MenuEntry(area="", label="Staff", href="/settings/staff", icon="users", permission="staff.view"),
+    MenuEntry(area="", label="Roles", href="/settings/roles", icon="shield-lock", permission="staff.view"),
+    MenuEntry(area="", label="API tokens", href="/settings/tokens", icon="lock", permission="staff.view"),
+)
+
+JOBS: Final[tuple[JobKind[Any], ...]] = ()
+"""Every kind of work of the core."""
+
+SCHEDULES: Final[tuple[Schedule, ...]] = ()
+"""What the clock starts in every tenant."""
 
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = ()
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
@@ -113,7 +131,7 @@ async def load_staff(staff_id: int) -> Person | None:
     return Person(staff_queries.actor_of(known), known, known.email)
 
 
-def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan: Sequence[Any] = ()) -> Litestar:
+def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -> Litestar:
     """The application for all tenants. Raises at the start for a route without a permission, an unknown one, a missing
     asset, or templates that hide each other."""
     good = usable(plugins)
@@ -124,7 +142,8 @@ def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan:
         plugins={name: plugin.folder / "templates" for name, plugin in good.items() if (plugin.folder / "templates").is_dir()},
     )
     maker = PageMaker(
-        pages, (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu))
+        pages, (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu)),
+        SETTINGS_TABS,
     )
 
     def provide_view(request: Request[Any, Any, Any]) -> PageView:
@@ -142,10 +161,6 @@ def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan:
             "call": Provide(provide_call, sync_to_thread=False),
         },
         guards=[plugin_is_on, permitted, from_our_pages],
-        middleware=[
-            DefineMiddleware(SecurityHeaders, secure=secure),
-            DefineMiddleware(Identify, people={"staff": load_staff}, find_token=staff_queries.find_token_actor),
-        ],
         exception_handlers=error_handlers(maker.error),
         openapi_config=OpenAPIConfig(
             title="Tenantry",
@@ -160,6 +175,13 @@ def create_app(plugins: Mapping[str, Plugin], *, secure: bool = False, lifespan:
     )
     check_routes(app, {permission.key for permission in permissions_of(plugins)})
     return app
+
+
+def surrounded(app: Litestar, *, secure: bool = False) -> ASGIApp:
+    """The application with what must hold for every answer, also where no route matches: security headers, and who asks."""
+    return SecurityHeaders(
+        Identify(app, people={"staff": load_staff}, find_token=staff_queries.find_token_actor), secure=secure
+    )
 
 
 def _of_plugin(name: str, handler: Any) -> Any:

@@ -23,7 +23,7 @@ from argon2 import PasswordHasher
 
 from core import hookspecs
 from core.activity.unit import unit_of_work
-from core.app import HOOK_MODULES, MIGRATIONS, RESERVED, create_app, migrations_of, permissions_of
+from core.app import HOOK_MODULES, MIGRATIONS, RESERVED, create_app, migrations_of, permissions_of, surrounded
 from core.clock import FixedClock
 from core.config import Keys
 from core.database import Database, Everything, SqliteDatabase, bind, claim, execute, migrate, value
@@ -154,7 +154,7 @@ class TestTenant:
     async def _asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         with bind(self.database):
             scope[BOUND_KEY] = self.bound  # type: ignore[literal-required]  # our own key in the ASGI scope
-            await application()(scope, receive, send)
+            await surrounded(application())(scope, receive, send)
 
 
 @asynccontextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from core.app import create_app
+from core.app import create_app, surrounded
 from core.config import load_config
 from tenants.deployment import Deployment
 from tenants.routing import TenantRouting
+from tenants.working import make_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,13 +25,18 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
         await deployment.start()
+        working = make_worker(deployment) if worker else None
+        at_work = asyncio.create_task(working.run()) if working is not None else None
         try:
             yield
         finally:
+            if working is not None and at_work is not None:
+                await working.stop()
+                await at_work
             await deployment.stop()
 
-    app = create_app(deployment.plugins, secure=deployment.config.server.secure, lifespan=[running])
-    return TenantRouting(deployment, app)
+    app = create_app(deployment.plugins, lifespan=[running])
+    return TenantRouting(deployment, surrounded(app, secure=deployment.config.server.secure))
 
 
 def create() -> ASGIApp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import msgspec
 import rich_click as click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from core.activity.unit import again
@@ -26,8 +28,11 @@ from core.staff.schemas import NewToken
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.deployment import Deployment
+from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
 from tenants.status import TenantStatus
+from tenants.upgrading import upgrade_all, upgrade_tenant
+from tenants.working import make_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,10 +87,7 @@ async def deployed() -> AsyncIterator[Deployment]:
 async def at_tenant(slug: str, command: str) -> AsyncIterator[Scope]:
     """The tenant of this short name, bound, with the command line as actor."""
     async with deployed() as deployment:
-        record = await deployment.registry.find_by_slug(slug)
-        if record is None:
-            known = ", ".join(tenant.slug for tenant in await deployment.registry.list_tenants()) or "none yet"
-            raise Invalid(f"There is no tenant “{slug}”. There are: {known}.", field="--tenant")
+        record = await deployment.registry.get_by_slug(slug)
         async with deployment.scope(record, command_actor(command)) as scope:
             yield scope
 
@@ -232,6 +234,29 @@ async def tenant_resume(slug: str) -> None:
     click.echo(f"{slug} is served again.")
 
 
+@tenant.command("upgrade")
+@click.argument("slug", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every tenant; one that fails stops no other.")
+@json_option
+@running
+async def tenant_upgrade(slug: str | None, everyone: bool, as_json: bool) -> None:
+    """Bring a tenant's database, or all, to the version of this code. A backup is made first; repeat it at any time."""
+    if bool(slug) == everyone:
+        raise Invalid("Name one tenant, or give --all.", field="SLUG")
+    async with deployed() as deployment:
+        if slug:
+            results = [await upgrade_tenant(deployment, await deployment.registry.get_by_slug(slug))]
+        else:
+            with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+                task = bar.add_task("Upgrading", total=None)
+                results = await upgrade_all(
+                    deployment, lambda done, total, one: bar.update(task, completed=done, total=total)
+                )
+    show(results, ("slug", "ran", "error", "backup"), as_json=as_json, empty="No tenants yet.")
+    if any(result.error for result in results):
+        sys.exit(1)
+
+
 @tenant.command("link")
 @click.argument("slug")
 @click.option("--email", required=True, help="Of the staff user.")
@@ -246,6 +271,82 @@ async def tenant_link(slug: str, email: str) -> None:
                 raise Invalid("No staff user of this tenant has this address.", field="--email")
             made = await make_link(scope, staff_id)
             click.echo(f"{scope.tenant.address}/welcome/{made.token}")
+
+
+@main.group()
+def plugin() -> None:
+    """Plugins: list what is installed, switch on and off, check one, begin a new one."""
+
+
+class PluginLine(msgspec.Struct, frozen=True):
+    name: str
+    label: str
+    version: str
+    distribution: str
+    error: str
+    enabled: tuple[str, ...]
+    """Tenants that have it on."""
+
+
+@plugin.command("list")
+@json_option
+@running
+async def plugin_list(as_json: bool) -> None:
+    """What is installed, and which tenants have it on."""
+    async with deployed() as deployment:
+        tenants = await deployment.registry.list_tenants()
+        lines = [
+            PluginLine(
+                name=name,
+                label=one.manifest.label if one.loaded else "",
+                version=one.manifest.version if one.loaded else "",
+                distribution=one.distribution,
+                error=one.error,
+                enabled=tuple(record.slug for record in tenants if name in record.plugins),
+            )
+            for name, one in deployment.plugins.items()
+        ]
+    show(lines, ("name", "label", "version", "distribution", "enabled", "error"), as_json=as_json, empty="No plugins are installed.")
+
+
+@plugin.command("enable")
+@click.argument("name")
+@tenant_option
+@running
+async def plugin_enable(name: str, slug: str) -> None:
+    """Switch a plugin on for a tenant; its tables are made."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        if name not in deployment.plugins:
+            known = ", ".join(deployment.plugins) or "none"
+            raise Invalid(f"There is no plugin “{name}”. Installed: {known}.", field="NAME")
+        await enable_plugin(deployment, record, name, command_actor("plugin enable"))
+    click.echo(f"{name} is on for {slug}.")
+
+
+@plugin.command("disable")
+@click.argument("name")
+@tenant_option
+@running
+async def plugin_disable(name: str, slug: str) -> None:
+    """Switch a plugin off for a tenant; its data are kept."""
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        await disable_plugin(deployment, record, name, command_actor("plugin disable"))
+    click.echo(f"{name} is off for {slug}.")
+
+
+@main.command()
+@running
+async def worker() -> None:
+    """Do the tenants' work (deliveries, jobs, schedules) in a process of its own. Ends on Ctrl-C or SIGTERM."""
+    async with deployed() as deployment:
+        working = make_worker(deployment)
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(working.run())
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, lambda: asyncio.ensure_future(working.stop()))
+        await task
 
 
 @main.group()
@@ -316,6 +417,11 @@ async def _greet() -> None:
             click.echo(f"A first tenant is ready: {address(made.record.host)}")
             click.echo(f"Log-in: admin@demo.example. Set a password here, once: {made.link}")
             return
+        for result in await upgrade_all(deployment):
+            if result.ran:
+                click.echo(f"{result.slug}: upgraded ({len(result.ran)} migrations)")
+            if result.error:
+                click.echo(f"{result.slug}: not upgraded, answers 503: {result.error}", err=True)
         for record in tenants[:5]:
             click.echo(f"{record.name}: {address(record.host)}")
         if len(tenants) > 5:

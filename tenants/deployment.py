@@ -122,6 +122,7 @@ class Deployment:
             language=company.language,
             is_provider=record.is_provider,
             folder=self.placement.folder(record.uuid),
+            internal_hosts=self.config.internal_hosts,
         )
         return Bound(
             tenant=tenant,

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database import SqliteDatabase, bind, execute, row, rows, transaction, value
+from core.database import SqliteDatabase, bind, execute, row, rows, transaction, value, values
 from core.database.migrations import MigrationApp, migrate
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, Invalid
 from core.ids import check_slug
 from tenants.status import TenantStatus
 
@@ -106,7 +106,9 @@ class Registry:
     async def get_by_slug(self, slug: str) -> TenantRecord:
         found = await self.find_by_slug(slug)
         if found is None:
-            raise NotFound(f"tenant {slug}")
+            with bind(self.database):
+                known = await values("SELECT slug FROM tenant ORDER BY slug LIMIT 20")
+            raise Invalid(f"There is no tenant “{slug}”. There are: {', '.join(known) or 'none yet'}.", field="tenant")
         return found
 
     async def find_by_uuid(self, uuid: UUID) -> TenantRecord | None:

@@ -4,7 +4,7 @@ from piccolo.columns import BigInt, Boolean, Date, DoublePrecision, ForeignKey, 
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
-from core.database import OWN, SHARED, via
+from core.database import OWN, SHARED, STAFF_ONLY, via
 
 
 class Status(Table):
@@ -150,3 +150,97 @@ class Note(Table):
     author = Text()
     created_at = Timestamptz()
     updated_at = Timestamptz(null=True)
+
+
+class ImportBatch(Table):
+    """A file of customers that somebody brought, and how far it has come."""
+
+    belongs = STAFF_ONLY
+
+    state = Text()
+    file_name = Text()
+    file_path = Text()
+    file_sha256 = Text()
+    mapping = Text()
+    checked_as = Text()
+    report = Text()
+    mode = Text()
+    taken_to = BigInt()
+    made = BigInt()
+    kept = BigInt()
+    job_id = BigInt(null=True)
+    made_by = Text()
+    created_at = Timestamptz()
+    finished_at = Timestamptz(null=True)
+
+
+class ImportRow(Table):
+    """A record of a file, read and judged: the customer it would make, under the names of a customer's columns."""
+
+    belongs = STAFF_ONLY
+
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
+    record = BigInt()
+    line = BigInt()
+    name = Text()
+    good = Boolean()
+    is_customer = Boolean()
+    kind = Text()
+    full_name = Text()
+    name_key = Text()
+    company = Text()
+    login = Text()
+    login_key = Text()
+    external_ref = Text()
+    email_key = Text()
+    phone_e164 = Text()
+    street = Text()
+    zip = Text()
+    city = Text()
+    city_key = Text()
+    country = Text()
+    lat = DoublePrecision(null=True)
+    lon = DoublePrecision(null=True)
+    location = Text()
+    location_key = Text()
+    status_key = Text()
+    currency = Text()
+    language = Text()
+    vat_id = Text()
+    tax_profile = Text()
+    billing_day = Integer(null=True)
+    joined_on = Date(null=True)
+    opening_minor = BigInt()
+    note = Text()
+    contact_first_name = Text()
+    contact_surname = Text()
+    contact_role = Text()
+    contact_email = Text()
+    parent_ref = Text()
+    services = Text()
+    errors = Text()
+    warnings = Text()
+    cells = Text()
+
+
+class ImportValue(Table):
+    """An e-mail, phone, tag or sub-account of a record."""
+
+    belongs = STAFF_ONLY
+
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
+    record = BigInt()
+    kind = Text()
+    position = Integer()
+    value = Text()
+    value_key = Text()
+
+
+class ImportCustomer(Table):
+    """Which customer a record became. Its key lets a record become a customer once."""
+
+    belongs = via("customer_id")
+
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
+    record = BigInt()
+    customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)

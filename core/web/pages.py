@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from core.hooks import MenuItem
 from core.web import csrf
-from core.web.parts import NavArea, NavItem
+from core.web.parts import NavArea, NavItem, TabItem
 from core.web.templating import Pages, page_values
 from core.web.view import TOAST, PageView
 from core.web.visit import STATE_KEY, Visit
@@ -55,9 +55,11 @@ def entry_of(item: MenuItem, plugin: str) -> MenuEntry:
 class PageMaker:
     """Renders pages and errors for a visit. One for the deployment; holds no tenant."""
 
-    def __init__(self, pages: Pages, menu: Sequence[MenuEntry]) -> None:
+    def __init__(self, pages: Pages, menu: Sequence[MenuEntry], settings: Sequence[MenuEntry] = ()) -> None:
+        """`menu` is the side bar, `settings` the tabs of the settings' pages."""
         self._pages = pages
         self._menu = tuple(menu)
+        self._settings = tuple(settings)
 
     def page(self, view: PageView, template: str, values: dict[str, Any]) -> str:
         known = self._known(view.visit, view.request)
@@ -71,7 +73,7 @@ class PageMaker:
 
     def _known(self, visit: Visit, request: Request[Any, Any, Any]) -> dict[str, Any]:
         path = request.scope["path"]
-        return page_values(
+        known = page_values(
             visit.scope,
             path=path,
             csrf_token=csrf.csrf_token(visit.session_token, visit.scope.tenant.uuid),
@@ -80,6 +82,13 @@ class PageMaker:
             nav=self._areas(visit.scope, path) if visit.signed_in else (),
             toast=unquote(request.cookies.get(TOAST, "")),
         )
+        known["settings_tabs"] = self._tabs(visit.scope, path) if path.startswith("/settings") else ()
+        return known
+
+    def _tabs(self, scope: Scope, path: str) -> list[TabItem]:
+        seen = [entry for entry in self._settings if scope.may(entry.permission)]
+        current = max((entry.href for entry in seen if _within(path, entry.href)), key=len, default="")
+        return [TabItem(label=entry.label, href=entry.href, current=entry.href == current) for entry in seen]
 
     def _areas(self, scope: Scope, path: str) -> Iterable[NavArea]:
         seen = [

@@ -50,6 +50,13 @@ class Report(Struct):
     header_line: int = 1
     columns: list[ColumnReport] = []
     preview: list[Row] = []
+    dry_run: bool = True
+    mode: str = ""
+    imported: int = 0
+    """Customers made by now."""
+    batch: int | None = None
+    already: bool = False
+    """This very file was imported before: nothing was done again."""
 
     def take(self, row: Row, subject: str) -> None:
         """Count what became of a record."""
@@ -84,13 +91,18 @@ class Examination:
         self._gathering = Gathering(layout)
         self._openings: dict[str, list[int]] = {}
 
-    def judge(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Validated rows in the order of the file → the same, judged against each other and counted."""
-        for row in self._gathering.add(list(rows)):
+    def gather(self, rows: Iterable[Row]) -> list[Row]:
+        """Validated rows in the order of the file → the same, judged against each other."""
+        return list(self._gathering.add(list(rows)))
+
+    def count(self, rows: Iterable[Row]) -> None:
+        """What became of them, finally."""
+        for row in rows:
             self.report.take(row, self.layout.profile.subject)
             if row.customer is not None and row.customer.opening_minor:
-                self._openings.setdefault(row.customer.currency, []).append(row.customer.opening_minor)
-            yield row
+                sums = self._openings.setdefault(row.customer.currency, [0, 0, 0])
+                sums[0] += 1
+                sums[1 if row.customer.opening_minor > 0 else 2] += row.customer.opening_minor
 
     def finish(self) -> Report:
         """After the last record."""
@@ -108,11 +120,10 @@ class Examination:
             if column.field is None or column.name in self.layout.profile.left_out:
                 why = self.layout.profile.left_out.get(column.name, column.why_not)
                 yield f"Column “{column.name}” is not imported. {why}"
-        for currency, amounts in sorted(self._openings.items()):
-            credit, debt = sum(a for a in amounts if a > 0), -sum(a for a in amounts if a < 0)
+        for currency, (many, credit, debt) in sorted(self._openings.items()):
             yield (
-                f"{len(amounts)} opening balances in {currency}: {format_amount(credit, currency)} customers’ credit, "
-                f"{format_amount(debt, currency)} owed by them."
+                f"{many} opening balances in {currency}: {format_amount(credit, currency)} customers’ credit, "
+                f"{format_amount(-debt, currency)} owed by them. They are kept with the import and not posted."
             )
         if self.report.services:
             yield f"{self.report.services} services were read. They are booked by hand, once their plan is here."
@@ -136,6 +147,5 @@ def report_on(path: Path, mapping: Mapping, context: Context, *, name: str | Non
     """The whole of a file in this process, without a database."""
     examination = examine(path, mapping, name=name)
     for piece in examination.table.slices():
-        for _ in examination.judge(validate(examination.layout, context, piece)):
-            pass
+        examination.count(examination.gather(validate(examination.layout, context, piece)))
     return examination.finish()

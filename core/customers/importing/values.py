@@ -70,7 +70,7 @@ def email(text: str) -> str:
     if at and len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local):
         return f"{local}@{_domain(domain)}"
     try:
-        return validate_email(text, check_deliverability=False).normalized
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as wrong:
         raise ValueError(f"“{text[:80]}” is no e-mail address. {wrong}") from None
 
@@ -78,7 +78,7 @@ def email(text: str) -> str:
 @lru_cache(maxsize=20_000)
 def _domain(domain: str) -> str:
     try:
-        return validate_email(f"a@{domain}", check_deliverability=False).domain
+        return validate_email(f"a@{domain}", check_deliverability=False, test_environment=True).domain
     except EmailNotValidError as wrong:
         raise ValueError(f"The address ends in “@{domain[:80]}”. {wrong}") from None
 

@@ -35,16 +35,16 @@ const go = Object.fromEntries($$("[data-go]").map(link => [`g ${link.dataset.go}
 tinykeys(window, {
   "$mod+k": e => { e.preventDefault(); open("palette"); },
   "$mod+Enter": confirm,
-  "/": find, "Shift+/": find,
-  "?": help, "Shift+?": help,
-  "[": letter(() => { fold(); }),
+  "[Shift]+/": find,
+  "[Shift]+?": help,
+  "(\\[)": letter(() => { fold(); }), "Control+Alt+(\\[)": letter(() => { fold(); }),   // AltGr on many keyboards
   "j": letter(() => step(1) || press("j")()), "k": letter(() => step(-1) || press("k")()),
   "x": letter(() => tick(false)), "Shift+x": letter(() => tick(true)),
   "e": letter(editInView),
   ...Object.fromEntries(["n", "p", "m"].map(key => [key, letter(press(key))])),
   ...go,
   "Escape": e => { if (!typing(e) && !$("dialog[open], :popover-open:not(.t-toasts)")) clearSelection(); },
-});
+}, { ignore: e => e.isComposing });
 
 const box = $("[data-letters]");
 if (box) box.checked = !localStorage.getItem(OFF);

@@ -75,3 +75,9 @@ document.addEventListener("submit", e => {
   if (button) setTimeout(() => button.setAttribute("aria-busy", "true"), 200);
 });
 addEventListener("pageshow", () => $$("form[data-sent]").forEach(form => { delete form.dataset.sent; $$("[aria-busy]", form).forEach(b => b.removeAttribute("aria-busy")); }));
+
+// A page that is not available comes back by itself: it is loaded again once it answers.
+const retry = $("[data-retry]");
+if (retry) setInterval(async () => {
+  try { const answer = await fetch(location.href, { cache: "no-store" }); if (answer.status !== 503) location.reload(); } catch { /* still away */ }
+}, 1000 * Number(retry.dataset.retry));

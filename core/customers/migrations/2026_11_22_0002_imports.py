@@ -1,0 +1,102 @@
+"""Imports: what a file held, record by record, until it is taken over; and which record became which customer.
+
+The customer's columns stand in `import_row` under their own names, so that taking over is one `INSERT … SELECT`. What was
+never mapped, and what is never imported (cards, secrets), is not in here.
+"""
+
+from core.database.migrations import run_sql
+
+ID = "2026-11-22T00:02:00"
+VERSION = "1"
+DESCRIPTION = "imports"
+
+TABLES = """
+CREATE TABLE import_batch (
+    id {id_never_reused},
+    state {key} NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'checked', 'taking', 'done', 'undoing', 'undone')),
+    file_name text NOT NULL,
+    file_path text NOT NULL DEFAULT '',
+    file_sha256 {key} NOT NULL,
+    mapping text NOT NULL,
+    checked_as text NOT NULL DEFAULT '',
+    report text NOT NULL DEFAULT '',
+    mode text NOT NULL DEFAULT '',
+    taken_to bigint NOT NULL DEFAULT 0,
+    made bigint NOT NULL DEFAULT 0,
+    kept bigint NOT NULL DEFAULT 0,
+    job_id bigint,
+    made_by text NOT NULL,
+    created_at timestamptz NOT NULL,
+    finished_at timestamptz
+);
+CREATE UNIQUE INDEX import_batch_file ON import_batch (file_sha256) WHERE state <> 'undone';
+CREATE TABLE import_row (
+    id {id},
+    batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
+    record bigint NOT NULL,
+    line bigint NOT NULL,
+    name text NOT NULL,
+    good boolean NOT NULL,
+    is_customer boolean NOT NULL,
+    kind text NOT NULL,
+    full_name text NOT NULL,
+    name_key {key} NOT NULL,
+    company text NOT NULL,
+    login text NOT NULL,
+    login_key {key} NOT NULL,
+    external_ref text NOT NULL,
+    email_key {key} NOT NULL,
+    phone_e164 {key} NOT NULL,
+    street text NOT NULL,
+    zip {key} NOT NULL,
+    city text NOT NULL,
+    city_key {key} NOT NULL,
+    country {key} NOT NULL,
+    lat double precision,
+    lon double precision,
+    location text NOT NULL,
+    location_key {key} NOT NULL,
+    status_key text NOT NULL,
+    currency text NOT NULL,
+    language text NOT NULL,
+    vat_id text NOT NULL,
+    tax_profile text NOT NULL,
+    billing_day integer,
+    joined_on date,
+    opening_minor bigint NOT NULL,
+    note text NOT NULL,
+    contact_first_name text NOT NULL,
+    contact_surname text NOT NULL,
+    contact_role text NOT NULL,
+    contact_email text NOT NULL,
+    parent_ref text NOT NULL,
+    services text NOT NULL,
+    errors text NOT NULL,
+    warnings text NOT NULL,
+    cells text NOT NULL,
+    UNIQUE (batch_id, record)
+);
+CREATE TABLE import_value (
+    batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
+    record bigint NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('email', 'billing_email', 'phone', 'tag', 'child')),
+    position integer NOT NULL,
+    value text NOT NULL,
+    value_key {key} NOT NULL,
+    PRIMARY KEY (batch_id, record, kind, position)
+)CLUSTERED;
+CREATE TABLE import_customer (
+    batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
+    record bigint NOT NULL,
+    customer_id bigint NOT NULL REFERENCES customer (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    PRIMARY KEY (batch_id, record)
+)CLUSTERED;
+CREATE UNIQUE INDEX import_customer_customer ON import_customer (customer_id);
+"""
+
+
+async def forwards() -> None:
+    await run_sql(
+        sqlite=TABLES.replace("CLUSTERED", " WITHOUT ROWID"),
+        postgresql=TABLES.replace("CLUSTERED", ""),
+    )

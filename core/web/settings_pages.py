@@ -1,0 +1,134 @@
+"""Pages of settings: a form for each struct of settings, the core's and the plugins'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from core.errors import Invalid
+from core.hooks import Permission
+from core.settings.actions import save_form
+from core.settings.company import CompanySettings
+from core.settings.fields import FieldSpec, describe
+from core.settings.queries import form_values
+from core.web.parts import Choice, Field, FieldGroup
+from core.web.routing import get, post
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("settings.view", "See the settings"),
+    Permission("settings.edit", "Change the settings"),
+    Permission("settings.plugins", "Switch plugins on and off"),
+)
+
+_KINDS: Final = {
+    "long": "textarea",
+    "list": "textarea",
+    "integer": "number",
+    "switch": "check",
+    "choice": "select",
+    "date": "date",
+    "time": "time",
+    "secret": "secret",
+}
+
+
+def settings_form(
+    struct: type[Struct], path: str, *, title: str, noun: str, read: str = "settings.view", write: str = "settings.edit"
+) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
+    """GET and POST of a page that shows and saves one struct of settings."""
+
+    @get(path, permission=read)
+    async def show(view: View) -> Response[str]:
+        return await form_page(view, struct, path, title=title, noun=noun, write=write)
+
+    @post(path, permission=write)
+    async def save(view: View) -> Response[str]:
+        await view.read()
+        try:
+            await save_form(view.scope, struct, view.typed)
+        except Invalid as error:
+            return await form_page(
+                view, struct, path, title=title, noun=noun, write=write, errors=errors_by_field(error), status=422
+            )
+        return view.go(path, "Saved.")
+
+    return show, save
+
+
+async def form_page(
+    view: PageView,
+    struct: type[Struct],
+    path: str,
+    *,
+    title: str,
+    noun: str,
+    write: str,
+    errors: Mapping[str, str] | None = None,
+    status: int = 200,
+    template: str = "settings/form.html",
+    **more: Any,
+) -> Response[str]:
+    """The form of a struct of settings with its stored values, or with what was typed beside its errors."""
+    stored = await form_values(struct)
+    return view.page(
+        template,
+        status=status,
+        title=title,
+        noun=noun,
+        action=path,
+        groups=groups_of(struct, stored, title),
+        values=view.shown(**{name: text_of(each) for name, each in stored.items()}),
+        errors=errors or {},
+        may_change=view.scope.may(write),
+        saved=False,
+        **more,
+    )
+
+
+def groups_of(struct: type[Struct], stored: Mapping[str, Any], title: str) -> list[FieldGroup]:
+    return [FieldGroup(key="all", title=title, fields=[_field(spec, stored[spec.name]) for spec in describe(struct)])]
+
+
+def _field(spec: FieldSpec, stored: object) -> Field:
+    return Field(
+        name=spec.name,
+        label=spec.label,
+        value=text_of(stored),
+        kind=_KINDS.get(spec.kind, "text"),
+        help=spec.help,
+        choices=[Choice(value, label) for value, label in spec.choices],
+        required=spec.required,
+        max_length=spec.max_length or 0,
+        wide=spec.kind in ("long", "list"),
+    )
+
+
+def text_of(stored: object) -> str:
+    """A stored value as its control holds it; a secret only as that there is one."""
+    if stored is None or stored is False:
+        return ""
+    if stored is True:
+        return "yes"
+    if isinstance(stored, Sequence) and not isinstance(stored, str):
+        return "\n".join(map(str, stored))
+    return str(stored)
+
+
+@get("/settings", permission="settings.view")
+async def show_settings(view: View) -> Response[str]:
+    return view.go("/settings/company")
+
+
+show_company, save_company = settings_form(
+    CompanySettings, "/settings/company", title="Company", noun="company data"
+)
+
+HANDLERS = (show_settings, show_company, save_company)

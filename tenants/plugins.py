@@ -1,0 +1,61 @@
+"""Switching plugins on and off for a tenant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.activity.actions import disable_reader, enable_reader
+from core.activity.unit import record, unit_of_work
+from core.app import migrations_of
+from core.database import bind, migrate
+from core.errors import Conflict, NotFound
+from core.hooks import usable
+from core.settings.events import PluginDisabled, PluginEnabled
+
+if TYPE_CHECKING:
+    from core.scope import Actor
+    from tenants.deployment import Deployment
+    from tenants.registry import TenantRecord
+
+
+async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: str, actor: Actor) -> None:
+    """Make the plugin's tables and switch it on: from here on it hears what happens. Switching on again does nothing.
+
+    Raises NotFound for a plugin that is not installed, Conflict when it cannot be loaded or needs one that is off.
+    """
+    plugin = deployment.plugins.get(name)
+    if plugin is None:
+        raise NotFound(f"plugin {name}")
+    if plugin.loaded is None:
+        raise Conflict(f"The plugin {name} cannot be switched on: {plugin.error}.")
+    enabled = deployment.enabled(record_of)
+    if name in enabled:
+        return
+    if missing := [need for need in plugin.manifest.needs if need not in enabled]:
+        raise Conflict(f"{plugin.manifest.label} needs {' and '.join(missing)}: switch that on first.")
+    with bind(deployment.placement.migrating(record_of)):
+        await migrate(migrations_of(deployment.plugins, enabled | {name}))
+    async with deployment.scope(record_of, actor) as scope:
+        async with unit_of_work(scope):
+            if plugin.manifest.events:
+                await enable_reader(scope, name)
+            record(scope, PluginEnabled(plugin=name))
+    await deployment.registry.enable_plugin(record_of.uuid, name, deployment.clock.now())
+
+
+async def disable_plugin(deployment: Deployment, record_of: TenantRecord, name: str, actor: Actor) -> None:
+    """Switch it off: its pages are gone and it hears nothing; its tables and settings stay as they are."""
+    if name not in record_of.plugins:
+        return
+    needed_by = [
+        plugin.manifest.label
+        for other, plugin in usable(deployment.plugins).items()
+        if other in record_of.plugins and name in plugin.manifest.needs
+    ]
+    if needed_by:
+        raise Conflict(f"{' and '.join(needed_by)} needs it: switch that off first.")
+    async with deployment.scope(record_of, actor) as scope:
+        async with unit_of_work(scope):
+            await disable_reader(scope, name)
+            record(scope, PluginDisabled(plugin=name))
+    await deployment.registry.disable_plugin(record_of.uuid, name)

@@ -1,0 +1,62 @@
+"""The worker's view of the host: which tenants have work, how one is opened, and what may be done there."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from core import hookspecs
+from core.activity.delivery import plugin_reader
+from core.app import JOBS, SCHEDULES
+from core.database import bind
+from core.hooks import usable
+from core.jobs.worker import NotServed, Work, Worker
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from core.scope import Actor, Scope
+    from tenants.deployment import Deployment
+
+
+class HostOfWork:
+    """What `core.jobs.worker` asks of the registry."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    async def due(self, now: datetime) -> Sequence[UUID]:
+        return await self._deployment.registry.take_due(now)
+
+    async def every(self) -> Sequence[UUID]:
+        return await self._deployment.registry.list_active()
+
+    @asynccontextmanager
+    async def open(self, tenant: UUID) -> AsyncIterator[Callable[[Actor], Scope]]:
+        record = await self._deployment.registry.find_by_uuid(tenant)
+        if record is None or record.status != TenantStatus.ACTIVE:
+            raise NotServed(f"tenant {tenant}")
+        database, bound = await self._deployment.open(record)
+        with bind(database):
+            yield bound.scope
+
+    async def note_due(self, tenant: UUID, at: datetime) -> None:
+        await self._deployment.registry.note_due(tenant, at)
+
+    def work(self, scope: Scope) -> Work:
+        """The core's jobs and schedules, and what the plugins bring that this tenant has switched on."""
+        on = [plugin for name, plugin in usable(self._deployment.plugins).items() if name in scope.plugins]
+        kinds = {kind.name: kind for kind in JOBS}
+        kinds.update({kind.name: kind for plugin in on for kind in plugin.manifest.jobs})  # type: ignore[misc]  # manifests name them by what the core needs to know
+        readers = [
+            plugin_reader(plugin.name, plugin.manifest.events, hookspecs) for plugin in on if plugin.manifest.events
+        ]
+        return Work(kinds=kinds, schedules=SCHEDULES, readers=readers)
+
+
+def make_worker(deployment: Deployment) -> Worker:
+    host = HostOfWork(deployment)
+    return Worker(registry=host, work=host.work, clock=deployment.clock)
