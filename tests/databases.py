@@ -1,7 +1,7 @@
 """Databases for tests: each test has one of its own, on SQLite and on PostgreSQL.
 
-`database` is empty and bound; `two_databases` are two of a kind, bound to none. A migrated one is a copy of a template that
-each worker makes once: `fresh(kind, folder, apps)`.
+`database` is empty and bound; `two_databases` are two of a kind, none of them bound. A migrated one is a copy of a
+template that each worker makes once: `fresh(kind, folder, apps)`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
@@ -26,6 +26,8 @@ from core.database import (
     SqliteDatabase,
     bind,
     copy_template,
+    current,
+    drop_schema,
     migrate,
     prepare_database,
     provision_schema,
@@ -46,7 +48,7 @@ _made: set[str] = set()
 
 @pytest.fixture(params=KINDS)
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty database of the test's own, bound. On PostgreSQL by the app role: tables come by `migrate` or `define`."""
+    """An empty database of the test's own, bound; on PostgreSQL by the app role: tables by `migrate` or `define`."""
     async with fresh(request.param, tmp_path) as made:
         with bind(made):
             yield made
@@ -55,21 +57,17 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 @pytest.fixture(params=KINDS)
 async def two_databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Database, Database]]:
     """Two empty databases of one kind, none of them bound; on PostgreSQL two schemas on one pool."""
-    if request.param == "sqlite":
-        async with fresh("sqlite", tmp_path) as first, fresh("sqlite", tmp_path) as second:
-            yield first, second
-        return
-    async with fresh("postgresql", tmp_path) as first:
-        assert isinstance(first, PostgresDatabase)
-        assert first.server.owner_dsn is not None
-        await provision_schema(first.server.owner_dsn, f"{SCHEMA}_2", APP)
-        yield first, PostgresDatabase(first.server, f"{SCHEMA}_2")
+    async with fresh(request.param, tmp_path) as first:
+        if isinstance(first, PostgresDatabase):
+            async with _schema(first.server) as second:
+                yield first, second
+        else:
+            async with fresh("sqlite", tmp_path) as other:
+                yield first, other
 
 
 async def define(text: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None) -> None:
     """Tables for a test, in the words of `run_sql`; on PostgreSQL made by the owner."""
-    from core.database import current
-
     bound = current()
     with bind(bound.owned() if isinstance(bound, PostgresDatabase) else bound):
         await run_sql(text, sqlite=sqlite, postgresql=postgresql)
@@ -88,34 +86,65 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
         finally:
             await database.close()
         return
+    if not apps:
+        async with _server(await _shared_database()) as server, _schema(server) as made:
+            yield made
+        return
     name = f"{WORKER}_{os.getpid()}_{next(_number)}"
-    await postgres_database(name, template=await _template_database(apps) if apps else None)
+    await postgres_database(name, template=await _template_database(apps))
+    try:
+        async with _server(name) as server:
+            yield PostgresDatabase(server, SCHEMA)
+    finally:
+        await _as_superuser(start_cluster(), f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def _server(name: str) -> AsyncIterator[PostgresServer]:
     server = PostgresServer(name, dsn(name, APP), dsn(name, OWNER))
     try:
-        if not apps:
-            await provision_schema(dsn(name, OWNER), SCHEMA, APP)
-        yield PostgresDatabase(server, SCHEMA)
+        yield server
     finally:
         server.terminate()
-        await _as_superuser(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def dsn(database: str, role: str | None = None) -> str:
-    """Address of a database of this run's server, for one of the roles."""
-    found = start_cluster().replace("/postgres?", f"/{database}?")
+@asynccontextmanager
+async def _schema(server: PostgresServer) -> AsyncIterator[PostgresDatabase]:
+    owner = dsn(server.name, OWNER)
+    schema = f"{SCHEMA}_{next(_number)}"
+    await provision_schema(owner, schema, APP)
+    try:
+        yield PostgresDatabase(server, schema)
+    finally:
+        server.terminate()
+        await drop_schema(owner, schema)
+
+
+async def _shared_database() -> str:
+    """Where a worker's empty schemas are made: a schema costs a tenth of a database."""
+    name = f"{WORKER}_{os.getpid()}_shared"
+    if name not in _made:
+        await postgres_database(name)
+        _made.add(name)
+    return name
+
+
+def dsn(database: str, role: str | None = None, *, cluster: str | None = None) -> str:
+    """Address of a database of this run's server (or another `cluster`), for one of the roles."""
+    found = (cluster or start_cluster()).replace("/postgres?", f"/{database}?")
     return found if role is None else found.replace("://tenantry@", f"://{role}@")
 
 
-async def postgres_database(name: str, *, template: str | None = None) -> None:
+async def postgres_database(name: str, *, template: str | None = None, cluster: str | None = None) -> None:
     """A database that the owner's role owns and the app role may use."""
-    await _make_roles()
-    empty = template is None
-    if empty and "empty" not in _made:
-        await _as_superuser(f'CREATE DATABASE "{WORKER}_{os.getpid()}_empty" OWNER {OWNER}')
-        await prepare_database(dsn(f"{WORKER}_{os.getpid()}_empty", OWNER), APP)
-        _made.add("empty")
-    source = template or f"{WORKER}_{os.getpid()}_empty"
-    await _as_superuser(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{source}" STRATEGY wal_log')
+    server = cluster or start_cluster()
+    empty = f"{WORKER}_{os.getpid()}_empty"
+    if template is None and f"{server} {empty}" not in _made:
+        await _make_roles(server)
+        await _as_superuser(server, f'CREATE DATABASE "{empty}" OWNER {OWNER}')
+        await prepare_database(dsn(empty, OWNER, cluster=server), APP)
+        _made.add(f"{server} {empty}")
+    await _as_superuser(server, f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template or empty}"')
 
 
 def _key(apps: Sequence[MigrationApp]) -> str:
@@ -147,19 +176,14 @@ async def _template_database(apps: Sequence[MigrationApp]) -> str:
     return name
 
 
-async def _make_roles() -> None:
-    if "roles" in _made:
-        return
+async def _make_roles(server: str) -> None:
     for role in (OWNER, APP):
-        try:
-            await _as_superuser(f"CREATE ROLE {role} LOGIN")
-        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-            pass  # another worker was first
-    _made.add("roles")
+        with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):  # another worker was first
+            await _as_superuser(server, f"CREATE ROLE {role} LOGIN")
 
 
-async def _as_superuser(text: str) -> None:
-    connection = await asyncpg.connect(start_cluster())
+async def _as_superuser(server: str, text: str) -> None:
+    connection = await asyncpg.connect(server)
     try:
         await connection.execute(text)
     finally:

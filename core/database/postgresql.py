@@ -47,6 +47,7 @@ _SETTINGS: Final = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
 }
+PICTURE: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1"  # the picture is taken by the first query
 _PROCESS: Final = "SELECT pg_catalog.pg_backend_pid()"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -261,7 +262,7 @@ class PostgresTransaction(Transaction):
     async def start(self) -> None:
         self._taken = await self._holder.__aenter__()
         try:
-            await _translating(self.taken.execute("BEGIN ISOLATION LEVEL REPEATABLE READ" if self.reading else "BEGIN"))
+            await _translating(self.taken.execute(PICTURE if self.reading else "BEGIN"))
         except BaseException:
             await self._let_go()
             raise

@@ -239,19 +239,15 @@ class SqliteDatabase(Database):
             connection.close()
 
     async def fetch(self, text: str, values: Values) -> Rows:
-        kind = self._seen(text)
-        if not kind.may_write:
-            try:
-                async with self.reader() as connection:
-                    return await call(connection, fetch, text, values, interrupt=True)
-            except sqlite3.OperationalError as error:
-                if kind.reads or error.sqlite_errorcode != sqlite3.SQLITE_READONLY:
-                    raise
+        self._tell(text)
+        if traits(text).reads:
+            async with self.reader() as connection:
+                return await call(connection, fetch, text, values, interrupt=True)
         async with self.writer() as connection:
             return await call(connection, fetch, text, values)
 
     async def run(self, text: str, values: Values) -> int:
-        self._seen(text)
+        self._tell(text)
         async with self.writer() as connection:
             return await call(connection, run, text, values)
 
@@ -275,15 +271,14 @@ class SqliteDatabase(Database):
         await opened.finish(keep=True)
 
     async def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
-        self._seen(text)
+        self._tell(text)
         async with self.reader() as connection:
             async for piece in _pieces(connection, text, values, size):
                 yield piece
 
-    def _seen(self, text: str) -> Any:
+    def _tell(self, text: str) -> None:
         for watcher in self.watchers:
             watcher(text)
-        return traits(text)
 
     async def begin(self, *, reading: bool = False, foreign_keys: bool = True) -> SqliteTransaction:
         """Without `foreign_keys` they are not kept until it ends: for migrations, which check them all at last."""

@@ -38,7 +38,9 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_FIRST_WORD: Final = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([a-z]+)", re.IGNORECASE | re.DOTALL)
+_ASIDE: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_FIRST_WORD: Final = re.compile(r"[\s(]*([a-z]+)", re.IGNORECASE)
+_WRITES: Final = re.compile(r"\b(?:INSERT|UPDATE|DELETE|REPLACE\s+INTO|MERGE)\b", re.IGNORECASE)
 _TEMPORARY: Final = re.compile(r"\bTEMP(?:ORARY)?\b", re.IGNORECASE)
 _SESSION: Final = re.compile(
     r"^\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|RESET\b|LISTEN\b|DECLARE\b|PREPARE\b)|\bpg_(?:try_)?advisory_lock|\bset_config\b",
@@ -51,8 +53,6 @@ class Traits(NamedTuple):
 
     reads: bool
     """It cannot write."""
-    may_write: bool
-    """It writes, or it cannot be told (`WITH … INSERT`)."""
     temporary: bool
     """It may leave a temporary table behind on its connection."""
     session: bool
@@ -61,13 +61,12 @@ class Traits(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def traits(text: str) -> Traits:
-    """Told by the first word; remembered by text, since statements are few."""
-    found = _FIRST_WORD.match(text)
+    """Told by the words outside of text and comments; remembered, since statements are few."""
+    bare = _ASIDE.sub(" ", text)
+    found = _FIRST_WORD.match(bare)
     word = found[1].upper() if found else ""
-    reads = word in {"SELECT", "VALUES", "EXPLAIN"}
-    return Traits(
-        reads, not reads and word != "WITH", _TEMPORARY.search(text) is not None, _SESSION.search(text) is not None
-    )
+    reads = word in {"SELECT", "VALUES", "EXPLAIN"} or (word == "WITH" and _WRITES.search(bare) is None)
+    return Traits(reads, _TEMPORARY.search(bare) is not None, _SESSION.search(bare) is not None)
 
 
 class Piece(NamedTuple):
