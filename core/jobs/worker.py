@@ -148,6 +148,8 @@ class Worker:
                     await self._any.wait()
                     continue
                 await free.acquire()
+                if self._stopping:
+                    break
                 tenant = self._ring.popleft()
                 self._state[tenant] = "visited"
                 visit = _background(self._visited(tenant))
@@ -167,9 +169,9 @@ class Worker:
         self._any.set()
         for timer in self._timers.values():
             timer.cancel()
-        at_work = [*self._visits, *(running.task for some in self._jobs.values() for running in some)]
-        if at_work:
-            _, late = await asyncio.wait(at_work, timeout=grace)
+        end = time.monotonic() + grace
+        while at_work := [*self._visits, *(running.task for some in self._jobs.values() for running in some)]:
+            _, late = await asyncio.wait(at_work, timeout=max(0.0, end - time.monotonic()))
             await _broken_off(late)
 
     async def visit(self, tenant: UUID) -> bool:
@@ -233,7 +235,7 @@ class Worker:
             locked = locked or turn is None
             if turn is not None and turn.more:
                 waiting.append(reader)
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or self._stopping:
                 return True, locked
             await asyncio.sleep(pause)
             if not waiting and not locked:
@@ -247,7 +249,7 @@ class Worker:
         """
         some = False
         while not some or time.monotonic() < until:
-            if self._is_full(tenant):
+            if self._stopping or self._is_full(tenant):
                 self._crowded.add(tenant)
                 return False
             claim = await claims.claim(work.kinds, scope.now())
