@@ -22,6 +22,7 @@ import msgspec
 from argon2 import PasswordHasher
 
 from core import hookspecs
+from core.activity.asking import nothing_kept
 from core.activity.unit import unit_of_work
 from core.app import HOOK_MODULES, MIGRATIONS, RESERVED, create_app, migrations_of, permissions_of, surrounded
 from core.clock import FixedClock
@@ -62,7 +63,8 @@ def application() -> Litestar:
 
 @lru_cache(maxsize=1)
 def hook_sets() -> HookSets:
-    return HookSets(hookspecs, HOOK_MODULES, [(name, plugin.module) for name, plugin in usable(installed()).items()])
+    plugins = [(name, plugin.module) for name, plugin in usable(installed()).items()]
+    return HookSets(hookspecs, HOOK_MODULES, plugins, guard=nothing_kept)
 
 
 def cheap_passwords() -> None:
