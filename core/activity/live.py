@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +27,7 @@ EVERY: Final = 1.0
 
 async def watch(
     scope: Scope, *, customer_id: int | None = None, after: int | None = None, database: Database | None = None
-) -> AsyncIterator[Entry]:
+) -> AsyncGenerator[Entry, None]:
     """Each new line in the actor's reach, of one customer or of all, in order and without a gap; from now on, or after
     a position (the last one that a page has shown). Never ends by itself: close it.
 

@@ -156,6 +156,17 @@ async def let_held_go(scope: Scope, kind: str | None = None) -> int:
         return count
 
 
+async def hurry(scope: Scope, kind: str) -> int:
+    """What stood in the way is gone: jobs of this kind that wait for their next attempt are due now. Gives how many."""
+    async with unit_of_work(scope):
+        wake_after_commit()
+        return await execute(
+            "UPDATE job SET due_at = :now WHERE state = 'waiting' AND kind = :kind AND due_at > :now",
+            kind=kind,
+            now=scope.now(),
+        )
+
+
 def keep_actor(actor: Actor) -> str:
     """The actor as JSON, for the job that will run as it."""
     reach = actor.reach

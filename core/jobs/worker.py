@@ -142,14 +142,13 @@ class Worker:
         deaf = listen(lambda tenant, _: self.wake(tenant))
         sweeping = _background(self._sweep())
         try:
-            while not self._stopping:
-                if not self._ring:
+            while True:
+                await free.acquire()
+                while not self._ring and not self._stopping:
                     self._any.clear()
                     await self._any.wait()
-                    continue
-                await free.acquire()
                 if self._stopping:
-                    break
+                    return
                 tenant = self._ring.popleft()
                 self._state[tenant] = "visited"
                 visit = _background(self._visited(tenant))

@@ -1,6 +1,6 @@
 import pytest
 
-from core.activity.events import EVENTS, Event, event_from, facts_of
+from core.activity.events import EVENTS, Event, EventMeta, event_from, facts_of
 from tests.core.log import ThingMade
 
 
@@ -30,10 +30,9 @@ def test_two_events_of_one_kind_are_refused() -> None:
         thing_id: int
 
     assert ThingLost.kind == "thing_lost"
+    elsewhere = {"__module__": "elsewhere", "__qualname__": "ThingLost"}
     with pytest.raises(TypeError, match="are both “thing_lost”"):
-        type(ThingLost)(
-            "ThingLost", (Event,), {"__module__": "elsewhere", "__qualname__": "ThingLost"}, subject="thing"
-        )
+        EventMeta("ThingLost", (Event,), elsewhere, subject="thing")
 
 
 def test_an_event_says_what_it_is_about() -> None:
