@@ -217,9 +217,12 @@ class SqliteDatabase(Database):
         return await asked_again(lambda: THREADS.call(_open, self.path, kind, self.create))
 
     async def close(self) -> None:
-        """Closes what is open; the next statement opens it again. Waits for nobody: it must not be in use."""
-        if self.users:
-            raise TransactionError(f"{self!r} is in use and cannot be closed.")
+        """Closes what is open, once nobody uses it; the next statement opens it again."""
+        deadline = monotonic() + PATIENCE
+        while self.busy:
+            if monotonic() > deadline:
+                raise TransactionError(f"{self!r} is in use and cannot be closed.")
+            await asyncio.sleep(0.005)
         closing = self._closing = asyncio.get_running_loop().create_future()
         connections = [*self._idle, *([self._writer] if self._writer else [])]
         self._idle, self._writer = [], None
