@@ -1,5 +1,7 @@
 """Rows of documents, number series, open credit and billing runs. Keys, indexes, checks and triggers stand in the migrations."""
 
+from typing import Any
+
 from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.table import Table
 
@@ -142,7 +144,7 @@ class Document(Table):
     fx_rate_e10 = BigInt(null=True)
     tax_fx_rate_e10 = BigInt(null=True)
     tax_currency_minor = BigInt(null=True)
-    corrects_id = ForeignKey("self", null=True)
+    corrects_id: ForeignKey[Any] = ForeignKey("self", null=True)
     language = Text()
     template_version = Integer()
     reference = Text()
@@ -187,7 +189,7 @@ class DocumentLine(Table):
     base_deferred_minor = BigInt()
     period_from = Date(null=True)
     period_to = Date(null=True)
-    corrects_line_id = ForeignKey("self", null=True)
+    corrects_line_id: ForeignKey[Any] = ForeignKey("self", null=True)
 
 
 class DocumentTax(Table):
@@ -279,7 +281,7 @@ class Allocation(Table):
     base_credit_minor = BigInt()
     base_document_minor = BigInt()
     allocated_on = Date()
-    undoes_id = ForeignKey("self", null=True)
+    undoes_id: ForeignKey[Any] = ForeignKey("self", null=True)
 
 
 class CreditUse(Table):

@@ -1,5 +1,7 @@
 """Rows of subscriptions and charges. Keys, indexes, checks and triggers stand in the migrations."""
 
+from typing import Any
+
 from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.table import Table
 
@@ -19,7 +21,7 @@ class Subscription(Table):
     customer_id = ForeignKey(Customer, index=True)
     product_id = ForeignKey(Product, index=True)
     exclusive_group_id = ForeignKey(ProductGroup, null=True)
-    parent_id = ForeignKey("self", null=True)
+    parent_id: ForeignKey[Any] = ForeignKey("self", null=True)
     label = Text()
     state = Text()
     state_reason = Text()

@@ -1,0 +1,42 @@
+"""Verbs on subscriptions: starting, ending, and what lies between."""
+
+from core.subscriptions.actions.charging import add_charge, waive_charge
+from core.subscriptions.actions.ending import (
+    cancel_at_expiry,
+    end,
+    expiry_of,
+    lapse,
+    resume,
+    suspend,
+    terminate,
+    undo_cancellation,
+    withdraw,
+)
+from core.subscriptions.actions.starting import (
+    activate,
+    activate_free,
+    ask_for_invoice,
+    request,
+    start_trial,
+    subscribe,
+)
+
+__all__ = [
+    "activate",
+    "activate_free",
+    "add_charge",
+    "ask_for_invoice",
+    "cancel_at_expiry",
+    "end",
+    "expiry_of",
+    "lapse",
+    "request",
+    "resume",
+    "start_trial",
+    "subscribe",
+    "suspend",
+    "terminate",
+    "undo_cancellation",
+    "waive_charge",
+    "withdraw",
+]

@@ -1,0 +1,92 @@
+"""Charges by hand: something to be paid once, that the next invoice takes up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.activity.unit import record, unit_of_work
+from core.catalog.queries import get_product
+from core.database import execute, row, value, within
+from core.errors import Conflict, Invalid, NotFound
+from core.money import MOST_MINOR, half_up
+from core.subscriptions.actions.shared import get_buyer, lock
+from core.subscriptions.events import ChargeAdded
+from core.subscriptions.schemas import ChargeRow
+from core.subscriptions.tables import Charge
+from core.subscriptions.terms import E6, unit_price_e6
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+    from core.subscriptions.schemas import NewCharge
+
+
+async def add_charge(scope: Scope, data: NewCharge) -> int:
+    """Something to be paid once, at a price of one unit; gives the charge's id. A `source_key` is charged once, ever."""
+    async with unit_of_work(scope):
+        buyer = await get_buyer(scope, data.customer_id)
+        category = data.tax_category
+        if data.product_id is not None:
+            category = category or (await get_product(data.product_id)).tax_category
+        category = category or ("outside" if data.kind == "fee" else "standard")
+        if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=category):
+            raise Invalid("Choose a tax category of the list.", field="tax_category")
+        if (
+            data.subscription_id is not None
+            and (await lock(scope, data.subscription_id)).customer_id != buyer.id
+        ):
+            raise Invalid("This subscription is another customer's.", field="subscription_id")
+        amount = half_up(data.amount_minor * data.quantity_e6, E6)
+        if abs(amount) > MOST_MINOR:
+            raise Invalid("This is more than can be charged at once.", field="quantity_e6")
+        if data.source_key is not None:
+            known = await value("SELECT id FROM charge WHERE source_key = :key", key=data.source_key)
+            if known is not None:
+                return int(known)
+        charge_id = int(
+            await value(
+                "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description, quantity_e6,"
+                " unit_price_e6, amount_minor, currency, tax_category, tax_inclusive, state, source_key)"
+                " VALUES (:subscription_id, :customer_id, :payer_id, :product_id, :kind, :description, :quantity,"
+                " :unit_price, :amount, :currency, :category, :inclusive, 'open', :source_key) RETURNING id",
+                subscription_id=data.subscription_id,
+                customer_id=buyer.id,
+                payer_id=buyer.payer_id,
+                product_id=data.product_id,
+                kind=data.kind,
+                description=data.description,
+                quantity=data.quantity_e6,
+                unit_price=unit_price_e6(data.amount_minor, buyer.currency),
+                amount=amount,
+                currency=buyer.currency,
+                category=category,
+                inclusive=data.tax_inclusive,
+                source_key=data.source_key,
+            )
+        )
+        record(scope, ChargeAdded(charge_id=charge_id, customer_id=buyer.id), changes={"amount_minor": (None, amount)})
+        return charge_id
+
+
+async def waive_charge(scope: Scope, charge_id: int) -> None:
+    """An open charge is given up; its days count as told."""
+    async with unit_of_work(scope):
+        found = await row(
+            ChargeRow,
+            "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
+            " discount_minor, amount_minor, currency, state, revision FROM charge WHERE id = :id AND :within FOR UPDATE",
+            id=charge_id,
+            within=within(Charge, scope.actor.reach),
+        )
+        if found is None:
+            raise NotFound(f"charge {charge_id}")
+        if found.state != "open":
+            raise Conflict(f"This charge is {found.state}: only an open one can be waived.")
+        await execute(
+            "UPDATE charge SET state = 'waived', closed_on = :today WHERE id = :id", id=charge_id, today=scope.today()
+        )
+        customer_id = int(await value("SELECT customer_id FROM charge WHERE id = :id", id=charge_id))
+        record(
+            scope,
+            ChargeAdded(charge_id=charge_id, customer_id=customer_id),
+            changes={"state": ("open", "waived")},
+        )

@@ -1,0 +1,246 @@
+"""Ending a subscription: at its expiry, on a day, by withdrawal, unpaid; and stopping service for a while."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from core.activity.unit import record, unit_of_work
+from core.catalog.queries import get_product
+from core.database import execute, values
+from core.errors import Conflict, Invalid
+from core.subscriptions.actions.shared import (
+    Locked,
+    check_move,
+    covered_until,
+    get_buyer,
+    lock,
+    may_order,
+    reschedule,
+    write_schedule,
+)
+from core.subscriptions.events import (
+    SubscriptionEndDropped,
+    SubscriptionEnded,
+    SubscriptionEndSet,
+    SubscriptionResumed,
+    SubscriptionSuspended,
+)
+from core.subscriptions.schedule import cycle_end, next_period
+from core.subscriptions.status import STARTED, StateReason, SubscriptionState
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
+    """Set its end ahead; gives the first day without service. It can be undone until then."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.state not in STARTED:
+            raise Conflict(f"A subscription that is {found.state} cannot be cancelled at its expiry.")
+        if found.ends_on is not None and found.state is not SubscriptionState.TRIAL:
+            raise Conflict(f"It ends on {found.ends_on} already.")
+        ends_on = await expiry_of(scope, found)
+        await _set_end(scope, found, ends_on)
+        return ends_on
+
+
+async def expiry_of(scope: Scope, found: Locked) -> date:
+    """The end of the last charged period (in arrears: of the running cycle), not before minimum term and notice.
+
+    A trial that nothing was charged for ends with its test time.
+    """
+    today = scope.today()
+    covered = await covered_until(found.id)
+    if found.state is SubscriptionState.TRIAL and found.trial_ends_on is not None:
+        return max(covered or found.trial_ends_on, found.trial_ends_on)
+    product = await get_product(found.product_id)
+    earliest = max(today + timedelta(days=max(product.notice_days, 1)), found.min_term_ends_on or today)
+    ends_on = covered or found.started_on or today
+    rhythm = found.rhythm(None)
+    while ends_on < earliest:
+        ends_on = cycle_end(rhythm, ends_on)
+    return ends_on
+
+
+async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
+    """Drop the end that was set; it goes on as before."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.state not in STARTED or found.ends_on is None:
+            raise Conflict("There is no end to undo.")
+        if found.state is SubscriptionState.TRIAL and found.at_trial_end == "end":
+            raise Conflict("A test time ends by itself. Make an invoice for it instead.")
+        await execute(
+            "UPDATE subscription SET ends_on = NULL, end_reason = '', version = version + 1 WHERE id = :id",
+            id=subscription_id,
+        )
+        await reschedule(found, None)
+        record(
+            scope,
+            SubscriptionEndDropped(subscription_id=subscription_id, customer_id=found.customer_id),
+            changes={"ends_on": (found.ends_on, None)},
+        )
+
+
+async def terminate(scope: Scope, subscription_id: int, on: date | None = None, *, reason: str = "terminated") -> None:
+    """It ends on a day: the first one without service, not billed (domain.md, default 1). Today or before: at once.
+
+    What was charged beyond that day stays charged; billing credits it where staff choose so.
+    """
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        ends_on = on or scope.today()
+        if found.state is SubscriptionState.PENDING:
+            raise Conflict("It waits for its invoice: void that, and it is over.")
+        check_move(found.state, SubscriptionState.ENDED)
+        if found.started_on is not None and ends_on < found.started_on:
+            raise Invalid("It cannot end before it started.", field="on")
+        if ends_on > scope.today() + timedelta(days=1096):
+            raise Invalid("Choose a day within three years.", field="on")
+        await _set_end(scope, found, ends_on, reason)
+        if ends_on <= scope.today():
+            await end(scope, subscription_id, reason)
+
+
+async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "cancelled") -> None:
+    await execute(
+        "UPDATE subscription SET ends_on = :ends_on, end_reason = :reason, version = version + 1 WHERE id = :id",
+        id=found.id,
+        ends_on=ends_on,
+        reason=reason,
+    )
+    await reschedule(found, ends_on)
+    record(
+        scope,
+        SubscriptionEndSet(subscription_id=found.id, customer_id=found.customer_id, ends_on=ends_on),
+        changes={"ends_on": (found.ends_on, ends_on)},
+    )
+
+
+async def end(scope: Scope, subscription_id: int, reason: str) -> None:
+    """Its last day is over. Days in arrears that are not charged yet are charged by the next run, up to its end."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        check_move(found.state, SubscriptionState.ENDED)
+        await _over(scope, found, SubscriptionState.ENDED, reason, found.ends_on or scope.today())
+
+
+async def lapse(scope: Scope, subscription_id: int, reason: str = StateReason.LAPSED) -> None:
+    """A pending one whose invoice was not settled in time, or was voided. Its charges are given up with the invoice."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.state is not SubscriptionState.PENDING:
+            raise Conflict(f"Only a pending subscription lapses: this one is {found.state}.")
+        await write_schedule(subscription_id, 0, None)
+        await _waive_open(scope, subscription_id)
+        await _over(scope, found, SubscriptionState.ENDED, reason, scope.today())
+
+
+async def withdraw(scope: Scope, subscription_id: int) -> None:
+    """Service ends now and for good. What is not invoiced goes; billing deals with what is, and with its credit."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        check_move(found.state, SubscriptionState.WITHDRAWN)
+        await write_schedule(subscription_id, 0, None)
+        await _waive_open(scope, subscription_id)
+        await execute(
+            "UPDATE subscription SET ends_on = :today WHERE id = :id", id=subscription_id, today=scope.today()
+        )
+        await _over(scope, found, SubscriptionState.WITHDRAWN, "withdrawn", scope.today())
+
+
+async def _waive_open(scope: Scope, subscription_id: int) -> None:
+    await execute(
+        "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND state = 'open'",
+        id=subscription_id,
+        today=scope.today(),
+    )
+
+
+async def _over(scope: Scope, found: Locked, state: SubscriptionState, reason: str, ended_on: date) -> None:
+    await execute(
+        "UPDATE subscription SET state = :state, state_reason = :reason, ended_on = :ended_on, pending_until = NULL,"
+        " version = version + 1 WHERE id = :id",
+        id=found.id,
+        state=state,
+        reason=reason,
+        ended_on=ended_on,
+    )
+    record(
+        scope,
+        SubscriptionEnded(
+            subscription_id=found.id, customer_id=found.customer_id, product_id=found.product_id, reason=reason
+        ),
+        changes={"state": (found.state, state)},
+    )
+    children = await _live_children(found.id)
+    for child in children:
+        await terminate(scope, child, ended_on, reason=reason)
+
+
+async def _live_children(subscription_id: int) -> list[int]:
+    """Modules that need this one end with it."""
+    return [
+        int(each)
+        for each in await values(
+            "SELECT id FROM subscription WHERE parent_id = :id AND state IN ('trial', 'active', 'suspended', 'paused')",
+            id=subscription_id,
+        )
+    ]
+
+
+async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = StateReason.HAND) -> None:
+    """Stop service; the terms stay as they are and it is still billed, unless the customer's status is not billed."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        check_move(found.state, SubscriptionState.SUSPENDED)
+        await execute(
+            "UPDATE subscription SET state = 'suspended', state_reason = :reason, version = version + 1 WHERE id = :id",
+            id=subscription_id,
+            reason=reason,
+        )
+        if reason is StateReason.STATUS:
+            await execute(
+                "UPDATE subscription_schedule SET due_on = NULL WHERE subscription_id = :id", id=subscription_id
+            )
+        record(
+            scope,
+            SubscriptionSuspended(subscription_id=subscription_id, customer_id=found.customer_id, reason=reason),
+            changes={"state": (found.state, "suspended")},
+        )
+
+
+async def resume(scope: Scope, subscription_id: int) -> None:
+    """Serve again. Days that were not billed meanwhile are recorded and never caught up: the next charge starts today."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.state is not SubscriptionState.SUSPENDED:
+            raise Conflict(f"Only a suspended subscription is resumed: this one is {found.state}.")
+        buyer = await get_buyer(scope, found.customer_id)
+        if found.state_reason == StateReason.STATUS:
+            may_order(buyer)
+        await execute(
+            "UPDATE subscription SET state = 'active', state_reason = 'hand', version = version + 1 WHERE id = :id",
+            id=subscription_id,
+        )
+        if found.period_start is not None and found.due_on is None:
+            starts_on = found.period_start
+            if starts_on < scope.today():
+                await execute(
+                    "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason)"
+                    " VALUES (:id, :from_on, :to_on, 'status')",
+                    id=subscription_id,
+                    from_on=starts_on,
+                    to_on=scope.today(),
+                )
+                starts_on = scope.today()
+            await write_schedule(
+                subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), starts_on)
+            )
+        record(
+            scope,
+            SubscriptionResumed(subscription_id=subscription_id, customer_id=found.customer_id),
+            changes={"state": ("suspended", "active")},
+        )

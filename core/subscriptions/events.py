@@ -1,0 +1,70 @@
+"""What happened to subscriptions."""
+
+from datetime import date
+
+from core.activity.events import Event
+
+
+class SubscriptionActivated(Event, subject="subscription"):
+    """It is live: free, on trial, on account, or because its first invoice was settled."""
+
+    subscription_id: int
+    customer_id: int
+    product_id: int
+    state: str
+
+
+class SubscriptionRequested(Event, subject="subscription"):
+    """It waits for its first invoice to be settled."""
+
+    subscription_id: int
+    customer_id: int
+    product_id: int
+
+
+class TrialEnded(Event, subject="subscription"):
+    """A trial has become a paid subscription, or waits for its first invoice to be settled."""
+
+    subscription_id: int
+    customer_id: int
+    state: str
+
+
+class SubscriptionEndSet(Event, subject="subscription"):
+    """It will end on a day ahead. Can be undone until then."""
+
+    subscription_id: int
+    customer_id: int
+    ends_on: date
+
+
+class SubscriptionEndDropped(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+
+
+class SubscriptionSuspended(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+    reason: str
+
+
+class SubscriptionResumed(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+
+
+class SubscriptionEnded(Event, subject="subscription"):
+    """It is over: expired, terminated, lapsed unpaid, voided, or withdrawn."""
+
+    subscription_id: int
+    customer_id: int
+    product_id: int
+    reason: str
+
+
+class ChargeAdded(Event, subject="charge"):
+    """Something to be paid was added by hand; the next invoice takes it up."""
+
+    charge_id: int
+    customer_id: int

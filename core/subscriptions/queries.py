@@ -1,0 +1,254 @@
+"""Reads of subscriptions. All of them through the actor's reach."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from core.catalog.queries import list_prices, list_products
+from core.catalog.schemas import ProductRow
+from core.customers.tables import Customer
+from core.database import row, rows, values, within
+from core.errors import NotFound
+from core.subscriptions.schemas import BoxAction, Buyer, ChargeRow, PlanBox, SubscriptionRow
+from core.subscriptions.status import SubscriptionState
+from core.subscriptions.tables import Charge, Subscription
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from core.catalog.schemas import PriceRow
+    from core.scope import Scope
+
+_SUBSCRIPTION: Final = """
+SELECT subscription.id, subscription.customer_id, customer.full_name AS customer, subscription.product_id,
+       product.code AS product_code, product.name AS product, product.kind, subscription.label, subscription.state,
+       subscription.state_reason, subscription.timing, t.currency, t.amount_minor, t.quantity_e6, t.cycle_minor,
+       t.cycle_unit, t.cycle_count, subscription.anchor_on, subscription.started_on, subscription.trial_ends_on,
+       subscription.at_trial_end, subscription.ends_on, subscription.ended_on, subscription.pending_until,
+       s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.version
+FROM subscription
+JOIN customer ON customer.id = subscription.customer_id
+JOIN product ON product.id = subscription.product_id
+JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force
+ AND t.valid_from = (
+    SELECT coalesce(max(CASE WHEN o.valid_from <= :today THEN o.valid_from END), min(o.valid_from))
+    FROM subscription_term o WHERE o.subscription_id = subscription.id AND o.in_force)
+LEFT JOIN subscription_schedule s ON s.subscription_id = subscription.id
+"""
+
+
+async def get_subscription(scope: Scope, subscription_id: int) -> SubscriptionRow:
+    found = await row(
+        SubscriptionRow,
+        f"{_SUBSCRIPTION} WHERE subscription.id = :id AND :within",
+        id=subscription_id,
+        today=scope.today(),
+        within=within(Subscription, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"subscription {subscription_id}")
+    return found
+
+
+async def list_subscriptions(
+    scope: Scope,
+    *,
+    customer_id: int | None = None,
+    states: tuple[str, ...] = (),
+    after: int = 0,
+    limit: int = 200,
+) -> list[SubscriptionRow]:
+    """In the order of their ids, from behind one on."""
+    return await rows(
+        SubscriptionRow,
+        f"{_SUBSCRIPTION} WHERE (subscription.customer_id = :customer_id OR :any_customer)"
+        " AND (subscription.state IN :states OR :any_state) AND subscription.id > :after AND :within"
+        " ORDER BY subscription.id LIMIT :limit",
+        customer_id=customer_id,
+        any_customer=customer_id is None,
+        states=list(states),
+        any_state=not states,
+        after=after,
+        limit=limit,
+        today=scope.today(),
+        within=within(Subscription, scope.actor.reach),
+    )
+
+
+async def list_charges(
+    scope: Scope, *, customer_id: int | None = None, subscription_id: int | None = None, state: str = ""
+) -> list[ChargeRow]:
+    """The latest charges of a customer or subscription, the newest first."""
+    return await rows(
+        ChargeRow,
+        "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
+        " discount_minor, amount_minor, currency, state, revision FROM charge"
+        " WHERE (customer_id = :customer_id OR :any_customer) AND (subscription_id = :subscription_id OR :any_sub)"
+        " AND (state = :state OR :any_state) AND :within ORDER BY id DESC LIMIT 200",
+        customer_id=customer_id,
+        any_customer=customer_id is None,
+        subscription_id=subscription_id,
+        any_sub=subscription_id is None,
+        state=state,
+        any_state=not state,
+        within=within(Charge, scope.actor.reach),
+    )
+
+
+async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list[PlanBox]:
+    """The products of a kind as boxes: what the customer has of each, and what its state allows, with prices.
+
+    An action that is not possible now stands there with the reason. What is sold no longer is shown as long as it is live.
+    """
+    today = scope.today()
+    buyer = await row(
+        Buyer,
+        "SELECT customer.id, coalesce(customer.payer_id, customer.id) AS payer_id, customer.currency,"
+        " customer.billing_day, status.key AS status_key, status.kind AS status_kind, status.label AS status_label,"
+        " status.may_order FROM customer JOIN status ON status.id = customer.status_id"
+        " WHERE customer.id = :id AND :within",
+        id=customer_id,
+        within=within(Customer, scope.actor.reach),
+    )
+    if buyer is None:
+        raise NotFound(f"customer {customer_id}")
+    live = await list_subscriptions(
+        scope, customer_id=customer_id, states=("pending", "trial", "active", "suspended", "paused")
+    )
+    products = [
+        product
+        for product in await list_products(kind=kind)
+        if _sold(product, today) or any(each.product_id == product.id for each in live)
+    ]
+    prices: dict[int, list[PriceRow]] = {}
+    for price in await list_prices([product.id for product in products], buyer.currency, today):
+        prices.setdefault(price.product_id, []).append(price)
+    tried = await _groups_tried(customer_id)
+    boxes: list[PlanBox] = []
+    for product in products:
+        mine = next((each for each in live if each.product_id == product.id), None)
+        boxes.append(
+            PlanBox(
+                product_id=product.id,
+                code=product.code,
+                name=product.name,
+                description=product.description,
+                kind=product.kind,
+                group_id=product.group_id,
+                group=product.group_name,
+                rank=product.rank,
+                subscription=mine,
+                actions=_actions_of(mine, today)
+                if mine is not None
+                else _offers(product, prices.get(product.id, []), _refusal(buyer, product, live, today), tried),
+            )
+        )
+    return boxes
+
+
+def _sold(product: ProductRow, today: date) -> bool:
+    return (product.available_from is None or product.available_from <= today) and (
+        product.available_to is None or product.available_to > today
+    )
+
+
+def _refusal(buyer: Buyer, product: ProductRow, live: list[SubscriptionRow], today: date) -> str:
+    """Why the customer cannot have this product now; empty where it can."""
+    if not buyer.may_order:
+        return f"A customer that is {buyer.status_label} cannot order."
+    if not _sold(product, today):
+        return "It is not sold today."
+    if product.one_live:
+        other = next((each for each in live if each.kind == product.kind), None)
+        if other is not None:
+            return f"The customer has {other.product}: one of {product.group_name} at a time."
+    return ""
+
+
+def _offers(product: ProductRow, prices: list[PriceRow], refused: str, tried: set[int]) -> list[BoxAction]:
+    """What can be started: free, on trial, on account, by an invoice for each cycle."""
+    cycles = [price for price in prices if price.cycle_unit != "once"]
+    actions = [BoxAction(key="activate_free", refused=refused)]
+    if product.trial_days:
+        had = (product.group_id if product.one_live else -product.id) in tried
+        actions.append(
+            BoxAction(
+                key="start_trial",
+                days=product.trial_days,
+                price_id=cycles[0].id if cycles else None,
+                refused=refused
+                or ("The test time was used already." if had else "")
+                or ("" if cycles else "There is no price in the customer's currency."),
+            )
+        )
+    for price in cycles:
+        actions.append(
+            BoxAction(
+                key="invoice" if product.activation == "invoice_first" else "subscribe",
+                price_id=price.id,
+                amount_minor=price.amount_minor,
+                currency=price.currency,
+                cycle_unit=price.cycle_unit,
+                cycle_count=price.cycle_count,
+                refused=refused,
+            )
+        )
+        if product.activation != "invoice_first":
+            actions.append(
+                BoxAction(
+                    key="invoice",
+                    price_id=price.id,
+                    amount_minor=price.amount_minor + price.setup_minor,
+                    currency=price.currency,
+                    cycle_unit=price.cycle_unit,
+                    cycle_count=price.cycle_count,
+                    refused=refused,
+                )
+            )
+    return actions
+
+
+def _actions_of(mine: SubscriptionRow, today: date) -> list[BoxAction]:
+    """What the state of a live subscription allows."""
+    state = SubscriptionState(mine.state)
+    actions: list[BoxAction] = []
+    if state is SubscriptionState.PENDING:
+        actions.append(BoxAction(key="withdraw"))
+        return actions
+    if state is SubscriptionState.TRIAL:
+        actions.append(
+            BoxAction(
+                key="invoice",
+                amount_minor=mine.cycle_minor,
+                currency=mine.currency,
+                cycle_unit=mine.cycle_unit,
+                cycle_count=mine.cycle_count,
+                on=mine.trial_ends_on,
+            )
+        )
+    if mine.ends_on is None:
+        actions.append(BoxAction(key="cancel_at_expiry", on=mine.next_from or today + timedelta(days=1)))
+    elif not (state is SubscriptionState.TRIAL and mine.at_trial_end == "end"):
+        actions.append(BoxAction(key="undo_cancellation", on=mine.ends_on))
+    if state is SubscriptionState.ACTIVE:
+        actions.append(BoxAction(key="suspend"))
+    if state is SubscriptionState.SUSPENDED:
+        actions.append(BoxAction(key="resume"))
+    actions.append(BoxAction(key="terminate", on=today))
+    actions.append(BoxAction(key="withdraw"))
+    return actions
+
+
+async def _groups_tried(customer_id: int) -> set[int]:
+    """Groups of which the customer had a trial; a product without a group, or of a group that allows many, as −id."""
+    return {
+        int(each)
+        for each in await values(
+            "SELECT DISTINCT CASE WHEN g.one_live THEN g.id ELSE -product.id END"
+            " FROM unbilled_span JOIN subscription ON subscription.id = unbilled_span.subscription_id"
+            " JOIN product ON product.id = subscription.product_id LEFT JOIN product_group g ON g.id = product.group_id"
+            " WHERE subscription.customer_id = :id AND unbilled_span.reason = 'trial'",
+            id=customer_id,
+        )
+    }

@@ -1,0 +1,175 @@
+"""What pages and the API of subscriptions take and give. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Label = Annotated[str, Meta(max_length=200)]
+QuantityE6 = Annotated[int, Meta(ge=1, le=10**12, description="Quantity × 1,000,000")]
+ONE_E6 = 1_000_000
+
+
+class NewDiscount(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A percentage (1 % is 1,000,000) or an amount a cycle, until a day or for good."""
+
+    percent_e6: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
+    amount_minor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    until_on: date | None = None
+    label: Label = ""
+
+
+class NewSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A product at one of its prices, or at a price agreed for this customer alone."""
+
+    customer_id: int
+    product_id: int
+    price_id: int
+    starts_on: date | None = None
+    quantity_e6: QuantityE6 = ONE_E6
+    amount_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    anchor_on: date | None = None
+    discounts: Annotated[list[NewDiscount], Meta(max_length=10)] = []
+    label: Label = ""
+    external_ref: Annotated[str, Meta(max_length=100)] = ""
+
+
+class NewFreeSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Live at once at an agreed price of 0: open-ended, or until a day at which it ends or becomes payable."""
+
+    customer_id: int
+    product_id: int
+    until_on: date | None = None
+    then: Literal["end", "invoice_first"] = "end"
+    price_id: int | None = None
+    label: Label = ""
+
+
+class NewTrial(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The test time of a product; the cycle of the price is what it becomes. `days` (by staff) replaces the product's."""
+
+    customer_id: int
+    product_id: int
+    price_id: int
+    days: Annotated[int, Meta(ge=1, le=1096)] | None = None
+    again: bool = False
+    label: Label = ""
+
+
+class NewCharge(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Something to be paid once: a one-off item, a fee. The next invoice takes it up."""
+
+    customer_id: int
+    description: Annotated[str, Meta(min_length=1, max_length=500)]
+    amount_minor: Annotated[int, Meta(ge=-(10**12), le=10**12)]
+    quantity_e6: QuantityE6 = ONE_E6
+    product_id: int | None = None
+    subscription_id: int | None = None
+    kind: Literal["one_off", "fee"] = "one_off"
+    tax_category: Annotated[str, Meta(max_length=60)] | None = None
+    tax_inclusive: bool = False
+    source_key: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Buyer(Struct, frozen=True):
+    """What of a customer decides its subscriptions. `payer_id` is itself where nobody else pays."""
+
+    id: int
+    payer_id: int
+    currency: str
+    billing_day: int | None
+    status_key: str
+    status_kind: str
+    status_label: str
+    may_order: bool
+
+
+class SubscriptionRow(Struct, frozen=True):
+    """A subscription with its product, the terms in force and what comes next."""
+
+    id: int
+    customer_id: int
+    customer: str
+    product_id: int
+    product_code: str
+    product: str
+    kind: str
+    label: str
+    state: str
+    state_reason: str
+    timing: str
+    currency: str
+    amount_minor: int
+    quantity_e6: int
+    cycle_minor: int
+    cycle_unit: str
+    cycle_count: int
+    anchor_on: date | None
+    started_on: date | None
+    trial_ends_on: date | None
+    at_trial_end: str | None
+    ends_on: date | None
+    ended_on: date | None
+    pending_until: date | None
+    next_from: date | None
+    next_to: date | None
+    due_on: date | None
+    version: int
+
+
+class ChargeRow(Struct, frozen=True):
+    id: int
+    subscription_id: int | None
+    kind: str
+    description: str
+    period_start: date | None
+    period_end: date | None
+    quantity_e6: int
+    unit_price_e6: int
+    discount_minor: int
+    amount_minor: int
+    currency: str
+    state: str
+    revision: int
+
+
+class BoxAction(Struct, frozen=True, kw_only=True):
+    """Something that can be done with a product for a customer. `refused` says why not now; then it is shown greyed."""
+
+    key: Literal[
+        "activate_free",
+        "start_trial",
+        "invoice",
+        "subscribe",
+        "cancel_at_expiry",
+        "undo_cancellation",
+        "terminate",
+        "suspend",
+        "resume",
+        "withdraw",
+    ]
+    price_id: int | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    cycle_unit: str | None = None
+    cycle_count: int | None = None
+    days: int | None = None
+    on: date | None = None
+    refused: str = ""
+
+
+class PlanBox(Struct, frozen=True, kw_only=True):
+    """A product as a box of the Plans, Modules or Services tab: what the customer has of it, and what can be done."""
+
+    product_id: int
+    code: str
+    name: str
+    description: str
+    kind: str
+    group_id: int | None
+    group: str | None
+    rank: int
+    subscription: SubscriptionRow | None
+    actions: list[BoxAction]
