@@ -1,0 +1,218 @@
+"""The isolation matrix: every route, asked by everybody who must not be let in; every table, read by who must not see it.
+
+It is made from the route table and from the tables of the core, so that what is new is in it by itself: a route with a path
+parameter that `tests/world.py` does not fill fails, and so does a table without a row there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
+import pytest
+from piccolo.table import Table
+
+from core.app import MIGRATIONS
+from core.customers.tables import Customer
+from core.database import SHARED, STAFF_ONLY, Everything, Partitions, bind, declaration_faults, scoped
+from core.database import belonging as belonging_module
+from core.scope import ALL_PERMISSIONS, Actor
+from core.staff import queries as staff_queries
+from core.testing import TestTenant, application, tenant_on
+from core.web.routing import PUBLIC, SIGNED_IN, http_handlers
+from tests.databases import KINDS, fresh
+from tests.tables import all_tables, core_tables
+from tests.world import ELSEWHERE, MARKER, PARTITION, World, populate
+
+ROUTES = sorted({(method, path, handler.opt.get("permission", PUBLIC), handler.opt.get("plugin")) for method, path, handler in http_handlers(application())}, key=str)
+NO_PLUGIN = [(method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None]
+
+BODIES: dict[tuple[str, str], dict[str, object]] = {
+    ("PUT", "/customers/{customer_id:int}/sections/{key:str}"): {"version": "1", "full_name": "New name"},
+    ("POST", "/customers/{customer_id:int}/status"): {"status": "active"},
+    ("POST", "/customers/{customer_id:int}/notes"): {"text": "x"},
+    ("POST", "/customers/{customer_id:int}/tags"): {"name": "x"},
+    ("PATCH", "/api/v1/customers/{customer_id:int}"): {"version": 1, "address": {"street": "x"}},
+    ("POST", "/api/v1/customers/{customer_id:int}/status"): {"status": "active"},
+    ("POST", "/api/v1/customers/{customer_id:int}/notes"): {"text": "x"},
+}
+"""What must be sent for the route to come as far as looking for the row."""
+
+OWNED = frozenset({"customer_id", "note_id"})
+"""Path parameters that name a row which belongs to a customer."""
+
+
+@pytest.fixture(scope="module", params=KINDS)
+async def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[TestTenant, World, TestTenant]]:
+    """A tenant with one of everything, and another tenant."""
+    folder = tmp_path_factory.mktemp("matrix")
+    async with (
+        fresh(request.param, folder, list(MIGRATIONS)) as one,
+        fresh(request.param, folder, list(MIGRATIONS)) as other,
+    ):
+        async with tenant_on(one) as tenant:
+            world = await populate(tenant)
+            here = tenant
+        async with tenant_on(other) as elsewhere:
+            pass
+        yield here, world, elsewhere
+
+
+def filled(path: str, world: World) -> str:
+    """The path with the world's ids. A parameter that the world does not know is a fault of the world."""
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
+        assert name in world.ids, f"{path}: tests/world.py has nothing for the path parameter {name}"
+        return str(world.ids[name])
+
+    return re.sub(r"\{(\w+):\w+\}", place, path)
+
+
+def asked(method: str, path: str, world: World) -> dict[str, object]:
+    body = BODIES.get((method, path), {})
+    options: dict[str, object] = {"method": method, "url": filled(path, world)}
+    if method != "GET":
+        options["json" if path.startswith("/api/") else "data"] = body
+    return options
+
+
+def is_refused_as_unknown(path: str, answer: httpx.Response) -> bool:
+    if path.startswith("/api/"):
+        return answer.status_code == 401
+    return answer.status_code == 303 and answer.headers["location"].startswith("/login")
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), NO_PLUGIN)
+async def test_nobody_gets_in_without_a_log_in(
+    matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
+) -> None:
+    tenant, world, elsewhere = matrix
+    with bind(tenant.database):
+        anonymous = await tenant.anonymous().request(**asked(method, path, world))  # type: ignore[arg-type]
+    with bind(elsewhere.database):
+        foreign = await elsewhere.browser()
+        token = await elsewhere.api()
+    client = tenant.anonymous()
+    client.headers.update(foreign.headers)
+    client.cookies.update(foreign.cookies)
+    bearer = tenant.anonymous()
+    bearer.headers["authorization"] = token.headers["authorization"]
+    with bind(tenant.database):
+        by_cookie = await client.request(**asked(method, path, world))  # type: ignore[arg-type]
+        by_token = await bearer.request(**asked(method, path, world))  # type: ignore[arg-type]
+
+    for answer in (anonymous, by_cookie, by_token):
+        assert MARKER not in answer.text
+        if permission == PUBLIC:
+            assert answer.status_code < 500
+        else:
+            assert is_refused_as_unknown(path, answer), (answer.status_code, answer.text[:300])
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), [one for one in NO_PLUGIN if one[2] not in (PUBLIC, SIGNED_IN)])
+async def test_a_role_without_the_permission_is_refused(
+    matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
+) -> None:
+    tenant, world, _ = matrix
+    with bind(tenant.database):
+        client = await tenant.api(()) if path.startswith("/api/") else await tenant.browser(staff_id=await tenant.staff_with(()))
+        answer = await client.request(**asked(method, path, world))  # type: ignore[arg-type]
+
+    assert answer.status_code == 403, (answer.status_code, answer.text[:300])
+    assert MARKER not in answer.text
+
+
+@pytest.fixture
+def restricted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staff and tokens with every permission that reach another partition only, as a reseller's people do."""
+    reach = Partitions((ELSEWHERE,))
+
+    async def token(text: str, now: object) -> Actor:
+        return Actor("token", 1, "Reseller", reach, ALL_PERMISSIONS)
+
+    monkeypatch.setattr(
+        staff_queries, "actor_of", lambda known: Actor("staff", known.id, known.name, reach, ALL_PERMISSIONS)
+    )
+    monkeypatch.setattr(staff_queries, "find_token_actor", token)
+
+
+async def ask_restricted(tenant: TestTenant, world: World, method: str, path: str) -> httpx.Response:
+    with bind(tenant.database):
+        client = await tenant.api() if path.startswith("/api/") else await tenant.browser()
+        return await client.request(**asked(method, path, world))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), NO_PLUGIN)
+@pytest.mark.usefixtures("restricted")
+async def test_another_resellers_people_find_nothing(
+    matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
+) -> None:
+    tenant, world, _ = matrix
+
+    answer = await ask_restricted(tenant, world, method, path)
+
+    assert MARKER not in answer.text
+    assert answer.status_code < 500, answer.text[:300]
+    if set(re.findall(r"\{(\w+):\w+\}", path)) & OWNED:
+        assert answer.status_code == 404, (answer.status_code, answer.text[:300])
+
+
+async def test_the_matrix_catches_a_table_whose_scope_is_switched_off(
+    matrix: tuple[TestTenant, World, TestTenant], restricted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, world, _ = matrix
+    told_truly = belonging_module.belonging
+    monkeypatch.setattr(
+        belonging_module, "belonging", lambda table: SHARED if table is Customer else told_truly(table)
+    )
+
+    leaks = [
+        (method, path)
+        for method, path, _ in NO_PLUGIN
+        if method == "GET" and "{customer_id:int}" in path and not path.endswith("/events")
+        if (await ask_restricted(tenant, world, method, path)).status_code != 404
+    ]
+
+    assert leaks, "with the scope of customers switched off every page should have shown them"
+
+
+@pytest.mark.parametrize("table", core_tables(), ids=lambda table: table.__name__)
+async def test_a_table_shows_a_row_to_its_own_reseller_and_to_no_other(
+    matrix: tuple[TestTenant, World, TestTenant], table: type[Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, _, _ = matrix
+    says = belonging_module.belonging(table)
+
+    def scope_of(reach: object) -> object:
+        return replace(tenant.scope(), actor=Actor("staff", 1, "x", reach, ALL_PERMISSIONS))  # type: ignore[arg-type]
+
+    with bind(tenant.database):
+        rows = await scoped(table, scope_of(Everything())).count()  # type: ignore[arg-type]
+        own = await scoped(table, scope_of(Partitions((PARTITION,)))).count()  # type: ignore[arg-type]
+        other = await scoped(table, scope_of(Partitions((ELSEWHERE,)))).count()  # type: ignore[arg-type]
+        monkeypatch.setattr(belonging_module, "belonging", lambda one: SHARED)
+        switched_off = await scoped(table, scope_of(Partitions((ELSEWHERE,)))).count()  # type: ignore[arg-type]
+
+    if says is SHARED:
+        assert own == other == rows
+        return
+    assert other == 0
+    assert switched_off == rows
+    if table.__name__ in WITHOUT_A_ROW:
+        return
+    assert rows, f"tests/world.py makes no row of {table.__name__}: the matrix proves nothing of it"
+    if says is STAFF_ONLY:
+        assert own == 0
+    else:
+        assert 0 < own <= rows, "rows about no customer are seen by unrestricted staff only"
+
+
+WITHOUT_A_ROW: frozenset[str] = frozenset()
+"""Tables of which the world has none. Each is a gap of the matrix."""
+
+
+def test_every_table_says_how_it_belongs_to_a_customer() -> None:
+    assert declaration_faults(all_tables()) == []

@@ -1,0 +1,65 @@
+"""One of everything in a tenant: what the isolation matrix and other tests of the whole go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.activity.unit import unit_of_work
+from core.customers import actions
+from core.customers.schemas import NewCustomer
+from core.database import execute, value
+from core.staff.actions import create_token
+from core.staff.schemas import NewToken
+from core.testing import TestTenant, all_permissions
+
+MARKER = "Zyxwvut"
+"""Stands in the name of every customer of the world: where it is read, a customer was seen."""
+PARTITION = 1
+ELSEWHERE = 2
+
+
+@dataclass
+class World:
+    """Ids by the name of the path parameter that takes them."""
+
+    ids: dict[str, object] = field(default_factory=dict)
+
+
+async def populate(tenant: TestTenant) -> World:
+    """One of everything, all of it belonging to one customer in partition 1."""
+    world = World()
+    scope = tenant.scope()
+    customer_id = await actions.create_customer(
+        scope,
+        NewCustomer(
+            full_name=f"{MARKER} Person",
+            login="zyx",
+            emails=[f"{MARKER.lower()}@example.com"],
+            phones=["+353 1 555 0101"],
+            street=f"1 {MARKER} Street",
+            city="Dublin",
+            country="IE",
+        ),
+    )
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET partition_id = :partition WHERE id = :id", partition=PARTITION, id=customer_id)
+    world.ids["customer_id"] = customer_id
+    world.ids["note_id"] = await actions.add_note(scope, customer_id, f"{MARKER} rang")
+    await actions.add_tag(scope, customer_id, "harbour")
+    world.ids["tag_id"] = await value("SELECT id FROM tag")
+    world.ids["key"] = "main"
+    async with unit_of_work(scope):
+        await execute(
+            "INSERT INTO contact (customer_id, first_name, surname) VALUES (:id, :marker, 'Contact')",
+            id=customer_id,
+            marker=MARKER,
+        )
+    world.ids["staff_id"] = await tenant.staff("Read only")
+    world.ids["role_id"] = await value("SELECT id FROM role WHERE label = 'Support'")
+    made = await create_token(scope, NewToken(name="world", permissions=["customers.view"]), all_permissions())
+    world.ids["token_id"] = made.id
+    world.ids["token"] = "no-such-link"
+    world.ids["session_id"] = 1
+    world.ids["path"] = "none"
+    world.ids["file_path"] = "x/none"
+    return world
