@@ -47,12 +47,12 @@ COPIED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 ICONS: Final = "@tabler/icons"
 
 MEDIA_TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
     ".svg": "image/svg+xml",
     ".png": "image/png",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": "text/plain",
     ".woff2": "font/woff2",
 }
 PACKED: Final = frozenset({".css", ".js", ".mjs", ".svg", ".txt"})
