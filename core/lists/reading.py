@@ -27,6 +27,7 @@ from msgspec import Struct
 from core.errors import Invalid
 
 DELIMITERS: Final = ",;\t|^~:"
+FORMULA_STARTS: Final = frozenset("=+-@＝＋－＠")
 HEAD_RECORDS: Final = 30
 """The header is looked for among the first so many records, since exports put titles above it."""
 _UTF16: Final = "utf-16"
@@ -109,7 +110,7 @@ class Table:
         for raw in self._source.records(width):
             if raw.line <= self.header_line:
                 continue
-            cells = tuple(cell.strip() for cell in raw.cells)
+            cells = tuple(_plain(cell) for cell in raw.cells)
             if not any(cells) and not raw.fault:
                 self.blank += 1
                 if not raw.cells or self.type == "xlsx":
@@ -163,6 +164,12 @@ def open_table(
         candidates = [delimiter] if delimiter else _delimiters(path, name, errors, limits)
         sources = [_Text(path, name, errors, candidate, limits) for candidate in candidates]
     return _best(sources, header_score, header_line, limits)
+
+
+def _plain(cell: str) -> str:
+    """Without outer spaces, and without the apostrophe that our own export puts before what looks like a formula."""
+    cell = cell.strip()
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA_STARTS else cell
 
 
 def header_key(name: str) -> str:

@@ -1,8 +1,8 @@
 """An import: checked without a trace, or staged and taken over.
 
-Taking over goes record by record in chunks that hold the database for about 40 ms, so that nobody else waits. All or nothing is
-decided before the first customer is made: one record with an error, and nothing is. Should a customer with the same login turn
-up while it runs, what was made by then is taken away again.
+Taking over goes in chunks that hold the database for about 40 ms each, so that nobody else waits. All or nothing is
+decided before the first customer is made: one error, and nothing is. Should a customer with the same login turn up
+while it runs, what was made by then is taken away again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -22,11 +22,12 @@ from core.customers.events import CustomerCreated
 from core.customers.importing.events import CustomersImported, CustomersImportUndone
 from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
-from core.customers.importing.queries import BatchState, ImportBatchRow, find_batch_of, get_batch
-from core.customers.importing.report import Report
+from core.customers.importing.queries import ImportBatchRow, find_batch_of, get_batch
+from core.customers.importing.report import MOST_FINDINGS, Report
 from core.customers.importing.staging import Told, judge_file, write_rows
+from core.customers.importing.status import BatchState
 from core.customers.importing.validating import Finding, Row
-from core.database import BrokenReference, Everything, dialect, execute, execute_many, row, rows, value, values
+from core.database import BrokenReference, Everything, dialect, execute, execute_many, rows, value, values
 from core.errors import Conflict, Forbidden
 from core.lists.reading import Record
 
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 
 Mode = Literal["all", "skip-bad"]
 Progress = Callable[[int, int, str], Awaitable[None]]
+"""Done, of how many, what is being done."""
 
 CHUNK_SECONDS: Final = 0.04
 PAUSE: Final = 0.02
-"""Between two chunks: without it the others' writes hardly ever get their turn."""
-FIRST_CHUNK, LARGEST_CHUNK = 100, 2_000
+"""Between two chunks: without it others hardly ever get their turn to write."""
+SMALLEST, LARGEST = 50, 2_000
+"""Records of a chunk."""
 
 
 async def dry_run(
@@ -53,9 +56,8 @@ async def dry_run(
 ) -> Report:
     """What an import would do. Writes nothing at all."""
     _check_reach(scope)
-    return await judge_file(
-        scope, path, mapping or ColumnMapping(), name=name or path.name, plans=plans or {}, told=told
-    )
+    mapping = mapping or ColumnMapping()
+    return await judge_file(scope, path, mapping, name=name or path.name, plans=plans or {}, told=told)
 
 
 async def stage_import(
@@ -66,39 +68,531 @@ async def stage_import(
     name: str | None = None,
     plans: Mapping[str, str] | None = None,
     told: Told | None = None,
-    keep_path: str = "",
 ) -> Report:
-    """Read a file into the staging tables and judge it; gives the report, which names the batch.
+    """Read a file into the staging tables and judge it. The report names the batch.
 
-    A file is known by its content: one that is being taken over or has been gives what it came to, and is not read again. One that was
-    only checked is checked anew, since the mapping or the tenant's customers may have changed.
+    A file is known by its content. One that was taken over, or is being, gives what came of it and is not read again;
+    one that was only checked is checked anew, since its mapping or the tenant's customers may have changed.
     """
     _check_reach(scope)
     mapping = mapping or ColumnMapping()
-    batch_id, report = await _batch_for(scope, path, mapping, name or path.name, keep_path)
-    if report is not None:
+    batch = await open_batch(scope, path, mapping, name=name)
+    if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
+        report = batch.told()
+        if report is None:
+            raise Conflict("This file is being taken away again. Wait until that is done.")
+        report.already = batch.state == BatchState.DONE
         return report
-    await _forget_rows(scope, batch_id)
-    clock = _Pace()
+    await _forget_rows(scope, batch.id)
 
     async def keep(records: Sequence[Record], judged: Sequence[Row], layout: Layout) -> None:
         async with unit_of_work(scope):
-            await write_rows(batch_id, layout, records, judged)
-        await asyncio.sleep(PAUSE / 4)
+            await write_rows(batch.id, layout, records, judged)
 
-    report = await judge_file(
-        scope, path, mapping, name=name or path.name, plans=plans or {}, keep=keep, told=told
-    )
-    report.dry_run, report.batch = False, batch_id
+    report = await judge_file(scope, path, mapping, name=batch.file_name, plans=plans or {}, keep=keep, told=told)
+    report.dry_run, report.batch = False, batch.id
     async with unit_of_work(scope):
         await execute(
-            "UPDATE import_batch SET state = 'checked', report = :report, checked_as = mapping WHERE id = :id",
-            id=batch_id,
-            report=msgspec.json.encode(report).decode(),
+            "UPDATE import_batch SET state = 'checked', mapping = :mapping, report = :report WHERE id = :id",
+            id=batch.id,
+            mapping=_json(mapping),
+            report=_json(report),
         )
     return report
+
+
+async def open_batch(
+    scope: Scope, path: Path, mapping: ColumnMapping, *, name: str | None = None, file_path: str = ""
+) -> ImportBatchRow:
+    """The batch of this file: the one that there is for its content, else a new one."""
+    _check_reach(scope)
+    file_hash = await asyncio.to_thread(_sha256, path)
+    async with unit_of_work(scope):
+        found = await find_batch_of(scope, file_hash)
+        if found is None:
+            batch_id = await value(
+                "INSERT INTO import_batch (file_name, file_path, file_sha256, mapping, made_by, created_at)"
+                " VALUES (:name, :path, :hash, :mapping, :by, :now) RETURNING id",
+                name=name or path.name,
+                path=file_path,
+                hash=file_hash,
+                mapping=_json(mapping),
+                by=scope.actor.name,
+                now=scope.now(),
+            )
+            found = await get_batch(scope, int(batch_id))
+        elif file_path and found.state in {BatchState.NEW, BatchState.CHECKED}:
+            await execute(
+                "UPDATE import_batch SET file_path = :path, file_name = :name WHERE id = :id",
+                path=file_path,
+                name=name or path.name,
+                id=found.id,
+            )
+            found = msgspec.structs.replace(found, file_path=file_path, file_name=name or path.name)
+    return found
+
+
+async def discard_batch(scope: Scope, batch_id: int) -> None:
+    """Forget a file that was not taken over."""
+    batch = await get_batch(scope, batch_id)
+    if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
+        raise Conflict("This import has made customers. Undo it instead.")
+    await _forget_rows(scope, batch_id)
+    async with unit_of_work(scope):
+        await execute("DELETE FROM import_batch WHERE id = :id", id=batch_id)
+
+
+async def take_over(
+    scope: Scope, batch_id: int, *, mode: Mode = "skip-bad", progress: Progress | None = None
+) -> Report:
+    """Make the customers of a staged file; gives the report with what came of it.
+
+    `all`: every record is right, or Conflict and nothing is made. `skip-bad`: the others are made. Can be broken off at
+    any moment and called again: it goes on where it was. A record becomes a customer once, whoever calls.
+    """
+    _check_reach(scope)
+    batch = await get_batch(scope, batch_id)
+    report = batch.told()
+    if report is None or batch.state in {BatchState.NEW, BatchState.UNDOING, BatchState.UNDONE}:
+        raise Conflict("The file has to be checked first.")
+    if batch.state == BatchState.DONE:
+        report.already = True
+        return report
+    if batch.state == BatchState.TAKING:
+        mode = "all" if batch.mode == "all" else "skip-bad"
+    elif mode == "all" and report.errors_total:
+        raise Conflict(
+            f"{_many(report.errors_total, 'error')} in the file, so nothing was imported."
+            " Correct the file, or skip the bad records."
+        )
+    await _begin(scope, batch_id, mode)
+    try:
+        await _take_all(scope, batch_id, mode, report.ok, progress)
+    except _Meanwhile as others:
+        await _take_back(scope, batch_id, report.ok, progress)
+        async with unit_of_work(scope):
+            await execute(
+                "UPDATE import_batch SET state = 'checked', taken_to = 0, made = 0 WHERE id = :id", id=batch_id
+            )
+        raise Conflict(f"{others.finding.message} That customer was made meanwhile, so nothing was imported.") from None
+    await _link_parents(scope, batch_id)
+    return await _end(scope, batch_id)
+
+
+async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None = None) -> int:
+    """Take the customers of an import away again; gives how many stay because something depends on them by now.
+
+    Refused while any of them was changed, has a subscription, or is otherwise no longer as it was imported.
+    """
+    _check_reach(scope)
+    async with unit_of_work(scope):
+        batch = await get_batch(scope, batch_id)
+        if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
+            raise Conflict("Only an import that is done can be undone.")
+        if batch.state == BatchState.DONE:
+            changed = await values(
+                "SELECT c.id FROM import_customer m JOIN customer c ON c.id = m.customer_id WHERE m.batch_id = :batch"
+                " AND (c.version > 1 OR c.live_subscriptions > 0) ORDER BY c.id LIMIT 10",
+                batch=batch_id,
+            )
+            if changed:
+                who = ", ".join(map(str, changed))
+                raise Conflict(f"It cannot be undone any more: customers were changed since ({who}).")
+            await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)
+    kept = await _take_back(scope, batch_id, batch.made, progress)
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE import_batch SET state = 'undone', kept = :kept, finished_at = :now WHERE id = :id",
+            id=batch_id,
+            kept=kept,
+            now=scope.now(),
+        )
+        record(scope, CustomersImportUndone(batch_id=batch_id, customers=batch.made - kept))
+    return kept
 
 
 def _check_reach(scope: Scope) -> None:
     if not isinstance(scope.actor.reach, Everything):
         raise Forbidden("Customers are imported by staff who see all of them.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def _forget_rows(scope: Scope, batch_id: int) -> None:
+    """What was staged of a file, in pieces."""
+    last = await value("SELECT max(record) FROM import_row WHERE batch_id = :batch", batch=batch_id)
+    for start in range(0, int(last or 0) + 1, LARGEST):
+        async with unit_of_work(scope):
+            for table in ("import_value", "import_row"):
+                await execute(
+                    f"DELETE FROM {table} WHERE batch_id = :batch AND record BETWEEN :start AND :end",
+                    batch=batch_id,
+                    start=start,
+                    end=start + LARGEST - 1,
+                )
+        await asyncio.sleep(PAUSE)
+
+
+# Taking over
+
+
+class _Meanwhile(Exception):
+    """A customer turned up that the file would make a second time."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+class _Pace:
+    """How many records fit into a chunk of the wanted length; learns from each."""
+
+    def __init__(self) -> None:
+        self.size = SMALLEST * 4
+
+    def learn(self, seconds: float) -> None:
+        fitting = int(self.size * CHUNK_SECONDS / max(seconds, 0.001))
+        self.size = max(SMALLEST, min(LARGEST, fitting, self.size * 2))
+
+
+async def _begin(scope: Scope, batch_id: int, mode: Mode) -> None:
+    """Locations and tags first: they are few, and every chunk refers to them."""
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE import_batch SET state = 'taking', mode = :mode WHERE id = :id AND state = 'checked'",
+            id=batch_id,
+            mode=mode,
+        )
+        await execute(
+            "INSERT INTO location (name, name_key) SELECT min(location), location_key FROM import_row"
+            " WHERE batch_id = :batch AND good AND location_key <> '' GROUP BY location_key"
+            " ON CONFLICT (name_key) DO NOTHING",
+            batch=batch_id,
+        )
+        await execute(
+            "INSERT INTO tag (name, name_key, colour) SELECT name, name_key, (place + :tags) % 6 + 1 FROM ("
+            " SELECT min(v.value) AS name, v.value_key AS name_key, row_number() OVER (ORDER BY v.value_key) AS place"
+            " FROM import_value v JOIN import_row r ON r.batch_id = v.batch_id AND r.record = v.record"
+            " WHERE v.batch_id = :batch AND v.kind = 'tag' AND r.good GROUP BY v.value_key) AS found"
+            " WHERE TRUE ON CONFLICT (name_key) DO NOTHING",
+            batch=batch_id,
+            tags=int(await value("SELECT count(*) FROM tag")),
+        )
+
+
+async def _take_all(scope: Scope, batch_id: int, mode: Mode, total: int, progress: Progress | None) -> None:
+    pace = _Pace()
+    while True:
+        begun = monotonic()
+        made = await _take_chunk(scope, batch_id, mode, pace.size)
+        if made is None:
+            return
+        pace.learn(monotonic() - begun)
+        if progress is not None:
+            await progress(min(made, total), total, "Making customers")
+        await asyncio.sleep(PAUSE)
+
+
+async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int | None:
+    """The next records become customers, in one commit; gives how many there are by now, None when none was left."""
+    async with unit_of_work(scope):
+        after = await value(
+            "SELECT taken_to FROM import_batch WHERE id = :batch AND state = 'taking' FOR UPDATE", batch=batch_id
+        )
+        if after is None:  # somebody else has ended it
+            return None
+        until = await value(
+            "SELECT max(record) FROM (SELECT record FROM import_row WHERE batch_id = :batch AND record > :after"
+            " AND good AND is_customer ORDER BY record LIMIT :size) AS piece",
+            batch=batch_id,
+            after=after,
+            size=size,
+        )
+        if until is None:
+            return None
+        piece: dict[str, Any] = {"batch": batch_id, "after": after, "until": until}
+        for finding in await _made_meanwhile(piece):
+            if mode == "all":
+                raise _Meanwhile(finding)
+            await execute(
+                "UPDATE import_row SET good = FALSE, errors = :errors WHERE batch_id = :batch AND record = :record",
+                errors=_json([finding]),
+                batch=batch_id,
+                record=finding.record,
+            )
+        made = await _give_ids(piece)
+        for statement in _TAKE_OVER:
+            await execute(statement, now=scope.now(), **piece) if ":now" in statement else await execute(
+                statement, **piece
+            )
+        await _write_tags(piece)
+        record_set(scope, CustomerCreated, _CREATED, **piece)
+        return int(
+            await value(
+                "UPDATE import_batch SET taken_to = :until, made = made + :made WHERE id = :batch RETURNING made",
+                batch=batch_id,
+                until=until,
+                made=made,
+            )
+        )
+
+
+_PIECE: Final = "batch_id = :batch AND record > :after AND record <= :until"
+
+
+class _Double(Struct, frozen=True):
+    record: int
+    line: int
+    name: str
+    key: str
+    customer_id: int
+    what: str
+
+
+async def _made_meanwhile(piece: Mapping[str, Any]) -> list[Finding]:
+    """Records whose customer was made by somebody else since the file was checked."""
+    found = await rows(
+        _Double,
+        " UNION ALL ".join(
+            f"SELECT r.record, r.line, r.name, r.{column} AS key, c.id AS customer_id, '{what}' AS what"
+            f" FROM import_row r JOIN customer c ON c.{column} = r.{column} AND c.{column} <> ''"
+            " WHERE r.batch_id = :batch AND r.record > :after AND r.record <= :until AND r.good AND r.is_customer"
+            f" AND r.{column} <> ''"
+            for column, what in (("login_key", "login"), ("external_ref", "number"))
+        ),
+        **piece,
+    )
+    told: dict[int, Finding] = {}
+    for double in found:
+        message = f"Customer {double.customer_id} has the same {double.what}."
+        told.setdefault(double.record, Finding(double.record, "", message, double.line, double.name, double.key))
+    return list(told.values())
+
+
+async def _give_ids(piece: Mapping[str, Any]) -> int:
+    """Each record of the chunk gets the id that its customer will have."""
+    good = f"FROM import_row WHERE {_PIECE} AND good AND is_customer"
+    if dialect() == "sqlite":  # the transaction holds the one write lock; an id that was used is never used again
+        last = await value(
+            "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'customer'), 0),"
+            " coalesce((SELECT max(id) FROM customer), 0))"
+        )
+        return await execute(
+            "INSERT INTO import_customer (batch_id, record, customer_id)"
+            f" SELECT batch_id, record, :last + row_number() OVER (ORDER BY record) {good}",
+            last=last,
+            **piece,
+        )
+    return await execute(
+        "INSERT INTO import_customer (batch_id, record, customer_id)"
+        " SELECT batch_id, record, nextval('customer_id_seq')"
+        f" FROM (SELECT batch_id, record {good} ORDER BY record) AS piece",
+        **piece,
+    )
+
+
+_SAME_NAME: Final = (
+    "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
+    "street", "zip", "city", "city_key", "country", "lat", "lon", "currency", "language", "vat_id", "tax_profile",
+    "billing_day", "joined_on",
+)  # fmt: skip
+_RECORDS: Final = (
+    "FROM import_row r JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
+    " AND m.batch_id = :batch AND m.record > :after AND m.record <= :until"
+)
+_OF_PIECE: Final = "r.batch_id = :batch AND r.record > :after AND r.record <= :until"
+_TAKE_OVER: Final = (
+    f"INSERT INTO customer (id, {', '.join(_SAME_NAME)}, status_id, status_reason, location_id, created_at)"
+    f" SELECT m.customer_id, {', '.join(f'r.{name}' for name in _SAME_NAME)}, status.id, 'import', location.id,"
+    f" :now::timestamptz {_RECORDS} JOIN status ON status.key = r.status_key"
+    f" LEFT JOIN location ON location.name_key = r.location_key AND r.location_key <> '' WHERE {_OF_PIECE}"
+    " ORDER BY r.record",
+    "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
+    " SELECT m.customer_id, v.kind, v.position, v.value, v.value_key FROM import_value v"
+    " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record AND m.batch_id = :batch"
+    " AND m.record > :after AND m.record <= :until"
+    " WHERE v.batch_id = :batch AND v.record > :after AND v.record <= :until"
+    " AND v.kind IN ('email', 'billing_email', 'phone')",
+    "INSERT INTO contact (customer_id, first_name, surname, role, email, email_key)"
+    " SELECT m.customer_id, r.contact_first_name, r.contact_surname, r.contact_role, r.contact_email,"
+    f" CASE WHEN r.contact_email = '' THEN '' ELSE r.email_key END {_RECORDS}"
+    f" WHERE {_OF_PIECE} AND (r.contact_surname <> '' OR r.contact_first_name <> '')",
+    "INSERT INTO note (customer_id, text, author, created_at)"
+    f" SELECT m.customer_id, r.note, 'Import', :now::timestamptz {_RECORDS} WHERE {_OF_PIECE} AND r.note <> ''",
+)
+"""One chunk, statement by statement. What a customer has beside these are the defaults of its table."""
+_CREATED: Final = (
+    "SELECT customer_id AS subject_id, customer_id AS customer_id,"
+    " '{\"customer_id\":' || CAST(customer_id AS text) || '}' AS facts FROM import_customer"
+    f" WHERE {_PIECE}"
+)
+
+
+class _Tagged(Struct, frozen=True):
+    customer_id: int
+    tag_id: int
+    name_key: str
+
+
+async def _write_tags(piece: Mapping[str, Any]) -> None:
+    found = await rows(
+        _Tagged,
+        "SELECT m.customer_id, tag.id AS tag_id, tag.name_key FROM import_value v"
+        " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
+        " JOIN tag ON tag.name_key = v.value_key"
+        " WHERE v.batch_id = :batch AND v.record > :after AND v.record <= :until AND v.kind = 'tag'"
+        " ORDER BY m.customer_id, tag.name_key",
+        **piece,
+    )
+    if not found:
+        return
+    keys: dict[int, list[str]] = {}
+    for tagged in found:
+        keys.setdefault(tagged.customer_id, []).append(tagged.name_key)
+    await execute_many(
+        "INSERT INTO customer_tag (customer_id, tag_id) VALUES (:customer_id, :tag_id) ON CONFLICT DO NOTHING",
+        [{"customer_id": tagged.customer_id, "tag_id": tagged.tag_id} for tagged in found],
+    )
+    await execute_many(
+        "UPDATE customer SET tags_key = :key WHERE id = :id",
+        [{"id": customer_id, "key": " ".join(dict.fromkeys(names))} for customer_id, names in keys.items()],
+    )
+
+
+class _Link(Struct, frozen=True):
+    child_id: int
+    parent_id: int
+
+
+_PARENTS: Final = "SELECT id AS child_id, parent_id FROM customer WHERE parent_id IS NOT NULL"
+
+
+async def _link_parents(scope: Scope, batch_id: int) -> None:
+    """Sub-accounts get their parent, wherever in the file each stood. A link that closes a circle is left out."""
+    links = await rows(
+        _Link,
+        "SELECT DISTINCT c.id AS child_id, m.customer_id AS parent_id FROM import_value v"
+        " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
+        " JOIN customer c ON c.external_ref = v.value_key AND c.external_ref <> ''"
+        " WHERE v.batch_id = :batch AND v.kind = 'child' AND c.parent_id IS NULL AND c.id <> m.customer_id"
+        " UNION SELECT m.customer_id, p.id FROM import_row r"
+        " JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
+        " JOIN customer p ON p.external_ref = r.parent_ref AND p.external_ref <> ''"
+        " JOIN customer c ON c.id = m.customer_id"
+        " WHERE r.batch_id = :batch AND r.parent_ref <> '' AND c.parent_id IS NULL AND p.id <> m.customer_id"
+        " ORDER BY 1, 2",
+        batch=batch_id,
+    )
+    if not links:
+        return
+    above = {link.child_id: link.parent_id for link in await rows(_Link, _PARENTS)}
+    wanted = []
+    for link in links:
+        if link.child_id in above or _is_above(above, link.child_id, link.parent_id):
+            continue
+        above[link.child_id] = link.parent_id
+        wanted.append({"child": link.child_id, "parent": link.parent_id})
+    for start in range(0, len(wanted), SMALLEST * 4):
+        async with unit_of_work(scope):
+            await execute_many(
+                "UPDATE customer SET parent_id = :parent WHERE id = :child AND parent_id IS NULL",
+                wanted[start : start + SMALLEST * 4],
+            )
+        await asyncio.sleep(PAUSE)
+
+
+def _is_above(above: Mapping[int, int], child_id: int, parent_id: int) -> bool:
+    """Whether the child stands above its parent already."""
+    at: int | None = parent_id
+    while at is not None:
+        if at == child_id:
+            return True
+        at = above.get(at)
+    return False
+
+
+async def _end(scope: Scope, batch_id: int) -> Report:
+    async with unit_of_work(scope):
+        batch = await get_batch(scope, batch_id)
+        report = batch.told()
+        assert report is not None
+        if batch.state == BatchState.TAKING:
+            late = [
+                finding
+                for errors in await values(
+                    "SELECT errors FROM import_row WHERE batch_id = :batch AND is_customer AND NOT good",
+                    batch=batch_id,
+                )
+                for finding in msgspec.json.decode(errors, type=list[Finding])
+            ]
+            report.errors = sorted([*report.errors, *late], key=lambda found: found.record)[:MOST_FINDINGS]
+            report.errors_total += len(late)
+            report.refused += len(late)
+            report.ok -= len(late)
+            await execute(
+                "UPDATE import_batch SET state = 'done', report = :report, finished_at = :now WHERE id = :id",
+                id=batch_id,
+                report=_json(report),
+                now=scope.now(),
+            )
+            record(scope, CustomersImported(batch_id=batch_id, customers=batch.made))
+    return report
+
+
+# Taking back
+
+
+async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress | None) -> int:
+    """Delete the customers of a batch, the latest first; gives how many cannot be deleted."""
+    kept: set[int] = set()
+    pace, done = _Pace(), 0
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE customer SET parent_id = NULL WHERE parent_id IN"
+            " (SELECT customer_id FROM import_customer WHERE batch_id = :batch)",
+            batch=batch_id,
+        )
+    while True:
+        begun = monotonic()
+        async with unit_of_work(scope):
+            ids = await values(
+                "SELECT customer_id FROM import_customer WHERE batch_id = :batch AND customer_id NOT IN :kept"
+                " ORDER BY record DESC LIMIT :size",
+                batch=batch_id,
+                kept=sorted(kept),
+                size=pace.size,
+            )
+            try:
+                async with savepoint():
+                    await _delete(ids)
+            except BrokenReference:
+                for customer_id in ids:
+                    try:
+                        async with savepoint():
+                            await _delete([customer_id])
+                    except BrokenReference:
+                        kept.add(customer_id)
+        if not ids:
+            return len(kept)
+        pace.learn(monotonic() - begun)
+        done += len(ids)
+        if progress is not None:
+            await progress(min(done, total), total, "Taking customers away")
+        await asyncio.sleep(PAUSE)
+
+
+async def _delete(customer_ids: Sequence[int]) -> None:
+    if customer_ids:
+        await execute("DELETE FROM import_customer WHERE customer_id IN :ids", ids=list(customer_ids))
+        await execute("DELETE FROM customer WHERE id IN :ids", ids=list(customer_ids))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,6 +1,7 @@
-"""From a file to judged records, with what this tenant has already taken into account; kept in the staging tables or not.
+"""From a file to judged records, with the customers whom the tenant has already taken into account.
 
-Reading goes on in a thread and validation in processes, while records before them are compared with the tenant's customers.
+Reading goes on in a thread and validation in processes, while the records before are compared with the tenant's
+customers and kept, or not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
 from core.customers.importing.report import Examination, Report, examine
 from core.customers.importing.validating import Context, Finding, ImportedCustomer, Row, Slice
-from core.customers.importing.validators import WORTH_A_PROCESS, Validators
+from core.customers.importing.validators import Validators
 from core.customers.queries import list_statuses
 from core.database import execute_many, rows
 from core.ids import sort_key
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 SLICE: Final = 500
+"""Records that are kept in one commit. Two full ones are worth starting processes for."""
 IN_FLIGHT: Final = 6
 """Slices that are read ahead: what bounds the memory."""
 
@@ -53,9 +55,9 @@ async def judge_file(
     waiting: deque[tuple[list[Record], asyncio.Future[list[Row]]]] = deque()
     first = await asyncio.to_thread(next, pieces, None)
     second = await asyncio.to_thread(next, pieces, None) if first is not None else None
-    many = second is not None and path.stat().st_size > WORTH_A_PROCESS * 40
-    ended = False
     ahead = deque(piece for piece in (first, second) if piece is not None)
+    many = sum(map(len, ahead)) == 2 * SLICE
+    ended = False
     async with Validators(many=many) as validators:
         while True:
             while len(waiting) < IN_FLIGHT and not ended:
@@ -100,7 +102,9 @@ def _locale(language: str, country: str) -> str:
 
 
 def _languages_of(country: str) -> str:
-    return {"DE": "de", "AT": "de_AT", "CH": "de_CH", "FR": "fr", "ES": "es", "IT": "it", "NL": "nl", "PL": "pl"}.get(country, "")
+    return {"DE": "de", "AT": "de_AT", "CH": "de_CH", "FR": "fr", "ES": "es", "IT": "it", "NL": "nl", "PL": "pl"}.get(
+        country, ""
+    )
 
 
 class _Known(Struct, frozen=True):
@@ -155,7 +159,9 @@ async def _with_their_customers(layout: Layout, judged: list[Row]) -> list[Row]:
     for row in judged:
         for service in row.services:
             if sort_key(service.customer_login) not in here:
-                message = f"There is no customer with the login “{service.customer_login}” yet. The service waits for one."
+                message = (
+                    f"There is no customer with the login “{service.customer_login}” yet. The service waits for one."
+                )
                 told = Finding(row.record, column, message, row.line, row.name, service.customer_login)
                 row = msgspec.structs.replace(row, warnings=(*row.warnings, told))
         found.append(row)
@@ -173,10 +179,10 @@ async def _find(column: str, keys: Sequence[str]) -> dict[str, int]:
 
 _COLUMNS: Final = (
     "batch_id", "record", "line", "name", "good", "is_customer", "kind", "full_name", "name_key", "company", "login",
-    "login_key", "external_ref", "email_key", "phone_e164", "street", "zip", "city", "city_key", "country", "lat", "lon",
-    "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day", "joined_on",
-    "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email", "parent_ref",
-    "services", "errors", "warnings", "cells",
+    "login_key", "external_ref", "email_key", "phone_e164", "street", "zip", "city", "city_key", "country", "lat",
+    "lon", "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day",
+    "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
+    "parent_ref", "services", "errors", "warnings", "cells",
 )  # fmt: skip
 _INSERT_ROWS: Final = (
     f"INSERT INTO import_row ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
@@ -185,9 +191,9 @@ _NOTHING: Final[dict[str, Any]] = {
     name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}
 } | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0}
 _PLAIN: Final = (
-    "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164", "street",
-    "zip", "city", "city_key", "country", "lat", "lon", "location", "currency", "language", "vat_id", "tax_profile",
-    "billing_day", "joined_on", "opening_minor", "note", "parent_ref",
+    "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
+    "street", "zip", "city", "city_key", "country", "lat", "lon", "location", "currency", "language", "vat_id",
+    "tax_profile", "billing_day", "joined_on", "opening_minor", "note", "parent_ref",
 )  # fmt: skip
 
 
@@ -196,7 +202,9 @@ async def write_rows(batch_id: int, layout: Layout, records: Sequence[Record], j
     secret = frozenset(column.place for column in layout.columns if column.why_not.startswith("Cards, passwords"))
     by_number = {record.number: record for record in records}
     await execute_many(_INSERT_ROWS, [_staged(batch_id, row, by_number[row.record], secret) for row in judged])
-    values = [value for row in judged if row.customer is not None for value in _values(batch_id, row.record, row.customer)]
+    values = [
+        value for row in judged if row.customer is not None for value in _values(batch_id, row.record, row.customer)
+    ]
     if values:
         await execute_many(
             "INSERT INTO import_value (batch_id, record, kind, position, value, value_key)"

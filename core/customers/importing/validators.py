@@ -1,7 +1,4 @@
-"""Processes that validate records, since reading names, phones and dates is most of the work of an import.
-
-This module is both ends: run by `python -m` it is the process, which knows no tenant, no database and no secret.
-"""
+"""Processes that validate records, since reading names, phones and dates is most of the work of an import."""
 
 from __future__ import annotations
 
@@ -10,18 +7,17 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
-from core.customers.importing.validating import Row, Slice, unpack_rows, validate, validate_packed
+from core.customers.importing import validator
+from core.customers.importing.validating import Row, Slice, unpack_rows, validate
+from core.customers.importing.validator import LENGTH
 from core.database import spawn
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-WORTH_A_PROCESS: Final = 2_000
-"""Records from which on starting processes (about a second) is won back."""
 MOST: Final = 2
-_LENGTH: Final = 8
 
 
 class Validators:
@@ -38,14 +34,16 @@ class Validators:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                __name__,
+                validator.__name__,
                 stdin=PIPE,
                 stdout=PIPE,
                 cwd=ROOT,
                 env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
             )
             self._processes.append(process)
-        self._turns = [spawn(self._take_turns(process)) for process in self._processes or [None]]
+        self._turns = [spawn(self._take_turns(process)) for process in self._processes]
+        if not self._processes:
+            self._turns = [spawn(self._take_turns(None))]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -86,25 +84,9 @@ async def _there(process: Process, piece: Slice) -> list[Row]:
         raise RuntimeError("the process was started without pipes")
     packed = msgspec.msgpack.encode(piece)
     try:
-        process.stdin.write(len(packed).to_bytes(_LENGTH, "big") + packed)
+        process.stdin.write(len(packed).to_bytes(LENGTH, "big") + packed)
         await process.stdin.drain()
-        length = int.from_bytes(await process.stdout.readexactly(_LENGTH), "big")
+        length = int.from_bytes(await process.stdout.readexactly(LENGTH), "big")
         return unpack_rows(await process.stdout.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError) as gone:
         raise RuntimeError("a process that validates records has ended; what it said stands in the log") from gone
-
-
-def main(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer slice after slice until nobody asks any more."""
-    while True:
-        length = int.from_bytes(questions.read(_LENGTH), "big")
-        packed = questions.read(length)
-        if not packed:
-            return
-        rows = validate_packed(packed)
-        answers.write(len(rows).to_bytes(_LENGTH, "big") + rows)
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)

@@ -440,7 +440,9 @@ def test_validation_runs_in_other_processes_and_says_the_same() -> None:
         ]
         rows: list[Row] = []
         for answer in pool.map(validate_packed, packed):
-            rows.extend(examination.judge(unpack_rows(answer)))
+            judged = examination.gather(unpack_rows(answer))
+            examination.count(judged)
+            rows.extend(judged)
     there = examination.finish()
 
     assert len(packed) == 4

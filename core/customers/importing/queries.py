@@ -1,0 +1,138 @@
+"""Reads of imports. Staff who see all customers see them, nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from core.customers.importing.profiles import Mapping
+from core.customers.importing.report import Report
+from core.customers.importing.status import BatchState
+from core.customers.importing.validating import Finding, ImportedService
+from core.customers.tables import ImportBatch
+from core.database import row, rows, stream, within
+from core.errors import NotFound
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+class ImportBatchRow(Struct, frozen=True):
+    """A file of customers, and how far it has come."""
+
+    id: int
+    state: BatchState
+    file_name: str
+    file_path: str
+    file_sha256: str
+    mapping: str
+    report: str
+    mode: str
+    taken_to: int
+    made: int
+    kept: int
+    made_by: str
+    created_at: datetime
+    job_id: int | None = None
+    finished_at: datetime | None = None
+
+    def told(self) -> Report | None:
+        """The report, once the file has been checked."""
+        if not self.report:
+            return None
+        report = msgspec.json.decode(self.report, type=Report)
+        report.imported, report.batch, report.dry_run = self.made, self.id, False
+        report.mode = self.mode
+        return report
+
+    def matched(self) -> Mapping:
+        """What a person decided about its columns."""
+        return msgspec.json.decode(self.mapping, type=Mapping)
+
+
+_COLUMNS = ", ".join(ImportBatchRow.__struct_fields__)
+
+
+async def get_batch(scope: Scope, batch_id: int) -> ImportBatchRow:
+    found = await row(
+        ImportBatchRow,
+        f"SELECT {_COLUMNS} FROM import_batch WHERE id = :id AND :within",
+        id=batch_id,
+        within=within(ImportBatch, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"import {batch_id}")
+    return found
+
+
+async def find_batch_of(scope: Scope, file_sha256: str) -> ImportBatchRow | None:
+    """The import of a file of just this content, unless it was undone."""
+    return await row(
+        ImportBatchRow,
+        f"SELECT {_COLUMNS} FROM import_batch WHERE file_sha256 = :hash AND state <> 'undone' AND :within",
+        hash=file_sha256,
+        within=within(ImportBatch, scope.actor.reach),
+    )
+
+
+async def list_batches(scope: Scope, *, limit: int = 50) -> list[ImportBatchRow]:
+    """The latest first."""
+    return await rows(
+        ImportBatchRow,
+        f"SELECT {_COLUMNS} FROM import_batch WHERE :within ORDER BY id DESC LIMIT :limit",
+        within=within(ImportBatch, scope.actor.reach),
+        limit=limit,
+    )
+
+
+class RefusedRecord(Struct, frozen=True):
+    """A record that was not imported, as it stood in the file, and why."""
+
+    record: int
+    line: int
+    cells: str
+    errors: str
+
+    def texts(self) -> list[str]:
+        return msgspec.json.decode(self.cells, type=list[str]) if self.cells else []
+
+    def findings(self) -> list[Finding]:
+        return msgspec.json.decode(self.errors, type=list[Finding])
+
+
+async def refused_records(scope: Scope, batch_id: int) -> AsyncIterator[RefusedRecord]:
+    """All of them, in the order of the file."""
+    await get_batch(scope, batch_id)
+    sql = "SELECT record, line, cells, errors FROM import_row WHERE batch_id = :batch AND errors <> ''"
+    async for refused in stream(RefusedRecord, sql, key="record", batch=batch_id):
+        yield refused
+
+
+class WaitingService(Struct, frozen=True):
+    """A service of an import that nobody has booked yet, with the customer it belongs to where that one is here."""
+
+    record: int
+    name: str
+    services: str
+    customer_id: int | None = None
+
+    def each(self) -> list[ImportedService]:
+        return msgspec.json.decode(self.services, type=list[ImportedService])
+
+
+async def imported_services(scope: Scope, batch_id: int) -> AsyncIterator[WaitingService]:
+    """The services of an import: each belongs to its own record's customer, or to the last one made before it."""
+    await get_batch(scope, batch_id)
+    sql = (
+        "SELECT r.record, r.name, r.services,"
+        " (SELECT m.customer_id FROM import_customer m WHERE m.batch_id = :batch AND m.record ="
+        " (SELECT max(n.record) FROM import_customer n WHERE n.batch_id = :batch AND n.record <= r.record))"
+        " AS customer_id"
+        " FROM import_row r WHERE r.batch_id = :batch AND r.services <> ''"
+    )
+    async for service in stream(WaitingService, sql, key="record", batch=batch_id):
+        yield service
