@@ -29,7 +29,7 @@ from core.customers.addresses import split_list
 from core.customers.timeline import happenings, in_words
 from core.database import current
 from core.errors import Conflict, Invalid, NotFound, Stale
-from core.hooks import Permission
+from core.hooks import Permission, note_failure
 from core.web.forms import from_form
 from core.web.parts import Choice
 from core.web.routing import delete, get, post, put
@@ -104,8 +104,12 @@ async def _panels(view: View, customer_id: int) -> list[dict[str, str]]:
         if answer.error is not None:
             panels.append({"plugin": answer.plugin, "title": answer.plugin, "error": answer.error_id})
         for panel in answer.value or ():
-            html = view.part(panel.template, **panel.values)
-            panels.append({"plugin": answer.plugin, "title": panel.title, "html": html, "error": ""})
+            html, error = "", ""
+            try:
+                html = view.part(panel.template, **panel.values)
+            except Exception:  # whatever a plugin's template does, the page stands
+                error = note_failure(answer.plugin, panel.template)
+            panels.append({"plugin": answer.plugin, "title": panel.title, "html": html, "error": error})
     return panels
 
 

@@ -4,7 +4,7 @@ from core.hooks.discovery import Plugin, find_plugins, usable
 from core.hooks.faults import PluginError, PluginFailed
 from core.hooks.manifest import HOOK_VERSION, JobKind, Manifest, Permission, Route, is_fact
 from core.hooks.markers import hookimpl, hookspec
-from core.hooks.registry import Answer, Hooks, HookSets
+from core.hooks.registry import Answer, Hooks, HookSets, note_failure
 from core.hooks.values import (
     CHARGE_COLUMNS,
     Action,
@@ -49,6 +49,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "is_fact",
+    "note_failure",
     "plan_digest",
     "usable",
 ]

@@ -94,8 +94,7 @@ class Hooks:
             except TryAgain:
                 raise
             except Exception as error:
-                error_id = new_token(6)
-                _log.exception("plugin failed", plugin=implementation.plugin, hook=spec.__name__, error_id=error_id)
+                error_id = note_failure(implementation.plugin, spec.__name__)
                 answers.append(Answer(implementation.plugin, None, error, error_id))
             else:
                 answers.append(Answer(implementation.plugin, value))
@@ -154,6 +153,13 @@ class Hooks:
             raise
         except Exception as error:
             raise PluginFailed(implementation.plugin, hook) from error
+
+
+def note_failure(plugin: str, what: str) -> str:
+    """Put the exception at hand into the log as a plugin's, and give the id that its error card shows."""
+    error_id = new_token(6)
+    _log.exception("plugin failed", plugin=plugin, what=what, error_id=error_id)
+    return error_id
 
 
 class HookSets:

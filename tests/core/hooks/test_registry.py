@@ -69,7 +69,7 @@ async def test_a_plugin_that_raises_or_is_slow_stands_as_an_error_in_its_place_a
         type(None),
     ]
     assert [answer.value for answer in answers] == [[tab("a")], None, None, None, [tab("e")]]
-    assert [(line["plugin"], line["hook"], line["error_id"]) for line in log] == [
+    assert [(line["plugin"], line["what"], line["error_id"]) for line in log] == [
         (answer.plugin, "customer_tabs", answer.error_id) for answer in answers[1:4]
     ]
     assert len({answer.error_id for answer in answers[1:4]}) == 3
