@@ -100,8 +100,7 @@ def parse_form(struct: type[S], typed: Mapping[str, str | Sequence[str]], *, kep
             errors.append(FieldError(spec.name, str(error)))
     unknown = set(typed) - {name for spec in describe(struct) for name in (spec.name, f"clear_{spec.name}")}
     errors.extend(FieldError(name, "There is no such setting.") for name in sorted(unknown))
-    if not errors:
-        errors = [*field_errors(struct, values)]
+    errors.extend(field_errors(struct, values))
     if errors:
         raise Invalid(errors=errors)
     return check(struct, values)
