@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Litestar, Request, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -170,6 +171,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
             openapi_router=Router("/api/v1", route_handlers=[], include_in_schema=False, guards=[only_the_document]),
         ),
         request_max_body_size=30_000_000,
+        state=State({"permissions": permissions_of(plugins)}),
         lifespan=list(lifespan),
         debug=False,
     )

@@ -54,6 +54,21 @@ async def get_role(scope: Scope, role_id: int) -> RoleRow:
     raise NotFound("This role does not exist.")
 
 
+class _People(Struct, frozen=True):
+    role_id: int
+    people: int
+
+
+async def count_by_role(scope: Scope) -> dict[int, int]:
+    """How many staff users have each role."""
+    found = await rows(
+        _People,
+        "SELECT role_id, count(*) AS people FROM staff WHERE :within GROUP BY role_id",
+        within=within(Staff, scope.actor.reach),
+    )
+    return {one.role_id: one.people for one in found}
+
+
 async def list_tokens(scope: Scope) -> list[TokenRow]:
     return await rows(
         TokenRow,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.params import FromPath
+from msgspec import Struct
 
 from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.hooks import Permission
@@ -17,7 +19,8 @@ from core.staff.schemas import Invite, LogIn, NewPassword, NewRole, NewToken, Pr
 from core.web import sessions
 from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post, put
 from core.web.throttle import BY_ACCOUNT, BY_ADDRESS, check_tries, count_try
-from core.web.view import View, errors_by_field
+from core.web.parts import Choice
+from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -210,6 +213,185 @@ async def _one_staff_page(
     )
 
 
+class RoleLine(Struct, frozen=True):
+    """A role with how many people have it."""
+
+    id: int
+    label: str
+    builtin: bool
+    people: int
+
+
+class Given(Struct, frozen=True):
+    """A permission in the table of roles: one answer a role."""
+
+    key: str
+    label: str
+    given: list[bool]
+
+
+class Choosable(Struct, frozen=True):
+    """A permission in the form of a role."""
+
+    key: str
+    label: str
+    help: str
+    given: bool
+    may_give: bool
+
+
+class Area(Struct, frozen=True):
+    """Permissions of one feature or plugin."""
+
+    label: str
+    key: str
+    rows: list[Given] = []
+    permissions: list[Choosable] = []
+
+
+def _by_area(permissions: Iterable[Permission]) -> dict[str, list[Permission]]:
+    areas: dict[str, list[Permission]] = {}
+    for permission in permissions:
+        areas.setdefault(permission.key.partition(".")[0], []).append(permission)
+    return areas
+
+
+def _has(held: frozenset[str], key: str) -> bool:
+    return "*" in held or key in held
+
+
+@get("/settings/roles", permission="staff.view")
+async def list_roles(view: View) -> Response[str]:
+    roles = await queries.list_roles(view.scope)
+    people = await queries.count_by_role(view.scope)
+    held = [queries.permission_set(role.permissions) for role in roles]
+    return view.page(
+        "staff/roles.html",
+        roles=[RoleLine(role.id, role.label, role.builtin, people.get(role.id, 0)) for role in roles],
+        areas=[
+            Area(
+                label=key.capitalize(),
+                key=key,
+                rows=[Given(one.key, one.label, [_has(each, one.key) for each in held]) for one in permissions],
+            )
+            for key, permissions in _by_area(known_permissions(view)).items()
+        ],
+        may_change=view.scope.may("staff.edit"),
+    )
+
+
+@get("/settings/roles/new", permission="staff.edit")
+async def show_new_role(view: View) -> Response[str]:
+    return await _role_page(view, None, {})
+
+
+@post("/settings/roles", permission="staff.edit")
+async def create_role(view: View) -> Response[str]:
+    try:
+        await actions.create_role(view.scope, await view.form(NewRole), _keys(view))
+    except Invalid as error:
+        return await _role_page(view, None, errors_by_field(error), status=422)
+    return view.go("/settings/roles", "Role created.")
+
+
+@get("/settings/roles/{role_id:int}", permission="staff.view")
+async def show_role(view: View, role_id: FromPath[int]) -> Response[str]:
+    return await _role_page(view, role_id, {})
+
+
+@post("/settings/roles/{role_id:int}", permission="staff.edit")
+async def change_role(view: View, role_id: FromPath[int]) -> Response[str]:
+    try:
+        await actions.change_role(view.scope, role_id, await view.form(NewRole), _keys(view))
+    except (Invalid, Conflict) as error:
+        errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
+        return await _role_page(view, role_id, errors, status=error.status)
+    return view.go("/settings/roles", "Role saved.")
+
+
+def _keys(view: PageView) -> frozenset[str]:
+    return frozenset(permission.key for permission in known_permissions(view))
+
+
+async def _role_page(
+    view: PageView, role_id: int | None, errors: dict[str, str], *, status: int = 200
+) -> Response[str]:
+    role = await queries.get_role(view.scope, role_id) if role_id is not None else None
+    held = queries.permission_set(role.permissions) if role else frozenset[str]()
+    if view.typed:
+        held = frozenset(view.typed.get("permissions", []))
+    people = await queries.count_by_role(view.scope)
+    builtin = role.builtin if role else False
+    return view.page(
+        "staff/role.html",
+        status=status,
+        title=role.label if role else "New role",
+        action=f"/settings/roles/{role_id}" if role else "/settings/roles",
+        values=view.shown(label=role.label if role else ""),
+        errors=errors,
+        areas=[
+            Area(
+                label=key.capitalize(),
+                key=key,
+                permissions=[
+                    Choosable(one.key, one.label, one.description, _has(held, one.key), view.scope.may(one.key))
+                    for one in permissions
+                ],
+            )
+            for key, permissions in _by_area(known_permissions(view)).items()
+        ],
+        builtin=builtin,
+        people=people.get(role_id, 0) if role_id else 0,
+        may_change=view.scope.may("staff.edit") and not builtin,
+    )
+
+
+@get("/settings/tokens", permission="staff.view")
+async def list_tokens(view: View) -> Response[str]:
+    return await _tokens_page(view, {})
+
+
+@post("/settings/tokens", permission="staff.edit")
+async def create_token(view: View) -> Response[str]:
+    try:
+        made = await actions.create_token(view.scope, await view.form(NewToken), _keys(view))
+    except Invalid as error:
+        return await _tokens_page(view, errors_by_field(error), status=422)
+    view.typed = {}
+    return await _tokens_page(view, {}, created=made.token)
+
+
+@delete("/settings/tokens/{token_id:int}", permission="staff.edit")
+async def revoke_token(view: View, token_id: FromPath[int]) -> Response[str]:
+    await actions.revoke_token(view.scope, token_id)
+    return view.go("/settings/tokens", "Token revoked.")
+
+
+async def _tokens_page(
+    view: PageView, errors: dict[str, str], *, status: int = 200, created: str = ""
+) -> Response[str]:
+    typed = view.shown(name="", days="365")
+    typed["permissions"] = view.typed.get("permissions", [])
+    return view.page(
+        "staff/tokens.html",
+        status=status,
+        tokens=await queries.list_tokens(view.scope),
+        permission_choices=[
+            Choice(one.key, one.label, one.description) for one in known_permissions(view) if view.scope.may(one.key)
+        ],
+        values=typed,
+        errors=errors,
+        created=created,
+        may_change=view.scope.may("staff.edit"),
+    )
+
+
+def known_permissions(view: PageView) -> tuple[Permission, ...]:
+    """Everything that can be given here: the application keeps it."""
+    known: tuple[Permission, ...] = view.request.app.state.permissions
+    return known
+
+
 HANDLERS = (
     show_log_in,
     log_in,
@@ -224,4 +406,12 @@ HANDLERS = (
     show_staff,
     change_staff,
     make_link,
+    list_roles,
+    show_new_role,
+    create_role,
+    show_role,
+    change_role,
+    list_tokens,
+    create_token,
+    revoke_token,
 )

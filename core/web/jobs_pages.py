@@ -1,0 +1,123 @@
+"""Work that takes a while: what is at work, one job with its live progress, what failed and can be started again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+from litestar import Response
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent
+from litestar.response.sse import ServerSentEventMessage
+
+from core.database import bind, current
+from core.hooks import Permission
+from core.jobs import actions, queries
+from core.jobs.queries import JobRow
+from core.web.parts import RunningJob
+from core.web.routing import get, post
+from core.web.view import View
+
+if TYPE_CHECKING:
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("jobs.view", "See work in progress and what failed"),
+    Permission("jobs.edit", "Cancel work, start failed work again"),
+)
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at a job's row; it is written no oftener."""
+
+
+def running_job(job: JobRow) -> RunningJob:
+    """A job's row as pages show it. A result that is a path of this site can be opened."""
+    states = {"waiting": "waiting", "held": "parked", "running": "running", "sending": "running", "done": "done"}
+    total = job.progress_total
+    percent = min(100, job.progress_done * 100 // total) if total else None
+    return RunningJob(
+        id=job.id,
+        label=label_of(job.kind),
+        href=f"/jobs/{job.id}",
+        state=states.get(job.state.value, "failed"),
+        percent=100 if job.state.value == "done" else percent,
+        detail=f"{job.progress_done:,} of {total:,}" if total else "",
+        text=job.error or job.progress_text,
+        events=f"/jobs/{job.id}/events",
+    )
+
+
+def label_of(kind: str) -> str:
+    """How a kind of work reads: its label, or its name in words."""
+    from core.jobs.kinds import KINDS
+
+    declared = KINDS.get(kind)
+    return declared.label if declared is not None and declared.label else kind.replace("_", " ").replace(".", " ").capitalize()
+
+
+@get("/jobs", permission="jobs.view")
+async def list_jobs(view: View) -> Response[str]:
+    before = view.query.get("before", "")
+    found = await queries.list_jobs(view.scope, before=int(before) if before.isdecimal() else None, limit=51)
+    return view.page(
+        "jobs/list.html",
+        jobs=[running_job(job) for job in found[:50]],
+        rows=found[:50],
+        labels={job.id: label_of(job.kind) for job in found},
+        older=f"/jobs?before={found[49].id}" if len(found) > 50 else "",
+        may_change=view.scope.may("jobs.edit"),
+    )
+
+
+@get("/jobs/{job_id:int}", permission="jobs.view")
+async def show_job(view: View, job_id: FromPath[int]) -> Response[str]:
+    return await _page(view, job_id)
+
+
+@post("/jobs/{job_id:int}/cancellation", permission="jobs.edit")
+async def cancel(view: View, job_id: FromPath[int]) -> Response[str]:
+    await actions.cancel_job(view.scope, job_id)
+    return view.go(f"/jobs/{job_id}", "Cancelled.")
+
+
+@post("/jobs/{job_id:int}/repetition", permission="jobs.edit")
+async def repeat(view: View, job_id: FromPath[int]) -> Response[str]:
+    await actions.start_again(view.scope, job_id)
+    return view.go(f"/jobs/{job_id}", "Started again.")
+
+
+async def _page(view: PageView, job_id: int) -> Response[str]:
+    job = await queries.get_job(view.scope, job_id)
+    return view.page(
+        "jobs/job.html",
+        job=running_job(job),
+        row=job,
+        may_change=view.scope.may("jobs.edit"),
+        may_cancel=job.state.value in ("waiting", "running", "held") and not job.cancel_asked,
+        may_repeat=job.state.value in ("failed", "unknown", "held"),
+    )
+
+
+@get("/jobs/{job_id:int}/events", permission="jobs.view")
+async def stream_job(view: View, job_id: FromPath[int]) -> ServerSentEvent:
+    """Live progress: unnamed messages with the card's inside, then the event `done`."""
+    await queries.get_job(view.scope, job_id)
+    return ServerSentEvent(_progress(view, job_id))
+
+
+async def _progress(view: PageView, job_id: int) -> AsyncIterator[ServerSentEventMessage]:
+    database, last = current(), ""
+    while True:
+        with bind(database):
+            job = running_job(await queries.get_job(view.scope, job_id))
+        html = view.part("_partials/job.html", job=job)
+        if html != last:
+            last = html
+            yield ServerSentEventMessage(data=html)
+        if job.state not in ("waiting", "running"):
+            yield ServerSentEventMessage(event="done", data="")
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+HANDLERS = (list_jobs, show_job, cancel, repeat, stream_job)
