@@ -15,8 +15,11 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from piccolo.columns import And, Column, ForeignKey, Or, Where
 from piccolo.columns.combination import WhereRaw
+from piccolo.columns.m2m import M2MSelect
+from piccolo.columns.readable import Readable
 from piccolo.query import Count, Delete, Exists, Objects, Select, Update
 from piccolo.query.methods.raw import Raw
+from piccolo.query.mixins import WhereDelegate
 from piccolo.querystring import QueryString
 from piccolo.table import Table
 
@@ -144,7 +147,7 @@ class Scoped(Generic[T]):
         return found
 
     def select(self, *columns: Any) -> Select[T]:
-        return self._limited(cast("Select[T]", _guarded(Select)(self.table, columns_list=columns)))
+        return self._limited(cast("Select[T]", _guarded(Select)(self.table, columns_list=self._columns(columns))))
 
     def objects(self, *prefetch: ForeignKey[Any] | list[ForeignKey[Any]]) -> Objects[T]:
         return self._limited(cast("Objects[T]", _guarded(Objects)(self.table, prefetch=prefetch)))
@@ -171,6 +174,9 @@ class Scoped(Generic[T]):
         given = [*values[:before], self.fragment(), *values[before:]]
         return self.table.raw(sql.replace("{within}", "{}"), *given)
 
+    def _columns(self, given: Iterable[Any]) -> list[Any]:
+        return [self.table._meta.get_column_by_name(each) if isinstance(each, str) else each for each in given]
+
     def fragment(self, *, write: bool = False, alias: str | None = None) -> QueryString:
         """The reach as SQL, for `rows(..., mine=scoped(Document, scope).fragment())`."""
         return within(self.table, self.reach, write=write, alias=alias)
@@ -189,8 +195,8 @@ class Scoped(Generic[T]):
 
     def _limited(self, query: Q, *, write: bool = False) -> Q:
         limited: Any = query
-        limited.where_delegate.where(WhereRaw("{}", self.fragment(write=write)))
         limited.reach = self.reach
+        limited.within = self.fragment(write=write)
         return query
 
 
@@ -211,20 +217,42 @@ def refuse_out_of_reach(table: type[Table], reach: Reach, columns: Iterable[Colu
             at = to
 
 
+class _Bounded(And):
+    """The reach, and what the caller asks for. In brackets: an OR in the caller's raw SQL must not widen the reach."""
+
+    @property
+    def querystring(self) -> QueryString:
+        return QueryString("(({}) AND ({}))", self.first.querystring, self.second.querystring)
+
+    @property
+    def querystring_for_update_and_delete(self) -> QueryString:
+        wanted = self.second.querystring_for_update_and_delete
+        return QueryString("(({}) AND ({}))", self.first.querystring, wanted)
+
+
 class _Guarded:
-    """Mixed into Piccolo's queries: looks at every column that the query uses, however the caller got it in, at the
-    moment when its SQL is made (so also as a part of another query).
+    """Mixed into Piccolo's queries: bounds the query, and looks at every column that it uses, however the caller got it
+    in, at the moment when its SQL is made (so also as a part of another query).
     """
 
     __slots__ = ()
 
-    reach: Reach
     table: type[Table]
+    reach: Reach
+    within: QueryString
+    where_delegate: WhereDelegate
 
     @property
     def default_querystrings(self) -> Sequence[QueryString]:
-        refuse_out_of_reach(self.table, self.reach, _columns(self))
-        made: Sequence[QueryString] = super().default_querystrings  # type: ignore[misc]  # the query it is mixed into
+        if not isinstance(self.reach, Everything):
+            refuse_out_of_reach(self.table, self.reach, _columns(self))
+        wanted = self.where_delegate._where
+        bound = WhereRaw("{}", self.within)
+        self.where_delegate._where = bound if wanted is None else _Bounded(bound, wanted)
+        try:
+            made: Sequence[QueryString] = super().default_querystrings  # type: ignore[misc]  # the query it is mixed into
+        finally:
+            self.where_delegate._where = wanted
         return made
 
 
@@ -233,7 +261,7 @@ _GUARDED: dict[type[Any], type[Any]] = {}
 
 def _guarded(kind: type[Any]) -> type[Any]:
     if kind not in _GUARDED:
-        _GUARDED[kind] = type(f"Scoped{kind.__name__}", (_Guarded, kind), {"__slots__": ("reach",)})
+        _GUARDED[kind] = type(f"Scoped{kind.__name__}", (_Guarded, kind), {"__slots__": ("reach", "within")})
     return _GUARDED[kind]
 
 
@@ -289,10 +317,10 @@ def _in_values(values: Iterable[Any]) -> Iterator[Column]:
     for value in values:
         if isinstance(value, Column):
             yield value
-        elif isinstance(value, QueryString):
+        elif isinstance(value, QueryString | Readable):
             yield from value.columns
-        elif hasattr(value, "columns") and not callable(value.columns):  # Readable, m2m
-            yield from _in_values(value.columns)
+        elif isinstance(value, M2MSelect):
+            raise LookupError("Rows through a table between two others lead out of the actor's reach")
 
 
 def declaration_faults(tables: Iterable[type[Table]]) -> list[str]:

@@ -459,8 +459,8 @@ async def refuse_transaction_pooling(name: str, dsn: str) -> None:
             connection.terminate()
     if pooled:
         raise UnsafeServer(
-            f"PostgreSQL “{name}”: between us and the server stands a pooler that shares connections by transaction. "
-            "It would answer one tenant with another's rows. Connect directly, or set the pooler to pool_mode = session."
+            f"PostgreSQL “{name}”: between us and the server stands a pooler that shares connections by transaction. It "
+            "would answer one tenant with another's rows. Connect directly, or set the pooler to pool_mode = session."
         )
 
 
