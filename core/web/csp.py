@@ -60,7 +60,7 @@ def security_headers(*, secure: bool, images: Iterable[str] = (), frames: bool =
 
 
 class SecurityHeaders:
-    """The outermost layer: whatever answers, and however it fails, these headers are there. An answer's own ones win."""
+    """The outermost layer: whatever answers, and however it fails, these headers are there. Its own ones win."""
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
@@ -96,14 +96,16 @@ _UNKNOWN_HOST: Final = Path(__file__).resolve().parent / "templates" / "errors" 
 
 
 def unknown_host() -> tuple[bytes, dict[str, str]]:
-    """The one answer (404) to every request for a host that no tenant has: the same bytes always, no cookie, nothing to load.
+    """The one answer (404) to every request for a host that no tenant has: the same bytes always, nothing to load.
 
-    Its few lines of style stand in the page, allowed by their hash, since there is no tenant whose files could be asked for.
+    Its few lines of style stand in the page, allowed by their hash: there is no tenant whose files could be asked for.
     """
     page = _UNKNOWN_HOST.read_bytes()
     style = page.split(b"<style>", 1)[1].split(b"</style>", 1)[0]
     digest = b64encode(sha256(style).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
     headers = {
         **_ALWAYS,
         "Content-Security-Policy": policy,

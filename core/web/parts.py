@@ -22,7 +22,8 @@ class Choice(Struct, frozen=True):
 class Field(Struct, frozen=True, kw_only=True):
     """A field, read or edited. `kind` is a type of input, or: textarea, select, radio, check, money, secret, read.
 
-    `value` is what the control holds; `shown` is how it reads, the value itself when left out. A `check` sends "yes" or nothing.
+    `value` is what the control holds; `shown` is how it reads, the value itself when left out. A `check` sends "yes" or
+    nothing.
     """
 
     name: str
@@ -59,7 +60,8 @@ class FieldGroup(Struct, frozen=True, kw_only=True):
 class Section(Struct, frozen=True, kw_only=True):
     """Fields of a record that are edited and saved together, against one version.
 
-    `href` shows it, `href`/edit gives it for editing, PUT `href` saves it. `noun` is what its buttons name: "Save main data".
+    `href` shows it, `href`/edit gives it for editing, PUT `href` saves it. `noun` is what its buttons name: "Save
+    main data".
     """
 
     key: str
@@ -73,8 +75,8 @@ class Section(Struct, frozen=True, kw_only=True):
     """Why it cannot be edited, in the place of the button."""
     one_column: bool = False
     seen: str = ""
-    """What the fields held when they were read, sent back beside the version: fields that only one of two people changed
-    are merged without asking."""
+    """What the fields held when they were read, sent back beside the version: fields that only one of two people
+    changed are merged without asking."""
 
 
 class Difference(Struct, frozen=True, kw_only=True):

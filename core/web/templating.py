@@ -1,7 +1,7 @@
-"""Templates: one environment for the core's features and all plugins, with the filters that write money, dates and numbers.
+"""Templates: one environment for the core's features and all plugins, with filters for money, dates and numbers.
 
-`customers/list.html` is core/customers/templates/list.html, `maps/map.html` is plugins/maps/templates/map.html; what has no such
-prefix lies in core/web/templates. Every template has `m`, the macros, made with the page's own values.
+`customers/list.html` is core/customers/templates/list.html, `maps/map.html` is plugins/maps/templates/map.html; what
+has no such prefix lies in core/web/templates. Every template has `m`, the macros, made with the page's own values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Pages:
     def __init__(
         self, folders: Mapping[str, Path], asset: Callable[[str], str], *, plugins: Mapping[str, Path] | None = None
     ) -> None:
-        """`folders` and `plugins`: the templates of each feature and plugin by its name. `asset`: the address of a static file."""
+        """`folders` and `plugins`: the templates of each feature and plugin by its name. `asset`: a static file's address."""
         self.environment = environment(folders, plugins or {})
         self.environment.globals["asset"] = asset
         self._macros = self.environment.get_template(MACROS)
@@ -58,7 +58,8 @@ class Pages:
     ) -> str:
         """What is shown instead of what was asked for.
 
-        With `fragment` a banner for htmx, which the page puts where it belongs; else a page, inside the shell for whoever is logged in.
+        With `fragment` a banner for htmx, which the page puts where it belongs; else a page, inside the shell for whoever
+        is logged in.
         """
         name = "fragment" if fragment else str(status) if status in ERROR_PAGES else "other"
         known = {**values, "status": status, "message": message, "request_id": request_id}

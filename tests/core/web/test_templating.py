@@ -1,0 +1,253 @@
+"""Templates: found by prefix, strict about what is missing, escaped; money, dates and numbers as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jinja2 import TemplateNotFound, UndefinedError
+
+import core
+from core.web.parts import Choice, Conflict, Difference, Field, Section
+from core.web.templating import SHELLS, Pages, TemplateFault, feature_folders, initials, written
+
+CORE = Path(core.__file__).parent
+STAFF = SimpleNamespace(kind="staff", id=1, name="Nuala Brannock", on_behalf_of=None)
+NOBODY = SimpleNamespace(kind="anonymous", id=None, name="anonymous", on_behalf_of=None)
+NO_BREAK = "\u00a0"
+
+
+def values(**changed: Any) -> dict[str, Any]:
+    return {
+        "tenant": SimpleNamespace(name="Marlbeck Net", address="http://demo.localhost:8000"),
+        "actor": STAFF,
+        "may": lambda permission: True,
+        "locale": "en-IE",
+        "zone": "Europe/Dublin",
+        "currency": "EUR",
+        "now": datetime(2026, 7, 23, 13, 5, tzinfo=UTC),
+        "path": "/",
+        "csrf_token": "t0k3n",
+        "theme": "auto",
+        "narrow": False,
+        "nav": [],
+        "jobs_running": [],
+        "toast": "",
+        **changed,
+    }
+
+
+def pages(folders: dict[str, Path], **plugins: Path) -> Pages:
+    return Pages(folders, lambda name: f"/static/v/{name}", plugins=plugins)
+
+
+OURS = pages(feature_folders(CORE))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "maps").mkdir()
+    return tmp_path / "maps"
+
+
+def shown(folder: Path, text: str, **changed: Any) -> str:
+    (folder / "x.html").write_text(text, encoding="utf-8")
+    return pages({"maps": folder}).render("maps/x.html", values(**changed))
+
+
+def test_a_prefix_leads_to_its_folder_and_everything_else_to_the_shells(folder: Path) -> None:
+    (folder / "map.html").write_text("the map", encoding="utf-8")
+    made = pages({}, maps=folder)
+
+    assert made.render("maps/map.html", values()) == "the map"
+    assert "Something broke" in made.render("errors/500.html", values(status=500, message="", request_id="r1"))
+    with pytest.raises(TemplateNotFound):
+        made.render("maps/errors/500.html", values())
+
+
+def test_a_plugin_cannot_take_the_name_of_templates_of_the_core(folder: Path) -> None:
+    with pytest.raises(TemplateFault, match="errors"):
+        pages({}, errors=folder)
+    with pytest.raises(TemplateFault, match="customers"):
+        pages({"customers": folder}, customers=folder)
+
+
+def test_a_value_that_is_missing_is_an_error_and_never_an_empty_place(folder: Path) -> None:
+    with pytest.raises(UndefinedError):
+        shown(folder, "{{ forgotten }}")
+
+
+def test_texts_are_escaped_in_templates_and_in_macros(folder: Path) -> None:
+    html = shown(
+        folder,
+        """{{ name }}{{ m.pill(name, "live") }}{{ m.button(name, attrs={"data-x": name}) }}{{ m.toast(name) }}""",
+        name="<script>\"'",
+    )
+
+    assert "<script>" not in html
+    assert html.count("&lt;script&gt;") == 5
+
+
+def test_a_value_cannot_become_an_attribute_of_its_own(folder: Path) -> None:
+    with pytest.raises(ValueError):
+        shown(folder, """{{ m.button("x", attrs={name: "1"}) }}""", name="a onclick")
+
+
+def test_macros_know_the_page(folder: Path) -> None:
+    assert 'name="_csrf" value="t0k3n"' in shown(folder, "{{ m.csrf() }}")
+    assert 'href="/static/v/icons.svg#mail"' in shown(folder, """{{ m.icon("mail") }}""")
+
+
+@pytest.mark.parametrize(
+    ("minor", "filtered", "expected"),
+    [
+        (125729, "money", "€1,257.29"),
+        (-125729, "money", "−€1,257.29"),
+        (-125729, "signed", "−1,257.29"),
+        (-125729, "amount", "1,257.29"),
+        (5, 'signed("KWD")', "0.005"),
+        (1200, 'money("JPY")', "JP¥1,200"),
+        (None, "money", "–"),
+    ],
+)
+def test_money_is_written_with_a_real_minus_and_the_decimals_of_its_currency(
+    folder: Path, minor: int | None, filtered: str, expected: str
+) -> None:
+    assert shown(folder, "{{ minor|" + filtered + " }}", minor=minor) == expected
+
+
+def test_money_in_a_text_follows_the_language(folder: Path) -> None:
+    assert shown(folder, "{{ 125729|money }}", locale="de") == f"1.257,29{NO_BREAK}€"
+
+
+def test_a_date_of_the_tenants_zone_stands_for_an_instant(folder: Path) -> None:
+    late = datetime(2026, 7, 22, 23, 30, tzinfo=UTC)
+
+    assert shown(folder, "{{ at|date }}", at=late) == f"23{NO_BREAK}Jul{NO_BREAK}2026"
+    assert shown(folder, "{{ at|time }}", at=late) == "00:30"
+    assert shown(folder, "{{ at|datetime }}", at=late) == f"23{NO_BREAK}Jul{NO_BREAK}2026, 00:30"
+
+
+def test_a_feed_shows_the_time_today_and_the_date_before(folder: Path) -> None:
+    today, this_year = datetime(2026, 7, 23, 8, 0, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+    assert ">09:00</time>" in shown(folder, "{{ at|when }}", at=today)
+    assert ">1 Feb</time>" in shown(folder, "{{ at|when }}", at=this_year)
+    assert ">1 Feb 2025</time>" in shown(folder, "{{ at|when }}", at=this_year.replace(year=2025))
+
+
+def test_dates_are_written_as_the_language_does() -> None:
+    assert written(date(2026, 12, 1), "en") == f"1{NO_BREAK}Dec{NO_BREAK}2026"
+    assert written(date(2026, 12, 1), "en-US") == f"1{NO_BREAK}Dec{NO_BREAK}2026"
+    assert written(date(2026, 12, 1), "de") == f"1.{NO_BREAK}Dez.{NO_BREAK}2026"
+    assert written(date(2026, 12, 1), "xx-nonsense") == f"1{NO_BREAK}Dec{NO_BREAK}2026"
+
+
+def test_initials_of_long_short_and_empty_names() -> None:
+    assert [initials(name) for name in ("Nuala Mary Brannock", "plato", "")] == ["NB", "P", ""]
+
+
+SECTION = Section(
+    key="main",
+    title="Main data",
+    href="/customers/7/sections/main",
+    version=3,
+    fields=[
+        Field(name="full_name", label="Full name", value="Orla", required=True),
+        Field(name="kind", label="Kind", kind="select", value="person", choices=[Choice("person", "Person")]),
+        Field(name="never_block", label="Never block", kind="check"),
+        Field(name="city", label="City"),
+    ],
+)
+
+
+def part(**changed: Any) -> str:
+    return OURS.render("_partials/section.html", values(section=SECTION, **changed))
+
+
+def test_a_section_reads_with_labels_of_choices_and_words_for_nothing() -> None:
+    html = part()
+
+    assert "<dd>Orla</dd>" in html
+    assert "<dd>Person</dd>" in html
+    assert "<dd>No</dd>" in html
+    assert '<span class="t-none">None</span>' in html
+    assert 'hx-get="/customers/7/sections/main/edit"' in html
+    assert "<input" not in html
+
+
+def test_a_section_is_edited_against_its_version() -> None:
+    html = part(editing=True)
+
+    assert 'hx-put="/customers/7/sections/main"' in html
+    assert '<input type="hidden" name="version" value="3">' in html
+    assert re.search(r'<input[^>]*id="f-main-full_name"[^>]*value="Orla"', html)
+    assert "Save main data" in html
+
+
+def test_what_was_typed_stays_beside_what_is_wrong_with_it() -> None:
+    html = part(editing=True, values={"full_name": "<Orla"}, errors={"full_name": "Fill this in."})
+
+    assert 'value="&lt;Orla"' in html
+    assert '<a href="#f-main-full_name">Full name</a>: Fill this in.' in html
+    assert 'aria-describedby="f-main-full_name-e "' in html
+    assert "One field needs another look. Nothing was saved." in html
+
+
+def test_a_conflict_shows_both_values_and_sends_only_fields() -> None:
+    conflict = Conflict(
+        by="Fintan Roe", at=None, differences=[Difference(field="city", label="City", theirs="Cork", yours="Sligo")]
+    )
+
+    html = part(editing=True, conflict=conflict)
+
+    assert "Fintan Roe saved this section" in html
+    radios = re.findall(r'<input[^>]*type="radio"[^>]*>', html)
+    assert [re.search(r'data-value="(\w+)"', radio)[1] for radio in radios] == ["Cork", "Sligo"]  # type: ignore[index]
+    assert all('form=""' in radio for radio in radios)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize("actor", [STAFF, NOBODY], ids=["staff", "anonymous"])
+def test_every_error_has_a_page_that_names_the_request(status: int, actor: SimpleNamespace) -> None:
+    html = OURS.error(status, "What is wrong.", "r1", values=values(actor=actor))
+
+    assert "Request r1" in html
+    assert html.count("<h1>") == 1
+    assert ('id="palette"' in html) is (actor is STAFF)
+
+
+def test_an_error_of_our_own_shows_nothing_of_its_message() -> None:
+    made = OURS
+
+    for fragment in (False, True):
+        assert "secret" not in made.error(500, "secret traceback", "r1", values=values(), fragment=fragment)
+        assert "r1" in made.error(500, "secret traceback", "r1", values=values(), fragment=fragment)
+
+
+def test_a_fragment_is_a_banner_that_the_page_puts_in_its_place() -> None:
+    html = OURS.error(409, "It was paid <just now>.", "r1", values=values(), fragment=True)
+
+    assert "data-problem" in html
+    assert "It was paid &lt;just now&gt;." in html
+    assert "<html" not in html
+
+
+TEMPLATES = sorted(
+    [*SHELLS.rglob("*.html"), *(f for folder in feature_folders(CORE).values() for f in folder.rglob("*.html"))]
+)
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: "/".join(file.parts[-3:]))
+def test_templates_compile_and_hold_no_inline_style_and_no_script(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+
+    OURS.environment.parse(text)
+    if file.name != "unknown_host.html" and "documents" not in file.parts:
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=|hx-on|javascript:|hx-vals=[\"']js:", text)
+        assert not re.search(r"<script(?![^>]*\ssrc=)(?![^>]*application/json)", text)
+        assert "|safe" not in text
