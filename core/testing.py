@@ -26,7 +26,7 @@ from core.activity.asking import nothing_kept
 from core.activity.unit import unit_of_work
 from core.app import HOOK_MODULES, MIGRATIONS, RESERVED, create_app, migrations_of, permissions_of, surrounded
 from core.clock import FixedClock
-from core.config import Keys
+from core.config import LOOPBACK, Keys
 from core.database import Database, Everything, SqliteDatabase, bind, claim, execute, migrate, value
 from core.hooks import HookSets, Plugin, find_plugins, usable
 from core.ids import hash_token, new_token, new_uuid
@@ -161,9 +161,17 @@ class TestTenant:
 
 @asynccontextmanager
 async def tenant_on(
-    database: Database, *, plugins: Iterable[str] = (), company: CompanySettings | None = None, now: datetime = START
+    database: Database,
+    *,
+    plugins: Iterable[str] = (),
+    company: CompanySettings | None = None,
+    now: datetime = START,
+    folder: Path | None = None,
 ) -> AsyncIterator[TestTenant]:
-    """A tenant on a migrated database that nobody has claimed, bound. Plugins' tables must be there already."""
+    """A tenant on a migrated database that nobody has claimed, bound. Plugins' tables must be there already.
+
+    Its files lie in `folder`; it may connect to servers on this machine.
+    """
     uuid: UUID = new_uuid()
     settings = company or CompanySettings(name="Test Net", country="IE", currency="EUR", time_zone="Europe/Dublin")
     keys = Keys.generated()
@@ -176,6 +184,8 @@ async def tenant_on(
         currency=settings.currency,
         country=settings.country,
         language=settings.language,
+        folder=folder,
+        internal_hosts=LOOPBACK,
     )
     made = TestTenant(database, tenant, FixedClock(now), keys, frozenset(plugins))
     with bind(database):
@@ -198,7 +208,7 @@ async def open_tenant(
     try:
         with bind(database):
             await migrate(migrations_of(installed(), names))
-        async with tenant_on(database, plugins=names, company=company, now=now) as made:
+        async with tenant_on(database, plugins=names, company=company, now=now, folder=folder) as made:
             yield made
     finally:
         await database.close()

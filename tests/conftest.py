@@ -29,6 +29,6 @@ async def tenant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     names = tuple(marker.args) if marker else ()
     forget_tries()
     async with fresh(request.param, tmp_path, migrations_of(installed(), names) if names else list(MIGRATIONS)) as made:
-        async with tenant_on(made, plugins=names) as one:
+        async with tenant_on(made, plugins=names, folder=tmp_path) as one:
             yield one
 
