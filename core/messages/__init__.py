@@ -1,0 +1,1 @@
+"""Mail to customers: kinds with their fields, the tenant's own words, the outbox, the mail server."""

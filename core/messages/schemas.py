@@ -1,0 +1,81 @@
+"""What goes in and out of messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from core.messages.status import MessageState
+
+
+class SendMessage(Struct, frozen=True):
+    """What the job that sends one is about."""
+
+    message_id: int
+
+
+class MessageRow(Struct, frozen=True, kw_only=True):
+    """A message as lists show it."""
+
+    id: int
+    kind: str
+    state: MessageState
+    recipients: list[str]
+    subject: str
+    created_at: datetime
+    attempts: int
+    customer_id: int | None = None
+    customer_name: str | None = None
+    sent_at: datetime | None = None
+    due_at: datetime | None = None
+    error: str | None = None
+
+
+class MessageFull(MessageRow, frozen=True, kw_only=True):
+    """A message with its words and files."""
+
+    language: str
+    copies: list[str]
+    body: str
+    message_id: str
+    answer: str
+    refused: dict[str, str]
+    sent_by: str
+    fields: str
+    job_id: int | None = None
+    dedupe_key: str | None = None
+
+
+class NewMessage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A message that somebody writes to a customer. Without `to` it goes to the customer's own addresses."""
+
+    customer_id: int
+    subject: Annotated[str, Meta(min_length=1, max_length=200)]
+    text: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    to: Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)] = []
+    cc: Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)] = []
+
+
+class TypedMessage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same from a form: addresses parted by commas."""
+
+    subject: Annotated[str, Meta(min_length=1, max_length=200)]
+    text: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    to: Annotated[str, Meta(min_length=1, max_length=2000)]
+    cc: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class TypedWords(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Subject and text of a template, as typed; `version` is that of the words which were shown, 0 for ours."""
+
+    subject: Annotated[str, Meta(max_length=500)]
+    body: Annotated[str, Meta(max_length=20_000)]
+    version: int = 0
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """How a message may be settled by hand: send it again, it was sent, or it is not to be sent."""
+
+    what: str

@@ -1,0 +1,36 @@
+"""The tenant's mail server."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from core.settings.fields import Secret
+
+
+class MailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How mail goes out, and in whose name. Without host and sender's address nothing does: messages wait."""
+
+    SETTINGS_KEY: ClassVar[str] = "mail"
+
+    host: Annotated[str, Meta(max_length=253, title="Mail server", description="smtp.example.com")] = ""
+    port: Annotated[int, Meta(ge=1, le=65535, title="Port")] = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(title="Encryption", description="STARTTLS with port 587, TLS with 465"),
+    ] = "starttls"
+    user: Annotated[str, Meta(max_length=254, title="User name", description="Empty: without logging in")] = ""
+    password: Annotated[Secret, Meta(title="Password")] = ""
+    sender_name: Annotated[str, Meta(max_length=100, title="Sender’s name")] = ""
+    sender_address: Annotated[str, Meta(max_length=254, title="Sender’s address")] = ""
+    reply_to: Annotated[str, Meta(max_length=254, title="Answers to", description="Empty: to the sender’s address")] = (
+        ""
+    )
+    bcc: Annotated[
+        str, Meta(max_length=254, title="Copy of everything to", description="An archive, unseen by recipients")
+    ] = ""
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.host and self.sender_address)

@@ -1,0 +1,238 @@
+"""The way to a mail server: the address is checked, every step has a limit, and each refusal says what it means.
+
+Until the text is handed over nothing has been sent, so whatever goes wrong before is tried again. An answer to the text
+itself is believed. No answer to it means that nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import aiosmtplib
+from msgspec import Struct
+
+from core.activity.unit import refuse_inside_unit
+from core.errors import Conflict, Unavailable
+from core.jobs.kinds import EffectNotDone
+
+if TYPE_CHECKING:
+    from core.messages.settings import MailSettings
+
+CONNECT_SECONDS: Final = 15.0
+STEP_SECONDS: Final = 30.0
+"""For each answer of the server."""
+TEXT_SECONDS: Final = 90.0
+"""For the answer to the text: a server may look at it for viruses first."""
+PORTS: Final = frozenset({25, 465, 587, 2525})
+"""Where mail servers of the internet listen: another port is only for hosts that the provider has allowed."""
+
+
+class NotReached(Unavailable):
+    """The server did not take the connection, or not so far that anything was sent. The message says what it said."""
+
+
+class NotAllowed(Conflict):
+    """This host or port is none that a tenant may connect to."""
+
+
+class MailRefused(Conflict):
+    """The server has refused this message for good; it says why."""
+
+
+class NotTaken(EffectNotDone):
+    """The server has answered the text with a refusal: it was not sent."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+    @property
+    def for_good(self) -> bool:
+        return self.code >= 500
+
+
+class Doubtful(Conflict):
+    """The text was handed over and no answer came: the server may have it or not."""
+
+
+class Refusal(Struct, frozen=True):
+    """What the server said to one recipient."""
+
+    address: str
+    code: int
+    text: str
+
+    @property
+    def for_good(self) -> bool:
+        return self.code >= 500
+
+
+class Server:
+    """A connection that is open, logged in, and takes one message."""
+
+    def __init__(self, client: aiosmtplib.SMTP) -> None:
+        self._client = client
+
+    async def begin(self, sender: str, recipients: Sequence[str]) -> list[Refusal]:
+        """Name sender and recipients. Gives the recipients that were refused. Nothing is sent yet."""
+        international = not all(address.isascii() for address in (sender, *recipients))
+        options = ["SMTPUTF8"] if international else []
+        if international and not self._client.supports_extension("smtputf8"):
+            raise MailRefused("The mail server does not take addresses with letters beyond ASCII.")
+        refused: list[Refusal] = []
+        async with _answers():
+            await self._client.mail(sender, options=options, encoding="utf-8" if international else "ascii")
+            for address in recipients:
+                try:
+                    await self._client.rcpt(address, encoding="utf-8" if international else "ascii")
+                except aiosmtplib.SMTPRecipientRefused as error:
+                    refused.append(Refusal(address, error.code, _line(error.message)))
+        return refused
+
+    async def hand_over(self, mail: bytes) -> str:
+        """The text itself. Gives the server's answer; raises NotTaken, or Doubtful where none came."""
+        try:
+            answer = await self._client.data(mail, timeout=TEXT_SECONDS)
+        except aiosmtplib.SMTPResponseException as error:
+            raise NotTaken(error.code, _line(error.message)) from error
+        except (aiosmtplib.SMTPException, OSError, EOFError) as error:
+            raise Doubtful(
+                "The connection was lost after the message had been handed over: the server may have it or not."
+            ) from error
+        return _line(answer.message)
+
+    async def hello(self) -> str:
+        """What the server says to a greeting."""
+        async with _answers():
+            return _line((await self._client.noop()).message)
+
+
+@asynccontextmanager
+async def connected(settings: MailSettings, internal_hosts: frozenset[str]) -> AsyncIterator[Server]:
+    """Connects, encrypts and logs in as the settings say. Raises NotReached or NotAllowed; nothing is sent by this."""
+    refuse_inside_unit("the connection to a mail server")
+    addresses = await checked_addresses(settings.host, settings.port, internal_hosts)
+    client = aiosmtplib.SMTP(
+        hostname=settings.host,
+        sock=await _open(addresses, settings.port),
+        use_tls=settings.security == "tls",
+        start_tls=settings.security == "starttls",
+        username=settings.user or None,
+        password=settings.password or None,
+        local_hostname=_own_name(settings),
+        timeout=STEP_SECONDS,
+        tls_context=ssl.create_default_context(),
+    )
+    async with _answers():
+        await client.connect()
+    try:
+        yield Server(client)
+    finally:
+        await _close(client)
+
+
+async def checked_addresses(host: str, port: int, internal_hosts: frozenset[str]) -> list[str]:
+    """The addresses of a host that a tenant may connect to: public ones, or those of a host that the provider has
+    allowed. What is connected to is what was checked."""
+    name = host.strip().strip("[]").lower()
+    allowed = name in internal_hosts
+    if not allowed and port not in PORTS:
+        raise NotAllowed(f"Mail servers listen on {', '.join(map(str, sorted(PORTS)))}; port {port} is not allowed.")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except (OSError, UnicodeError) as error:
+        raise NotReached(f"There is no host “{host}”.", retry_after=60) from error
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    if not allowed:
+        for address in addresses:
+            if not is_public(address):
+                raise NotAllowed(
+                    f"“{host}” is not on the public internet. Only the provider can allow it, in its configuration."
+                )
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet's."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inside = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    if inside is not None:
+        return is_public(str(inside))
+    return ip.is_global and not ip.is_multicast
+
+
+async def _open(addresses: Sequence[str], port: int) -> socket.socket:
+    """A connection to the first of them that takes one."""
+    reason = OSError("no address")
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        except OSError as error:
+            sock.close()
+            reason = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    said = "no answer" if isinstance(reason, TimeoutError) else (reason.strerror or str(reason)).lower()
+    raise NotReached(f"The mail server cannot be reached: {said}.", retry_after=30) from reason
+
+
+@asynccontextmanager
+async def _answers() -> AsyncIterator[None]:
+    """Around all that comes before the text: what is refused for good is refused, everything else is no contact."""
+    try:
+        yield
+    except aiosmtplib.SMTPAuthenticationError as error:
+        raise NotReached(f"The mail server refuses user name or password: {_said(error)}", retry_after=300) from error
+    except aiosmtplib.SMTPSenderRefused as error:
+        if error.code >= 500:
+            raise MailRefused(f"The mail server refuses the sender: {_said(error)}") from error
+        raise NotReached(f"The mail server does not take it now: {_said(error)}", retry_after=60) from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotReached(f"The mail server does not take it now: {_said(error)}", retry_after=60) from error
+    except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
+        raise NotReached("The mail server does not answer.", retry_after=30) from error
+    except ssl.SSLError as error:
+        raise NotReached(f"No encrypted connection: {error.reason or error}", retry_after=300) from error
+    except (aiosmtplib.SMTPException, OSError, EOFError) as error:
+        raise NotReached(f"The mail server has gone away: {_line(str(error))}", retry_after=30) from error
+
+
+async def _close(client: aiosmtplib.SMTP) -> None:
+    """Says goodbye if there is still somebody; what happens then is of no interest."""
+    try:
+        async with asyncio.timeout(5):
+            if client.is_connected:
+                await client.quit()
+    except (aiosmtplib.SMTPException, OSError, EOFError, TimeoutError):
+        pass
+    finally:
+        client.close()
+
+
+def _own_name(settings: MailSettings) -> str:
+    """How we greet: by the sender's domain."""
+    return settings.sender_address.rpartition("@")[2].encode("idna").decode() or "localhost"
+
+
+def _said(error: aiosmtplib.SMTPResponseException) -> str:
+    return f"{error.code} {_line(error.message)}"
+
+
+def _line(text: str) -> str:
+    """An answer in one line, without what a terminal or a page would take for more."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:300]
