@@ -42,7 +42,7 @@ class Pages:
     def __init__(
         self, folders: Mapping[str, Path], asset: Callable[[str], str], *, plugins: Mapping[str, Path] | None = None
     ) -> None:
-        """`folders` and `plugins`: the templates of each feature and plugin by its name. `asset`: a static file's address."""
+        """`folders` and `plugins`: templates of each feature and plugin by name. `asset`: a static file's address."""
         self.environment = environment(folders, plugins or {})
         self.environment.globals["asset"] = asset
         self._macros = self.environment.get_template(MACROS)
@@ -58,8 +58,8 @@ class Pages:
     ) -> str:
         """What is shown instead of what was asked for.
 
-        With `fragment` a banner for htmx, which the page puts where it belongs; else a page, inside the shell for whoever
-        is logged in.
+        With `fragment` a banner for htmx, which the page puts where it belongs; else a page, inside the shell for
+        whoever is logged in.
         """
         name = "fragment" if fragment else str(status) if status in ERROR_PAGES else "other"
         known = {**values, "status": status, "message": message, "request_id": request_id}

@@ -151,7 +151,7 @@ async def small_targets(page: Page, least: int = 24) -> list[str]:
     return [
         str(name)
         for name in await page.evaluate(
-            """least => [...document.querySelectorAll("button, a[href], input:not([type=hidden]), select")].filter(e => {
+            """least => [...document.querySelectorAll("button, a[href], input, select")].filter(e => {
                 if (!e.checkVisibility() || e.closest("label, p, dd, td, .t-feed, .visually-hidden")) return false;
                 const box = e.getBoundingClientRect(), inText = getComputedStyle(e).display === "inline";
                 return box.width && !inText && (box.width < least || box.height < least);
