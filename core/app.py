@@ -22,13 +22,15 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
-from core.web import home, settings_pages
+from core.dashboard import routes as dashboard
+from core.web import home, jobs_pages, plugin_pages, settings_pages
 from core.web.api import provide_call
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
 from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on
-from core.web.pages import MenuEntry, PageMaker, entry_of
+from core.web.menu import MenuEntry, entry_of
+from core.web.pages import PageMaker
 from core.web.routing import check_routes
 from core.web.statics import static_route
 from core.web.templating import Pages, feature_folders
@@ -68,18 +70,21 @@ MIGRATIONS: Final = tuple(
     if (CORE / feature / "migrations").is_dir()
 )
 
-PAGES: Final = (home, settings_pages, staff_routes, customers_routes)
+PAGES: Final = (home, dashboard, jobs_pages, plugin_pages, settings_pages, staff_routes, customers_routes)
 APIS: Final = (customers_api,)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),
+    *jobs_pages.PERMISSIONS,
     *settings_pages.PERMISSIONS,
     *staff_routes.PERMISSIONS,
     *customers_routes.PERMISSIONS,
 )
 
 MENU: Final = (
+    MenuEntry(area="", label="Dashboard", href="/", icon="layout-dashboard", permission="customers.view", key="d"),
     MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
+    MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
     MenuEntry(area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"),
 )
 
@@ -148,7 +153,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
     )
 
     def provide_view(request: Request[Any, Any, Any]) -> PageView:
-        return PageView(request, maker.page)
+        return PageView(request, maker.page, maker.menu)
 
     app = Litestar(
         route_handlers=[
@@ -171,7 +176,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
             openapi_router=Router("/api/v1", route_handlers=[], include_in_schema=False, guards=[only_the_document]),
         ),
         request_max_body_size=30_000_000,
-        state=State({"permissions": permissions_of(plugins)}),
+        state=State({"permissions": permissions_of(plugins), "plugins": plugins}),
         lifespan=list(lifespan),
         debug=False,
     )

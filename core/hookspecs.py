@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Column,
         Effect,
         Fact,
+        FirstStep,
         MenuItem,
         Panel,
         SearchHit,
@@ -190,6 +191,19 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
 
     Not asked on any other page. Nothing is kept: a figure that is dear to work out belongs in a table of the plugin's
     own.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def first_steps(scope: Scope) -> Sequence[FirstStep]:
+    """Steps of setting up that this feature or plugin wants seen on the start page until they are done.
+
+    Leave a step out for an actor without the permission to do it.
+
+    Not asked on any other page than the start page.
 
     Since 1.0.
     """

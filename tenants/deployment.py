@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from core import hookspecs
+from core.activity.asking import nothing_kept
 from core.activity.unit import listen
 from core.app import HOOK_MODULES, RESERVED, migrations_of
 from core.clock import SystemClock
@@ -21,6 +22,7 @@ from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.web.visit import Bound
 from tenants.placement import Placement
+from tenants.plugins import HostSwitches
 from tenants.registry import Registry
 
 if TYPE_CHECKING:
@@ -57,7 +59,10 @@ class Deployment:
         self.clock = clock or SystemClock()
         self.plugins = find_plugins(hookspecs, taken=RESERVED)
         self.hook_sets = HookSets(
-            hookspecs, HOOK_MODULES, [(name, plugin.module) for name, plugin in usable(self.plugins).items()]
+            hookspecs,
+            HOOK_MODULES,
+            [(name, plugin.module) for name, plugin in usable(self.plugins).items()],
+            guard=nothing_kept,
         )
         self.placement = Placement(config)
         self.registry = Registry(self.placement.control())
@@ -131,6 +136,7 @@ class Deployment:
             clock=self.clock,
             keys=self.keys,
             secure=self.config.server.secure,
+            switches=HostSwitches(self, record),
         )
 
     @asynccontextmanager

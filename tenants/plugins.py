@@ -13,9 +13,23 @@ from core.hooks import usable
 from core.settings.events import PluginDisabled, PluginEnabled
 
 if TYPE_CHECKING:
-    from core.scope import Actor
+    from core.scope import Actor, Scope
     from tenants.deployment import Deployment
     from tenants.registry import TenantRecord
+
+
+class HostSwitches:
+    """What the tenant's own page of plugins may do."""
+
+    def __init__(self, deployment: Deployment, record_of: TenantRecord) -> None:
+        self._deployment = deployment
+        self._record = record_of
+
+    async def enable(self, scope: Scope, plugin: str) -> None:
+        await enable_plugin(self._deployment, self._record, plugin, scope.actor)
+
+    async def disable(self, scope: Scope, plugin: str) -> None:
+        await disable_plugin(self._deployment, self._record, plugin, scope.actor)
 
 
 async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: str, actor: Actor) -> None:

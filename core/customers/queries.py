@@ -11,6 +11,7 @@ from core.customers.schemas import CustomerDetail, CustomerItem, CustomerRow, No
 from core.customers.tables import Customer, Note
 from core.database import row, rows, value, within
 from core.errors import NotFound
+from core.ids import sort_key
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -137,3 +138,32 @@ class LocationRow(Struct, frozen=True):
 
 async def list_locations() -> list[LocationRow]:
     return await rows(LocationRow, "SELECT id, name FROM location ORDER BY name_key, id")
+
+
+class FirstSteps(Struct, frozen=True):
+    """Which steps towards the first invoice are done."""
+
+    customers: bool
+
+
+async def first_steps(scope: Scope) -> FirstSteps:
+    found = await value("SELECT 1 FROM customer WHERE :within LIMIT 1", within=within(Customer, scope.actor.reach))
+    return FirstSteps(customers=found is not None)
+
+
+async def search_customers(scope: Scope, text: str, *, limit: int) -> list[CustomerItem]:
+    """Customers whose name, login or e-mail begins so, or whose id it is."""
+    key = sort_key(text)
+    number = int(text) if text.isdecimal() and len(text) <= 18 else 0
+    return await rows(
+        CustomerItem,
+        f"{ITEMS} WHERE :within AND ((customer.name_key >= :key AND customer.name_key < :end)"
+        " OR (customer.login_key >= :key AND customer.login_key < :end)"
+        " OR (customer.email_key >= :key AND customer.email_key < :end) OR customer.id = :number)"
+        " ORDER BY customer.name_key, customer.id LIMIT :limit",
+        within=within(Customer, scope.actor.reach),
+        key=key,
+        end=key + "\U0010ffff",
+        number=number,
+        limit=limit,
+    )

@@ -118,6 +118,19 @@ class Card(Struct, frozen=True, kw_only=True):
             check_href(self.href)
 
 
+class FirstStep(Struct, frozen=True, kw_only=True):
+    """A step on the way from an empty tenant to the first invoice, on the start page until all are done."""
+
+    done: bool
+    title: str
+    text: str
+    label: str
+    href: str
+
+    def __post_init__(self) -> None:
+        check_href(self.href)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """One line of a plan, and the deed behind it. Without `apply` it only tells (a warning, a date).

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from litestar import Request
-from msgspec import Struct
 
-from core.hooks import MenuItem
 from core.web import csrf
+from core.web.menu import MenuEntry
 from core.web.parts import NavArea, NavItem, TabItem
 from core.web.templating import Pages, page_values
 from core.web.view import TOAST, PageView
@@ -28,30 +27,6 @@ AREAS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
-class MenuEntry(Struct, frozen=True, kw_only=True):
-    """An entry that the core or a plugin's manifest always has. `key` is typed after g."""
-
-    area: str
-    label: str
-    href: str
-    icon: str
-    permission: str
-    key: str = ""
-    plugin: str = ""
-
-
-def entry_of(item: MenuItem, plugin: str) -> MenuEntry:
-    """A manifest's entry of the side bar."""
-    return MenuEntry(
-        area=item.area,
-        label=item.label,
-        href=item.href,
-        icon=item.icon or "plug",
-        permission=item.permission,
-        plugin=plugin,
-    )
-
-
 class PageMaker:
     """Renders pages and errors for a visit. One for the deployment; holds no tenant."""
 
@@ -64,6 +39,14 @@ class PageMaker:
     def page(self, view: PageView, template: str, values: dict[str, Any]) -> str:
         known = self._known(view.visit, view.request)
         return self._pages.render(template, {**known, **values})
+
+    def menu(self, scope: Scope) -> list[MenuEntry]:
+        """The entries that this actor may open, those of plugins only where they are on."""
+        return [
+            entry
+            for entry in self._menu
+            if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
+        ]
 
     def error(
         self, request: Request[Any, Any, Any], status: int, message: str, request_id: str, fragment: bool
@@ -91,11 +74,7 @@ class PageMaker:
         return [TabItem(label=entry.label, href=entry.href, current=entry.href == current) for entry in seen]
 
     def _areas(self, scope: Scope, path: str) -> Iterable[NavArea]:
-        seen = [
-            entry
-            for entry in self._menu
-            if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
-        ]
+        seen = self.menu(scope)
         current = max((entry.href for entry in seen if _within(path, entry.href)), key=len, default="")
         for area, label in AREAS:
             entries = [_item(entry, current) for entry in seen if entry.area == area]

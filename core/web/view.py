@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from litestar.datastructures import UploadFile
 
     from core.scope import Scope
+    from core.web.menu import MenuEntry
     from core.web.visit import Visit
 
 S = TypeVar("S", bound=Struct)
@@ -34,8 +35,14 @@ HTML: Final = "text/html; charset=utf-8"
 class PageView:
     """Made for each request of a page. Handlers ask it for what was typed and let it answer."""
 
-    def __init__(self, request: Request[Any, Any, Any], render: Callable[[PageView, str, dict[str, Any]], str]) -> None:
+    def __init__(
+        self,
+        request: Request[Any, Any, Any],
+        render: Callable[[PageView, str, dict[str, Any]], str],
+        menu: Callable[[Scope], Sequence[MenuEntry]],
+    ) -> None:
         self.request = request
+        self._menu = menu
         self.visit: Visit = visit_of(request)
         self._render = render
         self.typed: dict[str, list[str]] = {}
@@ -44,6 +51,11 @@ class PageView:
     @property
     def scope(self) -> Scope:
         return self.visit.scope
+
+    @property
+    def menu(self) -> Sequence[MenuEntry]:
+        """The pages that the side bar offers this actor."""
+        return self._menu(self.scope)
 
     @property
     def is_htmx(self) -> bool:

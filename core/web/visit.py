@@ -61,6 +61,14 @@ LoadPerson = Callable[[int], Awaitable[Person | None]]
 FindToken = Callable[..., Awaitable[Actor | None]]
 
 
+class Switches(Protocol):
+    """Switching plugins on and off for the bound tenant; the host does it."""
+
+    async def enable(self, scope: Scope, plugin: str) -> None: ...
+
+    async def disable(self, scope: Scope, plugin: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The tenant that the host name led to; put into the ASGI scope by whoever binds its database."""
@@ -72,6 +80,7 @@ class Bound:
     keys: Keys
     host: Host | None = None
     secure: bool = False
+    switches: Switches | None = None
 
     def scope(self, actor: Actor, locale: str = "") -> Scope:
         return Scope(

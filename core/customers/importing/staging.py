@@ -22,7 +22,7 @@ from core.customers.importing.report import Examination, Report, examine
 from core.customers.importing.validating import Context, Finding, ImportedCustomer, Row, Slice
 from core.customers.importing.validators import Validators
 from core.customers.queries import list_statuses
-from core.database import execute_many, rows
+from core.database import dialect, execute, execute_many, rows
 from core.ids import sort_key
 from core.lists.reading import Record
 
@@ -184,9 +184,13 @@ _COLUMNS: Final = (
     "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
     "parent_ref", "services", "errors", "warnings", "cells",
 )  # fmt: skip
-_INSERT_ROWS: Final = (
-    f"INSERT INTO import_row ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
-)
+_TYPES: Final = {
+    "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
+    "lat": "double precision", "lon": "double precision", "billing_day": "integer", "joined_on": "date",
+    "opening_minor": "bigint", "position": "integer",
+}  # fmt: skip
+"""Of columns that are not text."""
+_VALUE_COLUMNS: Final = ("batch_id", "record", "kind", "position", "value", "value_key")
 _NOTHING: Final[dict[str, Any]] = {
     name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}
 } | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0}
@@ -201,16 +205,24 @@ async def write_rows(batch_id: int, layout: Layout, records: Sequence[Record], j
     """One slice, inside the unit of work that is open. Cells are kept of refused records alone, without secrets."""
     secret = frozenset(column.place for column in layout.columns if column.why_not.startswith("Cards, passwords"))
     by_number = {record.number: record for record in records}
-    await execute_many(_INSERT_ROWS, [_staged(batch_id, row, by_number[row.record], secret) for row in judged])
+    await _insert("import_row", _COLUMNS, [_staged(batch_id, row, by_number[row.record], secret) for row in judged])
     values = [
         value for row in judged if row.customer is not None for value in _values(batch_id, row.record, row.customer)
     ]
     if values:
-        await execute_many(
-            "INSERT INTO import_value (batch_id, record, kind, position, value, value_key)"
-            " VALUES (:batch_id, :record, :kind, :position, :value, :value_key)",
-            values,
-        )
+        await _insert("import_value", _VALUE_COLUMNS, values)
+
+
+async def _insert(table: str, columns: Sequence[str], staged: Sequence[Mapping[str, Any]]) -> None:
+    """Row after row on SQLite; on PostgreSQL in one statement, a list for each column, which is ten times as fast."""
+    head = f"INSERT INTO {table} ({', '.join(columns)})"
+    if dialect() == "sqlite":
+        await execute_many(f"{head} VALUES ({', '.join(f':{name}' for name in columns)})", staged)
+        return
+    lists = ", ".join(f":{name}::{_TYPES.get(name, 'text')}[]" for name in columns)
+    await execute(
+        f"{head} SELECT * FROM unnest({lists})", **{name: [each[name] for each in staged] for name in columns}
+    )
 
 
 def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> dict[str, Any]:
