@@ -38,7 +38,7 @@ async def start_reader(scope: Scope, reader: str) -> None:
 async def disable_reader(scope: Scope, reader: str) -> int:
     """Forget its place and what is parked; switched on again it begins anew. Gives how many were parked."""
     async with unit_of_work(scope):
-        await _locked(reader)
+        await value("SELECT reader FROM delivery WHERE reader = :reader FOR UPDATE", reader=reader)
         parked = await execute("DELETE FROM delivery_parked WHERE reader = :reader", reader=reader)
         await execute("DELETE FROM delivery WHERE reader = :reader", reader=reader)
         return parked
