@@ -21,6 +21,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 
 PIECE = 2000
+_SQL = frozenset({QueryString})
 
 
 async def rows(into: type[S], sql: str, **values: Any) -> list[S]:
@@ -83,7 +84,7 @@ async def execute_many(sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
     def arguments() -> Iterable[list[Any]]:
         for each in rows:
             given = [each[name] for name in statement.names]
-            if any(isinstance(item, QueryString) for item in given):
+            if not _SQL.isdisjoint(map(type, given)):
                 raise TypeError("execute_many takes values only, no SQL")
             yield encode(given, dialect)
 

@@ -399,10 +399,7 @@ _SAME_NAME: Final = (
     "street", "zip", "city", "city_key", "country", "lat", "lon", "currency", "language", "vat_id", "tax_profile",
     "billing_day", "joined_on",
 )  # fmt: skip
-_RECORDS: Final = (
-    "FROM import_row r JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
-    " AND m.batch_id = :batch AND m.record > :after AND m.record <= :until"
-)
+_RECORDS: Final = "FROM import_row r JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
 _OF_PIECE: Final = "r.batch_id = :batch AND r.record > :after AND r.record <= :until"
 _TAKE_OVER: Final = (
     f"INSERT INTO customer (id, {', '.join(_SAME_NAME)}, status_id, status_reason, location_id, created_at)"
@@ -412,8 +409,7 @@ _TAKE_OVER: Final = (
     " ORDER BY r.record",
     "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
     " SELECT m.customer_id, v.kind, v.position, v.value, v.value_key FROM import_value v"
-    " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record AND m.batch_id = :batch"
-    " AND m.record > :after AND m.record <= :until"
+    " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
     " WHERE v.batch_id = :batch AND v.record > :after AND v.record <= :until"
     " AND v.kind IN ('email', 'billing_email', 'phone')",
     "INSERT INTO contact (customer_id, first_name, surname, role, email, email_key)"

@@ -26,7 +26,7 @@ from tests.books import a_customer
 
 DATA = Path(__file__).parents[3] / "data" / "imports"
 Write = Callable[[str], Path]
-TABLES = [
+TABLES = (
     "customer",
     "customer_address",
     "customer_balance",
@@ -37,7 +37,7 @@ TABLES = [
     "location",
     "activity",
     "import_batch",
-]
+)
 
 
 @pytest.fixture
