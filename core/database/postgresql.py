@@ -326,9 +326,8 @@ class PostgresTransaction(Transaction):
 
     async def finish(self, *, keep: bool) -> None:
         cancelled: asyncio.CancelledError | None = None
-        failure = self.failure
         try:
-            if keep and failure is None:
+            if keep and self.failure is None:
                 answer, cancelled = await self._to_the_end("COMMIT")
                 self.kept = answer == "COMMIT"
                 if not self.kept:
@@ -459,8 +458,8 @@ async def refuse_transaction_pooling(name: str, dsn: str) -> None:
             connection.terminate()
     if pooled:
         raise UnsafeServer(
-            f"PostgreSQL “{name}”: between us and the server stands a pooler that shares connections by transaction. It "
-            "would answer one tenant with another's rows. Connect directly, or set the pooler to pool_mode = session."
+            f"PostgreSQL “{name}”: between us and the server stands a pooler that shares connections by transaction. "
+            "It would answer one tenant with another's rows. Connect directly, or set it to pool_mode = session."
         )
 
 

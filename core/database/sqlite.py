@@ -97,7 +97,7 @@ class OpenFiles:
 
     def touch(self, database: SqliteDatabase) -> bool:
         """Whether it is open; if so, it is now the one used last."""
-        if database not in self._open:
+        if database not in self._open or database.closing is not None:
             return False
         self._open.move_to_end(database)
         return True
@@ -106,12 +106,14 @@ class OpenFiles:
         """Makes room, if need be by closing one that nobody uses; waits where all are in use."""
         deadline = monotonic() + PATIENCE
         while not self.touch(database):
+            if database.closing is not None:  # for another, while this one waited to be let in
+                await asyncio.shield(database.closing)
+                continue
             if len(self._open) < self.cap:
                 self._open[database] = None
                 return
             idle = next((other for other in self._open if not other.busy), None)
             if idle is not None:
-                # It counts until it is closed; `closing` keeps a second one from choosing it too.
                 await idle.close()
                 continue
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -152,7 +154,8 @@ class SqliteDatabase(Database):
         self.create = create
         self.files = files
         self.users = 0
-        self._closing: asyncio.Future[None] | None = None
+        self.closing: asyncio.Future[None] | None = None
+        """While its connections are being closed: it still counts as open, but nobody may begin to use it."""
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._write_lock = asyncio.Lock()
@@ -163,31 +166,20 @@ class SqliteDatabase(Database):
 
     @property
     def busy(self) -> bool:
-        return self.users > 0 or self._closing is not None
+        return self.users > 0 or self.closing is not None
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[sqlite3.Connection]:
         """The one connection that writes, for as long as the caller keeps it."""
-        async with self._used():
-            if self._write_lock.locked():
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        await self._write_lock.acquire()
-                except TimeoutError:
-                    raise _too_busy() from None
-            else:
-                await self._write_lock.acquire()
-            try:
-                if self._writer is None:
-                    self._writer = await self.open("writer")
-                yield self._writer
-            finally:
-                self._write_lock.release()
+        async with self._used(), _in_turn(self._write_lock):
+            if self._writer is None:
+                self._writer = await self.open("writer")
+            yield self._writer
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[sqlite3.Connection]:
         """One of the connections that cannot write."""
-        async with self._used(), self._read_slots:
+        async with self._used(), _in_turn(self._read_slots):
             connection = self._idle.pop() if self._idle else await self.open("reader")
             try:
                 yield connection
@@ -196,16 +188,14 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
-        while self._closing is not None:
-            await asyncio.shield(self._closing)
+        if self.files is not None:
+            if not self.files.touch(self):
+                await self.files.admit(self)
+        else:
+            while self.closing is not None:
+                await asyncio.shield(self.closing)
         self.users += 1
         try:
-            if self.files is not None and not self.files.touch(self):
-                self.users -= 1
-                try:
-                    await self.files.admit(self)
-                finally:
-                    self.users += 1
             yield
         finally:
             self.users -= 1
@@ -223,14 +213,14 @@ class SqliteDatabase(Database):
             if monotonic() > deadline:
                 raise TransactionError(f"{self!r} is in use and cannot be closed.")
             await asyncio.sleep(0.005)
-        closing = self._closing = asyncio.get_running_loop().create_future()
+        closing = self.closing = asyncio.get_running_loop().create_future()
         connections = [*self._idle, *([self._writer] if self._writer else [])]
         self._idle, self._writer = [], None
         try:
             if connections:
                 await THREADS.call(_close, connections)
         finally:
-            self._closing = None
+            self.closing = None
             closing.set_result(None)
             if self.files is not None:
                 self.files.forget(self)
@@ -340,6 +330,7 @@ class SqliteTransaction(Transaction):
 
     async def _call(self, function: Callable[[sqlite3.Connection, str, Any], T], text: str, values: Any) -> T:
         self.check()
+        self._check_that_it_lives()
         for watcher in self.database.watchers:
             watcher(text)
         try:
@@ -353,9 +344,8 @@ class SqliteTransaction(Transaction):
         try:
             if text == SEAL:
                 _, cancelled = await THREADS.call_to_the_end(_seal, self.raw)
-            elif not self.raw.in_transaction:
-                raise TransactionError("SQLite has ended the transaction by itself after an error.") from self.failure
             else:
+                self._check_that_it_lives()
                 _, cancelled = await THREADS.call_to_the_end(run, self.raw, text, ())
         except sqlite3.Error as error:
             self.failure = error
@@ -363,11 +353,17 @@ class SqliteTransaction(Transaction):
         if cancelled is not None:
             raise cancelled
 
+    def _check_that_it_lives(self) -> None:
+        """Some errors (a full disk) make SQLite undo the transaction by itself. What came after would then be kept,
+        each statement by itself.
+        """
+        if not self.raw.in_transaction:
+            raise TransactionError("The database has ended the transaction by itself; nothing of it is kept.")
+
     async def finish(self, *, keep: bool) -> None:
         cancelled: asyncio.CancelledError | None = None
-        failure = self.failure
         try:
-            if keep and failure is None:
+            if keep and self.failure is None:
                 self.kept, cancelled = await self._commit()
             else:
                 await self._undo()
@@ -381,8 +377,7 @@ class SqliteTransaction(Transaction):
 
     async def _commit(self) -> tuple[bool, asyncio.CancelledError | None]:
         try:
-            if not self.raw.in_transaction:
-                raise TransactionError("SQLite has ended the transaction by itself; nothing of it was kept.")
+            self._check_that_it_lives()
             _, cancelled = await THREADS.call_to_the_end(run, self.raw, "COMMIT", ())
         except sqlite3.Error as error:
             await self._undo()
@@ -440,6 +435,22 @@ async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
         pause = min(pause * 2, 0.01)
 
 
+@asynccontextmanager
+async def _in_turn(lock: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+    if lock.locked():
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await lock.acquire()
+        except TimeoutError:
+            raise _too_busy() from None
+    else:
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 async def _pieces(connection: sqlite3.Connection, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
     cursor = await call(connection, sqlite3.Connection.execute, text, values)
     try:
@@ -469,8 +480,7 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
         cached_statements=256,
     )
     try:
-        if kind == "writer":
-            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = WAL")
         for name, value, _ in _OWN[kind]:
             connection.execute(f"PRAGMA {name} = {value}")
         for name, _, expected in (("journal_mode", "", "wal"), *_OWN[kind]):
