@@ -1,1 +1,1 @@
-"""What only some operators need: one folder a plugin, all of the same shape."""
+"""The plugins that come with the product. Each knows the core, none knows another."""

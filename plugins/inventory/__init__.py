@@ -1,0 +1,1 @@
+"""Hardware: what the operator owns, where it is, and which customer has it."""

@@ -1,0 +1,139 @@
+"""Inventory: hardware in stock and at customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+
+from core.hooks import (
+    Action,
+    Card,
+    CellValue,
+    Column,
+    Manifest,
+    MenuItem,
+    Panel,
+    Permission,
+    SearchHit,
+    Tab,
+    hookimpl,
+)
+from core.settings.queries import load_settings
+from plugins.inventory import actions, api, queries, routes
+from plugins.inventory.status import LABELS, ItemStatus
+from plugins.inventory.tables import InventoryItem, InventoryProduct
+
+if TYPE_CHECKING:
+    from core.customers.events import CustomerStatusChanged
+    from core.scope import Scope
+
+
+class InventorySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the operator works with hardware."""
+
+    ask_back: Annotated[
+        bool, Meta(title="Ask for hardware back", description="When a customer is cancelled or terminated")
+    ] = True
+
+
+MANIFEST = Manifest(
+    name="inventory",
+    label="Inventory",
+    version="1.0",
+    hook_version="1.0",
+    description="Hardware in stock and at customers: serial numbers, assigning, returns.",
+    order=20,
+    routes=(*routes.HANDLERS, *api.HANDLERS),
+    permissions=(
+        Permission("inventory.view", "See items"),
+        Permission("inventory.edit", "Add, assign, return and write off items"),
+    ),
+    tables=(InventoryProduct, InventoryItem),
+    migrations=Path(__file__).parent / "migrations",
+    settings=InventorySettings,
+    events=("customer_status_changed",),
+    menu=(
+        MenuItem(area="network", label="Inventory", href="/inventory/items", permission="inventory.view", icon="packages"),
+    ),
+    icons=("packages",),
+)
+
+ENDED = frozenset({"cancelled", "terminated", "closed"})
+
+
+@hookimpl
+async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
+    if not scope.may("inventory.view"):
+        return ()
+    count = (await queries.count_by_customer(scope, [customer_id])).get(customer_id, 0)
+    return (Tab(key="hardware", label="Hardware", href=f"/inventory/customers/{customer_id}", count=count or None),)
+
+
+@hookimpl
+async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
+    """Only where there is an item (X)."""
+    if not scope.may("inventory.view"):
+        return ()
+    items = await queries.list_of_customer(scope, customer_id)
+    if not items:
+        return ()
+    labels = {key.value: label for key, label in LABELS.items()}
+    return (Panel(key="hardware", title="Hardware", template="inventory/_panel.html", values={"items": items, "labels": labels}),)
+
+
+@hookimpl
+async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+    if not scope.may("inventory.edit"):
+        return ()
+    return (Action(label="Hardware…", href=f"/inventory/customers/{customer_id}", icon="packages", group="create"),)
+
+
+@hookimpl
+async def customer_columns(scope: Scope) -> Sequence[Column]:
+    return (Column(key="inventory.items", label="Hardware", kind="number"),)
+
+
+@hookimpl
+async def customer_column_values(
+    scope: Scope, customer_ids: Sequence[int], keys: Sequence[str]
+) -> Mapping[str, Mapping[int, CellValue]]:
+    if "inventory.items" not in keys:
+        return {}
+    return {"inventory.items": dict(await queries.count_by_customer(scope, customer_ids))}
+
+
+@hookimpl
+async def search_results(scope: Scope, text: str, limit: int) -> Sequence[SearchHit]:
+    if not scope.may("inventory.view"):
+        return ()
+    return [
+        SearchHit(
+            kind="Items", label=f"{item.product} {item.serial}", href=f"/inventory/items/{item.id}", detail=item.customer or ""
+        )
+        for item in await queries.list_items(scope, q=text, limit=limit)
+    ]
+
+
+@hookimpl
+async def dashboard_cards(scope: Scope) -> Sequence[Card]:
+    if not scope.may("inventory.view"):
+        return ()
+    waiting = await queries.count_waiting(scope)
+    if not waiting:
+        return ()
+    href = f"/inventory/items?status={ItemStatus.TO_RETURN}"
+    return (Card(key="to_return", label="Hardware to be returned", value=f"{waiting:,}", href=href, tone="warn"),)
+
+
+@hookimpl
+async def customer_status_changed(scope: Scope, events: Sequence[CustomerStatusChanged]) -> None:
+    """Who has ended is asked for what it still has."""
+    settings = await load_settings(InventorySettings)
+    if not settings.ask_back:
+        return
+    for event in events:
+        if event.to_key in ENDED:
+            await actions.ask_back(scope, event.customer_id)
