@@ -14,7 +14,7 @@ from core.activity.unit import guarded
 from core.database import spawn
 from core.errors import DomainError, TooMany, TryAgain, Unavailable
 from core.jobs import claims
-from core.jobs.kinds import Claim, ClaimLost, Job, JobCancelled, JobKind
+from core.jobs.kinds import Claim, ClaimLost, EffectNotDone, Job, JobCancelled, JobKind
 from core.jobs.status import JobState
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ async def attempt(scope: Scope, kind: JobKind[Any], claim: Claim) -> None:
     except JobCancelled:
         await claims.give_up(claim, scope.now(), "Cancelled.", state=JobState.CANCELLED)
     except Exception as error:
-        _log.warning("job failed", job=claim.id, kind=claim.kind, attempt=claim.attempts, exc_info=error)
+        fault = None if isinstance(error, DomainError | EffectNotDone) else error
+        _log.warning(
+            "job failed", job=claim.id, kind=claim.kind, attempt=claim.attempts, reason=_reason(error), exc_info=fault
+        )
         await _failed(scope, kind, claim, job, error)
 
 

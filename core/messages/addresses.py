@@ -29,6 +29,12 @@ def check_addresses(addresses: Iterable[str], field: str) -> list[str]:
     return list(found)
 
 
+def on_the_wire(address: str) -> str:
+    """The address as a mail server takes it: a domain beyond ASCII encoded, unless letters before the @ are too."""
+    checked = validate_email(address, check_deliverability=False, test_environment=True)
+    return checked.ascii_email or checked.normalized
+
+
 def typed_addresses(text: str) -> list[str]:
     """Addresses parted by commas, semicolons or lines."""
     return [part.strip() for part in re.split(r"[,;\n]", text) if part.strip()]

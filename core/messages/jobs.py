@@ -17,6 +17,7 @@ from core.jobs.actions import hurry
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import Every, Schedule
 from core.messages.actions import SEND, release_waiting
+from core.messages.addresses import on_the_wire
 from core.messages.events import MessageSent
 from core.messages.kinds import KINDS, kind_of
 from core.messages.mail import Attachment, compose
@@ -60,7 +61,8 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
     if not settings.is_set_up:
         raise NotReached("No mail server is set up.", retry_after=3600)
     filled, mail = await _composed(scope, settings, message)
-    recipients = [*message.recipients, *message.copies, *([settings.bcc] if settings.bcc else [])]
+    unseen = [settings.bcc] if settings.bcc else []
+    recipients = [*map(on_the_wire, (*message.recipients, *message.copies, *unseen))]
     rested, reached = _check_rest(scope, settings), False
     try:
         async with connected(settings, scope.tenant.internal_hosts) as server:
@@ -100,8 +102,8 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
     mail = compose(
         filled,
         settings=settings,
-        recipients=message.recipients,
-        copies=message.copies,
+        recipients=[*map(on_the_wire, message.recipients)],
+        copies=[*map(on_the_wire, message.copies)],
         message_id=message.message_id,
         at=scope.now(),
         language=message.language,

@@ -53,12 +53,12 @@ def compose(
 ) -> EmailMessage:
     """The whole mail. The same arguments give the same bytes but for the boundaries between its parts."""
     mail = EmailMessage(policy=policy_for([settings.sender_address, *recipients, *copies]))
-    mail["From"] = Address(settings.sender_name or tenant_name, addr_spec=settings.sender_address)
-    mail["To"] = [Address(addr_spec=address) for address in recipients]
+    mail["From"] = _address(settings.sender_address, settings.sender_name or tenant_name)
+    mail["To"] = [_address(address) for address in recipients]
     if copies:
-        mail["Cc"] = [Address(addr_spec=address) for address in copies]
+        mail["Cc"] = [_address(address) for address in copies]
     if settings.reply_to:
-        mail["Reply-To"] = Address(addr_spec=settings.reply_to)
+        mail["Reply-To"] = _address(settings.reply_to)
     mail["Subject"] = filled.subject
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = message_id
@@ -71,6 +71,11 @@ def compose(
         main, _, sub = attachment.media_type.partition("/")
         mail.add_attachment(attachment.data, maintype=main, subtype=sub or "octet-stream", filename=attachment.name)
     return mail
+
+
+def _address(address: str, name: str = "") -> Address:
+    local, _, domain = address.rpartition("@")
+    return Address(name, username=local, domain=domain)
 
 
 def policy_for(addresses: Sequence[str]) -> EmailPolicy[EmailMessage]:

@@ -31,6 +31,9 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         str, Meta(max_length=254, title="Copy of everything to", description="An archive, unseen by recipients")
     ] = ""
 
+    def __repr__(self) -> str:
+        return f"MailSettings({self.host!r}, {self.port}, …)"
+
     @property
     def is_set_up(self) -> bool:
         return bool(self.host and self.sender_address)

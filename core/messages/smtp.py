@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -131,6 +132,8 @@ async def connected(settings: MailSettings, internal_hosts: frozenset[str]) -> A
     )
     async with _answers():
         await client.connect()
+        if client.is_ehlo_or_helo_needed:
+            await _greet(client)
     try:
         yield Server(client)
     finally:
@@ -187,7 +190,7 @@ async def _open(addresses: Sequence[str], port: int) -> socket.socket:
             raise
         else:
             return sock
-    said = "no answer" if isinstance(reason, TimeoutError) else (reason.strerror or str(reason)).lower()
+    said = os.strerror(reason.errno).lower() if reason.errno else "no answer"
     raise NotReached(f"The mail server cannot be reached: {said}.", retry_after=30) from reason
 
 
@@ -210,6 +213,13 @@ async def _answers() -> AsyncIterator[None]:
         raise NotReached(f"No encrypted connection: {error.reason or error}", retry_after=300) from error
     except (aiosmtplib.SMTPException, OSError, EOFError) as error:
         raise NotReached(f"The mail server has gone away: {_line(str(error))}", retry_after=30) from error
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()
 
 
 async def _close(client: aiosmtplib.SMTP) -> None:
