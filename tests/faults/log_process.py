@@ -14,7 +14,17 @@ from uuid import UUID
 from core.activity.delivery import Deliveries, Line
 from core.activity.unit import again, record, unit_of_work
 from core.clock import SystemClock
-from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase, bind, execute, execute_many, value
+from core.database import (
+    Database,
+    PostgresDatabase,
+    PostgresServer,
+    SqliteDatabase,
+    bind,
+    execute,
+    execute_many,
+    spawn,
+    value,
+)
 from core.scope import Scope
 from tests.core.log import ThingMade, scope_of
 
@@ -28,14 +38,27 @@ class Recorder:
 
     name: str = "recorder"
     kinds: frozenset[str] = frozenset({"thing_made"})
+    apart: bool = False
+    """For the control: what it does is committed by itself, not with the step of the cursor."""
 
     async def hear(self, scope: Scope, lines: Sequence[Line]) -> None:
+        if self.apart:
+            _refuse_poison(lines)
+            await spawn(self._note(lines))
+        else:
+            await self._note(lines)
+            _refuse_poison(lines)
+
+    async def _note(self, lines: Sequence[Line]) -> None:
         await execute_many(
             "INSERT INTO effect (reader, position) VALUES (:reader, :position)",
             [{"reader": self.name, "position": line.position} for line in lines],
         )
-        if any(line.subject_id == POISON for line in lines):
-            raise ValueError("poison")
+
+
+def _refuse_poison(lines: Sequence[Line]) -> None:
+    if any(line.subject_id == POISON for line in lines):
+        raise ValueError("poison")
 
 
 def quick_to_park() -> Deliveries:
@@ -79,7 +102,8 @@ def _open(address: str) -> Database:
 async def _main(what: str, address: str, uuid: UUID) -> None:
     database = _open(address)
     database.owner = uuid
-    scope, deliveries, recorder = scope_of(uuid, SystemClock()), quick_to_park(), Recorder()
+    scope, deliveries = scope_of(uuid, SystemClock()), quick_to_park()
+    recorder = Recorder(apart=what == "deliver apart")
     with bind(database):
         while True:
             if what == "write":

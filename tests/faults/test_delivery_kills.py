@@ -12,6 +12,8 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -93,9 +95,16 @@ async def kill_on_sqlite(tmp_path: Path, times: int) -> None:
 
 
 async def kill_on_postgresql(tmp_path: Path, times: int) -> None:
+    async with killed_on_postgresql(tmp_path, times, "deliver") as scope:
+        await check_all_was_heard(scope)
+
+
+@asynccontextmanager
+async def killed_on_postgresql(tmp_path: Path, times: int, what: str) -> AsyncIterator[Scope]:
+    """Eight writers in this process, three that deliver in their own, killed so often."""
     async with tenant_on("postgresql", tmp_path, SystemClock()) as scope:
         await enable_reader(scope, "recorder")
-        processes = Processes(address_of(current()), scope.tenant.uuid, "deliver", "deliver", "deliver")
+        processes = Processes(address_of(current()), scope.tenant.uuid, what, what, what)
         stop = asyncio.Event()
 
         async def keep_writing() -> None:
@@ -109,7 +118,7 @@ async def kill_on_postgresql(tmp_path: Path, times: int) -> None:
             stop.set()
             await asyncio.gather(*writers)
             processes.kill_all()
-        await check_all_was_heard(scope)
+        yield scope
 
 
 @pytest.mark.timeout(300)
@@ -132,6 +141,16 @@ async def test_sixty_kills_on_sqlite(tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 async def test_sixty_kills_on_postgresql(tmp_path: Path) -> None:
     await kill_on_postgresql(tmp_path, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+async def test_control_what_is_committed_apart_from_the_step_is_found_told_twice(tmp_path: Path) -> None:
+    async with killed_on_postgresql(tmp_path, 30, "deliver apart") as scope:
+        await drain(scope)
+
+        told = await values("SELECT position FROM effect")
+        assert len(told) > len(set(told))
 
 
 async def test_control_a_log_in_the_order_of_a_sequence_loses_what_commits_late(tmp_path: Path) -> None:
