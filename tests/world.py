@@ -8,14 +8,31 @@ from core.activity.unit import unit_of_work
 from core.customers import actions
 from core.customers.schemas import NewCustomer
 from core.database import execute, value
+from core.jobs.actions import enqueue
+from core.jobs.kinds import Job, JobKind
+from core.scope import Scope
 from core.staff.actions import create_token
 from core.staff.schemas import NewToken
 from core.testing import TestTenant, all_permissions
+from msgspec import Struct
+from plugins.inventory import actions as inventory
+from plugins.inventory.schemas import NewItem
 
 MARKER = "Zyxwvut"
 """Stands in the name of every customer of the world: where it is read, a customer was seen."""
 PARTITION = 1
 ELSEWHERE = 2
+
+
+class Nothing(Struct, frozen=True):
+    """A payload that says nothing."""
+
+
+async def do_nothing(scope: Scope, job: Job[Nothing]) -> None:
+    """Work that is none."""
+
+
+NOTHING = JobKind("world_nothing", Nothing, do_nothing)
 
 
 @dataclass
@@ -60,6 +77,10 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["token_id"] = made.id
     world.ids["token"] = "no-such-link"
     world.ids["session_id"] = 1
+    world.ids["item_id"] = await inventory.add_item(scope, NewItem(product="Router", serial=f"{MARKER}-1"))
+    await inventory.assign_item(scope, int(str(world.ids["item_id"])), customer_id)
+    world.ids["job_id"] = await enqueue(scope, NOTHING, Nothing())
+    world.ids["plugin_name"] = "inventory"
     world.ids["path"] = "none"
     world.ids["file_path"] = "x/none"
     return world

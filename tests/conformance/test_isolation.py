@@ -14,20 +14,22 @@ import httpx
 import pytest
 from piccolo.table import Table
 
-from core.app import MIGRATIONS
+from core.app import migrations_of
 from core.customers.tables import Customer
 from core.database import SHARED, STAFF_ONLY, Everything, Partitions, bind, declaration_faults, scoped
 from core.database import belonging as belonging_module
 from core.scope import ALL_PERMISSIONS, Actor
 from core.staff import queries as staff_queries
-from core.testing import TestTenant, application, tenant_on
+from core.testing import TestTenant, application, installed, tenant_on
 from core.web.routing import PUBLIC, SIGNED_IN, http_handlers
 from tests.databases import KINDS, fresh
-from tests.tables import all_tables, core_tables
+from tests.tables import all_tables
 from tests.world import ELSEWHERE, MARKER, PARTITION, World, populate
 
 ROUTES = sorted({(method, path, handler.opt.get("permission", PUBLIC), handler.opt.get("plugin")) for method, path, handler in http_handlers(application())}, key=str)
-NO_PLUGIN = [(method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None]
+PLUGINS = ("inventory",)
+"""Plugins that are on: the matrix holds their routes and tables too."""
+ASKED = [(method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None or plugin in PLUGINS]
 
 BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/customers/{customer_id:int}/sections/{key:str}"): {"version": "1", "full_name": "New name"},
@@ -37,10 +39,12 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PATCH", "/api/v1/customers/{customer_id:int}"): {"version": 1, "address": {"street": "x"}},
     ("POST", "/api/v1/customers/{customer_id:int}/status"): {"status": "active"},
     ("POST", "/api/v1/customers/{customer_id:int}/notes"): {"text": "x"},
+    ("POST", "/inventory/items/{item_id:int}/assignment"): {"customer_id": "1"},
+    ("POST", "/api/v1/inventory/items/{item_id:int}/assignment"): {"customer_id": 1},
 }
 """What must be sent for the route to come as far as looking for the row."""
 
-OWNED = frozenset({"customer_id", "note_id"})
+OWNED = frozenset({"customer_id", "note_id", "item_id"})
 """Path parameters that name a row which belongs to a customer."""
 
 
@@ -49,13 +53,13 @@ async def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """A tenant with one of everything, and another tenant."""
     folder = tmp_path_factory.mktemp("matrix")
     async with (
-        fresh(request.param, folder, list(MIGRATIONS)) as one,
-        fresh(request.param, folder, list(MIGRATIONS)) as other,
+        fresh(request.param, folder, migrations_of(installed(), PLUGINS)) as one,
+        fresh(request.param, folder, migrations_of(installed(), PLUGINS)) as other,
     ):
-        async with tenant_on(one) as tenant:
+        async with tenant_on(one, plugins=PLUGINS) as tenant:
             world = await populate(tenant)
             here = tenant
-        async with tenant_on(other) as elsewhere:
+        async with tenant_on(other, plugins=PLUGINS) as elsewhere:
             pass
         yield here, world, elsewhere
 
@@ -85,7 +89,7 @@ def is_refused_as_unknown(path: str, answer: httpx.Response) -> bool:
     return answer.status_code == 303 and answer.headers["location"].startswith("/login")
 
 
-@pytest.mark.parametrize(("method", "path", "permission"), NO_PLUGIN)
+@pytest.mark.parametrize(("method", "path", "permission"), ASKED)
 async def test_nobody_gets_in_without_a_log_in(
     matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
 ) -> None:
@@ -112,7 +116,7 @@ async def test_nobody_gets_in_without_a_log_in(
             assert is_refused_as_unknown(path, answer), (answer.status_code, answer.text[:300])
 
 
-@pytest.mark.parametrize(("method", "path", "permission"), [one for one in NO_PLUGIN if one[2] not in (PUBLIC, SIGNED_IN)])
+@pytest.mark.parametrize(("method", "path", "permission"), [one for one in ASKED if one[2] not in (PUBLIC, SIGNED_IN)])
 async def test_a_role_without_the_permission_is_refused(
     matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
 ) -> None:
@@ -145,7 +149,7 @@ async def ask_restricted(tenant: TestTenant, world: World, method: str, path: st
         return await client.request(**asked(method, path, world))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("method", "path", "permission"), NO_PLUGIN)
+@pytest.mark.parametrize(("method", "path", "permission"), ASKED)
 @pytest.mark.usefixtures("restricted")
 async def test_another_resellers_people_find_nothing(
     matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
@@ -171,7 +175,7 @@ async def test_the_matrix_catches_a_table_whose_scope_is_switched_off(
 
     leaks = [
         (method, path)
-        for method, path, _ in NO_PLUGIN
+        for method, path, _ in ASKED
         if method == "GET" and "{customer_id:int}" in path and not path.endswith("/events")
         if (await ask_restricted(tenant, world, method, path)).status_code != 404
     ]
@@ -179,7 +183,7 @@ async def test_the_matrix_catches_a_table_whose_scope_is_switched_off(
     assert leaks, "with the scope of customers switched off every page should have shown them"
 
 
-@pytest.mark.parametrize("table", core_tables(), ids=lambda table: table.__name__)
+@pytest.mark.parametrize("table", all_tables(), ids=lambda table: table.__name__)
 async def test_a_table_shows_a_row_to_its_own_reseller_and_to_no_other(
     matrix: tuple[TestTenant, World, TestTenant], table: type[Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
