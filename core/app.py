@@ -16,19 +16,19 @@ from litestar.openapi.spec import Components, SecurityScheme
 import core
 from core.customers import api as customers_api
 from core.customers import routes as customers_routes
+from core.dashboard import routes as dashboard
 from core.database.migrations import MigrationApp
 from core.hooks import Permission, usable
 from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
-from core.dashboard import routes as dashboard
 from core.web import home, jobs_pages, plugin_pages, settings_pages
-from core.web.api import provide_call
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
 from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on
+from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
 from core.web.routing import check_routes
@@ -85,7 +85,9 @@ MENU: Final = (
     MenuEntry(area="", label="Dashboard", href="/", icon="layout-dashboard", permission="customers.view", key="d"),
     MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
     MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
-    MenuEntry(area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"),
+    MenuEntry(
+        area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"
+    ),
 )
 
 SETTINGS_TABS: Final = (
@@ -145,10 +147,13 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
     pages = Pages(
         feature_folders(CORE),
         assets,
-        plugins={name: plugin.folder / "templates" for name, plugin in good.items() if (plugin.folder / "templates").is_dir()},
+        plugins={
+            name: plugin.folder / "templates" for name, plugin in good.items() if (plugin.folder / "templates").is_dir()
+        },
     )
     maker = PageMaker(
-        pages, (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu)),
+        pages,
+        (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu)),
         SETTINGS_TABS,
     )
 

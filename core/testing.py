@@ -38,7 +38,7 @@ from core.staff.actions import invite_staff
 from core.staff.schemas import Invite
 from core.web.csrf import HEADER, csrf_token
 from core.web.sessions import begin_session, cookie_name
-from core.web.visit import BOUND_KEY, Bound
+from core.web.visit import Bound, bind_in
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -87,9 +87,7 @@ class TestTenant:
 
     def scope(self, *permissions: str, actor: Actor | None = None) -> Scope:
         """As staff with these permissions, with all of them when none is named; or as another actor."""
-        someone = actor or Actor(
-            "staff", 1, "Test Staff", Everything(), frozenset(permissions) or ALL_PERMISSIONS
-        )
+        someone = actor or Actor("staff", 1, "Test Staff", Everything(), frozenset(permissions) or ALL_PERMISSIONS)
         return self.bound.scope(someone)
 
     @property
@@ -106,7 +104,8 @@ class TestTenant:
         """A staff user with a role of that name; gives its id."""
         role_id = await value("SELECT id FROM role WHERE label = :role", role=role)
         made = await invite_staff(
-            self.scope(), Invite(name=f"{role} Person", email=email or f"{new_token(6).lower()}@staff.example", role_id=role_id)
+            self.scope(),
+            Invite(name=f"{role} Person", email=email or f"{new_token(6).lower()}@staff.example", role_id=role_id),
         )
         return made.staff_id
 
@@ -127,7 +126,11 @@ class TestTenant:
         token = await begin_session(self.scope(), "staff", someone, address="127.0.0.1", agent="test")
         return self._client(
             cookies={cookie_name(secure=False): token},
-            headers={HEADER: csrf_token(token, self.tenant.uuid), "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"},
+            headers={
+                HEADER: csrf_token(token, self.tenant.uuid),
+                "origin": f"http://{HOST}",
+                "sec-fetch-site": "same-origin",
+            },
         )
 
     async def api(self, permissions: Iterable[str] = ("*",)) -> httpx.AsyncClient:
@@ -155,7 +158,7 @@ class TestTenant:
 
     async def _asgi(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         with bind(self.database):
-            scope[BOUND_KEY] = self.bound  # type: ignore[literal-required]  # our own key in the ASGI scope
+            bind_in(scope, self.bound)
             await surrounded(application())(scope, receive, send)
 
 
@@ -219,4 +222,13 @@ def all_permissions() -> frozenset[str]:
     return frozenset(permission.key for permission in permissions_of(installed()))
 
 
-__all__ = ["MIGRATIONS", "START", "TestTenant", "all_permissions", "cheap_passwords", "installed", "open_tenant", "tenant_on"]
+__all__ = [
+    "MIGRATIONS",
+    "START",
+    "TestTenant",
+    "all_permissions",
+    "cheap_passwords",
+    "installed",
+    "open_tenant",
+    "tenant_on",
+]

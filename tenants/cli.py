@@ -61,7 +61,10 @@ def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
         try:
             asyncio.run(command(*args, **kwargs))
         except Invalid as error:
-            fail("; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.errors) or error.message)
+            fail(
+                "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.errors)
+                or error.message
+            )
         except DomainError as error:
             fail(error.message)
         except EXPECTED as error:
@@ -306,7 +309,12 @@ async def plugin_list(as_json: bool) -> None:
             )
             for name, one in deployment.plugins.items()
         ]
-    show(lines, ("name", "label", "version", "distribution", "enabled", "error"), as_json=as_json, empty="No plugins are installed.")
+    show(
+        lines,
+        ("name", "label", "version", "distribution", "enabled", "error"),
+        as_json=as_json,
+        empty="No plugins are installed.",
+    )
 
 
 @plugin.command("enable")
@@ -357,7 +365,9 @@ def token() -> None:
 @token.command("create")
 @tenant_option
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--permission", "permissions", multiple=True, help="May be given several times; everything when left out.")
+@click.option(
+    "--permission", "permissions", multiple=True, help="May be given several times; everything when left out."
+)
 @click.option("--days", default=365, type=click.IntRange(1, 3650), help="How long it is valid.")
 @json_option
 @running
@@ -393,7 +403,7 @@ def serve(host: str, port: int, no_worker: bool) -> None:
         fail(error.message if isinstance(error, DomainError) else str(error))
         return
     uvicorn.run(
-        app,  # type: ignore[arg-type]  # Litestar's and uvicorn's types of an ASGI application differ in a name
+        app,
         host=host or config.server.host,
         port=port or config.server.port,
         log_level="warning",
@@ -426,14 +436,18 @@ async def _greet() -> None:
             click.echo(f"{record.name}: {address(record.host)}")
         if len(tenants) > 5:
             click.echo(f"and {len(tenants) - 5} more: tenantry tenant list")
-        demo = next((record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None)
+        demo = next(
+            (record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None
+        )
         if demo is not None:
             async with deployment.scope(demo, command_actor("serve")) as scope:
                 if await value("SELECT count(*) FROM staff WHERE password_hash <> ''"):
                     return
                 staff_id = await value("SELECT min(id) FROM staff WHERE active")
                 link = await make_link(scope, staff_id)
-                click.echo(f"Log-in: admin@demo.example. Set a password here, once: {scope.tenant.address}/welcome/{link.token}")
+                click.echo(
+                    f"Log-in: admin@demo.example. Set a password here, once: {scope.tenant.address}/welcome/{link.token}"
+                )
 
 
 if __name__ == "__main__":

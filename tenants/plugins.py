@@ -49,11 +49,10 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
         raise Conflict(f"{plugin.manifest.label} needs {' and '.join(missing)}: switch that on first.")
     with bind(deployment.placement.migrating(record_of)):
         await migrate(migrations_of(deployment.plugins, enabled | {name}))
-    async with deployment.scope(record_of, actor) as scope:
-        async with unit_of_work(scope):
-            if plugin.manifest.events:
-                await enable_reader(scope, name)
-            record(scope, PluginEnabled(plugin=name))
+    async with deployment.scope(record_of, actor) as scope, unit_of_work(scope):
+        if plugin.manifest.events:
+            await enable_reader(scope, name)
+        record(scope, PluginEnabled(plugin=name))
     await deployment.registry.enable_plugin(record_of.uuid, name, deployment.clock.now())
 
 
@@ -68,8 +67,7 @@ async def disable_plugin(deployment: Deployment, record_of: TenantRecord, name: 
     ]
     if needed_by:
         raise Conflict(f"{' and '.join(needed_by)} needs it: switch that off first.")
-    async with deployment.scope(record_of, actor) as scope:
-        async with unit_of_work(scope):
-            await disable_reader(scope, name)
-            record(scope, PluginDisabled(plugin=name))
+    async with deployment.scope(record_of, actor) as scope, unit_of_work(scope):
+        await disable_reader(scope, name)
+        record(scope, PluginDisabled(plugin=name))
     await deployment.registry.disable_plugin(record_of.uuid, name)

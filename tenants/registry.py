@@ -134,7 +134,9 @@ class Registry:
                 plugins.setdefault(plugin.tenant_id, []).append(plugin.plugin)
         return [_record(one, plugins.get(one.id, [])) for one in found]
 
-    async def add(self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime) -> TenantRecord:
+    async def add(
+        self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime
+    ) -> TenantRecord:
         """A tenant that is being created; `hosts` begins with the main one. Raises Invalid or Conflict naming what is taken."""
         check_slug(slug)
         with bind(self.database):
@@ -252,5 +254,3 @@ def _record(found: _Row, plugins: Sequence[str]) -> TenantRecord:
         host=found.host or "",
         plugins=tuple(plugins),
     )
-
-

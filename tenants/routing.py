@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.database import bind
 from core.errors import Unavailable
-from core.web.visit import BOUND_KEY
+from core.web.visit import bind_in, is_http
 from tenants.pages import failed_page, suspended_page, unknown_host_page
 from tenants.status import TenantStatus
 
@@ -35,7 +35,7 @@ class TenantRouting:
         self._app = app
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if not is_http(scope):
             await self._app(scope, receive, send)
             return
         header = next((value for name, value in scope["headers"] if name == b"host"), b"")
@@ -54,7 +54,7 @@ class TenantRouting:
             await _answer(send, 503, *failed_page(record.name, as_json=as_json), retry_after=error.retry_after)
             return
         with bind(database):
-            scope[BOUND_KEY] = bound  # type: ignore[literal-required]  # our own key in the ASGI scope
+            bind_in(scope, bound)
             await self._app(scope, receive, send)
 
 

@@ -1,6 +1,6 @@
 """Rows of the control database: tenants, their host names, their plugins."""
 
-from piccolo.columns import UUID, BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Boolean, ForeignKey, Integer, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.database import STAFF_ONLY
@@ -11,6 +11,7 @@ class TenantRow(Table, tablename="tenant"):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     uuid = UUID(unique=True)
     slug = Text(unique=True)
     name = Text()
@@ -29,6 +30,7 @@ class TenantHost(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     host = Text(unique=True)
     tenant_id = ForeignKey(TenantRow, index=True)
     main = Boolean()
@@ -39,6 +41,7 @@ class TenantPlugin(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     tenant_id = ForeignKey(TenantRow, index=True)
     plugin = Text()
     position = Integer()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.testing import MIGRATIONS, TestTenant, cheap_passwords, installed, tenant_on
 from core.app import migrations_of
+from core.testing import MIGRATIONS, TestTenant, cheap_passwords, installed, tenant_on
 from core.web.throttle import forget_tries
 from tests.databases import KINDS, database, fresh, two_databases
 
@@ -31,4 +31,3 @@ async def tenant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     async with fresh(request.param, tmp_path, migrations_of(installed(), names) if names else list(MIGRATIONS)) as made:
         async with tenant_on(made, plugins=names, folder=tmp_path) as one:
             yield one
-

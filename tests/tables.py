@@ -23,7 +23,10 @@ def core_tables() -> list[type[Table]]:
         found.extend(
             one
             for one in vars(module).values()
-            if isinstance(one, type) and issubclass(one, Table) and one is not Table and one.__module__ == module.__name__
+            if isinstance(one, type)
+            and issubclass(one, Table)
+            and one is not Table
+            and one.__module__ == module.__name__
         )
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from core.activity.unit import unit_of_work
 from core.customers import actions
 from core.customers.schemas import NewCustomer
@@ -14,7 +16,6 @@ from core.scope import Scope
 from core.staff.actions import create_token
 from core.staff.schemas import NewToken
 from core.testing import TestTenant, all_permissions
-from msgspec import Struct
 from plugins.inventory import actions as inventory
 from plugins.inventory.schemas import NewItem
 
@@ -59,7 +60,9 @@ async def populate(tenant: TestTenant) -> World:
         ),
     )
     async with unit_of_work(scope):
-        await execute("UPDATE customer SET partition_id = :partition WHERE id = :id", partition=PARTITION, id=customer_id)
+        await execute(
+            "UPDATE customer SET partition_id = :partition WHERE id = :id", partition=PARTITION, id=customer_id
+        )
     world.ids["customer_id"] = customer_id
     world.ids["note_id"] = await actions.add_note(scope, customer_id, f"{MARKER} rang")
     await actions.add_tag(scope, customer_id, "harbour")

@@ -168,9 +168,7 @@ def current_values(now: CustomerDetail, section: Section | type[Section]) -> dic
     return {name: getattr(now, name) for name in section.__struct_fields__}
 
 
-def _merged(
-    wanted: dict[str, Any], current: dict[str, Any], seen: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _merged(wanted: dict[str, Any], current: dict[str, Any], seen: Mapping[str, Any] | None) -> dict[str, Any]:
     conflicts: dict[str, tuple[object, object]] = {}
     merged: dict[str, Any] = {}
     for name, mine in wanted.items():
@@ -283,7 +281,9 @@ async def _check_unique(cleaned: Cleaned, customer_id: int | None) -> None:
 async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[str, str]]]) -> None:
     for name, pairs in addresses.items():
         kind = ADDRESS_KINDS[name]
-        await execute("DELETE FROM customer_address WHERE customer_id = :id AND kind = :kind", id=customer_id, kind=kind)
+        await execute(
+            "DELETE FROM customer_address WHERE customer_id = :id AND kind = :kind", id=customer_id, kind=kind
+        )
         if pairs:
             await execute_many(
                 "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
@@ -305,7 +305,9 @@ async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: 
         target = next((status for status in allowed if status.key == to_key), None)
         if target is None:
             others = ", ".join(status.label for status in allowed) or "no other"
-            raise Conflict(f"A customer that is {customer.status_label} cannot become “{to_key}”. It can become: {others}.")
+            raise Conflict(
+                f"A customer that is {customer.status_label} cannot become “{to_key}”. It can become: {others}."
+            )
         await scope.hooks.validate(
             hookspecs.validate_customer_status_change,
             scope=scope,

@@ -19,7 +19,7 @@ from core.customers.schemas import (
 )
 from core.errors import Invalid
 from core.ids import sort_key
-from core.web.api import Call, Page, api_get, api_patch, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_patch, api_post, decode_cursor, encode_cursor
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -54,7 +54,9 @@ async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody
     return await queries.get_customer(call.scope, customer_id)
 
 
-@api_post("/customers/{customer_id:int}/status", permission="customers.edit", summary="Change the status", status_code=200)
+@api_post(
+    "/customers/{customer_id:int}/status", permission="customers.edit", summary="Change the status", status_code=200
+)
 async def change_status(call: Call, customer_id: FromPath[int], data: JSONBody[StatusChange]) -> CustomerDetail:
     await actions.change_status(call.scope, customer_id, data.status, reason=data.reason or "hand")
     return await queries.get_customer(call.scope, customer_id)

@@ -10,7 +10,7 @@ from core.customers.schemas import CustomerItem
 from core.customers.tables import Customer
 from core.database import rows, value, within
 from core.ids import sort_key
-from core.web.api import decode_cursor, encode_cursor
+from core.web.jsonapi import decode_cursor, encode_cursor
 from core.web.parts import Chip, FilterChoice, Head, Pager, TabItem
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ async def page_values(view: View) -> dict[str, Any]:
     statuses = await queries.list_statuses()
     chosen = next((one for one in statuses if one.key == status), None)
     conditions, values = _conditions(view, q, chosen.id if chosen else None)
-    found, before, after = await _page(conditions, values, sort, descending, asked.get("after", ""), asked.get("before", ""))
+    found, before, after = await _page(
+        conditions, values, sort, descending, asked.get("after", ""), asked.get("before", "")
+    )
     kept = {name: asked[name] for name in ("sort", "status") if asked.get(name)}
     count = await _count(conditions, values)
     said = f"{len(found):,} of {count:,}" if count <= COUNTED else f"{len(found):,} of {COUNTED:,}+"
@@ -95,7 +97,10 @@ def _conditions(view: View, q: str, status_id: int | None) -> tuple[str, dict[st
     if q:
         key = sort_key(q)
         values["text"], values["end"] = key, key + "\U0010ffff"
-        ways = [f"customer.{column} >= :text AND customer.{column} < :end" for column in ("name_key", "login_key", "email_key")]
+        ways = [
+            f"customer.{column} >= :text AND customer.{column} < :end"
+            for column in ("name_key", "login_key", "email_key")
+        ]
         digits = "".join(each for each in q if each.isdecimal())
         if digits and len(digits) <= 18:
             ways.append("customer.id = :number")

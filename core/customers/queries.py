@@ -68,9 +68,7 @@ async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
     )
 
 
-async def list_customers(
-    scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50
-) -> list[CustomerItem]:
+async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:
     """Customers by name, from behind (name key, id) on."""
     keyset = "AND (customer.name_key, customer.id) > (:name_key, :id)" if after else ""
     return await rows(

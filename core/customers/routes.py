@@ -14,6 +14,7 @@ from core import hookspecs
 from core.activity.live import watch
 from core.activity.queries import head as log_head
 from core.customers import actions, listing, queries
+from core.customers.addresses import split_list
 from core.customers.head import head_values
 from core.customers.schemas import NewCustomer, NewNote, NewTag, StatusChange
 from core.customers.sections import (
@@ -25,7 +26,6 @@ from core.customers.sections import (
     section_of,
     typed_section,
 )
-from core.customers.addresses import split_list
 from core.customers.timeline import happenings, in_words
 from core.database import current
 from core.errors import Conflict, Invalid, NotFound, Stale
@@ -59,9 +59,7 @@ async def show_new(view: View) -> Response[str]:
 @post("/customers", permission="customers.create")
 async def create(view: View) -> Response[str]:
     await view.read()
-    given = {
-        name: split_list(texts[-1]) if name in LISTS else texts for name, texts in view.typed.items()
-    }
+    given = {name: split_list(texts[-1]) if name in LISTS else texts for name, texts in view.typed.items()}
     try:
         customer_id = await actions.create_customer(view.scope, from_form(NewCustomer, given))
     except Invalid as error:
@@ -139,9 +137,7 @@ async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str
     except Stale as error:
         return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
     head = await head_values(view, customer_id, "General")
-    section = section_of(
-        head["customer"], key, view.scope.locale, editable=True, locations=await _locations()
-    )
+    section = section_of(head["customer"], key, view.scope.locale, editable=True, locations=await _locations())
     return view.page("customers/saved.html", **head, section=section)
 
 
@@ -223,9 +219,7 @@ async def change_status(view: View, customer_id: FromPath[int]) -> Response[str]
     return view.go(f"/customers/{customer_id}", "Status changed.")
 
 
-async def _status_page(
-    view: View, customer_id: int, errors: dict[str, str], *, status: int = 200
-) -> Response[str]:
+async def _status_page(view: View, customer_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
     head = await head_values(view, customer_id, "")
     following = await queries.list_next_statuses(head["customer"].status)
     return view.page(

@@ -62,7 +62,9 @@ LISTS: Final = frozenset({"emails", "billing_emails", "phones"})
 def country_choices(locale: str) -> tuple[Choice, ...]:
     """Every country by its name in the language, none first."""
     names = Locale.parse(locale.replace("-", "_")).territories
-    found = sorted((str(name), code) for code, name in names.items() if len(code) == 2 and code.isalpha() and code < "ZZ")
+    found = sorted(
+        (str(name), code) for code, name in names.items() if len(code) == 2 and code.isalpha() and code < "ZZ"
+    )
     return (Choice("", "None"), *(Choice(code, name) for name, code in found))
 
 
@@ -94,7 +96,13 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
     grace = "As the tenant says" if customer.grace_days is None else f"{customer.grace_days} days after due"
     return [
         _field("billing_type", shown, kind="select", choices=BILLING_TYPES),
-        _field("billing_day", shown, kind="number", help="1 to 31; none: the day of joining", read=_day(customer.billing_day)),
+        _field(
+            "billing_day",
+            shown,
+            kind="number",
+            help="1 to 31; none: the day of joining",
+            read=_day(customer.billing_day),
+        ),
         _field("terms_days", shown, kind="number", help="Days; none: as the tenant says", read=terms),
         _field("grace_days", shown, kind="number", help="Days; none: as the tenant says", read=grace),
         _field("never_block", shown, kind="check", help="Not blocked for late payment"),
@@ -136,7 +144,10 @@ def _field(
 
 
 def _shown(customer: CustomerDetail) -> dict[str, str]:
-    return {name: text_of(getattr(customer, name)) for name in (*MainData.__struct_fields__, *AddressData.__struct_fields__, *BillingData.__struct_fields__)}
+    return {
+        name: text_of(getattr(customer, name))
+        for name in (*MainData.__struct_fields__, *AddressData.__struct_fields__, *BillingData.__struct_fields__)
+    }
 
 
 def text_of(value: object) -> str:

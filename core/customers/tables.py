@@ -1,6 +1,8 @@
 """Rows of a tenant's customers. Keys, indexes and checks stand in the migrations."""
 
-from piccolo.columns import BigInt, Boolean, Date, DoublePrecision, ForeignKey, Integer, Text, Timestamptz
+from typing import Any
+
+from piccolo.columns import BigInt, Boolean, Date, DoublePrecision, ForeignKey, Integer, Serial, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
@@ -12,6 +14,7 @@ class Status(Table):
 
     belongs = SHARED
 
+    id: Serial
     key = Text(unique=True)
     label = Text()
     kind = Text()
@@ -30,6 +33,7 @@ class StatusTransition(Table):
 
     belongs = SHARED
 
+    id: Serial
     from_id = ForeignKey(Status)
     to_id = ForeignKey(Status)
 
@@ -39,6 +43,7 @@ class Location(Table):
 
     belongs = SHARED
 
+    id: Serial
     name = Text()
     name_key = Text(unique=True)
 
@@ -49,6 +54,7 @@ class Customer(Table):
 
     belongs = OWN
 
+    id: Serial
     kind = Text()
     full_name = Text()
     name_key = Text()
@@ -66,8 +72,8 @@ class Customer(Table):
     lon = DoublePrecision(null=True)
     location_id = ForeignKey(Location, null=True, index=True)
     partition_id = BigInt(null=True, index=True)
-    parent_id = ForeignKey("self", null=True, index=True)
-    payer_id = ForeignKey("self", null=True, index=True)
+    parent_id: ForeignKey[Any] = ForeignKey("self", null=True, index=True)
+    payer_id: ForeignKey[Any] = ForeignKey("self", null=True, index=True)
     status_id = ForeignKey(Status, index=True)
     status_reason = Text()
     billing_type = Text()
@@ -96,6 +102,7 @@ class CustomerAddress(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
     kind = Text()
     position = Integer()
@@ -108,6 +115,7 @@ class Contact(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
     is_user = Boolean()
     salutation = Text()
@@ -125,6 +133,7 @@ class Tag(Table):
 
     belongs = SHARED
 
+    id: Serial
     name = Text()
     name_key = Text(unique=True)
     colour = Integer()
@@ -135,6 +144,7 @@ class CustomerTag(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
     tag_id = ForeignKey(Tag, on_delete=OnDelete.cascade)
 
@@ -144,6 +154,7 @@ class Note(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
     text = Text()
     pinned = Boolean()
@@ -157,6 +168,7 @@ class ImportBatch(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     state = Text()
     file_name = Text()
     file_path = Text()
@@ -179,6 +191,7 @@ class ImportRow(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
     record = BigInt()
     line = BigInt()
@@ -228,6 +241,7 @@ class ImportValue(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
     record = BigInt()
     kind = Text()
@@ -241,6 +255,7 @@ class ImportCustomer(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
     record = BigInt()
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)

@@ -8,6 +8,7 @@ from litestar import Response
 
 from core import hookspecs
 from core.customers import queries as customers
+from core.hooks import Card
 from core.web.parts import Hit, HitGroup, Pill, Step
 from core.web.routing import SIGNED_IN, get
 from core.web.view import View
@@ -23,7 +24,7 @@ HITS = 6
 async def show_home(view: View) -> Response[str]:
     scope = view.scope
     steps = await _steps(scope)
-    cards = []
+    cards: list[Card] = []
     for answer in await scope.hooks.ask(hookspecs.dashboard_cards, scope=scope):
         cards.extend(answer.value or ())
     return view.page(
@@ -90,7 +91,9 @@ async def search(view: View) -> Response[str]:
             groups.extend(HitGroup(label=kind, hits=hits) for kind, hits in by_kind.items())
     pages = [entry for entry in view.menu if q.casefold() in entry.label.casefold()]
     groups.append(
-        HitGroup(label="Pages", hits=[Hit(label=entry.label, href=entry.href, icon=entry.icon) for entry in pages[:HITS]])
+        HitGroup(
+            label="Pages", hits=[Hit(label=entry.label, href=entry.href, icon=entry.icon) for entry in pages[:HITS]]
+        )
     )
     return view.page("_partials/search.html", q=q, groups=groups)
 

@@ -165,7 +165,9 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
             return
         await staff.save()
         if not await _somebody_administers():
-            raise Conflict("Nobody would be left who may do everything. Give another person the role Administrator first.")
+            raise Conflict(
+                "Nobody would be left who may do everything. Give another person the role Administrator first."
+            )
         if "role_id" in changes or "active" in changes:
             await end_sessions(scope, "staff", staff_id)
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
@@ -258,9 +260,10 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
 
 async def revoke_token(scope: Scope, token_id: int) -> None:
     async with unit_of_work(scope):
-        token = await scoped(ApiToken, scope).get(token_id)
-        if token.revoked_at is not None:
+        await scoped(ApiToken, scope).get(token_id)
+        revoked = await execute(
+            "UPDATE api_token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL", now=scope.now(), id=token_id
+        )
+        if not revoked:
             return
-        token.revoked_at = scope.now()
-        await token.save([ApiToken.revoked_at])
         record(scope, ApiTokenRevoked(api_token_id=token_id))

@@ -183,5 +183,11 @@ async def names_of(keys: Iterable[str]) -> dict[str, str]:
 
 def _in_words(key: str) -> str:
     kind, _, name = key.partition(":")
-    words = {"command": "Command line", "schedule": "Schedule", "plugin": "Plugin", "token": "API token", "staff": "Staff"}
+    words = {
+        "command": "Command line",
+        "schedule": "Schedule",
+        "plugin": "Plugin",
+        "token": "API token",
+        "staff": "Staff",
+    }
     return f"{words.get(kind, kind.capitalize())} {name}".strip()

@@ -17,9 +17,9 @@ from core.ids import sort_key
 from core.staff import actions, queries
 from core.staff.schemas import Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
 from core.web import sessions
-from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post, put
-from core.web.throttle import BY_ACCOUNT, BY_ADDRESS, check_tries, count_try
 from core.web.parts import Choice
+from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post
+from core.web.throttle import BY_ACCOUNT, BY_ADDRESS, check_tries, count_try
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -199,9 +199,7 @@ async def _staff_page(view: View, errors: dict[str, str], *, status: int = 200, 
     )
 
 
-async def _one_staff_page(
-    view: View, staff_id: int, errors: dict[str, str], *, status: int = 200
-) -> Response[str]:
+async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
     one = await queries.get_staff(view.scope, staff_id)
     return view.page(
         "staff/edit.html",

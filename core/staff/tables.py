@@ -1,6 +1,6 @@
 """Rows of staff users, their roles, one-time links and API tokens."""
 
-from piccolo.columns import Boolean, ForeignKey, Text, Timestamptz
+from piccolo.columns import Boolean, ForeignKey, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.database import STAFF_ONLY
@@ -11,6 +11,7 @@ class Role(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     label = Text()
     permissions = Text()
     builtin = Boolean()
@@ -21,6 +22,7 @@ class Staff(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     name = Text()
     email = Text()
     email_key = Text(unique=True)
@@ -39,6 +41,7 @@ class OneTimeLink(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     staff_id = ForeignKey(Staff, index=True)
     purpose = Text()
     token_hash = Text(unique=True)
@@ -51,6 +54,7 @@ class ApiToken(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     name = Text()
     token_hash = Text(unique=True)
     permissions = Text()

@@ -48,7 +48,7 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
         status = error.status_code
         if isinstance(error, ValidationException):
             return domain(request, Invalid(errors=_faults(error)))
-        if status == 400 and " - at `$" in error.detail or "Object " in error.detail and status == 400:
+        if (status == 400 and " - at `$" in error.detail) or ("Object " in error.detail and status == 400):
             return domain(request, Invalid(in_words(error.detail), field=field_of(error.detail)))
         if status >= 500:
             return unforeseen(request, error)
@@ -110,7 +110,9 @@ def _answer(
     if isinstance(error, Unauthenticated):
         login = "/login"
         if request.method == "GET" and not wants_part:
-            asked = request.scope["path"] + (f"?{request.scope['query_string'].decode()}" if request.scope["query_string"] else "")
+            asked = request.scope["path"] + (
+                f"?{request.scope['query_string'].decode()}" if request.scope["query_string"] else ""
+            )
             login += f"?next={quote(asked, safe='/')}" if asked != "/" else ""
         if wants_part:
             return Response("", status_code=200, headers={"HX-Redirect": login}, media_type="text/html")

@@ -89,6 +89,14 @@ _WORDS: Final = (
 )
 
 
+def checked(into: type[S], values: Mapping[str, object]) -> S:
+    """The struct of values that were read from a form by hand. Raises Invalid naming the field that does not fit."""
+    try:
+        return msgspec.convert(values, into)
+    except msgspec.ValidationError as error:
+        raise Invalid(in_words(str(error)), field=field_of(str(error))) from None
+
+
 def in_words(error: str) -> str:
     """What a person can do about a message of msgspec."""
     for pattern, words in _WORDS:

@@ -44,7 +44,7 @@ async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
 
 async def from_our_pages(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Sessions are for our pages only. The API takes no cookie, so there is nothing to forge there."""
-    method, path = connection.scope["method"], connection.scope["path"]
+    method, path = str(connection.scope.get("method", "")), connection.scope["path"]
     if method in csrf.SAFE or path.startswith(API_PREFIX):
         return
     headers = connection.headers

@@ -6,8 +6,7 @@ from typing import Any
 
 from litestar import Request, Response
 
-from core.web.routing import PUBLIC, SIGNED_IN, get
-from core.web.view import View
+from core.web.routing import PUBLIC, get
 
 
 @get("/health", permission=PUBLIC)

@@ -52,7 +52,11 @@ def label_of(kind: str) -> str:
     from core.jobs.kinds import KINDS
 
     declared = KINDS.get(kind)
-    return declared.label if declared is not None and declared.label else kind.replace("_", " ").replace(".", " ").capitalize()
+    return (
+        declared.label
+        if declared is not None and declared.label
+        else kind.replace("_", " ").replace(".", " ").capitalize()
+    )
 
 
 @get("/jobs", permission="jobs.view")

@@ -48,9 +48,7 @@ class PageMaker:
             if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
         ]
 
-    def error(
-        self, request: Request[Any, Any, Any], status: int, message: str, request_id: str, fragment: bool
-    ) -> str:
+    def error(self, request: Request[Any, Any, Any], status: int, message: str, request_id: str, fragment: bool) -> str:
         visit: Visit = request.scope["state"][STATE_KEY]
         return self._pages.error(status, message, request_id, values=self._known(visit, request), fragment=fragment)
 
@@ -83,9 +81,7 @@ class PageMaker:
 
 
 def _item(entry: MenuEntry, current: str) -> NavItem:
-    return NavItem(
-        label=entry.label, href=entry.href, icon=entry.icon, key=entry.key, current=entry.href == current
-    )
+    return NavItem(label=entry.label, href=entry.href, icon=entry.icon, key=entry.key, current=entry.href == current)
 
 
 def _within(path: str, href: str) -> bool:

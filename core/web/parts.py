@@ -45,6 +45,8 @@ class Field(Struct, frozen=True, kw_only=True):
             return self.shown
         if self.kind == "check":
             return "Yes" if self.value else "No"
+        if not self.value:
+            return ""
         return next((choice.label for choice in self.choices if choice.value == self.value), self.value)
 
 

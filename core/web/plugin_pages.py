@@ -153,9 +153,7 @@ def _pill(plugin: Plugin, state: ReaderState | None) -> Pill | None:
     return None
 
 
-async def _detail(
-    view: PageView, name: str, state: ReaderState | None
-) -> tuple[PluginDetail | None, dict[str, str]]:
+async def _detail(view: PageView, name: str, state: ReaderState | None) -> tuple[PluginDetail | None, dict[str, str]]:
     plugin = _plugins(view)[name]
     if plugin.loaded is None:
         return None, {}

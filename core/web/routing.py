@@ -6,6 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
@@ -55,7 +56,7 @@ def _route(method: str, path: str, permission: str, options: dict[str, Any]) -> 
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         function = handler if method == "GET" else once_more(handler)
-        return HTTPRouteHandler(path, http_method=[method], opt=opt, **options)(function)  # type: ignore[arg-type]  # Litestar types it as a plain callable
+        return HTTPRouteHandler(path, http_method=[HttpMethod(method)], opt=opt, **options)(function)
 
     return decorate
 

@@ -127,8 +127,6 @@ async def show_settings(view: View) -> Response[str]:
     return view.go("/settings/company")
 
 
-show_company, save_company = settings_form(
-    CompanySettings, "/settings/company", title="Company", noun="company data"
-)
+show_company, save_company = settings_form(CompanySettings, "/settings/company", title="Company", noun="company data")
 
 HANDLERS = (show_settings, show_company, save_company)

@@ -1,6 +1,6 @@
 """Rows of sessions and of answers kept for idempotency keys."""
 
-from piccolo.columns import BigInt, Integer, Text, Timestamptz
+from piccolo.columns import BigInt, Integer, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.database import STAFF_ONLY
@@ -11,6 +11,7 @@ class Session(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     token_hash = Text(unique=True)
     actor_kind = Text()
     actor_id = BigInt()
@@ -26,6 +27,7 @@ class Idempotency(Table):
 
     belongs = STAFF_ONLY
 
+    id: Serial
     actor = Text()
     route = Text()
     key = Text()

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
-from litestar.exceptions import SerializationException
 from litestar.di import NamedDependency
+from litestar.exceptions import SerializationException
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from core.web.forms import from_form
 from core.web.visit import visit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from litestar.datastructures import UploadFile
 
@@ -116,9 +116,7 @@ class PageView:
         response = Response("", status_code=200 if self.is_htmx else 303, headers=headers, media_type=HTML)
         if toast:
             response.set_cookie(
-                Cookie(
-                    key=TOAST, value=quote(toast), httponly=True, secure=self.secure, samesite="lax", max_age=30
-                )
+                Cookie(key=TOAST, value=quote(toast), httponly=True, secure=self.secure, samesite="lax", max_age=30)
             )
         return response
 

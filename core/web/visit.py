@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from core.scope import ANONYMOUS, Actor, Scope
 from core.web import sessions
@@ -112,6 +112,19 @@ class Visit:
         return self.scope.actor.kind != "anonymous"
 
 
+def is_http(scope: ASGIScope) -> bool:
+    return str(scope["type"]) == "http"
+
+
+def bind_in(scope: ASGIScope, bound: Bound) -> None:
+    """Put the tenant where the rest of the request finds it; only who binds its database does."""
+    cast("dict[str, Any]", scope)[BOUND_KEY] = bound
+
+
+def bound_in(scope: ASGIScope) -> Bound:
+    return cast("Bound", cast("dict[str, Any]", scope)[BOUND_KEY])
+
+
 def visit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
     visit: Visit = connection.scope["state"][STATE_KEY]
     return visit
@@ -127,10 +140,10 @@ class Identify:
         self._find_token = find_token
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if not is_http(scope):
             await self._app(scope, receive, send)
             return
-        bound: Bound = scope[BOUND_KEY]  # type: ignore[literal-required]  # our own key in the ASGI scope
+        bound = bound_in(scope)
         visit = Visit(bound, bound.scope(ANONYMOUS), request_id=secrets.token_hex(8))
         scope.setdefault("state", {})[STATE_KEY] = visit
         headers = {name: value for name, value in scope["headers"] if name in (b"cookie", b"authorization")}

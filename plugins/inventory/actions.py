@@ -47,7 +47,9 @@ async def add_item(scope: Scope, data: NewItem) -> int:
 
 
 async def _product(vendor: str, name: str) -> int:
-    found = await value("SELECT id FROM inventory_product WHERE vendor = :vendor AND name = :name", vendor=vendor, name=name)
+    found = await value(
+        "SELECT id FROM inventory_product WHERE vendor = :vendor AND name = :name", vendor=vendor, name=name
+    )
     if found is None:
         product = InventoryProduct(vendor=vendor, name=name)
         await product.save()
@@ -90,9 +92,7 @@ async def ask_back(scope: Scope, customer_id: int) -> int:
         items = [item for item in await list_of_customer(scope, customer_id) if item.status == ItemStatus.ASSIGNED]
         for item in items:
             await _move(scope, item, ItemStatus.TO_RETURN, customer_id)
-            record(
-                scope, InventoryReturnAsked(inventory_item_id=item.id, customer_id=customer_id, serial=item.serial)
-            )
+            record(scope, InventoryReturnAsked(inventory_item_id=item.id, customer_id=customer_id, serial=item.serial))
         return len(items)
 
 

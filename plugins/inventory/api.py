@@ -6,7 +6,7 @@ from typing import Annotated
 
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from core.web.api import Call, Page, api_get, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
 from plugins.inventory import actions, queries
 from plugins.inventory.schemas import Assignment, ItemRow, NewItem
 
@@ -32,7 +32,12 @@ async def get_item(call: Call, item_id: FromPath[int]) -> ItemRow:
     return await queries.get_item(call.scope, item_id)
 
 
-@api_post("/inventory/items/{item_id:int}/assignment", permission="inventory.edit", summary="Give it to a customer", status_code=200)
+@api_post(
+    "/inventory/items/{item_id:int}/assignment",
+    permission="inventory.edit",
+    summary="Give it to a customer",
+    status_code=200,
+)
 async def assign(call: Call, item_id: FromPath[int], data: JSONBody[Assignment]) -> ItemRow:
     await actions.assign_item(call.scope, item_id, data.customer_id)
     return await queries.get_item(call.scope, item_id)

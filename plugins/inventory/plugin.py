@@ -56,7 +56,9 @@ MANIFEST = Manifest(
     settings=InventorySettings,
     events=("customer_status_changed",),
     menu=(
-        MenuItem(area="network", label="Inventory", href="/inventory/items", permission="inventory.view", icon="packages"),
+        MenuItem(
+            area="network", label="Inventory", href="/inventory/items", permission="inventory.view", icon="packages"
+        ),
     ),
     icons=("packages",),
 )
@@ -81,7 +83,14 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
     if not items:
         return ()
     labels = {key.value: label for key, label in LABELS.items()}
-    return (Panel(key="hardware", title="Hardware", template="inventory/_panel.html", values={"items": items, "labels": labels}),)
+    return (
+        Panel(
+            key="hardware",
+            title="Hardware",
+            template="inventory/_panel.html",
+            values={"items": items, "labels": labels},
+        ),
+    )
 
 
 @hookimpl
@@ -111,7 +120,10 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
         return ()
     return [
         SearchHit(
-            kind="Items", label=f"{item.product} {item.serial}", href=f"/inventory/items/{item.id}", detail=item.customer or ""
+            kind="Items",
+            label=f"{item.product} {item.serial}",
+            href=f"/inventory/items/{item.id}",
+            detail=item.customer or "",
         )
         for item in await queries.list_items(scope, q=text, limit=limit)
     ]

@@ -36,13 +36,13 @@ async def get_item(scope: Scope, item_id: int) -> ItemRow:
     return found
 
 
-async def list_items(
-    scope: Scope, *, q: str = "", status: str = "", after: int = 0, limit: int = 50
-) -> list[ItemRow]:
+async def list_items(scope: Scope, *, q: str = "", status: str = "", after: int = 0, limit: int = 50) -> list[ItemRow]:
     """Items by id, from behind `after` on; `q` is the beginning of a serial number or barcode."""
     conditions, values = ["inventory_item.id > :after"], dict[str, Any](after=after, limit=limit)
     if q:
-        conditions.append("((inventory_item.serial_key >= :q AND inventory_item.serial_key < :end) OR inventory_item.barcode = :barcode)")
+        conditions.append(
+            "((inventory_item.serial_key >= :q AND inventory_item.serial_key < :end) OR inventory_item.barcode = :barcode)"
+        )
         values.update(q=sort_key(q), end=sort_key(q) + "\U0010ffff", barcode=q)
     if status:
         conditions.append("inventory_item.status = :status")

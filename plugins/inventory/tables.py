@@ -1,6 +1,6 @@
 """Rows of products and items."""
 
-from piccolo.columns import ForeignKey, Text, Timestamptz
+from piccolo.columns import ForeignKey, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.customers.tables import Customer
@@ -12,6 +12,7 @@ class InventoryProduct(Table):
 
     belongs = SHARED
 
+    id: Serial
     vendor = Text()
     name = Text()
 
@@ -21,6 +22,7 @@ class InventoryItem(Table):
 
     belongs = via("customer_id")
 
+    id: Serial
     product_id = ForeignKey(InventoryProduct, index=True)
     serial = Text()
     serial_key = Text(unique=True)

@@ -26,10 +26,18 @@ from tests.databases import KINDS, fresh
 from tests.tables import all_tables
 from tests.world import ELSEWHERE, MARKER, PARTITION, World, populate
 
-ROUTES = sorted({(method, path, handler.opt.get("permission", PUBLIC), handler.opt.get("plugin")) for method, path, handler in http_handlers(application())}, key=str)
+ROUTES = sorted(
+    {
+        (method, path, handler.opt.get("permission", PUBLIC), handler.opt.get("plugin"))
+        for method, path, handler in http_handlers(application())
+    },
+    key=str,
+)
 PLUGINS = ("inventory",)
 """Plugins that are on: the matrix holds their routes and tables too."""
-ASKED = [(method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None or plugin in PLUGINS]
+ASKED = [
+    (method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None or plugin in PLUGINS
+]
 
 BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/customers/{customer_id:int}/sections/{key:str}"): {"version": "1", "full_name": "New name"},
@@ -49,7 +57,9 @@ OWNED = frozenset({"customer_id", "note_id", "item_id"})
 
 
 @pytest.fixture(scope="module", params=KINDS)
-async def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[TestTenant, World, TestTenant]]:
+async def matrix(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[TestTenant, World, TestTenant]]:
     """A tenant with one of everything, and another tenant."""
     folder = tmp_path_factory.mktemp("matrix")
     async with (
@@ -122,7 +132,11 @@ async def test_a_role_without_the_permission_is_refused(
 ) -> None:
     tenant, world, _ = matrix
     with bind(tenant.database):
-        client = await tenant.api(()) if path.startswith("/api/") else await tenant.browser(staff_id=await tenant.staff_with(()))
+        client = (
+            await tenant.api(())
+            if path.startswith("/api/")
+            else await tenant.browser(staff_id=await tenant.staff_with(()))
+        )
         answer = await client.request(**asked(method, path, world))  # type: ignore[arg-type]
 
     assert answer.status_code == 403, (answer.status_code, answer.text[:300])
@@ -169,9 +183,7 @@ async def test_the_matrix_catches_a_table_whose_scope_is_switched_off(
 ) -> None:
     tenant, world, _ = matrix
     told_truly = belonging_module.belonging
-    monkeypatch.setattr(
-        belonging_module, "belonging", lambda table: SHARED if table is Customer else told_truly(table)
-    )
+    monkeypatch.setattr(belonging_module, "belonging", lambda table: SHARED if table is Customer else told_truly(table))
 
     leaks = [
         (method, path)

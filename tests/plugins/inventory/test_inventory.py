@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core import hookspecs
 from core.activity.actions import enable_reader
 from core.activity.delivery import Deliveries, plugin_reader
-from core import hookspecs
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
 from core.errors import Conflict, Invalid, NotFound
@@ -72,7 +72,7 @@ async def test_who_is_cancelled_is_asked_for_the_hardware(tenant: TestTenant) ->
     assert (await queries.get_item(scope, item_id)).status == "to_return"
 
 
-@pytest.mark.plugins()
+@pytest.mark.plugins
 async def test_where_the_plugin_is_off_its_pages_do_not_exist(tenant: TestTenant) -> None:
     page, api = await tenant.browser(), await tenant.api()
 
@@ -90,7 +90,9 @@ async def test_items_over_the_api(tenant: TestTenant) -> None:
 
     assert (made.status_code, given.json()["status"], given.json()["customer"]) == (201, "assigned", "Ann Other")
     assert (await api.get("/api/v1/inventory/items?limit=1")).json()["next"] is None
-    assert (await api.post("/api/v1/inventory/items/999/assignment", json={"customer_id": customer_id})).status_code == 404
+    assert (
+        await api.post("/api/v1/inventory/items/999/assignment", json={"customer_id": customer_id})
+    ).status_code == 404
 
 
 async def test_a_customer_out_of_reach_cannot_be_given_anything(tenant: TestTenant) -> None:

@@ -18,6 +18,9 @@ if (dialog) {
     } else if (e.key === "Enter") {
       e.preventDefault();
       found[at]?.click();
+    } else if (e.key === "Escape") {   // else the first Esc would only empty the field
+      e.preventDefault();
+      dialog.close();
     }
   });
 }

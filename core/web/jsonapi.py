@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request, Response
-from litestar.handlers import HTTPRouteHandler
 from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
@@ -83,8 +84,13 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         function = handler if method == "GET" else once_more(_idempotent(handler, status=options["status_code"]))
-        return HTTPRouteHandler(  # type: ignore[arg-type]  # Litestar types it as a plain callable
-            f"/api/v1{path}", http_method=[method], opt=opt, include_in_schema=True, security=[{"bearer": []}], **options
+        return HTTPRouteHandler(
+            f"/api/v1{path}",
+            http_method=[HttpMethod(method)],
+            opt=opt,
+            include_in_schema=True,
+            security=[{"bearer": []}],
+            **options,
         )(function)
 
     return decorate
@@ -137,7 +143,10 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
         if kept.body_hash != body_hash:
             raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
         return Response(
-            kept.answer.encode(), status_code=kept.status, media_type="application/json", headers={"Idempotent-Replay": "true"}
+            kept.answer.encode(),
+            status_code=kept.status,
+            media_type="application/json",
+            headers={"Idempotent-Replay": "true"},
         )
 
     return run
