@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import structlog
 
 import core.testing
 from core import hookspecs
+from core.activity.actions import enable_reader
 from core.activity.asking import nothing_kept
-from core.activity.delivery import PluginReader
+from core.activity.delivery import Deliveries, PluginReader
+from core.activity.unit import record, unit_of_work
 from core.app import HOOK_MODULES
 from core.customers import actions
-from core.customers.events import CustomerChanged, CustomerCreated, CustomerStatusChanged
+from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import NewCustomer
 from core.errors import Conflict
-from core.hooks import Action, Fact, HookSets, Panel, Tab
+from core.hooks import Action, Card, Fact, FirstStep, HookSets, Panel, SearchHit, Tab
+from core.hooks.conformance import type_hints_of
 from core.scope import Scope
 from core.testing import TestTenant
 from tests.core.hooks.modules import module
@@ -149,31 +153,131 @@ async def test_a_plugin_may_refuse_a_change_of_status_and_the_person_reads_why(
     assert "Two routers" not in await page_of(tenant, customer_id)
 
 
+# ------------------------------------------------------------------ the start page and the search
+
+
+async def test_a_card_and_a_step_of_a_plugin_stand_on_the_start_page(tenant: TestTenant, switch_on: SwitchOn) -> None:
+    async def dashboard_cards(scope: Scope) -> list[Card]:
+        return [Card(key="probe", label="Fathoms sounded", value="1,204", href="/probe")]
+
+    async def first_steps() -> list[FirstStep]:
+        return [FirstStep(title="Sound the depth", text="Before you anchor.", label="Sound", href="/probe", done=False)]
+
+    switch_on(dashboard_cards=dashboard_cards, first_steps=first_steps)
+
+    answer = await (await tenant.browser()).get("/")
+
+    assert answer.status_code == 200, answer.text
+    for text in ("Fathoms sounded", "1,204", "Sound the depth", "Before you anchor."):
+        assert text in answer.text
+
+
+async def test_the_search_finds_what_a_plugin_knows(tenant: TestTenant, switch_on: SwitchOn) -> None:
+    asked: list[tuple[str, int]] = []
+
+    async def search_results(text: str, limit: int) -> list[SearchHit]:
+        asked.append((text, limit))
+        return [SearchHit(kind="Wrecks", label="Batavia", href="/probe/wrecks/1", detail="1629")]
+
+    switch_on(search_results=search_results)
+    browser = await tenant.browser()
+
+    found = await browser.get("/search?q=bat")
+    too_short = await browser.get("/search?q=b")
+
+    assert found.status_code == 200, found.text
+    assert all(text in found.text for text in ("Wrecks", "Batavia", 'href="/probe/wrecks/1"', "1629"))
+    assert "Batavia" not in too_short.text
+    assert [text for text, _ in asked] == ["bat"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "path"), [("dashboard_cards", "/"), ("first_steps", "/"), ("search_results", "/search?q=bat")]
+)
+async def test_a_plugin_that_breaks_leaves_the_start_page_and_the_search(
+    tenant: TestTenant, switch_on: SwitchOn, hook: str, path: str
+) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    switch_on(**{hook: broken})
+
+    assert (await (await tenant.browser()).get(path)).status_code == 200
+
+
 # ------------------------------------------------------------------ told afterwards
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts"),
+    "kind",
     [
-        ("customer_created", [CustomerCreated(customer_id=7), CustomerCreated(customer_id=8)]),
-        ("customer_changed", [CustomerChanged(customer_id=7)]),
-        (
-            "customer_status_changed",
-            [CustomerStatusChanged(customer_id=7, from_key="new", to_key="active", reason="hand")],
-        ),
+        "customer_created",
+        "customer_changed",
+        "customer_status_changed",
+        "subscription_activated",
+        "subscription_ended",
+        "invoice_issued",
+        "invoice_settled",
+        "payment_received",
+        "billing_run_finished",
+        "plugin_enabled",
+        "plugin_disabled",
     ],
 )
-async def test_facts_reach_the_handler_of_their_name(
-    tenant: TestTenant, switch_on: SwitchOn, kind: str, facts: Sequence[Any]
+async def test_a_fact_reaches_the_handler_of_its_name_through_the_log(
+    tenant: TestTenant, switch_on: SwitchOn, kind: str
+) -> None:
+    heard: list[tuple[str, Sequence[object]]] = []
+
+    async def handler(scope: Scope, events: Sequence[object]) -> None:
+        heard.append((scope.actor.key, list(events)))
+
+    switch_on(**{kind: handler})
+    scope = tenant.scope()
+    (event,) = get_args(type_hints_of(getattr(hookspecs, kind))["events"])
+    facts = [
+        event(
+            **{name: sample(one, n) for name, one in get_type_hints(event).items() if name in event.__struct_fields__}
+        )
+        for n in (7, 8)
+    ]
+    await enable_reader(scope, "probe")
+
+    async with unit_of_work(scope):
+        for fact in facts:
+            record(scope, fact)
+    await Deliveries().turn(scope, PluginReader("probe", frozenset({kind}), hookspecs))
+
+    assert heard == [("plugin:probe", facts)]
+
+
+def sample(kind: object, n: int) -> object:
+    """A value for a field of a fact."""
+    return {int: n, str: f"word {n}", date: date(2027, 1, n), bool: True}.get(kind, n)  # type: ignore[call-overload]  # int | None and the like
+
+
+async def test_a_plugin_hears_what_happens_to_customers_from_the_actions_that_do_it(
+    tenant: TestTenant, switch_on: SwitchOn
 ) -> None:
     heard: list[object] = []
 
-    async def handler(scope: Scope, events: Sequence[object]) -> None:
+    async def handler(events: Sequence[object]) -> None:
         heard.extend(events)
 
-    switch_on(**{kind: handler})
+    async def another(events: Sequence[object]) -> None:
+        heard.extend(events)
 
-    await tenant.scope().hooks.tell("probe", getattr(hookspecs, kind), scope=tenant.scope(), events=facts)
+    switch_on(customer_created=handler, customer_status_changed=another)
+    before = await customer(tenant)
+    await enable_reader(tenant.scope(), "probe")
 
-    assert heard == list(facts)
-    assert PluginReader("probe", frozenset({kind}), hookspecs).kinds == {kind}
+    customer_id = await customer(tenant)
+    await actions.change_status(tenant.scope(), customer_id, "active")
+    kinds = frozenset({"customer_created", "customer_status_changed"})
+    await Deliveries().turn(tenant.scope(), PluginReader("probe", kinds, hookspecs))
+
+    assert before != customer_id
+    assert heard == [
+        CustomerCreated(customer_id=customer_id),
+        CustomerStatusChanged(customer_id=customer_id, from_key="new", to_key="active", reason="hand"),
+    ]
