@@ -86,6 +86,10 @@ class Deployment:
         if known is not None:
             known.until = 0.0
 
+    def forget_all(self) -> None:
+        """Prove every tenant's database again at its next request."""
+        self._known.clear()
+
     def enabled(self, record: TenantRecord) -> frozenset[str]:
         """The plugins that are switched on and installed."""
         return frozenset(record.plugins) & usable(self.plugins).keys()

@@ -50,7 +50,7 @@ async def from_our_pages(connection: ASGIConnection[Any, Any, Any, Any], handler
     headers = connection.headers
     csrf.check_origin(headers.get("host", ""), headers.get("origin", ""), headers.get("sec-fetch-site", ""))
     visit = visit_of(connection)
-    if not visit.signed_in:
+    if not visit.signed_in or handler.opt.get("permission") == PUBLIC:
         return
     given = headers.get(csrf.HEADER, "")
     if not given and isinstance(connection, Request):

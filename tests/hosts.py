@@ -1,0 +1,52 @@
+"""A deployment of its own for each test, on SQLite files and on schemas of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.clock import FixedClock
+from core.config import load_config
+from core.testing import START
+from tenants.asgi import make_asgi
+from tenants.deployment import Deployment
+from tenants.provisioning import CreatedTenant, NewTenant, create_tenant
+from tests.databases import APP, OWNER, dsn, postgres_database
+
+_number = count(1)
+PLACES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=PLACES)
+async def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Deployment]:
+    """Started, without a tenant; new tenants go to `request.param`."""
+    environment = {"TENANTRY_DATA": str(tmp_path / "data")}
+    if request.param == "postgresql":
+        name = f"host_{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}_{os.getpid()}_{next(_number)}"
+        await postgres_database(name)
+        environment["TENANTRY__DATABASE__MAIN__APP_DSN"] = dsn(name, APP)
+        environment["TENANTRY__DATABASE__MAIN__OWNER_DSN"] = dsn(name, OWNER)
+        environment["TENANTRY__PLACEMENT__DEFAULT"] = "main"
+    made = Deployment(load_config(environment=environment), clock=FixedClock(START))
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def made(deployment: Deployment, slug: str) -> CreatedTenant:
+    """A tenant of this short name."""
+    return await create_tenant(deployment, NewTenant(slug=slug, name=slug.capitalize(), email=f"admin@{slug}.example"))
+
+
+def visitor(deployment: Deployment, host: str) -> httpx.AsyncClient:
+    """A browser at a host name of the deployment, through its outermost layer."""
+    transport = httpx.ASGITransport(app=make_asgi(deployment, worker=False), raise_app_exceptions=False)  # type: ignore[arg-type]
+    headers = {"origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers=headers)

@@ -1,0 +1,174 @@
+"""Tenants: made whole or not at all, found by their exact host name, kept apart."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from core.customers import actions as customers
+from core.customers import queries
+from core.customers.schemas import NewCustomer
+from core.database import SqliteDatabase
+from core.errors import Conflict, Invalid
+from core.scope import command_actor
+from tenants import provisioning
+from tenants.deployment import Deployment
+from tenants.plugins import disable_plugin, enable_plugin
+from tenants.routing import host_of
+from tenants.status import TenantStatus
+from tests.hosts import made, visitor
+
+ME = command_actor("test")
+
+
+async def test_a_new_tenant_answers_and_its_administrator_sets_a_password_once(deployment: Deployment) -> None:
+    tenant = await made(deployment, "alpha")
+    path = "/welcome/" + tenant.link.rsplit("/", 1)[1]
+
+    async with visitor(deployment, "alpha.localhost") as page:
+        looked = await page.get(path)
+        set_up = await page.post(path, data={"password": "correct horse battery", "repeated": "correct horse battery"})
+        inside = await page.get("/customers")
+        again = await page.post(path, data={"password": "another one entirely", "repeated": "another one entirely"})
+
+    assert (looked.status_code, set_up.status_code, inside.status_code, again.status_code) == (200, 303, 200, 404)
+
+
+async def test_two_passwords_that_differ_or_are_too_short_are_refused_and_the_link_still_works(
+    deployment: Deployment,
+) -> None:
+    tenant = await made(deployment, "alpha")
+    path = "/welcome/" + tenant.link.rsplit("/", 1)[1]
+
+    async with visitor(deployment, "alpha.localhost") as page:
+        differ = await page.post(path, data={"password": "correct horse battery", "repeated": "something else"})
+        short = await page.post(path, data={"password": "short", "repeated": "short"})
+        works = await page.get(path)
+
+    assert (differ.status_code, short.status_code, works.status_code) == (422, 422, 200)
+
+
+async def test_an_unknown_host_gets_one_fixed_answer_without_a_cookie(deployment: Deployment) -> None:
+    await made(deployment, "alpha")
+
+    answers = []
+    for host in ("nobody.localhost", "alpha.localhost.evil.example", "localhost", "xalpha.localhost"):
+        async with visitor(deployment, host) as page:
+            answers.append(await page.get("/login"))
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.content for answer in answers}) == 1
+    assert not any("set-cookie" in answer.headers for answer in answers)
+
+
+@pytest.mark.parametrize("header", ["ALPHA.localhost", "alpha.localhost:8000", "alpha.localhost."])
+def test_a_host_is_known_whatever_its_case_and_port(header: str) -> None:
+    assert host_of(header) == "alpha.localhost"
+
+
+async def test_a_suspended_tenant_says_so_and_is_served_again_when_resumed(deployment: Deployment) -> None:
+    tenant = await made(deployment, "alpha")
+
+    await deployment.registry.set_status(tenant.record.uuid, TenantStatus.SUSPENDED, "unpaid")
+    async with visitor(deployment, "alpha.localhost") as page:
+        suspended, api = await page.get("/login"), await page.get("/api/v1/customers")
+    await deployment.registry.set_status(tenant.record.uuid, TenantStatus.ACTIVE)
+    async with visitor(deployment, "alpha.localhost") as page:
+        resumed = await page.get("/login")
+
+    assert (suspended.status_code, suspended.headers["retry-after"]) == (503, "60")
+    assert "Alpha is suspended" in suspended.text
+    assert "unpaid" not in suspended.text
+    assert (api.status_code, api.headers["content-type"]) == (503, "application/problem+json")
+    assert resumed.status_code == 200
+
+
+async def test_what_one_tenant_writes_no_other_reads(deployment: Deployment) -> None:
+    one, other = await made(deployment, "alpha"), await made(deployment, "beta")
+
+    async with deployment.scope(one.record, ME) as scope:
+        await customers.create_customer(scope, NewCustomer(full_name="Only Alpha's"))
+    async with deployment.scope(other.record, ME) as scope:
+        found = await queries.list_customers(scope)
+
+    assert found == []
+
+
+async def test_a_short_name_that_is_taken_or_cannot_be_one_is_refused(deployment: Deployment) -> None:
+    await made(deployment, "alpha")
+
+    with pytest.raises(Conflict, match="alpha"):
+        await made(deployment, "alpha")
+    for slug in ("A", "alpha beta", "-alpha", "x" * 40, "../etc"):
+        with pytest.raises(Invalid):
+            await made(deployment, slug)
+    assert [record.slug for record in await deployment.registry.list_tenants()] == ["alpha"]
+
+
+async def test_a_tenant_that_cannot_be_made_leaves_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*arguments: object) -> str:
+        raise RuntimeError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(provisioning, "_fill", fails)
+        with pytest.raises(RuntimeError):
+            await made(deployment, "alpha")
+
+    assert await deployment.registry.list_tenants() == []
+    assert list((deployment.config.data / "tenants").iterdir()) == []
+    assert (await made(deployment, "alpha")).record.status == "active"
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_a_tenants_file_that_is_another_ones_is_refused_and_the_other_is_served(deployment: Deployment) -> None:
+    one, other = await made(deployment, "alpha"), await made(deployment, "beta")
+    for tenant in (one, other):
+        await deployment.placement.forget(tenant.record.uuid)
+    file = deployment.placement.file(one.record.uuid)
+    for part in file.parent.glob("tenant.sqlite*"):
+        part.unlink()
+    shutil.copyfile(deployment.placement.file(other.record.uuid), file)
+    deployment.forget_all()
+
+    async with visitor(deployment, "alpha.localhost") as page:
+        replaced = await page.get("/login")
+    async with visitor(deployment, "beta.localhost") as page:
+        served = await page.get("/login")
+
+    assert (replaced.status_code, served.status_code) == (503, 200)
+    assert str(other.record.uuid) not in replaced.text
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_a_corrupted_file_harms_no_other_tenant(deployment: Deployment) -> None:
+    one, _ = await made(deployment, "alpha"), await made(deployment, "beta")
+    await deployment.placement.forget(one.record.uuid)
+    deployment.forget_all()
+    deployment.placement.file(one.record.uuid).write_bytes(b"not a database" * 1000)
+
+    async with visitor(deployment, "alpha.localhost") as page:
+        broken = await page.get("/login")
+    async with visitor(deployment, "beta.localhost") as page:
+        served = await page.get("/login")
+
+    assert (broken.status_code, served.status_code) == (503, 200)
+    assert isinstance(deployment.placement.find(one.record), SqliteDatabase)
+
+
+async def test_a_plugin_is_there_where_it_is_on_and_keeps_its_data_when_off(deployment: Deployment) -> None:
+    tenant = await made(deployment, "alpha")
+
+    await enable_plugin(deployment, tenant.record, "inventory", ME)
+    on = await deployment.registry.get_by_slug("alpha")
+    async with deployment.scope(on, ME) as scope:
+        enabled = scope.plugins
+    await disable_plugin(deployment, on, "inventory", ME)
+    off = await deployment.registry.get_by_slug("alpha")
+    await enable_plugin(deployment, off, "inventory", ME)
+
+    assert enabled == {"inventory"}
+    assert off.plugins == ()
+    assert (await deployment.registry.get_by_slug("alpha")).plugins == ("inventory",)
