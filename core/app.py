@@ -15,6 +15,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 import core
 from core.customers import api as customers_api
+from core.customers import import_routes
+from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
 from core.database.migrations import MigrationApp
@@ -70,7 +72,7 @@ MIGRATIONS: Final = tuple(
     if (CORE / feature / "migrations").is_dir()
 )
 
-PAGES: Final = (home, dashboard, jobs_pages, plugin_pages, settings_pages, staff_routes, customers_routes)
+PAGES: Final = (home, dashboard, jobs_pages, plugin_pages, settings_pages, staff_routes, import_routes, customers_routes)
 APIS: Final = (customers_api,)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
@@ -98,7 +100,7 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label="API tokens", href="/settings/tokens", icon="lock", permission="staff.view"),
 )
 
-JOBS: Final[tuple[JobKind[Any], ...]] = ()
+JOBS: Final[tuple[JobKind[Any], ...]] = (*customers_jobs.JOBS,)
 """Every kind of work of the core."""
 
 SCHEDULES: Final[tuple[Schedule, ...]] = ()

@@ -80,7 +80,7 @@ async def page_values(view: View) -> dict[str, Any]:
         "balances": {},
         "balance_head": None,
         "views": [],
-        "may_import": False,
+        "may_import": view.scope.may("customers.create"),
     }
 
 

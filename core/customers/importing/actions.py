@@ -95,8 +95,8 @@ async def stage_import(
         await execute(
             "UPDATE import_batch SET state = 'checked', mapping = :mapping, report = :report WHERE id = :id",
             id=batch.id,
-            mapping=_json(mapping),
-            report=_json(report),
+            mapping=as_json(mapping),
+            report=as_json(report),
         )
     return report
 
@@ -116,7 +116,7 @@ async def open_batch(
                 name=name or path.name,
                 path=file_path,
                 hash=file_hash,
-                mapping=_json(mapping),
+                mapping=as_json(mapping),
                 by=scope.actor.name,
                 now=scope.now(),
             )
@@ -319,7 +319,7 @@ async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int
                 raise _Meanwhile(finding)
             await execute(
                 "UPDATE import_row SET good = FALSE, errors = :errors WHERE batch_id = :batch AND record = :record",
-                errors=_json([finding]),
+                errors=as_json([finding]),
                 batch=batch_id,
                 record=finding.record,
             )
@@ -531,7 +531,7 @@ async def _end(scope: Scope, batch_id: int) -> Report:
             await execute(
                 "UPDATE import_batch SET state = 'done', report = :report, finished_at = :now WHERE id = :id",
                 id=batch_id,
-                report=_json(report),
+                report=as_json(report),
                 now=scope.now(),
             )
             record(scope, CustomersImported(batch_id=batch_id, customers=batch.made))
@@ -590,5 +590,6 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """As it stands in a column of text."""
     return msgspec.json.encode(value).decode()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from core.customers.importing.profiles import FIELDS, Layout, Mapping, known_columns, lay_out
+from core.customers.importing.profiles import FIELDS, NEVER, Layout, Mapping, known_columns, lay_out
 from core.customers.importing.validating import Context, Finding, Gathering, Row, validate
-from core.lists.reading import LIMITS, Limits, Table, open_table
+from core.lists.reading import LIMITS, Limits, Record, Table, header_key, open_table
 from core.money import format_amount
 
 MOST_FINDINGS: Final = 5_000
 """So many of each are listed; all are counted, and all stand in the file of refused records."""
 PREVIEW: Final = 20
+SAMPLES: Final = 3
 
 
 class ColumnReport(Struct, frozen=True):
@@ -24,6 +26,8 @@ class ColumnReport(Struct, frozen=True):
     column: str
     field: str | None
     label: str
+    samples: tuple[str, ...] = ()
+    """Its first values; none of columns that are never imported."""
 
 
 class Report(Struct):
@@ -91,6 +95,16 @@ class Examination:
         self._gathering = Gathering(layout)
         self._openings: dict[str, list[int]] = {}
 
+    def sample(self, records: Sequence[Record]) -> None:
+        """Show the first values of each column beside its name."""
+        shown = [record.cells for record in records if not record.fault][:SAMPLES]
+        self.report.columns = [
+            told
+            if NEVER.search(header_key(told.column))
+            else replace(told, samples=tuple(cells[at][:60] for cells in shown))
+            for at, told in enumerate(self.report.columns)
+        ]
+
     def gather(self, rows: Iterable[Row]) -> list[Row]:
         """Validated rows in the order of the file → the same, judged against each other."""
         return list(self._gathering.add(list(rows)))
@@ -146,6 +160,8 @@ def examine(path: Path, mapping: Mapping, *, name: str | None = None, limits: Li
 def report_on(path: Path, mapping: Mapping, context: Context, *, name: str | None = None) -> Report:
     """The whole of a file in this process, without a database."""
     examination = examine(path, mapping, name=name)
-    for piece in examination.table.slices():
+    for number, piece in enumerate(examination.table.slices()):
+        if number == 0:
+            examination.sample(piece)
         examination.count(examination.gather(validate(examination.layout, context, piece)))
     return examination.finish()

@@ -57,6 +57,7 @@ async def judge_file(
     second = await asyncio.to_thread(next, pieces, None) if first is not None else None
     ahead = deque(piece for piece in (first, second) if piece is not None)
     many = sum(map(len, ahead)) == 2 * SLICE
+    examination.sample(first or ())
     ended = False
     async with Validators(many=many) as validators:
         while True:

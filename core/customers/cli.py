@@ -1,0 +1,134 @@
+"""`tenantry import customers FILE`: what it does once the tenant is bound. The host mounts it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from core.activity.unit import again
+from core.customers.importing import actions
+from core.customers.importing.actions import Mode
+from core.customers.importing.files import count_lines
+from core.customers.importing.profiles import Mapping
+from core.customers.importing.report import Report
+from core.customers.jobs import plan_names
+from core.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.customers.importing.staging import Told
+    from core.scope import Scope
+
+SHOWN: Final = 50
+"""Errors and warnings of each kind that people are shown; --json has all."""
+
+
+async def import_customers_command(
+    scope: Scope,
+    file: Path,
+    *,
+    mapping: Path | None = None,
+    dry_run: bool = False,
+    mode: Mode = "skip-bad",
+    as_json: bool = False,
+) -> Report:
+    """Import a file and print the report; the same report comes back. Raises Invalid where the file is no table.
+
+    `--dry-run` writes nothing. `all` imports every record or none; `skip-bad`, the default, those that are right.
+    """
+    decided = read_mapping(mapping)
+    plans = await plan_names()
+    if dry_run:
+        with _counting(file, "Checking", as_json) as told:
+            report = await actions.dry_run(scope, file, decided, plans=plans, told=told)
+        report.mode = mode
+    else:
+        with _counting(file, "Checking", as_json) as told:
+            report = await actions.stage_import(scope, file, decided, plans=plans, told=told)
+        if report.batch is not None and not report.already:
+            batch_id = report.batch
+            with _progress("Importing", as_json) as bar:
+                task = bar.add_task("Importing", total=report.ok)
+
+                async def progress(done: int, total: int, text: str) -> None:
+                    bar.update(task, completed=done, total=total, description=text)
+
+                report = await again(lambda: actions.take_over(scope, batch_id, mode=mode, progress=progress))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        show(report, Console())
+    return report
+
+
+def read_mapping(path: Path | None) -> Mapping:
+    """What a person decided about the file, as JSON: {"columns": {"Memo": "note", "Fax": null}, "country": "AT"}."""
+    if path is None:
+        return Mapping()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Mapping)
+    except OSError as fault:
+        raise Invalid(f"{path} cannot be read: {fault.strerror}.", field="--mapping") from fault
+    except msgspec.MsgspecError as fault:
+        raise Invalid(f"{path} is no mapping: {fault}", field="--mapping") from fault
+
+
+@contextmanager
+def _counting(file: Path, what: str, silent: bool) -> Iterator[Told]:
+    with _progress(what, silent) as bar:
+        task = bar.add_task(what, total=None)
+
+        async def told(records: int) -> None:
+            if bar.tasks[0].total is None:
+                bar.update(task, total=max(await count_lines(file), records))
+            bar.update(task, completed=records)
+
+        yield told
+
+
+@contextmanager
+def _progress(what: str, silent: bool) -> Iterator[Progress]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=silent, transient=True) as bar:
+        yield bar
+
+
+def show(report: Report, console: Console) -> None:
+    """The report for people."""
+    how = ", ".join(
+        filter(None, (report.encoding, f"delimiter “{report.delimiter}”" if report.delimiter else "", report.sheet))
+    )
+    console.print(f"{report.file}: {report.format}, {how}, header in line {report.header_line}", highlight=False)
+    for title, findings, total in (
+        ("errors", report.errors, report.errors_total),
+        ("warnings", report.warnings, report.warnings_total),
+    ):
+        if not findings:
+            continue
+        table = Table("record", "line", "column", "customer", "what", box=None, header_style="bold", pad_edge=False)
+        for found in findings[:SHOWN]:
+            table.add_row(str(found.record), str(found.line), found.field, found.name, found.message)
+        console.print(f"\n{total:,} {title}" + (f", the first {SHOWN}" if total > SHOWN else ""), style="bold")
+        console.print(table, markup=False)
+    for note in report.notes:
+        console.print(f"· {note}", highlight=False, markup=False)
+    console.print(f"\n{_summary(report)}", style="bold", highlight=False)
+
+
+def _summary(report: Report) -> str:
+    counted = f"{report.records:,} records, {report.ok:,} right, {report.refused:,} refused"
+    if report.dry_run:
+        return f"{counted}. Nothing was written: this was a dry run."
+    if report.already:
+        return (
+            f"This file was imported before, as import {report.batch}: {report.imported:,} customers. Nothing was done."
+        )
+    return f"{counted}. {report.imported:,} customers were made (import {report.batch})."

@@ -1,0 +1,348 @@
+"""Pages of an import: choose a file, match its columns, look at the dry run, import, undo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.params import FromPath
+from litestar.response import Stream
+from msgspec import Struct
+
+from core.activity.unit import unit_of_work
+from core.customers.importing import actions
+from core.customers.importing.actions import Mode
+from core.customers.importing.files import file_of, keep_file
+from core.customers.importing.profiles import FIELDS, NEVER, Mapping, known_columns, lay_out
+from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
+from core.customers.importing.report import SAMPLES, ColumnReport, Report
+from core.customers.importing.status import BatchState
+from core.customers.importing.validating import Finding
+from core.customers.jobs import CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT, OfBatch
+from core.database import bind, current, execute
+from core.errors import Conflict, Invalid
+from core.jobs.actions import enqueue
+from core.jobs.queries import get_job
+from core.jobs.status import JobState
+from core.lists.reading import Record, header_key, open_table
+from core.lists.writing import ExportColumn, csv_stream
+from core.web.jobs_pages import running_job
+from core.web.parts import Choice, Figure
+from core.web.routing import get, post
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from litestar.datastructures import UploadFile
+
+    from core.jobs.queries import JobRow
+    from core.scope import Scope
+
+PERMISSION: Final = "customers.create"
+FINDINGS: Final = 50
+"""Of a page."""
+CHOICES: Final = (Choice("", "Do not import"), *(Choice(field, label) for field, label in FIELDS.items()))
+STEPS: Final = ("Choose file", "Match columns", "Check, dry run", "Import")
+
+
+@get("/customers/import", permission=PERMISSION)
+async def choose(view: View) -> Response[str]:
+    return await _choose_page(view)
+
+
+@post("/customers/import", permission=PERMISSION)
+async def upload(view: View) -> Response[str]:
+    await view.read()
+    file = view.files.get("file")
+    if file is None or not file.filename:
+        return await _choose_page(view, {"file": "Choose a file."}, status=422)
+    path = await keep_file(view.scope, _pieces(file))
+    try:
+        # whether it is a table at all is told at once; the rest is the job's
+        await asyncio.to_thread(open_table, path, header_score=known_columns)
+        batch = await actions.open_batch(view.scope, path, Mapping(), name=file.filename[:200], file_path=path.name)
+    except Invalid as error:
+        await asyncio.to_thread(path.unlink)
+        return await _choose_page(view, errors_by_field(error), status=422)
+    if batch.file_path != path.name:
+        await asyncio.to_thread(path.unlink)
+    if batch.state in {BatchState.NEW, BatchState.CHECKED}:
+        await _start(view.scope, batch.id, CHECK_IMPORT, OfBatch(batch.id))
+    return view.go(f"/customers/import/{batch.id}")
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(1 << 20):
+        yield piece
+
+
+async def _choose_page(view: View, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
+    return view.page(
+        "customers/import.html",
+        status=status,
+        steps=_steps(0),
+        errors=errors or {},
+        batches=await list_batches(view.scope, limit=10),
+    )
+
+
+@get("/customers/import/{batch_id:int}", permission=PERMISSION)
+async def show(view: View, batch_id: FromPath[int]) -> Response[str]:
+    return await _batch_page(view, await get_batch(view.scope, batch_id))
+
+
+@get("/customers/import/{batch_id:int}/state", permission=PERMISSION)
+async def state(view: View, batch_id: FromPath[int]) -> Response[str]:
+    """Asked every two seconds while work goes on: answers with the page itself once it is over."""
+    batch = await get_batch(view.scope, batch_id)
+    if await _working(view.scope, batch) is None:
+        return view.go(f"/customers/import/{batch_id}")
+    return Response("", status_code=200, media_type="text/html; charset=utf-8")
+
+
+@post("/customers/import/{batch_id:int}/columns", permission=PERMISSION)
+async def match(view: View, batch_id: FromPath[int]) -> Response[str]:
+    """Save where the columns go, and check anew."""
+    batch = await get_batch(view.scope, batch_id)
+    if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
+        raise Conflict("This file has been imported. Choose another one.")
+    await view.read()
+    headers = await _headers(view.scope, batch)
+    chosen = {
+        column.column: view.typed[f"c{at}"][-1] or None
+        for at, column in enumerate(headers)
+        if f"c{at}" in view.typed and not NEVER.search(header_key(column.column))
+    }
+    try:
+        mapping = Mapping(columns=chosen, format=batch.matched().format)
+        lay_out([column.column for column in headers], mapping)
+    except Invalid as error:
+        return await _batch_page(view, batch, errors_by_field(error), status=422, chosen=chosen)
+    async with unit_of_work(view.scope):
+        await execute(
+            "UPDATE import_batch SET mapping = :mapping WHERE id = :id", id=batch_id, mapping=actions.as_json(mapping)
+        )
+        await _start(view.scope, batch_id, CHECK_IMPORT, OfBatch(batch_id))
+    return view.go(f"/customers/import/{batch_id}")
+
+
+class Start(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do with errors."""
+
+    mode: Mode = "skip-bad"
+
+
+@post("/customers/import/{batch_id:int}/start", permission=PERMISSION)
+async def start(view: View, batch_id: FromPath[int]) -> Response[str]:
+    batch = await get_batch(view.scope, batch_id)
+    wanted = await view.form(Start)
+    report = batch.told()
+    if report is None or batch.state not in {BatchState.CHECKED, BatchState.TAKING}:
+        raise Conflict("There is nothing to import: the file was not checked, or it has been imported.")
+    if wanted.mode == "all" and report.errors_total and batch.state == BatchState.CHECKED:
+        told = "There are errors, so all or nothing means nothing. Correct the file, or skip the bad records."
+        return await _batch_page(view, batch, {"mode": told}, status=422)
+    await _start(view.scope, batch_id, TAKE_IMPORT, OfBatch(batch_id, wanted.mode))
+    return view.go(f"/customers/import/{batch_id}", f"Import started. {report.ok:,} customers are being made.")
+
+
+@post("/customers/import/{batch_id:int}/undo", permission=PERMISSION)
+async def undo(view: View, batch_id: FromPath[int]) -> Response[str]:
+    batch = await get_batch(view.scope, batch_id)
+    if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
+        raise Conflict("Only an import that is done can be undone.")
+    await _start(view.scope, batch_id, UNDO_IMPORT, OfBatch(batch_id))
+    return view.go(f"/customers/import/{batch_id}")
+
+
+@post("/customers/import/{batch_id:int}/discard", permission=PERMISSION)
+async def discard(view: View, batch_id: FromPath[int]) -> Response[str]:
+    await actions.discard_batch(view.scope, batch_id)
+    return view.go("/customers/import", "Forgotten. Nothing was imported.")
+
+
+@get("/customers/import/{batch_id:int}/refused.csv", permission=PERMISSION)
+async def refused(view: View, batch_id: FromPath[int]) -> Stream:
+    """The records with errors as they stood in the file, each with its reasons: to be corrected and brought again."""
+    batch = await get_batch(view.scope, batch_id)
+    report = batch.told()
+    if report is None:
+        raise Conflict("The file has not been checked yet.")
+    columns = [ExportColumn(f"c{at}", column.column) for at, column in enumerate(report.columns)]
+    columns += [ExportColumn("record", "Record", "integer"), ExportColumn("why", "What is wrong")]
+    name = "refused-" + "".join(
+        c for c in batch.file_name.rsplit(".", 1)[0] if c.isascii() and (c.isalnum() or c in "-_")
+    )
+    return Stream(
+        _within(csv_stream(columns, _refused_rows(view.scope, batch_id, len(report.columns)))),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name[:80]}.csv"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+async def _refused_rows(scope: Scope, batch_id: int, width: int) -> AsyncIterator[Sequence[str | int]]:
+    async for record in refused_records(scope, batch_id):
+        cells = (record.texts() + [""] * width)[:width]
+        why = "; ".join(f"{f.field}: {f.message}" if f.field else f.message for f in record.findings())
+        yield (*cells, record.record, why)
+
+
+async def _within(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The answer is sent when the request's own binding has ended."""
+    database = current()
+    while True:
+        with bind(database):
+            piece = await anext(pieces, None)
+        if piece is None:
+            return
+        yield piece
+
+
+async def _start(scope: Scope, batch_id: int, kind: Any, payload: OfBatch) -> None:
+    async with unit_of_work(scope):
+        batch = await get_batch(scope, batch_id)
+        if await _working(scope, batch) is not None:
+            raise Conflict("Work on this file is going on. Wait until it is done.")
+        job_id = await enqueue(scope, kind, payload)
+        await execute("UPDATE import_batch SET job_id = :job WHERE id = :id", job=job_id, id=batch_id)
+
+
+async def _job(scope: Scope, batch: ImportBatchRow) -> JobRow | None:
+    return await get_job(scope, batch.job_id) if batch.job_id is not None else None
+
+
+async def _working(scope: Scope, batch: ImportBatchRow) -> JobRow | None:
+    """The job that is at it."""
+    job = await _job(scope, batch)
+    return job if job is not None and job.state in {JobState.WAITING, JobState.RUNNING} else None
+
+
+async def _batch_page(
+    view: View,
+    batch: ImportBatchRow,
+    errors: dict[str, str] | None = None,
+    *,
+    status: int = 200,
+    chosen: dict[str, str | None] | None = None,
+) -> Response[str]:
+    job = await _job(view.scope, batch)
+    working = job is not None and job.state in {JobState.WAITING, JobState.RUNNING}
+    failed = job is not None and job.state not in {JobState.WAITING, JobState.RUNNING, JobState.DONE}
+    report = batch.told()
+    before = batch.state in {BatchState.NEW, BatchState.CHECKED}
+    columns: Sequence[ColumnReport] = report.columns if report else ()
+    if not report and before and not working:
+        columns = await _headers(view.scope, batch)
+    page = int(text) if (text := view.query.get("page", "1")).isdecimal() and 0 < int(text) < 10_000 else 1
+    return view.page(
+        "customers/import_batch.html",
+        status=status,
+        batch=batch,
+        job=running_job(job) if job is not None and working else None,
+        failed=job.error if job is not None and failed else "",
+        report=report,
+        steps=_steps(3 if not before else 2 if report else 1),
+        figures=_figures(batch, report) if report else (),
+        columns=[_column(at, column, report, chosen) for at, column in enumerate(columns)],
+        choices=CHOICES,
+        findings=_shown(report.errors, page) if report else (),
+        warnings=_shown(report.warnings, 1) if report else (),
+        pages=_pages(batch.id, page, len(report.errors)) if report else {},
+        may_match=before and not working and bool(batch.file_path),
+        may_start=batch.state == BatchState.CHECKED and not working and report is not None and report.ok > 0,
+        may_resume=batch.state == BatchState.TAKING and not working,
+        may_undo=batch.state in {BatchState.DONE, BatchState.UNDOING} and not working,
+        modes=_modes(report) if report else (),
+        errors=errors or {},
+    )
+
+
+def _steps(current: int) -> list[dict[str, str]]:
+    return [
+        {"label": label, "state": "done" if at < current else "now" if at == current else ""}
+        for at, label in enumerate(STEPS)
+    ]
+
+
+def _figures(batch: ImportBatchRow, report: Report) -> list[Figure]:
+    made = batch.state in {BatchState.DONE, BatchState.TAKING, BatchState.UNDOING}
+    return [
+        Figure(
+            label="Records read",
+            value=f"{report.records:,}",
+            detail=f"{report.ignored_blank:,} blank" if report.ignored_blank else "",
+        ),
+        Figure(label="Created" if made else "Will be created", value=f"{batch.made if made else report.ok:,}"),
+        Figure(label="Services found", value=f"{report.services:,}", detail="to be booked"),
+        Figure(
+            label="With errors",
+            value=f"{report.refused:,}",
+            detail=f"{report.errors_total:,} errors" if report.errors_total else "",
+            tone="owes" if report.refused else "",
+        ),
+        Figure(
+            label="Warnings",
+            value=f"{report.warnings_total:,}",
+            detail="imported all the same" if report.warnings_total else "",
+        ),
+    ]
+
+
+def _column(
+    at: int, column: ColumnReport, report: Report | None, chosen: dict[str, str | None] | None
+) -> dict[str, Any]:
+    never = NEVER.search(header_key(column.column)) is not None
+    return {
+        "name": f"c{at}",
+        "column": column.column,
+        "samples": ", ".join(sample for sample in column.samples if sample),
+        "field": (chosen or {}).get(column.column, column.field) or "",
+        "never": column.label if never else "",
+        "errors": sum(1 for found in report.errors if found.field == column.column) if report else 0,
+    }
+
+
+def _modes(report: Report) -> list[Choice]:
+    skip = f"Skip the {report.refused:,} records, import {report.ok:,}" if report.refused else f"Import {report.ok:,}"
+    return [
+        Choice("skip-bad", skip, "The skipped records come back as a file with the reasons."),
+        Choice("all", "All or nothing", "Nothing is imported until every record is right."),
+    ]
+
+
+def _shown(findings: Sequence[Finding], page: int) -> Sequence[Finding]:
+    return findings[(page - 1) * FINDINGS : page * FINDINGS]
+
+
+def _pages(batch_id: int, page: int, count: int) -> dict[str, str]:
+    address = f"/customers/import/{batch_id}?page="
+    return {
+        "said": f"{min(count, (page - 1) * FINDINGS + 1):,} to {min(count, page * FINDINGS):,} of {count:,}",
+        "previous": f"{address}{page - 1}" if page > 1 else "",
+        "next": f"{address}{page + 1}" if page * FINDINGS < count else "",
+    }
+
+
+async def _headers(scope: Scope, batch: ImportBatchRow) -> list[ColumnReport]:
+    """The columns of the file with their first values, for matching them by hand where they are not known."""
+    path = file_of(scope, batch)
+    mapping = batch.matched()
+    table = await asyncio.to_thread(open_table, path, header_score=known_columns, sheet=mapping.sheet)
+    records: list[Record] = await asyncio.to_thread(next, table.slices(SAMPLES), [])
+    try:
+        found = {column.name: column.field for column in lay_out(table.headers, mapping).columns}
+    except Invalid:
+        found = {}
+    return [
+        ColumnReport(
+            name,
+            found.get(name),
+            FIELDS.get(found.get(name) or "", "Cards, passwords and other secrets are never imported."),
+            () if NEVER.search(header_key(name)) else tuple(r.cells[at][:60] for r in records if not r.fault),
+        )
+        for at, name in enumerate(table.headers)
+    ]
+
+
+HANDLERS: Final = (choose, upload, show, state, match, start, undo, discard, refused)

@@ -1,0 +1,81 @@
+"""Work on customers that takes a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from core.catalog import queries as catalog
+from core.customers.importing import actions
+from core.customers.importing.actions import Mode
+from core.customers.importing.files import count_lines, file_of, forget_file
+from core.customers.importing.queries import get_batch
+from core.jobs.kinds import Job, JobKind
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+class OfBatch(Struct, frozen=True):
+    """An import that the work is about."""
+
+    batch_id: int
+    mode: Mode = "skip-bad"
+
+
+class Imported(Struct, frozen=True):
+    """What came of it."""
+
+    records: int
+    customers: int
+
+
+async def check(scope: Scope, job: Job[OfBatch]) -> Imported:
+    """Read the file and judge its records; nobody becomes a customer yet."""
+    batch = await get_batch(scope, job.payload.batch_id)
+    path = file_of(scope, batch)
+    lines = await count_lines(path)
+
+    async def told(records: int) -> None:
+        await job.progress(records, max(lines, records + 1), "Reading and checking")
+
+    report = await actions.stage_import(
+        scope, path, batch.matched(), name=batch.file_name, plans=await plan_names(), told=told
+    )
+    return Imported(report.records, 0)
+
+
+async def take(scope: Scope, job: Job[OfBatch]) -> Imported:
+    """Make the customers."""
+
+    async def progress(done: int, total: int, text: str) -> None:
+        await job.progress(done, max(total, done + 1), text)
+
+    report = await actions.take_over(scope, job.payload.batch_id, mode=job.payload.mode, progress=progress)
+    await forget_file(scope, await get_batch(scope, job.payload.batch_id))
+    return Imported(report.records, report.imported)
+
+
+async def undo(scope: Scope, job: Job[OfBatch]) -> Imported:
+    """Take the customers of an import away again."""
+
+    async def progress(done: int, total: int, text: str) -> None:
+        await job.progress(done, max(total, done + 1), text)
+
+    return Imported(0, await actions.undo_import(scope, job.payload.batch_id, progress=progress))
+
+
+async def plan_names() -> dict[str, str]:
+    """Codes of products by the names that a file may call them."""
+    products = await catalog.list_products()
+    return {product.name: product.code for product in products} | {product.code: product.code for product in products}
+
+
+CHECK_IMPORT: Final = JobKind(
+    "customers.check_import", OfBatch, check, limit=None, label="Checking a file of customers"
+)
+TAKE_IMPORT: Final = JobKind("customers.take_import", OfBatch, take, limit=None, label="Importing customers")
+UNDO_IMPORT: Final = JobKind("customers.undo_import", OfBatch, undo, limit=None, label="Undoing an import")
+
+JOBS: Final[tuple[JobKind[Any], ...]] = (CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT)
