@@ -15,7 +15,6 @@ from core.errors import Conflict, Invalid
 from core.money import exponent
 from core.periods import Cycle, anchor_for, nth
 from core.subscriptions.actions.shared import (
-    Buyer,
     Locked,
     check_move,
     get_buyer,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from core.catalog.schemas import PriceRow, ProductDetail
     from core.periods import CycleUnit
     from core.scope import Scope
-    from core.subscriptions.schemas import NewDiscount, NewFreeSubscription, NewSubscription, NewTrial
+    from core.subscriptions.schemas import Buyer, NewDiscount, NewFreeSubscription, NewSubscription, NewTrial
 
 FURTHEST_BACK = timedelta(days=366)
 """How far back a subscription may be entered: what is older is taken over with its history."""

@@ -1,0 +1,53 @@
+"""Verbs on documents, credit and sellers."""
+
+from core.billing.actions.allocation import (
+    allocate_by_hand,
+    allocate_credit,
+    free_up,
+    grant_credit,
+    open_credit,
+    unallocate,
+    write_off,
+)
+from core.billing.actions.credit_notes import (
+    create_credit_note,
+    credit_unused,
+    preview_withdrawal,
+    void,
+    withdraw_subscription,
+)
+from core.billing.actions.invoices import (
+    change_draft,
+    create_draft,
+    delete_draft,
+    invoice_first,
+    invoice_open_charges,
+    invoice_trial,
+    issue,
+)
+from core.billing.actions.setup import change_seller, change_series, default_seller
+
+__all__ = [
+    "allocate_by_hand",
+    "allocate_credit",
+    "change_draft",
+    "change_seller",
+    "change_series",
+    "create_credit_note",
+    "create_draft",
+    "credit_unused",
+    "default_seller",
+    "delete_draft",
+    "free_up",
+    "grant_credit",
+    "invoice_first",
+    "invoice_open_charges",
+    "invoice_trial",
+    "issue",
+    "open_credit",
+    "preview_withdrawal",
+    "unallocate",
+    "void",
+    "withdraw_subscription",
+    "write_off",
+]

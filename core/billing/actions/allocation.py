@@ -1,0 +1,491 @@
+"""Credit and what it settles: allocating it, taking it back, granting it, giving up what is open.
+
+Whatever lowers a debt first becomes the customer's credit; allocating moves it to the receivable and never changes the balance
+(domain.md, Billing). What is stored of it (left of a credit, open of a document) is moved by the database with each row.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.billing.events import CreditGranted, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
+from core.billing.settings import BillingSettings
+from core.billing.tables import CreditEntry, DocumentState
+from core.customers.tables import Customer
+from core.database import dialect, execute, row, rows, scoped, value, values, within
+from core.errors import Conflict, Invalid, NotFound
+from core.ledger.accounts import Code
+from core.ledger.fx import convert, find_rate, part_of_base
+from core.ledger.posting import Entry, credit, debit, post
+from core.money import format_amount
+from core.settings.queries import load_settings
+from core.subscriptions.actions import activate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.scope import Scope
+
+
+class Open(Struct, frozen=True):
+    """What is open on an issued document; locked until the unit ends."""
+
+    document_id: int
+    payer_id: int
+    currency: str
+    open_minor: int
+    base_open_minor: int
+    due_on: date
+    disputed: bool
+    book_id: int
+
+
+class Free(Struct, frozen=True):
+    """What is left of a credit; locked until the unit ends."""
+
+    id: int
+    customer_id: int
+    currency: str
+    source_kind: str
+    left_minor: int
+    base_left_minor: int
+
+
+_OPEN = (
+    "SELECT s.document_id, s.payer_id, s.currency, s.open_minor, s.base_open_minor, s.due_on, s.disputed, d.book_id"
+    " FROM document_state s JOIN document d ON d.id = s.document_id"
+)
+_FREE = "SELECT id, customer_id, currency, source_kind, left_minor, base_left_minor FROM credit_entry"
+
+
+async def allocate_credit(
+    scope: Scope, payer_id: int, currency: str, *, named: Sequence[int] = (), entries: Sequence[int] = ()
+) -> list[int]:
+    """Free credit of a payer settles its open documents; gives those that are settled now.
+
+    Order: the named ones, then by due date, then by number; disputed ones are skipped unless they are named. The oldest credit
+    goes first; `entries` are the credits to use, all that are free by default.
+    """
+    async with unit_of_work(scope):
+        await lock_balance(payer_id, currency)
+        free = [
+            each
+            for each in await rows(
+                Free,
+                f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
+                payer=payer_id,
+                currency=currency,
+            )
+            if not entries or each.id in entries
+        ]
+        if not free:
+            return []
+        documents = await rows(
+            Open,
+            f"{_OPEN} WHERE s.payer_id = :payer AND s.currency = :currency AND s.open_minor > 0"
+            " AND (NOT s.disputed OR s.document_id IN :named)"
+            " ORDER BY CASE WHEN s.document_id IN :named THEN 0 ELSE 1 END, s.due_on, d.year, d.seq, d.id FOR UPDATE OF s",
+            payer=payer_id,
+            currency=currency,
+            named=list(named),
+        )
+        return await _match(scope, free, documents)
+
+
+async def allocate_one(scope: Scope, document_id: int) -> list[int]:
+    """Free credit of its payer settles this document, as far as it goes."""
+    async with unit_of_work(scope):
+        found = await _open(document_id)
+        free = await rows(
+            Free,
+            f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
+            payer=found.payer_id,
+            currency=found.currency,
+        )
+        return await _match(scope, free, [found]) if free and found.open_minor else []
+
+
+async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[int]:
+    """The first credit to the first document, until either is used up."""
+    settled: list[int] = []
+    small = (await load_settings(BillingSettings)).small_difference_minor
+    left = [(each, each.left_minor, each.base_left_minor) for each in free]
+    for document in documents:
+        still, base_still = document.open_minor, document.base_open_minor
+        while still and left:
+            entry, amount, base = left[0]
+            part = min(still, amount)
+            base_credit, base_document = part_of_base(base, amount, part), part_of_base(base_still, still, part)
+            await _allocate(scope, entry.id, document, part, base_credit, base_document)
+            still, base_still = still - part, base_still - base_document
+            left[0] = (entry, amount - part, base - base_credit)
+            if amount == part:
+                left.pop(0)
+        if 0 < still <= small and still < document.open_minor:
+            await _give_up(scope, document, still, base_still, "small_difference", "Small difference")
+            still = 0
+        if not still:
+            await settle(scope, document.document_id, document.payer_id)
+            settled.append(document.document_id)
+        if not left:
+            break
+    return settled
+
+
+async def _allocate(
+    scope: Scope, entry_id: int, document: Open, amount: int, base_credit: int, base_document: int
+) -> int:
+    """Row 9 of the table of postings; a difference between two rates is realised here and nowhere else."""
+    today = scope.today()
+    allocation_id = int(
+        await value(
+            "INSERT INTO allocation (credit_entry_id, document_id, amount_minor, base_credit_minor, base_document_minor,"
+            " allocated_on) VALUES (:entry, :document, :amount, :base_credit, :base_document, :today) RETURNING id",
+            entry=entry_id,
+            document=document.document_id,
+            amount=amount,
+            base_credit=base_credit,
+            base_document=base_document,
+            today=today,
+        )
+    )
+    customer_id, currency = document.payer_id, document.currency
+    await post(
+        [
+            debit(Code.CUSTOMER_CREDIT, amount, currency, base_credit, customer_id=customer_id),
+            credit(Code.RECEIVABLE, amount, currency, base_document, customer_id=customer_id),
+            Entry(
+                account=Code.FX_DIFFERENCES, amount_minor=0, base_minor=base_document - base_credit, currency=currency
+            ),
+        ],
+        kind="allocation",
+        source_kind="allocation",
+        source_id=allocation_id,
+        booked_on=today,
+        book_id=document.book_id,
+    )
+    return allocation_id
+
+
+async def allocate_by_hand(scope: Scope, entry_id: int, document_id: int, amount_minor: int) -> None:
+    """Some of a credit to a document of the same customer and currency."""
+    async with unit_of_work(scope):
+        entry = await lock_credit(scope, entry_id)
+        document = await _open(document_id, scope)
+        if (entry.customer_id, entry.currency) != (document.payer_id, document.currency):
+            raise Invalid("The credit is another customer's, or in another currency.", field="credit_entry_id")
+        if not 0 < amount_minor <= min(entry.left_minor, document.open_minor):
+            most = format_amount(min(entry.left_minor, document.open_minor), entry.currency)
+            raise Invalid(f"At most {most} can be allocated.", field="amount_minor")
+        one = Free(entry.id, entry.customer_id, entry.currency, entry.source_kind, amount_minor, 0)
+        base_credit = part_of_base(entry.base_left_minor, entry.left_minor, amount_minor)
+        base_document = part_of_base(document.base_open_minor, document.open_minor, amount_minor)
+        await _allocate(scope, one.id, document, amount_minor, base_credit, base_document)
+        if amount_minor == document.open_minor:
+            await settle(scope, document_id, document.payer_id)
+
+
+class _Made(Struct, frozen=True):
+    id: int
+    credit_entry_id: int
+    document_id: int
+    amount_minor: int
+    base_credit_minor: int
+    base_document_minor: int
+    payer_id: int
+    currency: str
+    book_id: int
+
+
+_MADE = (
+    "SELECT a.id, a.credit_entry_id, a.document_id, a.amount_minor, a.base_credit_minor, a.base_document_minor,"
+    " d.payer_id, d.currency, d.book_id FROM allocation a JOIN document d ON d.id = a.document_id"
+    " WHERE a.amount_minor > 0 AND NOT EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id)"
+)
+
+
+async def unallocate(scope: Scope, allocation_id: int) -> None:
+    """Take an allocation back: the document is open again by that much, the credit free. The mirror of row 9."""
+    async with unit_of_work(scope):
+        found = await row(_Made, f"{_MADE} AND a.id = :id", id=allocation_id)
+        if found is None or not await scoped(DocumentState, scope).exists().where(
+            DocumentState.document_id == found.document_id
+        ):
+            raise NotFound(f"allocation {allocation_id}")
+        await _open(found.document_id)
+        today = scope.today()
+        undone = int(
+            await value(
+                "INSERT INTO allocation (credit_entry_id, document_id, amount_minor, base_credit_minor,"
+                " base_document_minor, allocated_on, undoes_id)"
+                " VALUES (:entry, :document, :amount, :base_credit, :base_document, :today, :undoes) RETURNING id",
+                entry=found.credit_entry_id,
+                document=found.document_id,
+                amount=-found.amount_minor,
+                base_credit=-found.base_credit_minor,
+                base_document=-found.base_document_minor,
+                today=today,
+                undoes=found.id,
+            )
+        )
+        await post(
+            [
+                debit(
+                    Code.RECEIVABLE,
+                    found.amount_minor,
+                    found.currency,
+                    found.base_document_minor,
+                    customer_id=found.payer_id,
+                ),
+                credit(
+                    Code.CUSTOMER_CREDIT,
+                    found.amount_minor,
+                    found.currency,
+                    found.base_credit_minor,
+                    customer_id=found.payer_id,
+                ),
+                Entry(
+                    account=Code.FX_DIFFERENCES,
+                    amount_minor=0,
+                    base_minor=found.base_credit_minor - found.base_document_minor,
+                    currency=found.currency,
+                ),
+            ],
+            kind="allocation",
+            source_kind="allocation",
+            source_id=undone,
+            booked_on=today,
+            book_id=found.book_id,
+        )
+        after = await _open(found.document_id)
+        record(
+            scope,
+            InvoiceReopened(
+                invoice_id=found.document_id, customer_id=found.payer_id, open_minor=after.open_minor
+            ),
+        )
+
+
+async def free_up(
+    scope: Scope, *, credit_entry_id: int | None = None, document_id: int | None = None, amount_minor: int | None = None
+) -> int:
+    """Take allocations back, the newest first, of a credit or of a document, until this much is free; gives how much was."""
+    async with unit_of_work(scope):
+        made = await rows(
+            _Made,
+            f"{_MADE} AND (a.credit_entry_id = :entry OR :any_entry) AND (a.document_id = :document OR :any_document)"
+            " ORDER BY a.id DESC",
+            entry=credit_entry_id,
+            any_entry=credit_entry_id is None,
+            document=document_id,
+            any_document=document_id is None,
+        )
+        freed = 0
+        for each in made:
+            if amount_minor is not None and freed >= amount_minor:
+                break
+            await unallocate(scope, each.id)
+            freed += each.amount_minor
+        return freed
+
+
+async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bool = True) -> None:
+    """Nothing is open on it any more: said, and the subscriptions that waited for it are live from today.
+
+    An invoice that is credited in full or written off as a bad debt does not activate (domain.md, Invoice first).
+    """
+    record(scope, InvoiceSettled(invoice_id=document_id, customer_id=payer_id))
+    if not activates:
+        return
+    for subscription_id in await waiting_for(document_id):
+        await activate(scope, subscription_id, scope.today())
+
+
+async def waiting_for(document_id: int) -> list[int]:
+    """Subscriptions, pending or on trial, whose first cycle stands on this invoice and has no days yet."""
+    return [
+        int(each)
+        for each in await values(
+            "SELECT DISTINCT s.id FROM document_line l JOIN charge k ON k.id = l.charge_id"
+            " JOIN subscription s ON s.id = k.subscription_id"
+            " WHERE l.document_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL AND k.state = 'invoiced'"
+            " AND s.state IN ('pending', 'trial') ORDER BY s.id",
+            id=document_id,
+        )
+    ]
+
+
+async def open_credit(
+    scope: Scope,
+    customer_id: int,
+    *,
+    currency: str,
+    source_kind: str,
+    source_id: int | None,
+    amount_minor: int,
+    base_minor: int,
+    subscription_id: int | None = None,
+    reason: str = "",
+) -> int:
+    """A credit from one source (None: it is its own); whoever makes it has posted it on the customer's account."""
+    entry_id = int(await value(_next_credit()))
+    await execute(
+        "INSERT INTO credit_entry (id, customer_id, currency, source_kind, source_id, subscription_id, reason,"
+        " amount_minor, base_minor, left_minor, base_left_minor, created_on)"
+        " VALUES (:id, :customer_id, :currency, :source_kind, :source_id, :subscription_id, :reason, :amount, :base,"
+        " :amount, :base, :today)",
+        id=entry_id,
+        customer_id=customer_id,
+        currency=currency,
+        source_kind=source_kind,
+        source_id=entry_id if source_id is None else source_id,
+        subscription_id=subscription_id,
+        reason=reason,
+        amount=amount_minor,
+        base=base_minor,
+        today=scope.today(),
+    )
+    return entry_id
+
+
+def _next_credit() -> str:
+    if dialect() == "sqlite":
+        return "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'credit_entry'), 0) + 1"
+    return "SELECT nextval('credit_entry_id_seq')"
+
+
+async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason: str) -> int:
+    """Goodwill: credit without a document, outside VAT (row 17). It settles what is open; gives the credit's id."""
+    if not reason.strip():
+        raise Invalid("Say what the credit is for.", field="reason")
+    if amount_minor <= 0:
+        raise Invalid("The amount must be more than 0.", field="amount_minor")
+    async with unit_of_work(scope):
+        currency = await value(
+            "SELECT currency FROM customer WHERE id = :id AND :within",
+            id=customer_id,
+            within=within(Customer, scope.actor.reach),
+        )
+        if currency is None:
+            raise NotFound(f"customer {customer_id}")
+        base = await in_base(scope, amount_minor, currency)
+        entry_id = await open_credit(
+            scope,
+            customer_id,
+            currency=currency,
+            source_kind="goodwill",
+            source_id=None,
+            amount_minor=amount_minor,
+            base_minor=base,
+            reason=reason.strip(),
+        )
+        await post(
+            [
+                debit(Code.GOODWILL, amount_minor, currency, base),
+                credit(Code.CUSTOMER_CREDIT, amount_minor, currency, base, customer_id=customer_id),
+            ],
+            kind="goodwill",
+            source_kind="credit_entry",
+            source_id=entry_id,
+            booked_on=scope.today(),
+        )
+        record(
+            scope,
+            CreditGranted(
+                credit_id=entry_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency
+            ),
+            changes={"reason": (None, reason.strip())},
+        )
+        await allocate_credit(scope, customer_id, currency)
+        return entry_id
+
+
+async def in_base(scope: Scope, amount_minor: int, currency: str, on: date | None = None) -> int:
+    """An amount in the tenant's currency by the official rate of a day, or Conflict where nobody entered one."""
+    rate = await find_rate(currency, scope.tenant.currency, on or scope.today())
+    if rate is None:
+        raise Conflict(f"There is no rate from {currency} to {scope.tenant.currency}. Enter it first.")
+    return convert(amount_minor, currency, scope.tenant.currency, rate)
+
+
+async def write_off(scope: Scope, document_id: int, reason: str, amount_minor: int | None = None) -> None:
+    """Give up what is open as a bad debt (row 19): the document stays, nothing is activated."""
+    async with unit_of_work(scope):
+        document = await _open(document_id, scope)
+        amount = document.open_minor if amount_minor is None else amount_minor
+        if not 0 < amount <= document.open_minor:
+            raise Invalid("At most what is open can be written off.", field="amount_minor")
+        base = part_of_base(document.base_open_minor, document.open_minor, amount)
+        await _give_up(scope, document, amount, base, "bad_debt", reason)
+        record(
+            scope,
+            InvoiceWrittenOff(invoice_id=document_id, customer_id=document.payer_id, amount_minor=amount),
+            changes={"reason": (None, reason)},
+        )
+        if amount == document.open_minor:
+            await settle(scope, document_id, document.payer_id, activates=False)
+
+
+async def _give_up(scope: Scope, document: Open, amount: int, base: int, kind: str, reason: str) -> None:
+    """Rows 19 and 22 of the table of postings."""
+    today = scope.today()
+    write_off_id = int(
+        await value(
+            "INSERT INTO write_off (document_id, kind, amount_minor, base_minor, reason, written_on)"
+            " VALUES (:document, :kind, :amount, :base, :reason, :today) RETURNING id",
+            document=document.document_id,
+            kind=kind,
+            amount=amount,
+            base=base,
+            reason=reason,
+            today=today,
+        )
+    )
+    account = Code.BAD_DEBTS if kind == "bad_debt" else Code.ROUNDING
+    await post(
+        [
+            debit(account, amount, document.currency, base),
+            credit(Code.RECEIVABLE, amount, document.currency, base, customer_id=document.payer_id),
+        ],
+        kind=kind,
+        source_kind="write_off",
+        source_id=write_off_id,
+        booked_on=today,
+        book_id=document.book_id,
+    )
+
+
+async def lock_balance(customer_id: int, currency: str) -> None:
+    """Money actions of one payer take turns: each locks its balance first."""
+    await value(
+        "SELECT 1 FROM customer_balance WHERE customer_id = :id AND currency = :currency FOR UPDATE",
+        id=customer_id,
+        currency=currency,
+    )
+
+
+async def lock_credit(scope: Scope, entry_id: int) -> Free:
+    found = await row(
+        Free,
+        f"{_FREE} WHERE id = :id AND :within FOR UPDATE",
+        id=entry_id,
+        within=within(CreditEntry, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"credit {entry_id}")
+    return found
+
+
+async def _open(document_id: int, scope: Scope | None = None) -> Open:
+    if scope is not None and not await scoped(DocumentState, scope).exists().where(
+        DocumentState.document_id == document_id
+    ):
+        raise NotFound(f"document {document_id}")
+    found = await row(Open, f"{_OPEN} WHERE s.document_id = :id FOR UPDATE OF s", id=document_id)
+    if found is None:
+        raise NotFound(f"document {document_id}")
+    return found

@@ -1,0 +1,182 @@
+"""Who sells and how documents are numbered: made from the company's settings when billing begins, changed by hand later."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.billing.events import NumberSeriesChanged, SellerChanged
+from core.billing.numbering import check_pattern
+from core.catalog.actions import propose_rates
+from core.catalog.rates import EU
+from core.database import execute, row, value
+from core.errors import Conflict, NotFound, Stale
+from core.ledger.accounts import MAIN_BOOK
+from core.settings.company import CompanySettings
+from core.settings.queries import load_settings
+
+if TYPE_CHECKING:
+    from core.billing.schemas import SellerFields
+    from core.scope import Scope
+
+
+class Seller(Struct, frozen=True):
+    """The seller as documents state it, and what decides their tax."""
+
+    id: int
+    code: str
+    name: str
+    street: str
+    zip: str
+    city: str
+    country: str
+    vat_id: str
+    tax_number: str
+    registration: str
+    email: str
+    phone: str
+    website: str
+    bank_name: str
+    iban: str
+    bic: str
+    footer: str
+    oss: bool
+    book_id: int
+    version: int
+
+
+_SELLER = f"SELECT {', '.join(Seller.__struct_fields__)} FROM seller"
+_ON_DOCUMENTS = (
+    "name street zip city country vat_id tax_number registration email phone website bank_name iban bic footer".split()
+)
+PATTERNS = {"invoice": "{YYYY}-{seq:06}", "credit_note": "CN-{YYYY}-{seq:06}", "proforma": "PF-{YYYY}-{seq:06}"}
+
+
+async def default_seller(scope: Scope) -> Seller:
+    """The tenant itself. The first time it is asked for, it is made: from the company's settings, with number series."""
+    found = await row(Seller, f"{_SELLER} WHERE is_default")
+    if found is not None:
+        return found
+    async with unit_of_work(scope):
+        await execute("SELECT 1 FROM book WHERE id = :id FOR UPDATE", id=MAIN_BOOK)
+        found = await row(Seller, f"{_SELLER} WHERE is_default")
+        if found is None:
+            await _open(scope)
+            found = await row(Seller, f"{_SELLER} WHERE is_default")
+    assert found is not None
+    return found
+
+
+async def _open(scope: Scope) -> None:
+    tenant = scope.tenant
+    try:
+        company = await load_settings(CompanySettings)
+    except msgspec.ValidationError:
+        company = CompanySettings(name=tenant.name, country=tenant.country)
+    country = tenant.country or company.country
+    seller_id = int(
+        await value(
+            "INSERT INTO seller (code, name, street, zip, city, country, vat_id, email, phone, website, book_id, is_default)"
+            " VALUES ('main', :name, :street, :zip, :city, :country, :vat_id, :email, :phone, :website, :book_id, TRUE)"
+            " RETURNING id",
+            name=company.name or tenant.name,
+            street=company.street,
+            zip=company.zip,
+            city=company.city,
+            country=country,
+            vat_id=company.vat_id,
+            email=company.email,
+            phone=company.phone,
+            website=tenant.address,
+            book_id=MAIN_BOOK,
+        )
+    )
+    for kind, pattern in PATTERNS.items():
+        await execute(
+            "INSERT INTO number_series (kind, seller_id, book_id, pattern, reset)"
+            " VALUES (:kind, :seller_id, :book_id, :pattern, 'yearly')",
+            kind=kind,
+            seller_id=seller_id,
+            book_id=MAIN_BOOK,
+            pattern=pattern,
+        )
+    await propose_rates(scope, sorted({country} | (EU if country in EU else set())))
+    record(scope, SellerChanged(seller_id=seller_id), changes={"name": (None, company.name or tenant.name)})
+
+
+async def get_seller(seller_id: int) -> Seller:
+    found = await row(Seller, f"{_SELLER} WHERE id = :id", id=seller_id)
+    if found is None:
+        raise NotFound(f"seller {seller_id}")
+    return found
+
+
+async def snapshot_of(seller: Seller) -> int:
+    """The row that says how the seller stands on documents now; the same one as long as nothing changes."""
+    text = msgspec.json.encode({name: getattr(seller, name) for name in _ON_DOCUMENTS}).decode()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    known = await value(
+        "SELECT id FROM seller_snapshot WHERE seller_id = :id AND digest = :digest", id=seller.id, digest=digest
+    )
+    if known is None:
+        await execute(
+            "INSERT INTO seller_snapshot (seller_id, digest, snapshot) VALUES (:id, :digest, :text)"
+            " ON CONFLICT (seller_id, digest) DO NOTHING",
+            id=seller.id,
+            digest=digest,
+            text=text,
+        )
+        known = await value(
+            "SELECT id FROM seller_snapshot WHERE seller_id = :id AND digest = :digest", id=seller.id, digest=digest
+        )
+    return int(known)
+
+
+async def change_seller(scope: Scope, seller_id: int, data: SellerFields, *, version: int) -> int:
+    """Save how the seller stands on documents to come; gives the new version. Issued ones keep what they say."""
+    async with unit_of_work(scope):
+        now = await get_seller(seller_id)
+        fields = {name: getattr(data, name) for name in data.__struct_fields__}
+        changes = {name: (getattr(now, name), new) for name, new in fields.items() if getattr(now, name) != new}
+        if not changes:
+            return now.version
+        if now.version != version:
+            raise Stale(fields=changes)
+        await execute(
+            f"UPDATE seller SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1 WHERE id = :id",
+            id=seller_id,
+            **fields,
+        )
+        if "country" in changes:
+            await propose_rates(scope, [data.country])
+        record(scope, SellerChanged(seller_id=seller_id), changes=changes)
+        return now.version + 1
+
+
+async def change_series(scope: Scope, kind: str, *, pattern: str, reset: str, seller_id: int | None = None) -> None:
+    """How the documents of a kind are numbered from now on. The count goes on; a number is never given twice."""
+    async with unit_of_work(scope):
+        check_pattern(pattern, reset)
+        seller = await default_seller(scope) if seller_id is None else await get_seller(seller_id)
+        series_id = await value(
+            "SELECT id FROM number_series WHERE kind = :kind AND seller_id = :seller FOR UPDATE",
+            kind=kind,
+            seller=seller.id,
+        )
+        if series_id is None:
+            raise NotFound(f"number series {kind} of seller {seller.id}")
+        old = await value("SELECT pattern FROM number_series WHERE id = :id", id=series_id)
+        old_reset = await value("SELECT reset FROM number_series WHERE id = :id", id=series_id)
+        if old_reset != reset and await value("SELECT 1 FROM number_counter WHERE series_id = :id LIMIT 1", id=series_id):
+            raise Conflict("When the count begins anew cannot be changed once numbers were given.")
+        await execute(
+            "UPDATE number_series SET pattern = :pattern, reset = :reset WHERE id = :id",
+            id=series_id,
+            pattern=pattern,
+            reset=reset,
+        )
+        record(scope, NumberSeriesChanged(number_series_id=int(series_id)), changes={"pattern": (old, pattern)})

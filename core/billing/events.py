@@ -1,0 +1,88 @@
+"""What happened to documents and what is owed."""
+
+from core.activity.events import Event
+
+
+class InvoiceDrafted(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+
+
+class DraftDeleted(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+
+
+class InvoiceIssued(Event, subject="invoice"):
+    """It has its number and cannot change any more. The customer is the one who pays."""
+
+    invoice_id: int
+    customer_id: int
+    total_minor: int
+    currency: str
+
+
+class InvoiceSettled(Event, subject="invoice"):
+    """Nothing is open on it any more: paid, credited, or of a total of zero."""
+
+    invoice_id: int
+    customer_id: int
+
+
+class InvoiceReopened(Event, subject="invoice"):
+    """Something is open on it again: a payment was taken back or used for another one."""
+
+    invoice_id: int
+    customer_id: int
+    open_minor: int
+
+
+class CreditNoteIssued(Event, subject="credit_note"):
+    credit_note_id: int
+    customer_id: int
+    invoice_id: int
+    total_minor: int
+    currency: str
+
+
+class InvoiceWrittenOff(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+    amount_minor: int
+
+
+class CreditGranted(Event, subject="credit"):
+    """Goodwill: credit without a document."""
+
+    credit_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class CreditForfeited(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+    amount_minor: int
+
+
+class BillingRunStarted(Event, subject="billing_run"):
+    billing_run_id: int
+    as_of_on: str
+
+
+class BillingRunFinished(Event, subject="billing_run"):
+    """Every payer was looked at; its invoices were told one by one before."""
+
+    billing_run_id: int
+    as_of_on: str
+    invoices: int
+    parked: int
+
+
+class SellerChanged(Event, subject="seller"):
+    seller_id: int
+
+
+class NumberSeriesChanged(Event, subject="number_series"):
+    number_series_id: int

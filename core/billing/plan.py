@@ -1,0 +1,595 @@
+"""Working out documents: what is due, rated, taxed and grouped, in the staging tables. Writes nothing else.
+
+Each line is rated and taxed by itself; the tax of a rate is rounded on its total, and what that differs from the sum of its lines
+goes to the lines with the largest remainders (domain.md, defaults 4 and 5). All of it is SQL on both databases; a test works out
+the same bill in plain Python and compares line by line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from core.billing.staging import days_after, days_between, larger, next_id, smaller
+from core.catalog.rates import EU
+from core.database import execute, execute_many, row, rows
+from core.ledger.fx import convert, find_rate
+from core.money import allocate, exponent, half_up_sql
+from core.subscriptions.schedule import Rhythm, periods_due
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.billing.actions.setup import Seller
+    from core.billing.settings import BillingSettings
+    from core.hooks import ChargeSource
+    from core.scope import Scope
+
+MOST_PERIODS: Final = 15
+"""Charges of one subscription in one run: more waits for a person (security.md 10)."""
+VAT_CHECK_LASTS: Final = timedelta(days=90)
+NEVER: Final = date(9999, 12, 31)
+_MANY_RHYTHMS: Final = 20_000
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a plan is made for, and the words that its statements share."""
+
+    scope: Scope
+    seller: Seller
+    settings: BillingSettings
+    as_of_on: date
+    issued_on: date
+    preview: bool = False
+    run_id: int | None = None
+    rhythms: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    """Periods worked out before, by rhythm: kept over the chunks of a run."""
+
+    @property
+    def base(self) -> str:
+        return self.scope.tenant.currency
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the statements ask for by name."""
+        return {
+            "as_of": self.as_of_on,
+            "issued_on": self.issued_on,
+            "tomorrow": self.issued_on + timedelta(days=1),
+            "home": self.seller.country,
+            "home_is_eu": self.seller.country in EU,
+            "oss": self.seller.oss,
+            "eu": sorted(EU),
+            "vat_since": self.scope.now() - VAT_CHECK_LASTS,
+        }
+
+
+class Counts(Struct, frozen=True):
+    """How much a plan holds."""
+
+    due: int
+    resting: int
+    lines: int
+    new: int
+    problems: int
+    unrated: int
+    foreign: int
+    activating: int
+
+
+# -- sources of lines ---------------------------------------------------------------------------------------------------
+
+_SOURCE: Final = (
+    "id, is_new, subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description, period_start,"
+    " period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor, currency, tax_category,"
+    " tax_inclusive, source_key, place, split_id, activates, corrects_line_id, problem"
+)
+"""What every source of lines gives; `stage_lines` adds tax and deferral."""
+
+DUE: Final = """
+INSERT INTO stage_due (subscription_id, customer_id, payer_id, product_id, label, period_start, rhythm, cycle, bills)
+SELECT s.subscription_id, u.customer_id, s.payer_id, u.product_id, u.label, s.period_start,
+       CAST(u.anchor_on AS text) || '|' || t.cycle_unit || '|' || CAST(t.cycle_count AS text) || '|' || u.timing || '|'
+       || t.proration || '|' || t.final_proration || '|' || CAST(s.period_start AS text) || '|'
+       || coalesce(CAST(u.ends_on AS text), ''),
+       t.cycle_unit || CAST(t.cycle_count AS text), status.bill
+FROM subscription_schedule s
+JOIN subscription u ON u.id = s.subscription_id
+JOIN subscription_term t ON t.subscription_id = s.subscription_id AND t.in_force
+    AND t.valid_from <= s.period_start AND (t.valid_to IS NULL OR t.valid_to > s.period_start)
+JOIN customer c ON c.id = u.customer_id
+JOIN status ON status.id = c.status_id
+WHERE s.due_on IN :due_dates AND s.payer_id > :after AND s.payer_id <= :last AND u.timing <> 'prepaid'
+"""
+
+
+def recurring(split: str, unit_e6: str) -> str:
+    """The periods of what is due, at the terms in force on their first days."""
+    return f"""
+SELECT {{line_id}} AS id, TRUE AS is_new, d.subscription_id, t.id AS term_id, d.customer_id, d.payer_id, d.product_id,
+       'recurring' AS kind, '' AS component,
+       CASE WHEN d.label <> '' THEN d.label ELSE product.name END AS description,
+       p.start_on AS period_start, p.end_on AS period_end, p.days, p.of_days, t.quantity_e6,
+       t.amount_minor * {unit_e6} AS unit_price_e6,
+       {half_up_sql("t.gross_minor", "p.days", "p.of_days")} - {half_up_sql("t.cycle_minor", "p.days", "p.of_days")}
+           AS discount_minor,
+       {half_up_sql("t.cycle_minor", "p.days", "p.of_days")} AS amount_minor,
+       t.currency, t.tax_category, t.tax_inclusive, NULL AS source_key, 0 AS place, {split} AS split_id,
+       FALSE AS activates, NULL::bigint AS corrects_line_id,
+       CASE WHEN n.parts > {MOST_PERIODS} THEN 'too_many_periods'
+            WHEN t.cycle_unit || CAST(t.cycle_count AS text) <> d.cycle THEN 'cycle_changes' END AS problem
+FROM stage_due d
+JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
+JOIN stage_period p ON p.as_of_on = :as_of AND p.rhythm = d.rhythm
+JOIN subscription_term t ON t.subscription_id = d.subscription_id AND t.in_force
+    AND t.valid_from <= p.start_on AND (t.valid_to IS NULL OR t.valid_to > p.start_on)
+JOIN product ON product.id = d.product_id
+WHERE d.bills
+"""
+
+
+def open_charges(where: str, split: str, activates: str = "FALSE") -> str:
+    """Charges that were written before and wait for an invoice."""
+    return f"""
+SELECT k.id, FALSE AS is_new, k.subscription_id, k.term_id, k.customer_id, k.payer_id, k.product_id, k.kind, k.component,
+       k.description, k.period_start, k.period_end, k.days, k.of_days, k.quantity_e6, k.unit_price_e6, k.discount_minor,
+       k.amount_minor, k.currency, k.tax_category, k.tax_inclusive, k.source_key, 0 AS place, {split} AS split_id,
+       {activates} AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
+FROM charge k
+WHERE k.state = 'open' AND {where}
+"""
+
+
+def trials_over(split: str, unit_e6: str) -> str:
+    """Trials at their end that are invoiced first: a full cycle whose days are known when it is settled."""
+    return f"""
+SELECT {{line_id}} AS id, TRUE AS is_new, u.id AS subscription_id, t.id AS term_id, u.customer_id,
+       coalesce(c.payer_id, c.id) AS payer_id, u.product_id, 'recurring' AS kind, '' AS component,
+       CASE WHEN u.label <> '' THEN u.label ELSE product.name END AS description,
+       NULL::date AS period_start, NULL::date AS period_end, 1 AS days, 1 AS of_days, t.quantity_e6,
+       t.amount_minor * {unit_e6} AS unit_price_e6, t.gross_minor - t.cycle_minor AS discount_minor,
+       t.cycle_minor AS amount_minor, t.currency, t.tax_category, t.tax_inclusive, NULL AS source_key, 0 AS place,
+       {split} AS split_id, TRUE AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
+FROM subscription u
+JOIN customer c ON c.id = u.customer_id
+JOIN product ON product.id = u.product_id
+JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= u.trial_ends_on
+    AND (t.valid_to IS NULL OR t.valid_to > u.trial_ends_on)
+WHERE u.state = 'trial' AND u.at_trial_end = 'invoice_first' AND u.trial_ends_on <= :trials_until AND u.ends_on IS NULL
+  AND coalesce(c.payer_id, c.id) > :after AND coalesce(c.payer_id, c.id) <= :last
+  AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.subscription_id = u.id AND k.kind = 'recurring'
+                  AND k.state IN ('open', 'invoiced'))
+"""
+
+
+def from_plugin(source: ChargeSource, split: str) -> str:
+    """A plugin's charges that were not charged under their key yet, as lines of a preview."""
+    return f"""
+SELECT {{line_id}} AS id, TRUE AS is_new, q.subscription_id, NULL::bigint AS term_id, u.customer_id,
+       coalesce(c.payer_id, c.id) AS payer_id, u.product_id, q.kind, q.component, q.description, q.period_start,
+       q.period_end, 1 AS days, 1 AS of_days, q.quantity_e6, 0 AS unit_price_e6, 0 AS discount_minor, q.amount_minor,
+       t.currency, q.tax_category, FALSE AS tax_inclusive, q.source_key, 0 AS place, {split} AS split_id,
+       FALSE AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
+FROM ({source.select}) q
+JOIN subscription u ON u.id = q.subscription_id
+JOIN customer c ON c.id = u.customer_id
+JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force
+    AND t.valid_from = (SELECT max(o.valid_from) FROM subscription_term o WHERE o.subscription_id = u.id AND o.in_force)
+WHERE coalesce(c.payer_id, c.id) > :after AND coalesce(c.payer_id, c.id) <= :last
+  AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.source_key = q.source_key)
+"""
+
+
+def draft_lines() -> str:
+    """The lines of a draft: charges that it took up, and free ones, which get negative ids here."""
+    return """
+SELECT coalesce(l.charge_id, -l.id) AS id, FALSE AS is_new, k.subscription_id, k.term_id,
+       coalesce(l.beneficiary_id, doc.payer_id) AS customer_id, doc.payer_id, l.product_id, l.kind, '' AS component,
+       l.description, l.period_from AS period_start, l.period_to AS period_end, 1 AS days, 1 AS of_days, l.quantity_e6,
+       l.unit_price_e6, l.discount_minor, l.amount_minor, doc.currency, l.tax_category, l.tax_inclusive,
+       NULL AS source_key, l.position AS place, 0 AS split_id,
+       coalesce(k.kind = 'recurring' AND k.period_start IS NULL, FALSE) AS activates, NULL::bigint AS corrects_line_id,
+       NULL AS problem
+FROM document_line l
+JOIN document doc ON doc.id = l.document_id
+LEFT JOIN charge k ON k.id = l.charge_id
+WHERE l.document_id = :document_id
+"""
+
+
+# -- rating, tax, deferral ----------------------------------------------------------------------------------------------
+
+
+def stage_lines(source: str) -> str:
+    """Each line of a source with its tax and with how much of its net is not earned yet on the day of issue.
+
+    Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. Revenue of days that are over
+    is earned; a cycle whose days are not known yet is deferred; what is sold once is earned.
+    """
+    tax = (
+        f"CASE WHEN x.tax_inclusive THEN x.amount_minor - {half_up_sql('x.amount_minor', '100000', '100000 + x.ppm / 10')}"
+        f" ELSE {half_up_sql('x.amount_minor', 'x.ppm', '1000000')} END"
+    )
+    length = days_between("x.period_start", "x.period_end")
+    over = smaller(larger(days_between("x.period_start", ":issued_on::date"), "0"), length)
+    return f"""
+INSERT INTO stage_line ({_SOURCE}, over_days, all_days, tax_rate_id, tax_code, rate_ppm, net_minor, tax_minor,
+    deferred_minor)
+WITH rate AS MATERIALIZED (
+    SELECT id, country, category, rate_ppm, valid_from,
+           coalesce(lead(valid_from) OVER (PARTITION BY country, category ORDER BY valid_from), '9999-12-31'::date)
+               AS valid_until
+    FROM tax_rate
+), priced AS MATERIALIZED (
+    SELECT s.*, k.einvoice_code, c.tax_profile,
+           CASE WHEN c.country IN ('', :home) THEN 'home'
+                WHEN :home_is_eu AND c.country IN :eu THEN
+                    CASE WHEN c.kind = 'company' AND c.vat_id <> '' AND EXISTS (
+                        SELECT 1 FROM vat_check v WHERE v.vat_id = c.vat_id AND v.valid AND v.checked_at >= :vat_since)
+                    THEN 'business' ELSE 'consumer' END
+                ELSE 'abroad' END AS place_of_buyer,
+           c.country AS buyer_country
+    FROM ({source}) s
+    JOIN customer c ON c.id = s.payer_id
+    JOIN tax_category k ON k.code = s.tax_category
+), coded AS MATERIALIZED (
+    SELECT priced.*,
+           CASE WHEN einvoice_code = 'O' OR tax_profile = 'outside' THEN 'O'
+                WHEN tax_profile = 'exempt' THEN 'E'
+                WHEN tax_profile = 'reverse_charge' OR place_of_buyer = 'business' THEN 'AE'
+                WHEN place_of_buyer = 'abroad' THEN 'O'
+                ELSE einvoice_code END AS tax_code,
+           CASE WHEN place_of_buyer = 'consumer' AND :oss THEN buyer_country ELSE :home END AS rate_country
+    FROM priced
+), rated AS MATERIALIZED (
+    SELECT x.*, CASE WHEN x.tax_code = 'S' THEN rate.id END AS tax_rate_id,
+           CASE WHEN x.tax_code = 'S' THEN coalesce(rate.rate_ppm, 0) ELSE 0 END AS ppm,
+           CASE WHEN x.tax_code = 'S' AND rate.id IS NULL THEN 'no_tax_rate' END AS rate_problem,
+           CASE WHEN x.period_start IS NOT NULL THEN {length} ELSE 1 END AS all_days,
+           CASE WHEN x.period_start IS NOT NULL THEN {over} WHEN x.kind = 'recurring' THEN 0 ELSE 1 END AS over_days
+    FROM coded x
+    LEFT JOIN rate ON rate.country = x.rate_country AND rate.category = x.tax_category
+        AND rate.valid_from < coalesce(x.period_end, :tomorrow::date)
+        AND rate.valid_until >= coalesce(x.period_end, :tomorrow::date)
+), taxed AS MATERIALIZED (
+    SELECT x.*, {tax} AS tax_minor FROM rated x
+), split AS MATERIALIZED (
+    SELECT x.*, CASE WHEN x.tax_inclusive THEN x.amount_minor - x.tax_minor ELSE x.amount_minor END AS net_minor
+    FROM taxed x
+)
+SELECT {", ".join("x." + name.strip() for name in _SOURCE.split(",")[:-1])},
+       coalesce(x.problem, x.rate_problem, CASE WHEN x.tax_minor IS NULL THEN 'amount_too_large' END),
+       x.over_days, x.all_days, x.tax_rate_id, x.tax_code, x.ppm, x.net_minor, x.tax_minor,
+       x.net_minor - {half_up_sql("x.net_minor", "x.over_days", "x.all_days")}
+FROM split x
+"""
+
+
+COUNTS: Final = """
+SELECT (SELECT count(*) FROM stage_due WHERE bills) AS due,
+       (SELECT count(*) FROM stage_due WHERE NOT bills) AS resting,
+       count(*) AS lines,
+       coalesce(sum(CASE WHEN is_new THEN 1 ELSE 0 END), 0) AS new,
+       coalesce(sum(CASE WHEN problem IS NOT NULL THEN 1 ELSE 0 END), 0) AS problems,
+       coalesce(sum(CASE WHEN tax_minor IS NULL THEN 1 ELSE 0 END), 0) AS unrated,
+       coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS foreign,
+       coalesce(sum(CASE WHEN activates THEN 1 ELSE 0 END), 0) AS activating
+FROM stage_line
+"""
+PARK_PROBLEMS: Final = """
+INSERT INTO stage_parked (payer_id, reason)
+SELECT payer_id, min(problem) FROM stage_line WHERE problem IS NOT NULL GROUP BY payer_id
+"""
+PARK_NEGATIVE: Final = """
+INSERT INTO stage_parked (payer_id, reason)
+SELECT DISTINCT payer_id, 'negative_total' FROM (
+    SELECT payer_id FROM stage_tax GROUP BY payer_id, currency, split_id HAVING sum(net_minor + tax_minor) < 0) g
+"""
+_PARKED: Final = "payer_id IN (SELECT payer_id FROM stage_parked)"
+
+# sum() of a bigint is numeric on PostgreSQL and would divide with decimals: cast it back.
+TAXES: Final = f"""
+INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor, rest_minor)
+SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
+       CASE WHEN tax_inclusive THEN amount_minor - tax_minor ELSE amount_minor END, tax_minor, tax_minor - of_lines_minor
+FROM (
+    SELECT x.*, CASE WHEN tax_inclusive
+        THEN amount_minor - {half_up_sql("x.amount_minor", "100000", "100000 + x.rate_ppm / 10")}
+        ELSE {half_up_sql("x.amount_minor", "x.rate_ppm", "1000000")} END AS tax_minor
+    FROM (
+        SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
+               CAST(sum(amount_minor) AS bigint) AS amount_minor, CAST(sum(tax_minor) AS bigint) AS of_lines_minor
+        FROM stage_line
+        GROUP BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
+    ) x
+) g
+"""
+
+# The tax of a line cut off to a whole unit, and the units left over to the lines with the largest cut-off parts.
+SHARES: Final = f"""
+UPDATE stage_line SET tax_minor = r.tax_minor,
+    net_minor = CASE WHEN stage_line.tax_inclusive THEN stage_line.amount_minor - r.tax_minor ELSE stage_line.amount_minor END,
+    deferred_minor = r.net_minor - {half_up_sql("r.net_minor", "r.over_days", "r.all_days")}
+FROM (
+    SELECT ranked.id, over_days, all_days, whole_minor + CASE WHEN rank_of_rest <= units THEN 1 ELSE 0 END AS tax_minor,
+           CASE WHEN tax_inclusive THEN amount_minor - whole_minor - CASE WHEN rank_of_rest <= units THEN 1 ELSE 0 END
+                ELSE amount_minor END AS net_minor
+    FROM (
+        SELECT cut.*, total_minor - CAST(sum(whole_minor) OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm,
+                   tax_inclusive) AS bigint) AS units,
+               row_number() OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
+                   ORDER BY rest DESC, place, customer_id, coalesce(subscription_id, 0),
+                   coalesce(period_start, '0001-01-01'::date), kind, id) AS rank_of_rest
+        FROM (
+            SELECT parts.*, ((product % divisor) + divisor) % divisor AS rest,
+                   (product - ((product % divisor) + divisor) % divisor) / divisor AS whole_minor
+            FROM (
+                SELECT l.id, l.payer_id, l.currency, l.split_id, l.tax_code, l.rate_ppm, l.tax_inclusive, l.place,
+                       l.customer_id, l.subscription_id, l.period_start, l.kind, l.amount_minor, l.over_days, l.all_days,
+                       t.tax_minor AS total_minor,
+                       l.amount_minor * CASE WHEN l.tax_inclusive THEN l.rate_ppm / 10 ELSE l.rate_ppm END AS product,
+                       CASE WHEN l.tax_inclusive THEN 100000 + l.rate_ppm / 10 ELSE 1000000 END AS divisor
+                FROM stage_tax t
+                JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency AND l.split_id = t.split_id
+                    AND l.tax_code = t.tax_code AND l.rate_ppm = t.rate_ppm AND l.tax_inclusive = t.tax_inclusive
+                WHERE t.rest_minor <> 0
+            ) parts
+        ) cut
+    ) ranked
+) r
+WHERE stage_line.id = r.id
+"""
+
+
+def documents(document_id: str) -> str:
+    """One for each payer, currency and part by which it is split."""
+    return f"""
+INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor, base_minor, rate_e10,
+    due_on, language)
+SELECT {document_id}, 'invoice', g.payer_id, g.currency, g.split_id, g.net_minor, g.tax_minor,
+       g.net_minor + g.tax_minor, g.net_minor + g.tax_minor, 10000000000,
+       {days_after(":issued_on::date", "coalesce(c.terms_days, :terms_days)")},
+       CASE WHEN c.language <> '' THEN c.language ELSE :language END
+FROM (
+    SELECT payer_id, currency, split_id, CAST(sum(net_minor) AS bigint) AS net_minor,
+           CAST(sum(tax_minor) AS bigint) AS tax_minor
+    FROM stage_tax
+    GROUP BY payer_id, currency, split_id
+) g
+JOIN customer c ON c.id = g.payer_id
+"""
+
+
+DROP_EMPTY: Final = """
+DELETE FROM stage_document WHERE total_minor = 0 AND NOT EXISTS (
+    SELECT 1 FROM stage_line l WHERE l.payer_id = stage_document.payer_id AND l.currency = stage_document.currency
+    AND l.split_id = stage_document.split_id AND l.activates)
+"""
+
+
+class _Rhythm(Struct, frozen=True):
+    rhythm: str
+
+
+class _Checked(Struct, frozen=True):
+    rests: int
+    negative: int
+
+
+class _Foreign(Struct, frozen=True):
+    currency: str
+
+
+class _ForeignLine(Struct, frozen=True):
+    id: int
+    document_id: int
+    net_minor: int
+    tax_minor: int
+    deferred_minor: int
+
+
+async def stage_due(plan: Plan, due_dates: Sequence[date], after: int, last: int) -> int:
+    """What is due of these payers; the rows of the schedule are locked, unless it is a preview."""
+    lock = "" if plan.preview else " FOR UPDATE OF s"
+    count = await execute(DUE + lock, due_dates=list(due_dates), after=after, last=last)
+    if count:
+        await _learn_periods(plan)
+    return count
+
+
+async def _learn_periods(plan: Plan) -> None:
+    """Work out the periods of the rhythms that are new: few, since most subscriptions share theirs with many others."""
+    missing = await rows(
+        _Rhythm,
+        "SELECT DISTINCT d.rhythm FROM stage_due d"
+        " WHERE NOT EXISTS (SELECT 1 FROM stage_next n WHERE n.as_of_on = :as_of AND n.rhythm = d.rhythm)",
+        as_of=plan.as_of_on,
+    )
+    if not missing:
+        return
+    if len(plan.rhythms) > _MANY_RHYTHMS:
+        plan.rhythms.clear()
+        await execute("DELETE FROM stage_period WHERE rhythm NOT IN (SELECT rhythm FROM stage_due)")
+        await execute("DELETE FROM stage_next WHERE rhythm NOT IN (SELECT rhythm FROM stage_due)")
+    parts: list[dict[str, Any]] = []
+    following: list[dict[str, Any]] = []
+    for each in missing:
+        if each.rhythm not in plan.rhythms:
+            plan.rhythms[each.rhythm] = _work_out(each.rhythm, plan.as_of_on)
+        some, after = plan.rhythms[each.rhythm]
+        parts.extend(some)
+        following.append(after)
+    await execute_many(
+        "INSERT INTO stage_period (as_of_on, rhythm, part, start_on, end_on, days, of_days)"
+        " VALUES (:as_of_on, :rhythm, :part, :start_on, :end_on, :days, :of_days)",
+        parts,
+    )
+    await execute_many(
+        "INSERT INTO stage_next (as_of_on, rhythm, parts, cycle_no, start_on, end_on, due_on)"
+        " VALUES (:as_of_on, :rhythm, :parts, :cycle_no, :start_on, :end_on, :due_on)",
+        following,
+    )
+
+
+def _work_out(text: str, as_of: date) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    anchor, unit, count, timing, proration, final, start, ends = text.split("|")
+    rhythm = Rhythm(
+        date.fromisoformat(anchor),
+        unit,
+        int(count),
+        timing,
+        proration,
+        final,
+        date.fromisoformat(ends) if ends else None,
+    )
+    due, after = periods_due(rhythm, date.fromisoformat(start), as_of, MOST_PERIODS)
+    key = {"as_of_on": as_of, "rhythm": text}
+    some = due[:1] if len(due) > MOST_PERIODS else due
+    return [
+        {**key, "part": n, "start_on": p.start, "end_on": p.end, "days": p.days, "of_days": p.of_days}
+        for n, p in enumerate(some)
+    ], {
+        **key,
+        "parts": len(due),
+        "cycle_no": after.cycle_no if after else None,
+        "start_on": after.start if after else None,
+        "end_on": after.end if after else None,
+        "due_on": after.due_on if after else None,
+    }
+
+
+async def stage_source(plan: Plan, source: str, **values: Any) -> int:
+    """Lines of one source into the staging table; gives how many."""
+    text = source.replace("{line_id}", next_id("stage_line", preview=plan.preview))
+    return await execute(stage_lines(text), **plan.values, **values)
+
+
+def split_of(plan: Plan, column: str) -> str:
+    """What parts the documents of one payer and currency: nothing, or the subscription."""
+    return "0" if plan.settings.invoice_per == "payer" else f"coalesce({column}, 0)"
+
+
+def unit_e6(currencies: Sequence[str], column: str) -> str:
+    """By what a price in minor units is multiplied to be in whole units × 10⁶, as SQL: EUR 10,000, JPY 1,000,000."""
+    odd = {currency: 10 ** (6 - exponent(currency)) for currency in currencies if exponent(currency) != 2}
+    if not odd:
+        return "10000"
+    return f"CASE {column} " + " ".join(f"WHEN '{c}' THEN {n}" for c, n in sorted(odd.items())) + " ELSE 10000 END"
+
+
+async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
+    """Taxes and documents of the lines that are staged; payers that cannot be billed are parked with the reason.
+
+    A document of nothing that activates nothing is left out, its charges are waived; by hand (`keep_empty`) it is made.
+    """
+    counts = await _counts(plan)
+    if counts.problems:
+        await execute(PARK_PROBLEMS)
+        await _drop_parked()
+        counts = await _counts(plan)
+    if not counts.lines:
+        return counts
+    if counts.foreign and await _park_without_rate(plan):
+        counts = await _counts(plan)
+    await execute(TAXES)
+    checked = await row(
+        _Checked,
+        "SELECT (SELECT count(*) FROM stage_tax WHERE rest_minor <> 0) AS rests,"
+        " (SELECT count(*) FROM stage_tax WHERE net_minor < 0) AS negative",
+    )
+    assert checked is not None
+    if checked.negative and await execute(PARK_NEGATIVE):
+        await _drop_parked()
+        await execute(f"DELETE FROM stage_tax WHERE {_PARKED}")
+        counts = await _counts(plan)
+    if checked.rests:
+        await execute(SHARES)
+    await execute(
+        documents(next_id("stage_document", preview=plan.preview)),
+        issued_on=plan.issued_on,
+        terms_days=plan.settings.terms_days,
+        language=plan.scope.tenant.language,
+    )
+    if not keep_empty:
+        await execute(DROP_EMPTY)
+    if counts.foreign:
+        await convert_foreign(plan)
+    return counts
+
+
+async def _counts(plan: Plan) -> Counts:
+    found = await row(Counts, COUNTS, base=plan.base)
+    assert found is not None
+    return found
+
+
+async def _drop_parked() -> None:
+    await execute(f"DELETE FROM stage_line WHERE {_PARKED}")
+    await execute(f"DELETE FROM stage_due WHERE {_PARKED}")
+
+
+async def _park_without_rate(plan: Plan) -> int:
+    """Payers in a currency whose rate nobody entered."""
+    parked = 0
+    found = await rows(
+        _Foreign, "SELECT DISTINCT currency FROM stage_line WHERE currency <> :base", base=plan.base
+    )
+    for each in found:
+        if await find_rate(each.currency, plan.base, plan.issued_on) is None:
+            parked += await execute(
+                "INSERT INTO stage_parked (payer_id, reason) SELECT DISTINCT payer_id, 'no_fx_rate' FROM stage_line"
+                " WHERE currency = :currency AND payer_id NOT IN (SELECT payer_id FROM stage_parked)",
+                currency=each.currency,
+            )
+    if parked:
+        await _drop_parked()
+    return parked
+
+
+async def convert_foreign(plan: Plan) -> None:
+    """The amounts of documents in another currency in the tenant's, by the official rate: exact, so not in SQL.
+
+    The total is converted once; its parts share it by largest remainder, so that each transaction sums to zero in both.
+    """
+    found = await rows(
+        _Foreign, "SELECT DISTINCT currency FROM stage_document WHERE currency <> :base", base=plan.base
+    )
+    for each in found:
+        rate = await find_rate(each.currency, plan.base, plan.issued_on)
+        assert rate is not None
+        await convert_documents(plan.base, each.currency, rate)
+
+
+async def convert_documents(base: str, currency: str, rate_e10: int) -> None:
+    """All staged documents of a currency by one rate (a credit note: by its invoice's)."""
+    lines = await rows(
+        _ForeignLine,
+        "SELECT l.id, d.id AS document_id, l.net_minor, l.tax_minor, l.deferred_minor FROM stage_line l"
+        " JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id"
+        " WHERE d.currency = :currency ORDER BY d.id, l.id",
+        currency=currency,
+    )
+    by_document: dict[int, list[_ForeignLine]] = {}
+    for line in lines:
+        by_document.setdefault(line.document_id, []).append(line)
+    converted: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
+    for document_id, some in by_document.items():
+        weights = [part for line in some for part in (line.net_minor, line.tax_minor)]
+        total = convert(sum(weights), currency, base, rate_e10)
+        parts = iter(allocate(total, weights) if sum(weights) else [0] * len(weights))
+        for line in some:
+            net, tax = next(parts), next(parts)
+            earned = line.net_minor - line.deferred_minor
+            deferred = allocate(net, [line.deferred_minor, earned])[0] if line.net_minor else 0
+            converted.append({"id": line.id, "net": net, "tax": tax, "deferred": deferred})
+        totals.append({"id": document_id, "base": total, "rate": rate_e10})
+    await execute_many(
+        "UPDATE stage_line SET base_net_minor = :net, base_tax_minor = :tax, base_deferred_minor = :deferred WHERE id = :id",
+        converted,
+    )
+    await execute_many("UPDATE stage_document SET base_minor = :base, rate_e10 = :rate WHERE id = :id", totals)

@@ -1,0 +1,224 @@
+"""Reads of documents, credit and runs. All of them through the actor's reach."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from core.billing.schemas import (
+    CreditRow,
+    DocumentDetail,
+    DocumentRow,
+    LineRow,
+    ParkedRow,
+    RunRow,
+    SettlementRow,
+    TaxRow,
+)
+from core.billing.tables import BillingParked, CreditEntry, Document
+from core.database import row, rows, value, values, within
+from core.errors import NotFound
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+_DOCUMENT: Final = """
+SELECT document.id, document.kind, document.state, document.number, document.payer_id, customer.full_name AS payer,
+       document.issued_on, coalesce(s.due_on, document.due_on) AS due_on, document.currency, document.net_minor,
+       document.tax_minor, document.total_minor, coalesce(s.open_minor, 0) AS open_minor, s.settled_on,
+       coalesce(s.disputed, FALSE) AS disputed,
+       CASE WHEN document.state = 'draft' THEN 'draft'
+            WHEN document.kind = 'credit_note' THEN 'paid'
+            WHEN s.open_minor > 0 AND s.due_on < :today THEN 'overdue'
+            WHEN s.open_minor = document.total_minor AND s.open_minor > 0 THEN 'open'
+            WHEN s.open_minor > 0 THEN 'partly_paid'
+            WHEN EXISTS (SELECT 1 FROM write_off w WHERE w.document_id = document.id AND w.kind = 'bad_debt')
+                THEN 'written_off'
+            WHEN document.total_minor > 0 AND document.total_minor <= (
+                SELECT coalesce(sum(n.total_minor), 0) FROM document n
+                WHERE n.corrects_id = document.id AND n.state = 'issued' AND n.kind = 'credit_note') THEN 'credited'
+            ELSE 'paid' END AS settlement,
+       document.corrects_id, document.run_id, s.sent_at
+"""
+_FROM: Final = """
+FROM document
+JOIN customer ON customer.id = document.payer_id
+LEFT JOIN document_state s ON s.document_id = document.id
+"""
+
+
+class _More(Struct, frozen=True):
+    terms_days: int | None
+    language: str
+    reference: str
+    note: str
+    tax_on: date | None
+    rounding_minor: int
+    fx_rate_e10: int | None
+    tax_fx_rate_e10: int | None
+    tax_currency_minor: int | None
+    seller_id: int
+    version: int
+    created_at: datetime
+    issued_at: datetime | None
+    buyer: str
+    seller: str
+
+
+async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
+    """A document with its lines, taxes, parties and what settled it."""
+    found = await row(
+        DocumentRow,
+        f"{_DOCUMENT} {_FROM} WHERE document.id = :id AND :within",
+        id=document_id,
+        today=scope.today(),
+        within=within(Document, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"document {document_id}")
+    rest = await row(
+        _More,
+        "SELECT d.terms_days, d.language, d.reference, d.note, d.tax_on, d.rounding_minor, d.fx_rate_e10,"
+        " d.tax_fx_rate_e10, d.tax_currency_minor, d.seller_id, d.version, d.created_at, d.issued_at,"
+        " coalesce(p.snapshot, '') AS buyer, coalesce(n.snapshot, '') AS seller FROM document d"
+        " LEFT JOIN document_party p ON p.document_id = d.id AND p.role = 'buyer'"
+        " LEFT JOIN seller_snapshot n ON n.id = d.seller_snapshot_id WHERE d.id = :id",
+        id=document_id,
+    )
+    assert rest is not None
+    return DocumentDetail(
+        **msgspec.structs.asdict(found),
+        **msgspec.structs.asdict(rest),
+        lines=await list_lines(document_id),
+        taxes=await rows(
+            TaxRow,
+            "SELECT category, rate_ppm, net_minor, tax_minor, exemption_code FROM document_tax WHERE document_id = :id"
+            " ORDER BY category, rate_ppm DESC",
+            id=document_id,
+        ),
+        settled_by=await list_settlements(document_id),
+        credit_note_ids=[
+            int(each)
+            for each in await values(
+                "SELECT id FROM document WHERE corrects_id = :id AND state = 'issued' ORDER BY id", id=document_id
+            )
+        ],
+    )
+
+
+async def list_lines(document_id: int) -> list[LineRow]:
+    return await rows(
+        LineRow,
+        "SELECT l.id, l.position, l.charge_id, l.beneficiary_id, c.full_name AS beneficiary, l.product_id, l.kind,"
+        " l.description, l.quantity_e6, l.unit_price_e6, l.discount_minor, l.amount_minor, l.net_minor, l.tax_category,"
+        " l.tax_inclusive, l.tax_code, l.rate_ppm, l.tax_minor, l.deferred_minor, l.period_from, l.period_to,"
+        " l.corrects_line_id FROM document_line l LEFT JOIN customer c ON c.id = l.beneficiary_id"
+        " WHERE l.document_id = :id ORDER BY l.position",
+        id=document_id,
+    )
+
+
+async def list_settlements(document_id: int) -> list[SettlementRow]:
+    """What settled a document, in the order in which it did; what was taken back stands there as undone."""
+    return await rows(
+        SettlementRow,
+        "SELECT a.id, e.source_kind AS kind, e.source_id, a.amount_minor, a.allocated_on AS \"on\","
+        " EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id) AS undone"
+        " FROM allocation a JOIN credit_entry e ON e.id = a.credit_entry_id"
+        " WHERE a.document_id = :id AND a.amount_minor > 0"
+        " UNION ALL SELECT w.id, w.kind, w.id, w.amount_minor, w.written_on, FALSE FROM write_off w"
+        " WHERE w.document_id = :id ORDER BY 5, 1",
+        id=document_id,
+    )
+
+
+async def list_documents(
+    scope: Scope,
+    *,
+    payer_id: int | None = None,
+    kind: str = "",
+    state: str = "",
+    only_open: bool = False,
+    run_id: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[DocumentRow]:
+    """The newest first, from before an id on."""
+    return await rows(
+        DocumentRow,
+        f"{_DOCUMENT} {_FROM} WHERE (document.payer_id = :payer_id OR :any_payer)"
+        " AND (document.kind = :kind OR :any_kind) AND (document.state = :state OR :any_state)"
+        " AND (NOT :only_open OR s.open_minor > 0) AND (document.run_id = :run_id OR :any_run)"
+        " AND (document.id < :before OR :from_the_newest) AND :within ORDER BY document.id DESC LIMIT :limit",
+        today=scope.today(),
+        payer_id=payer_id,
+        any_payer=payer_id is None,
+        kind=kind,
+        any_kind=not kind,
+        state=state,
+        any_state=not state,
+        only_open=only_open,
+        run_id=run_id,
+        any_run=run_id is None,
+        before=before,
+        from_the_newest=before is None,
+        limit=limit,
+        within=within(Document, scope.actor.reach),
+    )
+
+
+async def find_document_by_number(scope: Scope, number: str) -> int | None:
+    found = await value(
+        "SELECT document.id FROM document WHERE number = :number AND state = 'issued' AND :within ORDER BY id LIMIT 1",
+        number=number,
+        within=within(Document, scope.actor.reach),
+    )
+    return int(found) if found is not None else None
+
+
+async def list_credits(scope: Scope, customer_id: int, *, only_free: bool = False) -> list[CreditRow]:
+    return await rows(
+        CreditRow,
+        "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
+        " created_on FROM credit_entry WHERE customer_id = :id AND (left_minor > 0 OR NOT :only_free) AND :within"
+        " ORDER BY id DESC LIMIT 200",
+        id=customer_id,
+        only_free=only_free,
+        within=within(CreditEntry, scope.actor.reach),
+    )
+
+
+_RUN: Final = (
+    "SELECT id, as_of_on, issued_on, state, question, payers_total, payers_done, invoices, charges, parked, totals,"
+    " expected, actor, started_at, finished_at FROM billing_run"
+)
+
+
+async def get_run(run_id: int) -> RunRow:
+    found = await row(RunRow, f"{_RUN} WHERE id = :id", id=run_id)
+    if found is None:
+        raise NotFound(f"billing run {run_id}")
+    return found
+
+
+async def list_runs(limit: int = 50) -> list[RunRow]:
+    """The latest first."""
+    return await rows(RunRow, f"{_RUN} ORDER BY id DESC LIMIT :limit", limit=limit)
+
+
+async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow]:
+    """Payers that could not be billed and were not since; or those of one run."""
+    return await rows(
+        ParkedRow,
+        "SELECT billing_parked.payer_id, customer.full_name AS payer, billing_parked.reason, billing_parked.detail,"
+        " billing_parked.parked_at, billing_parked.run_id FROM billing_parked"
+        " JOIN customer ON customer.id = billing_parked.payer_id"
+        " WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL)) AND :within"
+        " ORDER BY billing_parked.id LIMIT 1000",
+        run_id=run_id,
+        any_run=run_id is None,
+        within=within(BillingParked, scope.actor.reach),
+    )

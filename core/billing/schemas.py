@@ -1,0 +1,213 @@
+"""What pages and the API of billing take and give. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(max_length=200)]
+LongText = Annotated[str, Meta(max_length=2000)]
+Description = Annotated[str, Meta(min_length=1, max_length=500)]
+ONE_E6 = 1_000_000
+
+
+class SellerFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How the seller stands on documents."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    street: Text = ""
+    zip: Text = ""
+    city: Text = ""
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    vat_id: Text = ""
+    tax_number: Text = ""
+    registration: Text = ""
+    email: Text = ""
+    phone: Text = ""
+    website: Text = ""
+    bank_name: Text = ""
+    iban: Text = ""
+    bic: Text = ""
+    footer: LongText = ""
+    oss: bool = False
+
+
+class NewLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A free line of a draft: quantity × 10⁶, unit price in whole units × 10⁶ (12.50 is 12,500,000)."""
+
+    description: Description
+    quantity_e6: Annotated[int, Meta(ge=-(10**12), le=10**12)] = ONE_E6
+    unit_price_e6: Annotated[int, Meta(ge=-(10**16), le=10**16)]
+    discount_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    product_id: int | None = None
+    tax_category: Annotated[str, Meta(max_length=60)] | None = None
+    tax_inclusive: bool = False
+    period_from: date | None = None
+    period_to: date | None = None
+
+
+class DraftFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What can be changed about a draft: all its free lines at once, and the charges that it takes up."""
+
+    lines: Annotated[list[NewLine], Meta(max_length=500)] = []
+    charge_ids: Annotated[list[int], Meta(max_length=2000)] = []
+    terms_days: Annotated[int, Meta(ge=0, le=365)] | None = None
+    reference: Text = ""
+    note: LongText = ""
+
+
+class NewDraft(DraftFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """An invoice by hand, for who pays. `open_charges`: it takes up all of them that are open."""
+
+    payer_id: int
+    open_charges: bool = False
+
+
+class CreditLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How much of an invoice's line is credited: net, or with tax where the line is so."""
+
+    line_id: int
+    amount_minor: Annotated[int, Meta(ge=1, le=10**12)]
+
+
+class NewCreditNote(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A credit note over an invoice: some of its lines, or all that is left of it."""
+
+    document_id: int
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    lines: list[CreditLine] | None = None
+    charges: Literal["waive", "bill_again"] = "waive"
+
+
+class LineRow(Struct, frozen=True):
+    id: int
+    position: int
+    charge_id: int | None
+    beneficiary_id: int | None
+    beneficiary: str | None
+    product_id: int | None
+    kind: str
+    description: str
+    quantity_e6: int
+    unit_price_e6: int
+    discount_minor: int
+    amount_minor: int
+    net_minor: int
+    tax_category: str
+    tax_inclusive: bool
+    tax_code: str
+    rate_ppm: int
+    tax_minor: int
+    deferred_minor: int
+    period_from: date | None
+    period_to: date | None
+    corrects_line_id: int | None
+
+
+class TaxRow(Struct, frozen=True):
+    category: str
+    rate_ppm: int
+    net_minor: int
+    tax_minor: int
+    exemption_code: str
+
+
+class SettlementRow(Struct, frozen=True):
+    """What settled a document: credit of a payment, a credit note or goodwill, or a write-off."""
+
+    id: int
+    kind: str
+    source_id: int
+    amount_minor: int
+    on: date
+    undone: bool
+
+
+class DocumentRow(Struct, frozen=True):
+    """A document as lists show it. `settlement` is derived: draft, open, partly_paid, paid, credited, written_off, overdue."""
+
+    id: int
+    kind: str
+    state: str
+    number: str | None
+    payer_id: int
+    payer: str
+    issued_on: date | None
+    due_on: date | None
+    currency: str
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    open_minor: int
+    settled_on: date | None
+    disputed: bool
+    settlement: str
+    corrects_id: int | None
+    run_id: int | None
+    sent_at: datetime | None
+
+
+class DocumentDetail(DocumentRow, frozen=True, kw_only=True):
+    """A document with all that stands on it. `buyer` and `seller` are the parties as they were on issue, JSON."""
+
+    terms_days: int | None = None
+    language: str = ""
+    reference: str = ""
+    note: str = ""
+    tax_on: date | None = None
+    rounding_minor: int = 0
+    fx_rate_e10: int | None = None
+    tax_fx_rate_e10: int | None = None
+    tax_currency_minor: int | None = None
+    seller_id: int = 0
+    version: int = 1
+    created_at: datetime | None = None
+    issued_at: datetime | None = None
+    buyer: str = ""
+    seller: str = ""
+    lines: list[LineRow] = []
+    taxes: list[TaxRow] = []
+    settled_by: list[SettlementRow] = []
+    credit_note_ids: list[int] = []
+
+
+class CreditRow(Struct, frozen=True):
+    id: int
+    customer_id: int
+    currency: str
+    source_kind: str
+    source_id: int
+    subscription_id: int | None
+    reason: str
+    amount_minor: int
+    left_minor: int
+    created_on: date
+
+
+class RunRow(Struct, frozen=True):
+    id: int
+    as_of_on: date
+    issued_on: date
+    state: str
+    question: str
+    payers_total: int
+    payers_done: int
+    invoices: int
+    charges: int
+    parked: int
+    totals: str
+    expected: str
+    actor: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class ParkedRow(Struct, frozen=True):
+    payer_id: int
+    payer: str
+    reason: str
+    detail: str
+    parked_at: datetime
+    run_id: int

@@ -1,0 +1,357 @@
+"""Receiving money, taking it back, paying it out. Money becomes credit first, and credit settles invoices (billing)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.billing.actions import allocate_credit, free_up, open_credit
+from core.billing.actions.allocation import in_base, lock_balance, lock_credit
+from core.billing.tables import Document
+from core.customers.tables import Customer
+from core.database import Duplicate, execute, row, value, values, within
+from core.errors import Conflict, Invalid, NotFound
+from core.ledger.accounts import Code
+from core.ledger.fx import part_of_base
+from core.ledger.posting import Entry, credit, debit, post
+from core.money import check_currency, format_amount
+from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed
+from core.payments.status import TRANSITIONS, PaymentState
+from core.payments.tables import Payment
+
+if TYPE_CHECKING:
+    from core.payments.schemas import NewPayment, NewRefund, Reversal
+    from core.scope import Scope
+
+
+class _Method(Struct, frozen=True):
+    id: int
+    account_code: str
+
+
+async def receive(scope: Scope, data: NewPayment) -> int:
+    """Money came in: it is the customer's credit, settles what it names, then what is due longest; the rest stays credit.
+
+    What waited for a settled invoice is live in the same unit of work. Gives the payment's id; for an event of a provider that
+    is known already, the one it made then.
+    """
+    async with unit_of_work(scope):
+        known = await _known(data.provider, data.event_id)
+        if known is not None:
+            return known
+        own_currency = await _customer_currency(scope, data.payer_id, "payer_id")
+        currency = check_currency(data.currency or own_currency)
+        received_on = data.received_on or scope.today()
+        if received_on > scope.today():
+            raise Invalid("Money cannot be received in the future.", field="received_on")
+        method = await _method(data.method)
+        document_id = await _named(scope, data, currency)
+        bank_currency = data.bank_currency or currency
+        bank_amount = data.bank_amount_minor or data.amount_minor
+        if bank_currency == currency and bank_amount != data.amount_minor:
+            raise Invalid("In one currency, what arrived is what is accepted.", field="bank_amount_minor")
+        if data.fee_minor >= bank_amount:
+            raise Invalid("The fee must be less than the payment.", field="fee_minor")
+        await lock_balance(data.payer_id, currency)
+        try:
+            payment_id = int(
+                await value(
+                    "INSERT INTO payment (payer_id, method_id, state, currency, amount_minor, bank_currency,"
+                    " bank_amount_minor, fee_minor, received_on, reference, note, names_document_id, provider,"
+                    " provider_event_id, created_at) VALUES (:payer_id, :method_id, 'received', :currency, :amount,"
+                    " :bank_currency, :bank_amount, :fee, :received_on, :reference, :note, :document_id, :provider,"
+                    " :event_id, :now) RETURNING id",
+                    payer_id=data.payer_id,
+                    method_id=method.id,
+                    currency=currency,
+                    amount=data.amount_minor,
+                    bank_currency=bank_currency,
+                    bank_amount=bank_amount,
+                    fee=data.fee_minor,
+                    received_on=received_on,
+                    reference=data.reference,
+                    note=data.note,
+                    document_id=document_id,
+                    provider=data.provider,
+                    event_id=data.event_id,
+                    now=scope.now(),
+                )
+            )
+        except Duplicate as error:
+            raise Conflict("This event of the provider was just entered by somebody else.") from error
+        base = await in_base(scope, bank_amount, bank_currency, received_on)
+        await post(
+            await _receipt(scope, data, method, currency, bank_currency, bank_amount, base, received_on),
+            kind="payment",
+            source_kind="payment",
+            source_id=payment_id,
+            booked_on=scope.today(),
+        )
+        await open_credit(
+            scope,
+            data.payer_id,
+            currency=currency,
+            source_kind="payment",
+            source_id=payment_id,
+            amount_minor=data.amount_minor,
+            base_minor=base,
+        )
+        record(
+            scope,
+            PaymentReceived(
+                payment_id=payment_id, customer_id=data.payer_id, amount_minor=data.amount_minor, currency=currency
+            ),
+        )
+        await allocate_credit(scope, data.payer_id, currency, named=[document_id] if document_id else [])
+        return payment_id
+
+
+async def _receipt(
+    scope: Scope,
+    data: NewPayment,
+    method: _Method,
+    currency: str,
+    bank_currency: str,
+    bank_amount: int,
+    base: int,
+    received_on: date,
+) -> list[Entry]:
+    """Rows 7 and 8 of the table of postings; in another currency than the customer's, over FX clearing."""
+    fee_base = await in_base(scope, data.fee_minor, bank_currency, received_on) if data.fee_minor else 0
+    entries = [
+        debit(method.account_code, bank_amount - data.fee_minor, bank_currency, base - fee_base),
+        debit(Code.PAYMENT_FEES, data.fee_minor, bank_currency, fee_base),
+        credit(Code.CUSTOMER_CREDIT, data.amount_minor, currency, base, customer_id=data.payer_id),
+    ]
+    if bank_currency != currency:
+        entries += [
+            credit(Code.FX_CLEARING, bank_amount, bank_currency, base),
+            debit(Code.FX_CLEARING, data.amount_minor, currency, base),
+        ]
+    return entries
+
+
+async def _known(provider: str | None, event_id: str | None) -> int | None:
+    if (provider is None) != (event_id is None):
+        raise Invalid("An event of a provider needs both its provider and its id.", field="event_id")
+    if provider is None:
+        return None
+    found = await value(
+        "SELECT id FROM payment WHERE provider = :provider AND provider_event_id = :event_id",
+        provider=provider,
+        event_id=event_id,
+    )
+    return int(found) if found is not None else None
+
+
+async def _customer_currency(scope: Scope, customer_id: int, field: str) -> str:
+    found = await value(
+        "SELECT currency FROM customer WHERE id = :id AND :within",
+        id=customer_id,
+        within=within(Customer, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"customer {customer_id} ({field})")
+    return str(found)
+
+
+async def _method(code: str) -> _Method:
+    found = await row(_Method, "SELECT id, account_code FROM payment_method WHERE code = :code AND active", code=code)
+    if found is None:
+        raise Invalid("Choose a method of payment of the list.", field="method")
+    return found
+
+
+class _Named(Struct, frozen=True):
+    payer_id: int
+    currency: str
+
+
+async def _named(scope: Scope, data: NewPayment, currency: str) -> int | None:
+    if data.document_id is None:
+        return None
+    found = await row(
+        _Named,
+        "SELECT payer_id, currency FROM document WHERE id = :id AND state = 'issued' AND kind IN ('invoice', 'opening')"
+        " AND :within",
+        id=data.document_id,
+        within=within(Document, scope.actor.reach),
+    )
+    if found is None:
+        raise Invalid("There is no such issued invoice.", field="document_id")
+    if found != _Named(data.payer_id, currency):
+        raise Invalid("This invoice is another customer's, or in another currency.", field="document_id")
+    return data.document_id
+
+
+class _Payment(Struct, frozen=True):
+    id: int
+    payer_id: int | None
+    state: PaymentState
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    bank_currency: str
+    bank_amount_minor: int
+    account_code: str
+
+
+async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
+    """A chargeback or a returned debit (row 15): un-allocated newest first, then taken from the credit; the fee is ours."""
+    async with unit_of_work(scope):
+        found = await row(
+            _Payment,
+            "SELECT payment.id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
+            " payment.reversed_minor, payment.bank_currency, payment.bank_amount_minor, m.account_code"
+            " FROM payment JOIN payment_method m ON m.id = payment.method_id"
+            " WHERE payment.id = :id AND :within FOR UPDATE OF payment",
+            id=payment_id,
+            within=within(Payment, scope.actor.reach),
+        )
+        if found is None or found.payer_id is None:
+            raise NotFound(f"payment {payment_id}")
+        left = found.amount_minor - found.reversed_minor
+        amount = left if data.amount_minor is None else data.amount_minor
+        to = PaymentState.REVERSED if amount == left else PaymentState.PART_REVERSED
+        if to not in TRANSITIONS[found.state]:
+            raise Conflict(f"A payment that is {found.state} cannot be taken back.")
+        if amount > left:
+            most = format_amount(left, found.currency)
+            raise Invalid(f"At most {most} of this payment is left.", field="amount_minor")
+        if found.bank_currency != found.currency and amount != found.amount_minor:
+            raise Invalid("A payment in another currency is taken back as a whole.", field="amount_minor")
+        await lock_balance(found.payer_id, found.currency)
+        entry_id = int(
+            await value(
+                "SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id
+            )
+        )
+        entry = await lock_credit(scope, entry_id)
+        if entry.left_minor < amount:
+            await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
+            entry = await lock_credit(scope, entry_id)
+        if entry.left_minor < amount:
+            raise Conflict("Part of this payment was refunded already: at most the rest can be taken back.")
+        base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
+        use_id = await _use(scope, entry_id, "reversal", payment_id, amount, base)
+        entries = [debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id)]
+        if found.bank_currency == found.currency:
+            entries.append(credit(found.account_code, amount, found.currency, base))
+        else:
+            entries += [
+                credit(found.account_code, found.bank_amount_minor, found.bank_currency, base),
+                debit(Code.FX_CLEARING, found.bank_amount_minor, found.bank_currency, base),
+                credit(Code.FX_CLEARING, amount, found.currency, base),
+            ]
+        await post(
+            entries, kind="reversal", source_kind="credit_use", source_id=use_id, booked_on=scope.today()
+        )
+        if data.fee_minor:
+            fee_base = await in_base(scope, data.fee_minor, found.bank_currency)
+            await post(
+                [
+                    debit(Code.PAYMENT_FEES, data.fee_minor, found.bank_currency, fee_base),
+                    credit(found.account_code, data.fee_minor, found.bank_currency, fee_base),
+                ],
+                kind="reversal_fee",
+                source_kind="credit_use",
+                source_id=use_id,
+                booked_on=scope.today(),
+            )
+        await execute(
+            "UPDATE payment SET state = :state, reversed_minor = reversed_minor + :amount, version = version + 1"
+            " WHERE id = :id",
+            id=payment_id,
+            state=to,
+            amount=amount,
+        )
+        record(
+            scope,
+            PaymentReversed(
+                payment_id=payment_id, customer_id=found.payer_id, amount_minor=amount, currency=found.currency
+            ),
+            changes={"reason": (None, data.reason)},
+        )
+        # What stood free from elsewhere may settle what is open again.
+        await allocate_credit(scope, found.payer_id, found.currency)
+
+
+async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> int:
+    return int(
+        await value(
+            "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
+            " VALUES (:entry, :kind, :source, :amount, :base, :today) RETURNING id",
+            entry=entry_id,
+            kind=kind,
+            source=source_id,
+            amount=amount,
+            base=base,
+            today=scope.today(),
+        )
+    )
+
+
+async def refund(scope: Scope, data: NewRefund) -> list[int]:
+    """Pay free credit back, the oldest first (row 14); gives the refunds' ids. Allocated money is un-allocated first."""
+    async with unit_of_work(scope):
+        currency = check_currency(data.currency or await _customer_currency(scope, data.customer_id, "customer_id"))
+        await _customer_currency(scope, data.customer_id, "customer_id")
+        method = await _method(data.method)
+        await lock_balance(data.customer_id, currency)
+        entry_ids = await values(
+            "SELECT id FROM credit_entry WHERE customer_id = :id AND currency = :currency AND left_minor > 0 ORDER BY id"
+            " FOR UPDATE",
+            id=data.customer_id,
+            currency=currency,
+        )
+        free = [await lock_credit(scope, int(each)) for each in entry_ids]
+        if data.amount_minor > sum(each.left_minor for each in free):
+            most = format_amount(sum(each.left_minor for each in free), currency)
+            raise Conflict(f"Only free credit can be paid back: {most} {currency} at most. Un-allocate a payment first.")
+        made: list[int] = []
+        wanted = data.amount_minor
+        for entry in free:
+            if not wanted:
+                break
+            amount = min(wanted, entry.left_minor)
+            base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
+            refund_id = int(
+                await value(
+                    "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
+                    " reference, refunded_on, created_at) VALUES (:entry, :customer_id, :method_id, 'done', :currency,"
+                    " :amount, :reason, :reference, :today, :now) RETURNING id",
+                    entry=entry.id,
+                    customer_id=data.customer_id,
+                    method_id=method.id,
+                    currency=currency,
+                    amount=amount,
+                    reason=data.reason,
+                    reference=data.reference,
+                    today=scope.today(),
+                    now=scope.now(),
+                )
+            )
+            await _use(scope, entry.id, "refund", refund_id, amount, base)
+            await post(
+                [
+                    debit(Code.CUSTOMER_CREDIT, amount, currency, base, customer_id=data.customer_id),
+                    credit(method.account_code, amount, currency, base),
+                ],
+                kind="refund",
+                source_kind="refund",
+                source_id=refund_id,
+                booked_on=scope.today(),
+            )
+            record(
+                scope,
+                CreditRefunded(
+                    refund_id=refund_id, customer_id=data.customer_id, amount_minor=amount, currency=currency
+                ),
+                changes={"reason": (None, data.reason)},
+            )
+            made.append(refund_id)
+            wanted -= amount
+        return made

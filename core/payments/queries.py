@@ -1,0 +1,71 @@
+"""Reads of payments. All of them through the actor's reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from core.database import row, rows, within
+from core.errors import NotFound
+from core.payments.schemas import MethodRow, PaidRow, PaymentDetail, PaymentRow
+from core.payments.tables import Payment
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+_PAYMENT: Final = """
+SELECT payment.id, payment.payer_id, customer.full_name AS payer, m.code AS method, m.name AS method_name, payment.state,
+       payment.currency, payment.amount_minor, payment.reversed_minor, coalesce(e.left_minor, 0) AS free_minor,
+       payment.fee_minor, payment.bank_currency, payment.bank_amount_minor, payment.received_on, payment.reference,
+       payment.note, payment.names_document_id, payment.provider, payment.created_at
+FROM payment
+JOIN payment_method m ON m.id = payment.method_id
+LEFT JOIN customer ON customer.id = payment.payer_id
+LEFT JOIN credit_entry e ON e.source_kind = 'payment' AND e.source_id = payment.id
+"""
+
+
+async def get_payment(scope: Scope, payment_id: int) -> PaymentDetail:
+    found = await row(
+        PaymentRow,
+        f"{_PAYMENT} WHERE payment.id = :id AND :within",
+        id=payment_id,
+        within=within(Payment, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"payment {payment_id}")
+    paid = await rows(
+        PaidRow,
+        "SELECT a.id AS allocation_id, a.document_id, d.number, a.amount_minor, a.allocated_on,"
+        " EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id) AS undone"
+        " FROM allocation a JOIN credit_entry e ON e.id = a.credit_entry_id JOIN document d ON d.id = a.document_id"
+        " WHERE e.source_kind = 'payment' AND e.source_id = :id AND a.amount_minor > 0 ORDER BY a.id",
+        id=payment_id,
+    )
+    return PaymentDetail(**msgspec.structs.asdict(found), paid=paid)
+
+
+async def list_payments(
+    scope: Scope, *, payer_id: int | None = None, before: int | None = None, limit: int = 50
+) -> list[PaymentRow]:
+    """The newest first, from before an id on."""
+    return await rows(
+        PaymentRow,
+        f"{_PAYMENT} WHERE (payment.payer_id = :payer_id OR :any_payer) AND (payment.id < :before OR :from_the_newest)"
+        " AND :within ORDER BY payment.id DESC LIMIT :limit",
+        payer_id=payer_id,
+        any_payer=payer_id is None,
+        before=before,
+        from_the_newest=before is None,
+        limit=limit,
+        within=within(Payment, scope.actor.reach),
+    )
+
+
+async def list_methods(*, only_active: bool = True) -> list[MethodRow]:
+    return await rows(
+        MethodRow,
+        "SELECT id, code, name, kind, active FROM payment_method WHERE active OR NOT :only ORDER BY position, id",
+        only=only_active,
+    )

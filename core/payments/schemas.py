@@ -1,0 +1,100 @@
+"""What pages and the API of payments take and give. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Reference = Annotated[str, Meta(max_length=200)]
+AmountMinor = Annotated[int, Meta(ge=1, le=10**12)]
+
+
+class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Money that was received. `document_id` names the invoice that it is for; else the oldest due is settled first.
+
+    `provider` and its `event_id` make it known for ever: the same event again is the same payment.
+    """
+
+    payer_id: int
+    amount_minor: AmountMinor
+    method: Annotated[str, Meta(max_length=60)] = "transfer"
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    received_on: date | None = None
+    reference: Reference = ""
+    note: Annotated[str, Meta(max_length=1000)] = ""
+    document_id: int | None = None
+    bank_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    bank_amount_minor: AmountMinor | None = None
+    fee_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    provider: Annotated[str, Meta(max_length=60)] | None = None
+    event_id: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class NewRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Free credit that is paid back."""
+
+    customer_id: int
+    amount_minor: AmountMinor
+    method: Annotated[str, Meta(max_length=60)] = "transfer"
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    reference: Reference = ""
+
+
+class Reversal(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A chargeback or returned debit: the whole payment, or a part, and what the bank took for it."""
+
+    amount_minor: AmountMinor | None = None
+    fee_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class PaymentRow(Struct, frozen=True):
+    """A payment, and what of it is still free."""
+
+    id: int
+    payer_id: int | None
+    payer: str | None
+    method: str
+    method_name: str
+    state: str
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    free_minor: int
+    fee_minor: int
+    bank_currency: str
+    bank_amount_minor: int
+    received_on: date
+    reference: str
+    note: str
+    names_document_id: int | None
+    provider: str | None
+    created_at: datetime
+
+
+class PaidRow(Struct, frozen=True):
+    """A document that a payment settled, in whole or in part."""
+
+    allocation_id: int
+    document_id: int
+    number: str | None
+    amount_minor: int
+    allocated_on: date
+    undone: bool
+
+
+class PaymentDetail(PaymentRow, frozen=True, kw_only=True):
+    """A payment with the documents that it settled."""
+
+    paid: list[PaidRow] = []
+
+
+class MethodRow(Struct, frozen=True):
+    id: int
+    code: str
+    name: str
+    kind: str
+    active: bool
