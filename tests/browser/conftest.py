@@ -1,0 +1,35 @@
+"""Fixtures of the tests in a browser: one server and one browser a module, a window a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.browser.browser import Seen, chromium, window
+from tests.browser.server import Served, serving
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+async def page(browser: Browser, served: Served) -> AsyncIterator[Page]:
+    """A window at a desk, logged in. What the console says ends the test unless it looked at it itself."""
+    async with window(browser, state=served.state) as one:
+        yield one
+
+
+@pytest.fixture
+def seen(page: Page) -> Seen:
+    return Seen(page)
