@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core.database import execute, row, transaction, value
+from core.database import execute, row, rows, transaction, value
 from core.jobs.kinds import Claim, JobKind
 from core.jobs.status import JobState
 
@@ -16,57 +16,46 @@ if TYPE_CHECKING:
 
 PAUSES: Final = (5, 30, 120, 600, 3600)
 """Seconds before the second, third … attempt; the last one for all that follow."""
+AT_ONCE: Final = 50
+"""Jobs looked up at a time; those enqueued meanwhile come after them."""
 LOST: Final = "The worker went away in the middle of it."
 
 
-class _Found(Struct, frozen=True):
+class Due(Struct, frozen=True):
+    """A job that could be claimed."""
+
     id: int
     kind: str
-    policy: str
-    payload: str
-    actor: str
-    attempts: int
-    fence: int
-    customer_id: int | None
 
 
 class _Soonest(Struct, frozen=True):
     at: datetime | None
 
 
-async def claim(kinds: Mapping[str, JobKind[Any]], now: datetime) -> Claim | None:
-    """Make the next due job this worker's own; None if there is none. Its own transaction: nothing else is in it."""
-    due = "state = 'waiting' AND due_at <= :now AND kind IN :kinds"
-    if not await value(f"SELECT id FROM job WHERE {due} LIMIT 1", now=now, kinds=list(kinds)):
-        return None
-    async with transaction():
-        found = await row(
-            _Found,
-            "SELECT id, kind, policy, payload, actor, attempts, fence, customer_id FROM job"
-            f" WHERE {due} ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED",
-            now=now,
-            kinds=list(kinds),
-        )
-        if found is None:
-            return None
-        kind = kinds[found.kind]
-        await execute(
-            "UPDATE job SET state = 'running', attempts = attempts + 1, fence = fence + 1, lease_until = :until,"
-            " policy = :policy, started_at = :now, finished_at = NULL, error = NULL WHERE id = :id",
-            id=found.id,
-            now=now,
-            until=now + timedelta(seconds=kind.lease),
-            policy=kind.policy,
-        )
-    return Claim(
-        id=found.id,
-        kind=found.kind,
+async def due_jobs(kinds: Collection[str], now: datetime, limit: int = AT_ONCE) -> list[Due]:
+    """The next jobs that are due, some at a time: where very many wait, finding one costs as much as finding some."""
+    return await rows(
+        Due,
+        "SELECT id, kind FROM job WHERE state = 'waiting' AND due_at <= :now AND kind IN :kinds"
+        " ORDER BY due_at, id LIMIT :limit",
+        now=now,
+        kinds=list(kinds),
+        limit=limit,
+    )
+
+
+async def claim(kind: JobKind[Any], job_id: int, now: datetime) -> Claim | None:
+    """Make a due job this worker's own; None if another has it by now. One statement, committed by itself."""
+    return await row(
+        Claim,
+        "UPDATE job SET state = 'running', attempts = attempts + 1, fence = fence + 1, lease_until = :until,"
+        " policy = :policy, started_at = :now, finished_at = NULL, error = NULL"
+        " WHERE id = :id AND state = 'waiting' AND due_at <= :now"
+        " RETURNING id, kind, policy, payload, actor, attempts, fence, customer_id",
+        id=job_id,
+        now=now,
+        until=now + timedelta(seconds=kind.lease),
         policy=kind.policy,
-        payload=found.payload,
-        actor=found.actor,
-        attempts=found.attempts + 1,
-        fence=found.fence + 1,
-        customer_id=found.customer_id,
     )
 
 
@@ -134,7 +123,8 @@ async def next_due(kinds: Collection[str]) -> datetime | None:
     """The instant at which there will be something to do: a job due, or a lease that ends."""
     soonest = await row(
         _Soonest,
-        "SELECT min(at) AS at FROM (SELECT min(due_at) AS at FROM job WHERE state = 'waiting' AND kind IN :kinds"
+        "SELECT min(at) AS at FROM ("
+        "SELECT (SELECT due_at FROM job WHERE state = 'waiting' AND kind IN :kinds ORDER BY due_at, id LIMIT 1) AS at"
         " UNION ALL SELECT min(lease_until) FROM job WHERE state IN ('running', 'sending')) AS soonest",
         kinds=list(kinds),
     )

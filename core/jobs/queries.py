@@ -89,6 +89,18 @@ async def list_jobs(
     )
 
 
+async def list_for_a_person(scope: Scope, *, before: int | None = None, limit: int = 50) -> list[JobRow]:
+    """Those that failed, are held, or ended nobody knows how; the latest first."""
+    return await rows(
+        JobRow,
+        f"SELECT {_COLUMNS} FROM job WHERE state IN ('failed', 'unknown', 'held') AND id < :before AND :reach"
+        " ORDER BY id DESC LIMIT :limit",
+        before=before if before is not None else 2**62,
+        limit=limit,
+        reach=within(Job, scope.actor.reach),
+    )
+
+
 async def jobs_running(scope: Scope) -> int:
     """How many are being worked on right now: shown in the shell of each page."""
     return int(

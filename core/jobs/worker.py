@@ -247,13 +247,18 @@ class Worker:
         True: there may be more to do. Where no more may be at work, the end of one wakes the tenant.
         """
         some = False
+        waiting: deque[claims.Due] = deque()
         while not some or time.monotonic() < until:
             if self._stopping or self._is_full(tenant):
                 self._crowded.add(tenant)
                 return False
-            claim = await claims.claim(work.kinds, scope.now())
-            if claim is None:
+            waiting.extend(() if waiting else await claims.due_jobs(work.kinds, scope.now()))
+            if not waiting:
                 return some
+            due = waiting.popleft()
+            claim = await claims.claim(work.kinds[due.kind], due.id, scope.now())
+            if claim is None:
+                continue
             some = True
             running = self._begin(tenant, claim, work.kinds[claim.kind])
             await asyncio.wait({running.task}, timeout=max(0.01, until - time.monotonic()))
