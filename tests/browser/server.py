@@ -1,4 +1,7 @@
-"""A server for tests in a browser: a process as `./run serve` starts it, with a folder of data and a port of its own."""
+"""A server for tests in a browser: started as `./run serve` does, with its own data and port.
+
+The name of its host leads to this machine, in a browser as in `httpx` by the header.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,6 @@ def serving(folder: Path) -> Iterator[Served]:
             env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
         )
         try:
             link = _link_of(process, errors.name)
@@ -94,14 +96,14 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _link_of(process: subprocess.Popen[str], errors: str) -> str:
+def _link_of(process: subprocess.Popen[bytes], errors: str) -> str:
     assert process.stdout is not None
     said, until = "", time.monotonic() + STARTS_WITHIN
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while time.monotonic() < until and process.poll() is None:
             if selector.select(timeout=0.5):
-                said += process.stdout.readline()
+                said += os.read(process.stdout.fileno(), 65536).decode()
                 if found := re.search(r"\bhttp://\S+/welcome/\S+", said):
                     return found[0]
     raise RuntimeError(f"The server did not start: {said}{Path(errors).read_text(encoding='utf-8')}")
