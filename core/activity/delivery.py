@@ -20,7 +20,7 @@ from msgspec import Struct
 from core.activity.events import Event, event_from
 from core.activity.unit import Cause, caused_by, savepoint, unit_of_work
 from core.database import execute, row, rows, value
-from core.errors import TryAgain
+from core.errors import TryAgain, Unavailable
 from core.scope import plugin_actor
 
 if TYPE_CHECKING:
@@ -252,12 +252,18 @@ class Deliveries:
         return None
 
     async def _failed(self, scope: Scope, reader: Reader, line: Line, step: _Step, error: Exception) -> bool:
-        """One event alone could not be told: again later, or parked. True: parked, and the turn goes on behind it."""
+        """One event alone could not be told: again later, or parked. True: parked, and the turn goes on behind it.
+
+        What is unavailable (a full disk, a lost connection) is no fault of the event's: it waits, and is never parked.
+        """
         step.error = _reason(error)
         now = scope.now()
         if step.paused_at is not None:
             step.retry_at = now + self.probes[min(step.failures, len(self.probes) - 1)]
             step.failures += 1
+            return False
+        if isinstance(error, Unavailable):
+            step.retry_at = now + self.pauses[-1]
             return False
         if step.failures < len(self.pauses):
             step.retry_at = now + self.pauses[step.failures]

@@ -20,7 +20,7 @@ from core.activity.delivery import Deliveries, Line, Turn, next_retry, plugin_re
 from core.activity.unit import heard_late, record, unit_of_work
 from core.clock import FixedClock
 from core.database import dialect, execute, spawn, transaction, value, values, watched
-from core.errors import NotFound, TryAgain
+from core.errors import NotFound, TryAgain, Unavailable
 from core.hooks import Hooks, hookimpl, hookspec
 from core.scope import Scope
 from tests.core.log import ThingChanged, ThingHeard, ThingMade, as_
@@ -252,6 +252,23 @@ async def test_a_fact_that_succeeds_at_its_second_attempt_is_heard_once(scope: S
 
     assert await heard() == [1, 2, 3]
     assert (await state(ear)).failures == 0
+
+
+async def test_while_something_is_unavailable_a_fact_waits_and_is_never_parked(scope: Scope, clock: FixedClock) -> None:
+    async def full(scope: Scope, lines: Sequence[Line]) -> None:
+        if len(ear.calls) < 6:
+            raise Unavailable("The disk is full.")
+
+    ear = Ear(also=full)
+    await enable_reader(scope, "ear")
+    await happen(scope, 1)
+
+    for _ in range(6):
+        await deliver(scope, ear)
+        clock.move(timedelta(seconds=60))
+
+    assert await heard() == [1]
+    assert await queries.list_parked("ear") == []
 
 
 async def test_three_parked_in_a_row_pause_the_reader_and_the_rest_waits(scope: Scope, clock: FixedClock) -> None:
