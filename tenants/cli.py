@@ -28,6 +28,7 @@ from core.staff.schemas import NewToken
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.deployment import Deployment
+from tenants.generated import generated_pages
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
 from tenants.status import TenantStatus
@@ -355,6 +356,23 @@ async def worker() -> None:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, lambda: asyncio.ensure_future(working.stop()))
         await task
+
+
+@main.command("docs")
+@click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what would be written.")
+def write_docs(check: bool) -> None:
+    """Write the generated pages of docs/."""
+    stale = []
+    for path, text in generated_pages().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if check and stale:
+        fail(f"{', '.join(stale)}: write them with ./run docs")
+    click.echo(f"written: {', '.join(stale)}" if stale else "docs are current")
 
 
 @main.group()
