@@ -182,14 +182,14 @@ class PostgresDatabase(Database):
             raise Unavailable("The database is busy at the moment. Try again in a few seconds.") from None
         except Exception as error:
             raise translated(error) from error
+        raw = _raw(taken)
         try:
-            raw = _raw(taken)
             if raw.schema != self.schema or raw.unclean:
                 await raw.turn_to(self.schema)
             yield taken
         finally:
-            if taken.is_in_transaction() and not taken.is_closed():
-                taken.terminate()  # never to be handed to anybody else
+            if not raw.is_closed() and raw.is_in_transaction():
+                raw.terminate()  # never to be handed to anybody else
             await pool.release(taken)
 
     async def fetch(self, text: str, values: Values) -> Rows:
@@ -252,6 +252,7 @@ class PostgresTransaction(Transaction):
         super().__init__(database, reading=reading)
         self._holder = database.connection()
         self._taken: Connection | None = None
+        self._raw: TenantConnection | None = None
 
     @property
     def taken(self) -> Connection:
@@ -261,6 +262,7 @@ class PostgresTransaction(Transaction):
 
     async def start(self) -> None:
         self._taken = await self._holder.__aenter__()
+        self._raw = _raw(self._taken)
         try:
             await _translating(self.taken.execute(PICTURE if self.reading else "BEGIN"))
         except BaseException:
@@ -309,7 +311,7 @@ class PostgresTransaction(Transaction):
 
     async def _to_the_end(self, text: str) -> tuple[str, asyncio.CancelledError | None]:
         """The server's answer, awaited even when the task is cancelled meanwhile."""
-        asked = asyncio.ensure_future(self.taken.execute(text))
+        asked = asyncio.ensure_future(_command(self.taken, text))
         cancelled: asyncio.CancelledError | None = None
         while not asked.done():
             try:
@@ -343,13 +345,14 @@ class PostgresTransaction(Transaction):
             raise cancelled
 
     async def _undo(self) -> None:
-        if self.taken.is_closed():
+        raw = self._raw
+        if raw is None or raw.is_closed():
             return
         try:
             await self._to_the_end("ROLLBACK")
         except Exception:
             log.warning("Rolling back failed; the connection is given up.", exc_info=True)
-            self.taken.terminate()
+            raw.terminate()
 
     async def _let_go(self) -> None:
         self._taken = None
@@ -359,6 +362,10 @@ class PostgresTransaction(Transaction):
 def _raw(taken: Connection) -> TenantConnection:
     raw: TenantConnection = getattr(taken, "_con")  # noqa: B009  # asyncpg shows it to nobody, but it is where `schema` is
     return raw
+
+
+async def _command(taken: Connection, text: str) -> str:
+    return await taken.execute(text)
 
 
 async def _fetch(taken: Connection, text: str, values: Values) -> Rows:
