@@ -14,15 +14,23 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 import core
+from core.catalog import api as catalog_api
+from core.catalog import hookimpls as catalog_hooks
+from core.catalog import routes as catalog_routes
 from core.customers import api as customers_api
 from core.customers import import_routes
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
 from core.database.migrations import MigrationApp
+from core.documents import jobs as documents_jobs
 from core.hooks import Permission, usable
 from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
+from core.messages import api as messages_api
+from core.messages import hookimpls as messages_hooks
+from core.messages import jobs as messages_jobs
+from core.messages import routes as messages_routes
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.web import home, jobs_pages, plugin_pages, settings_pages
@@ -72,8 +80,19 @@ MIGRATIONS: Final = tuple(
     if (CORE / feature / "migrations").is_dir()
 )
 
-PAGES: Final = (home, dashboard, jobs_pages, plugin_pages, settings_pages, staff_routes, import_routes, customers_routes)
-APIS: Final = (customers_api,)
+PAGES: Final = (
+    home,
+    dashboard,
+    jobs_pages,
+    plugin_pages,
+    settings_pages,
+    staff_routes,
+    import_routes,
+    customers_routes,
+    catalog_routes,
+    messages_routes,
+)
+APIS: Final = (customers_api, catalog_api, messages_api)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),
@@ -81,11 +100,15 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *settings_pages.PERMISSIONS,
     *staff_routes.PERMISSIONS,
     *customers_routes.PERMISSIONS,
+    *messages_routes.PERMISSIONS,
+    *catalog_routes.PERMISSIONS,
 )
 
 MENU: Final = (
     MenuEntry(area="", label="Dashboard", href="/", icon="layout-dashboard", permission="customers.view", key="d"),
     MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
+    MenuEntry(area="billing", label="Products", href="/products", icon="packages", permission="catalog.view"),
+    MenuEntry(area="work", label="Messages", href="/messages", icon="mail", permission="messages.view"),
     MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
     MenuEntry(
         area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"
@@ -94,19 +117,22 @@ MENU: Final = (
 
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label="Company", href="/settings/company", icon="building", permission="settings.view"),
+    MenuEntry(area="", label="Tax", href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
+    MenuEntry(area="", label="Mail", href="/settings/mail", icon="mail", permission="settings.view"),
+    MenuEntry(area="", label="Messages", href="/settings/messages", icon="message", permission="settings.view"),
     MenuEntry(area="", label="Plugins", href="/settings/plugins", icon="plug", permission="settings.view"),
     MenuEntry(area="", label="Staff", href="/settings/staff", icon="users", permission="staff.view"),
     MenuEntry(area="", label="Roles", href="/settings/roles", icon="shield-lock", permission="staff.view"),
     MenuEntry(area="", label="API tokens", href="/settings/tokens", icon="lock", permission="staff.view"),
 )
 
-JOBS: Final[tuple[JobKind[Any], ...]] = (*customers_jobs.JOBS,)
+JOBS: Final[tuple[JobKind[Any], ...]] = (*customers_jobs.JOBS, *documents_jobs.JOBS, *messages_jobs.JOBS)
 """Every kind of work of the core."""
 
-SCHEDULES: Final[tuple[Schedule, ...]] = ()
+SCHEDULES: Final[tuple[Schedule, ...]] = (*documents_jobs.SCHEDULES, *messages_jobs.SCHEDULES)
 """What the clock starts in every tenant."""
 
-HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = ()
+HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (("catalog", catalog_hooks), ("messages", messages_hooks))
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
 
 RESERVED: Final = frozenset({*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile"})
