@@ -79,6 +79,7 @@ def serving(folder: Path) -> Iterator[Served]:
             link = _link_of(process, errors.name)
             base = link.split("/welcome/")[0]
             state = folder / "state.json"
+            _answers(process, errors.name, port)
             state.write_text(json.dumps(_log_in(link, base, port)), encoding="utf-8")
             yield Served(base, state, environment)
         finally:
@@ -109,21 +110,22 @@ def _link_of(process: subprocess.Popen[bytes], errors: str) -> str:
     raise RuntimeError(f"The server did not start: {said}{Path(errors).read_text(encoding='utf-8')}")
 
 
+def _answers(process: subprocess.Popen[bytes], errors: str, port: int) -> None:
+    until = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"The server does not answer: {Path(errors).read_text(encoding='utf-8')}")
+
+
 def _log_in(link: str, base: str, port: int) -> dict[str, object]:
     """The password is set; gives the session's cookie as Playwright keeps it."""
     host = base.removeprefix("http://")
     path = link.removeprefix(base)
     headers = {"Host": host, "Origin": base, "Sec-Fetch-Site": "same-origin"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:
-        until = time.monotonic() + STARTS_WITHIN
-        while True:
-            try:
-                client.get("/health").raise_for_status()
-                break
-            except httpx.HTTPError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
         answer = client.post(path, data={"password": PASSWORD, "repeated": PASSWORD})
         assert answer.status_code == 303, answer.text
         cookie = answer.cookies.jar
