@@ -1,0 +1,128 @@
+"""The catalogue over JSON. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from core.catalog import actions, queries
+from core.catalog.schemas import (
+    GroupRow,
+    Kind,
+    NewGroup,
+    NewPrice,
+    NewProduct,
+    NewTaxCategory,
+    NewTaxRate,
+    PriceRow,
+    ProductDetail,
+    ProductFields,
+    ProductRow,
+    TaxCategoryRow,
+    TaxRateRow,
+)
+from core.errors import NotFound
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
+
+
+class ProductChange(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All fields of a product, against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+class Created(Struct, frozen=True):
+    id: int
+
+
+@api_get("/products", permission="catalog.view", summary="List products")
+async def list_products(
+    call: Call,
+    kind: Annotated[Kind | None, QueryParameter(description="plan, module, service or one_off")] = None,
+    on: Annotated[date | None, QueryParameter(description="Only what is sold on this day")] = None,
+) -> Page[ProductRow]:
+    return Page(items=await queries.list_products(kind=kind, on=on), next=None)
+
+
+@api_post("/products", permission="catalog.edit", summary="Create a product with its prices")
+async def create_product(call: Call, data: JSONBody[NewProduct]) -> ProductDetail:
+    return await queries.get_product(await actions.create_product(call.scope, data))
+
+
+@api_get("/products/{product_id:int}", permission="catalog.view", summary="One product with all its prices")
+async def get_product(call: Call, product_id: FromPath[int]) -> ProductDetail:
+    return await queries.get_product(product_id)
+
+
+@api_patch("/products/{product_id:int}", permission="catalog.edit", summary="Change a product")
+async def change_product(call: Call, product_id: FromPath[int], data: JSONBody[ProductChange]) -> ProductDetail:
+    fields = ProductFields(**{name: getattr(data, name) for name in ProductFields.__struct_fields__})
+    await actions.change_product(call.scope, product_id, fields, version=data.version)
+    return await queries.get_product(product_id)
+
+
+@api_post("/products/{product_id:int}/prices", permission="catalog.edit", summary="Set a price from a day on")
+async def set_price(call: Call, product_id: FromPath[int], data: JSONBody[NewPrice]) -> PriceRow:
+    return await queries.get_price(await actions.set_price(call.scope, product_id, data))
+
+
+@api_delete(
+    "/products/{product_id:int}/prices/{price_id:int}", permission="catalog.edit", summary="Offer a price no longer"
+)
+async def withdraw_price(call: Call, product_id: FromPath[int], price_id: FromPath[int]) -> PriceRow:
+    price = await queries.get_price(price_id)
+    if price.product_id != product_id:
+        raise NotFound(f"price {price_id} of product {product_id}")
+    await actions.withdraw_price(call.scope, price_id)
+    return await queries.get_price(price_id)
+
+
+@api_get("/product-groups", permission="catalog.view", summary="List product groups")
+async def list_groups(call: Call) -> list[GroupRow]:
+    return await queries.list_groups()
+
+
+@api_post("/product-groups", permission="catalog.edit", summary="Create a product group")
+async def create_group(call: Call, data: JSONBody[NewGroup]) -> Created:
+    return Created(await actions.create_group(call.scope, data))
+
+
+@api_get("/tax-categories", permission="catalog.view", summary="List tax categories")
+async def list_tax_categories(call: Call) -> list[TaxCategoryRow]:
+    return await queries.list_tax_categories()
+
+
+@api_post("/tax-categories", permission="catalog.edit", summary="Create a tax category")
+async def create_tax_category(call: Call, data: JSONBody[NewTaxCategory]) -> Created:
+    return Created(await actions.create_tax_category(call.scope, data))
+
+
+@api_get("/tax-rates", permission="catalog.view", summary="List tax rates, the newest of each first")
+async def list_tax_rates(
+    call: Call, country: Annotated[str, QueryParameter(max_length=2, description="Two letters")] = ""
+) -> list[TaxRateRow]:
+    return await queries.list_tax_rates(country.upper() or None)
+
+
+@api_post("/tax-rates", permission="catalog.edit", summary="Set a tax rate from a day on")
+async def set_tax_rate(call: Call, data: JSONBody[NewTaxRate]) -> Created:
+    return Created(await actions.set_tax_rate(call.scope, data))
+
+
+HANDLERS = (
+    list_products,
+    create_product,
+    get_product,
+    change_product,
+    set_price,
+    withdraw_price,
+    list_groups,
+    create_group,
+    list_tax_categories,
+    create_tax_category,
+    list_tax_rates,
+    set_tax_rate,
+)
