@@ -225,11 +225,11 @@ class SqliteDatabase(Database):
             if self.files is not None:
                 self.files.forget(self)
 
-    def discard_writer(self) -> None:
+    async def discard_writer(self) -> None:
         """When the connection's state is unknown or unusual: the next write opens a new one."""
         connection, self._writer = self._writer, None
         if connection is not None:
-            connection.close()
+            await THREADS.call_to_the_end(connection.close)
 
     async def fetch(self, text: str, values: Values) -> Rows:
         self._tell(text)
@@ -391,12 +391,12 @@ class SqliteTransaction(Transaction):
         except sqlite3.Error:
             log.exception("Rolling back failed; the connection is given up.")
             if not self.reading:
-                self.database.discard_writer()
+                await self.database.discard_writer()
 
     async def _let_go(self) -> None:
         self._raw = None
         if not self.foreign_keys:
-            self.database.discard_writer()  # the next one is opened with foreign keys kept, and that is checked
+            await self.database.discard_writer()  # the next one is opened with foreign keys kept, and that is checked
         await self._holder.__aexit__(None, None, None)
 
 
