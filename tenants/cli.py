@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import msgspec
@@ -19,6 +20,8 @@ from rich.table import Table
 from core.activity.unit import again
 from core.app import permissions_of
 from core.config import ConfigError, load_config
+from core.customers.cli import import_customers_command
+from core.customers.importing.actions import Mode
 from core.database import UnsafeServer, WrongDatabase, value
 from core.errors import DomainError, Invalid
 from core.hooks import PluginError
@@ -356,6 +359,31 @@ async def worker() -> None:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, lambda: asyncio.ensure_future(working.stop()))
         await task
+
+
+@main.group("import")
+def import_group() -> None:
+    """Take over data from files."""
+
+
+@import_group.command("customers")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@tenant_option
+@click.option("--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON: which column is what.")
+@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+@click.option("--mode", type=click.Choice(("skip-bad", "all")), default="skip-bad", help="all: every record or none.")
+@json_option
+@running
+async def import_customers(
+    file: Path, slug: str, mapping: Path | None, dry_run: bool, mode: Mode, as_json: bool
+) -> None:
+    """Import customers from a CSV or XLSX file, also as another system wrote it."""
+    async with at_tenant(slug, "import customers") as scope:
+        report = await import_customers_command(
+            scope, file, mapping=mapping, dry_run=dry_run, mode=mode, as_json=as_json
+        )
+    if mode == "all" and report.errors and not dry_run:
+        sys.exit(1)
 
 
 @main.command("docs")
