@@ -75,7 +75,7 @@ async def queue(
             recipients=_json(recipients),
             copies=_json(copies),
             fields=_json(fields),
-            message_id=_new_message_id(scope),
+            message_id=new_message_id(scope),
             dedupe_key=dedupe_key,
             actor=scope.actor.key,
             now=scope.now(),
@@ -225,7 +225,7 @@ async def _locked(scope: Scope, message_id: int) -> MessageFull:
     return await get_message(scope, message_id)
 
 
-def _new_message_id(scope: Scope) -> str:
+def new_message_id(scope: Scope) -> str:
     """Of this message for good: a mail server that gets it twice can tell."""
     host = urlsplit(scope.tenant.address).hostname or f"{scope.tenant.slug}.localhost"
     return f"<{secrets.token_urlsafe(18)}@{host}>"

@@ -16,7 +16,7 @@ from core.errors import Conflict
 from core.jobs.actions import hurry
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import Every, Schedule
-from core.messages.actions import SEND, release_waiting
+from core.messages.actions import SEND, new_message_id, release_waiting
 from core.messages.addresses import on_the_wire
 from core.messages.events import MessageSent
 from core.messages.kinds import KINDS, kind_of
@@ -112,6 +112,27 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
         by_hand=kind.by_hand,
     )
     return filled, mail.as_bytes()
+
+
+async def try_connection(scope: Scope, settings: MailSettings, to: str) -> str:
+    """Send one mail to this address with these settings, at once and outside the outbox. Gives the server's answer."""
+    mail = compose(
+        Filled(f"Test message of {scope.tenant.name}", "The mail server takes messages.\n"),
+        settings=settings,
+        recipients=[on_the_wire(to)],
+        copies=[],
+        message_id=new_message_id(scope),
+        at=scope.now(),
+        language="en",
+        tenant_name=scope.tenant.name,
+    )
+    async with connected(settings, scope.tenant.internal_hosts) as server:
+        for refusal in await server.begin(settings.sender_address, [on_the_wire(to)]):
+            raise MailRefused(f"The mail server refuses {refusal.address}: {refusal.code} {refusal.text}")
+        try:
+            return await server.hand_over(mail.as_bytes())
+        except NotTaken as refusal:
+            raise MailRefused(f"The mail server refuses the message: {refusal.code} {refusal.text}") from refusal
 
 
 def _check_refused(refused: Sequence[Refusal], recipients: Sequence[str], attempt: int) -> None:

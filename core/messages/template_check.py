@@ -116,7 +116,7 @@ def template_faults(source: str, schema: Schema) -> list[Found]:
         return [Found(error.lineno, _syntax(error.message or "This cannot be read."))]
     except RecursionError:
         return [Found(1, "This is nested too deeply.")]
-    found = list(_faults(tree, dict(schema), 0, 0))
+    found = _nested_faults(tree) or list(_faults(tree, dict(schema), 0))
     return sorted(dict.fromkeys(found), key=lambda fault: fault.line)
 
 
@@ -148,7 +148,7 @@ def render_template(source: str, values: Mapping[str, Any]) -> str:
 def _compiled(source: str) -> Any:
     """Parsed again against the list of what is allowed in form: also a template that came into the table by hand."""
     tree = _environment.parse(source)
-    for fault in _faults(tree, None, 0, 0):
+    for fault in _nested_faults(tree) or _faults(tree, None, 0):
         raise Invalid(f"Line {fault.line}: {fault.message}")
     return _environment.from_string(source)
 
@@ -164,11 +164,19 @@ def plain_values(fields: Struct, language: str, time_zone: str = "UTC") -> dict[
     return {name: _plain(getattr(fields, name), language, time_zone) for name in fields.__struct_fields__}
 
 
-def _faults(node: nodes.Node, schema: dict[str, Any] | None, loops: int, depth: int) -> Iterator[Found]:
+def _nested_faults(tree: nodes.Node) -> list[Found]:
+    """Looked at first, and without calling itself: what follows does."""
+    left: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while left:
+        node, depth = left.pop()
+        if depth > DEEPEST:
+            return [Found(node.lineno or 1, "This is nested too deeply.")]
+        left.extend((child, depth + 1) for child in node.iter_child_nodes())
+    return []
+
+
+def _faults(node: nodes.Node, schema: dict[str, Any] | None, loops: int) -> Iterator[Found]:
     line = node.lineno or 1
-    if depth > DEEPEST:
-        yield Found(line, "This is nested too deeply.")
-        return
     if type(node) not in _PLAIN:
         yield Found(line, _CALLED.get(type(node)) or _base_reason(node))
         return
@@ -184,20 +192,20 @@ def _faults(node: nodes.Node, schema: dict[str, Any] | None, loops: int, depth: 
     elif isinstance(node, nodes.Getattr):
         yield from _attribute_faults(node, schema)
     if isinstance(node, nodes.For):
-        yield from _loop_faults(node, schema, loops, depth)
+        yield from _loop_faults(node, schema, loops)
         return
     for child in node.iter_child_nodes():
-        yield from _faults(child, schema, loops, depth + 1)
+        yield from _faults(child, schema, loops)
 
 
-def _loop_faults(node: nodes.For, schema: dict[str, Any] | None, loops: int, depth: int) -> Iterator[Found]:
+def _loop_faults(node: nodes.For, schema: dict[str, Any] | None, loops: int) -> Iterator[Found]:
     if loops == DEEPEST_LOOP:
         yield Found(node.lineno, f"Loops stand inside each other at most {DEEPEST_LOOP} deep.")
         return
     if node.recursive or node.test is not None:
         yield Found(node.lineno, "A loop is {% for item in list %}, without if or recursive.")
         return
-    yield from _faults(node.iter, schema, loops, depth + 1)
+    yield from _faults(node.iter, schema, loops)
     if not isinstance(node.iter, nodes.Name | nodes.Getattr):
         yield Found(node.lineno, "A loop goes over a list of the fields.")
         return
@@ -213,7 +221,7 @@ def _loop_faults(node: nodes.For, schema: dict[str, Any] | None, loops: int, dep
             shape = [_UNKNOWN]
         inside = {**schema, node.target.name: shape[0], "loop": _LOOP}
     for child in (*node.body, *node.else_):
-        yield from _faults(child, inside, loops + 1, depth + 1)
+        yield from _faults(child, inside, loops + 1)
 
 
 def _filter_faults(node: nodes.Filter) -> Iterator[Found]:

@@ -1,0 +1,30 @@
+"""What messages put on the page of a customer: their tab, and writing one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.hooks import Action, Tab, hookimpl
+from core.messages.queries import mail_is_set_up
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+@hookimpl
+async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
+    """The messages of the customer."""
+    if not scope.may("messages.view"):
+        return ()
+    return [Tab(key="messages", label="Messages", href=f"/customers/{customer_id}/messages")]
+
+
+@hookimpl
+async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+    """Writing a message, or where mail is set up first."""
+    if not scope.may("messages.send"):
+        return ()
+    refused = "" if await mail_is_set_up() else "No mail server is set up: see Settings, Mail"
+    href = f"/customers/{customer_id}/messages/new"
+    return [Action(label="Write e-mail…", href=href, icon="mail", group="message", refused=refused)]

@@ -1,0 +1,427 @@
+"""Pages of messages: the outbox, one message, writing one, the tenant's words, the mail server and its test."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.params import FromPath
+from msgspec import Struct
+
+from core.customers.head import head_values
+from core.customers.queries import get_customer
+from core.documents.files import read_file
+from core.errors import DomainError, FieldError, Invalid, NotFound, Stale
+from core.hooks import Permission
+from core.messages import actions, queries, words
+from core.messages.addresses import check_addresses, on_the_wire, typed_addresses
+from core.messages.jobs import try_connection
+from core.messages.kinds import KINDS, MessageKind, known_kind
+from core.messages.schemas import MessageFull, MessageRow, TypedMessage, TypedWords
+from core.messages.settings import MailSettings
+from core.messages.status import MessageState
+from core.messages.words import LANGUAGES, Filled
+from core.settings.actions import save_form
+from core.settings.queries import load_settings
+from core.web.parts import Choice, Pager, Pill, TabItem
+from core.web.routing import get, post
+from core.web.settings_pages import form_page
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("messages.view", "See messages and the outbox"),
+    Permission("messages.send", "Write messages; send again, settle or cancel them"),
+)
+PAGE: Final = 50
+PILLS: Final = {
+    MessageState.WAITING: Pill("Waits for a mail server", "warn"),
+    MessageState.QUEUED: Pill("Queued", "new"),
+    MessageState.HELD: Pill("Held", "warn"),
+    MessageState.SENDING: Pill("Sending", "new"),
+    MessageState.SENT: Pill("Sent", "live"),
+    MessageState.FAILED: Pill("Failed", "blocked"),
+    MessageState.UNKNOWN: Pill("Sent or not?", "warn"),
+    MessageState.CANCELLED: Pill("Cancelled", "ended"),
+}
+VIEWS: Final = {
+    "": ("All", ()),
+    "person": ("For you to settle", queries.FOR_A_PERSON),
+    "unsent": ("On their way", (MessageState.WAITING, MessageState.QUEUED, MessageState.SENDING)),
+    "sent": ("Sent", (MessageState.SENT,)),
+}
+
+
+@get("/messages", permission="messages.view")
+async def list_messages(view: View) -> Response[str]:
+    shown = view.query.get("view", "")
+    shown = shown if shown in VIEWS else ""
+    found = await queries.list_messages(view.scope, states=VIEWS[shown][1], before=_before(view), limit=PAGE + 1)
+    counts = await queries.count_unsent(view.scope)
+    to_settle = sum(counts.get(state, 0) for state in queries.FOR_A_PERSON)
+    return view.page(
+        "messages/_list.html" if view.is_htmx else "messages/list.html",
+        **_listed(found, f"/messages?view={shown}"),
+        views=[
+            TabItem(
+                label=label,
+                href=f"/messages?view={key}" if key else "/messages",
+                count=f"{to_settle:,}" if key == "person" and to_settle else "",
+                tone="bad",
+                current=key == shown,
+            )
+            for key, (label, _) in VIEWS.items()
+        ],
+        held=counts.get(MessageState.HELD, 0),
+        queued=counts.get(MessageState.QUEUED, 0),
+        waiting=counts.get(MessageState.WAITING, 0),
+        set_up=await queries.mail_is_set_up(),
+        may_send=view.scope.may("messages.send"),
+    )
+
+
+@post("/messages/attempts", permission="messages.send")
+async def try_now(view: View) -> Response[str]:
+    hurried = await actions.try_now(view.scope)
+    return view.go("/messages?view=unsent", f"{hurried:,} tried again now." if hurried else "Nothing had to wait.")
+
+
+@post("/messages/release", permission="messages.send")
+async def release_held(view: View) -> Response[str]:
+    released = await actions.let_messages_go(view.scope)
+    return view.go("/messages?view=unsent", f"{released:,} let go.")
+
+
+@get("/messages/{message_id:int}", permission="messages.view")
+async def show_message(view: View, message_id: FromPath[int]) -> Response[str]:
+    message = await queries.get_message(view.scope, message_id)
+    filled, fault = await _words_of(view, message)
+    return view.page(
+        "messages/message.html",
+        message=message,
+        label=_label(message),
+        pill=PILLS[message.state],
+        filled=filled,
+        fault=fault,
+        files=await queries.list_message_files(view.scope, message_id),
+        may_send=view.scope.may("messages.send"),
+    )
+
+
+@get("/messages/{message_id:int}/files/{file_id:int}", permission="messages.view")
+async def show_file(view: View, message_id: FromPath[int], file_id: FromPath[int]) -> Response[bytes]:
+    files = await queries.list_message_files(view.scope, message_id)
+    file = next((one for one in files if one.id == file_id), None)
+    if file is None:
+        raise NotFound(f"file {file_id} of message {message_id}")
+    return file_answer(await read_file(view.scope, file), file.name, file.media_type)
+
+
+@post("/messages/{message_id:int}/repetition", permission="messages.send")
+async def send_again(view: View, message_id: FromPath[int]) -> Response[str]:
+    await actions.send_again(view.scope, message_id)
+    return view.go(f"/messages/{message_id}", "It goes out again.")
+
+
+@post("/messages/{message_id:int}/settlement", permission="messages.send")
+async def mark_as_sent(view: View, message_id: FromPath[int]) -> Response[str]:
+    await actions.mark_as_sent(view.scope, message_id)
+    return view.go(f"/messages/{message_id}", "Marked as sent.")
+
+
+@post("/messages/{message_id:int}/cancellation", permission="messages.send")
+async def cancel_message(view: View, message_id: FromPath[int]) -> Response[str]:
+    await actions.cancel_message(view.scope, message_id)
+    return view.go(f"/messages/{message_id}", "Cancelled.")
+
+
+@get("/customers/{customer_id:int}/messages", permission="messages.view")
+async def list_of_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
+    head = await head_values(view, customer_id, "Messages")
+    found = await queries.list_messages(view.scope, customer_id=customer_id, before=_before(view), limit=PAGE + 1)
+    listed = _listed(found, f"/customers/{customer_id}/messages?")
+    return view.page("messages/customer.html", **head, **listed, set_up=await queries.mail_is_set_up())
+
+
+@get("/customers/{customer_id:int}/messages/new", permission="messages.send")
+async def show_new(view: View, customer_id: FromPath[int]) -> Response[str]:
+    return await _new_page(view, customer_id, {})
+
+
+@post("/customers/{customer_id:int}/messages", permission="messages.send")
+async def write_message(view: View, customer_id: FromPath[int]) -> Response[str]:
+    await get_customer(view.scope, customer_id)
+    try:
+        typed = await view.form(TypedMessage)
+        message_id = await actions.write_message(
+            view.scope,
+            customer_id,
+            subject=typed.subject,
+            text=typed.text,
+            to=typed_addresses(typed.to),
+            cc=typed_addresses(typed.cc),
+        )
+    except Invalid as error:
+        return await _new_page(view, customer_id, errors_by_field(error), status=422)
+    return view.go(f"/messages/{message_id}", "Queued.")
+
+
+@get("/settings/mail", permission="settings.view")
+async def show_mail(view: View) -> Response[str]:
+    return await _mail_page(view)
+
+
+@post("/settings/mail", permission="settings.edit")
+async def save_mail(view: View) -> Response[str]:
+    await view.read()
+    try:
+        _check_mail(view)
+        await save_form(view.scope, MailSettings, view.typed)
+    except Invalid as error:
+        return await _mail_page(view, errors=errors_by_field(error), status=422)
+    released = await actions.try_now(view.scope)
+    return view.go("/settings/mail", f"Saved. {released:,} waiting messages go out now." if released else "Saved.")
+
+
+class Tested(Struct, frozen=True):
+    """How a test went, for the page."""
+
+    ok: bool
+    at: datetime
+    text: str
+
+
+@post("/settings/mail/test", permission="settings.edit")
+async def test_mail(view: View) -> Response[str]:
+    settings = await load_settings(MailSettings, view.scope.keys)
+    if not settings.is_set_up:
+        return await _mail_page(view, tested=Tested(False, view.scope.now(), "Save server and sender’s address first."))
+    try:
+        said = await try_connection(view.scope, settings, view.visit.email)
+        tested = Tested(True, view.scope.now(), f"The server said: {said}")
+    except DomainError as error:
+        tested = Tested(False, view.scope.now(), error.message)
+    return await _mail_page(view, tested=tested)
+
+
+@get("/settings/messages", permission="settings.view")
+async def list_kinds(view: View) -> Response[str]:
+    own = {(row.kind, row.language) for row in await queries.list_templates()}
+    kinds = sorted((kind for kind in KINDS.values() if not kind.by_hand), key=lambda kind: kind.label)
+    return view.page("messages/kinds.html", kinds=kinds, languages=LANGUAGES, own=own)
+
+
+@get("/settings/messages/{kind:str}/{language:str}", permission="settings.view")
+async def show_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
+    return await _words_page(view, _kind(kind), _language(language))
+
+
+@post("/settings/messages/{kind:str}/{language:str}", permission="settings.edit")
+async def save_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
+    declared = _kind(kind)
+    try:
+        await words.save_words(view.scope, declared, _language(language), await view.form(TypedWords))
+    except Invalid as error:
+        return await _words_page(view, declared, language, errors=errors_by_field(error), faults=error, status=422)
+    except Stale as error:
+        return await _words_page(view, declared, language, errors={"": error.message}, status=409)
+    return view.go(f"/settings/messages/{kind}/{language}", "Saved. The next messages say it so.")
+
+
+@post("/settings/messages/{kind:str}/{language:str}/preview", permission="settings.view")
+async def preview_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
+    filled = Filled("", "")
+    faults: tuple[FieldError, ...] = ()
+    try:
+        typed = await view.form(TypedWords)
+        filled = await words.fill_sample(view.scope, _kind(kind), _language(language), typed)
+    except Invalid as error:
+        faults = error.errors
+    return view.page("messages/_preview.html", filled=filled, faults=faults)
+
+
+@post("/settings/messages/{kind:str}/{language:str}/reset", permission="settings.edit")
+async def reset_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
+    await words.remove_words(view.scope, _kind(kind), _language(language))
+    return view.go(f"/settings/messages/{kind}/{language}", "Back to the words that came with Tenantry.")
+
+
+def file_answer(data: bytes, name: str, media_type: str) -> Response[bytes]:
+    """A stored file for the browser: PDFs are shown, everything else is saved; never taken for something else."""
+    inline = media_type == "application/pdf"
+    ascii_name = name.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_")
+    return Response(
+        data,
+        media_type=media_type if inline else "application/octet-stream",
+        headers={
+            "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{ascii_name}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _before(view: PageView) -> int | None:
+    before = view.query.get("before", "")
+    return int(before) if before.isdecimal() and len(before) < 19 else None
+
+
+def _listed(found: list[MessageRow], base: str) -> dict[str, Any]:
+    """A page of messages for `_list.html`; one more row than a page says that there are more."""
+    shown = found[:PAGE]
+    older = f"{base}&before={shown[-1].id}" if len(found) > PAGE else ""
+    said = f"{len(shown)} message{'' if len(shown) == 1 else 's'}{', and more' if older else ''}"
+    return {
+        "rows": shown,
+        "pills": PILLS,
+        "labels": {row.id: _label(row) for row in shown},
+        "pager": Pager(said=said, next=older),
+    }
+
+
+def _label(message: MessageRow) -> str:
+    """The subject, or what it is while it has none."""
+    if message.subject:
+        return message.subject
+    kind = KINDS.get(message.kind)
+    return kind.label if kind else message.kind
+
+
+async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
+    """The words as they were sent, or as they would be now; and why they cannot be filled."""
+    if message.state == MessageState.SENT or message.fields == "{}":
+        return Filled(message.subject, message.body), ""
+    if message.kind not in KINDS:
+        return Filled("", ""), "Nothing knows this kind of message any more: its plugin is switched off or gone."
+    kind = KINDS[message.kind]
+    try:
+        fields = words.fields_from(kind, message.fields)
+        return await words.fill(view.scope, kind, message.language, fields), ""
+    except Invalid as error:
+        return Filled("", ""), error.message
+
+
+async def _new_page(view: PageView, customer_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    head = await head_values(view, customer_id, "Messages")
+    to = ", ".join(await queries.customer_addresses(view.scope, customer_id))
+    return view.page(
+        "messages/new.html",
+        status=status,
+        **head,
+        values=view.shown(to=to, cc="", subject="", text=""),
+        errors=errors,
+        set_up=await queries.mail_is_set_up(),
+    )
+
+
+def _check_mail(view: PageView) -> None:
+    for name in ("sender_address", "reply_to", "bcc"):
+        given = [text for text in view.typed.get(name, ()) if text.strip()]
+        check_addresses(given, name)
+        for address in given:
+            on_the_wire(address)
+
+
+async def _mail_page(
+    view: PageView, *, errors: dict[str, str] | None = None, status: int = 200, tested: Tested | None = None
+) -> Response[str]:
+    counts = await queries.count_unsent(view.scope)
+    return await form_page(
+        view,
+        MailSettings,
+        "/settings/mail",
+        title="Mail",
+        noun="mail server",
+        write="settings.edit",
+        errors=errors,
+        status=status,
+        template="settings/mail.html",
+        waiting=counts.get(MessageState.WAITING, 0) + counts.get(MessageState.QUEUED, 0),
+        tested=tested,
+        test_action="/settings/mail/test",
+        my_email=view.visit.email,
+    )
+
+
+async def _words_page(
+    view: PageView,
+    kind: MessageKind,
+    language: str,
+    *,
+    errors: dict[str, str] | None = None,
+    faults: Invalid | None = None,
+    status: int = 200,
+) -> Response[str]:
+    standing, own = await words.words_of(kind, language)
+    preview = Filled("", "")
+    if not errors:
+        typed = TypedWords(subject=standing.subject, body=standing.body)
+        preview = await words.fill_sample(view.scope, kind, language, typed)
+    return view.page(
+        "messages/words.html",
+        status=status,
+        kind=kind,
+        language=language,
+        languages=[Choice(key, label) for key, label in LANGUAGES.items()],
+        values=view.shown(subject=standing.subject, body=standing.body, version=str(own.version if own else 0)),
+        version=own.version if own else 0,
+        own=own is not None,
+        names=_names(words.schema_for(kind), kind),
+        filled=preview,
+        faults=faults.errors if faults else (),
+        errors=errors or {},
+        may_change=view.scope.may("settings.edit"),
+    )
+
+
+def _names(schema: dict[str, Any], kind: MessageKind, above: str = "") -> list[tuple[str, str]]:
+    """Every field by its path, with what it is: “lines[].text” for what a loop gives."""
+    found: list[tuple[str, str]] = []
+    for name, shape in schema.items():
+        path = f"{above}{name}"
+        if isinstance(shape, list):
+            found.append((path, kind.names.get(path, "A list, for a loop")))
+            if isinstance(shape[0], dict):
+                found.extend(_names(shape[0], kind, f"{path}[]."))
+        elif isinstance(shape, dict):
+            found.extend(_names(shape, kind, f"{path}."))
+        else:
+            found.append((path, kind.names.get(path, "")))
+    return found
+
+
+def _kind(key: str) -> MessageKind:
+    if key not in KINDS or KINDS[key].by_hand:
+        raise NotFound(f"kind of message {key}")
+    return known_kind(key)
+
+
+def _language(language: str) -> str:
+    if language not in LANGUAGES:
+        raise NotFound(f"language {language}")
+    return language
+
+
+HANDLERS: Final = (
+    list_messages,
+    try_now,
+    release_held,
+    show_message,
+    show_file,
+    send_again,
+    mark_as_sent,
+    cancel_message,
+    list_of_customer,
+    show_new,
+    write_message,
+    show_mail,
+    save_mail,
+    test_mail,
+    list_kinds,
+    show_words,
+    save_words,
+    preview_words,
+    reset_words,
+)
