@@ -172,7 +172,7 @@ def amount(context: Context, minor: int | None, currency: str = "") -> str:
 @pass_context
 def number(context: Context, count: int | None) -> str:
     """A count: 4,312."""
-    return DASH if count is None else format_decimal(count, locale=_locale(str(context["locale"])))
+    return DASH if count is None else _grouped(count, str(context["locale"]))
 
 
 @pass_context
@@ -218,6 +218,7 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
 
 
+@lru_cache(maxsize=4096)
 def written(on: date, locale: str, *, year: bool = True) -> str:
     """A date in words of the language; English always as 1 Dec 2026."""
     chosen = _locale(locale)
@@ -232,6 +233,11 @@ def _in_zone(context: Context, moment: date | datetime) -> date:
     if isinstance(moment, datetime):
         return moment.astimezone(_zone(str(context["zone"]))).date()
     return moment
+
+
+@lru_cache(maxsize=4096)
+def _grouped(count: int, locale: str) -> str:
+    return format_decimal(count, locale=_locale(locale))
 
 
 @lru_cache(maxsize=512)
