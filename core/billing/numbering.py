@@ -47,6 +47,10 @@ def pattern_for(pattern: str, year: int) -> Pattern:
     return Pattern(text[: found.start()], int(found[2] or 1), text[found.end() :])
 
 
+class NoNumbers(Conflict):
+    """Nothing can be issued by this series now: it does not exist, or time went backwards."""
+
+
 class Numbers(Struct, frozen=True):
     """Consecutive numbers that were taken: the first, and how they are written."""
 
@@ -66,7 +70,7 @@ class _Series(Struct, frozen=True):
 async def take_numbers(kind: str, seller_id: int, issued_on: date, count: int) -> Numbers:
     """The next numbers of a series, locked until the commit: the last thing that is done before the log (security.md 7).
 
-    A rollback gives them back. Conflict where the series has a later date already: time went backwards.
+    A rollback gives them back. NoNumbers where the series has a later date already: time went backwards.
     """
     series = await row(
         _Series,
@@ -76,9 +80,9 @@ async def take_numbers(kind: str, seller_id: int, issued_on: date, count: int) -
         seller=seller_id,
     )
     if series is None:
-        raise Conflict("This seller has no number series for such documents yet. Make one in the billing settings.")
+        raise NoNumbers("This seller has no number series for such documents yet. Make one in the billing settings.")
     if series.last_issued_on is not None and series.last_issued_on > issued_on:
-        raise Conflict(
+        raise NoNumbers(
             f"The last document of this series is of {series.last_issued_on}: nothing can be issued on {issued_on}."
             " Look at the clock of the machine."
         )

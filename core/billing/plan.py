@@ -77,7 +77,7 @@ class Counts(Struct, frozen=True):
     new: int
     problems: int
     unrated: int
-    foreign: int
+    abroad: int
     activating: int
 
 
@@ -276,7 +276,7 @@ SELECT (SELECT count(*) FROM stage_due WHERE bills) AS due,
        coalesce(sum(CASE WHEN is_new THEN 1 ELSE 0 END), 0) AS new,
        coalesce(sum(CASE WHEN problem IS NOT NULL THEN 1 ELSE 0 END), 0) AS problems,
        coalesce(sum(CASE WHEN tax_minor IS NULL THEN 1 ELSE 0 END), 0) AS unrated,
-       coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS foreign,
+       coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS abroad,
        coalesce(sum(CASE WHEN activates THEN 1 ELSE 0 END), 0) AS activating
 FROM stage_line
 """
@@ -493,7 +493,7 @@ async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
         counts = await _counts(plan)
     if not counts.lines:
         return counts
-    if counts.foreign and await _park_without_rate(plan):
+    if counts.abroad and await _park_without_rate(plan):
         counts = await _counts(plan)
     await execute(TAXES)
     checked = await row(
@@ -516,7 +516,7 @@ async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
     )
     if not keep_empty:
         await execute(DROP_EMPTY)
-    if counts.foreign:
+    if counts.abroad:
         await convert_foreign(plan)
     return counts
 

@@ -455,7 +455,10 @@ async def _wait_for_invoice(plan: Plan) -> None:
     until = "date(:issued_on, '+' || p.pending_days || ' days')"
     if dialect() != "sqlite":
         until = "(:issued_on::date + p.pending_days)"
-    if await execute(WAIT.format(until=until), issued_on=plan.issued_on):
+    wanted = int(await value("SELECT count(*) FROM stage_line WHERE is_new AND activates"))
+    if wanted:
+        if await execute(WAIT.format(until=until), issued_on=plan.issued_on) != wanted:
+            raise Changed
         record_set(plan.scope, TrialEnded, WAITING)
 
 
@@ -516,7 +519,7 @@ async def number_documents(plan: Plan, count: int, kind: str = "invoice", *, not
 
 class _Needed(Struct, frozen=True):
     base: bool
-    foreign: bool
+    abroad: bool
 
 
 async def use_credit(plan: Plan) -> bool:
@@ -524,7 +527,7 @@ async def use_credit(plan: Plan) -> bool:
     found = await row(
         _Needed,
         "SELECT coalesce(max(CASE WHEN d.currency = :base THEN 1 ELSE 0 END), 0) = 1 AS base,"
-        " coalesce(max(CASE WHEN d.currency <> :base THEN 1 ELSE 0 END), 0) = 1 AS foreign"
+        " coalesce(max(CASE WHEN d.currency <> :base THEN 1 ELSE 0 END), 0) = 1 AS abroad"
         " FROM stage_document d JOIN credit_entry e ON e.customer_id = d.payer_id AND e.currency = d.currency"
         " WHERE e.left_minor > 0 AND d.total_minor > 0 AND d.kind = 'invoice'",
         base=plan.base,
@@ -534,7 +537,7 @@ async def use_credit(plan: Plan) -> bool:
         await execute(allocations(), base=plan.base)
         await execute(ALLOCATE, issued_on=plan.issued_on)
         await _post_allocations(plan)
-    if found.foreign:
+    if found.abroad:
         from core.billing.actions.allocation import allocate_one
 
         for document_id in await values(
@@ -544,7 +547,7 @@ async def use_credit(plan: Plan) -> bool:
             base=plan.base,
         ):
             await allocate_one(plan.scope, int(document_id))
-    return found.base or found.foreign
+    return found.base or found.abroad
 
 
 async def _post_allocations(plan: Plan) -> None:

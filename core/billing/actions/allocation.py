@@ -354,7 +354,7 @@ async def open_credit(
 
 def _next_credit() -> str:
     if dialect() == "sqlite":
-        return "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'credit_entry'), 0) + 1"
+        return "SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'credit_entry'), 0) + 1"
     return "SELECT nextval('credit_entry_id_seq')"
 
 

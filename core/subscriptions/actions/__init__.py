@@ -3,13 +3,16 @@
 from core.subscriptions.actions.charging import add_charge, waive_charge
 from core.subscriptions.actions.ending import (
     cancel_at_expiry,
+    convert_due,
     end,
+    end_due,
     expiry_of,
     lapse,
     resume,
     suspend,
     terminate,
     undo_cancellation,
+    wake,
     withdraw,
 )
 from core.subscriptions.actions.starting import (
@@ -27,7 +30,9 @@ __all__ = [
     "add_charge",
     "ask_for_invoice",
     "cancel_at_expiry",
+    "convert_due",
     "end",
+    "end_due",
     "expiry_of",
     "lapse",
     "request",
@@ -38,5 +43,6 @@ __all__ = [
     "terminate",
     "undo_cancellation",
     "waive_charge",
+    "wake",
     "withdraw",
 ]

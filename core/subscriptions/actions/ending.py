@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from core.activity.unit import record, unit_of_work
+from core.activity.unit import record, record_set, unit_of_work
 from core.catalog.queries import get_product
-from core.database import execute, values
+from core.database import execute, value, values
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions.shared import (
     Locked,
@@ -25,6 +25,7 @@ from core.subscriptions.events import (
     SubscriptionEndSet,
     SubscriptionResumed,
     SubscriptionSuspended,
+    TrialEnded,
 )
 from core.subscriptions.schedule import cycle_end, next_period
 from core.subscriptions.status import STARTED, StateReason, SubscriptionState
@@ -226,21 +227,94 @@ async def resume(scope: Scope, subscription_id: int) -> None:
             id=subscription_id,
         )
         if found.period_start is not None and found.due_on is None:
-            starts_on = found.period_start
-            if starts_on < scope.today():
-                await execute(
-                    "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason)"
-                    " VALUES (:id, :from_on, :to_on, 'status')",
-                    id=subscription_id,
-                    from_on=starts_on,
-                    to_on=scope.today(),
-                )
-                starts_on = scope.today()
-            await write_schedule(
-                subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), starts_on)
-            )
+            await _restart(scope, found)
         record(
             scope,
             SubscriptionResumed(subscription_id=subscription_id, customer_id=found.customer_id),
             changes={"state": ("suspended", "active")},
         )
+
+
+async def end_due(scope: Scope, day: date, most: int) -> int:
+    """Subscriptions whose end has come are over; at most so many in one unit of work. Gives how many were."""
+    async with unit_of_work(scope):
+        ids = await values(
+            "SELECT id FROM subscription WHERE ends_on <= :day AND ended_on IS NULL"
+            " AND state IN ('trial', 'active', 'suspended', 'paused')"
+            " ORDER BY ends_on, id LIMIT :most FOR UPDATE",
+            day=day,
+            most=most,
+        )
+        if not ids:
+            return 0
+        await execute(
+            "UPDATE subscription SET state = 'ended', ended_on = ends_on, version = version + 1,"
+            " state_reason = CASE WHEN end_reason = '' THEN 'schedule' ELSE end_reason END WHERE id IN :ids",
+            ids=ids,
+        )
+        record_set(
+            scope,
+            SubscriptionEnded,
+            "SELECT id AS subject_id, customer_id, '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
+            " || CAST(customer_id AS text) || ',\"product_id\":' || CAST(product_id AS text) || ',\"reason\":\"'"
+            " || state_reason || '\"}' AS facts FROM subscription WHERE id IN :ids",
+            ids=ids,
+        )
+        for child in await values(
+            "SELECT c.id FROM subscription c JOIN subscription p ON p.id = c.parent_id"
+            " WHERE p.id IN :ids AND c.state IN ('trial', 'active', 'suspended', 'paused')"
+            " AND (c.ends_on IS NULL OR c.ends_on > p.ends_on) ORDER BY c.id",
+            ids=ids,
+        ):
+            await terminate(scope, int(child), day, reason="schedule")
+        return len(ids)
+
+
+async def convert_due(scope: Scope, day: date, most: int) -> int:
+    """Trials that become paid subscriptions on account, on their first charged day. Gives how many did."""
+    async with unit_of_work(scope):
+        ids = await values(
+            "SELECT id FROM subscription WHERE state = 'trial' AND at_trial_end = 'convert' AND trial_ends_on <= :day"
+            " AND (ends_on IS NULL OR ends_on > :day) ORDER BY trial_ends_on, id LIMIT :most FOR UPDATE",
+            day=day,
+            most=most,
+        )
+        if ids:
+            await execute(
+                "UPDATE subscription SET state = 'active', state_reason = 'schedule', version = version + 1"
+                " WHERE id IN :ids",
+                ids=ids,
+            )
+            record_set(
+                scope,
+                TrialEnded,
+                "SELECT id AS subject_id, customer_id, '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
+                " || CAST(customer_id AS text) || ',\"state\":\"active\"}' AS facts FROM subscription WHERE id IN :ids",
+                ids=ids,
+            )
+        return len(ids)
+
+
+async def wake(scope: Scope, subscription_id: int) -> None:
+    """Its customer's status is billed again: the days without are recorded, the next charge starts today."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.period_start is None or found.due_on is not None or found.state is not SubscriptionState.ACTIVE:
+            return
+        await _restart(scope, found)
+
+
+async def _restart(scope: Scope, found: Locked) -> None:
+    assert found.period_start is not None
+    starts_on = found.period_start
+    if starts_on < scope.today():
+        await execute(
+            "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason)"
+            " VALUES (:id, :from_on, :to_on, 'status')",
+            id=found.id,
+            from_on=starts_on,
+            to_on=scope.today(),
+        )
+        starts_on = scope.today()
+    payer_id = await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id)
+    await write_schedule(found.id, int(payer_id), next_period(found.rhythm(found.ends_on), starts_on))

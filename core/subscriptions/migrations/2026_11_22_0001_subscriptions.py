@@ -39,7 +39,7 @@ CREATE UNIQUE INDEX subscription_external_ref ON subscription (external_ref) WHE
 CREATE INDEX subscription_customer ON subscription (customer_id, state);
 CREATE INDEX subscription_product ON subscription (product_id, state, customer_id);
 CREATE INDEX subscription_state ON subscription (state, id);
-CREATE INDEX subscription_ends ON subscription (ends_on) WHERE ends_on IS NOT NULL AND state IN {LIVE};
+CREATE INDEX subscription_ends ON subscription (ends_on) WHERE ends_on IS NOT NULL AND ended_on IS NULL;
 CREATE INDEX subscription_trial_ends ON subscription (trial_ends_on) WHERE trial_ends_on IS NOT NULL AND state = 'trial';
 CREATE INDEX subscription_pending_until ON subscription (pending_until) WHERE pending_until IS NOT NULL AND state = 'pending';
 CREATE INDEX subscription_parent ON subscription (parent_id) WHERE parent_id IS NOT NULL;
@@ -86,6 +86,7 @@ CREATE TABLE subscription_schedule (
     due_on date
 );
 CREATE INDEX subscription_schedule_due ON subscription_schedule (due_on, payer_id, subscription_id) WHERE due_on IS NOT NULL;
+CREATE INDEX subscription_schedule_resting ON subscription_schedule (subscription_id) WHERE due_on IS NULL;
 CREATE TABLE subscription_change (
     id {{id}},
     subscription_id bigint NOT NULL REFERENCES subscription (id),

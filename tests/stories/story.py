@@ -1,0 +1,226 @@
+"""A customer's story: a clock, what happens day by day, what is expected, and at the end that nothing more is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from core.billing.actions import invoice_first
+from core.billing.queries import get_document, list_documents
+from core.billing.run import RunReport, run_billing
+from core.billing.settings import BillingSettings
+from core.billing.verify import verify
+from core.catalog.actions import create_product, set_tax_rate
+from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate
+from core.database import rows, value, value_as
+from core.ledger.queries import get_balance
+from core.payments.actions import receive
+from core.payments.schemas import NewPayment
+from core.periods import Cycle, nth
+from core.settings.actions import save_settings
+from core.subscriptions.actions import subscribe
+from core.subscriptions.queries import get_subscription
+from core.subscriptions.schemas import NewSubscription
+from tests.books import a_customer, day
+
+if TYPE_CHECKING:
+    from core.billing.schemas import DocumentDetail
+    from core.clock import FixedClock
+    from core.scope import Scope
+
+
+class Happened(Struct, frozen=True):
+    kind: str
+    at: datetime
+    facts: str
+
+
+class Money(Struct, frozen=True):
+    """In the customer's currency, in whole units as text: "−120.00" is easier to read than −12000."""
+
+    open: str
+    credit: str
+    balance: str
+
+
+class Story:
+    """One customer in a tenant of its own. The clock stands at nine in the morning of the tenant's zone."""
+
+    def __init__(self, scope: Scope, clock: FixedClock) -> None:
+        self.scope = scope
+        self.clock = clock
+        self.customer = 0
+        self.products: dict[str, int] = {}
+        self.prices: dict[str, int] = {}
+        self.documents: list[int] = []
+
+    @property
+    def today(self) -> date:
+        return self.scope.today()
+
+    def on(self, when: str | date, at: time = time(9)) -> None:
+        """Move the clock to a day, in the tenant's zone."""
+        on = date.fromisoformat(when) if isinstance(when, str) else when
+        self.clock.set(datetime.combine(on, at, ZoneInfo(self.scope.tenant.time_zone)).astimezone(UTC))
+
+    async def begins(self, when: str, **customer: Any) -> None:
+        self.on(when)
+        self.customer = await a_customer(self.scope, **customer)
+
+    async def sells(self, code: str, amount_minor: int, per: str = "month", count: int = 1, **fields: Any) -> int:
+        """A product at one price; a second call with the same code adds a price. Gives the price's id."""
+        price = NewPrice(
+            cycle_unit=per,  # type: ignore[arg-type]  # as the test says it
+            cycle_count=count,
+            amount_minor=amount_minor,
+            setup_minor=fields.pop("setup_minor", 0),
+            tax_inclusive=fields.pop("tax_inclusive", False),
+            currency=fields.pop("currency", None),
+            valid_from=date(2020, 1, 1),
+        )
+        if code not in self.products:
+            fields.setdefault("name", code.title())
+            fields.setdefault("kind", "plan")
+            self.products[code] = await create_product(self.scope, NewProduct(code=code, prices=[price], **fields))
+            price_id = await value("SELECT max(id) FROM price WHERE product_id = :id", id=self.products[code])
+        else:
+            from core.catalog.actions import set_price
+
+            price_id = await set_price(self.scope, self.products[code], price)
+        self.prices[f"{code} {count} {per}"] = int(price_id)
+        self.prices.setdefault(code, int(price_id))
+        return int(price_id)
+
+    async def taxes(self, ppm: int, category: str = "standard", since: str = "2020-01-01") -> None:
+        await set_tax_rate(
+            self.scope,
+            NewTaxRate(
+                country=self.scope.tenant.country, category=category, valid_from=day(since), rate_ppm=ppm
+            ),
+        )
+
+    async def bills(self, **settings: Any) -> None:
+        await save_settings(self.scope, BillingSettings(**settings))
+
+    async def subscribes(self, code: str, starting: str | None = None, **fields: Any) -> int:
+        price = fields.pop("price", code)
+        return await subscribe(
+            self.scope,
+            NewSubscription(
+                customer_id=fields.pop("customer_id", self.customer),
+                product_id=self.products[code],
+                price_id=self.prices[price],
+                starts_on=day(starting) if starting else None,
+                **fields,
+            ),
+        )
+
+    async def asks_for(self, code: str, **fields: Any) -> tuple[int, int]:
+        """Make the invoice for a cycle; gives the subscription and the invoice."""
+        made = await invoice_first(
+            self.scope,
+            NewSubscription(
+                customer_id=self.customer,
+                product_id=self.products[code],
+                price_id=self.prices[fields.pop("price", code)],
+                **fields,
+            ),
+        )
+        return made.subscription_id, made.document_id
+
+    async def pays(self, amount_minor: int, document_id: int | None = None, **fields: Any) -> int:
+        return await receive(
+            self.scope,
+            NewPayment(payer_id=self.customer, amount_minor=amount_minor, document_id=document_id, **fields),
+        )
+
+    async def document(self, document_id: int) -> DocumentDetail:
+        return await get_document(self.scope, document_id)
+
+    async def last_document(self) -> DocumentDetail:
+        (last,) = await list_documents(self.scope, limit=1)
+        return await self.document(last.id)
+
+    async def state_of(self, subscription_id: int) -> str:
+        return (await get_subscription(self.scope, subscription_id)).state
+
+    async def money(self) -> Money:
+        """Open, free credit and balance of the customer, as the table "One life" of the design has them."""
+        found = await get_balance(self.scope, self.customer)
+        return Money(*(_text(part) for part in (found.receivable_minor, found.credit_minor, found.balance_minor)))
+
+    async def events(self, kind: str) -> list[date]:
+        """On which days of the tenant this happened."""
+        found = await rows(
+            Happened, "SELECT kind, at, facts FROM activity WHERE kind = :kind ORDER BY position", kind=kind
+        )
+        zone = ZoneInfo(self.scope.tenant.time_zone)
+        return [each.at.astimezone(zone).date() for each in found]
+
+    async def expects(self, kind: str, on: list[str]) -> None:
+        assert [each.isoformat() for each in await self.events(kind)] == on
+
+    async def bill(self, on: str | None = None, **options: Any) -> RunReport:
+        """The billing run of the day, or for another date."""
+        options.setdefault("confirmed", True)  # days on which nothing happens are left out, so gaps look long
+        return await run_billing(self.scope, day(on) if on else self.today, pause=0, **options)
+
+    async def days_pass(self, days: int) -> None:
+        await self._lives_until(self.today + timedelta(days=days))
+
+    async def months_pass(self, months: int) -> None:
+        await self._lives_until(nth(self.today, Cycle("month"), months))
+
+    async def _lives_until(self, last: date) -> None:
+        """Every day on which something may happen, today and the last one among them, is billed as its schedule would."""
+        await self.bill()
+        while (following := await self._next_day()) is not None and following <= last:
+            self.on(following)
+            await self.bill()
+        self.on(last)
+        await self.bill()
+
+    async def _next_day(self) -> date | None:
+        return await value_as(
+            date,
+            "SELECT min(day) FROM (SELECT min(due_on) AS day FROM subscription_schedule WHERE due_on > :today"
+            " UNION ALL SELECT min(ends_on) FROM subscription WHERE ends_on > :today AND ended_on IS NULL"
+            " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today AND state = 'trial'"
+            " UNION ALL SELECT min(pending_until) FROM subscription WHERE pending_until > :today AND state = 'pending') d",
+            today=self.today,
+        )
+
+    async def nothing_more_is_due(self) -> None:
+        """Running again makes nothing, and the books hold."""
+        before = await value("SELECT count(*) FROM document")
+        again = await self.bill()
+        assert (again.invoices, again.charges) == (0, 0)
+        assert await value("SELECT count(*) FROM document") == before
+        assert await verify(self.scope) == []
+
+    async def lines(self) -> list[tuple[str, str | None, str | None, int]]:
+        """Every line of every issued invoice: what, from, to, net."""
+        found: list[tuple[str, str | None, str | None, int]] = []
+        for each in reversed(await list_documents(self.scope, kind="invoice", state="issued", limit=1000)):
+            for line in (await self.document(each.id)).lines:
+                found.append(
+                    (line.description, _iso(line.period_from), _iso(line.period_to), line.net_minor)
+                )
+        return found
+
+
+def _text(minor: int) -> str:
+    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02}"
+
+
+def _iso(on: date | None) -> str | None:
+    return on.isoformat() if on else None
+
+
+def facts(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+    return found
