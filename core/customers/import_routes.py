@@ -14,7 +14,7 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.customers.importing import actions
 from core.customers.importing.actions import Mode
-from core.customers.importing.files import file_of, keep_file
+from core.customers.importing.files import file_of, forget_file, keep_file
 from core.customers.importing.profiles import FIELDS, NEVER, Mapping, known_columns, lay_out
 from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
@@ -158,7 +158,9 @@ async def undo(view: View, batch_id: FromPath[int]) -> Response[str]:
 
 @post("/customers/import/{batch_id:int}/discard", permission=PERMISSION)
 async def discard(view: View, batch_id: FromPath[int]) -> Response[str]:
+    batch = await get_batch(view.scope, batch_id)
     await actions.discard_batch(view.scope, batch_id)
+    await forget_file(view.scope, batch)
     return view.go("/customers/import", "Forgotten. Nothing was imported.")
 
 

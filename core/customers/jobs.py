@@ -38,7 +38,7 @@ async def check(scope: Scope, job: Job[OfBatch]) -> Imported:
     lines = await count_lines(path)
 
     async def told(records: int) -> None:
-        await job.progress(records, max(lines, records + 1), "Reading and checking")
+        await job.progress(records, max(lines, records) if lines else 0, "Reading and checking")
 
     report = await actions.stage_import(
         scope, path, batch.matched(), name=batch.file_name, plans=await plan_names(), told=told
@@ -50,7 +50,7 @@ async def take(scope: Scope, job: Job[OfBatch]) -> Imported:
     """Make the customers."""
 
     async def progress(done: int, total: int, text: str) -> None:
-        await job.progress(done, max(total, done + 1), text)
+        await job.progress(done, total, text)
 
     report = await actions.take_over(scope, job.payload.batch_id, mode=job.payload.mode, progress=progress)
     await forget_file(scope, await get_batch(scope, job.payload.batch_id))
@@ -61,7 +61,7 @@ async def undo(scope: Scope, job: Job[OfBatch]) -> Imported:
     """Take the customers of an import away again."""
 
     async def progress(done: int, total: int, text: str) -> None:
-        await job.progress(done, max(total, done + 1), text)
+        await job.progress(done, total, text)
 
     return Imported(0, await actions.undo_import(scope, job.payload.batch_id, progress=progress))
 
