@@ -10,8 +10,8 @@ arguments. The kind of a hook can be seen from its name:
 - `validate_*` is asked inside the transaction, before the change, in a read-only savepoint, within two seconds. It
   refuses by raising a `DomainError` whose message tells the person why. Any other fault refuses too, in the plugin's
   name. Set-based work (the billing run, an import) asks none.
-- `plan_*` is asked for its part of a change before that is shown, and again before it is done. A plan with a fault is
-  not carried out.
+- `plan_*` is asked for its part of a change before it is made; what it answers is carried out in the same unit of work.
+  Where one cannot say, nothing is done.
 - `collect_*` gives SQL to a set-based run: one call for the whole run.
 - the past tense (`invoice_issued`) tells what happened, after the commit, in the order of commits: always a sequence of
   facts, each exactly once. The rows may have moved on since: load them. The handler's writes commit together with its
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         Effect,
         Fact,
         FirstStep,
-        MenuItem,
         Panel,
         SearchHit,
         Tab,
@@ -112,12 +111,10 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
 async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
     """What follows for this plugin when the customer's status becomes `status_key` on that date.
 
-    Asked for the plan that the person sees, and again when it is carried out: if what the plugins say then differs,
-    nothing happens and the new plan is shown. Each effect's `apply(scope)` runs in the unit of work of the change,
-    after the status has moved.
+    Asked inside the unit of work of the change, after `validate_customer_status_change`; it only reads. Each effect's
+    `apply(scope)` runs in the same unit of work, after the status has moved.
 
-    Not asked for changes that an import makes, nor for changes that dunning makes in bulk: hear
-    `customer_status_changed` for those.
+    Not asked for customers that are created or imported with a status: hear `customer_created` for those.
 
     Since 1.0.
     """
@@ -141,7 +138,7 @@ async def validate_customer_status_change(scope: Scope, customer_id: int, status
 
 @hookspec
 async def customer_columns(scope: Scope) -> Sequence[Column]:
-    """Columns that staff can add to the list of customers and to its exports.
+    """Further columns of the list of customers, behind its own.
 
     The same for every customer; the key begins with the plugin's name and a point.
 
@@ -158,10 +155,10 @@ async def customer_column_values(
 ) -> Mapping[str, Mapping[int, CellValue]]:
     """The values of the plugin's columns for these customers, by the column's key and the customer's id.
 
-    One call for all rows of a page (at most 500) or of a piece of an export (2,000): answer with one query. `keys` are
-    the columns shown, those of other plugins among them. A customer that is left out gets an empty cell.
+    One call for all rows that are shown: answer with one query. `keys` are the columns shown, those of other plugins
+    among them. A customer that is left out gets an empty cell.
 
-    Not asked while no column of any plugin is shown.
+    Not asked for an empty list, nor while no plugin has columns.
 
     Since 1.0.
     """
@@ -169,20 +166,6 @@ async def customer_column_values(
 
 
 # ------------------------------------------------------------------ every page
-
-
-@hookspec
-async def menu_items(scope: Scope) -> Sequence[MenuItem]:
-    """Entries of the side bar that come and go, or that carry a count.
-
-    Asked for every whole page that staff open: answer without a query, or with one on an index.
-
-    Not for entries that are always there: those stand in the manifest's `menu`. Not asked for parts of pages (htmx) or
-    the API.
-
-    Since 1.0.
-    """
-    raise NotImplementedError
 
 
 @hookspec

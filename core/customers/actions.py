@@ -22,6 +22,7 @@ from core.customers.events import (
     TagAdded,
     TagRemoved,
 )
+from core.customers.plans import carry_out, plan_status_change
 from core.customers.schemas import AddressData, BillingData, MainData, Section
 from core.customers.tables import Customer, CustomerTag, Location, Note, Tag
 from core.database import execute, execute_many, scoped, value, values
@@ -315,6 +316,7 @@ async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: 
             status_key=to_key,
             reason=reason,
         )
+        effects = await plan_status_change(scope, customer_id, to_key, scope.today())
         await execute(
             "UPDATE customer SET status_id = :status_id, status_reason = :reason, version = version + 1 WHERE id = :id",
             status_id=target.id,
@@ -326,6 +328,7 @@ async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: 
             CustomerStatusChanged(customer_id=customer_id, from_key=customer.status, to_key=to_key, reason=reason),
             changes={"status": (customer.status_label, target.label)},
         )
+        await carry_out(scope, effects)
 
 
 async def add_note(scope: Scope, customer_id: int, text: str, *, pinned: bool = False) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from core.customers import queries
+from core.customers.columns import shown_columns
 from core.customers.schemas import CustomerItem
 from core.customers.tables import Customer
 from core.database import rows, value, within
@@ -45,12 +46,17 @@ async def page_values(view: View) -> dict[str, Any]:
     found, before, after = await _page(
         conditions, values, sort, descending, asked.get("after", ""), asked.get("before", "")
     )
+    more = await shown_columns(view.scope, [one.id for one in found])
     kept = {name: asked[name] for name in ("sort", "status") if asked.get(name)}
     count = await _count(conditions, values)
     said = f"{len(found):,} of {count:,}" if count <= COUNTED else f"{len(found):,} of {COUNTED:,}+"
     return {
         "rows": found,
-        "heads": [_head(key, sort, descending, {**kept, **({"q": q} if q else {})}) for key in SORTS],
+        "more": more,
+        "heads": [
+            *(_head(key, sort, descending, {**kept, **({"q": q} if q else {})}) for key in SORTS),
+            *(Head(label=column.label, number=column.is_number) for column in more),
+        ],
         "q": q,
         "chips": [Chip(field="Status", relation="is", value=chosen.label, off=_address({**kept, "q": q}, status=""))]
         if chosen

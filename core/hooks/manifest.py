@@ -33,7 +33,7 @@ class Permission(Struct, frozen=True):
 
 
 class Route(Protocol):
-    """A page or an API route, as made by core.web.routing and core.web.api."""
+    """A page or an API route, as made by core.web.routing and core.web.jsonapi."""
 
     @property
     def paths(self) -> Collection[str]: ...

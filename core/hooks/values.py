@@ -85,7 +85,6 @@ class MenuItem(Struct, frozen=True, kw_only=True):
     href: str
     permission: str
     icon: str = ""
-    count: int | None = None
 
     def __post_init__(self) -> None:
         check_href(self.href)
@@ -135,8 +134,8 @@ class FirstStep(Struct, frozen=True, kw_only=True):
 class Effect:
     """One line of a plan, and the deed behind it. Without `apply` it only tells (a warning, a date).
 
-    The act applies the effects that the page showed, in one unit of work, if the plan is still the same: what the
-    effect rests on beyond the words and the amount (the ids and versions of rows) stands in `inputs`.
+    Two plans are the same when they say the same and rest on the same: what an effect rests on beyond its words and
+    amount (the ids and versions of rows) stands in `inputs`.
     """
 
     text: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from types import ModuleType
@@ -17,15 +18,16 @@ from core.activity.asking import nothing_kept
 from core.activity.delivery import Deliveries, PluginReader
 from core.activity.unit import record, unit_of_work
 from core.app import HOOK_MODULES
-from core.customers import actions
+from core.customers import actions, queries
 from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import NewCustomer
 from core.errors import Conflict
-from core.hooks import Action, Card, Fact, FirstStep, HookSets, Panel, SearchHit, Tab
+from core.hooks import Action, Card, CellValue, Column, Effect, Fact, FirstStep, HookSets, Panel, SearchHit, Tab
 from core.hooks.conformance import type_hints_of
+from core.money import Money
 from core.scope import Scope
 from core.testing import TestTenant
-from tests.core.hooks.modules import module
+from tests.core.hooks.modules import answering, module
 
 SwitchOn = Callable[..., ModuleType]
 
@@ -203,6 +205,109 @@ async def test_a_plugin_that_breaks_leaves_the_start_page_and_the_search(
     switch_on(**{hook: broken})
 
     assert (await (await tenant.browser()).get(path)).status_code == 200
+
+
+# ------------------------------------------------------------------ the list of customers
+
+
+async def test_a_plugin_s_column_stands_behind_the_list_s_own_with_one_question_for_all_rows(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    asked: list[list[int]] = []
+    values: list[CellValue] = [1204, "deep", Money(-1250, "EUR"), date(2026, 12, 1), tenant.clock.now(), True, None]
+
+    async def customer_columns() -> list[Column]:
+        return [Column(key="probe.depth", label="Depth", kind="number"), Column(key="probe.none", label="Nothing")]
+
+    async def customer_column_values(
+        customer_ids: Sequence[int], keys: Sequence[str]
+    ) -> dict[str, dict[int, CellValue]]:
+        asked.append(sorted(customer_ids))
+        assert keys == ["probe.depth", "probe.none"]
+        return {"probe.depth": dict(zip(sorted(customer_ids), values, strict=False))}
+
+    switch_on(customer_columns=customer_columns, customer_column_values=customer_column_values)
+    browser = await tenant.browser()
+    empty = await browser.get("/customers")
+    customers = [await customer(tenant) for _ in values]
+
+    page = await browser.get("/customers")
+
+    assert (empty.status_code, page.status_code) == (200, 200), page.text
+    assert asked == [customers]
+    assert "Depth" in page.text
+    cells = re.findall(r'<td class="t-num">([^<]*)</td><td></td></tr>', page.text)
+    assert sorted(cells) == sorted(
+        ["1,204", "deep", "−12.50", "1\xa0Dec\xa02026", "22\xa0Nov\xa02026 09:00", "Yes", ""]
+    )
+
+
+@pytest.mark.parametrize("hook", ["customer_columns", "customer_column_values"])
+async def test_a_column_that_breaks_leaves_the_list(tenant: TestTenant, switch_on: SwitchOn, hook: str) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    switch_on(**{"customer_columns": answering([Column(key="probe.depth", label="Depth")]), hook: broken})
+    await customer(tenant)
+
+    with structlog.testing.capture_logs() as log:
+        page = await (await tenant.browser()).get("/customers")
+
+    (error_id,) = [line["error_id"] for line in log if line.get("plugin") == "probe"]
+    assert page.status_code == 200
+    assert "Ann Other" in page.text
+    assert (f"Depth (failed, {error_id})" in page.text) is (hook == "customer_column_values")
+
+
+# ------------------------------------------------------------------ plans
+
+
+async def test_what_a_plugin_plans_for_a_change_of_status_is_done_with_it(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    happened: list[str] = []
+
+    async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> list[Effect]:
+        assert on == scope.today()
+        happened.append(f"planned for {status_key}")
+
+        async def apply(scope: Scope) -> None:
+            now = await queries.get_customer(scope, customer_id)
+            happened.append(f"done while {now.status}")
+            await actions.add_note(scope, customer_id, "The hold was sealed.")
+
+        return [Effect(text="The hold is sealed", kind="service", apply=apply), Effect(text="It rains", kind="warning")]
+
+    switch_on(plan_customer_status_change=plan_customer_status_change)
+    customer_id = await customer(tenant)
+
+    await actions.change_status(tenant.scope(), customer_id, "active")
+
+    assert happened == ["planned for active", "done while active"]
+    assert [note.text for note in await queries.list_notes(tenant.scope(), customer_id)] == ["The hold was sealed."]
+
+
+@pytest.mark.parametrize("when", ["planning", "doing"])
+async def test_a_plan_that_cannot_be_made_or_done_changes_nothing(
+    tenant: TestTenant, switch_on: SwitchOn, when: str
+) -> None:
+    async def plan_customer_status_change(customer_id: int) -> list[Effect]:
+        async def apply(scope: Scope) -> None:
+            await actions.add_note(scope, customer_id, "The hold was sealed.")
+            raise Conflict("The hatch is stuck.")
+
+        if when == "planning":
+            raise ZeroDivisionError
+        return [Effect(text="The hold is sealed", kind="service", apply=apply)]
+
+    switch_on(plan_customer_status_change=plan_customer_status_change)
+    customer_id = await customer(tenant)
+
+    with pytest.raises(Conflict, match=r"plugin probe failed|The hatch is stuck"):
+        await actions.change_status(tenant.scope(), customer_id, "active")
+
+    assert (await queries.get_customer(tenant.scope(), customer_id)).status == "new"
+    assert await queries.list_notes(tenant.scope(), customer_id) == []
 
 
 # ------------------------------------------------------------------ told afterwards

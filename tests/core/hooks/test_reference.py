@@ -48,7 +48,7 @@ def test_hooks_stand_under_the_heading_of_their_kind_in_the_order_of_the_code(re
     assert (
         reference.index("### customer_tabs\n")
         < reference.index("### customer_columns\n")
-        < reference.index("### menu_items\n")
+        < reference.index("### search_results\n")
     )
     assert (
         reference.index("## Told afterwards") < reference.index("### customer_created\n") < reference.index("## Values")
