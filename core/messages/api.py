@@ -14,16 +14,17 @@ from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encod
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
-State = Annotated[MessageState | None, QueryParameter(description="Only messages in this state")]
+Customer = Annotated[int | None, QueryParameter(ge=1, description="Only messages to this customer")]
+State = Annotated[MessageState | None, QueryParameter(name="state", description="Only messages in this state")]
 
 
 @api_get("/messages", permission="messages.view", summary="List messages, the latest first")
 async def list_messages(
-    call: Call, limit: Limit = 50, cursor: Cursor = "", state: State = None, customer_id: int | None = None
+    call: Call, limit: Limit = 50, cursor: Cursor = "", in_state: State = None, customer_id: Customer = None
 ) -> Page[MessageRow]:
     found = await queries.list_messages(
         call.scope,
-        states=[state] if state else (),
+        states=[in_state] if in_state else (),
         customer_id=customer_id,
         before=decode_cursor(cursor, tuple[int])[0] if cursor else None,
         limit=limit + 1,
