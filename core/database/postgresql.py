@@ -54,6 +54,13 @@ _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 log = logging.getLogger(__name__)
 
 
+class ConnectionLost(Unavailable):
+    """The server went away, or the network did."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection to the database was lost. Try again in a moment.")
+
+
 class TenantConnection(Plain):
     """A connection that knows which schema it is set to, and whether something was left behind on it."""
 
@@ -195,7 +202,7 @@ class PostgresDatabase(Database):
     async def fetch(self, text: str, values: Values) -> Rows:
         try:
             return await self._alone(text, lambda taken: _fetch(taken, text, values))
-        except Unavailable:
+        except ConnectionLost:
             if not traits(text).reads:
                 raise
         # A connection that was cut off while it lay in the pool: reading twice does no harm.
@@ -432,11 +439,11 @@ def translated(error: Exception) -> Exception:
         case asyncpg.DiskFullError():
             return Unavailable("The disk is full. Nothing was changed.", retry_after=60)
         case asyncpg.InterfaceError() if "closed" in str(error) or "released" in str(error):
-            return Unavailable("The connection to the database was lost. Try again in a moment.")
+            return ConnectionLost()
     if isinstance(error, _AGAIN):
         return TryAgain(str(error))
     if isinstance(error, _GONE):
-        return Unavailable("The connection to the database was lost. Try again in a moment.")
+        return ConnectionLost()
     return error
 
 
@@ -532,6 +539,8 @@ async def prepare_database(owner_dsn: str, app_role: str) -> None:
     try:
         app = await _quoted(connection, app_role)
         async with connection.transaction():
+            # In turn: PostgreSQL refuses two GRANTs on one object at once.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tenantry prepare_database'))")
             await connection.execute(
                 f"""
                 CREATE SCHEMA IF NOT EXISTS {EXTENSIONS};

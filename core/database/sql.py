@@ -12,7 +12,6 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import fields
-from piccolo.querystring import QueryString
 
 from core.database.binding import current, session
 from core.database.statements import compile_statement, encode, take_apart
@@ -21,7 +20,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 
 PIECE = 2000
-_SQL = frozenset({QueryString})
 
 
 async def rows(into: type[S], sql: str, **values: Any) -> list[S]:
@@ -81,14 +79,8 @@ async def execute_many(sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
     dialect = current().dialect
     statement = take_apart(sql, dialect)
 
-    def arguments() -> Iterable[list[Any]]:
-        for each in rows:
-            given = [each[name] for name in statement.names]
-            if not _SQL.isdisjoint(map(type, given)):
-                raise TypeError("execute_many takes values only, no SQL")
-            yield encode(given, dialect)
-
-    return await session().run_many(statement.text, arguments())
+    arguments = (encode([each[name] for name in statement.names], dialect) for each in rows)
+    return await session().run_many(statement.text, arguments)
 
 
 async def stream(into: type[S], sql: str, key: str = "id", size: int = PIECE, **values: Any) -> AsyncIterator[S]:

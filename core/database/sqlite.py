@@ -536,6 +536,7 @@ def _only_temporary(action: int, _1: str | None, _2: str | None, where: str | No
 
 
 def _seal(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT 1 FROM json_each('[]')").fetchall()  # its first use declares a table, which is refused
     connection.set_authorizer(_only_temporary)
 
 
@@ -574,6 +575,8 @@ def translated(error: sqlite3.Error) -> Exception:
     match code & 0xFF:
         case sqlite3.SQLITE_CONSTRAINT:
             return _constraint(code, message)
+        case sqlite3.SQLITE_BUSY:
+            return _too_busy()
         case sqlite3.SQLITE_FULL:
             return Unavailable("The disk is full. Nothing was changed.", retry_after=60)
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:

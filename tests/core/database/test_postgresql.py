@@ -329,7 +329,7 @@ def test_a_name_that_cannot_be_a_tenant_s_schema_is_refused(name: str) -> None:
 
 async def test_a_database_may_be_prepared_again(server: PostgresServer) -> None:
     assert server.owner_dsn is not None
-    await prepare_database(server.owner_dsn, APP)
+    await asyncio.gather(*(prepare_database(server.owner_dsn, APP) for _ in range(5)))
 
 
 # What a server must be like
