@@ -6,7 +6,6 @@ from core.hooks.manifest import HOOK_VERSION, JobKind, Manifest, Permission, Rou
 from core.hooks.markers import hookimpl, hookspec
 from core.hooks.registry import Answer, Hooks, HookSets, note_failure
 from core.hooks.values import (
-    CHARGE_COLUMNS,
     Action,
     Card,
     CellValue,
@@ -23,7 +22,6 @@ from core.hooks.values import (
 )
 
 __all__ = [
-    "CHARGE_COLUMNS",
     "HOOK_VERSION",
     "Action",
     "Answer",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -156,23 +156,9 @@ def plan_digest(effects: Iterable[Effect]) -> str:
     return hashlib.sha256(msgspec.json.encode(lines)).hexdigest()
 
 
-CHARGE_COLUMNS: Final = (
-    "subscription_id",
-    "kind",
-    "component",
-    "period_start",
-    "period_end",
-    "quantity_e6",
-    "amount_minor",
-    "tax_category",
-    "description",
-    "source_key",
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeSource:
-    """A plugin's charges of a billing run: a SELECT of these columns, in this order, over the plugin's own tables.
+    """A plugin's charges of a billing run: a SELECT that gives columns of these names, over the plugin's own tables.
 
     subscription_id, kind (usage, one_off or fee), component, period_start, period_end, quantity_e6, amount_minor,
     tax_category, description, source_key.

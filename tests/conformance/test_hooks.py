@@ -20,6 +20,7 @@ from core.hooks.markers import is_spec
 from core.hooks.reference import hooks_markdown
 from core.scope import Scope
 from core.testing import installed
+from tenants.generated import generated_pages
 
 ROOT = Path(__file__).parents[2]
 HOOKS: dict[str, Callable[..., object]] = dict(inspect.getmembers(hookspecs, is_spec))
@@ -53,6 +54,21 @@ def test_the_page_of_hooks_tells_of_every_hook() -> None:
     page = hooks_markdown(hookspecs)
 
     assert [name for name in HOOKS if name not in page] == []
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    """docs/hooks.md, as ./run docs writes it."""
+    return generated_pages()[ROOT / "docs" / "hooks.md"]
+
+
+@each_hook
+def test_a_hook_stands_in_the_page_of_hooks(name: str, page: str) -> None:
+    begin = page.index(f"\n### {name}\n")
+    told = page[begin : page.index("\n#", begin + 5)]
+
+    assert f"def {name}{inspect.signature(HOOKS[name])}".replace("'", "") in told
+    assert (inspect.getdoc(HOOKS[name]) or "nothing is said") in told
 
 
 @each_hook

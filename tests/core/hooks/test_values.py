@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from datetime import date
 from typing import Any
 
 import pytest
 
-from core.hooks import CHARGE_COLUMNS, Action, Card, ChargeSource, Effect, MenuItem, Panel, SearchHit, Tab, plan_digest
+from core.hooks import Action, Card, ChargeSource, Effect, MenuItem, Panel, SearchHit, Tab, plan_digest
 
 
 @pytest.mark.parametrize(
@@ -83,28 +81,6 @@ async def test_who_carries_a_plan_out_does_not_make_it_another() -> None:
     assert plan_digest([Effect(text="Ends", kind="service", apply=apply)]) == plan_digest(
         [Effect(text="Ends", kind="service")]
     )
-
-
-def test_a_source_of_charges_gives_the_columns_in_their_order() -> None:
-    source = ChargeSource(
-        select="""
-            SELECT u.subscription_id, 'usage', 'calls', u.month, u.until, u.seconds * 1000000, u.minor, 'standard',
-                   'Calls', 'calls:' || u.subscription_id || ':' || u.month
-            FROM calls_usage u WHERE u.until <= :as_of_on AND u.rate = :rate
-        """,
-        values={"rate": 3},
-    )
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE calls_usage (subscription_id, month, until, seconds, minor, rate)")
-    connection.execute("INSERT INTO calls_usage VALUES (7, '2026-10-01', '2026-11-01', 60, 12, 3)")
-
-    rows = connection.execute(source.select, {"as_of_on": str(date(2026, 11, 22)), **source.values}).fetchall()
-
-    assert dict(zip(CHARGE_COLUMNS, rows[0], strict=True)) == {
-        "subscription_id": 7, "kind": "usage", "component": "calls", "period_start": "2026-10-01",
-        "period_end": "2026-11-01", "quantity_e6": 60000000, "amount_minor": 12, "tax_category": "standard",
-        "description": "Calls", "source_key": "calls:7:2026-10-01",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
