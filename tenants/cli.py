@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -14,22 +15,26 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import msgspec
 import rich_click as click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core.activity.unit import again
 from core.app import permissions_of
+from core.billing.run import RunReport, run_billing
+from core.billing.verify import verify
 from core.config import ConfigError, load_config
 from core.customers.cli import import_customers_command
 from core.customers.importing.actions import Mode
 from core.database import UnsafeServer, WrongDatabase, value
 from core.errors import DomainError, Invalid
 from core.hooks import PluginError
+from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token, make_link
 from core.staff.schemas import NewToken
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
+from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.generated import generated_pages
 from tenants.plugins import disable_plugin, enable_plugin
@@ -369,7 +374,9 @@ def import_group() -> None:
 @import_group.command("customers")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @tenant_option
-@click.option("--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON: which column is what.")
+@click.option(
+    "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON: which column is what."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
 @click.option("--mode", type=click.Choice(("skip-bad", "all")), default="skip-bad", help="all: every record or none.")
 @json_option
@@ -384,6 +391,92 @@ async def import_customers(
         )
     if mode == "all" and report.errors and not dry_run:
         sys.exit(1)
+
+
+@main.group()
+def billing() -> None:
+    """Charges become invoices."""
+
+
+@billing.command("run")
+@tenant_option
+@click.option(
+    "--date", "as_of", type=click.DateTime(["%Y-%m-%d"]), help="Bill what is due by this day; today when left out."
+)
+@click.option("--preview", is_flag=True, help="Say what it would do, write nothing.")
+@click.option("--yes", "confirmed", is_flag=True, help="Answer the question that an unusual run asks.")
+@json_option
+@running
+async def billing_run(slug: str, as_of: datetime | None, preview: bool, confirmed: bool, as_json: bool) -> None:
+    """Bill everything that is due. Safe to repeat, to interrupt, and to run twice at once."""
+    async with at_tenant(slug, "billing run") as scope:
+        day = as_of.date() if as_of is not None else scope.today()
+        with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+            task = bar.add_task("Billing", total=None)
+
+            async def progress(done: int, total: int, text: str) -> None:
+                bar.update(task, completed=done, total=total, description=text)
+
+            report = await again(
+                lambda: run_billing(scope, day, preview=preview, confirmed=confirmed, progress=progress)
+            )
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        _tell_run(report)
+    if report.question:
+        sys.exit(1)
+
+
+def _tell_run(report: RunReport) -> None:
+    if report.question:
+        click.echo(f"{report.question} Nothing was billed: repeat it with --yes.", err=True)
+        return
+    totals = ", ".join(format_money(minor, currency, "en") for currency, minor in report.totals.items()) or "nothing"
+    would = "would be made" if report.preview else "were made"
+    click.echo(f"{report.invoices:,} invoices {would} by {report.as_of_on}: {totals}. {report.seconds:.1f} s.")
+    for parked in report.parked[:50]:
+        click.echo(f"parked: customer {parked.payer_id}: {parked.reason} {parked.detail}")
+
+
+@main.command("verify")
+@tenant_option
+@json_option
+@running
+async def verify_books(slug: str, as_json: bool) -> None:
+    """Prove the books: charges tile, numbers are gapless, postings sum to zero, balances are sums. Exit code 1 if not."""
+    async with at_tenant(slug, "verify") as scope:
+        found = await verify(scope)
+    show(found, ("key", "rule", "count", "example"), as_json=as_json, empty="Nothing is wrong.")
+    if found:
+        sys.exit(1)
+
+
+@main.command()
+@tenant_option
+@click.option("--customers", default=1000, type=click.IntRange(1, 1_000_000), help="How many to invent.")
+@click.option("--seed", default=1, help="The same seed makes the same customers.")
+@json_option
+@running
+async def demo(slug: str, customers: int, seed: int, as_json: bool) -> None:
+    """Fill an empty tenant: invented customers on real streets, subscriptions, half a year of invoices."""
+    async with at_tenant(slug, "demo") as scope:
+        with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def told(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what.capitalize(), total=None)
+                bar.update(tasks[what], completed=done, total=total or None)
+
+            made = await fill(scope, customers, seed=seed, told=told)
+    if as_json:
+        click.echo(msgspec.json.encode(made).decode())
+        return
+    click.echo(
+        f"{made.customers:,} customers, {made.subscriptions:,} subscriptions, {made.invoices:,} invoices,"
+        f" {made.payments:,} payments."
+    )
 
 
 @main.command("docs")
