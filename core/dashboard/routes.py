@@ -26,6 +26,9 @@ async def show_home(view: View) -> Response[str]:
     steps = await _steps(scope)
     cards: list[Card] = []
     for answer in await scope.hooks.ask(hookspecs.dashboard_cards, scope=scope):
+        if answer.error is not None:
+            detail = f"Failed, {answer.error_id}"
+            cards.append(Card(key=answer.plugin, label=answer.plugin, value="–", detail=detail, tone="bad"))
         cards.extend(answer.value or ())
     return view.page(
         "dashboard/home.html",

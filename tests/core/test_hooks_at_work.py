@@ -204,7 +204,12 @@ async def test_a_plugin_that_breaks_leaves_the_start_page_and_the_search(
 
     switch_on(**{hook: broken})
 
-    assert (await (await tenant.browser()).get(path)).status_code == 200
+    with structlog.testing.capture_logs() as log:
+        answer = await (await tenant.browser()).get(path)
+
+    (error_id,) = [line["error_id"] for line in log if line.get("plugin") == "probe"]
+    assert answer.status_code == 200
+    assert (f"Failed, {error_id}" in answer.text) is (hook == "dashboard_cards")
 
 
 # ------------------------------------------------------------------ the list of customers
