@@ -1,0 +1,183 @@
+"""PDFs as they are read: complete, the same each time, with pages that are numbered and lines that are not split."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from io import BytesIO
+
+import pypdfium2
+import pytest
+from PIL import Image
+
+from core.activity.unit import InsideUnit, unit_of_work
+from core.documents.frames import Job
+from core.documents.model import DocumentKind, Seller
+from core.documents.pdf import PdfPool, close_pdf_pool
+from core.documents.sheet import document_page, document_pdf
+from core.testing import TestTenant
+from tests.core.documents.sheets import document, line, pages_of, places_of
+
+A4_WIDTH = 595.3
+
+
+def made(pool: PdfPool, **changes: object) -> bytes:
+    return pool.make(Job(document_page(document(**changes))))
+
+
+def test_an_invoice_can_be_read(pool: PdfPool) -> None:
+    (page,) = pages_of(made(pool))
+
+    for text in ("Marlbeck Net Ltd", "Tarrow & Pike Architects Ltd", "Invoice 2026-047411", "€55.35", "IE29 AIBK"):
+        assert text in page
+    assert "Page 1 of 1" in page
+
+
+def test_a_german_credit_note_can_be_read(pool: PdfPool) -> None:
+    (page,) = pages_of(made(pool, kind=DocumentKind.CREDIT_NOTE, language="de", for_number="2026-000001", due_on=None))
+
+    assert "Rechnungskorrektur 2026-047411" in page
+    assert "Seite 1 von 1" in page
+
+
+def test_the_same_document_is_the_same_file(pool: PdfPool) -> None:
+    other = PdfPool(1)
+    try:
+        first = made(pool, lines=tuple(line(f"Line {number}") for number in range(30)))
+        made(pool, language="de")
+        again = made(pool, lines=tuple(line(f"Line {number}") for number in range(30)))
+        elsewhere = made(other, lines=tuple(line(f"Line {number}") for number in range(30)))
+    finally:
+        other.close()
+
+    assert first == again == elsewhere
+
+
+def test_a_long_invoice_repeats_its_head_and_counts_its_pages(pool: PdfPool) -> None:
+    lines = tuple(line(f"Service number {number}", detail=f"Detail {number}") for number in range(1, 51))
+
+    pages = pages_of(made(pool, lines=lines))
+
+    assert len(pages) == 4 or len(pages) == 3
+    for number, page in enumerate(pages, 1):
+        assert f"Page {number} of {len(pages)}" in page
+        assert "Registered in Ireland" in page
+    for page in pages[1:]:
+        assert "Invoice 2026-047411" in page
+    for page in pages[1:-1]:
+        assert "Description" in page
+    whole = "".join(pages)
+    assert all(len(re.findall(rf"Service number {number}\b", whole)) == 1 for number in range(1, 51))
+
+
+def test_a_line_is_never_split_and_totals_stay_together(pool: PdfPool) -> None:
+    for count in range(11, 19):
+        lines = tuple(line(f"Service {number}", detail=f"Detail-{number}.") for number in range(1, count))
+        pages = pages_of(made(pool, lines=lines))
+        for number in range(1, count):
+            assert [f"Service {number}\n" in page for page in pages] == [f"Detail-{number}." in page for page in pages]
+        ends = [page for page in pages if "To pay, EUR" in page]
+        assert len(ends) == 1
+        assert "IE29 AIBK" in ends[0]
+
+
+def test_nothing_reaches_over_the_edge_however_long_the_words(pool: PdfPool) -> None:
+    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
+    pdf = made(
+        pool,
+        lines=(line(long, detail="SN-" + "8" * 150, amount_minor=99_999_999_999, unit="Quarterofanhourstarted"),),
+        total_minor=99_999_999_999,
+        seller=Seller(name=long, legal_name="M" * 150, address=(long,), legal_line="L" * 300),
+    )
+
+    opened = pypdfium2.PdfDocument(pdf)
+    for page in opened:
+        text = page.get_textpage()
+        rights = [
+            text.get_charbox(index)[2] for index in range(text.count_chars()) if text.get_text_range(index, 1).strip()
+        ]
+        assert max(rights) <= A4_WIDTH - 18 * 72 / 25.4 + 2
+    opened.close()
+
+
+def test_columns_of_figures_do_not_run_into_each_other(pool: PdfPool) -> None:
+    pdf = made(pool, lines=(line(amount_minor=99_999_999_999, quantity=10**6),))
+
+    (price, amount) = sorted(places_of(pdf, 0, "999,999,999.99"))[:2]
+
+    assert price[2] + 4 < amount[0]
+
+
+def test_names_of_many_scripts_are_printed_with_letters(pool: PdfPool) -> None:
+    from core.documents.model import Buyer
+
+    names = "Łukasz Żółć, Ελένη Παπαδοπούλου, Юлія Гнатюк, Nguyễn Thị Hạnh, Siobhán Ní Shúilleabháin"
+
+    (page,) = pages_of(made(pool, buyer=Buyer(name=names, address=("x",))))
+
+    flat = page.replace("\n", " ")
+    for name in names.split(", "):
+        assert name in flat
+
+
+def test_a_draft_is_marked_on_every_page(pool: PdfPool) -> None:
+    pages = pages_of(made(pool, number=None, lines=tuple(line() for _ in range(30))))
+
+    assert len(pages) > 1
+    assert all("Draft" in page for page in pages)
+    assert all("Draft\n" in f"{page}\n" for page in pages[1:])
+
+
+def test_markup_in_what_people_type_stays_text(pool: PdfPool) -> None:
+    html = document_page(document(lines=(line("<img src=x onerror=alert(1)> & <b>bold</b>"),)))
+
+    assert "<img" not in html
+    assert "<img src=x onerror=alert(1)>" in pages_of(pool.make(Job(html)))[0].replace("\n", " ")
+
+
+def test_the_logo_that_is_given_is_printed(pool: PdfPool) -> None:
+    picture = BytesIO()
+    Image.new("RGB", (200, 80), (200, 30, 30)).save(picture, "PNG")
+    seller = document().seller
+    with_logo = Seller(name=seller.name, legal_name=seller.legal_name, address=seller.address, logo="logo.png")
+
+    pdf = pool.make(Job(document_page(document(seller=with_logo)), assets={"logo.png": picture.getvalue()}))
+
+    drawn = pypdfium2.PdfDocument(pdf)[0].render(scale=1).to_pil().convert("RGB")
+    left, top = round(22 * 72 / 25.4) + 8, round(18 * 72 / 25.4) + 17
+    assert drawn.getpixel((left, top)) == (200, 30, 30)
+
+
+def test_the_code_for_the_transfer_is_black_on_white_and_30_mm_wide(pool: PdfPool) -> None:
+    pdf = made(pool)
+    heading = places_of(pdf, 0, "Pay €55.35")[0]
+    dots = pypdfium2.PdfDocument(pdf)[0].render(scale=4).to_pil().convert("L")
+    left, right = round(22 * 72 / 25.4 * 4), round(heading[0] * 4) - 8
+    top = dots.height - round((heading[3] + 20) * 4)
+    area = dots.crop((left + 30, top, right, top + 480))
+    box = area.point(lambda value: 255 if value < 60 else 0).getbbox()
+
+    assert box is not None
+    assert abs((box[2] - box[0]) / 4 - 30 * 72 / 25.4) < 1.5
+
+
+@pytest.mark.anyio
+async def test_documents_are_made_from_any_loop_and_at_the_same_time() -> None:
+    sheets = [document(number=f"2026-{number:06}") for number in range(6)]
+
+    pdfs = await asyncio.gather(*(document_pdf(sheet) for sheet in sheets))
+    close_pdf_pool()
+
+    for sheet, pdf in zip(sheets, pdfs, strict=True):
+        assert f"Invoice {sheet.number}" in pages_of(pdf)[0]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tenant", ["sqlite"], indirect=True)
+async def test_no_pdf_is_made_inside_a_unit_of_work(tenant: TestTenant) -> None:
+    async def call() -> None:
+        async with unit_of_work(tenant.scope()):
+            await document_pdf(document())
+
+    with pytest.raises(InsideUnit):
+        await call()
