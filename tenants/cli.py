@@ -19,15 +19,17 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core.activity.unit import again
-from core.app import permissions_of
+from core import hookspecs
+from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
 from core.billing.verify import verify
 from core.config import ConfigError, load_config
 from core.customers.cli import import_customers_command
 from core.customers.importing.actions import Mode
-from core.database import UnsafeServer, WrongDatabase, value
+from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
 from core.errors import DomainError, Invalid
-from core.hooks import PluginError
+from core.hooks import HOOK_VERSION, PluginError, find_plugins
+from core.hooks.conformance import type_faults
 from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token, make_link
@@ -37,6 +39,7 @@ from core.web.routing import RouteFault
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.generated import generated_pages
+from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
 from tenants.status import TenantStatus
@@ -324,6 +327,35 @@ async def plugin_list(as_json: bool) -> None:
         as_json=as_json,
         empty="No plugins are installed.",
     )
+
+
+@plugin.command("new")
+@click.argument("name")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write it.")
+@running
+async def plugin_new(name: str, folder: Path) -> None:
+    """Write a new plugin that runs, with a test that passes."""
+    click.echo(f"written: {write_plugin(name, folder)}")
+
+
+@plugin.command("check")
+@click.argument("name")
+@running
+async def plugin_check(name: str) -> None:
+    """Say what does not fit about an installed plugin; exit code 1 if anything."""
+    found = find_plugins(hookspecs, taken=RESERVED)
+    if name not in found:
+        raise Invalid(f"There is no plugin “{name}”. Installed: {', '.join(found) or 'none'}.", field="NAME")
+    one = found[name]
+    faults = [one.error] if one.error else list(type_faults(hookspecs, one.module))
+    if not one.error:
+        faults += declaration_faults(one.manifest.tables)
+        create_app({name: one})
+    for fault in faults:
+        click.echo(fault, err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{one.manifest.label} {one.manifest.version} fits hooks {HOOK_VERSION}.")
 
 
 @plugin.command("enable")
