@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import random
+import resource
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -57,8 +58,10 @@ async def _import(options: Options, kind: str, size: int) -> list[Row]:
             before = await _peak(_bring(scope, small))
             waits: list[float] = []
             beside = spawn(_write_beside(scope, waits))
+            processor = _processor_time()
             with timed() as whole:
                 after = await _peak(_bring(scope, large))
+            processor = _processor_time() - processor
             beside.cancel()
             assert await value("SELECT count(*) FROM customer") == size + size // 10 + 1
         if isinstance(database, PostgresDatabase):
@@ -66,10 +69,19 @@ async def _import(options: Options, kind: str, size: int) -> list[Row]:
     return [
         Row("dry run of a tenth", kind, size / 10 / dry.seconds, "records/s"),
         at_least("import, checked and taken over", kind, size / whole.seconds, "records/s", RATES[kind]),
+        Row("processor time of it, without the server's", kind, processor * 1000 / size, "ms/record"),
         at_most("memory of ten times the records, above that of one", kind, max(0.0, after - before), "MiB", 64),
         at_most("a write beside it waits, 99 of 100", kind, percentile(waits, 99) * 1000, "ms", 100),
         Row("a write beside it waits, half of them", kind, percentile(waits, 50) * 1000, "ms"),
     ]
+
+
+def _processor_time() -> float:
+    """Of this process and of those that validated for it."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 async def _bring(scope: Scope, path: Path) -> None:
