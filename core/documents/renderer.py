@@ -69,8 +69,10 @@ class Engine:
         from weasyprint.text.fonts import FontConfiguration
         from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
-        for name in ("weasyprint", "weasyprint.progress", "fontTools"):
+        for name in ("weasyprint.progress", "fontTools"):
             logging.getLogger(name).disabled = True
+        self._faults = Faults()
+        self._faults.listen_to(logging.getLogger("weasyprint"))
 
         class Assets(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no types
             """Answers from what was given; any other address ends the document. Never opens a file or a connection."""
@@ -105,6 +107,8 @@ class Engine:
             return Done(self._write(job), self._worn_out())
         except self._missing as missing:
             return Failed("asset", f"The document asks for “{missing}”, which is not part of it.", self._worn_out())
+        except BrokenPicture as picture:
+            return Failed("asset", f"The picture “{picture}” cannot be read.", self._worn_out())
         except MemoryError:
             return Failed("memory", "The document needs more memory than one may.", last=True)
         except RecursionError:
@@ -113,6 +117,7 @@ class Engine:
             return Failed("markup", f"The document could not be laid out ({type(error).__name__}: {error}).", last=True)
 
     def _write(self, job: Job) -> bytes:
+        self._faults.pictures.clear()
         fetcher = self._assets(job.assets)
         sheets = [self._sheet]
         if job.css:
@@ -120,11 +125,34 @@ class Engine:
         document = self._html(string=job.html, base_url=BASE, url_fetcher=fetcher)
         mark = hashlib.sha256(job.html.encode()).digest()[:16]
         pdf: bytes = document.write_pdf(stylesheets=sheets, font_config=self._fonts, pdf_identifier=mark)
+        if self._faults.pictures:
+            raise BrokenPicture(self._faults.pictures[0])
         return pdf
 
     def _worn_out(self) -> bool:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         return self._made >= DOCUMENTS or grown > sandbox.MEMORY // 2
+
+
+class BrokenPicture(Exception):
+    """A picture of the document is none."""
+
+
+class Faults(logging.Handler):
+    """What WeasyPrint says of pictures that it left out: it would print the page without them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.pictures: list[str] = []
+
+    def listen_to(self, logger: logging.Logger) -> None:
+        logger.handlers = [self]
+        logger.propagate = False
+        logger.setLevel(logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith("Failed to load image"):
+            self.pictures.append(str((record.args or ("",))[0]).removeprefix(BASE)[:300])  # type: ignore[index]  # a tuple
 
 
 class Fonts(Mapping[str, bytes]):
