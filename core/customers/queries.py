@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from core.customers.schemas import CustomerDetail, CustomerItem, CustomerRow, NoteRow, StatusRow, TagRow
+from core.customers.search import customer_search
 from core.customers.tables import Customer, Note
 from core.database import row, rows, value, within
 from core.errors import NotFound
-from core.ids import sort_key
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -150,18 +150,17 @@ async def first_steps(scope: Scope) -> FirstSteps:
 
 
 async def search_customers(scope: Scope, text: str, *, limit: int) -> list[CustomerItem]:
-    """Customers whose name, login or e-mail begins so, or whose id it is."""
-    key = sort_key(text)
+    """Customers of whom each word of the text begins a word; the one whose id it is stands first."""
+    search = customer_search(text)
+    if search is None:
+        return []
     number = int(text) if text.isdecimal() and len(text) <= 18 else 0
     return await rows(
         CustomerItem,
-        f"{ITEMS} WHERE :within AND ((customer.name_key >= :key AND customer.name_key < :end)"
-        " OR (customer.login_key >= :key AND customer.login_key < :end)"
-        " OR (customer.email_key >= :key AND customer.email_key < :end) OR customer.id = :number)"
-        " ORDER BY customer.name_key, customer.id LIMIT :limit",
+        f"{ITEMS} WHERE :within AND {search.sql}"
+        " ORDER BY CASE WHEN customer.id = :exact THEN 0 ELSE 1 END, customer.name_key, customer.id LIMIT :limit",
         within=within(Customer, scope.actor.reach),
-        key=key,
-        end=key + "\U0010ffff",
-        number=number,
+        exact=number,
         limit=limit,
+        **search.values,
     )

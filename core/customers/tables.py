@@ -110,6 +110,15 @@ class CustomerAddress(Table):
     value_key = Text()
 
 
+class CustomerSearch(Table):
+    """The words that a customer is found by, written by triggers alone (see the migration of the search)."""
+
+    belongs = via("customer_id")
+
+    customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, primary_key=True, index=True)
+    text = Text()
+
+
 class Contact(Table):
     """A person of the customer; a user may log in to the portal."""
 
