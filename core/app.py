@@ -14,6 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 import core
+from core.billing import jobs as billing_jobs
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
@@ -33,6 +34,8 @@ from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
+from core.subscriptions import hookimpls as subscriptions_hooks
+from core.subscriptions import routes as subscriptions_routes
 from core.web import home, jobs_pages, plugin_pages, settings_pages
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
@@ -90,6 +93,7 @@ PAGES: Final = (
     import_routes,
     customers_routes,
     catalog_routes,
+    subscriptions_routes,
     messages_routes,
 )
 APIS: Final = (customers_api, catalog_api, messages_api)
@@ -102,11 +106,15 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *customers_routes.PERMISSIONS,
     *messages_routes.PERMISSIONS,
     *catalog_routes.PERMISSIONS,
+    *subscriptions_routes.PERMISSIONS,
 )
 
 MENU: Final = (
     MenuEntry(area="", label="Dashboard", href="/", icon="layout-dashboard", permission="customers.view", key="d"),
     MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
+    MenuEntry(
+        area="billing", label="Subscriptions", href="/subscriptions", icon="repeat", permission="subscriptions.view"
+    ),
     MenuEntry(area="billing", label="Products", href="/products", icon="packages", permission="catalog.view"),
     MenuEntry(area="work", label="Messages", href="/messages", icon="mail", permission="messages.view"),
     MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
@@ -126,13 +134,26 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label="API tokens", href="/settings/tokens", icon="lock", permission="staff.view"),
 )
 
-JOBS: Final[tuple[JobKind[Any], ...]] = (*customers_jobs.JOBS, *documents_jobs.JOBS, *messages_jobs.JOBS)
+JOBS: Final[tuple[JobKind[Any], ...]] = (
+    *customers_jobs.JOBS,
+    *documents_jobs.JOBS,
+    *messages_jobs.JOBS,
+    *billing_jobs.JOBS,
+)
 """Every kind of work of the core."""
 
-SCHEDULES: Final[tuple[Schedule, ...]] = (*documents_jobs.SCHEDULES, *messages_jobs.SCHEDULES)
+SCHEDULES: Final[tuple[Schedule, ...]] = (
+    *customers_jobs.SCHEDULES,
+    *documents_jobs.SCHEDULES,
+    *messages_jobs.SCHEDULES,
+)
 """What the clock starts in every tenant."""
 
-HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (("catalog", catalog_hooks), ("messages", messages_hooks))
+HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
+    ("catalog", catalog_hooks),
+    ("subscriptions", subscriptions_hooks),
+    ("messages", messages_hooks),
+)
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
 
 RESERVED: Final = frozenset({*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile"})

@@ -1,0 +1,82 @@
+"""What billing does in the background: the daily run, and the PDF and e-mail of every document that is issued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from core.billing.mailing import document_file, send_document
+from core.billing.run import RunReport, run_billing
+from core.billing.settings import BillingSettings
+from core.billing.verify import verify
+from core.billing.writing import queue_documents
+from core.errors import Conflict
+from core.jobs.actions import enqueue_set
+from core.jobs.kinds import Job, JobKind
+from core.jobs.schedules import DailyAt, Schedule, Scheduled
+from core.settings.queries import load_settings
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+class ToBill(Struct, frozen=True):
+    """A run that a person asked for. `confirmed`: the question that it asks is answered."""
+
+    as_of: date
+    confirmed: bool = False
+
+
+class ToDeliver(Struct, frozen=True):
+    document_id: int
+
+
+class Delivered(Struct, frozen=True):
+    """The stored file, and the message that carries it; none where the customer gets no mail."""
+
+    file_id: int
+    message_id: int | None
+
+
+async def bill_daily(scope: Scope, job: Job[Scheduled]) -> RunReport | None:
+    """The tenant's day. Nothing is billed while the books are wrong: a person must look."""
+    if not (await load_settings(BillingSettings)).run_daily:
+        return None
+    if wrong := await verify(scope):
+        raise Conflict(f"Billing stopped: {wrong[0].rule} ({wrong[0].count} times, first at {wrong[0].example}).")
+    return await run_billing(scope, job.payload.on, progress=job.progress)
+
+
+async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
+    return await run_billing(scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress)
+
+
+async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
+    file = await document_file(scope, job.payload.document_id)
+    return Delivered(file.id, await send_document(scope, job.payload.document_id))
+
+
+BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label="Daily billing run")
+BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label="Billing run")
+DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label="Document as PDF and e-mail")
+
+
+async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any]) -> None:
+    """In the unit of work that issues: one job for each document."""
+    await enqueue_set(
+        scope,
+        DELIVER,
+        "SELECT '{\"document_id\":' || CAST(document_id AS text) || '}' AS payload,"
+        " 'document:' || CAST(document_id AS text) AS dedupe_key, payer_id AS customer_id"
+        f" FROM ({select}) AS issued WHERE kind IN ('invoice', 'credit_note')",
+        **parameters,
+    )
+
+
+queue_documents(queue_delivery)
+
+JOBS: Final = (BILL_DAILY, BILL, DELIVER)
+SCHEDULES: Final = (Schedule("billing_daily", BILL_DAILY, DailyAt(3)),)

@@ -1,0 +1,157 @@
+"""What follows an issued document: its PDF, stored once, and its e-mail, sent once."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core.activity.unit import unit_of_work
+from core.billing.sheets import document_of
+from core.customers.queries import get_customer
+from core.database import execute, row, value
+from core.documents.files import FileRow, get_file, store_file
+from core.documents.sheet import document_pdf
+from core.messages.actions import queue
+from core.messages.kinds import MessageKind, Words
+from core.money import Money
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+PDF: Final = "pdf"
+
+
+class InvoiceFields(Struct, frozen=True, kw_only=True):
+    """What the words of an invoice's e-mail may use."""
+
+    customer: str
+    company: str
+    kind: str
+    number: str
+    issued_on: date
+    due_on: date | None
+    total: Money
+    open: Money
+
+
+INVOICE_MAIL: Final = MessageKind(
+    key="invoice",
+    label="Invoice",
+    about="Sent with the PDF when an invoice or credit note is issued.",
+    fields=InvoiceFields,
+    sample=InvoiceFields(
+        customer="Siobhán Kavanagh-Reyes",
+        company="Marlbeck Net",
+        kind="invoice",
+        number="2026-000042",
+        issued_on=date(2026, 12, 1),
+        due_on=date(2026, 12, 15),
+        total=Money(5350, "EUR"),
+        open=Money(5350, "EUR"),
+    ),
+    words={
+        "en": Words(
+            subject="{{ company }}: {% if kind == 'credit_note' %}credit note{% else %}invoice{% endif %} {{ number }}",
+            body=(
+                "Dear {{ customer }},\n\n"
+                "{% if kind == 'credit_note' %}attached is our credit note {{ number }} over {{ total|money }}."
+                "{% else %}attached is our invoice {{ number }} of {{ issued_on|date }} over {{ total|money }}."
+                "{% if due_on %} Please pay it by {{ due_on|date }}.{% endif %}{% endif %}\n\n"
+                "Kind regards\n{{ company }}"
+            ),
+        ),
+        "de": Words(
+            subject="{{ company }}: {% if kind == 'credit_note' %}Gutschrift{% else %}Rechnung{% endif %} {{ number }}",
+            body=(
+                "Guten Tag {{ customer }},\n\n"
+                "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total|money }}."
+                "{% else %}anbei unsere Rechnung {{ number }} vom {{ issued_on|date }} über {{ total|money }}."
+                "{% if due_on %} Bitte zahlen Sie bis {{ due_on|date }}.{% endif %}{% endif %}\n\n"
+                "Freundliche Grüße\n{{ company }}"
+            ),
+        ),
+    },
+    names={"number": "Number of the document", "total": "Its total", "open": "What is still open", "due_on": "Due date"},
+)
+
+MESSAGE_KINDS: Final = (INVOICE_MAIL,)
+
+
+class _Kept(Struct, frozen=True):
+    sha256: str
+    path: str
+
+
+async def document_file(scope: Scope, document_id: int) -> FileRow:
+    """The document's PDF: made when it is first asked for, stored with its hash, and the same bytes ever after."""
+    kept = await _kept(document_id)
+    if kept is None:
+        document = await document_of(scope, document_id)
+        data = await document_pdf(document)
+        name = f"{document.kind.value.replace('_', '-')}-{(document.number or str(document_id)).replace('/', '-')}.pdf"
+        payer = await value("SELECT payer_id FROM document WHERE id = :id", id=document_id)
+        stored = await store_file(scope, data, name=name, media_type="application/pdf", customer_id=payer)
+        async with unit_of_work(scope):
+            await execute(
+                "INSERT INTO document_file (document_id, format, sha256, path, created_at)"
+                " VALUES (:id, :format, :sha256, :path, :now) ON CONFLICT (document_id, format) DO NOTHING",
+                id=document_id,
+                format=PDF,
+                sha256=hashlib.sha256(data).hexdigest(),
+                path=str(stored.id),
+                now=scope.now(),
+            )
+        kept = await _kept(document_id)
+        assert kept is not None
+    return await get_file(scope, int(kept.path))
+
+
+async def _kept(document_id: int) -> _Kept | None:
+    return await row(
+        _Kept,
+        "SELECT sha256, path FROM document_file WHERE document_id = :id AND format = :format",
+        id=document_id,
+        format=PDF,
+    )
+
+
+async def send_document(scope: Scope, document_id: int, *, again: bool = False) -> int | None:
+    """Queue the document's e-mail with its PDF; gives the message's id. To the billing e-mails, else to the e-mails; None
+    where there is no address, or the customer gets no mail. Once a document, unless staff send it `again`."""
+    file = await document_file(scope, document_id)
+    document = await document_of(scope, document_id)
+    customer = await get_customer(scope, int(document.buyer.customer_number))
+    to = customer.billing_emails or customer.emails
+    if not to or (customer.send_by != "email" and not again):
+        return None
+    fields = InvoiceFields(
+        customer=customer.full_name,
+        company=document.seller.name,
+        kind=document.kind.value,
+        number=document.number or "",
+        issued_on=document.issued_on or scope.today(),
+        due_on=document.due_on,
+        total=Money(document.total_minor, document.currency),
+        open=Money(document.open_minor, document.currency),
+    )
+    async with unit_of_work(scope):
+        message_id = await queue(
+            scope,
+            INVOICE_MAIL,
+            to=to,
+            fields=fields,
+            customer_id=customer.id,
+            documents=[file.id],
+            dedupe_key=None if again else f"document:{document_id}",
+            language=customer.language or document.language,
+        )
+        await execute(
+            "UPDATE document_state SET sent_at = :now WHERE document_id = :id AND sent_at IS NULL",
+            now=scope.now(),
+            id=document_id,
+        )
+    return message_id
+

@@ -1,0 +1,135 @@
+"""An issued document as it is printed: from its own rows, which never change, to the page and the PDF."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from babel import Locale
+
+from core.billing.queries import get_document
+from core.billing.schemas import DocumentDetail, LineRow
+from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
+from core.money import exponent
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+OUTSIDE: Final = frozenset({"O"})
+"""Codes of lines that no tax is stated for."""
+
+NOTES: Final = {
+    "AE": ("Reverse charge: the recipient owes the tax.", "Steuerschuldnerschaft des Leistungsempfängers."),
+    "E": ("Exempt from tax.", "Steuerfrei."),
+    "O": ("Not subject to tax.", "Nicht steuerbar."),
+}
+"""What the law wants said about lines without tax: in English, in German."""
+
+
+async def document_of(scope: Scope, document_id: int) -> Document:
+    """Everything that the document says. Raises NotFound, also when it is out of reach."""
+    found = await get_document(scope, document_id)
+    language = found.language or scope.tenant.language
+    corrected = await get_document(scope, found.corrects_id) if found.corrects_id is not None else None
+    german = language.startswith("de")
+    return Document(
+        kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
+        language=language,
+        currency=found.currency,
+        seller=_seller(found),
+        buyer=_buyer(found, language),
+        lines=tuple(_line(line, found) for line in found.lines),
+        taxes=tuple(
+            TaxLine(
+                tax_ppm=None if tax.exemption_code in OUTSIDE else tax.rate_ppm,
+                net_minor=tax.net_minor,
+                tax_minor=tax.tax_minor,
+                note=NOTES[tax.exemption_code][german] if tax.exemption_code in NOTES else "",
+            )
+            for tax in found.taxes
+        ),
+        net_minor=found.net_minor,
+        tax_minor=found.tax_minor,
+        total_minor=found.total_minor,
+        rounding_minor=found.rounding_minor,
+        number=found.number,
+        issued_on=found.issued_on,
+        due_on=found.due_on,
+        tax_date=found.tax_on if found.tax_on != found.issued_on else None,
+        for_number=(corrected.number or "") if corrected is not None else "",
+        prices_include_tax=bool(found.lines) and all(line.tax_inclusive for line in found.lines),
+        settled_minor=_settled_at_issue(found),
+        account=_account(found),
+        notes=tuple(text for text in (found.note, _snapshot(found.seller).get("footer", "")) if text),
+    )
+
+
+def _settled_at_issue(found: DocumentDetail) -> int:
+    """Credit that was applied on the day of issue: it stands on the document. What comes later does not change it."""
+    return sum(
+        each.amount_minor for each in found.settled_by if each.on == found.issued_on and not each.undone and each.kind != "bad_debt"
+    )
+
+
+def _snapshot(text: str) -> dict[str, Any]:
+    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
+
+
+def _seller(found: DocumentDetail) -> Seller:
+    said = _snapshot(found.seller)
+    name = said.get("name", "")
+    legal = " · ".join(
+        text for text in (said.get("registration", ""), said.get("tax_number", ""), said.get("vat_id", "")) if text
+    )
+    contact = " · ".join(text for text in (said.get("phone", ""), said.get("email", ""), said.get("website", "")) if text)
+    return Seller(
+        name=name,
+        legal_name=name,
+        address=tuple(
+            text for text in (said.get("street", ""), f"{said.get('zip', '')} {said.get('city', '')}".strip()) if text
+        ),
+        legal_line=legal,
+        contact=contact,
+    )
+
+
+def _buyer(found: DocumentDetail, language: str) -> Buyer:
+    said = _snapshot(found.buyer)
+    company, name = said.get("company", ""), said.get("name", "") or found.payer
+    country = said.get("country", "")
+    abroad = country and country != _snapshot(found.seller).get("country", "")
+    lines = [
+        name if company and company != name else "",
+        said.get("street", ""),
+        f"{said.get('zip', '')} {said.get('city', '')}".strip(),
+        str(Locale.parse(language[:2]).territories.get(country, country)) if abroad else "",
+    ]
+    return Buyer(
+        name=company or name,
+        address=tuple(text for text in lines if text),
+        customer_number=str(found.payer_id),
+        vat_id=said.get("vat_id", ""),
+        order=found.reference,
+    )
+
+
+def _line(line: LineRow, found: DocumentDetail) -> Line:
+    places = Decimal(10) ** exponent(found.currency)
+    return Line(
+        text=line.description,
+        period=(line.period_from, line.period_to) if line.period_from and line.period_to else None,
+        quantity=Decimal(line.quantity_e6) / 1_000_000,
+        unit_price=Decimal(line.unit_price_e6) / 1_000_000,
+        discount_text=f"−{Decimal(line.discount_minor) / places}" if line.discount_minor else "",
+        tax_ppm=None if line.tax_code in OUTSIDE else line.rate_ppm,
+        amount_minor=line.amount_minor if line.tax_inclusive else line.net_minor,
+        group=line.beneficiary or "" if line.beneficiary_id not in (None, found.payer_id) else "",
+    )
+
+
+def _account(found: DocumentDetail) -> BankAccount | None:
+    said = _snapshot(found.seller)
+    if not said.get("iban") or found.kind == DocumentKind.CREDIT_NOTE:
+        return None
+    return BankAccount(holder=said.get("name", ""), iban=said["iban"], bic=said.get("bic", ""))
