@@ -9,9 +9,10 @@ from msgspec import Struct
 from core.catalog import queries as catalog
 from core.customers.importing import actions
 from core.customers.importing.actions import Mode
-from core.customers.importing.files import count_lines, file_of, forget_file
+from core.customers.importing.files import count_lines, file_of, forget_file, forget_named
 from core.customers.importing.queries import get_batch
 from core.jobs.kinds import Job, JobKind
+from core.jobs.schedules import DailyAt, Schedule, Scheduled
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -66,6 +67,12 @@ async def undo(scope: Scope, job: Job[OfBatch]) -> Imported:
     return Imported(0, await actions.undo_import(scope, job.payload.batch_id, progress=progress))
 
 
+async def forget(scope: Scope, job: Job[Scheduled]) -> None:
+    """Staged records and files that are no longer needed."""
+    for name in await actions.forget_old_imports(scope):
+        await forget_named(scope, name)
+
+
 async def plan_names() -> dict[str, str]:
     """Codes of products by the names that a file may call them."""
     products = await catalog.list_products()
@@ -77,5 +84,7 @@ CHECK_IMPORT: Final = JobKind(
 )
 TAKE_IMPORT: Final = JobKind("customers.take_import", OfBatch, take, limit=None, label="Importing customers")
 UNDO_IMPORT: Final = JobKind("customers.undo_import", OfBatch, undo, limit=None, label="Undoing an import")
+FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label="Forgetting old imports")
 
-JOBS: Final[tuple[JobKind[Any], ...]] = (CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT)
+JOBS: Final[tuple[JobKind[Any], ...]] = (CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT, FORGET_IMPORTS)
+SCHEDULES: Final = (Schedule("forget_imports", FORGET_IMPORTS, DailyAt(4, 30)),)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -41,6 +42,11 @@ Progress = Callable[[int, int, str], Awaitable[None]]
 CHUNK_SECONDS: Final = 0.04
 PAUSE: Final = 0.02
 """Between two chunks: without it others hardly ever get their turn to write."""
+NOTE_AUTHOR: Final = "Import"
+KEPT: Final = timedelta(days=30)
+"""So long the records of an import are kept, for looking things up; then its persons are in the customers alone."""
+WAITING: Final = timedelta(days=7)
+"""So long a file waits for somebody who imports it."""
 SMALLEST, LARGEST = 50, 2_000
 """Records of a chunk."""
 
@@ -169,6 +175,8 @@ async def take_over(
     try:
         await _take_all(scope, batch_id, mode, report.ok, progress)
     except _Meanwhile as others:
+        async with unit_of_work(scope):
+            await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)
         await _take_back(scope, batch_id, report.ok, progress)
         async with unit_of_work(scope):
             await execute(
@@ -192,7 +200,10 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
         if batch.state == BatchState.DONE:
             changed = await values(
                 "SELECT c.id FROM import_customer m JOIN customer c ON c.id = m.customer_id WHERE m.batch_id = :batch"
-                " AND (c.version > 1 OR c.live_subscriptions > 0) ORDER BY c.id LIMIT 10",
+                " AND (c.version > 1 OR c.live_subscriptions > 0"
+                " OR EXISTS (SELECT 1 FROM note n WHERE n.customer_id = c.id AND n.author <> :author))"
+                " ORDER BY c.id LIMIT 10",
+                author=NOTE_AUTHOR,
                 batch=batch_id,
             )
             if changed:
@@ -209,6 +220,61 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
         )
         record(scope, CustomersImportUndone(batch_id=batch_id, customers=batch.made - kept))
     return kept
+
+
+async def forget_old_imports(scope: Scope) -> list[str]:
+    """Empty what was staged of imports done for a month, and forget files that nobody imported for a week; gives
+    the names of the stored files that may go."""
+    old = await rows(
+        _Old,
+        "SELECT id, file_path, state IN ('new', 'checked') AS waited FROM import_batch"
+        " WHERE (state IN ('done', 'undone') AND report <> '' AND finished_at < :kept)"
+        " OR (state IN ('new', 'checked') AND created_at < :waiting) ORDER BY id",
+        kept=scope.now() - KEPT,
+        waiting=scope.now() - WAITING,
+    )
+    for batch in old:
+        await _forget_rows(scope, batch.id)
+        async with unit_of_work(scope):
+            if batch.waited:
+                await execute("DELETE FROM import_batch WHERE id = :id AND state IN ('new', 'checked')", id=batch.id)
+            else:
+                await execute("UPDATE import_batch SET report = '', mapping = '{}' WHERE id = :id", id=batch.id)
+    return [batch.file_path for batch in old if batch.file_path]
+
+
+async def erase_traces(scope: Scope, customer_id: int) -> None:
+    """Whatever imports still hold of a customer, for anonymising: its record, and all findings of that file, which
+    name people."""
+    async with unit_of_work(scope):
+        found = await rows(
+            _Made, "SELECT batch_id, record FROM import_customer WHERE customer_id = :id", id=customer_id
+        )
+        for made in found:
+            for table in ("import_value", "import_row"):
+                await execute(
+                    f"DELETE FROM {table} WHERE batch_id = :batch AND record = :record",
+                    batch=made.batch_id,
+                    record=made.record,
+                )
+            report = (await get_batch(scope, made.batch_id)).told()
+            if report is not None:
+                report.errors, report.warnings, report.preview = [], [], []
+                report.columns = [msgspec.structs.replace(column, samples=()) for column in report.columns]
+                await execute(
+                    "UPDATE import_batch SET report = :report WHERE id = :id", id=made.batch_id, report=as_json(report)
+                )
+
+
+class _Old(Struct, frozen=True):
+    id: int
+    file_path: str
+    waited: bool
+
+
+class _Made(Struct, frozen=True):
+    batch_id: int
+    record: int
 
 
 def _check_reach(scope: Scope) -> None:
@@ -417,7 +483,7 @@ _TAKE_OVER: Final = (
     f" CASE WHEN r.contact_email = '' THEN '' ELSE r.email_key END {_RECORDS}"
     f" WHERE {_OF_PIECE} AND (r.contact_surname <> '' OR r.contact_first_name <> '')",
     "INSERT INTO note (customer_id, text, author, created_at)"
-    f" SELECT m.customer_id, r.note, 'Import', :now::timestamptz {_RECORDS} WHERE {_OF_PIECE} AND r.note <> ''",
+    f" SELECT m.customer_id, r.note, '{NOTE_AUTHOR}', :now::timestamptz {_RECORDS} WHERE {_OF_PIECE} AND r.note <> ''",
 )
 """One chunk, statement by statement. What a customer has beside these are the defaults of its table."""
 _CREATED: Final = (

@@ -51,7 +51,12 @@ def file_of(scope: Scope, batch: ImportBatchRow) -> Path:
 async def forget_file(scope: Scope, batch: ImportBatchRow) -> None:
     """The customers are here: the file, with all that was not imported, is deleted."""
     if batch.file_path:
-        await asyncio.to_thread((folder_of(scope) / Path(batch.file_path).name).unlink, missing_ok=True)
+        await forget_named(scope, batch.file_path)
+
+
+async def forget_named(scope: Scope, name: str) -> None:
+    """Delete an upload by the name it is stored under."""
+    await asyncio.to_thread((folder_of(scope) / Path(name).name).unlink, missing_ok=True)
 
 
 async def count_lines(path: Path) -> int:

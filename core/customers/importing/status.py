@@ -21,6 +21,6 @@ TRANSITIONS: Final[dict[BatchState, frozenset[BatchState]]] = {
     BatchState.CHECKED: frozenset({BatchState.NEW, BatchState.TAKING}),
     BatchState.TAKING: frozenset({BatchState.DONE, BatchState.UNDOING}),
     BatchState.DONE: frozenset({BatchState.UNDOING}),
-    BatchState.UNDOING: frozenset({BatchState.UNDONE}),
+    BatchState.UNDOING: frozenset({BatchState.UNDONE, BatchState.CHECKED}),
     BatchState.UNDONE: frozenset(),
 }

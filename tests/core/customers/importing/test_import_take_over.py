@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -11,9 +11,19 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.customers.actions import change_status
+from core.clock import FixedClock
+from core.customers.actions import add_note, change_status
 from core.customers.importing import actions
-from core.customers.importing.actions import discard_batch, dry_run, stage_import, take_over, undo_import
+from core.customers.importing.actions import (
+    discard_batch,
+    dry_run,
+    erase_traces,
+    forget_old_imports,
+    open_batch,
+    stage_import,
+    take_over,
+    undo_import,
+)
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.queries import get_batch, imported_services, refused_records
 from core.customers.importing.report import Report
@@ -339,6 +349,67 @@ async def test_customers_with_documents_stay_when_an_import_is_undone(scope: Sco
 
     assert kept == 1
     assert await values("SELECT full_name FROM customer") == ["Bo"]
+
+
+async def test_an_import_cannot_be_undone_once_somebody_wrote_a_note(scope: Scope, write: Write) -> None:
+    done = await bring(scope, write("name,notes\nAda,old note\n"))
+    assert done.batch is not None
+    await add_note(scope, await value("SELECT id FROM customer"), "called twice")
+
+    with pytest.raises(Conflict, match="changed since"):
+        await undo_import(scope, done.batch)
+
+
+async def test_after_a_month_nobody_is_named_by_an_import_any_more(
+    scope: Scope, write: Write, clock: FixedClock
+) -> None:
+    done = await bring(scope, write("name,email\nAda,a@example.com\nBo,wrong\n"))
+    clock.move(timedelta(days=29))
+    assert await forget_old_imports(scope) == []
+    assert await value("SELECT count(*) FROM import_row") == 2
+
+    clock.move(timedelta(days=2))
+    await forget_old_imports(scope)
+
+    assert done.batch is not None
+    assert await value("SELECT count(*) FROM import_row") == 0
+    assert (await get_batch(scope, done.batch)).report == ""
+    assert await value("SELECT count(*) FROM customer") == 1
+
+
+async def test_a_file_that_nobody_imports_is_forgotten_after_a_week(
+    scope: Scope, write: Write, clock: FixedClock
+) -> None:
+    path = write("name\nAda\n")
+    await open_batch(scope, path, Mapping(), file_path="stored")
+    await stage_import(scope, path)
+    clock.move(timedelta(days=8))
+
+    assert await forget_old_imports(scope) == ["stored"]
+
+    assert await value("SELECT count(*) FROM import_batch") == 0
+    assert await value("SELECT count(*) FROM import_row") == 0
+
+
+async def test_what_imports_hold_of_a_customer_can_be_erased(scope: Scope, write: Write) -> None:
+    await bring(scope, write("login,name,email,phone\na,Ada Lovelace,ada@example.com,call\nb,Bo,b@example.com,\n"))
+
+    await erase_traces(scope, await value("SELECT id FROM customer WHERE login = 'a'"))
+
+    for table in ("import_row", "import_value", "import_batch"):
+        for row in await held(table):
+            assert "Ada" not in row
+            assert "ada@example.com" not in row
+    assert await value("SELECT count(*) FROM import_row") == 1
+
+
+async def held(table: str) -> list[str]:
+    columns = {
+        "import_row": "name || full_name || email_key || warnings || errors || cells",
+        "import_value": "value || value_key",
+        "import_batch": "report",
+    }
+    return await values(f"SELECT {columns[table]} FROM {table}")
 
 
 async def test_refused_records_come_back_as_they_stood_with_their_reasons_and_without_secrets(
