@@ -50,7 +50,7 @@ from core.database.errors import (
 from core.database.migrations import MigrationApp, migrate, pending, rebuild_table, run_sql
 from core.database.owner import claim, copy_template, prove_owner
 from core.database.postgresql import PostgresDatabase, PostgresServer, drop_schema, prepare_database, provision_schema
-from core.database.sql import execute, execute_many, row, rows, stream, value, value_as, values, values_as
+from core.database.sql import execute, execute_all, execute_many, row, rows, stream, value, value_as, values, values_as
 from core.database.sqlite import OpenFiles, SqliteDatabase
 
 __all__ = [
@@ -91,6 +91,7 @@ __all__ = [
     "dialect",
     "drop_schema",
     "execute",
+    "execute_all",
     "execute_many",
     "in_transaction",
     "migrate",

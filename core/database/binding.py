@@ -39,6 +39,10 @@ class Session(ABC):
     @abstractmethod
     async def run_many(self, text: str, rows: Iterable[Values]) -> int: ...
 
+    async def run_all(self, statements: Sequence[tuple[str, Values]]) -> list[int]:
+        """Statements one after the other, each as `run`."""
+        return [await self.run(text, values) for text, values in statements]
+
     @abstractmethod
     async def script(self, text: str) -> None:
         """Several statements without values: DDL."""

@@ -72,6 +72,15 @@ async def execute(sql: str, **values: Any) -> int:
     return await session().run(text, arguments)
 
 
+async def execute_all(statements: Iterable[tuple[str, Mapping[str, Any]]]) -> list[int]:
+    """Statements one after the other, in the transaction that is open; the rows that each touched. On SQLite they go to
+    the thread together.
+    """
+    dialect = current().dialect
+    compiled = [compile_statement(sql, values, dialect) for sql, values in statements]
+    return await session().run_all(compiled)
+
+
 async def execute_many(sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
     """The statement once for each set of values, all or none; rows are taken a thousand at a time. How many there
     were.

@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -43,6 +43,7 @@ Kind = Literal["writer", "reader"]
 
 READERS: Final = 2
 FILES: Final = 64
+HOT: Final = 8
 PATIENCE: Final = 5.0
 """Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
 ROWS_AT_ONCE: Final = 1000
@@ -82,10 +83,15 @@ sqlite3.register_converter("TIMESTAMPTZ", _instant)
 
 
 class OpenFiles:
-    """The databases of the process that are open: `cap` at most, the ones used longest ago are closed for others."""
+    """The databases of the process that are open: `cap` at most, those used longest ago are closed for others.
 
-    def __init__(self, cap: int = FILES) -> None:
+    A connection costs half a MiB, for the schema that it holds. So only the `hot` ones used last keep all of theirs;
+    one that is merely warm keeps a reader.
+    """
+
+    def __init__(self, cap: int = FILES, hot: int = HOT) -> None:
         self.cap = cap
+        self.hot = hot
         self._open: OrderedDict[SqliteDatabase, None] = OrderedDict()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -126,6 +132,13 @@ class OpenFiles:
             finally:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
+
+    async def thin_out(self) -> None:
+        """After a connection was opened: those that are merely warm give up what they can do without for a moment."""
+        warm = len(self._open) - self.hot
+        if warm > 0:
+            for database in [each for each in islice(self._open, warm) if each.connections > 1 and not each.busy]:
+                await database.thin_out()
 
     def forget(self, database: SqliteDatabase) -> None:
         self._open.pop(database, None)
@@ -204,7 +217,23 @@ class SqliteDatabase(Database):
 
     async def open(self, kind: Kind) -> sqlite3.Connection:
         """A connection of its own with the product's settings; who opens it closes it."""
-        return await asked_again(lambda: THREADS.call(_open, self.path, kind, self.create))
+        opened = await asked_again(lambda: THREADS.call(_open, self.path, kind, self.create))
+        if self.files is not None:
+            await self.files.thin_out()
+        return opened
+
+    @property
+    def connections(self) -> int:
+        """How many it keeps open while nobody uses it."""
+        return len(self._idle) + (self._writer is not None)
+
+    async def thin_out(self) -> None:
+        """Keeps one connection, a reader if there is one; the next statement that needs another opens it again."""
+        self._idle, spare = self._idle[:1], self._idle[1:]
+        if self._idle and self._writer is not None:
+            spare.append(self._writer)
+            self._writer = None
+        await THREADS.call_to_the_end(_close, spare)
 
     async def close(self) -> None:
         """Closes what is open, once nobody uses it; the next statement opens it again."""
@@ -318,6 +347,10 @@ class SqliteTransaction(Transaction):
             await self._call(_run_many, text, some)
             count += len(some)
         return count
+
+    async def run_all(self, statements: Sequence[tuple[str, Values]]) -> list[int]:
+        """In one go on the thread: a set-based chunk of forty statements is not forty turns of the event loop."""
+        return await self._call(_run_all, "; ".join(text for text, _ in statements), statements)
 
     async def script(self, text: str) -> None:
         for statement in split(text):
@@ -522,6 +555,10 @@ def run(connection: sqlite3.Connection, text: str, values: Values) -> int:
     if cursor.description is not None:
         cursor.fetchall()
     return cursor.rowcount
+
+
+def _run_all(connection: sqlite3.Connection, _: str, statements: Sequence[tuple[str, Values]]) -> list[int]:
+    return [run(connection, text, values) for text, values in statements]
 
 
 def _run_many(connection: sqlite3.Connection, text: str, rows: list[Values]) -> int:

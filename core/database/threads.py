@@ -8,8 +8,10 @@ connection.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 COUNT: Final = 4
+M_ARENA_MAX: Final = -8  # of malloc.h
 POKE_AGAIN: Final = 0.02  # seconds
 
 
@@ -54,6 +57,7 @@ class Threads:
     def _start(self) -> None:
         with self._lock:
             if not self._started:
+                _share_one_heap()
                 for number in range(self.count):
                     threading.Thread(target=_serve, args=(self._queue,), name=f"sqlite-{number}", daemon=True).start()
                 self._started = True
@@ -102,6 +106,14 @@ class Threads:
         if not self._started:
             self._start()
         self._queue.put(job)
+
+
+def _share_one_heap() -> None:
+    """glibc gives each thread a heap of its own, which keeps what SQLite has freed: (measured) 64 open files cost 62
+    MiB with four of them, 50 with one. Elsewhere nothing happens.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 async def _wait(job: _Job, interrupt: Callable[[], None] | None = None) -> asyncio.CancelledError | None:

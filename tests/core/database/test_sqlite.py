@@ -387,6 +387,24 @@ async def visit_from_outside(tenant: SqliteDatabase) -> None:
         await value("SELECT 1")
 
 
+async def test_only_the_ones_used_last_keep_all_their_connections(tmp_path: Path) -> None:
+    files = OpenFiles(6, hot=2)
+    made = [SqliteDatabase(tmp_path / f"{number}.db", create=True, files=files) for number in range(5)]
+
+    for tenant in made:
+        with bind(tenant):
+            await execute("CREATE TABLE note (number bigint)")
+            await value("SELECT 1")
+
+    assert [tenant.connections for tenant in made] == [1, 1, 1, 2, 2]
+    with bind(made[0]):
+        await execute("INSERT INTO note VALUES (1)")
+        assert await values("SELECT number FROM note") == [1]
+    assert [tenant.connections for tenant in made] == [2, 1, 1, 1, 2]
+    for tenant in made:
+        await tenant.close()
+
+
 async def test_when_all_are_in_use_the_next_waits_for_one_to_become_idle(tenants: list[SqliteDatabase]) -> None:
     files = tenants[0].files
     assert files is not None
