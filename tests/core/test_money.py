@@ -282,6 +282,7 @@ def test_a_share_is_rounded_half_up() -> None:
 def test_decimals_are_exact_and_rounded_once() -> None:
     assert as_decimal(-125729, "EUR") == Money(-125729, "EUR").decimal() == Decimal("-1257.29")
     assert str(as_decimal(5, "KWD")) == "0.005"
+    assert str(as_decimal(0, "EUR")) == "0.00"
     assert str(as_decimal(500, "JPY")) == "500"
     assert from_decimal(Decimal("0.0042") * 1250, "EUR") == 525
     assert from_decimal(Decimal("1.005"), "EUR") == 101
@@ -339,6 +340,7 @@ def test_a_language_that_nobody_knows_is_refused() -> None:
         # what the language decides
         ("1.249", "EUR", "de", 124900), ("1,249", "EUR", "en", 124900), ("1,249", "JPY", "en", 1249),
         ("1.249", "KWD", "en", 1249), ("1,249", "KWD", "de", 1249), ("1,249", "KWD", "en", 1249000),
+        ("123.456", "EUR", "de", 12345600), ("1,23,456", "INR", "en", 12345600),
         # signs
         ("$-142.85", "USD", "en", -14285), ("-$142.85", "USD", "en", -14285), ("−142,85 €", "EUR", "de", -14285),
         ("142,85-", "EUR", "de", -14285), ("(142.85)", "USD", "en", -14285), ("($142.85)", "USD", "en", -14285),
@@ -373,6 +375,9 @@ def test_amounts_are_read_as_people_and_systems_write_them(text: str, currency: 
         ("1,24.9", "EUR", "en", "no amount"), ("1234,567.00", "EUR", "en", "no amount"),
         ("0,123,456", "EUR", "en", "no amount"),
         ("1.249'00", "EUR", "en", "no amount"), ("1 2", "EUR", "en", "no amount"), ("12 50", "EUR", "en", "no amount"),
+        ("1'234,567.89", "EUR", "en", "no amount"), ("1.249,00,00", "EUR", "de", "no amount"),
+        ("12,34,56", "INR", "en", "no amount"), ("123,45,678", "INR", "en", "no amount"),
+        ("1,234,56,789.00", "INR", "en", "no amount"), ("123.456", "EUR", "en", "read in two ways"),
         ("--5", "EUR", "en", "no amount"), ("-5-", "EUR", "en", "no amount"), ("(-5)", "EUR", "en", "no amount"),
         ("5 6", "EUR", "en", "no amount"), ("1,249 EUR,00", "EUR", "en", "does not fit"),
         ("12.", "EUR", "en", "does not fit"),
