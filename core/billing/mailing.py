@@ -57,9 +57,9 @@ INVOICE_MAIL: Final = MessageKind(
             subject="{{ company }}: {% if kind == 'credit_note' %}credit note{% else %}invoice{% endif %} {{ number }}",
             body=(
                 "Dear {{ customer }},\n\n"
-                "{% if kind == 'credit_note' %}attached is our credit note {{ number }} over {{ total|money }}."
-                "{% else %}attached is our invoice {{ number }} of {{ issued_on|date }} over {{ total|money }}."
-                "{% if due_on %} Please pay it by {{ due_on|date }}.{% endif %}{% endif %}\n\n"
+                "{% if kind == 'credit_note' %}attached is our credit note {{ number }} over {{ total }}."
+                "{% else %}attached is our invoice {{ number }} of {{ issued_on }} over {{ total }}."
+                "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}\n\n"
                 "Kind regards\n{{ company }}"
             ),
         ),
@@ -67,9 +67,9 @@ INVOICE_MAIL: Final = MessageKind(
             subject="{{ company }}: {% if kind == 'credit_note' %}Gutschrift{% else %}Rechnung{% endif %} {{ number }}",
             body=(
                 "Guten Tag {{ customer }},\n\n"
-                "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total|money }}."
-                "{% else %}anbei unsere Rechnung {{ number }} vom {{ issued_on|date }} über {{ total|money }}."
-                "{% if due_on %} Bitte zahlen Sie bis {{ due_on|date }}.{% endif %}{% endif %}\n\n"
+                "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total }}."
+                "{% else %}anbei unsere Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
+                "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core.billing.staging import days_after, days_between, larger, next_id, smaller
+from core.billing.staging import days_after, days_between, larger, next_id, smaller, staged, staged_all
 from core.catalog.rates import EU
 from core.database import execute, execute_many, row, rows
 from core.ledger.fx import convert, find_rate
@@ -48,6 +48,9 @@ class Plan:
     run_id: int | None = None
     rhythms: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
     """Periods worked out before, by rhythm: kept over the chunks of a run."""
+    rates: dict[str, int | None] = field(default_factory=dict)
+    snapshot_id: int | None = None
+    """The seller as it stands on these documents: looked up once."""
 
     @property
     def base(self) -> str:
@@ -75,6 +78,7 @@ class Counts(Struct, frozen=True):
     resting: int
     lines: int
     new: int
+    taken: int
     problems: int
     unrated: int
     abroad: int
@@ -98,11 +102,11 @@ SELECT s.subscription_id, u.customer_id, s.payer_id, u.product_id, u.label, s.pe
        || coalesce(CAST(u.ends_on AS text), ''),
        t.cycle_unit || CAST(t.cycle_count AS text), status.bill
 FROM subscription_schedule s
-JOIN subscription u ON u.id = s.subscription_id
-JOIN subscription_term t ON t.subscription_id = s.subscription_id AND t.in_force
+THEN JOIN subscription u ON u.id = s.subscription_id
+THEN JOIN subscription_term t ON t.subscription_id = s.subscription_id AND t.in_force
     AND t.valid_from <= s.period_start AND (t.valid_to IS NULL OR t.valid_to > s.period_start)
-JOIN customer c ON c.id = u.customer_id
-JOIN status ON status.id = c.status_id
+THEN JOIN customer c ON c.id = u.customer_id
+THEN JOIN status ON status.id = c.status_id
 WHERE s.due_on IN :due_dates AND s.payer_id > :after AND s.payer_id <= :last AND u.timing <> 'prepaid'
 """
 
@@ -123,11 +127,11 @@ SELECT {{line_id}} AS id, TRUE AS is_new, d.subscription_id, t.id AS term_id, d.
        CASE WHEN n.parts > {MOST_PERIODS} THEN 'too_many_periods'
             WHEN t.cycle_unit || CAST(t.cycle_count AS text) <> d.cycle THEN 'cycle_changes' END AS problem
 FROM stage_due d
-JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
-JOIN stage_period p ON p.as_of_on = :as_of AND p.rhythm = d.rhythm
-JOIN subscription_term t ON t.subscription_id = d.subscription_id AND t.in_force
+THEN JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
+THEN JOIN stage_period p ON p.as_of_on = :as_of AND p.rhythm = d.rhythm
+THEN JOIN subscription_term t ON t.subscription_id = d.subscription_id AND t.in_force
     AND t.valid_from <= p.start_on AND (t.valid_to IS NULL OR t.valid_to > p.start_on)
-JOIN product ON product.id = d.product_id
+THEN JOIN product ON product.id = d.product_id
 WHERE d.bills
 """
 
@@ -155,9 +159,9 @@ SELECT {{line_id}} AS id, TRUE AS is_new, u.id AS subscription_id, t.id AS term_
        t.cycle_minor AS amount_minor, t.currency, t.tax_category, t.tax_inclusive, NULL AS source_key, 0 AS place,
        {split} AS split_id, TRUE AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
 FROM subscription u
-JOIN customer c ON c.id = u.customer_id
-JOIN product ON product.id = u.product_id
-JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= u.trial_ends_on
+THEN JOIN customer c ON c.id = u.customer_id
+THEN JOIN product ON product.id = u.product_id
+THEN JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= u.trial_ends_on
     AND (t.valid_to IS NULL OR t.valid_to > u.trial_ends_on)
 WHERE u.state = 'trial' AND u.at_trial_end = 'invoice_first' AND u.trial_ends_on <= :trials_until AND u.ends_on IS NULL
   AND coalesce(c.payer_id, c.id) > :after AND coalesce(c.payer_id, c.id) <= :last
@@ -175,9 +179,9 @@ SELECT {{line_id}} AS id, TRUE AS is_new, q.subscription_id, NULL::bigint AS ter
        t.currency, q.tax_category, FALSE AS tax_inclusive, q.source_key, 0 AS place, {split} AS split_id,
        FALSE AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
 FROM ({source.select}) q
-JOIN subscription u ON u.id = q.subscription_id
-JOIN customer c ON c.id = u.customer_id
-JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force
+THEN JOIN subscription u ON u.id = q.subscription_id
+THEN JOIN customer c ON c.id = u.customer_id
+THEN JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force
     AND t.valid_from = (SELECT max(o.valid_from) FROM subscription_term o WHERE o.subscription_id = u.id AND o.in_force)
 WHERE coalesce(c.payer_id, c.id) > :after AND coalesce(c.payer_id, c.id) <= :last
   AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.source_key = q.source_key)
@@ -195,7 +199,7 @@ SELECT coalesce(l.charge_id, -l.id) AS id, FALSE AS is_new, k.subscription_id, k
        coalesce(k.kind = 'recurring' AND k.period_start IS NULL, FALSE) AS activates, NULL::bigint AS corrects_line_id,
        NULL AS problem
 FROM document_line l
-JOIN document doc ON doc.id = l.document_id
+THEN JOIN document doc ON doc.id = l.document_id
 LEFT JOIN charge k ON k.id = l.charge_id
 WHERE l.document_id = :document_id
 """
@@ -234,8 +238,8 @@ WITH rate AS MATERIALIZED (
                 ELSE 'abroad' END AS place_of_buyer,
            c.country AS buyer_country
     FROM ({source}) s
-    JOIN customer c ON c.id = s.payer_id
-    JOIN tax_category k ON k.code = s.tax_category
+    THEN JOIN customer c ON c.id = s.payer_id
+    THEN JOIN tax_category k ON k.code = s.tax_category
 ), coded AS MATERIALIZED (
     SELECT priced.*,
            CASE WHEN einvoice_code = 'O' OR tax_profile = 'outside' THEN 'O'
@@ -274,6 +278,7 @@ SELECT (SELECT count(*) FROM stage_due WHERE bills) AS due,
        (SELECT count(*) FROM stage_due WHERE NOT bills) AS resting,
        count(*) AS lines,
        coalesce(sum(CASE WHEN is_new THEN 1 ELSE 0 END), 0) AS new,
+       coalesce(sum(CASE WHEN NOT is_new AND id > 0 THEN 1 ELSE 0 END), 0) AS taken,
        coalesce(sum(CASE WHEN problem IS NOT NULL THEN 1 ELSE 0 END), 0) AS problems,
        coalesce(sum(CASE WHEN tax_minor IS NULL THEN 1 ELSE 0 END), 0) AS unrated,
        coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS abroad,
@@ -334,7 +339,7 @@ FROM (
                        l.amount_minor * CASE WHEN l.tax_inclusive THEN l.rate_ppm / 10 ELSE l.rate_ppm END AS product,
                        CASE WHEN l.tax_inclusive THEN 100000 + l.rate_ppm / 10 ELSE 1000000 END AS divisor
                 FROM stage_tax t
-                JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency AND l.split_id = t.split_id
+                THEN JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency AND l.split_id = t.split_id
                     AND l.tax_code = t.tax_code AND l.rate_ppm = t.rate_ppm AND l.tax_inclusive = t.tax_inclusive
                 WHERE t.rest_minor <> 0
             ) parts
@@ -360,24 +365,15 @@ FROM (
     FROM stage_tax
     GROUP BY payer_id, currency, split_id
 ) g
-JOIN customer c ON c.id = g.payer_id
-"""
-
-
-DROP_EMPTY: Final = """
-DELETE FROM stage_document WHERE total_minor = 0 AND NOT EXISTS (
-    SELECT 1 FROM stage_line l WHERE l.payer_id = stage_document.payer_id AND l.currency = stage_document.currency
-    AND l.split_id = stage_document.split_id AND l.activates)
+THEN JOIN customer c ON c.id = g.payer_id
+WHERE :keep_empty OR g.net_minor + g.tax_minor <> 0 OR EXISTS (
+    SELECT 1 FROM stage_line l WHERE l.payer_id = g.payer_id AND l.currency = g.currency AND l.split_id = g.split_id
+    AND l.activates)
 """
 
 
 class _Rhythm(Struct, frozen=True):
     rhythm: str
-
-
-class _Checked(Struct, frozen=True):
-    rests: int
-    negative: int
 
 
 class _Foreign(Struct, frozen=True):
@@ -395,7 +391,7 @@ class _ForeignLine(Struct, frozen=True):
 async def stage_due(plan: Plan, due_dates: Sequence[date], after: int, last: int) -> int:
     """What is due of these payers; the rows of the schedule are locked, unless it is a preview."""
     lock = "" if plan.preview else " FOR UPDATE OF s"
-    count = await execute(DUE + lock, due_dates=list(due_dates), after=after, last=last)
+    count = await staged(DUE + lock, due_dates=list(due_dates), after=after, last=last)
     if count:
         await _learn_periods(plan)
     return count
@@ -464,8 +460,16 @@ def _work_out(text: str, as_of: date) -> tuple[list[dict[str, Any]], dict[str, A
 
 async def stage_source(plan: Plan, source: str, **values: Any) -> int:
     """Lines of one source into the staging table; gives how many."""
-    text = source.replace("{line_id}", next_id("stage_line", preview=plan.preview))
-    return await execute(stage_lines(text), **plan.values, **values)
+    (count,) = await stage_sources(plan, (source, values))
+    return count
+
+
+async def stage_sources(plan: Plan, *sources: tuple[str, dict[str, Any]]) -> list[int]:
+    """Lines of several sources; gives how many of each."""
+    line_id, shared = next_id("stage_line", preview=plan.preview), plan.values
+    return await staged_all(
+        *((stage_lines(source.replace("{line_id}", line_id)), {**shared, **values}) for source, values in sources)
+    )
 
 
 def split_of(plan: Plan, column: str) -> str:
@@ -493,31 +497,24 @@ async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
         counts = await _counts(plan)
     if not counts.lines:
         return counts
-    if counts.abroad and await _park_without_rate(plan):
+    foreign = await _foreign(plan) if counts.abroad else []
+    if foreign and await _park_without_rate(plan, foreign):
         counts = await _counts(plan)
-    await execute(TAXES)
-    checked = await row(
-        _Checked,
-        "SELECT (SELECT count(*) FROM stage_tax WHERE rest_minor <> 0) AS rests,"
-        " (SELECT count(*) FROM stage_tax WHERE net_minor < 0) AS negative",
-    )
-    assert checked is not None
-    if checked.negative and await execute(PARK_NEGATIVE):
+    _, negative, _ = await staged_all((TAXES, {}), (PARK_NEGATIVE, {}), (SHARES, {}))
+    if negative:
         await _drop_parked()
         await execute(f"DELETE FROM stage_tax WHERE {_PARKED}")
         counts = await _counts(plan)
-    if checked.rests:
-        await execute(SHARES)
-    await execute(
+    await staged(
         documents(next_id("stage_document", preview=plan.preview)),
         issued_on=plan.issued_on,
         terms_days=plan.settings.terms_days,
         language=plan.scope.tenant.language,
+        keep_empty=keep_empty,
     )
-    if not keep_empty:
-        await execute(DROP_EMPTY)
-    if counts.abroad:
-        await convert_foreign(plan)
+    for currency in foreign:
+        if plan.rates[currency] is not None:
+            await convert_documents(plan.base, currency, plan.rates[currency])
     return counts
 
 
@@ -532,40 +529,41 @@ async def _drop_parked() -> None:
     await execute(f"DELETE FROM stage_due WHERE {_PARKED}")
 
 
-async def _park_without_rate(plan: Plan) -> int:
+async def _foreign(plan: Plan) -> list[str]:
+    """Currencies of lines that are not the tenant's; their rates of the day are looked up once a run."""
+    found = [
+        each.currency
+        for each in await rows(
+            _Foreign, "SELECT DISTINCT currency FROM stage_line WHERE currency <> :base", base=plan.base
+        )
+    ]
+    for currency in found:
+        if currency not in plan.rates:
+            plan.rates[currency] = await find_rate(currency, plan.base, plan.issued_on)
+    return found
+
+
+async def _park_without_rate(plan: Plan, foreign: Sequence[str]) -> int:
     """Payers in a currency whose rate nobody entered."""
     parked = 0
-    found = await rows(
-        _Foreign, "SELECT DISTINCT currency FROM stage_line WHERE currency <> :base", base=plan.base
-    )
-    for each in found:
-        if await find_rate(each.currency, plan.base, plan.issued_on) is None:
+    for currency in foreign:
+        if plan.rates[currency] is None:
             parked += await execute(
                 "INSERT INTO stage_parked (payer_id, reason) SELECT DISTINCT payer_id, 'no_fx_rate' FROM stage_line"
                 " WHERE currency = :currency AND payer_id NOT IN (SELECT payer_id FROM stage_parked)",
-                currency=each.currency,
+                currency=currency,
             )
     if parked:
         await _drop_parked()
     return parked
 
 
-async def convert_foreign(plan: Plan) -> None:
-    """The amounts of documents in another currency in the tenant's, by the official rate: exact, so not in SQL.
+async def convert_documents(base: str, currency: str, rate_e10: int | None) -> None:
+    """The amounts of staged documents in the tenant's currency, by the official rate: exact, so not in SQL.
 
-    The total is converted once; its parts share it by largest remainder, so that each transaction sums to zero in both.
+    A total is converted once; its parts share it by largest remainder, so that each transaction sums to zero in both.
     """
-    found = await rows(
-        _Foreign, "SELECT DISTINCT currency FROM stage_document WHERE currency <> :base", base=plan.base
-    )
-    for each in found:
-        rate = await find_rate(each.currency, plan.base, plan.issued_on)
-        assert rate is not None
-        await convert_documents(plan.base, each.currency, rate)
-
-
-async def convert_documents(base: str, currency: str, rate_e10: int) -> None:
-    """All staged documents of a currency by one rate (a credit note: by its invoice's)."""
+    assert rate_e10 is not None
     lines = await rows(
         _ForeignLine,
         "SELECT l.id, d.id AS document_id, l.net_minor, l.tax_minor, l.deferred_minor FROM stage_line l"

@@ -32,7 +32,7 @@ from core.billing.plan import (
     recurring,
     split_of,
     stage_due,
-    stage_source,
+    stage_sources,
     trials_over,
     unit_e6,
     work_out,
@@ -574,28 +574,24 @@ async def _stage(work: _Work, after: int, last: int) -> None:
     """Lines of everything that these payers are to be billed for."""
     plan = work.plan
     span = {"after": after, "last": last}
-    if work.due_dates and await stage_due(plan, work.due_dates, after, last):
-        await stage_source(plan, recurring(split_of(plan, "d.subscription_id"), work.unit_e6))
-    await stage_source(
-        plan,
-        open_charges("k.payer_id > :after AND k.payer_id <= :last", split_of(plan, "k.subscription_id")),
-        **span,
-    )
-    await stage_source(
-        plan,
-        trials_over(split_of(plan, "u.id"), work.unit_e6),
-        trials_until=min(plan.as_of_on, plan.issued_on),
-        **span,
-    )
+    sources: list[tuple[str, dict[str, Any]]] = [
+        (open_charges("k.payer_id > :after AND k.payer_id <= :last", split_of(plan, "k.subscription_id")), span),
+        (
+            trials_over(split_of(plan, "u.id"), work.unit_e6),
+            {**span, "trials_until": min(plan.as_of_on, plan.issued_on)},
+        ),
+    ]
     if plan.preview:
-        for source in work.sources:
-            await stage_source(
-                plan,
+        sources += [
+            (
                 from_plugin(source, split_of(plan, "q.subscription_id")),
-                as_of_on=plan.as_of_on,
-                **span,
-                **source.values,
+                {**source.values, **span, "as_of_on": plan.as_of_on},
             )
+            for source in work.sources
+        ]
+    if work.due_dates and await stage_due(plan, work.due_dates, after, last):
+        sources.insert(0, (recurring(split_of(plan, "d.subscription_id"), work.unit_e6), {}))
+    await stage_sources(plan, *sources)
 
 
 async def _park(work: _Work) -> int:

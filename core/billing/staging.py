@@ -6,9 +6,10 @@ On PostgreSQL they are emptied by the commit, on SQLite at the beginning of the 
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
-from core.database import dialect, execute, run_sql, value
+from core.database import dialect, execute, execute_all, run_sql, value
 
 TABLES: Final = """
 CREATE TEMP TABLE IF NOT EXISTS stage_period (
@@ -155,27 +156,23 @@ def tables() -> str:
 async def prepare(*, preview: bool = False) -> None:
     """Empty tables, in the transaction that is open; of a preview, `reading(tables())` has made them."""
     if dialect() == "sqlite":
-        known = await value("SELECT count(*) FROM sqlite_temp_schema WHERE name = 'stage_document'")
-        if not known:
+        if not await value("SELECT count(*) FROM sqlite_temp_schema WHERE name = 'stage_document'"):
             await run_sql(tables())
-        for table in _EMPTIED:
-            await execute(f"DELETE FROM {table}")
-        await execute("DELETE FROM temp.sqlite_sequence")
+        statements = [f"DELETE FROM {table}" for table in (*_EMPTIED, "temp.sqlite_sequence")]
         if not preview:
             # The one write lock is held, so ids go on from the last ones given.
-            await execute(
+            statements.append(
                 "INSERT INTO temp.sqlite_sequence (name, seq) SELECT CASE name WHEN 'charge' THEN 'stage_line'"
                 " WHEN 'document' THEN 'stage_document' ELSE 'stage_allocation' END, seq FROM main.sqlite_sequence"
                 " WHERE name IN ('charge', 'document', 'allocation')"
             )
+        await execute_all([(statement, {}) for statement in statements])
     elif not preview:
-        known = await value("SELECT to_regclass('pg_temp.stage_document') IS NOT NULL")
-        if not known:
+        if not await value("SELECT to_regclass('pg_temp.stage_document') IS NOT NULL"):
             await run_sql(tables())
         elif await value("SELECT 1 FROM stage_document UNION ALL SELECT 1 FROM stage_line LIMIT 1"):
             # A second use in one transaction.
-            for table in _EMPTIED:
-                await execute(f"DELETE FROM {table}")
+            await execute_all([(f"DELETE FROM {table}", {}) for table in _EMPTIED])
 
 
 def next_id(table: str, *, preview: bool = False) -> str:
@@ -213,3 +210,27 @@ def smaller(one: str, other: str) -> str:
 
 def larger(one: str, other: str) -> str:
     return f"max({one}, {other})" if dialect() == "sqlite" else f"greatest({one}, {other})"
+
+
+async def staged_all(*statements: tuple[str, dict[str, Any]]) -> list[int]:
+    """Several of them, one after the other. Rows touched by each."""
+    return await execute_all([(in_order(sql), values) for sql, values in statements])
+
+
+async def staged(sql: str, **values: Any) -> int:
+    """A statement over staging tables: see `in_order`. Rows touched."""
+    return await execute(in_order(sql), **values)
+
+
+def in_order(sql: str) -> str:
+    """`THEN JOIN` joins in the order in which it is written.
+
+    SQLite knows nothing of the size of a temporary table, takes it for a large one and would begin with the customers;
+    its CROSS JOIN keeps the order. PostgreSQL looks at the size, and finds the order by itself.
+    """
+    return _in_order(sql, dialect() == "sqlite")
+
+
+@lru_cache(maxsize=512)
+def _in_order(sql: str, fixed: bool) -> str:
+    return sql.replace("THEN JOIN", "CROSS JOIN" if fixed else "JOIN")

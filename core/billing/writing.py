@@ -16,7 +16,7 @@ from core.activity.unit import record, record_set
 from core.billing.actions.setup import snapshot_of
 from core.billing.events import InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
-from core.billing.staging import json_object, larger, next_id, smaller
+from core.billing.staging import in_order, json_object, larger, next_id, smaller, staged, staged_all
 from core.database import dialect, execute, row, rows, value, values
 from core.ledger.accounts import Code
 from core.subscriptions.actions import activate
@@ -89,7 +89,7 @@ ADVANCE: Final = """
 UPDATE subscription_schedule
 SET cycle_no = n.cycle_no, period_start = n.start_on, period_end = n.end_on, due_on = n.due_on
 FROM stage_due d
-JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
+THEN JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
 WHERE subscription_schedule.subscription_id = d.subscription_id AND subscription_schedule.period_start = d.period_start
   AND d.bills AND n.start_on IS NOT NULL
 """
@@ -107,7 +107,7 @@ UPDATE subscription SET state = 'pending', state_reason = 'schedule', version = 
     pending_until = waiting.until_on
 FROM (
     SELECT l.subscription_id, {until} AS until_on
-    FROM stage_line l JOIN product p ON p.id = l.product_id
+    FROM stage_line l THEN JOIN product p ON p.id = l.product_id
     WHERE l.is_new AND l.activates
 ) waiting
 WHERE subscription.id = waiting.subscription_id AND subscription.state = 'trial'
@@ -127,14 +127,14 @@ SELECT d.id, row_number() OVER (PARTITION BY d.id ORDER BY l.place, l.customer_i
        CASE WHEN d.currency = :base THEN l.deferred_minor ELSE l.base_deferred_minor END,
        l.period_start, l.period_end, l.corrects_line_id
 FROM stage_line l
-JOIN stage_document d ON {_OF_DOCUMENT}
+THEN JOIN stage_document d ON {_OF_DOCUMENT}
 """
 TAXES: Final = """
 INSERT INTO document_tax (document_id, category, rate_ppm, net_minor, tax_minor, exemption_code)
 SELECT d.id, l.tax_code, l.rate_ppm, CAST(sum(l.net_minor) AS bigint), CAST(sum(l.tax_minor) AS bigint),
        CASE l.tax_code WHEN 'AE' THEN 'VATEX-EU-AE' WHEN 'O' THEN 'VATEX-EU-O' ELSE '' END
 FROM stage_tax l
-JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id
+THEN JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id
 GROUP BY d.id, l.tax_code, l.rate_ppm
 """
 STATES: Final = """
@@ -151,7 +151,7 @@ SELECT transaction_id, :book_id::bigint, kind, 'document', id, :issued_on::date,
 SETTLED: Final = """
 SELECT d.id AS subject_id, d.payer_id AS customer_id,
        '{"invoice_id":' || CAST(d.id AS text) || ',"customer_id":' || CAST(d.payer_id AS text) || '}' AS facts
-FROM stage_document d JOIN document_state s ON s.document_id = d.id
+FROM stage_document d THEN JOIN document_state s ON s.document_id = d.id
 WHERE d.kind = 'invoice' AND s.settled_on IS NOT NULL
 """
 ISSUED: Final = """
@@ -187,7 +187,7 @@ def parties() -> str:
     )
     return f"""
 INSERT INTO document_party (document_id, role, snapshot, retain_until)
-SELECT d.id, 'buyer', {buyer}, :retain_until::date FROM stage_document d JOIN customer c ON c.id = d.payer_id
+SELECT d.id, 'buyer', {buyer}, :retain_until::date FROM stage_document d THEN JOIN customer c ON c.id = d.payer_id
 """
 
 
@@ -202,8 +202,8 @@ def postings() -> str:
 SELECT d.transaction_id, CAST({line} AS integer), a.id, NULL::bigint, {product}, {rate}, :issued_on::date, d.currency,
        CAST(-({sign}) * sum({amount}) AS bigint), CAST(-({sign}) * sum({in_base}) AS bigint)
 FROM stage_line l
-JOIN stage_document d ON {_OF_DOCUMENT}
-JOIN account a ON a.book_id = :book_id AND a.code = {account}
+THEN JOIN stage_document d ON {_OF_DOCUMENT}
+THEN JOIN account a ON a.book_id = :book_id AND a.code = {account}
 WHERE {where}
 GROUP BY d.transaction_id, d.kind, d.currency, a.id, {by}
 HAVING sum({amount}) <> 0 OR sum({in_base}) <> 0"""
@@ -245,7 +245,7 @@ INSERT INTO posting (transaction_id, line, account_id, customer_id, product_id, 
 SELECT d.transaction_id, 0, a.id, d.payer_id, NULL::bigint, NULL::bigint, :issued_on::date, d.currency,
        ({sign}) * d.total_minor, ({sign}) * d.base_minor
 FROM stage_document d
-JOIN account a ON a.book_id = :book_id
+THEN JOIN account a ON a.book_id = :book_id
     AND a.code = CASE WHEN d.kind = 'credit_note' THEN '{Code.CUSTOMER_CREDIT}' ELSE '{Code.RECEIVABLE}' END
 WHERE d.total_minor <> 0 OR d.base_minor <> 0
 UNION ALL {earned}
@@ -302,7 +302,7 @@ FROM (
            CAST(sum(total_minor) OVER (PARTITION BY payer_id, currency ORDER BY due_on, id) AS bigint) AS upto
     FROM stage_document WHERE total_minor > 0 AND kind = 'invoice' AND currency = :base
 ) d
-JOIN (
+THEN JOIN (
     SELECT c.id, c.customer_id, c.currency, c.left_minor,
            CAST(sum(c.left_minor) OVER (PARTITION BY c.customer_id, c.currency ORDER BY c.id) AS bigint) AS upto
     FROM credit_entry c
@@ -325,7 +325,7 @@ SELECT s.transaction_id, side.line, a.id, s.payer_id, :issued_on::date, s.curren
 FROM stage_allocation s
 CROSS JOIN (SELECT 1 AS line, '{Code.CUSTOMER_CREDIT}' AS code, 1 AS sign
             UNION ALL SELECT 2, '{Code.RECEIVABLE}', -1) side
-JOIN account a ON a.book_id = :book_id AND a.code = side.code
+THEN JOIN account a ON a.book_id = :book_id AND a.code = side.code
 """
 """Row 9 of the table of postings, a transaction for each allocation."""
 
@@ -352,6 +352,15 @@ class _Total(Struct, frozen=True):
     currency: str
     count: int
     total_minor: int
+    has_credit: bool
+
+
+TOTALS: Final = """
+SELECT currency, count(*) AS count, CAST(sum(total_minor) AS bigint) AS total_minor,
+       EXISTS (SELECT 1 FROM stage_document d JOIN customer_balance b ON b.customer_id = d.payer_id
+               AND b.currency = d.currency AND b.credit_minor > 0) AS has_credit
+FROM stage_document GROUP BY currency ORDER BY currency
+"""
 
 
 class _Document(Struct, frozen=True):
@@ -368,32 +377,25 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     `singly`: what happened is told document by document, for the few of an invoice by hand (several may be issued in one
     unit of work, and the staging tables hold the last only). `Changed` where a row is no longer what it was planned with.
     """
-    if counts.new:
-        await execute(CHARGES, issued_on=plan.issued_on, run_id=plan.run_id)
-    if counts.lines > counts.new:
-        await _take_charges(plan)
-    await _advance(plan, counts)
-    totals = await rows(
-        _Total,
-        "SELECT currency, count(*) AS count, CAST(sum(total_minor) AS bigint) AS total_minor"
-        " FROM stage_document GROUP BY currency ORDER BY currency",
-    )
-    count = sum(each.count for each in totals)
-    if not count:
+    if not await execute_charges(plan, counts):
         return Written(charges=counts.lines)
     if counts.activating:
         await _wait_for_invoice(plan)
-    await number_transactions("stage_document")
-    await execute(LINES, base=plan.base)
-    await write_documents(plan)
+    await staged_all(
+        (number_transactions("stage_document"), {}),
+        (LINES, {"base": plan.base}),
+        *document_statements(plan),
+    )
     settled = bool(
         counts.activating and await value("SELECT 1 FROM stage_document WHERE total_minor = 0 LIMIT 1")
     )
-    if plan.settings.use_credit and await use_credit(plan):
+    totals = await rows(_Total, TOTALS)
+    if plan.settings.use_credit and any(each.has_credit for each in totals) and await use_credit(plan):
         settled = True
     if settled and counts.activating:
         await _activate_settled(plan)
     await tell_listeners(plan.scope, QUEUED)
+    count = sum(each.count for each in totals)
     await number_documents(plan, count)
     document_ids = await _tell_singly(plan.scope) if singly else _tell(plan.scope, settled)
     return Written(
@@ -404,10 +406,32 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     )
 
 
+async def execute_charges(plan: Plan, counts: Counts) -> bool:
+    """Charges, and the schedules stepped on. Gives whether there is a document. `Changed`: fewer rows than planned."""
+    steps: list[tuple[str, dict[str, Any]]] = []
+    wanted: list[int] = []
+    for sql, values, rows_wanted in (
+        (CHARGES, {"issued_on": plan.issued_on, "run_id": plan.run_id}, counts.new),
+        (TAKE_CHARGES, {"issued_on": plan.issued_on}, counts.taken),
+        (ADVANCE, {"as_of": plan.as_of_on}, counts.due),
+        (REST, {}, counts.resting),
+    ):
+        if rows_wanted:
+            steps.append((sql, values))
+            wanted.append(rows_wanted)
+    touched = await staged_all(*steps) if steps else []
+    for (sql, values), expected, count in zip(steps, wanted, touched, strict=True):
+        if sql is ADVANCE and count < expected:
+            count += await staged(FINISH, **values)
+        if count != expected:
+            raise Changed
+    return bool(await value("SELECT 1 FROM stage_document LIMIT 1"))
+
+
 def _tell(scope: Scope, settled: bool) -> list[int]:
     record_set(scope, InvoiceIssued, ISSUED)
     if settled:
-        record_set(scope, InvoiceSettled, SETTLED)
+        record_set(scope, InvoiceSettled, in_order(SETTLED))
     return []
 
 
@@ -432,24 +456,6 @@ async def _tell_singly(scope: Scope) -> list[int]:
     return [each.id for each in found]
 
 
-async def _take_charges(plan: Plan) -> None:
-    wanted = int(await value("SELECT count(*) FROM stage_line WHERE NOT is_new AND id > 0"))
-    if await execute(TAKE_CHARGES, issued_on=plan.issued_on) != wanted:
-        raise Changed
-
-
-async def _advance(plan: Plan, counts: Counts) -> None:
-    """Step the schedules on. Fewer rows than planned: somebody changed one meanwhile."""
-    if counts.due:
-        moved = await execute(ADVANCE, as_of=plan.as_of_on)
-        if moved < counts.due:
-            moved += await execute(FINISH, as_of=plan.as_of_on)
-        if moved != counts.due:
-            raise Changed
-    if counts.resting:
-        await execute(REST)
-
-
 async def _wait_for_invoice(plan: Plan) -> None:
     """Trials at their end that are invoiced first wait from now on."""
     until = "date(:issued_on, '+' || p.pending_days || ' days')"
@@ -457,20 +463,19 @@ async def _wait_for_invoice(plan: Plan) -> None:
         until = "(:issued_on::date + p.pending_days)"
     wanted = int(await value("SELECT count(*) FROM stage_line WHERE is_new AND activates"))
     if wanted:
-        if await execute(WAIT.format(until=until), issued_on=plan.issued_on) != wanted:
+        if await staged(WAIT.format(until=until), issued_on=plan.issued_on) != wanted:
             raise Changed
         record_set(plan.scope, TrialEnded, WAITING)
 
 
-async def number_transactions(table: str) -> None:
+def number_transactions(table: str) -> str:
     """Each staged row gets the id of its ledger transaction: behind the last one, or the sequence's next."""
     if dialect() == "sqlite":
-        await execute(
+        return (
             f"UPDATE {table} SET transaction_id = id + (SELECT coalesce(max(id), 0) FROM ledger_transaction) + 1"
             f" - (SELECT min(id) FROM {table})"
         )
-    else:
-        await execute(f"UPDATE {table} SET transaction_id = nextval('ledger_transaction_id_seq')")
+    return f"UPDATE {table} SET transaction_id = nextval('ledger_transaction_id_seq')"
 
 
 async def tell_listeners(scope: Scope, select: str) -> None:
@@ -478,15 +483,16 @@ async def tell_listeners(scope: Scope, select: str) -> None:
         await callback(scope, select, {})
 
 
-async def write_documents(plan: Plan, *, taxes: bool = True) -> None:
+def document_statements(plan: Plan, *, taxes: bool = True) -> list[tuple[str, dict[str, Any]]]:
     """Taxes, parties, states and postings of the staged documents; not yet the documents themselves."""
-    issued_on = plan.issued_on
-    if taxes:
-        await execute(TAXES)
-    await execute(parties(), retain_until=retain_until(issued_on, plan.settings.retain_years))
-    await execute(STATES, issued_on=issued_on)
-    await execute(postings(), issued_on=issued_on, base=plan.base, book_id=plan.seller.book_id)
-    await execute(LEDGER, issued_on=issued_on, run_id=plan.run_id, book_id=plan.seller.book_id)
+    issued_on, book_id = plan.issued_on, plan.seller.book_id
+    return [
+        *([(TAXES, {})] if taxes else []),
+        (parties(), {"retain_until": retain_until(issued_on, plan.settings.retain_years)}),
+        (STATES, {"issued_on": issued_on}),
+        (postings(), {"issued_on": issued_on, "base": plan.base, "book_id": book_id}),
+        (LEDGER, {"issued_on": issued_on, "run_id": plan.run_id, "book_id": book_id}),
+    ]
 
 
 def retain_until(issued_on: date, years: int) -> date:
@@ -496,9 +502,10 @@ def retain_until(issued_on: date, years: int) -> date:
 
 async def number_documents(plan: Plan, count: int, kind: str = "invoice", *, note: str = "") -> None:
     """Last of all: lock the series, write the documents with their numbers."""
-    snapshot_id = await snapshot_of(plan.seller)
+    if plan.snapshot_id is None:
+        plan.snapshot_id = await snapshot_of(plan.seller)
     numbers = await take_numbers(kind, plan.seller.id, plan.issued_on, count)
-    await execute(
+    await staged(
         documents(),
         issued_on=plan.issued_on,
         run_id=plan.run_id,
@@ -511,7 +518,7 @@ async def number_documents(plan: Plan, count: int, kind: str = "invoice", *, not
         width=numbers.pattern.width,
         behind=numbers.pattern.behind,
         seller_id=plan.seller.id,
-        snapshot_id=snapshot_id,
+        snapshot_id=plan.snapshot_id,
         note=note,
         now=plan.scope.now(),
     )
@@ -534,9 +541,14 @@ async def use_credit(plan: Plan) -> bool:
     )
     assert found is not None
     if found.base:
-        await execute(allocations(), base=plan.base)
-        await execute(ALLOCATE, issued_on=plan.issued_on)
-        await _post_allocations(plan)
+        book_id, issued_on = plan.seller.book_id, plan.issued_on
+        await staged_all(
+            (allocations(), {"base": plan.base}),
+            (number_transactions("stage_allocation"), {}),
+            (ALLOCATE, {"issued_on": issued_on}),
+            (ALLOCATION_POSTINGS, {"issued_on": issued_on, "book_id": book_id}),
+            (ALLOCATION_LEDGER, {"issued_on": issued_on, "book_id": book_id, "run_id": plan.run_id}),
+        )
     if found.abroad:
         from core.billing.actions.allocation import allocate_one
 
@@ -548,13 +560,6 @@ async def use_credit(plan: Plan) -> bool:
         ):
             await allocate_one(plan.scope, int(document_id))
     return found.base or found.abroad
-
-
-async def _post_allocations(plan: Plan) -> None:
-    await number_transactions("stage_allocation")
-    book_id, issued_on = plan.seller.book_id, plan.issued_on
-    await execute(ALLOCATION_POSTINGS, issued_on=issued_on, book_id=book_id)
-    await execute(ALLOCATION_LEDGER, issued_on=issued_on, book_id=book_id, run_id=plan.run_id)
 
 
 async def _activate_settled(plan: Plan) -> None:

@@ -23,16 +23,16 @@ from core.billing.actions.allocation import (
 from core.billing.actions.invoices import plan_for
 from core.billing.events import CreditForfeited, CreditNoteIssued
 from core.billing.schemas import CreditLine, NewCreditNote
-from core.billing.staging import next_id, prepare
+from core.billing.staging import next_id, prepare, staged_all
 from core.billing.status import Charges
 from core.billing.tables import Document
 from core.billing.writing import (
     LINES,
     QUEUED,
+    document_statements,
     number_documents,
     number_transactions,
     tell_listeners,
-    write_documents,
 )
 from core.database import execute, execute_many, row, rows, scoped, value, values, within
 from core.errors import Conflict, Invalid, NotFound
@@ -302,9 +302,9 @@ async def _issue(
     await prepare()
     base_total = await _stage(plan.base, invoice, parts, plan.issued_on)
     note_id = int(await value("SELECT id FROM stage_document"))
-    await number_transactions("stage_document")
-    await execute(LINES, base=plan.base)
-    await write_documents(plan)
+    await staged_all(
+        (number_transactions("stage_document"), {}), (LINES, {"base": plan.base}), *document_statements(plan)
+    )
     subscriptions = {part.line.subscription_id for part in parts}
     await open_credit(
         scope,

@@ -12,19 +12,19 @@ from core.billing.events import DraftDeleted, InvoiceDrafted, InvoiceIssued, Inv
 from core.billing.numbering import take_numbers
 from core.billing.plan import Plan, draft_lines, open_charges, split_of, stage_source, work_out
 from core.billing.settings import BillingSettings
-from core.billing.staging import days_after, prepare
+from core.billing.staging import days_after, prepare, staged, staged_all
 from core.billing.status import Charges
 from core.billing.tables import Document
 from core.billing.writing import (
     LINES,
     QUEUED,
     TAXES,
+    document_statements,
     number_transactions,
     parked_reason,
     tell_listeners,
     use_credit,
     write,
-    write_documents,
 )
 from core.catalog.queries import get_product
 from core.customers.tables import Customer
@@ -87,10 +87,10 @@ async def invoice_open_charges(scope: Scope, payer_id: int) -> list[int]:
             raise NotFound(f"customer {payer_id}")
         plan = await plan_for(scope)
         await prepare()
-        staged = await stage_source(
+        open_lines = await stage_source(
             plan, open_charges("k.payer_id = :payer", split_of(plan, "k.subscription_id"), _FIRST), payer=payer_id
         )
-        return await _issue_staged(plan) if staged else []
+        return await _issue_staged(plan) if open_lines else []
 
 
 async def _invoice_charges(scope: Scope, charge_ids: Sequence[int]) -> int:
@@ -229,8 +229,7 @@ async def issue(scope: Scope, document_id: int) -> None:
         total = int(await value("SELECT total_minor FROM stage_document"))
         if total < 0:
             raise Conflict("Its total is below 0: make a credit note of the invoice that it corrects.")
-        await number_transactions("stage_document")
-        await write_documents(plan, taxes=False)
+        await staged_all((number_transactions("stage_document"), {}), *document_statements(plan, taxes=False))
         if plan.settings.use_credit:
             await use_credit(plan)
         settled = await value("SELECT 1 FROM document_state WHERE document_id = :id AND settled_on IS NOT NULL", id=document_id)
@@ -385,9 +384,9 @@ def amount_of(line: NewLine, currency: str) -> int:
 async def _work_out_draft(plan: Plan, document_id: int) -> None:
     """Taxes and totals of a draft as they would be today, written back to it."""
     await prepare()
-    staged = await stage_source(plan, draft_lines(), document_id=document_id)
+    lines = await stage_source(plan, draft_lines(), document_id=document_id)
     await execute("DELETE FROM document_tax WHERE document_id = :id", id=document_id)
-    if not staged:
+    if not lines:
         await execute(
             "UPDATE document SET net_minor = 0, tax_minor = 0, total_minor = 0 WHERE id = :id", id=document_id
         )
@@ -402,8 +401,8 @@ async def _work_out_draft(plan: Plan, document_id: int) -> None:
         issued_on=plan.issued_on,
     )
     await execute("DELETE FROM document_line WHERE document_id = :id", id=document_id)
-    await execute(LINES, base=plan.base)
-    await execute(TAXES)
+    await staged(LINES, base=plan.base)
+    await staged(TAXES)
     await execute(
         "UPDATE document SET net_minor = d.net_minor, tax_minor = d.tax_minor, total_minor = d.total_minor"
         " FROM stage_document d WHERE document.id = :id",
