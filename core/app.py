@@ -34,6 +34,7 @@ from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
+from core.subscriptions import api as subscriptions_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import routes as subscriptions_routes
 from core.web import home, jobs_pages, plugin_pages, settings_pages
@@ -96,7 +97,7 @@ PAGES: Final = (
     subscriptions_routes,
     messages_routes,
 )
-APIS: Final = (customers_api, catalog_api, messages_api)
+APIS: Final = (customers_api, catalog_api, subscriptions_api, messages_api)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),

@@ -32,10 +32,10 @@ def percent_text(ppm: int) -> str:
     return f"{decimal_text(ppm, 4)}\N{NO-BREAK SPACE}%"
 
 
-def typed_amount(text: str, currency: str, locale: str, *, least: int = 0) -> int:
-    """Minor units of what was typed; Invalid says what would be right."""
+def typed_amount(text: str, currency: str, locale: str, *, least: int | None = 0) -> int:
+    """Minor units of what was typed; Invalid says what would be right. `least` is None where a minus is meant."""
     minor = parse_amount(text, currency, locale)
-    if minor < least:
+    if least is not None and minor < least:
         raise Invalid("Type an amount above zero." if least > 0 else "Type an amount of zero or more.")
     return minor
 

@@ -1,0 +1,676 @@
+"""Pages of subscriptions: the customer's tab with its boxes, plans of change, the list of all, one with its charges."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.params import FromPath
+from msgspec import Struct
+
+from core.activity.queries import timeline
+from core.billing import actions as billing
+from core.billing import queries as documents
+from core.catalog import queries as catalog
+from core.catalog.pages import cycle_words
+from core.customers import queries as customers
+from core.customers.head import head_values
+from core.customers.timeline import in_words
+from core.errors import Conflict, Invalid, NotFound
+from core.hooks import Permission
+from core.ledger import queries as ledger
+from core.money import format_amount, format_money
+from core.subscriptions import actions, listing, pages, queries
+from core.subscriptions.pages import Change
+from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
+from core.web.amounts import Fields, typed_amount, typed_decimal
+from core.web.changes import ChangePlan, Drawer, PlanChanged, PlanLine, PlanPart, carry_out, rehearse
+from core.web.forms import checked, from_form
+from core.web.parts import Figure
+from core.web.routing import get, post
+from core.web.templating import written
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.billing.schemas import DocumentDetail
+    from core.catalog.schemas import PriceRow
+    from core.customers.schemas import CustomerDetail
+    from core.ledger.schemas import Balance
+    from core.scope import Scope
+    from core.subscriptions.schemas import PlanBox, SubscriptionRow
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("subscriptions.view", "See subscriptions"),
+    Permission("subscriptions.change", "Start, change and end subscriptions"),
+)
+
+
+# -- the customer's tab -----------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/subscriptions", permission="subscriptions.view")
+async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    head = await head_values(view, customer_id, "Subscriptions")
+    if view.query.get("show") == "all":
+        found = await queries.list_subscriptions(scope, customer_id=customer_id)
+        return view.page(
+            "subscriptions/all.html",
+            **head,
+            items=[pages.item_of(each, scope.today(), scope.locale) for each in found],
+            charges=[
+                pages.charge_item(each, scope.locale)
+                for each in await queries.list_charges(scope, customer_id=customer_id, state="open")
+            ],
+            may_change=scope.may("subscriptions.change"),
+        )
+    customer: CustomerDetail = head["customer"]
+    groups, prices = await _groups(view, customer)
+    return view.page("subscriptions/boxes.html", **head, groups=groups, note=pages.tax_note(prices) if prices else "")
+
+
+async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.BoxGroup], list[PriceRow]]:
+    scope, today = view.scope, view.scope.today()
+    by_kind = {kind: await queries.list_boxes(scope, customer.id, kind) for kind, _ in pages.KINDS}
+    boxes = [box for found in by_kind.values() for box in found]
+    prices = await catalog.list_prices([box.product_id for box in boxes], customer.currency, today) if boxes else []
+    waiting = await _waiting(scope, customer, boxes)
+    forfeits = await _forfeits(scope, boxes)
+    groups = [
+        pages.BoxGroup(
+            key=kind,
+            title=title,
+            note="one live plan at a time" if kind == "plan" else "several may be active",
+            boxes=[
+                pages.box_of(
+                    box,
+                    customer.id,
+                    [price for price in prices if price.product_id == box.product_id and price.cycle_unit != "once"],
+                    **_live_in_group(box, by_kind[kind]),
+                    waiting=waiting.get(box.subscription.id) if box.subscription is not None else None,
+                    forfeits=forfeits.get(box.product_id, ""),
+                    today=today,
+                    locale=scope.locale,
+                    may_change=scope.may("subscriptions.change"),
+                )
+                for box in by_kind[kind]
+            ],
+        )
+        for kind, title in pages.KINDS
+        if by_kind[kind]
+    ]
+    return groups, prices
+
+
+def _live_in_group(box: PlanBox, boxes: list[PlanBox]) -> dict[str, Any]:
+    """Rank and name of the plan that the customer has, for those beside it."""
+    mine = next((each for each in boxes if each.subscription is not None and each.group_id == box.group_id), None)
+    if box.kind != "plan" or mine is None:
+        return {"mine_rank": None, "mine_name": ""}
+    return {"mine_rank": mine.rank, "mine_name": mine.name}
+
+
+async def _waiting(scope: Scope, customer: CustomerDetail, boxes: list[PlanBox]) -> dict[int, pages.Waiting]:
+    """The open invoices that pending subscriptions wait for, by subscription."""
+    pending = {
+        box.subscription.id for box in boxes if box.subscription is not None and box.subscription.state == "pending"
+    }
+    if not pending:
+        return {}
+    charges = {
+        charge.id: charge.subscription_id
+        for charge in await queries.list_charges(scope, customer_id=customer.id, state="invoiced")
+        if charge.subscription_id in pending
+    }
+    found: dict[int, pages.Waiting] = {}
+    for document in await documents.list_documents(scope, payer_id=customer.payer_id or customer.id, only_open=True):
+        for line in await documents.list_lines(document.id):
+            subscription_id = charges.get(line.charge_id or 0)
+            if subscription_id is not None:
+                found.setdefault(
+                    subscription_id,
+                    pages.Waiting(
+                        document_id=document.id,
+                        number=document.number or "",
+                        total_minor=document.total_minor,
+                        open_minor=document.open_minor,
+                        currency=document.currency,
+                    ),
+                )
+    return found
+
+
+async def _forfeits(scope: Scope, boxes: list[PlanBox]) -> dict[int, str]:
+    """What withdrawing would give up: unused days and credit, by product; nothing where it is nothing."""
+    found: dict[int, str] = {}
+    for box in boxes:
+        if box.subscription is None or box.subscription.state == "pending":
+            continue
+        given_up = await billing.preview_withdrawal(scope, box.subscription.id)
+        lost = given_up.unused_minor + given_up.forfeited_minor
+        if lost:
+            found[box.product_id] = format_money(lost, given_up.currency, scope.locale)
+    return found
+
+
+# -- plans of change --------------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/subscriptions/plan", permission="subscriptions.change")
+async def show_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    asked = {name: [text] for name, text in view.query.items() if name not in ("seen", "_csrf")}
+    try:
+        change = from_form(Change, asked)
+    except Invalid as error:
+        return await _drawer(view, customer, Change(do=_do(asked)), typed=asked, errors=errors_by_field(error))
+    try:
+        plan = await rehearse(scope, lambda: _deed(scope, customer, change))
+    except Invalid as error:
+        return await _drawer(view, customer, change, typed=asked, errors=errors_by_field(error))
+    except Conflict as error:
+        return await _drawer(view, customer, change, typed=asked, refused=error.message)
+    return await _drawer(view, customer, change, typed=asked, plan=plan)
+
+
+@post("/customers/{customer_id:int}/subscriptions/change", permission="subscriptions.change")
+async def carry_out_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    change = await view.form(Change)
+    try:
+        await carry_out(scope, lambda: _deed(scope, customer, change), change.seen)
+    except PlanChanged as error:
+        return await _drawer(view, customer, change, typed=view.typed, plan=error.plan, stale=True)
+    except Invalid as error:
+        return await _drawer(view, customer, change, typed=view.typed, errors=errors_by_field(error))
+    except Conflict as error:
+        return await _drawer(view, customer, change, typed=view.typed, refused=error.message)
+    name = await _name(scope, change)
+    return view.go(f"/customers/{customer_id}/subscriptions", pages.SAID[change.do].format(name=name))
+
+
+def _do(asked: dict[str, list[str]]) -> Any:
+    """Which deed a drawer is about whose other fields are wrong; Invalid where it is none."""
+    return checked(_Asked, {"do": asked.get("do", [""])[-1]}).do
+
+
+class _Asked(Struct, frozen=True):
+    do: pages.Do
+
+
+async def _drawer(
+    view: PageView,
+    customer: CustomerDetail,
+    change: Change,
+    *,
+    typed: dict[str, list[str]],
+    plan: ChangePlan | None = None,
+    errors: dict[str, str] | None = None,
+    refused: str = "",
+    stale: bool = False,
+) -> Response[str]:
+    mine = await _of_customer(view.scope, customer.id, change.subscription_id)
+    options = pages.options_of(
+        change.do, mine.state if mine is not None else "", currency=customer.currency, today=view.scope.today()
+    )
+    named = {option.name for option in options}
+    path = f"/customers/{customer.id}/subscriptions"
+    return view.page(
+        "_partials/change.html",
+        status=422 if errors else 409 if refused or stale else 200,
+        drawer=Drawer(
+            title=pages.TITLES[change.do].format(name=await _name(view.scope, change)),
+            at=f"{path}/plan",
+            action=f"{path}/change",
+            hidden=[
+                (name, texts[-1])
+                for name, texts in typed.items()
+                if name not in named and name != "seen" and texts and texts[-1]
+            ],
+            options=options,
+            options_title="Quantity, price agreed, name" if change.do in ("subscribe", "invoice") else "",
+            options_open=bool(errors)
+            or any(typed.get(each.name, [""])[-1] not in ("", each.value) for each in options),
+            plan=plan,
+            refused=refused,
+            stale=stale,
+        ),
+        values={name: texts[-1] for name, texts in typed.items() if texts},
+        errors=errors or {},
+    )
+
+
+async def _name(scope: Scope, change: Change) -> str:
+    if change.subscription_id is not None:
+        found = await queries.get_subscription(scope, change.subscription_id)
+        return found.label or found.product
+    if change.product_id is not None:
+        return change.label or (await catalog.get_product(change.product_id)).name
+    return "a product"
+
+
+class _Done(Struct, frozen=True):
+    """What a deed touched, and what it wants said."""
+
+    subscription_id: int
+    button: str = ""
+    warnings: list[str] = []
+
+
+async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> ChangePlan:
+    """Do it, in the unit of work that is open, and say what came of it."""
+    payer_id = customer.payer_id or customer.id
+    before = await _of_customer(scope, customer.id, change.subscription_id)
+    balance = await ledger.get_balance(scope, payer_id)
+    latest = max((each.id for each in await documents.list_documents(scope, payer_id=payer_id, limit=1)), default=0)
+    title = pages.TITLES[change.do].format(name=await _name(scope, change))
+    done = await _do_it(scope, customer.id, change)
+    after = await queries.get_subscription(scope, done.subscription_id)
+    made = [
+        await documents.get_document(scope, each.id)
+        for each in await documents.list_documents(scope, payer_id=payer_id, limit=20)
+        if each.id > latest
+    ]
+    now = await ledger.get_balance(scope, payer_id)
+    return ChangePlan(
+        title=title,
+        button=_button(change, done, made, scope.locale),
+        parts=[
+            *([_documents(made, scope.locale)] if made else []),
+            _service(before, after, scope),
+            _money(balance, now, after, scope),
+        ],
+        warnings=[*done.warnings, *await _warnings(scope, payer_id)],
+        danger=change.do in ("terminate", "withdraw"),
+    )
+
+
+async def _of_customer(scope: Scope, customer_id: int, subscription_id: int | None) -> SubscriptionRow | None:
+    if subscription_id is None:
+        return None
+    found = await queries.get_subscription(scope, subscription_id)
+    if found.customer_id != customer_id:
+        raise NotFound(f"subscription {subscription_id} of customer {customer_id}")
+    return found
+
+
+async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
+    """The action of the domain that stands behind each button."""
+    if change.do in ("activate_free", "start_trial", "subscribe") or change.subscription_id is None:
+        return await _start(scope, customer_id, change)
+    mine = change.subscription_id
+    if change.do == "invoice":
+        await billing.invoice_trial(scope, mine, change.price_id)
+        return _Done(mine, "Make invoice")
+    if change.do == "cancel_at_expiry":
+        ends_on = await actions.cancel_at_expiry(scope, mine)
+        return _Done(mine, button=f"Cancel on {written(ends_on, scope.locale, year=False)}")
+    if change.do == "undo_cancellation":
+        await actions.undo_cancellation(scope, mine)
+        return _Done(mine, button="Keep it")
+    if change.do == "suspend":
+        await actions.suspend(scope, mine)
+        return _Done(mine, button="Suspend", warnings=["It is still billed: the terms stay as they are."])
+    if change.do == "resume":
+        await actions.resume(scope, mine)
+        return _Done(mine, button="Resume")
+    if change.do == "terminate":
+        return await _terminate(scope, mine, change)
+    return await _withdraw(scope, mine, change)
+
+
+async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
+    if change.product_id is None:
+        raise Invalid("Choose a product.", field="product_id")
+    if change.do == "activate_free":
+        made = await actions.activate_free(
+            scope,
+            NewFreeSubscription(
+                customer_id=customer_id,
+                product_id=change.product_id,
+                until_on=change.until_on,
+                then=change.then,
+                price_id=change.price_id,
+                label=change.label,
+            ),
+        )
+        return _Done(made, button="Activate free")
+    if change.price_id is None:
+        raise Invalid("Choose a price.", field="price_id")
+    if change.do == "start_trial":
+        made = await actions.start_trial(
+            scope,
+            NewTrial(
+                customer_id=customer_id,
+                product_id=change.product_id,
+                price_id=change.price_id,
+                days=change.days,
+                label=change.label,
+            ),
+        )
+        return _Done(made, button="Activate the test time")
+    data = await _new_subscription(scope, customer_id, change, change.product_id, change.price_id)
+    if change.do == "subscribe":
+        return _Done(await actions.subscribe(scope, data), button="Subscribe")
+    if change.do == "invoice":
+        first = await billing.invoice_first(scope, data)
+        return _Done(first.subscription_id, "Make invoice")
+    raise Invalid("Choose a subscription.", field="subscription_id")
+
+
+async def _new_subscription(
+    scope: Scope, customer_id: int, change: Change, product_id: int, price_id: int
+) -> NewSubscription:
+    currency = (await catalog.get_price(price_id)).currency
+    with Fields() as read:
+        quantity = read("quantity", typed_decimal, change.quantity, 6, default=1_000_000)
+        amount = read("amount", _amount_or_none, change.amount, currency, scope.locale, default=None)
+    return checked(
+        NewSubscription,
+        {
+            "customer_id": customer_id,
+            "product_id": product_id,
+            "price_id": price_id,
+            "starts_on": change.starts_on,
+            "quantity_e6": quantity,
+            "amount_minor": amount,
+            "label": change.label,
+        },
+    )
+
+
+def _amount_or_none(text: str, currency: str, locale: str, *, least: int | None = 0) -> int | None:
+    return typed_amount(text, currency, locale, least=least)
+
+
+async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Done:
+    on = change.on or scope.today()
+    before = await queries.get_subscription(scope, subscription_id)
+    await actions.terminate(scope, subscription_id, on)
+    if change.credit_unused:
+        await billing.credit_unused(scope, subscription_id, on, f"{before.label or before.product} ended on {on}")
+    button = "Terminate today" if on <= scope.today() else f"Terminate on {written(on, scope.locale, year=False)}"
+    return _Done(subscription_id, button)
+
+
+async def _withdraw(scope: Scope, subscription_id: int, change: Change) -> _Done:
+    given_up = await billing.withdraw_subscription(scope, subscription_id, void_invoices=change.void_invoices)
+    lost = given_up.unused_minor + given_up.forfeited_minor
+    warnings = (
+        []
+        if not lost
+        else [
+            f"Forfeited: {format_money(given_up.unused_minor, given_up.currency, scope.locale)} of unused days,"
+            f" {format_money(given_up.forfeited_minor, given_up.currency, scope.locale)} of its credit."
+            " Nothing is reimbursed. Money paid beyond it stays the customer's."
+        ]
+    )
+    button = f"Withdraw, forfeit {format_money(lost, given_up.currency, scope.locale)}" if lost else "Withdraw"
+    return _Done(subscription_id, button=button, warnings=warnings)
+
+
+def _button(change: Change, done: _Done, made: list[DocumentDetail], locale: str) -> str:
+    invoices = [each for each in made if each.kind == "invoice"]
+    if change.do == "invoice" and invoices:
+        return f"Make invoice of {format_money(invoices[0].total_minor, invoices[0].currency, locale)}"
+    return done.button
+
+
+def _documents(made: list[DocumentDetail], locale: str) -> PlanPart:
+    lines = [
+        PlanLine(
+            text=line.description,
+            detail=pages.period_words(line.period_from, line.period_to, locale)
+            if line.period_from is not None and line.period_to is not None
+            else "from activation"
+            if line.kind == "recurring"
+            else "",
+            value=format_amount(line.amount_minor * sign, document.currency),
+        )
+        for document in made
+        for sign in [-1 if document.kind == "credit_note" else 1]
+        for line in document.lines
+    ]
+    first = made[0]
+    total = sum(-each.total_minor if each.kind == "credit_note" else each.total_minor for each in made)
+    tax = sum(-each.tax_minor if each.kind == "credit_note" else each.tax_minor for each in made)
+    kinds = {"invoice": "invoice", "credit_note": "credit note"}
+    count = len(made)
+    note = f"{count} {kinds[first.kind]}{'s' if count > 1 else ''}"
+    if first.kind == "invoice" and first.due_on is not None:
+        note += f", due {written(first.due_on, locale)}"
+    return PlanPart(
+        title="Documents",
+        note=note,
+        lines=lines,
+        total=PlanLine(
+            text=f"{'To pay' if total >= 0 else 'Credited'}, with {format_money(abs(tax), first.currency, locale)} VAT",
+            value=format_money(total, first.currency, locale),
+        ),
+    )
+
+
+def _service(before: SubscriptionRow | None, after: SubscriptionRow, scope: Scope) -> PlanPart:
+    locale, today = scope.locale, scope.today()
+    was = pages.pill_of(before.state, before.ends_on).label if before is not None else "Not subscribed"
+    lines = [
+        PlanLine(text=after.label or after.product, before=was, value=pages.pill_of(after.state, after.ends_on).label)
+    ]
+    if after.state == "pending":
+        until = f", or lapses after {written(after.pending_until, locale)}" if after.pending_until else ""
+        lines.append(PlanLine(text="Becomes active", value=f"when the invoice is paid in full{until}"))
+    elif after.state in ("ended", "withdrawn") and after.ended_on is not None:
+        lines.append(PlanLine(text="First day without service", value=written(after.ended_on, locale)))
+    else:
+        lines.append(PlanLine(text="Then", value=pages.next_words(after, today, locale)))
+    return PlanPart(title="Service", lines=lines)
+
+
+def _money(before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope) -> PlanPart:
+    lines = [
+        PlanLine(
+            text=f"Balance, {after.currency}",
+            before=format_amount(before.balance_minor, before.currency) if before != after else "",
+            value=format_amount(after.balance_minor, after.currency),
+            tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
+        )
+    ]
+    if mine.due_on is not None and mine.next_from is not None and mine.next_to is not None:
+        lines.append(
+            PlanLine(
+                text=f"Next charge, billed on {written(max(mine.due_on, scope.today()), scope.locale)}",
+                detail=pages.period_words(mine.next_from, mine.next_to, scope.locale),
+                value=format_amount(mine.cycle_minor, mine.currency),
+            )
+        )
+    elif mine.state not in ("pending", "trial"):
+        lines.append(PlanLine(text="Next charge", value="None"))
+    return PlanPart(title="Money", lines=lines)
+
+
+async def _warnings(scope: Scope, payer_id: int) -> list[str]:
+    overdue = [
+        each
+        for each in await documents.list_documents(scope, payer_id=payer_id, only_open=True)
+        if each.settlement == "overdue"
+    ]
+    if not overdue:
+        return []
+    total = sum(each.open_minor for each in overdue)
+    return [f"{format_money(total, overdue[0].currency, scope.locale)} is overdue."]
+
+
+# -- all subscriptions ------------------------------------------------------------------------------------------------
+
+
+@get("/subscriptions", permission="subscriptions.view")
+async def list_subscriptions(view: View) -> Response[str]:
+    values = await listing.page_values(view)
+    return view.page("subscriptions/_list.html" if view.is_htmx else "subscriptions/list.html", **values)
+
+
+@get("/subscriptions/{subscription_id:int}", permission="subscriptions.view")
+async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
+    scope, locale = view.scope, view.scope.locale
+    mine = await queries.get_subscription(scope, subscription_id)
+    box = next(
+        (
+            each
+            for each in await queries.list_boxes(scope, mine.customer_id, mine.kind)
+            if each.subscription is not None and each.subscription.id == mine.id
+        ),
+        None,
+    )
+    buttons: list[pages.BoxButton] = []
+    if box is not None and scope.may("subscriptions.change"):
+        forfeits = await _forfeits(scope, [box])
+        buttons = list(
+            pages.box_of(
+                box,
+                mine.customer_id,
+                [],
+                mine_rank=None,
+                mine_name="",
+                waiting=None,
+                forfeits=forfeits.get(box.product_id, ""),
+                today=scope.today(),
+                locale=locale,
+                may_change=True,
+            ).buttons
+        )
+    entries = (
+        await timeline(scope, subject=("subscription", subscription_id), limit=30) if scope.may("activity.view") else []
+    )
+    return view.page(
+        "subscriptions/subscription.html",
+        mine=mine,
+        pill=pages.pill_of(mine.state, mine.ends_on),
+        next=pages.next_words(mine, scope.today(), locale) if mine.state != "pending" else "Waits for its invoice",
+        figures=_figures(mine, locale),
+        buttons=buttons,
+        charges=[
+            pages.charge_item(each, locale)
+            for each in await queries.list_charges(scope, subscription_id=subscription_id)
+        ],
+        quantity=pages.quantity_text(mine.quantity_e6),
+        timing={"advance": "in advance", "arrears": "in arrears", "prepaid": "prepaid"}[mine.timing],
+        reason=pages.REASONS.get(mine.state_reason, mine.state_reason),
+        happenings=await in_words(entries),
+        may_change=scope.may("subscriptions.change"),
+    )
+
+
+def _figures(mine: SubscriptionRow, locale: str) -> list[Figure]:
+    def on(day: date | None) -> str:
+        return written(day, locale) if day is not None else "–"
+
+    return [
+        Figure(
+            label="Price agreed",
+            value=format_money(mine.cycle_minor, mine.currency, locale),
+            detail=cycle_words(mine.cycle_unit, mine.cycle_count),
+        ),
+        Figure(label="Started", value=on(mine.started_on)),
+        Figure(
+            label="Next period",
+            value=on(mine.next_from),
+            detail=f"billed on {on(mine.due_on)}" if mine.due_on is not None else "",
+        ),
+        Figure(label="Ends", value=on(mine.ended_on or mine.ends_on), detail="first day without service"),
+    ]
+
+
+# -- charges by hand --------------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/charges/new", permission="subscriptions.change")
+async def show_new_charge(view: View, customer_id: FromPath[int]) -> Response[str]:
+    return await _charge_drawer(view, await customers.get_customer(view.scope, customer_id), {})
+
+
+@post("/customers/{customer_id:int}/charges", permission="subscriptions.change")
+async def create_charge(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    try:
+        form = await view.form(pages.ChargeForm)
+        await actions.add_charge(scope, await _new_charge(scope, customer, form))
+    except Invalid as error:
+        return await _charge_drawer(view, customer, errors_by_field(error), status=422)
+    return view.go(f"/customers/{customer_id}/subscriptions?show=all", "Charge added. The next invoice takes it up.")
+
+
+async def _new_charge(scope: Scope, customer: CustomerDetail, form: pages.ChargeForm) -> NewCharge:
+    product = await catalog.get_product(form.product_id) if form.product_id is not None else None
+    once = (
+        next(
+            (price for price in product.prices if price.currency == customer.currency and price.valid_to is None), None
+        )
+        if product is not None
+        else None
+    )
+    with Fields() as read:
+        quantity = read("quantity", typed_decimal, form.quantity, 6, default=1_000_000)
+        amount = read(
+            "amount",
+            _amount_or_none,
+            form.amount,
+            customer.currency,
+            scope.locale,
+            least=None,
+            default=once.amount_minor if once is not None else None,
+        )
+        if amount is None and form.amount == "":
+            read.wrong("amount", "Fill this in.")
+        if not form.description and product is None:
+            read.wrong("description", "Fill this in.")
+    return checked(
+        NewCharge,
+        {
+            "customer_id": customer.id,
+            "description": form.description or (product.name if product is not None else ""),
+            "amount_minor": amount,
+            "quantity_e6": quantity,
+            "product_id": form.product_id,
+            "tax_category": form.tax_category or None,
+            "tax_inclusive": once.tax_inclusive if once is not None and form.amount == "" else form.tax_inclusive,
+        },
+    )
+
+
+async def _charge_drawer(
+    view: PageView, customer: CustomerDetail, errors: dict[str, str], *, status: int = 200
+) -> Response[str]:
+    products = await catalog.list_products(kind="one_off", on=view.scope.today())
+    return view.page(
+        "subscriptions/charge.html",
+        status=status,
+        customer=customer,
+        fields=pages.charge_fields(products, await catalog.list_tax_categories(), customer.currency),
+        values=view.shown(),
+        errors=errors,
+    )
+
+
+@post("/charges/{charge_id:int}/waiver", permission="subscriptions.change")
+async def waive(view: View, charge_id: FromPath[int]) -> Response[str]:
+    await view.read()
+    await actions.waive_charge(view.scope, charge_id)
+    back = view.typed.get("back", ["/subscriptions"])[-1]
+    return view.go(back if back.startswith("/") and not back.startswith("//") else "/subscriptions", "Charge waived.")
+
+
+HANDLERS = (
+    show_tab,
+    show_plan,
+    carry_out_plan,
+    list_subscriptions,
+    show,
+    show_new_charge,
+    create_charge,
+    waive,
+)
