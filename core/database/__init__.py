@@ -50,7 +50,19 @@ from core.database.errors import (
 from core.database.migrations import MigrationApp, migrate, pending, rebuild_table, run_sql
 from core.database.owner import claim, copy_template, prove_owner
 from core.database.postgresql import PostgresDatabase, PostgresServer, drop_schema, prepare_database, provision_schema
-from core.database.sql import execute, execute_all, execute_many, row, rows, stream, value, value_as, values, values_as
+from core.database.sql import (
+    analyze,
+    execute,
+    execute_all,
+    execute_many,
+    row,
+    rows,
+    stream,
+    value,
+    value_as,
+    values,
+    values_as,
+)
 from core.database.sqlite import OpenFiles, SqliteDatabase
 
 __all__ = [
@@ -83,6 +95,7 @@ __all__ = [
     "UnsafeServer",
     "WrongDatabase",
     "after_commit",
+    "analyze",
     "bind",
     "claim",
     "copy_template",

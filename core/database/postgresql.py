@@ -47,6 +47,10 @@ _SETTINGS: Final = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
 }
+_CLEAN: Final = (  # all that DISCARD ALL does, but for the prepared statements, which asyncpg remembers
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
+    "SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP"
+)
 PICTURE: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1"  # the picture is taken by the first query
 _PROCESS: Final = "SELECT pg_catalog.pg_backend_pid()"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -75,10 +79,7 @@ class TenantConnection(Plain):
     async def turn_to(self, schema: str) -> None:
         """Every name from here on is looked up in this schema. What the tenant before left behind is gone."""
         if self.unclean:
-            await self.execute("DISCARD ALL")  # settings, temporary tables, prepared statements, locks, listeners
-            await self.reload_schema_state()
-            for name, value in _SETTINGS.items():
-                await self.execute("SELECT pg_catalog.set_config($1, $2, false)", name, value)
+            await self.execute(_CLEAN)
             self.unclean = self.temporary = False
             self.schema = ""
         if self.schema != schema:
@@ -296,7 +297,7 @@ class PostgresTransaction(Transaction):
     async def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
         cursor = await self._ask(text, lambda taken: taken.cursor(text, *values))
         while records := await self._ask(text, lambda _: cursor.fetch(size)):
-            yield tuple(records[0].keys()), [tuple(record.values()) for record in records]
+            yield tuple(records[0].keys()), list(map(tuple, records))
 
     async def _ask(self, text: str, ask: Callable[[Connection], Awaitable[T]]) -> T:
         self.check()
@@ -379,7 +380,7 @@ async def _fetch(taken: Connection, text: str, values: Values) -> Rows:
     records = await taken.fetch(text, *values)
     if not records:
         return (), []
-    return tuple(records[0].keys()), [tuple(record.values()) for record in records]
+    return tuple(records[0].keys()), list(map(tuple, records))
 
 
 async def _run(taken: Connection, text: str, values: Values) -> int:
@@ -567,6 +568,16 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str) -> None:
             GRANT USAGE ON SCHEMA "{schema}" TO {app};
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {app};
+            CREATE FUNCTION "{schema}".analyze_tables() RETURNS void
+                LANGUAGE plpgsql SECURITY DEFINER SET search_path = "{schema}" AS $body$
+                DECLARE each name;
+                BEGIN
+                    FOR each IN SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = '{schema}' LOOP
+                        EXECUTE pg_catalog.format('ANALYZE %I', each);
+                    END LOOP;
+                END $body$;
+            REVOKE ALL ON FUNCTION "{schema}".analyze_tables() FROM PUBLIC;
+            GRANT EXECUTE ON FUNCTION "{schema}".analyze_tables() TO {app};
             COMMIT;
             """
         )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from inspect import signature
 from operator import itemgetter
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import fields
@@ -19,7 +19,9 @@ from core.database.statements import compile_statement, encode, take_apart
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 
-PIECE = 2000
+PIECE: Final = 2000
+LOOKED_AT: Final = 1000
+"""Rows of an index that SQLite looks at for its statistics."""
 
 
 async def rows(into: type[S], sql: str, **values: Any) -> list[S]:
@@ -110,6 +112,17 @@ async def stream(into: type[S], sql: str, key: str = "id", size: int = PIECE, **
             last = found[-1][names.index(key)]
         if len(found) < size:
             return
+
+
+async def analyze() -> None:
+    """Tells the query planner how the tables have grown: after an import and other large changes. No transaction may be
+    open; on PostgreSQL the owner's function does it, since only an owner may.
+    """
+    if current().dialect == "sqlite":
+        await execute(f"PRAGMA analysis_limit = {LOOKED_AT}")
+        await execute("ANALYZE")
+    else:
+        await value("SELECT analyze_tables()")
 
 
 async def _first_columns(sql: str, values: Mapping[str, Any]) -> list[Any]:

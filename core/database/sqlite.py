@@ -331,6 +331,7 @@ class SqliteTransaction(Transaction):
         try:
             await call(self.raw, begin, self.reading, self.foreign_keys)
         except BaseException:
+            await self._undo()  # who is cancelled meanwhile has begun it all the same
             await self._let_go()
             raise
 
@@ -357,21 +358,28 @@ class SqliteTransaction(Transaction):
             await self._call(run, statement, ())
 
     async def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
-        self.check()
-        async for piece in _pieces(self.raw, text, values, size):
-            yield piece
+        self._before(text)
+        try:
+            async for piece in _pieces(self.raw, text, values, size):
+                yield piece
+        except sqlite3.Error as error:
+            self.failure = error
+            raise
 
     async def _call(self, function: Callable[[sqlite3.Connection, str, Any], T], text: str, values: Any) -> T:
-        self.check()
-        self._check_that_it_lives()
-        for watcher in self.database.watchers:
-            watcher(text)
+        self._before(text)
         try:
             # Interrupting a statement that writes would undo the whole transaction, savepoints and all.
             return await call(self.raw, function, text, values, interrupt=traits(text).reads)
         except BaseException as error:
             self.failure = error
             raise
+
+    def _before(self, text: str) -> None:
+        self.check()
+        self._check_that_it_lives()
+        for watcher in self.database.watchers:
+            watcher(text)
 
     async def command(self, text: str) -> None:
         try:

@@ -214,6 +214,8 @@ def _decimal(value: Decimal, _: Dialect) -> Any:
 
 
 def _list(value: Sequence[Any], dialect: Dialect) -> Any:
+    if any(isinstance(item, bytes) for item in value):
+        raise TypeError("A list of bytes cannot be a value of a statement")
     items = encode(value, dialect)
     return msgspec.json.encode(items).decode() if dialect == "sqlite" else items
 

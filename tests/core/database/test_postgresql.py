@@ -141,17 +141,21 @@ async def test_a_temporary_table_cannot_stand_in_the_way_of_another_tenant_s_tab
         "SELECT set_config('search_path', 'tenant_b', false)",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
         "SELECT pg_advisory_lock(7)",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "LISTEN something",
     ],
 )
 async def test_what_a_statement_does_to_its_connection_is_undone_before_the_next(
     tenants: Tenants, place: str, statement: str
 ) -> None:
     with bind(tenants[0]):
+        for _ in range(6):
+            assert await values("SELECT text FROM note WHERE id = :id", id=1) == ["tenant_a"]
         for _ in range(3):
             await execute(statement)
         for _ in range(6):
             await execute("UPDATE note SET text = text")
-            assert await values("SELECT text FROM note") == ["tenant_a"]
+            assert await values("SELECT text FROM note WHERE id = :id", id=1) == ["tenant_a"]
             assert await value("SHOW statement_timeout") == "0"
             assert await value("SHOW lock_timeout") == "5s"
 

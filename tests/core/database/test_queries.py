@@ -22,7 +22,9 @@ from core.database import (
     ConstraintFailed,
     Database,
     Duplicate,
+    PostgresDatabase,
     Refused,
+    analyze,
     bind,
     execute,
     execute_many,
@@ -285,6 +287,7 @@ async def test_the_database_s_refusals_have_names_of_ours(things: Database) -> N
         (Decimal("0.1"), TypeError),
         (datetime(2027, 1, 1), TypeError),  # noqa: DTZ001  # without a zone, which is the point
         (timedelta(1), TypeError),
+        ([b"a"], TypeError),
     ],
 )
 async def test_what_cannot_be_kept_alike_on_both_databases_is_refused_on_both(
@@ -453,6 +456,18 @@ def test_the_same_text_is_made_for_each_database() -> None:
         "SELECT a FROM t WHERE a = ? AND b IN (SELECT value FROM json_each(?)) AND c = ? AND d = ':x' ",
         [1, "[2]", 1],
     )
+
+
+async def test_the_planner_is_told_how_tables_have_grown(things: Database) -> None:
+    await execute_many("INSERT INTO thing (name) VALUES (:name)", [{"name": f"n{number}"} for number in range(500)])
+
+    await analyze()
+
+    if isinstance(things, PostgresDatabase):
+        known = await value("SELECT reltuples::bigint FROM pg_class WHERE oid = 'thing'::regclass")
+    else:
+        known = int((await value("SELECT stat FROM sqlite_stat1 WHERE tbl = 'thing'")).split()[0])
+    assert known == 500
 
 
 async def test_uuids_are_kept_as_text_or_by_their_type(database: Database) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from core.database import (
     TransactionError,
     bind,
     execute,
+    reading,
     run_sql,
     savepoint,
     spawn,
@@ -273,6 +275,33 @@ async def lose_the_transaction_and_go_on() -> None:
         # As SQLite does after some errors: what follows would be kept, each statement by itself.
         await opened.run("ROLLBACK", ())
         await add("two")
+
+
+async def test_cancelled_while_it_begins_a_transaction_leaves_nothing_open(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = engine.begin
+
+    def slowly(*arguments: Any) -> None:
+        begin(*arguments)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(engine, "begin", slowly)
+    for work in (add_all("never"), slow_reading()):
+        task = spawn(work)
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    await add("kept at once")
+    other = await database.open("reader")
+    assert other.execute("SELECT text FROM note").fetchall() == [("kept at once",)]
+    other.close()
+
+
+async def slow_reading() -> None:
+    async with reading():
+        await texts()
 
 
 async def test_replacing_a_row_asks_the_triggers_of_deletion(database: SqliteDatabase) -> None:
