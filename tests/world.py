@@ -18,6 +18,7 @@ from core.staff.schemas import NewToken
 from core.testing import TestTenant, all_permissions
 from plugins.inventory import actions as inventory
 from plugins.inventory.schemas import NewItem
+from tests.money_world import populate_money
 
 MARKER = "Zyxwvut"
 """Stands in the name of every customer of the world: where it is read, a customer was seen."""
@@ -74,6 +75,7 @@ async def populate(tenant: TestTenant) -> World:
             id=customer_id,
             marker=MARKER,
         )
+    await populate_money(tenant, world.ids, MARKER)
     world.ids["staff_id"] = await tenant.staff("Read only")
     world.ids["role_id"] = await value("SELECT id FROM role WHERE label = 'Support'")
     made = await create_token(scope, NewToken(name="world", permissions=["customers.view"]), all_permissions())

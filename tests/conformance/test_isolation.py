@@ -52,7 +52,20 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
 }
 """What must be sent for the route to come as far as looking for the row."""
 
-OWNED = frozenset({"customer_id", "note_id", "item_id"})
+OWNED = frozenset(
+    {
+        "customer_id",
+        "note_id",
+        "item_id",
+        "subscription_id",
+        "charge_id",
+        "invoice_id",
+        "draft_id",
+        "credit_note_id",
+        "payment_id",
+        "allocation_id",
+    }
+)
 """Path parameters that name a row which belongs to a customer."""
 
 
@@ -66,7 +79,7 @@ async def matrix(
         fresh(request.param, folder, migrations_of(installed(), PLUGINS)) as one,
         fresh(request.param, folder, migrations_of(installed(), PLUGINS)) as other,
     ):
-        async with tenant_on(one, plugins=PLUGINS) as tenant:
+        async with tenant_on(one, plugins=PLUGINS, folder=folder) as tenant:
             world = await populate(tenant)
             here = tenant
         async with tenant_on(other, plugins=PLUGINS) as elsewhere:

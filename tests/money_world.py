@@ -1,0 +1,141 @@
+"""Money of the world's one customer: something sold, subscribed, invoiced, paid, credited, refunded, parked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.activity.unit import unit_of_work
+from core.billing import actions as billing
+from core.billing.run import run_billing
+from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
+from core.catalog.actions import create_product
+from core.catalog.queries import get_product
+from core.catalog.schemas import NewPrice, NewProduct
+from core.database import execute, value
+from core.documents.files import store_file
+from core.payments import actions as payments
+from core.payments.schemas import NewPayment, NewRefund
+from core.subscriptions import actions as subscriptions
+from core.subscriptions.schemas import NewCharge, NewDiscount, NewSubscription, NewTrial
+
+if TYPE_CHECKING:
+    from core.testing import TestTenant
+
+
+async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str) -> None:
+    """A row in every table of the catalogue, the books, subscriptions, billing and payments."""
+    scope = tenant.scope()
+    customer_id = int(str(ids["customer_id"]))
+    plan_id = await _sells(tenant, "world-plan", "plan")
+    module_id = await _sells(tenant, "world-module", "module")
+    ids["product_id"], ids["product_part"] = plan_id, "main"
+    ids["price_id"] = await _price_of(plan_id)
+    ids["subscription_id"] = await subscriptions.subscribe(
+        scope,
+        NewSubscription(
+            customer_id=customer_id,
+            product_id=plan_id,
+            price_id=await _price_of(plan_id),
+            discounts=[NewDiscount(percent_e6=10_000_000)],
+            label=f"{marker} line",
+        ),
+    )
+    await subscriptions.start_trial(
+        scope, NewTrial(customer_id=customer_id, product_id=module_id, price_id=await _price_of(module_id))
+    )
+    report = await run_billing(scope, scope.today())
+    ids["run_id"] = report.run_id
+    ids["charge_id"] = await subscriptions.add_charge(
+        scope, NewCharge(customer_id=customer_id, description=f"{marker} visit", amount_minor=7800)
+    )
+    ids["draft_id"] = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description=f"{marker} item", unit_price_e6=10_000_000)])
+    )
+    invoice_id = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description=f"{marker} item", unit_price_e6=20_000_000)])
+    )
+    await billing.issue(scope, invoice_id)
+    line_id = await value("SELECT id FROM document_line WHERE document_id = :id", id=invoice_id)
+    ids["invoice_id"] = invoice_id
+    ids["credit_note_id"] = await billing.create_credit_note(
+        scope,
+        NewCreditNote(document_id=invoice_id, reason="x", lines=[CreditLine(line_id=line_id, amount_minor=100)]),
+    )
+    ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
+    await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
+    ids["allocation_id"] = await value("SELECT min(id) FROM allocation")
+    bad_debt = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="x", unit_price_e6=900_000_000)])
+    )
+    await billing.issue(scope, bad_debt)
+    await billing.write_off(scope, bad_debt, "x", 100)
+    await _written_by_nothing_yet(tenant, customer_id, invoice_id)
+
+
+async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_id: int) -> None:
+    """Rows of tables that later features write."""
+    scope = tenant.scope()
+    file = await store_file(scope, b"%PDF-1.7", name="x.pdf", media_type="application/pdf", customer_id=customer_id)
+    today = scope.today()
+    async with unit_of_work(scope):
+        await execute(
+            "INSERT INTO document_file (document_id, format, sha256, path, created_at)"
+            " VALUES (:id, 'pdf', :sha256, :path, :now) ON CONFLICT DO NOTHING",
+            id=invoice_id,
+            sha256=file.sha256,
+            path=str(file.id),
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO billing_parked (payer_id, run_id, reason, detail, parked_at)"
+            " SELECT :payer, min(id), 'failed', 'x', :now FROM billing_run",
+            payer=customer_id,
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO fx_rate (from_currency, to_currency, valid_on, rate_e10)"
+            " VALUES ('USD', 'EUR', :day, 9000000000)",
+            day=today,
+        )
+        await execute(
+            "INSERT INTO customer_fx_rate (customer_id, from_currency, to_currency, valid_from, rate_e10)"
+            " VALUES (:id, 'USD', 'EUR', :day, 9000000000)",
+            id=customer_id,
+            day=today,
+        )
+        await execute(
+            "INSERT INTO recognition (book_id, product_id, month) SELECT min(book.id), min(product.id), :day"
+            " FROM book, product",
+            day=today.replace(day=1),
+        )
+        await execute(
+            "INSERT INTO subscription_change (subscription_id, kind, happens_on, plan, plan_hash)"
+            " SELECT min(id), 'upgrade', :day, '{}', 'x' FROM subscription",
+            day=today,
+        )
+        await execute(
+            "INSERT INTO deposit (customer_id, currency, amount_minor, left_minor, state, received_on)"
+            " VALUES (:id, 'EUR', 100, 100, 'held', :day)",
+            id=customer_id,
+            day=today,
+        )
+        await execute(
+            "INSERT INTO vat_check (vat_id, checked_at, valid) VALUES ('IE6388047V', :now, TRUE)", now=scope.now()
+        )
+
+
+async def _sells(tenant: TestTenant, code: str, kind: str) -> int:
+    return await create_product(
+        tenant.scope(),
+        NewProduct(
+            code=code,
+            name=code,
+            kind=kind,  # type: ignore[arg-type]  # one of the kinds
+            trial_days=14 if kind == "module" else 0,
+            prices=[NewPrice(cycle_unit="month", amount_minor=3500)],
+        ),
+    )
+
+
+async def _price_of(product_id: int) -> int:
+    return (await get_product(product_id)).prices[0].id
