@@ -351,7 +351,8 @@ class SqliteTransaction(Transaction):
 
     async def run_all(self, statements: Sequence[tuple[str, Values]]) -> list[int]:
         """In one go on the thread: a set-based chunk of forty statements is not forty turns of the event loop."""
-        return await self._call(_run_all, "; ".join(text for text, _ in statements), statements)
+        told = "; ".join(text for text, _ in statements)
+        return await self._call(_run_all, told, statements, interrupt=False)
 
     async def script(self, text: str) -> None:
         for statement in split(text):
@@ -366,11 +367,19 @@ class SqliteTransaction(Transaction):
             self.failure = error
             raise
 
-    async def _call(self, function: Callable[[sqlite3.Connection, str, Any], T], text: str, values: Any) -> T:
+    async def _call(
+        self,
+        function: Callable[[sqlite3.Connection, str, Any], T],
+        text: str,
+        values: Any,
+        *,
+        interrupt: bool | None = None,
+    ) -> T:
         self._before(text)
         try:
             # Interrupting a statement that writes would undo the whole transaction, savepoints and all.
-            return await call(self.raw, function, text, values, interrupt=traits(text).reads)
+            stop = traits(text).reads if interrupt is None else interrupt
+            return await call(self.raw, function, text, values, interrupt=stop)
         except BaseException as error:
             self.failure = error
             raise

@@ -27,6 +27,7 @@ from core.database import (
     analyze,
     bind,
     execute,
+    execute_all,
     execute_many,
     row,
     rows,
@@ -391,6 +392,27 @@ async def test_of_many_rows_all_go_in_or_none(things: Database) -> None:
         await execute_many("INSERT INTO thing (name) VALUES (:name)", [{"name": name} for name in names])
 
     assert await value("SELECT count(*) FROM thing") == 0
+
+
+async def test_several_statements_go_one_after_the_other_and_say_what_each_touched(things: Database) -> None:
+    statements = [
+        ("INSERT INTO thing (name) VALUES (:name)", {"name": "a"}),
+        ("INSERT INTO thing (name) SELECT name || '!' FROM thing", {}),
+        ("UPDATE thing SET amount_minor = :n", {"n": 1}),
+        ("DELETE FROM thing WHERE name = 'none'", {}),
+    ]
+
+    async with transaction():
+        assert await execute_all(statements) == [1, 1, 2, 0]
+    with pytest.raises(ConstraintFailed):
+        await in_a_transaction([*statements[2:], ("INSERT INTO thing (name) VALUES ('forbidden')", {})])
+
+    assert await values("SELECT name FROM thing ORDER BY id") == ["a", "a!"]
+
+
+async def in_a_transaction(statements: list[tuple[str, dict[str, Any]]]) -> None:
+    async with transaction():
+        await execute_all(statements)
 
 
 async def test_a_stream_reads_in_pieces_and_lets_others_write_meanwhile(things: Database) -> None:
