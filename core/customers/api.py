@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from core.customers import actions, queries
+from core.customers.listing import CUSTOMERS, list_choices
 from core.customers.schemas import (
     CustomerChange,
     CustomerDetail,
@@ -18,20 +19,27 @@ from core.customers.schemas import (
     StatusChange,
 )
 from core.errors import Invalid
-from core.ids import sort_key
-from core.web.jsonapi import Call, Page, api_get, api_patch, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_patch, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Words = Annotated[str, QueryParameter(max_length=200, description="Beginnings of words to search for")]
+Sort = Annotated[str, QueryParameter(max_length=60, description="A column, with - before it from its other end")]
+Status = Annotated[str, QueryParameter(max_length=500, description="Keys of statuses, with commas between")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
 
 
-@api_get("/customers", permission="customers.view", summary="List customers by name")
-async def list_customers(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[CustomerItem]:
-    after = decode_cursor(cursor, tuple[str, int]) if cursor else None
-    found = await queries.list_customers(call.scope, after=after, limit=limit + 1)
-    shown = found[:limit]
-    more = encode_cursor(sort_key(shown[-1].full_name), shown[-1].id) if len(found) > limit else None
-    return Page(items=shown, next=more)
+@api_get(
+    "/customers",
+    permission="customers.view",
+    summary="List customers",
+    description="Filters by column: `name.has`, `joined.from`, `joined.to`, `phone.empty=yes`, `status=active`.",
+)
+async def list_customers(
+    call: Call, limit: Limit = 50, cursor: Cursor = "", q: Words = "", sort: Sort = "", status: Status = ""
+) -> Page[CustomerItem]:
+    return await CUSTOMERS.api_page(
+        call.scope, dict(call.request.query_params), choices=await list_choices(), cursor=cursor, limit=limit
+    )
 
 
 @api_post("/customers", permission="customers.create", summary="Create a customer")

@@ -30,6 +30,7 @@ from core.customers.timeline import happenings, in_words
 from core.database import current
 from core.errors import Conflict, Invalid, NotFound, Stale
 from core.hooks import Permission, note_failure
+from core.ledger import queries as ledger
 from core.web.forms import from_form
 from core.web.parts import Choice
 from core.web.routing import delete, get, post, put
@@ -47,7 +48,9 @@ PERMISSIONS: Final = (
 
 @get("/customers", permission="customers.view")
 async def list_customers(view: View) -> Response[str]:
-    values = await listing.page_values(view)
+    values = await listing.page_values(view, ledger.MAIN_BALANCE)
+    balances = await ledger.main_balances(view.scope, [one.id for one in values["rows"]])
+    values["balances"] = {one.customer_id: one for one in balances}
     return view.page("customers/_list.html" if view.is_htmx else "customers/list.html", **values)
 
 

@@ -10,27 +10,14 @@ import re
 from typing import Final
 from unicodedata import ucd_3_2_0
 
-from msgspec import Struct
-
 from core.database import dialect
 from core.ids import sort_key
+from core.lists.columns import Condition
 
 SHORTEST: Final = 2
 """Letters of a word that is searched for; a shorter one counts only where nothing longer is typed."""
 MOST_WORDS: Final = 8
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
-
-
-class CustomerSearch(Struct, frozen=True):
-    """SQL that is true for the customers that are found, and its values.
-
-    `sql` starts from the words: for when few are found. `walk` looks at one customer after the other: for when many
-    are, and the first fifty in some order are wanted.
-    """
-
-    sql: str
-    walk: str
-    values: dict[str, object]
 
 
 def words_of(typed: str) -> list[str]:
@@ -49,7 +36,7 @@ def phone_digits(typed: str) -> str:
     return digits if len(digits) >= 3 else ""
 
 
-def customer_search(typed: str) -> CustomerSearch | None:
+def customer_search(typed: str) -> Condition | None:
     """How to find the customers that are meant by this text; None where it holds no letter and no digit."""
     words = words_of(typed)
     if not words:
@@ -61,7 +48,7 @@ def customer_search(typed: str) -> CustomerSearch | None:
     if dialect() == "sqlite":
         match = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in way) + ")" for way in ways)
         sql = "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)"
-        return CustomerSearch(sql, sql.replace("customer.id", "+customer.id", 1), {"words": match})
+        return Condition(sql, {"words": match})
     values: dict[str, object] = {}
     tests: list[str] = []
     for way in ways:
@@ -69,18 +56,18 @@ def customer_search(typed: str) -> CustomerSearch | None:
         values.update(zip(names, (f"% {word}%" for word in way), strict=True))
         tests.append("(" + " AND ".join(f"s.text LIKE :{name}" for name in names) + ")")
     test = " OR ".join(tests)
-    return CustomerSearch(
+    return Condition(
         f"customer.id IN (SELECT s.customer_id FROM customer_search s WHERE {test})",
-        f"(SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id)",
         values,
+        walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
     )
 
 
-def _by_one_letter(letter: str) -> CustomerSearch:
+def _by_one_letter(letter: str) -> Condition:
     """The beginning of the name, or the id itself."""
     values: dict[str, object] = {"text": letter, "end": letter + "\U0010ffff"}
     sql = "customer.name_key >= :text AND customer.name_key < :end"
     if letter.isdecimal():
         values["number"] = int(letter)
         sql = f"({sql} OR customer.id = :number)"
-    return CustomerSearch(sql, sql, values)
+    return Condition(sql, values)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.database import row, rows, within
 from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
-from core.ledger.schemas import Balance, PostingRow, TrialBalanceRow
+from core.ledger.schemas import Balance, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
+from core.lists.columns import ListColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from core.scope import Scope
 
-_BALANCE = "SELECT currency, is_main, receivable_minor, credit_minor, deposit_minor, balance_minor FROM customer_balance"
+_BALANCE = (
+    "SELECT currency, is_main, receivable_minor, credit_minor, deposit_minor, balance_minor FROM customer_balance"
+)
 
 _POSTING = """
 SELECT posting.transaction_id, posting.line, posting.booked_on, t.kind, t.source_kind, t.source_id, account.code,
@@ -25,6 +28,27 @@ FROM posting
 JOIN ledger_transaction t ON t.id = posting.transaction_id
 JOIN account ON account.id = posting.account_id
 """
+
+MAIN_BALANCE: Final = ListColumn(
+    key="balance",
+    label="Balance",
+    kind="amount",
+    expr="main_balance.balance_minor",
+    join="JOIN customer_balance main_balance ON main_balance.customer_id = customer.id AND main_balance.is_main",
+    tie="main_balance.customer_id",
+)
+"""The column of lists of customers."""
+
+
+async def main_balances(scope: Scope, customer_ids: Sequence[int]) -> list[MainBalance]:
+    """Balances of these customers, each in its own currency."""
+    return await rows(
+        MainBalance,
+        "SELECT customer_id, currency, balance_minor FROM customer_balance"
+        " WHERE customer_id IN :ids AND is_main AND :within",
+        ids=list(customer_ids),
+        within=within(CustomerBalance, scope.actor.reach),
+    )
 
 
 async def list_balances(scope: Scope, customer_id: int) -> list[Balance]:

@@ -46,3 +46,11 @@ class PostingRow(Struct, frozen=True):
     currency: str
     amount_minor: int
     base_minor: int
+
+
+class MainBalance(Struct, frozen=True):
+    """A customer's balance in its own currency: minus owes, plus is credit."""
+
+    customer_id: int
+    currency: str
+    balance_minor: int

@@ -45,7 +45,7 @@ async def test_a_customer_is_found_by_the_beginnings_of_all_its_words(tenant: Te
     await jorg(tenant)
     await actions.create_customer(tenant.scope(), NewCustomer(full_name="Nobody Else"))
 
-    assert {typed: await found(tenant, typed) for typed in TYPED} == dict.fromkeys(TYPED, ["Jörg Müller-Łukasz"])
+    assert {typed: await found(tenant, typed) for typed in TYPED} == {typed: ["Jörg Müller-Łukasz"] for typed in TYPED}
 
 
 NO_WORDS = ["uller", "jorg nobody", "%", "_", "' UNION", '"', "x*", "99999", "NEAR(jorg mul)"]

@@ -1,0 +1,416 @@
+"""The one list: sorted by any column, filtered and searched by its address, page by page in both directions.
+
+A list is declared once:
+
+    INVOICES = Listing(
+        href="/invoices", table=Document, into=InvoiceItem, noun="invoice",
+        select="SELECT document.id, document.number, … FROM document JOIN customer ON …",
+        columns=(
+            ListColumn(key="number", label="Number", expr="document.number"),
+            ListColumn(key="issued", label="Issued", expr="document.issued_on", kind="date"),
+            ListColumn(key="total", label="Total", expr="document.total_minor", kind="amount"),
+            ListColumn(key="state", label="State", expr="document.state", kind="choice"),
+        ),
+        sort="-issued", search=lambda typed: Condition("document.number LIKE :begin", {"begin": typed + "%"}),
+    )
+
+and shown by `values = await INVOICES.show(view, choices={"state": [ListChoice("draft", "Draft", "draft"), …]})`: what
+`m.list_tools`, `m.list_head` and `m.pager` take, with `rows`. `INVOICES.read(scope, asked)` gives the rows to the API.
+`into` has the `id` of its row. `select` has neither WHERE nor ORDER BY.
+
+The address, for a column `x`: `sort=x` or `sort=-x`; `x=a,b` one of its choices; `x.has=` text in it; `x.from=` and
+`x.to=` of a number or date, both included; `x.empty=yes` or `no`; `q=` the search; `after=`, `before=` a cursor.
+
+How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, their ids are read
+first and only they are sorted; where they leave more, the index of the sort is walked until the page is full. What is
+found nowhere near is looked for once more from its other end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from core.database import Everything, dialect, rows, value, values, within
+from core.errors import Invalid
+from core.ids import sort_key
+from core.lists.columns import Condition, ListChoice, ListColumn
+from core.money import exponent
+from core.web.jsonapi import Page, decode_cursor, encode_cursor
+from core.web.parts import Chip, FilterChoice, Head, Pager, TabItem
+
+if TYPE_CHECKING:
+    from piccolo.querystring import QueryString
+    from piccolo.table import Table
+
+    from core.scope import Scope
+    from core.web.view import View
+
+R = TypeVar("R", bound=Struct)
+Choices = Mapping[str, Sequence[ListChoice]]
+
+SIZE: Final = 50
+COUNTED: Final = 1000
+FEW: Final = 5000
+FAR: Final = 20_000
+"""Rows that are walked before the other way is taken."""
+_CURSORS: Final[dict[str, Any]] = {
+    "text": tuple[str, str, int],
+    "choice": tuple[str, str | int, int],
+    "number": tuple[str, int, int],
+    "amount": tuple[str, int, int],
+    "date": tuple[str, date, int],
+}
+"""What a cursor holds: the order, the value of the column it is by, the id."""
+_PAGING: Final = frozenset({"after", "before", "cursor", "limit"})
+
+
+class Filter(Struct, frozen=True):
+    """A filter that is set: the parameter in the address that sets it, and how it reads."""
+
+    name: str
+    field: str
+    relation: str
+    value: str
+
+
+class Found(Struct, Generic[R], frozen=True):
+    """A page of a list. `count` is exact up to `COUNTED`; a cursor is empty where nothing follows."""
+
+    rows: list[R]
+    count: int
+    before: str
+    after: str
+
+
+class _Key(Struct, frozen=True):
+    at: Any
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks of a list."""
+
+    q: str
+    column: ListColumn
+    descending: bool
+    conditions: tuple[Condition, ...]
+    filters: tuple[Filter, ...]
+    joins: tuple[str, ...]
+    """Tables that a filter stands in."""
+    kept: Mapping[str, str]
+    """The parameters that say so, without the place in the list."""
+
+    @property
+    def order(self) -> str:
+        return f"-{self.column.key}" if self.descending else self.column.key
+
+
+@dataclass(frozen=True)
+class Listing(Generic[R]):
+    """A list as it is declared."""
+
+    href: str
+    table: type[Table]
+    into: type[R]
+    select: str
+    columns: tuple[ListColumn, ...]
+    sort: str
+    noun: str
+    search: Callable[[str], Condition | None] | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
+    """Classes of columns' heads, by key."""
+
+    def having(self, *columns: ListColumn) -> Listing[R]:
+        """With further columns, behind its own."""
+        return replace(self, columns=(*self.columns, *columns))
+
+    async def read(
+        self,
+        scope: Scope,
+        address: Mapping[str, str],
+        *,
+        choices: Choices | None = None,
+        after: str = "",
+        before: str = "",
+        limit: int = SIZE,
+    ) -> Found[R]:
+        """A page of what the address asks for. Raises Invalid for a filter, sort or cursor that cannot be."""
+        return await self._found(scope, self.asked(scope, address, choices or {}), after, before, limit)
+
+    async def api_page(
+        self, scope: Scope, address: Mapping[str, str], *, choices: Choices, cursor: str, limit: int
+    ) -> Page[R]:
+        found = await self.read(scope, address, choices=choices, after=cursor, limit=limit)
+        return Page(items=found.rows, next=found.after or None)
+
+    async def show(self, view: View, *, choices: Choices | None = None) -> dict[str, Any]:
+        """The values of the list's template."""
+        choices, query = choices or {}, view.query
+        asked = self.asked(view.scope, query, choices)
+        found = await self._found(view.scope, asked, query.get("after", ""), query.get("before", ""), SIZE)
+        kept, set_ones = asked.kept, {one.name for one in asked.filters}
+        unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
+        ids = [_id(one) for one in found.rows]
+        shown = f"{len(ids):,} of {found.count:,}" if found.count <= COUNTED else f"{len(ids):,} of {COUNTED:,}+"
+        return {
+            "rows": found.rows,
+            "heads": [self._head(column, asked) for column in self.columns],
+            "q": asked.q,
+            "chips": [
+                Chip(field=one.field, relation=one.relation, value=one.value, off=self._address(kept, **{one.name: ""}))
+                for one in asked.filters
+            ],
+            "filters": [
+                FilterChoice(
+                    label=column.label,
+                    choices=[
+                        TabItem(
+                            label=choice.label,
+                            href=self._address(kept, **{column.key: choice.key}),
+                            current=kept.get(column.key) == choice.key,
+                        )
+                        for choice in choices[column.key]
+                    ],
+                )
+                for column in self.columns
+                if column.key in choices
+            ],
+            "pager": Pager(
+                said=shown,
+                range=f"Ids {ids[0]} to {ids[-1]}" if ids else "",
+                first=self._address(kept) if found.before else "",
+                previous=self._address(kept, before=found.before) if found.before else "",
+                next=self._address(kept, after=found.after) if found.after else "",
+            ),
+            "filtered": bool(asked.q or asked.filters),
+            "kept": {name: text for name, text in kept.items() if name != "q"},
+            "none_text": _none_text(asked),
+            "without": None,
+            "clear_filters": self._address(unfiltered),
+            "clear_all": self.href,
+        }
+
+    def asked(self, scope: Scope, address: Mapping[str, str], choices: Choices) -> Asked:
+        """The address, checked and taken apart. Parameters that are not the list's are left alone."""
+        order = address.get("sort") or self.sort
+        column = self._column(order.lstrip("-"))
+        q = address.get("q", "").strip()[:200]
+        conditions: list[Condition] = []
+        filters: list[Filter] = []
+        joins: dict[str, None] = {}
+        if q and self.search is not None:
+            conditions.append(self.search(q) or Condition("1 = 0"))
+        names = {"q", "sort"}
+        for one in self.columns:
+            for condition, found in _filters(one, address, choices.get(one.key, ()), scope.tenant.currency):
+                names.add(found.name)
+                conditions.append(condition)
+                filters.append(found)
+                joins[one.join] = None
+        kept = {name: text for name, text in address.items() if text and name in names and name not in _PAGING}
+        return Asked(q, column, order.startswith("-"), tuple(conditions), tuple(filters), tuple(joins), kept)
+
+    def _column(self, key: str) -> ListColumn:
+        for column in self.columns:
+            if column.key == key and column.sorts:
+                return column
+        known = ", ".join(column.key for column in self.columns if column.sorts)
+        raise Invalid(f"This list can be sorted by {known}.", field="sort")
+
+    def _head(self, column: ListColumn, asked: Asked) -> Head:
+        current = column.key == asked.column.key
+        order = f"-{column.key}" if current and not asked.descending else column.key
+        return Head(
+            label=column.label,
+            href=self._address(asked.kept, sort=order) if column.sorts else "",
+            sort=("descending" if asked.descending else "ascending") if current else "",
+            number=column.is_number,
+            cls=self.heads.get(column.key, ""),
+        )
+
+    def _address(self, kept: Mapping[str, str], **changed: str) -> str:
+        query = {name: text for name, text in {**kept, **changed}.items() if text}
+        return f"{self.href}?{urlencode(query)}" if query else self.href
+
+    @property
+    def _table(self) -> str:
+        return self.table._meta.tablename
+
+    async def _found(self, scope: Scope, asked: Asked, after: str, before: str, limit: int) -> Found[R]:
+        reach = within(self.table, scope.actor.reach)
+        ids, count = await self._narrowed(scope, asked, reach)
+        backwards = bool(before) and not after
+        place = _place(asked, before if backwards else after)
+        keys = await self._keys(scope, asked, reach, ids, place, asked.descending is not backwards, limit + 1)
+        more, keys = len(keys) > limit, keys[:limit]
+        if backwards:
+            keys.reverse()
+        by_id = {
+            _id(one): one
+            for one in await rows(
+                self.into,
+                f"{self.select} WHERE {self._table}.id IN :list_ids AND :list_reach",
+                list_ids=[key.id for key in keys],
+                list_reach=reach,
+            )
+        }
+        there_before, there_after = (more, True) if backwards else (place is not None, more)
+        return Found(
+            [by_id[key.id] for key in keys if key.id in by_id],
+            count,
+            encode_cursor(asked.order, keys[0].at, keys[0].id) if keys and there_before else "",
+            encode_cursor(asked.order, keys[-1].at, keys[-1].id) if keys and there_after else "",
+        )
+
+    async def _narrowed(self, scope: Scope, asked: Asked, reach: QueryString) -> tuple[list[int] | None, int]:
+        """The ids of what is left, if they are few; and how many there are."""
+        if not asked.conditions and isinstance(scope.actor.reach, Everything):
+            text = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
+            return None, int(await value(text))
+        where = _all(one.sql for one in asked.conditions)
+        text = f"SELECT {self._table}.id FROM {self._table} {' '.join(asked.joins)} WHERE {where} LIMIT {FEW + 1}"
+        found = await values(text, list_reach=reach, **_given(asked))
+        return (found, len(found)) if len(found) <= FEW else (None, COUNTED + 1)
+
+    async def _keys(
+        self,
+        scope: Scope,
+        asked: Asked,
+        reach: QueryString,
+        ids: list[int] | None,
+        place: tuple[Any, int] | None,
+        down: bool,
+        limit: int,
+    ) -> list[_Key]:
+        column, table = asked.column, self._table
+        tie = column.tie or f"{table}.id"
+        direction, beyond = ("DESC", "<") if down else ("ASC", ">")
+        given: dict[str, Any] = {"list_limit": limit}
+        keyset = ""
+        if place is not None:
+            keyset = f" AND ({column.expr}, {tie}) {beyond} (:list_at, :list_id)"
+            given["list_at"], given["list_id"] = place
+        head = f"SELECT {column.expr} AS at, {tie} AS id"
+        off = "+" if dialect() == "sqlite" else ""
+        ordered = f"ORDER BY {column.expr} {direction}, {tie} {direction}"
+        sorted_first = f"ORDER BY {off}{column.expr} {direction}, {tie} {direction} LIMIT :list_limit"
+        if ids is not None:
+            return await rows(
+                _Key,
+                f"{head} FROM {table} {column.join} WHERE {table}.id IN :list_ids{keyset} {sorted_first}",
+                list_ids=ids,
+                **given,
+            )
+        joins = " ".join(dict.fromkeys((column.join, *asked.joins)))
+        given |= {"list_reach": reach, **_given(asked)}
+        if not asked.conditions:
+            return await rows(
+                _Key,
+                f"{head} FROM {table} {joins} WHERE :list_reach{keyset} {ordered} LIMIT :list_limit",
+                **given,
+            )
+        test = " AND ".join(f"({one.walk or one.sql})" for one in asked.conditions)
+        found = await rows(
+            _Key,
+            f"SELECT at, id FROM ({head}, {test} AS wanted FROM {table} {joins} WHERE :list_reach{keyset} {ordered}"
+            f" LIMIT {FAR}) AS walked WHERE wanted LIMIT :list_limit",
+            **given,
+        )
+        if len(found) == limit:
+            return found
+        return await rows(
+            _Key,
+            f"{head} FROM {table} {joins} WHERE {_all(one.sql for one in asked.conditions)}{keyset} {sorted_first}",
+            **given,
+        )
+
+
+def _id(row: Any) -> int:
+    found: int = row.id
+    return found
+
+
+def _all(tests: Iterable[str]) -> str:
+    return " AND ".join((":list_reach", *(f"({test})" for test in tests)))
+
+
+def _given(asked: Asked) -> dict[str, Any]:
+    return {name: given for condition in asked.conditions for name, given in condition.values.items()}
+
+
+def _place(asked: Asked, cursor: str) -> tuple[Any, int] | None:
+    if not cursor:
+        return None
+    order, at, row_id = decode_cursor(cursor, _CURSORS[asked.column.kind])
+    if order != asked.order:
+        raise Invalid("This cursor is of another order of this list. Begin again without it.", field="cursor")
+    return at, row_id
+
+
+def _filters(
+    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice], currency: str
+) -> Iterator[tuple[Condition, Filter]]:
+    """The filters that the address sets for a column."""
+    key, expr = column.key, column.expr
+    slot = f"filter_{key}"
+    if choices and (text := address.get(key, "")):
+        known = {choice.key: choice for choice in choices}
+        chosen = [known[one] for one in text.split(",") if one in known]
+        if len(chosen) != len(text.split(",")):
+            raise Invalid(f"{column.label} is one of {', '.join(known)}.", field=key)
+        yield (
+            Condition(f"{expr} IN :{slot}", {slot: [one.value for one in chosen]}),
+            Filter(key, column.label, "is", " or ".join(one.label for one in chosen)),
+        )
+    if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
+        pattern = "".join(f"~{one}" if one in "%_~" else one for one in (sort_key(text) if column.keyed else text))
+        yield (
+            Condition(f"{expr} LIKE :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"}),
+            Filter(f"{key}.has", column.label, "has", text),
+        )
+    if column.kind in {"number", "amount", "date"}:
+        for end, sign, relation in (("from", ">=", "from"), ("to", "<=", "to")):
+            if text := address.get(f"{key}.{end}", "").strip():
+                name = f"{slot}_{end}"
+                given = _typed(column, text, currency, f"{key}.{end}")
+                yield (
+                    Condition(f"{expr} {sign} :{name}", {name: given}),
+                    Filter(f"{key}.{end}", column.label, relation, text),
+                )
+    if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
+        empty = f"{expr} = ''" if column.kind == "text" else f"{expr} IS NULL"
+        yield (
+            Condition(empty if text == "yes" else f"NOT {empty}"),
+            Filter(f"{key}.empty", column.label, "is", "empty" if text == "yes" else "not empty"),
+        )
+
+
+def _typed(column: ListColumn, text: str, currency: str, name: str) -> int | date:
+    try:
+        match column.kind:
+            case "date":
+                return date.fromisoformat(text)
+            case "amount":
+                scaled = Decimal(text).scaleb(exponent(currency))
+                if not scaled.is_finite() or abs(scaled) >= 2**63:
+                    raise Invalid("A number is too large.", field=name)
+                return int(scaled.to_integral_value())
+            case _:
+                return int(text)
+    except (ValueError, InvalidOperation):
+        what = "a day as 2026-12-31" if column.kind == "date" else "a number"
+        raise Invalid(f"Give {what}.", field=name) from None
+
+
+def _none_text(asked: Asked) -> str:
+    searched = f"Nothing is found for “{asked.q}”" if asked.q else "Nothing is found"
+    filtered = " and ".join(f"{one.field} {one.relation} {one.value}" for one in asked.filters)
+    return f"{searched} where {filtered}." if filtered else f"{searched}."

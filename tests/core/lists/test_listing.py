@@ -1,0 +1,178 @@
+"""The one list, seen through the list of customers."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from core.activity.unit import unit_of_work
+from core.customers.listing import CUSTOMERS, list_choices
+from core.database import Partitions, execute_many
+from core.errors import Invalid
+from core.ledger.queries import MAIN_BALANCE
+from core.lists import listing
+from core.scope import ALL_PERMISSIONS, Actor
+from core.testing import TestTenant
+
+FULL = CUSTOMERS.having(MAIN_BALANCE)
+
+
+async def fill(tenant: TestTenant, many: int = 25) -> None:
+    """Customers 1 to `many`: names with equals, some without a city, every third in partition 2."""
+    async with unit_of_work(tenant.scope()):
+        await execute_many(
+            "INSERT INTO customer (full_name, name_key, city, city_key, phone_e164, live_subscriptions, partition_id,"
+            " status_id, currency, joined_on, created_at) VALUES (:name, :key, :city, :city_key, '', :live, :partition,"
+            " :status, 'EUR', :joined, :now)",
+            [
+                {
+                    "name": f"Ann{number // 3:03} Ürge",
+                    "key": f"ann{number // 3:03} urge",
+                    "city": "" if number % 4 == 0 else "Köln",
+                    "city_key": "" if number % 4 == 0 else "koln",
+                    "live": number % 5,
+                    "partition": 2 if number % 3 == 0 else 1,
+                    "status": 1 + number % 2,
+                    "joined": date(2020, 1, 1) + timedelta(days=number // 2),
+                    "now": tenant.clock.now(),
+                }
+                for number in range(1, many + 1)
+            ],
+        )
+        await execute_many(
+            "UPDATE customer_balance SET receivable_minor = :owed WHERE customer_id = :id",
+            [{"id": number, "owed": number * 7 % 11 * 100} for number in range(1, many + 1)],
+        )
+
+
+async def ids(tenant: TestTenant, **address: str) -> list[int]:
+    named = {name.replace("__", "."): text for name, text in address.items()}
+    found = await FULL.read(tenant.scope(), named, choices=await list_choices())
+    return [one.id for one in found.rows]
+
+
+@pytest.fixture(params=["few", "many"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways in: ids first, and walking, which turns to the other end after some rows."""
+    if request.param == "many":
+        monkeypatch.setattr(listing, "FEW", 2)
+        monkeypatch.setattr(listing, "FAR", 6)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("address", [{}, {"q": "ann"}, {"status": "active"}])
+async def test_every_sort_shows_each_row_once_forwards_and_backwards(
+    tenant: TestTenant, way: str, address: dict[str, str]
+) -> None:
+    await fill(tenant)
+    scope, choices = tenant.scope(), await list_choices()
+
+    for column in FULL.columns:
+        for order in (column.key, f"-{column.key}"):
+            asked = {**address, "sort": order}
+            pages, after = [], ""
+            while True:
+                page = await FULL.read(scope, asked, choices=choices, after=after, limit=4)
+                pages.append(page)
+                after = page.after
+                if not after:
+                    break
+            seen = [one.id for page in pages for one in page.rows]
+            whole = [one.id for one in (await FULL.read(scope, asked, choices=choices)).rows]
+            assert seen == whole, order
+            assert len(set(seen)) == len(seen) == (13 if "status" in address else 25), order
+            back = await FULL.read(scope, asked, choices=choices, before=pages[-1].before, limit=4)
+            assert back.rows == pages[-2].rows, order
+
+
+async def test_sorted_one_way_is_the_other_way_turned_round(tenant: TestTenant) -> None:
+    await fill(tenant)
+
+    assert (await ids(tenant, sort="balance"))[::-1] == await ids(tenant, sort="-balance")
+    assert (await ids(tenant, sort="joined"))[:2] == [1, 2]
+    assert (await ids(tenant, sort="-joined"))[:2] == [25, 24]
+
+
+async def test_filters_leave_what_they_say_and_work_together(tenant: TestTenant, way: str) -> None:
+    await fill(tenant)
+
+    assert await ids(tenant, name__has="ÜRG", joined__from="2020-01-12") == [22, 23, 24, 25]
+    assert await ids(tenant, joined__from="2020-01-11", joined__to="2020-01-11") == [20, 21]
+    assert await ids(tenant, city__empty="yes") == [4, 8, 12, 16, 20, 24]
+    assert await ids(tenant, city__empty="no", id__to="5") == [1, 2, 3, 5]
+    assert await ids(tenant, services__from="4") == [4, 9, 14, 19, 24]
+    assert await ids(tenant, status="active", id__to="6") == [1, 3, 5]
+    assert len(await ids(tenant, status="active,new")) == 25
+    assert await ids(tenant, balance__from="-0.99", id__to="22") == [11, 22]
+    assert await ids(tenant, q="ann001", status="new") == [4]
+    assert await ids(tenant, name__has="100%") == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [{"sort": "shoe"}, {"joined.from": "soon"}, {"services.to": "x"}, {"status": "none"}, {"balance.to": "NaN"}],
+)
+async def test_what_cannot_be_asked_is_refused_by_name(tenant: TestTenant, address: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await FULL.read(tenant.scope(), address, choices=await list_choices())
+
+    assert refused.value.errors[0].field == next(iter(address))
+
+
+async def test_a_cursor_of_another_order_is_refused(tenant: TestTenant) -> None:
+    await fill(tenant)
+    first = await FULL.read(tenant.scope(), {"sort": "name"}, limit=5)
+
+    for order in ("-name", "city", "id"):
+        with pytest.raises(Invalid):
+            await FULL.read(tenant.scope(), {"sort": order}, after=first.after)
+
+
+async def test_a_reseller_sees_and_counts_its_own_alone(tenant: TestTenant, way: str) -> None:
+    await fill(tenant)
+    scope = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS))
+
+    for address in ({}, {"sort": "balance"}, {"q": "ann"}, {"city.empty": "no"}):
+        found = await FULL.read(scope, address, choices=await list_choices())
+        assert found.rows
+        assert {one.id % 3 for one in found.rows} == {0}, address
+
+
+async def test_the_page_says_how_many_and_keeps_what_is_set(tenant: TestTenant) -> None:
+    await fill(tenant, 60)
+    page = await tenant.browser()
+
+    shown = await page.get("/customers?q=ann&status=active&sort=-balance")
+
+    assert shown.status_code == 200, shown.text
+    assert "30 of 30" in shown.text
+    assert "q=ann&amp;sort=-balance" in shown.text.replace("sort=-balance&amp;q=ann", "q=ann&amp;sort=-balance")
+    assert "-€10.00" in shown.text.replace("\u2212", "-").replace("-10.00", "-€10.00")
+    whole = await page.get("/customers")
+    assert "50 of 60" in whole.text
+    assert (await page.get("/customers?joined.from=soon")).status_code == 422
+
+
+async def test_the_api_sorts_filters_searches_and_goes_on_from_its_cursor(tenant: TestTenant) -> None:
+    await fill(tenant)
+    api = await tenant.api()
+
+    first = (await api.get("/api/v1/customers?sort=-joined&status=active&q=urg&joined.to=2020-01-10&limit=3")).json()
+    then = (
+        await api.get(
+            "/api/v1/customers",
+            params={
+                "sort": "-joined",
+                "status": "active",
+                "q": "urg",
+                "joined.to": "2020-01-10",
+                "limit": "3",
+                "cursor": first["next"],
+            },
+        )
+    ).json()
+
+    assert [one["id"] for one in first["items"]] == [19, 17, 15]
+    assert [one["id"] for one in then["items"]] == [13, 11, 9]
+    assert (await api.get("/api/v1/customers?sort=shoe")).status_code == 422
