@@ -107,16 +107,16 @@ async def _peak(work: object) -> float:
 
 async def _write_beside(scope: Scope, waits: list[float]) -> None:
     async with unit_of_work(scope):
-        await execute(
+        beside = await value(
             "INSERT INTO customer (full_name, name_key, status_id, currency, joined_on, created_at)"
-            " VALUES ('Beside', 'beside', 1, 'EUR', :day, :now)",
+            " VALUES ('Beside', 'beside', 1, 'EUR', :day, :now) RETURNING id",
             day=scope.today(),
             now=scope.now(),
         )
     while True:
         begun = perf_counter()
         async with unit_of_work(scope):
-            await execute("UPDATE customer SET company = company || 'x' WHERE full_name = 'Beside'")
+            await execute("UPDATE customer SET company = :text WHERE id = :id", text=str(begun), id=beside)
         waits.append(perf_counter() - begun)
         await asyncio.sleep(0.05)
 
