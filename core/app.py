@@ -240,7 +240,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
 
 
 def surrounded(app: Litestar, *, secure: bool = False) -> ASGIApp:
-    """The application with what must hold for every answer, also where no route matches: security headers, and who asks."""
+    """The application with what holds for every answer, also where no route matches: security headers, and who asks."""
     return SecurityHeaders(
         Identify(app, people={"staff": load_staff}, find_token=staff_queries.find_token_actor), secure=secure
     )

@@ -23,7 +23,7 @@ ActorKind = Literal["staff", "customer", "token", "plugin", "schedule", "command
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One operator: its identity and what decides its dates, money and language. Read from its own database when bound."""
+    """One operator: its identity and what decides its dates, money and language. Read from its own database."""
 
     uuid: UUID
     slug: str
@@ -89,7 +89,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The tenant that is bound, the actor, the hooks of its enabled plugins and the clock. Cheap, made once a request."""
+    """The tenant that is bound, the actor, the hooks of its enabled plugins and the clock. Cheap: one a request."""
 
     tenant: Tenant
     actor: Actor

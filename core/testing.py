@@ -1,9 +1,10 @@
-"""What plugin authors test with, and we too: a tenant of its own, a clock that is moved by hand, a client logged in as any
-role, a token for the API.
+"""What plugin authors test with, and we too: a tenant of its own, a clock moved by hand, clients of any role.
 
     async with open_tenant(tmp_path, plugins=["inventory"]) as tenant:
         page = await tenant.browser()
         answer = await page.get("/inventory/items")
+
+A call of the API takes a token: `await tenant.api()` is a client that carries one.
 """
 
 from __future__ import annotations

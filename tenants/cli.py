@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from core.activity.unit import again
 from core import hookspecs
+from core.activity.unit import again
 from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
 from core.billing.verify import verify
@@ -476,7 +476,7 @@ def _tell_run(report: RunReport) -> None:
 @json_option
 @running
 async def verify_books(slug: str, as_json: bool) -> None:
-    """Prove the books: charges tile, numbers are gapless, postings sum to zero, balances are sums. Exit code 1 if not."""
+    """Prove the books: charges tile, numbers are gapless, postings sum to zero, balances are sums. Else exit code 1."""
     async with at_tenant(slug, "verify") as scope:
         found = await verify(scope)
     show(found, ("key", "rule", "count", "example"), as_json=as_json, empty="Nothing is wrong.")
@@ -586,8 +586,10 @@ def serve(host: str, port: int, no_worker: bool) -> None:
 
 
 async def _greet() -> None:
-    """Where the tenants answer; at the first start the tenant `demo` is made, and while nobody has set a password there,
-    each start prints a link to do so."""
+    """Where the tenants answer; at the first start the tenant `demo` is made.
+
+    While nobody has set a password there, each start prints a link to do so.
+    """
     async with deployed() as deployment:
         tenants = await deployment.registry.list_tenants()
         address = deployment.config.server.address_of
@@ -617,7 +619,8 @@ async def _greet() -> None:
                 staff_id = await value("SELECT min(id) FROM staff WHERE active")
                 link = await make_link(scope, staff_id)
                 click.echo(
-                    f"Log-in: admin@demo.example. Set a password here, once: {scope.tenant.address}/welcome/{link.token}"
+                    "Log-in: admin@demo.example."
+                    f" Set a password here, once: {scope.tenant.address}/welcome/{link.token}"
                 )
 
 

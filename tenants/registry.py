@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = MigrationApp("tenants", Path(__file__).parent / "migrations")
 REMEMBERED: Final = 2.0
-"""Seconds that a look-up is believed before the control database is asked again; another process may have changed it."""
+"""Seconds that a look-up is believed; then the control database is asked again, as another process may change it."""
 
 
 class TenantRecord(Struct, frozen=True):
@@ -69,7 +69,7 @@ FROM tenant LEFT JOIN tenant_host main ON main.tenant_id = tenant.id AND main.ma
 
 
 class Registry:
-    """Reads and writes of the control database. Every method binds it for itself and leaves the tenant's binding alone."""
+    """Reads and writes of the control database. Each method binds it for itself; the tenant's binding stays."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self.database = database
@@ -137,7 +137,10 @@ class Registry:
     async def add(
         self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime
     ) -> TenantRecord:
-        """A tenant that is being created; `hosts` begins with the main one. Raises Invalid or Conflict naming what is taken."""
+        """A tenant that is being created; `hosts` begins with the main one.
+
+        Raises Invalid or Conflict naming what is taken.
+        """
         check_slug(slug)
         with bind(self.database):
             async with transaction():
@@ -193,7 +196,8 @@ class Registry:
 
     async def disable_plugin(self, uuid: UUID, plugin: str) -> None:
         await self._change(
-            "DELETE FROM tenant_plugin WHERE plugin = :plugin AND tenant_id IN (SELECT id FROM tenant WHERE uuid = :uuid)",
+            "DELETE FROM tenant_plugin WHERE plugin = :plugin"
+            " AND tenant_id IN (SELECT id FROM tenant WHERE uuid = :uuid)",
             plugin=plugin,
             uuid=uuid,
         )

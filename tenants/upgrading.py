@@ -1,4 +1,4 @@
-"""Bringing tenants' databases to the version of the code: a backup first, one after the other, one that fails stops no other."""
+"""Bringing tenants' databases to the version of the code: a backup first, one by one; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Upgraded(Struct, frozen=True):
 
 
 async def upgrade_tenant(deployment: Deployment, record: TenantRecord) -> Upgraded:
-    """Run what is missing, all or nothing. A tenant that fails answers 503 until it is mended; repeated, it goes on from there."""
+    """Run what is missing, all or nothing. A tenant that fails answers 503 until it is mended; repeated, it goes on."""
     try:
         with bind(deployment.placement.find(record)):
             await prove_owner(record.uuid)

@@ -1,4 +1,4 @@
-"""A tenant's books for tests: a migrated database, bound and owned, with a clock that stands still until it is moved."""
+"""A tenant's books for tests: a migrated database, bound and owned, with a clock that stands still until moved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ from core.scope import ALL_PERMISSIONS, Actor, Scope, Tenant
 from tests.databases import KINDS, fresh
 
 FEATURES: Final = (
-    "activity jobs settings documents web staff customers catalog ledger messages subscriptions billing payments".split()
+    "activity",
+    "jobs",
+    "settings",
+    "documents",
+    "web",
+    "staff",
+    "customers",
+    "catalog",
+    "ledger",
+    "messages",
+    "subscriptions",
+    "billing",
+    "payments",
 )
 APPS: Final = tuple(
     MigrationApp(feature, Path(core.__path__[0]) / feature / "migrations")

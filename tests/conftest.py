@@ -28,6 +28,9 @@ async def tenant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     marker = request.node.get_closest_marker("plugins")
     names = tuple(marker.args) if marker else ()
     forget_tries()
-    async with fresh(request.param, tmp_path, migrations_of(installed(), names) if names else list(MIGRATIONS)) as made:
-        async with tenant_on(made, plugins=names, folder=tmp_path) as one:
-            yield one
+    apps = migrations_of(installed(), names) if names else list(MIGRATIONS)
+    async with (
+        fresh(request.param, tmp_path, apps) as made,
+        tenant_on(made, plugins=names, folder=tmp_path) as one,
+    ):
+        yield one

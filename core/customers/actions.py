@@ -127,8 +127,9 @@ async def change_customer(
 ) -> int:
     """Save one section; gives the new version.
 
-    When somebody else saved the customer since `version` was read, fields that they did not touch are saved all the same if
-    `seen` (the section's values as they were read) is given; a field that both changed raises Stale with both values.
+    When somebody else saved the customer since `version` was read, fields that they did not touch are saved all the
+    same if `seen` (the section's values as they were read) is given; a field that both changed raises Stale with both
+    values.
     """
     async with unit_of_work(scope):
         now = await queries.get_customer(scope, customer_id)
@@ -145,9 +146,9 @@ async def change_customer(
         if not changes:
             return now.version
         await _check_unique(cleaned, customer_id)
-        if "location_id" in changes and cleaned.columns["location_id"] is not None:
-            if not await scoped(Location, scope).exists().where(Location.id == cleaned.columns["location_id"]):
-                raise Invalid("Choose a location of the list.", field="location_id")
+        location_id = cleaned.columns["location_id"] if "location_id" in changes else None
+        if location_id is not None and not await scoped(Location, scope).exists().where(Location.id == location_id):
+            raise Invalid("Choose a location of the list.", field="location_id")
         cleaned.columns["version"] = now.version + 1
         columns = ", ".join(f"{name} = :{name}" for name in cleaned.columns)
         await execute(f"UPDATE customer SET {columns} WHERE id = :id", id=customer_id, **cleaned.columns)
@@ -297,7 +298,10 @@ async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[
 
 
 async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: str = "hand") -> None:
-    """Move a customer to another status by the table of transitions; plugins may refuse. The same status again does nothing."""
+    """Move a customer to another status by the table of transitions; plugins may refuse.
+
+    The same status again does nothing.
+    """
     async with unit_of_work(scope):
         customer = await queries.get_customer(scope, customer_id)
         if customer.status == to_key:

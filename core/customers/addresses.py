@@ -39,7 +39,7 @@ def check_emails(typed: Iterable[str], field: str, errors: list[FieldError]) -> 
 
 
 def check_phones(typed: Iterable[str], country: str, field: str, errors: list[FieldError]) -> list[tuple[str, str]]:
-    """(as shown, E.164) of each number; a number without + is one of `country`. What cannot be one is named in `errors`."""
+    """(as shown, E.164) of each number; one without + is of `country`. What cannot be one is named in `errors`."""
     found: list[tuple[str, str]] = []
     for text in typed:
         try:
@@ -70,7 +70,7 @@ def _countries() -> dict[str, str]:
 
 
 def country_code(typed: str) -> str | None:
-    """ISO 3166 alpha-2 of a code or a name in English or German; "" for nothing typed; None when there is no such country."""
+    """ISO 3166 alpha-2 of a code or a name in English or German; "" for nothing typed; None for no such country."""
     return _countries().get(sort_key(typed)) if typed.strip() else ""
 
 

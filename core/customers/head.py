@@ -20,8 +20,10 @@ CORE_NAMES = frozenset({"customers", "catalog", "ledger", "messages", "subscript
 
 
 async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
-    """For `{% include "customers/_head.html" %}`, which every tab of a customer begins with. Raises NotFound (404) for a
-    customer out of reach. `tab` is the label of the current one."""
+    """For `{% include "customers/_head.html" %}`, which every tab of a customer begins with.
+
+    `tab` is the label of the current one. Raises NotFound (404) for a customer out of reach.
+    """
     scope = view.scope
     customer = await queries.get_customer(scope, customer_id)
     tags = await queries.list_customer_tags(customer_id)

@@ -1,7 +1,7 @@
 """What customer pages and the API take and give.
 
-A section is a struct of the fields that are edited and saved together. Lists of addresses are lists in the API and one text with
-commas in a form.
+A section is a struct of the fields that are edited and saved together. Lists of addresses are lists in the API and one
+text with commas in a form.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> 
 
 
 async def set_password(scope: Scope, token: str, password: str, repeated: str) -> int:
-    """Set the password that a one-time link allows. Uses the link up and ends all sessions of the user; gives its id."""
+    """Set the password that a one-time link allows. Uses the link up, ends all sessions of the user; gives its id."""
     if password != repeated:
         raise Invalid("The two passwords differ. Type the same one twice.", field="repeated")
     link = await queries.find_link(token, scope.now())

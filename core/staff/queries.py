@@ -92,7 +92,8 @@ class Known(Struct, frozen=True):
 
 
 KNOWN = """
-SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions, staff.theme, staff.narrow, staff.language
+SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
+       staff.theme, staff.narrow, staff.language
 FROM staff JOIN role ON role.id = staff.role_id
 WHERE staff.active AND """
 

@@ -18,14 +18,16 @@ _YES: Final = frozenset({"on", "yes", "true", "1"})
 
 
 def from_form(into: type[S], typed: Mapping[str, Sequence[str]]) -> S:
-    """The struct that a form was filled in for. Texts are trimmed, an empty field is None where None is allowed, a missing
-    check box is False. Raises Invalid with an error for every field that is wrong, unknown or missing."""
-    errors: list[FieldError] = []
+    """The struct that a form was filled in for.
+
+    Texts are trimmed, an empty field is None where None is allowed, a missing check box is False. Raises Invalid with
+    an error for every field that is wrong, unknown or missing.
+    """
     values: dict[str, object] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(into)}
-    for name in typed:
-        if name not in fields:
-            errors.append(FieldError(name, "This field is not known here. Load the page again."))
+    errors = [
+        FieldError(name, "This field is not known here. Load the page again.") for name in typed if name not in fields
+    ]
     for name, field in fields.items():
         given = [text.replace("\r\n", "\n").strip() for text in typed.get(name, ())]
         try:

@@ -103,8 +103,10 @@ class _Kept(Struct, frozen=True):
 
 
 def _idempotent(handler: Handler, *, status: int) -> Handler:
-    """With an Idempotency-Key the answer is kept in the same transaction as what was done; the same request again gives the
-    same answer and does nothing, another body under the same key is a conflict."""
+    """With an Idempotency-Key the answer is kept in the same transaction as what was done.
+
+    The same request again gives the same answer and does nothing; another body under the same key is a conflict.
+    """
     if "call" not in inspect.signature(handler).parameters:
         raise TypeError(f"{handler.__name__} must take `call: Call`")
 
@@ -122,7 +124,8 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
         async with unit_of_work(scope):
             kept = await row(
                 _Kept,
-                "SELECT body_hash, status, answer FROM idempotency WHERE actor = :actor AND route = :route AND key = :key",
+                "SELECT body_hash, status, answer FROM idempotency"
+                " WHERE actor = :actor AND route = :route AND key = :key",
                 actor=actor,
                 route=route,
                 key=key,

@@ -1,4 +1,4 @@
-"""Every page's surroundings: the side bar for this actor, the toast that was left, and error pages in the tenant's shell."""
+"""Every page's surroundings: the side bar for this actor, the toast that was left, errors in the tenant's shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins of this tenant: what the provider has installed, switched on and off, with what each declares and its settings."""
+"""Plugins of this tenant: what the provider installed, on and off, with what each declares and its settings."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def http_handlers(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:
 
 
 def check_routes(app: Litestar, known: Collection[str]) -> None:
-    """Raises RouteFault for a route without a permission, with one that nobody can have, or public without being listed."""
+    """Raises RouteFault for a route without a permission, with one that nobody has, or public without being listed."""
     for method, path, handler in http_handlers(app):
         permission = handler.opt.get("permission")
         if permission is None:

@@ -7,7 +7,7 @@ from core.database import STAFF_ONLY
 
 
 class Session(Table):
-    """A log-in that lasts. The cookie's value is never stored, only its hash; `actor_kind` and `actor_id` say whose it is."""
+    """A log-in that lasts. The cookie's value is never stored, only its hash; `actor_kind` and `actor_id` say whose."""
 
     belongs = STAFF_ONLY
 
@@ -23,7 +23,7 @@ class Session(Table):
 
 
 class Idempotency(Table):
-    """The answer to a request that carried an Idempotency-Key, so that repeating it gives the same answer and does nothing."""
+    """The answer to a request with an Idempotency-Key, so that repeating it gives the same and does nothing."""
 
     belongs = STAFF_ONLY
 

@@ -1,4 +1,4 @@
-"""How often something may be tried: counted in this process, by account and by address; nobody is locked out for good."""
+"""How often something may be tried: counted in this process, by account and address; nobody is locked out for good."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ async def list_items(scope: Scope, *, q: str = "", status: str = "", after: int 
     conditions, values = ["inventory_item.id > :after"], dict[str, Any](after=after, limit=limit)
     if q:
         conditions.append(
-            "((inventory_item.serial_key >= :q AND inventory_item.serial_key < :end) OR inventory_item.barcode = :barcode)"
+            "((inventory_item.serial_key >= :q AND inventory_item.serial_key < :end)"
+            " OR inventory_item.barcode = :barcode)"
         )
         values.update(q=sort_key(q), end=sort_key(q) + "\U0010ffff", barcode=q)
     if status:

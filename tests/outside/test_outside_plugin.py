@@ -1,4 +1,4 @@
-"""A plugin of somebody else: a package of its own, installed by pip beside the product's wheel, in a venv of its own."""
+"""A plugin of somebody else: a package of its own, installed by pip beside the product's wheel, in its own venv."""
 
 from __future__ import annotations
 
