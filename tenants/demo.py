@@ -1,7 +1,7 @@
-"""A tenant filled for trying out: invented customers on real streets, subscriptions, and half a year of invoices and payments.
+"""A tenant filled for trying out: invented customers on real streets, half a year of invoices and payments.
 
-Everything goes the way real data go: the customers through the import, the rest through the actions and the billing run, with
-a clock that is moved from month to month.
+Everything goes the way real data go: the customers through the import, the rest through the actions and the billing
+run, with a clock that is moved from month to month.
 """
 
 from __future__ import annotations
@@ -45,21 +45,71 @@ STREETS: Final = 1500
 PAYS: Final = 0.93
 """Share of the invoices that are paid before the next month."""
 
-FIRST: Final = ["Ada", "Aoife", "Amara", "Anders", "Anna", "Ayşe", "Ben", "Bianca", "Carlos", "Chidi", "Chiara", "Claire", "Daan", "Dagny", "Eilidh", "Elif", "Emre", "Eoin", "Fatima", "Felix", "Freya", "Giorgos", "Hana", "Hugo", "Ines", "Ingrid", "Ivo", "Jana", "Jelena", "Jonas", "Kamala", "Katarzyna", "Lars", "Leila", "Liam", "Lucía", "Magnus", "Maeve", "Mateus", "Mei", "Mirela", "Nadia", "Niamh", "Noor", "Olga", "Oskar", "Pavel", "Petra", "Priya", "Rafael", "Róisín", "Rosa", "Samir", "Sanne", "Siobhán", "Sofia", "Soren", "Tadeusz", "Tomás", "Ursula", "Vera", "Viktor", "Wanja", "Xenia", "Yara", "Yusuf", "Zoë", "Zsófia"]
-LAST: Final = ["Abara", "Adler", "Almeida", "Andersen", "Bakker", "Bauer", "Brannock", "Byrne", "Cassidy", "Castillo", "Costa", "Delacroix", "Doyle", "Dubois", "Eklund", "Farah", "Ferrari", "Fischer", "Gallagher", "García", "Goldberg", "Hansen", "Haugen", "Horvat", "Ibrahim", "Ivanova", "Jansen", "Kaplan", "Kavanagh", "Keller", "Khan", "Kovács", "Kowalska", "Larsen", "Laurent", "Lindqvist", "Lopes", "Maier", "Marin", "Mensah", "Moretti", "Müller", "Murphy", "Nagy", "Novák", "Nowak", "O'Brien", "O'Neill", "Okafor", "Olsen", "Papadakis", "Pereira", "Petrov", "Quinn", "Reyes", "Ricci", "Rossi", "Sato", "Schmid", "Silva", "Sørensen", "Svensson", "Tanaka", "Vasquez", "Vogel", "Weiß", "Wójcik", "Yıldız", "Zhang", "Zimmermann"]
-TRADES: Final = ("Bakery", "Dental", "Joinery", "Books", "Garage", "Architects", "Florists", "Brewery", "Print", "Legal")
+FIRST: Final = """
+    Ada Aoife Amara Anders Anna Ayşe Ben Bianca Carlos Chidi Chiara Claire Daan Dagny Eilidh Elif Emre Eoin Fatima
+    Felix Freya Giorgos Hana Hugo Ines Ingrid Ivo Jana Jelena Jonas Kamala Katarzyna Lars Leila Liam Lucía Magnus
+    Maeve Mateus Mei Mirela Nadia Niamh Noor Olga Oskar Pavel Petra Priya Rafael Róisín Rosa Samir Sanne Siobhán
+    Sofia Soren Tadeusz Tomás Ursula Vera Viktor Wanja Xenia Yara Yusuf Zoë Zsófia
+""".split()  # noqa: SIM905 - a list would take a line for each name
+LAST: Final = """
+    Abara Adler Almeida Andersen Bakker Bauer Brannock Byrne Cassidy Castillo Costa Delacroix Doyle Dubois Eklund
+    Farah Ferrari Fischer Gallagher García Goldberg Hansen Haugen Horvat Ibrahim Ivanova Jansen Kaplan Kavanagh
+    Keller Khan Kovács Kowalska Larsen Laurent Lindqvist Lopes Maier Marin Mensah Moretti Müller Murphy Nagy Novák
+    Nowak O'Brien O'Neill Okafor Olsen Papadakis Pereira Petrov Quinn Reyes Ricci Rossi Sato Schmid Silva Sørensen
+    Svensson Tanaka Vasquez Vogel Weiß Wójcik Yıldız Zhang Zimmermann
+""".split()  # noqa: SIM905 - a list would take a line for each name
+COLUMNS: Final = ("Full name", "Company", "Login", "Email", "Phone", "Street", "ZIP", "City", "Country", "Reference")
+TRADES: Final = (
+    "Bakery",
+    "Dental",
+    "Joinery",
+    "Books",
+    "Garage",
+    "Architects",
+    "Florists",
+    "Brewery",
+    "Print",
+    "Legal",
+)
 
 PRODUCTS: Final = (
-    NewProduct(code="fibre-100", name="Fibre 100", kind="plan", rank=1, trial_days=14, prices=[
-        NewPrice(cycle_unit="month", amount_minor=2490, setup_minor=4900), NewPrice(cycle_unit="year", amount_minor=26900)]),
-    NewProduct(code="fibre-300", name="Fibre 300", kind="plan", rank=2, prices=[
-        NewPrice(cycle_unit="month", amount_minor=3490), NewPrice(cycle_unit="year", amount_minor=37700)]),
-    NewProduct(code="fibre-1000", name="Fibre 1000", kind="plan", rank=3, activation="invoice_first", prices=[
-        NewPrice(cycle_unit="month", amount_minor=4990), NewPrice(cycle_unit="year", amount_minor=53900)]),
-    NewProduct(code="static-ip", name="Static IP address", kind="module", prices=[NewPrice(cycle_unit="month", amount_minor=500)]),
+    NewProduct(
+        code="fibre-100",
+        name="Fibre 100",
+        kind="plan",
+        rank=1,
+        trial_days=14,
+        prices=[
+            NewPrice(cycle_unit="month", amount_minor=2490, setup_minor=4900),
+            NewPrice(cycle_unit="year", amount_minor=26900),
+        ],
+    ),
+    NewProduct(
+        code="fibre-300",
+        name="Fibre 300",
+        kind="plan",
+        rank=2,
+        prices=[NewPrice(cycle_unit="month", amount_minor=3490), NewPrice(cycle_unit="year", amount_minor=37700)],
+    ),
+    NewProduct(
+        code="fibre-1000",
+        name="Fibre 1000",
+        kind="plan",
+        rank=3,
+        activation="invoice_first",
+        prices=[NewPrice(cycle_unit="month", amount_minor=4990), NewPrice(cycle_unit="year", amount_minor=53900)],
+    ),
+    NewProduct(
+        code="static-ip",
+        name="Static IP address",
+        kind="module",
+        prices=[NewPrice(cycle_unit="month", amount_minor=500)],
+    ),
     NewProduct(code="phone", name="Phone line", kind="module", prices=[NewPrice(cycle_unit="month", amount_minor=790)]),
-    NewProduct(code="router", name="Router, rented", kind="service", prices=[NewPrice(cycle_unit="month", amount_minor=390)]),
-)  # fmt: skip
+    NewProduct(
+        code="router", name="Router, rented", kind="service", prices=[NewPrice(cycle_unit="month", amount_minor=390)]
+    ),
+)
 TAKEN: Final = (("fibre-100", 0.5), ("fibre-300", 0.4))
 """Plans on account, and which share of the customers has them; the rest has none yet."""
 ADDED: Final = (("static-ip", 0.12), ("phone", 0.25), ("router", 0.45))
@@ -187,18 +237,26 @@ def _streets(chance: random.Random) -> list[dict[str, str]]:
 def _write(file: Path, chance: random.Random, count: int, streets: list[dict[str, str]], country: str) -> None:
     with file.open("w", newline="", encoding="utf-8") as target:
         out = csv.writer(target)
-        out.writerow(["Full name", "Company", "Login", "Email", "Phone", "Street", "ZIP", "City", "Country", "Reference"])
+        out.writerow(COLUMNS)
         for number in range(1, count + 1):
             first, last = chance.choice(FIRST), chance.choice(LAST)
             company = f"{last} {chance.choice(TRADES)}" if chance.random() < 0.15 else ""
             address = streets[number % len(streets)]
             login = f"c{number:06}"
             out.writerow(
-                [
-                    f"{first} {last}", company, login, f"{login}@customers.example", f"+35386{chance.randrange(10**7):07}",
-                    address["street"], address["zip"], address["city"], country, f"DEMO-{number}",
-                ]
-            )  # fmt: skip
+                (
+                    f"{first} {last}",
+                    company,
+                    login,
+                    f"{login}@customers.example",
+                    f"+35386{chance.randrange(10**7):07}",
+                    address["street"],
+                    address["zip"],
+                    address["city"],
+                    country,
+                    f"DEMO-{number}",
+                )
+            )
 
 
 def _joining(chance: random.Random, ids: list[int], first: date, today: date) -> list[tuple[int, date]]:

@@ -257,7 +257,17 @@ HANDLERS = (list_remarks, show_customer, make_remark)
 {% block title %}$label{% endblock %}
 {% block main %}
 {% call m.head("$label", "") %}{% endcall %}
-<section class="t-card" aria-label="$label">{% for r in remarks %}<div class="t-note"><div class="t-note-text">{{ r.text }}</div><div class="t-by"><a href="/$name/customers/{{ r.customer_id }}">{{ r.customer }}</a> · {{ r.author }}, {{ r.made_at|datetime }}</div></div>{% else %}{{ m.empty("Nothing here yet", "Open a customer and write the first one.") }}{% endfor %}</section>
+<section class="t-card" aria-label="$label">
+{% for r in remarks %}
+<div class="t-note">
+<div class="t-note-text">{{ r.text }}</div>
+<div class="t-by"><a href="/$name/customers/{{ r.customer_id }}">{{ r.customer }}</a> · {{ r.author }},
+{{ r.made_at|datetime }}</div>
+</div>
+{% else %}
+{{ m.empty("Nothing here yet", "Open a customer and write the first one.") }}
+{% endfor %}
+</section>
 {% endblock %}
 """,
     "tenantry_$name/templates/customer.html": """{% extends "base.html" %}
@@ -265,8 +275,26 @@ HANDLERS = (list_remarks, show_customer, make_remark)
 {% block main %}
 {% include "customers/_head.html" %}
 <div class="t-narrow t-stack">
-{% if may("$name.edit") %}<form class="t-card" method="post" novalidate aria-label="New remark"><div class="t-body t-stack">{{ m.csrf() }}{{ m.form_errors(errors, {"text": "Remark"}) }}{{ m.field("text", "Remark", values["text"], kind="textarea", error=errors.get("text", ""), required=true) }}<div class="t-row">{{ m.submit("Keep remark") }}</div></div></form>{% endif %}
-<section class="t-card" aria-label="Remarks">{% for r in remarks %}<div class="t-note"><div class="t-note-text">{{ r.text }}</div><div class="t-by">{{ r.author }}, {{ r.made_at|datetime }}</div></div>{% else %}<p class="t-note t-2">Nothing yet.</p>{% endfor %}</section>
+{% if may("$name.edit") %}
+<form class="t-card" method="post" novalidate aria-label="New remark">
+<div class="t-body t-stack">
+{{ m.csrf() }}
+{{ m.form_errors(errors, {"text": "Remark"}) }}
+{{ m.field("text", "Remark", values["text"], kind="textarea", error=errors.get("text", ""), required=true) }}
+<div class="t-row">{{ m.submit("Keep remark") }}</div>
+</div>
+</form>
+{% endif %}
+<section class="t-card" aria-label="Remarks">
+{% for r in remarks %}
+<div class="t-note">
+<div class="t-note-text">{{ r.text }}</div>
+<div class="t-by">{{ r.author }}, {{ r.made_at|datetime }}</div>
+</div>
+{% else %}
+<p class="t-note t-2">Nothing yet.</p>
+{% endfor %}
+</section>
 </div>
 {% endblock %}
 """,

@@ -101,21 +101,26 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
 async def migrated_template(folder: Path) -> Path:
     """A file with the core's schema and no owner, made once a version of the code: a new tenant is a copy of it."""
     template = folder / f"{_version()}.sqlite"
-    if template.exists():
+    if await asyncio.to_thread(template.exists):
         return template
-    folder.mkdir(parents=True, exist_ok=True)
     part = template.with_suffix(f".{new_uuid().hex}.part")
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     database = SqliteDatabase(part, create=True, files=None)
     try:
         with bind(database):
             await migrate(MIGRATIONS)
             await value("PRAGMA wal_checkpoint(TRUNCATE)")
         await database.close()
-        part.replace(template)
+        await asyncio.to_thread(part.replace, template)
     finally:
-        for leftover in folder.glob(f"{part.name}*"):
-            leftover.unlink()
+        await asyncio.to_thread(_remove_leftovers, part)
     return template
+
+
+def _remove_leftovers(part: Path) -> None:
+    """What a half-made file leaves: itself, and SQLite's files beside it."""
+    for leftover in part.parent.glob(f"{part.name}*"):
+        leftover.unlink()
 
 
 def _version() -> str:
