@@ -28,7 +28,7 @@ from core.customers.importing.report import MOST_FINDINGS, Report
 from core.customers.importing.staging import Told, judge_file, write_rows
 from core.customers.importing.status import BatchState
 from core.customers.importing.validating import Finding, Row
-from core.database import BrokenReference, Everything, dialect, execute, execute_many, rows, value, values
+from core.database import BrokenReference, Everything, analyze, dialect, execute, execute_many, rows, value, values
 from core.errors import Conflict, Forbidden
 from core.lists.reading import Record
 
@@ -47,6 +47,8 @@ KEPT: Final = timedelta(days=30)
 """So long the records of an import are kept, for looking things up; then its persons are in the customers alone."""
 WAITING: Final = timedelta(days=7)
 """So long a file waits for somebody who imports it."""
+WORTH_ANALYSING: Final = 1_000
+"""Customers from which on the query planner is told."""
 SMALLEST, LARGEST = 50, 2_000
 """Records of a chunk."""
 
@@ -184,7 +186,10 @@ async def take_over(
             )
         raise Conflict(f"{others.finding.message} That customer was made meanwhile, so nothing was imported.") from None
     await _link_parents(scope, batch_id)
-    return await _end(scope, batch_id)
+    report = await _end(scope, batch_id)
+    if report.imported >= WORTH_ANALYSING:
+        await analyze()
+    return report
 
 
 async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None = None) -> int:
@@ -194,7 +199,7 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
     """
     _check_reach(scope)
     async with unit_of_work(scope):
-        batch = await get_batch(scope, batch_id)
+        batch = await _locked(scope, batch_id)
         if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
             raise Conflict("Only an import that is done can be undone.")
         if batch.state == BatchState.DONE:
@@ -212,6 +217,8 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
             await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)
     kept = await _take_back(scope, batch_id, batch.made, progress)
     async with unit_of_work(scope):
+        if (await _locked(scope, batch_id)).state != BatchState.UNDOING:  # somebody else has ended it
+            return kept
         await execute(
             "UPDATE import_batch SET state = 'undone', kept = :kept, finished_at = :now WHERE id = :id",
             id=batch_id,
@@ -275,6 +282,12 @@ class _Old(Struct, frozen=True):
 class _Made(Struct, frozen=True):
     batch_id: int
     record: int
+
+
+async def _locked(scope: Scope, batch_id: int) -> ImportBatchRow:
+    """The batch, which nobody else moves until this unit ends."""
+    await value("SELECT id FROM import_batch WHERE id = :id FOR UPDATE", id=batch_id)
+    return await get_batch(scope, batch_id)
 
 
 def _check_reach(scope: Scope) -> None:
@@ -578,7 +591,7 @@ def _is_above(above: Mapping[int, int], child_id: int, parent_id: int) -> bool:
 
 async def _end(scope: Scope, batch_id: int) -> Report:
     async with unit_of_work(scope):
-        batch = await get_batch(scope, batch_id)
+        batch = await _locked(scope, batch_id)
         report = batch.told()
         assert report is not None
         if batch.state == BatchState.TAKING:
