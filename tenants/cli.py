@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import msgspec
 import rich_click as click
+import uvicorn
+import uvloop
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
@@ -23,7 +25,7 @@ from core.activity.unit import again
 from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
 from core.billing.verify import verify
-from core.config import ConfigError, load_config
+from core.config import Config, ConfigError, load_config
 from core.customers.cli import import_customers_command
 from core.customers.importing.actions import Mode
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
@@ -36,6 +38,7 @@ from core.staff.actions import create_token, make_link
 from core.staff.schemas import NewToken
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
+from tenants.asgi import make_asgi
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.generated import generated_pages
@@ -562,66 +565,68 @@ async def token_create(slug: str, name: str, permissions: tuple[str, ...], days:
 @click.option("--no-worker", is_flag=True, help="Leave the work to `tenantry worker`.")
 def serve(host: str, port: int, no_worker: bool) -> None:
     """Serve all tenants. The first start makes the tenant `demo` and prints its log-in."""
-    import uvicorn
-
-    from tenants.asgi import make_asgi
-
     try:
-        config = load_config()
-        asyncio.run(_greet())
-        app = make_asgi(Deployment(config), worker=not no_worker)
+        uvloop.run(_serve(load_config(), host, port, worker=not no_worker))
     except EXPECTED as error:
         fail(error.message if isinstance(error, DomainError) else str(error))
-        return
-    uvicorn.run(
-        app,
-        host=host or config.server.host,
-        port=port or config.server.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=config.server.secure,
-        timeout_graceful_shutdown=10,
-    )
 
 
-async def _greet() -> None:
+async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
+    deployment = Deployment(config)
+    app = make_asgi(deployment, worker=worker)
+    await deployment.start()
+    try:
+        await _greet(deployment)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=host or config.server.host,
+                port=port or config.server.port,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=config.server.secure,
+                timeout_graceful_shutdown=10,
+            )
+        )
+        await server.serve()
+    finally:
+        await deployment.stop()
+
+
+async def _greet(deployment: Deployment) -> None:
     """Where the tenants answer; at the first start the tenant `demo` is made.
 
     While nobody has set a password there, each start prints a link to do so.
     """
-    async with deployed() as deployment:
-        tenants = await deployment.registry.list_tenants()
-        address = deployment.config.server.address_of
-        if not tenants:
-            made = await create_tenant(
-                deployment, NewTenant(slug=DEMO, name="Demo", email="admin@demo.example", person="Demo Admin")
-            )
-            click.echo(f"A first tenant is ready: {address(made.record.host)}")
-            click.echo(f"Log-in: admin@demo.example. Set a password here, once: {made.link}")
-            return
-        for result in await upgrade_all(deployment):
-            if result.ran:
-                click.echo(f"{result.slug}: upgraded ({len(result.ran)} migrations)")
-            if result.error:
-                click.echo(f"{result.slug}: not upgraded, answers 503: {result.error}", err=True)
-        for record in tenants[:5]:
-            click.echo(f"{record.name}: {address(record.host)}")
-        if len(tenants) > 5:
-            click.echo(f"and {len(tenants) - 5} more: tenantry tenant list")
-        demo = next(
-            (record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None
+    tenants = await deployment.registry.list_tenants()
+    address = deployment.config.server.address_of
+    if not tenants:
+        made = await create_tenant(
+            deployment, NewTenant(slug=DEMO, name="Demo", email="admin@demo.example", person="Demo Admin")
         )
-        if demo is not None:
-            async with deployment.scope(demo, command_actor("serve")) as scope:
-                if await value("SELECT count(*) FROM staff WHERE password_hash <> ''"):
-                    return
-                staff_id = await value("SELECT min(id) FROM staff WHERE active")
-                link = await make_link(scope, staff_id)
-                click.echo(
-                    "Log-in: admin@demo.example."
-                    f" Set a password here, once: {scope.tenant.address}/welcome/{link.token}"
-                )
+        click.echo(f"A first tenant is ready: {address(made.record.host)}")
+        click.echo(f"Log-in: admin@demo.example. Set a password here, once: {made.link}")
+        return
+    for result in await upgrade_all(deployment):
+        if result.ran:
+            click.echo(f"{result.slug}: upgraded ({len(result.ran)} migrations)")
+        if result.error:
+            click.echo(f"{result.slug}: not upgraded, answers 503: {result.error}", err=True)
+    for record in tenants[:5]:
+        click.echo(f"{record.name}: {address(record.host)}")
+    if len(tenants) > 5:
+        click.echo(f"and {len(tenants) - 5} more: tenantry tenant list")
+    demo = next((record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None)
+    if demo is not None:
+        async with deployment.scope(demo, command_actor("serve")) as scope:
+            if await value("SELECT count(*) FROM staff WHERE password_hash <> ''"):
+                return
+            staff_id = await value("SELECT min(id) FROM staff WHERE active")
+            link = await make_link(scope, staff_id)
+            click.echo(
+                f"Log-in: admin@demo.example. Set a password here, once: {scope.tenant.address}/welcome/{link.token}"
+            )
 
 
 if __name__ == "__main__":

@@ -67,14 +67,22 @@ class Deployment:
         self.placement = Placement(config)
         self.registry = Registry(self.placement.control())
         self._known: dict[UUID, _Known] = {}
+        self._started = False
         self._unlisten = listen(lambda uuid, last: self.forget(uuid) if last is not None else None)
 
     async def start(self) -> None:
+        """Open the registry and check the databases; once, however often it is called."""
+        if self._started:
+            return
         self.config.data.mkdir(parents=True, exist_ok=True)
         await self.registry.start()
         await self.placement.start()
+        self._started = True
 
     async def stop(self) -> None:
+        if not self._started:
+            return
+        self._started = False
         self._unlisten()
         self._known.clear()
         await self.placement.close()

@@ -1,57 +1,57 @@
-"""The few pages that are shown where no tenant can be asked for its looks: plain, complete in themselves, no script."""
+"""What is answered where no tenant is served: a page, or problem+json for the API."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>{title}</title>{head}</head>
-<body><main><h1>{title}</h1>{body}</main></body></html>
-"""
+from core.web.alone import page_alone
+from core.web.csp import security_headers
 
-_UNKNOWN: Final = _PAGE.format(
-    title="Nothing is served here", head="", body="<p>No operator uses this address. Check its spelling.</p>"
-).encode()
-
-HTML: Final = "text/html; charset=utf-8"
-JSON: Final = "application/problem+json"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-def unknown_host_page(*, as_json: bool) -> tuple[bytes, str]:
+class Answer(Struct, frozen=True):
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def unknown_host(*, as_json: bool, secure: bool) -> Answer:
     """The same bytes for every host that is not known, so that nothing can be learned from them."""
     if as_json:
-        return _problem(404, "Not Found", "No operator uses this address."), JSON
-    return _UNKNOWN, HTML
+        return _problem(404, "No operator uses this address.", secure=secure)
+    return _page(404, "unknown_host", {}, secure=secure)
 
 
-def suspended_page(name: str, *, as_json: bool) -> tuple[bytes, str]:
+def suspended(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
     if as_json:
-        return _problem(503, "Service Unavailable", "This operator's pages are suspended."), JSON
-    body = (
-        f"<p>The pages of {escape(name)} are suspended at the moment. Services and invoices are not changed by this; for"
-        " questions use the contact on your last invoice.</p>"
-        f"<p>Staff of {escape(name)}: your provider can say why and resume it. This page asks again every minute.</p>"
-    )
-    return _PAGE.format(
-        title=f"{escape(name)} is suspended", head='<meta http-equiv="refresh" content="60">', body=body
-    ).encode(), HTML
+        return _problem(503, "This operator's pages are suspended.", retry_after, secure=secure)
+    return _page(503, "suspended", {"name": name}, retry_after, secure=secure)
 
 
-def failed_page(name: str, *, as_json: bool) -> tuple[bytes, str]:
+def maintained(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
+    """Being made or mended: the reason is for the host alone."""
     if as_json:
-        return _problem(503, "Service Unavailable", "This operator's pages are being maintained."), JSON
-    body = (
-        f"<p>The pages of {escape(name)} are being maintained. Nothing is lost; try again in a few minutes.</p>"
-        f"<p>Staff of {escape(name)}: your provider sees the reason. This page asks again every minute.</p>"
-    )
-    return _PAGE.format(
-        title=f"{escape(name)} is being maintained", head='<meta http-equiv="refresh" content="60">', body=body
-    ).encode(), HTML
+        return _problem(503, "This operator's pages are being maintained.", retry_after, secure=secure)
+    return _page(503, "maintained", {"name": name}, retry_after, secure=secure)
 
 
-def _problem(status: int, title: str, detail: str) -> bytes:
-    return msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
+def _page(status: int, template: str, values: Mapping[str, str], retry_after: int = 0, *, secure: bool) -> Answer:
+    body, headers = page_alone(template, secure=secure, **values)
+    return Answer(status, body, {**headers, **_later(retry_after)})
+
+
+def _problem(status: int, detail: str, retry_after: int = 0, *, secure: bool) -> Answer:
+    title = HTTPStatus(status).phrase
+    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **_later(retry_after)}
+    return Answer(status, body, {**security_headers(secure=secure), **headers})
+
+
+def _later(retry_after: int) -> dict[str, str]:
+    return {"Retry-After": str(retry_after)} if retry_after else {}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from core.database import bind
 from core.errors import Unavailable
-from core.web.visit import bind_in, is_http
-from tenants.pages import failed_page, suspended_page, unknown_host_page
+from core.web.visit import API_PREFIX, bind_in, is_http
+from tenants.pages import Answer, maintained, suspended, unknown_host
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -40,32 +40,27 @@ class TenantRouting:
             return
         header = next((value for name, value in scope["headers"] if name == b"host"), b"")
         record = await self._deployment.registry.find_by_host(host_of(header.decode("latin-1")))
-        as_json = scope["path"].startswith("/api/")
+        as_json = scope["path"].startswith(API_PREFIX)
+        secure = self._deployment.config.server.secure
         if record is None:
-            await _answer(send, 404, *unknown_host_page(as_json=as_json))
+            await _send(send, unknown_host(as_json=as_json, secure=secure))
             return
         if record.status != TenantStatus.ACTIVE:
-            page = failed_page if record.status == TenantStatus.FAILED else suspended_page
-            await _answer(send, 503, *page(record.name, as_json=as_json), retry_after=RETRY_AFTER)
+            answer = suspended if record.status == TenantStatus.SUSPENDED else maintained
+            await _send(send, answer(record.name, RETRY_AFTER, as_json=as_json, secure=secure))
             return
         try:
             database, bound = await self._deployment.open(record)
         except Unavailable as error:
-            await _answer(send, 503, *failed_page(record.name, as_json=as_json), retry_after=error.retry_after)
+            await _send(send, maintained(record.name, error.retry_after, as_json=as_json, secure=secure))
             return
         with bind(database):
             bind_in(scope, bound)
             await self._app(scope, receive, send)
 
 
-async def _answer(send: Send, status: int, body: bytes, media_type: str, *, retry_after: int = 0) -> None:
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    if retry_after:
-        headers.append((b"retry-after", str(retry_after).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
