@@ -25,16 +25,16 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
     `tab` is the label of the current one. Raises NotFound (404) for a customer out of reach.
     """
     scope = view.scope
-    customer = await queries.get_customer(scope, customer_id)
-    tags = await queries.list_customer_tags(customer_id)
+    head = await queries.get_customer_head(scope, customer_id)
+    customer = head.customer
     return {
         "customer": customer,
-        "tags": tags,
+        "tags": head.tags,
         "facts": await _facts(scope, customer),
         "tabs": await _tabs(scope, customer_id),
         "tab": tab,
         "may_edit": scope.may("customers.edit"),
-        **await _menus(scope, customer),
+        **await _menus(scope, customer, may_move=head.may_move),
     }
 
 
@@ -66,7 +66,7 @@ def _tab_item(tab: Tab, plugin: str) -> TabItem:
     return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
 
 
-async def _menus(scope: Scope, customer: CustomerDetail) -> dict[str, list[list[MenuEntry]]]:
+async def _menus(scope: Scope, customer: CustomerDetail, *, may_move: bool) -> dict[str, list[list[MenuEntry]]]:
     """Message, Create, Actions: what may be done from here, the dangerous last."""
     found: list[Action] = [
         action
@@ -81,7 +81,7 @@ async def _menus(scope: Scope, customer: CustomerDetail) -> dict[str, list[list[
                     label="Change status…",
                     icon="adjustments-horizontal",
                     href=f"/customers/{customer.id}/status",
-                    refused="" if await queries.list_next_statuses(customer.status) else "There is no status to go to",
+                    refused="" if may_move else "There is no status to go to",
                 )
             ]
         )

@@ -41,31 +41,51 @@ JOIN status ON status.id = customer.status_id
 
 class _Attached(Struct, frozen=True):
     kind: str
+    id: int
     value: str
+    colour: int
+
+
+class CustomerHead(Struct, frozen=True):
+    """A customer with what stands above every tab of it."""
+
+    customer: CustomerDetail
+    tags: list[TagRow]
+    may_move: bool
+    """Whether there is a status to go to."""
 
 
 async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
     """A customer with its addresses and tags, in two queries. Raises NotFound, also when it is out of reach."""
+    return (await get_customer_head(scope, customer_id)).customer
+
+
+async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
+    """The same, with its tags as they are shown."""
     found = await row(CustomerRow, CUSTOMER, id=customer_id, within=within(Customer, scope.actor.reach))
     if found is None:
         raise NotFound(f"customer {customer_id}")
     attached = await rows(
         _Attached,
-        "SELECT kind, value, position FROM customer_address WHERE customer_id = :id"
-        " UNION ALL SELECT 'tag', tag.name, 0 FROM customer_tag JOIN tag ON tag.id = customer_tag.tag_id"
-        " WHERE customer_tag.customer_id = :id ORDER BY 1, 3, 2",
+        "SELECT kind, id, value, 0 AS colour, position FROM customer_address WHERE customer_id = :id"
+        " UNION ALL SELECT 'tag', tag.id, tag.name, tag.colour, 0 FROM customer_tag"
+        " JOIN tag ON tag.id = customer_tag.tag_id WHERE customer_tag.customer_id = :id"
+        " UNION ALL SELECT 'move', t.to_id, '', 0, 0 FROM status_transition t"
+        " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id ORDER BY 1, 5, 3",
         id=customer_id,
     )
     by_kind: dict[str, list[str]] = {}
     for item in attached:
         by_kind.setdefault(item.kind, []).append(item.value)
-    return CustomerDetail(
+    customer = CustomerDetail(
         **msgspec.structs.asdict(found),
         emails=by_kind.get("email", []),
         billing_emails=by_kind.get("billing_email", []),
         phones=by_kind.get("phone", []),
         tags=by_kind.get("tag", []),
     )
+    tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
+    return CustomerHead(customer, tags, "move" in by_kind)
 
 
 async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:

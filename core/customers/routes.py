@@ -80,13 +80,14 @@ def _new_page(view: View, errors: dict[str, str], *, status: int = 200) -> Respo
 async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
     head = await head_values(view, customer_id, "General")
-    locations = await _locations()
+    customer = head["customer"]
+    locations = [Choice(str(customer.location_id), customer.location)] if customer.location else []
     position = await log_head()
     return view.page(
         "customers/page.html",
         **head,
         sections=[
-            section_of(head["customer"], key, scope.locale, editable=scope.may("customers.edit"), locations=locations)
+            section_of(customer, key, scope.locale, editable=scope.may("customers.edit"), locations=locations)
             for key in STRUCTS
         ],
         warning=None,
