@@ -34,6 +34,7 @@ from core.database import (
     run_sql,
 )
 from tests.postgres import start_cluster
+from tests.renewal import as_new, remember_as_new
 
 KINDS: Final = ("sqlite", "postgresql")
 OWNER: Final = "tenantry_owner"
@@ -44,6 +45,7 @@ WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "gw")
 _number = count(1)
 _files: dict[str, Path] = {}
 _made: set[str] = set()
+_unused: dict[str, list[str]] = {}
 
 
 @pytest.fixture(params=KINDS)
@@ -90,13 +92,21 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
         async with _server(await _shared_database()) as server, _schema(server) as made:
             yield made
         return
-    name = f"{WORKER}_{os.getpid()}_{next(_number)}"
-    await postgres_database(name, template=await _template_database(apps))
+    template = await _template_database(apps)
+    unused = _unused.setdefault(template, [])
+    if unused:
+        name = unused.pop()
+    else:
+        name = f"{WORKER}_{os.getpid()}_{next(_number)}"
+        await postgres_database(name, template=template)
     try:
         async with _server(name) as server:
             yield PostgresDatabase(server, SCHEMA)
     finally:
-        await _as_superuser(start_cluster(), f'DROP DATABASE "{name}" WITH (FORCE)')
+        if await as_new(dsn(name)):
+            unused.append(name)
+        else:
+            await _as_superuser(start_cluster(), f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @asynccontextmanager
@@ -172,6 +182,7 @@ async def _template_database(apps: Sequence[MigrationApp]) -> str:
         with bind(PostgresDatabase(server, SCHEMA, as_owner=True)):
             await migrate(apps)
         await server.close()
+        await remember_as_new(dsn(name), SCHEMA)
         _made.add(name)
     return name
 
