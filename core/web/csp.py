@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -93,25 +90,3 @@ def _https_origin(address: str) -> str:
 
 
 _IN_ORIGINS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-:*")
-
-_UNKNOWN_HOST: Final = Path(__file__).resolve().parent / "templates" / "errors" / "unknown_host.html"
-
-
-def unknown_host() -> tuple[bytes, dict[str, str]]:
-    """The one answer (404) to every request for a host that no tenant has: the same bytes always, nothing to load.
-
-    Its few lines of style stand in the page, allowed by their hash: there is no tenant whose files could be asked for.
-    """
-    page = _UNKNOWN_HOST.read_bytes()
-    style = page.split(b"<style>", 1)[1].split(b"</style>", 1)[0]
-    digest = b64encode(sha256(style).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    )
-    headers = {
-        **_ALWAYS,
-        "Content-Security-Policy": policy,
-        "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
-    }
-    return page, headers

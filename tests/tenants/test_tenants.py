@@ -80,8 +80,21 @@ async def test_a_suspended_tenant_says_so_and_is_served_again_when_resumed(deplo
     assert (suspended.status_code, suspended.headers["retry-after"]) == (503, "60")
     assert "Alpha is suspended" in suspended.text
     assert "unpaid" not in suspended.text
+    assert "default-src 'none'" in suspended.headers["content-security-policy"]
     assert (api.status_code, api.headers["content-type"]) == (503, "application/problem+json")
     assert resumed.status_code == 200
+
+
+async def test_a_tenant_whose_upgrade_failed_is_said_to_be_maintained(deployment: Deployment) -> None:
+    tenant = await made(deployment, "alpha")
+
+    await deployment.registry.set_status(tenant.record.uuid, TenantStatus.FAILED, "no such column")
+    async with visitor(deployment, "alpha.localhost") as page:
+        answer = await page.get("/login")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "Alpha is being maintained" in answer.text
+    assert "column" not in answer.text
 
 
 async def test_what_one_tenant_writes_no_other_reads(deployment: Deployment) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from core.web.csp import SecurityHeaders, content_security_policy, security_headers, unknown_host
+from core.web.csp import SecurityHeaders, content_security_policy, security_headers
 
 
 def directives(policy: str) -> dict[str, str]:
@@ -77,13 +75,3 @@ async def test_every_answer_carries_them_and_its_own_ones_win() -> None:
     assert plain[b"content-security-policy"] == [content_security_policy().encode()]
     assert own[b"content-security-policy"] == [b"default-src 'self'"]
     assert own[b"x-frame-options"] == [b"DENY"]
-
-
-def test_the_answer_to_an_unknown_host_loads_nothing_and_is_always_the_same() -> None:
-    page, headers = unknown_host()
-
-    style = page.split(b"<style>")[1].split(b"</style>")[0]
-    assert f"'sha256-{b64encode(sha256(style).digest()).decode()}'" in headers["Content-Security-Policy"]
-    assert b"src=" not in page
-    assert b"href=" not in page
-    assert unknown_host() == (page, headers)
