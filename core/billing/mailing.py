@@ -74,7 +74,12 @@ INVOICE_MAIL: Final = MessageKind(
             ),
         ),
     },
-    names={"number": "Number of the document", "total": "Its total", "open": "What is still open", "due_on": "Due date"},
+    names={
+        "number": "Number of the document",
+        "total": "Its total",
+        "open": "What is still open",
+        "due_on": "Due date",
+    },
 )
 
 MESSAGE_KINDS: Final = (INVOICE_MAIL,)
@@ -154,4 +159,3 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False) 
             id=document_id,
         )
     return message_id
-

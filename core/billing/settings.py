@@ -20,9 +20,7 @@ class BillingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     small_difference_minor: Annotated[
         int, Meta(ge=0, le=1000, title="Small difference", description="Minor units that count as settled")
     ] = 0
-    use_credit: Annotated[
-        bool, Meta(title="Use credit", description="Free credit pays each new invoice")
-    ] = True
+    use_credit: Annotated[bool, Meta(title="Use credit", description="Free credit pays each new invoice")] = True
     confirm_above_minor: Annotated[
         int,
         Meta(

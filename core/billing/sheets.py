@@ -68,7 +68,9 @@ async def document_of(scope: Scope, document_id: int) -> Document:
 def _settled_at_issue(found: DocumentDetail) -> int:
     """Credit that was applied on the day of issue: it stands on the document. What comes later does not change it."""
     return sum(
-        each.amount_minor for each in found.settled_by if each.on == found.issued_on and not each.undone and each.kind != "bad_debt"
+        each.amount_minor
+        for each in found.settled_by
+        if each.on == found.issued_on and not each.undone and each.kind != "bad_debt"
     )
 
 
@@ -82,7 +84,9 @@ def _seller(found: DocumentDetail) -> Seller:
     legal = " · ".join(
         text for text in (said.get("registration", ""), said.get("tax_number", ""), said.get("vat_id", "")) if text
     )
-    contact = " · ".join(text for text in (said.get("phone", ""), said.get("email", ""), said.get("website", "")) if text)
+    contact = " · ".join(
+        text for text in (said.get("phone", ""), said.get("email", ""), said.get("website", "")) if text
+    )
     return Seller(
         name=name,
         legal_name=name,

@@ -272,7 +272,11 @@ _SQLITE: Final = (
         "Every row refers to one that is there.",
         "SELECT \"table\" || ' row ' || coalesce(CAST(rowid AS text), '?') AS what FROM pragma_foreign_key_check",
     ),
-    ("V7", "The file is not damaged.", "SELECT integrity_check AS what FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+    (
+        "V7",
+        "The file is not damaged.",
+        "SELECT integrity_check AS what FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    ),
 )
 
 

@@ -386,9 +386,7 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
         (LINES, {"base": plan.base}),
         *document_statements(plan),
     )
-    settled = bool(
-        counts.activating and await value("SELECT 1 FROM stage_document WHERE total_minor = 0 LIMIT 1")
-    )
+    settled = bool(counts.activating and await value("SELECT 1 FROM stage_document WHERE total_minor = 0 LIMIT 1"))
     totals = await rows(_Total, TOTALS)
     if plan.settings.use_credit and any(each.has_credit for each in totals) and await use_credit(plan):
         settled = True

@@ -193,7 +193,11 @@ async def withdraw_price(scope: Scope, price_id: int) -> None:
         price = await queries.get_price(price_id)
         until = max(scope.today(), price.valid_from + timedelta(days=1))
         await execute("UPDATE price SET valid_to = :day WHERE id = :id", day=until, id=price_id)
-        record(scope, PriceSet(product_id=price.product_id, price_id=price_id), changes={"valid_to": (price.valid_to, until)})
+        record(
+            scope,
+            PriceSet(product_id=price.product_id, price_id=price_id),
+            changes={"valid_to": (price.valid_to, until)},
+        )
 
 
 async def set_tax_rate(scope: Scope, data: NewTaxRate) -> int:

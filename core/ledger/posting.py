@@ -111,7 +111,9 @@ def _insert(lines: int) -> str:
     )
 
 
-def debit(account: Code | str, amount_minor: int, currency: str, base_minor: int | None = None, **of: int | None) -> Entry:
+def debit(
+    account: Code | str, amount_minor: int, currency: str, base_minor: int | None = None, **of: int | None
+) -> Entry:
     return Entry(
         account=str(account),
         amount_minor=amount_minor,
@@ -121,5 +123,7 @@ def debit(account: Code | str, amount_minor: int, currency: str, base_minor: int
     )
 
 
-def credit(account: Code | str, amount_minor: int, currency: str, base_minor: int | None = None, **of: int | None) -> Entry:
+def credit(
+    account: Code | str, amount_minor: int, currency: str, base_minor: int | None = None, **of: int | None
+) -> Entry:
     return debit(account, -amount_minor, currency, None if base_minor is None else -base_minor, **of)

@@ -225,9 +225,7 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             raise Invalid("A payment in another currency is taken back as a whole.", field="amount_minor")
         await lock_balance(found.payer_id, found.currency)
         entry_id = int(
-            await value(
-                "SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id
-            )
+            await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
         )
         entry = await lock_credit(scope, entry_id)
         if entry.left_minor < amount:
@@ -246,9 +244,7 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
                 debit(Code.FX_CLEARING, found.bank_amount_minor, found.bank_currency, base),
                 credit(Code.FX_CLEARING, amount, found.currency, base),
             ]
-        await post(
-            entries, kind="reversal", source_kind="credit_use", source_id=use_id, booked_on=scope.today()
-        )
+        await post(entries, kind="reversal", source_kind="credit_use", source_id=use_id, booked_on=scope.today())
         if data.fee_minor:
             fee_base = await in_base(scope, data.fee_minor, found.bank_currency)
             await post(
@@ -310,7 +306,9 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
         free = [await lock_credit(scope, int(each)) for each in entry_ids]
         if data.amount_minor > sum(each.left_minor for each in free):
             most = format_amount(sum(each.left_minor for each in free), currency)
-            raise Conflict(f"Only free credit can be paid back: {most} {currency} at most. Un-allocate a payment first.")
+            raise Conflict(
+                f"Only free credit can be paid back: {most} {currency} at most. Un-allocate a payment first."
+            )
         made: list[int] = []
         wanted = data.amount_minor
         for entry in free:

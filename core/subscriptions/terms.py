@@ -31,7 +31,9 @@ class Rated(Struct, frozen=True):
     cycle_minor: int
 
 
-def rate_cycle(amount_minor: int, quantity_e6: int, discounts: Sequence[Discount] = (), on: date | None = None) -> Rated:
+def rate_cycle(
+    amount_minor: int, quantity_e6: int, discounts: Sequence[Discount] = (), on: date | None = None
+) -> Rated:
     """Price × quantity rounded half up to a minor unit, less the discounts in force on a day, never below 0."""
     gross = half_up(amount_minor * quantity_e6, E6)
     if gross > MOST_MINOR:

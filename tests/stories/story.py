@@ -98,9 +98,7 @@ class Story:
     async def taxes(self, ppm: int, category: str = "standard", since: str = "2020-01-01") -> None:
         await set_tax_rate(
             self.scope,
-            NewTaxRate(
-                country=self.scope.tenant.country, category=category, valid_from=day(since), rate_ppm=ppm
-            ),
+            NewTaxRate(country=self.scope.tenant.country, category=category, valid_from=day(since), rate_ppm=ppm),
         )
 
     async def bills(self, **settings: Any) -> None:
@@ -207,9 +205,7 @@ class Story:
         found: list[tuple[str, str | None, str | None, int]] = []
         for each in reversed(await list_documents(self.scope, kind="invoice", state="issued", limit=1000)):
             for line in (await self.document(each.id)).lines:
-                found.append(
-                    (line.description, _iso(line.period_from), _iso(line.period_to), line.net_minor)
-                )
+                found.append((line.description, _iso(line.period_from), _iso(line.period_to), line.net_minor))
         return found
 
 

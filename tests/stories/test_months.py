@@ -26,9 +26,7 @@ async def test_29th_of_february_returns_in_the_next_leap_year(story: Story) -> N
 
     await story.months_pass(48)
 
-    await story.expects(
-        "invoice_issued", on=["2028-02-29", "2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29"]
-    )
+    await story.expects("invoice_issued", on=["2028-02-29", "2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29"])
     await story.nothing_more_is_due()
 
 

@@ -102,4 +102,3 @@ async def test_a_file_becomes_invoices_in_a_mailbox_in_two_tenants_at_once(
                 assert data in attached
             again = await run_billing(scope, BILLED_ON)
             assert again.invoices == 0
-

@@ -264,9 +264,7 @@ async def unallocate(scope: Scope, allocation_id: int) -> None:
         after = await _open(found.document_id)
         record(
             scope,
-            InvoiceReopened(
-                invoice_id=found.document_id, customer_id=found.payer_id, open_minor=after.open_minor
-            ),
+            InvoiceReopened(invoice_id=found.document_id, customer_id=found.payer_id, open_minor=after.open_minor),
         )
 
 
@@ -395,9 +393,7 @@ async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason
         )
         record(
             scope,
-            CreditGranted(
-                credit_id=entry_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency
-            ),
+            CreditGranted(credit_id=entry_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency),
             changes={"reason": (None, reason.strip())},
         )
         await allocate_credit(scope, customer_id, currency)

@@ -154,14 +154,10 @@ async def void(scope: Scope, document_id: int, reason: str, charges: Charges = C
     Payments on it are un-allocated and become the customer's credit; the credit note takes their place. Its charges are waived
     and still cover their days, or billed again, as chosen. Pending subscriptions that waited for it are over.
     """
-    return await create_credit_note(
-        scope, NewCreditNote(document_id=document_id, reason=reason, charges=charges.value)
-    )
+    return await create_credit_note(scope, NewCreditNote(document_id=document_id, reason=reason, charges=charges.value))
 
 
-async def _credit_in_full(
-    scope: Scope, invoice: _Invoice, left: Sequence[Left], reason: str, charges: Charges
-) -> int:
+async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left], reason: str, charges: Charges) -> int:
     """Rows 12 and 13 of the table of postings."""
     parts = [Part(line, line.net_minor, line.tax_minor) for line in left if line.net_minor or line.tax_minor]
     if not parts:
@@ -169,9 +165,7 @@ async def _credit_in_full(
     waiting = await waiting_for(invoice.id)
     note_id = await _issue(scope, invoice, left, parts, reason, given=True)
     total = sum(part.net_minor + part.tax_minor for part in parts)
-    still_open = int(
-        await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id)
-    )
+    still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
         await free_up(scope, document_id=invoice.id, amount_minor=total - still_open)
     entry_id = int(

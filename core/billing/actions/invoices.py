@@ -60,7 +60,7 @@ class InvoicedFirst(Struct, frozen=True):
 
 
 async def invoice_first(scope: Scope, data: NewSubscription) -> InvoicedFirst:
-    """"Make invoice for this cycle": a pending subscription and its issued invoice, in one unit of work.
+    """ "Make invoice for this cycle": a pending subscription and its issued invoice, in one unit of work.
 
     It becomes active in the transaction that settles the invoice (domain.md, Invoice first).
     """
@@ -179,7 +179,11 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
         if draft.version != version:
             raise Stale
         payer = _Payer(draft.payer_id, draft.currency, "")
-        held = await rows(_Id, "SELECT charge_id AS id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL", id=document_id)
+        held = await rows(
+            _Id,
+            "SELECT charge_id AS id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL",
+            id=document_id,
+        )
         wanted = set(data.charge_ids)
         await execute("DELETE FROM document_line WHERE document_id = :id", id=document_id)
         await _let_go([each.id for each in held if each.id not in wanted], Charges.BILL_AGAIN, scope)
@@ -195,7 +199,11 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
             note=data.note,
         )
         await _work_out_draft(await plan_for(scope, draft.seller_id), document_id)
-        record(scope, InvoiceDrafted(invoice_id=document_id, customer_id=draft.payer_id), changes={"lines": (None, len(data.lines))})
+        record(
+            scope,
+            InvoiceDrafted(invoice_id=document_id, customer_id=draft.payer_id),
+            changes={"lines": (None, len(data.lines))},
+        )
         return draft.version + 1
 
 
@@ -203,7 +211,11 @@ async def delete_draft(scope: Scope, document_id: int, charges: Charges = Charge
     """The draft goes. Charges that it took up are billed again with the next run, or waived, as chosen."""
     async with unit_of_work(scope):
         draft = await _lock_draft(scope, document_id)
-        held = await rows(_Id, "SELECT charge_id AS id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL", id=document_id)
+        held = await rows(
+            _Id,
+            "SELECT charge_id AS id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL",
+            id=document_id,
+        )
         await execute("DELETE FROM document_line WHERE document_id = :id", id=document_id)
         await execute("DELETE FROM document_tax WHERE document_id = :id", id=document_id)
         await execute("DELETE FROM document WHERE id = :id", id=document_id)
@@ -232,7 +244,9 @@ async def issue(scope: Scope, document_id: int) -> None:
         await staged_all((number_transactions("stage_document"), {}), *document_statements(plan, taxes=False))
         if plan.settings.use_credit:
             await use_credit(plan)
-        settled = await value("SELECT 1 FROM document_state WHERE document_id = :id AND settled_on IS NOT NULL", id=document_id)
+        settled = await value(
+            "SELECT 1 FROM document_state WHERE document_id = :id AND settled_on IS NOT NULL", id=document_id
+        )
         if settled:
             for subscription_id in await waiting_for(document_id):
                 await activate(scope, subscription_id, plan.issued_on)
@@ -258,7 +272,9 @@ async def issue(scope: Scope, document_id: int) -> None:
         )
         record(
             scope,
-            InvoiceIssued(invoice_id=document_id, customer_id=draft.payer_id, total_minor=total, currency=draft.currency),
+            InvoiceIssued(
+                invoice_id=document_id, customer_id=draft.payer_id, total_minor=total, currency=draft.currency
+            ),
         )
         if settled:
             record(scope, InvoiceSettled(invoice_id=document_id, customer_id=draft.payer_id))
@@ -346,7 +362,9 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
         if (line.period_from is None) != (line.period_to is None) or (
             line.period_from and line.period_to and line.period_to <= line.period_from
         ):
-            raise Invalid("A period has a first day and a later day on which it is over.", field=f"lines.{at}.period_to")
+            raise Invalid(
+                "A period has a first day and a later day on which it is over.", field=f"lines.{at}.period_to"
+            )
         amount = amount_of(line, currency)
         if abs(amount) > MOST_MINOR:
             raise Invalid("This is more than a line can be.", field=f"lines.{at}.unit_price_e6")

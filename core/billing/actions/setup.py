@@ -171,7 +171,9 @@ async def change_series(scope: Scope, kind: str, *, pattern: str, reset: str, se
             raise NotFound(f"number series {kind} of seller {seller.id}")
         old = await value("SELECT pattern FROM number_series WHERE id = :id", id=series_id)
         old_reset = await value("SELECT reset FROM number_series WHERE id = :id", id=series_id)
-        if old_reset != reset and await value("SELECT 1 FROM number_counter WHERE series_id = :id LIMIT 1", id=series_id):
+        if old_reset != reset and await value(
+            "SELECT 1 FROM number_counter WHERE series_id = :id LIMIT 1", id=series_id
+        ):
             raise Conflict("When the count begins anew cannot be changed once numbers were given.")
         await execute(
             "UPDATE number_series SET pattern = :pattern, reset = :reset WHERE id = :id",

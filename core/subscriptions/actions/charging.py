@@ -30,10 +30,7 @@ async def add_charge(scope: Scope, data: NewCharge) -> int:
         category = category or ("outside" if data.kind == "fee" else "standard")
         if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=category):
             raise Invalid("Choose a tax category of the list.", field="tax_category")
-        if (
-            data.subscription_id is not None
-            and (await lock(scope, data.subscription_id)).customer_id != buyer.id
-        ):
+        if data.subscription_id is not None and (await lock(scope, data.subscription_id)).customer_id != buyer.id:
             raise Invalid("This subscription is another customer's.", field="subscription_id")
         amount = half_up(data.amount_minor * data.quantity_e6, E6)
         if abs(amount) > MOST_MINOR:

@@ -256,7 +256,7 @@ async def end_due(scope: Scope, day: date, most: int) -> int:
             scope,
             SubscriptionEnded,
             "SELECT id AS subject_id, customer_id, '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
-            " || CAST(customer_id AS text) || ',\"product_id\":' || CAST(product_id AS text) || ',\"reason\":\"'"
+            ' || CAST(customer_id AS text) || \',"product_id":\' || CAST(product_id AS text) || \',"reason":"\''
             " || state_reason || '\"}' AS facts FROM subscription WHERE id IN :ids",
             ids=ids,
         )
@@ -289,7 +289,7 @@ async def convert_due(scope: Scope, day: date, most: int) -> int:
                 scope,
                 TrialEnded,
                 "SELECT id AS subject_id, customer_id, '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
-                " || CAST(customer_id AS text) || ',\"state\":\"active\"}' AS facts FROM subscription WHERE id IN :ids",
+                ' || CAST(customer_id AS text) || \',"state":"active"}\' AS facts FROM subscription WHERE id IN :ids',
                 ids=ids,
             )
         return len(ids)

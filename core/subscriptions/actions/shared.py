@@ -121,7 +121,9 @@ def check_move(state: SubscriptionState, to: SubscriptionState) -> None:
         raise Conflict(f"A subscription that is {state} cannot become {to}.")
 
 
-async def write_schedule(subscription_id: int, payer_id: int, following: NextPeriod | None, *, waits: bool = False) -> None:
+async def write_schedule(
+    subscription_id: int, payer_id: int, following: NextPeriod | None, *, waits: bool = False
+) -> None:
     """What is charged next; nothing for None. `waits`: not before it is resumed."""
     if following is None:
         await execute("DELETE FROM subscription_schedule WHERE subscription_id = :id", id=subscription_id)
@@ -158,15 +160,15 @@ async def reschedule(found: Locked, ends_on: date | None) -> None:
     if start is None or await _is_free(found):
         await write_schedule(found.id, 0, None)
         return
-    payer_id = int(
-        await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id)
-    )
+    payer_id = int(await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id))
     waits = found.period_start is not None and found.due_on is None
     await write_schedule(found.id, payer_id, next_period(found.rhythm(ends_on), start), waits=waits)
 
 
 async def _is_free(found: Locked) -> bool:
     """Activated free: an agreed price of 0 without an end has nothing to charge, ever."""
-    return found.cycle_minor == 0 and found.period_start is None and not await value(
-        "SELECT 1 FROM charge WHERE subscription_id = :id LIMIT 1", id=found.id
+    return (
+        found.cycle_minor == 0
+        and found.period_start is None
+        and not await value("SELECT 1 FROM charge WHERE subscription_id = :id LIMIT 1", id=found.id)
     )

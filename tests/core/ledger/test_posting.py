@@ -36,7 +36,12 @@ EVENTS: dict[str, tuple[list[list[tuple[str, int]]], int]] = {
     "24 deposit": ([[(B, 10000), (DEP, -10000)], [(DEP, 10000), (CC, -10000)]], 10000),
     "35 opening": ([[(R, 5000), ("9100", -5000)], [("9100", 2000), (CC, -2000)]], -3000),
     "9, 10 allocation and back": (
-        [[(R, 12000), (DEF, -12000)], [(B, 12000), (CC, -12000)], [(CC, 12000), (R, -12000)], [(R, 12000), (CC, -12000)]],
+        [
+            [(R, 12000), (DEF, -12000)],
+            [(B, 12000), (CC, -12000)],
+            [(CC, 12000), (R, -12000)],
+            [(R, 12000), (CC, -12000)],
+        ],
         0,
     ),
     "12 void of an unpaid invoice": (
@@ -61,7 +66,9 @@ async def test_each_event_of_the_design_moves_the_balance_as_it_says(scope: Scop
 
     async with unit_of_work(scope):
         for source, entries in enumerate(transactions):
-            await post(_entries(entries, customer), kind="test", source_kind="test", source_id=source, booked_on=scope.today())
+            await post(
+                _entries(entries, customer), kind="test", source_kind="test", source_id=source, booked_on=scope.today()
+            )
 
     assert (await get_balance(scope, customer)).balance_minor == moved
     assert sum(row.balance_minor for row in await trial_balance()) == 0
@@ -215,7 +222,10 @@ async def test_credit_cannot_be_used_twice(scope: Scope) -> None:
 async def test_a_trial_balance_of_some_days_leaves_out_the_others(scope: Scope) -> None:
     await _paid(scope, 5000)
 
-    assert {row.code: row.balance_minor for row in await trial_balance(until=day("2027-05-01"))} == {"1200": 5000, "2000": -5000}
+    assert {row.code: row.balance_minor for row in await trial_balance(until=day("2027-05-01"))} == {
+        "1200": 5000,
+        "2000": -5000,
+    }
     assert await trial_balance(until=day("2027-04-30")) == []
     assert await trial_balance(since=day("2027-05-02")) == []
 
@@ -288,7 +298,9 @@ async def rows_of_sums() -> list[int]:
 
 
 def _entries(entries: list[tuple[str, int]], customer: int) -> list[Entry]:
-    return [debit(code, amount, "EUR", customer_id=customer if code in OF_CUSTOMERS else None) for code, amount in entries]
+    return [
+        debit(code, amount, "EUR", customer_id=customer if code in OF_CUSTOMERS else None) for code, amount in entries
+    ]
 
 
 async def _paid(scope: Scope, amount: int) -> int:
