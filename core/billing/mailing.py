@@ -124,8 +124,11 @@ async def _kept(document_id: int) -> _Kept | None:
 
 
 async def send_document(scope: Scope, document_id: int, *, again: bool = False) -> int | None:
-    """Queue the document's e-mail with its PDF; gives the message's id. To the billing e-mails, else to the e-mails; None
-    where there is no address, or the customer gets no mail. Once a document, unless staff send it `again`."""
+    """Queue the document's e-mail with its PDF; gives the message's id.
+
+    To the billing e-mails, else to the e-mails; None where there is no address, or the customer gets no mail. Once a
+    document, unless staff send it `again`.
+    """
     file = await document_file(scope, document_id)
     document = await document_of(scope, document_id)
     customer = await get_customer(scope, int(document.buyer.customer_number))

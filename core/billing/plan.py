@@ -1,8 +1,8 @@
 """Working out documents: what is due, rated, taxed and grouped, in the staging tables. Writes nothing else.
 
-Each line is rated and taxed by itself; the tax of a rate is rounded on its total, and what that differs from the sum of its lines
-goes to the lines with the largest remainders (domain.md, defaults 4 and 5). All of it is SQL on both databases; a test works out
-the same bill in plain Python and compares line by line.
+Each line is rated and taxed by itself; the tax of a rate is rounded on its total, and what that differs from the sum of
+its lines goes to the lines with the largest remainders (domain.md, defaults 4 and 5). All of it is SQL on both
+databases; a test works out the same bill in plain Python and compares line by line.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ WHERE l.document_id = :document_id
 def stage_lines(source: str) -> str:
     """Each line of a source with its tax and with how much of its net is not earned yet on the day of issue.
 
-    Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. Revenue of days that are over
-    is earned; a cycle whose days are not known yet is deferred; what is sold once is earned.
+    Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. Revenue of days that
+    are over is earned; a cycle whose days are not known yet is deferred; what is sold once is earned.
     """
     tax = (
         f"CASE WHEN x.tax_inclusive THEN x.amount_minor - {half_up_sql('x.amount_minor', '100000', '100000 + x.ppm / 10')}"

@@ -126,7 +126,10 @@ class SettlementRow(Struct, frozen=True):
 
 
 class DocumentRow(Struct, frozen=True):
-    """A document as lists show it. `settlement` is derived: draft, open, partly_paid, paid, credited, written_off, overdue."""
+    """A document as lists show it.
+
+    `settlement` is derived: draft, open, partly_paid, paid, credited, written_off, overdue.
+    """
 
     id: int
     kind: str

@@ -1,4 +1,7 @@
-"""Rows of documents, number series, open credit and billing runs. Keys, indexes, checks and triggers stand in the migrations."""
+"""Rows of documents, number series, open credit and billing runs.
+
+Keys, indexes, checks and triggers stand in the migrations.
+"""
 
 from typing import Any
 
@@ -13,7 +16,9 @@ from core.subscriptions.tables import Charge, Subscription
 
 
 class Seller(Table):
-    """Who sells: legal name, address, tax status. The tenant itself; a reseller that sells in its own name is another one.
+    """Who sells: legal name, address, tax status.
+
+    The tenant itself; a reseller that sells in its own name is another one.
 
     `oss`: registered for the One Stop Shop, so consumers in other EU countries are charged their country's rate.
     """
@@ -159,8 +164,8 @@ class Document(Table):
 class DocumentLine(Table):
     """A line: quantity × unit price − discount is `amount_minor`, net or with tax as `tax_inclusive` says.
 
-    On issue it gets its rate, its share of the tax, and how much of its net is deferred revenue (days not yet over). Its
-    unit price is in whole units × 10⁶. Lines of a credit note name the line they correct.
+    On issue it gets its rate, its share of the tax, and how much of its net is deferred revenue (days not yet over).
+    Its unit price is in whole units × 10⁶. Lines of a credit note name the line they correct.
     """
 
     belongs = via("document_id")

@@ -1,7 +1,7 @@
 """`verify`: the invariants of a tenant's books, each as one question that must find nothing (security.md 30).
 
-The same text on both databases. A violation stops that tenant's billing and says so. V6 (messages) and V7 (the database is the
-tenant's own and undamaged) are asked by the command beside these; for SQLite the damage is looked for here too.
+The same text on both databases. A violation stops that tenant's billing and says so. V6 (messages) and V7 (the database
+is the tenant's own and undamaged) are asked by the command beside these; for SQLite the damage is looked for here too.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ _heard: Final[list[Issued]] = []
 def queue_documents(callback: Issued) -> Callable[[], None]:
     """Hear of documents that are being issued, in the same unit of work: how rendering and sending them is queued.
 
-    Called once a chunk with a SELECT of (document_id, payer_id, kind) and its values, over rows that stand only until the
-    commit: for `enqueue_set`. Gives the function that ends it.
+    Called once a chunk with a SELECT of (document_id, payer_id, kind) and its values, over rows that stand only until
+    the commit: for `enqueue_set`. Gives the function that ends it.
     """
     _heard.append(callback)
     return lambda: _heard.remove(callback)
@@ -291,7 +291,8 @@ FROM (
 def allocations() -> str:
     """Free credit of the payers, the oldest first, to the documents just staged, in their order.
 
-    Both are laid out along a line of money for each payer and currency; where a credit and a document overlap, it settles.
+    Both are laid out along a line of money for each payer and currency; where a credit and a document overlap, it
+    settles.
     """
     return f"""
 INSERT INTO stage_allocation (id, credit_entry_id, document_id, payer_id, currency, amount_minor)
@@ -374,8 +375,9 @@ class _Document(Struct, frozen=True):
 async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     """Write the plan; its documents are issued. The unit of work that is open commits it.
 
-    `singly`: what happened is told document by document, for the few of an invoice by hand (several may be issued in one
-    unit of work, and the staging tables hold the last only). `Changed` where a row is no longer what it was planned with.
+    `singly`: what happened is told document by document, for the few of an invoice by hand (several may be issued in
+    one unit of work, and the staging tables hold the last only). `Changed` where a row is no longer what it was planned
+    with.
     """
     if not await execute_charges(plan, counts):
         return Written(charges=counts.lines)

@@ -128,7 +128,10 @@ async def _check(data: ProductFields) -> None:
 
 
 async def set_price(scope: Scope, product_id: int, data: NewPrice) -> int:
-    """The price of a cycle and currency from a day on; the one before ends then. Subscriptions keep what they agreed."""
+    """The price of a cycle and currency from a day on; the one before ends then.
+
+    Subscriptions keep what they agreed.
+    """
     async with unit_of_work(scope):
         kind = await value("SELECT kind FROM product WHERE id = :id FOR UPDATE", id=product_id)
         if kind is None:

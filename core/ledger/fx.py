@@ -1,4 +1,7 @@
-"""Rates between currencies, and amounts by them. A rate is scaled: one unit of the first is rate_e10 ÷ 10¹⁰ of the second."""
+"""Rates between currencies, and amounts by them.
+
+A rate is scaled: one unit of the first is rate_e10 ÷ 10¹⁰ of the second.
+"""
 
 from __future__ import annotations
 

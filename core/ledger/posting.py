@@ -44,8 +44,9 @@ async def post(
 ) -> int:
     """Book what happened, in the unit of work that is open; gives the transaction's id.
 
-    Entries of zero are left out. The customer's balances move by the same statement (a trigger), the transaction's row comes
-    last and closes it: then the database checks the sums. The same (kind, source, revision) a second time is a Duplicate.
+    Entries of zero are left out. The customer's balances move by the same statement (a trigger), the transaction's row
+    comes last and closes it: then the database checks the sums. The same (kind, source, revision) a second time is a
+    Duplicate.
     """
     check(entries)
     lines = [entry for entry in entries if entry.amount_minor or entry.base_minor]

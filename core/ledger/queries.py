@@ -81,7 +81,10 @@ async def get_balance(scope: Scope, customer_id: int, currency: str | None = Non
 async def trial_balance(
     *, until: date | None = None, since: date | None = None, book_id: int = MAIN_BOOK
 ) -> list[TrialBalanceRow]:
-    """Every account of a book by currency, as booked in these days (both included). The sums over all accounts are zero."""
+    """Every account of a book by currency, as booked in these days (both included).
+
+    The sums over all accounts are zero.
+    """
     return await rows(
         TrialBalanceRow,
         """

@@ -28,7 +28,10 @@ class Account(Table):
 
 
 class LedgerTransaction(Table):
-    """What was booked at once and why. Written after its postings: its row closes them. Never changed, never deleted."""
+    """What was booked at once and why. Written after its postings: its row closes them.
+
+    Never changed, never deleted.
+    """
 
     belongs = STAFF_ONLY
 
@@ -61,8 +64,8 @@ class Posting(Table):
 class CustomerBalance(Table):
     """What a customer owes and has, by currency: sums of its postings, moved by the statement that posts.
 
-    `receivable_minor` is Σ 1100, `credit_minor` −Σ 2000, `deposit_minor` −Σ 2100; `balance_minor` = credit − receivable.
-    The row of the customer's own currency exists from the customer's creation on.
+    `receivable_minor` is Σ 1100, `credit_minor` −Σ 2000, `deposit_minor` −Σ 2100; `balance_minor` = credit −
+    receivable. The row of the customer's own currency exists from the customer's creation on.
     """
 
     belongs = via("customer_id")

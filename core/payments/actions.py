@@ -291,7 +291,10 @@ async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: i
 
 
 async def refund(scope: Scope, data: NewRefund) -> list[int]:
-    """Pay free credit back, the oldest first (row 14); gives the refunds' ids. Allocated money is un-allocated first."""
+    """Pay free credit back, the oldest first (row 14); gives the refunds' ids.
+
+    Allocated money is un-allocated first.
+    """
     async with unit_of_work(scope):
         currency = check_currency(data.currency or await _customer_currency(scope, data.customer_id, "customer_id"))
         await _customer_currency(scope, data.customer_id, "customer_id")

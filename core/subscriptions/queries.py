@@ -99,7 +99,8 @@ async def list_charges(
 async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list[PlanBox]:
     """The products of a kind as boxes: what the customer has of each, and what its state allows, with prices.
 
-    An action that is not possible now stands there with the reason. What is sold no longer is shown as long as it is live.
+    An action that is not possible now stands there with the reason. What is sold no longer is shown as long as it is
+    live.
     """
     today = scope.today()
     buyer = await row(

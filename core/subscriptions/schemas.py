@@ -48,7 +48,10 @@ class NewFreeSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class NewTrial(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The test time of a product; the cycle of the price is what it becomes. `days` (by staff) replaces the product's."""
+    """The test time of a product; the cycle of the price is what it becomes.
+
+    `days` (by staff) replaces the product's.
+    """
 
     customer_id: int
     product_id: int

@@ -43,8 +43,8 @@ class Subscription(Table):
 class SubscriptionTerm(Table):
     """What was agreed, copied from the catalogue: price of one unit and cycle, quantity, cycle, tax.
 
-    `gross_minor` is price × quantity of a full cycle, `cycle_minor` the same after discounts: rated once, here, so that a
-    billing run multiplies by days only. A period belongs to the term in force on its first day.
+    `gross_minor` is price × quantity of a full cycle, `cycle_minor` the same after discounts: rated once, here, so that
+    a billing run multiplies by days only. A period belongs to the term in force on its first day.
     """
 
     belongs = via("subscription_id")

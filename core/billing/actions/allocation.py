@@ -1,7 +1,8 @@
 """Credit and what it settles: allocating it, taking it back, granting it, giving up what is open.
 
-Whatever lowers a debt first becomes the customer's credit; allocating moves it to the receivable and never changes the balance
-(domain.md, Billing). What is stored of it (left of a credit, open of a document) is moved by the database with each row.
+Whatever lowers a debt first becomes the customer's credit; allocating moves it to the receivable and never changes the
+balance (domain.md, Billing). What is stored of it (left of a credit, open of a document) is moved by the database with
+each row.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ async def allocate_credit(
 ) -> list[int]:
     """Free credit of a payer settles its open documents; gives those that are settled now.
 
-    Order: the named ones, then by due date, then by number; disputed ones are skipped unless they are named. The oldest credit
-    goes first; `entries` are the credits to use, all that are free by default.
+    Order: the named ones, then by due date, then by number; disputed ones are skipped unless they are named. The oldest
+    credit goes first; `entries` are the credits to use, all that are free by default.
     """
     async with unit_of_work(scope):
         await lock_balance(payer_id, currency)

@@ -1,7 +1,7 @@
 """Credit notes: an issued invoice is never changed, it is corrected by a document of its own series.
 
-Per tax rate: net at most what is left of the lines, tax as on the invoice and at most the tax left; the note that brings the net
-left to 0 takes all tax left (domain.md, Credit note). It settles the open part of its invoice first.
+Per tax rate: net at most what is left of the lines, tax as on the invoice and at most the tax left; the note that
+brings the net left to 0 takes all tax left (domain.md, Credit note). It settles the open part of its invoice first.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
 async def void(scope: Scope, document_id: int, reason: str, charges: Charges = Charges.WAIVE) -> int:
     """Take an invoice back: a credit note for all that is left of it (default 7); gives the credit note's id.
 
-    Payments on it are un-allocated and become the customer's credit; the credit note takes their place. Its charges are waived
-    and still cover their days, or billed again, as chosen. Pending subscriptions that waited for it are over.
+    Payments on it are un-allocated and become the customer's credit; the credit note takes their place. Its charges are
+    waived and still cover their days, or billed again, as chosen. Pending subscriptions that waited for it are over.
     """
     return await create_credit_note(scope, NewCreditNote(document_id=document_id, reason=reason, charges=charges.value))
 

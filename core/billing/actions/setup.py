@@ -57,7 +57,10 @@ PATTERNS = {"invoice": "{YYYY}-{seq:06}", "credit_note": "CN-{YYYY}-{seq:06}", "
 
 
 async def default_seller(scope: Scope) -> Seller:
-    """The tenant itself. The first time it is asked for, it is made: from the company's settings, with number series."""
+    """The tenant itself.
+
+    The first time it is asked for, it is made: from the company's settings, with number series.
+    """
     found = await row(Seller, f"{_SELLER} WHERE is_default")
     if found is not None:
         return found

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 async def add_charge(scope: Scope, data: NewCharge) -> int:
-    """Something to be paid once, at a price of one unit; gives the charge's id. A `source_key` is charged once, ever."""
+    """Something to be paid once, at a price of one unit; gives the charge's id.
+
+    A `source_key` is charged once, ever.
+    """
     async with unit_of_work(scope):
         buyer = await get_buyer(scope, data.customer_id)
         category = data.tax_category

@@ -214,7 +214,10 @@ async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = S
 
 
 async def resume(scope: Scope, subscription_id: int) -> None:
-    """Serve again. Days that were not billed meanwhile are recorded and never caught up: the next charge starts today."""
+    """Serve again.
+
+    Days that were not billed meanwhile are recorded and never caught up: the next charge starts today.
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state is not SubscriptionState.SUSPENDED:

@@ -44,8 +44,8 @@ FURTHEST_BACK = timedelta(days=366)
 async def subscribe(scope: Scope, data: NewSubscription) -> int:
     """Live at once, invoiced on terms by the billing run; gives its id.
 
-    The first charged day is the day it starts, today or up to a year back; where the customer has a billing day, a first part
-    period runs up to it (domain.md, Anchor).
+    The first charged day is the day it starts, today or up to a year back; where the customer has a billing day, a
+    first part period runs up to it (domain.md, Anchor).
     """
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
@@ -134,8 +134,8 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
 async def start_trial(scope: Scope, data: NewTrial) -> int:
     """The product's test time; gives the subscription's id. Once a customer and group, unless staff allow it `again`.
 
-    First charged day = start + trial days (domain.md, Trial). What converts has its first period planned already; what ends,
-    ends on that day.
+    First charged day = start + trial days (domain.md, Trial). What converts has its first period planned already; what
+    ends, ends on that day.
     """
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
