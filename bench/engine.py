@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,8 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    Ask = Callable[[int], Awaitable[Any]]
+
 ROWS: Final = 10_000
-TIMES: Final = 2_000
+ROUNDS: Final = 15
+TIMES: Final = 60
+LOOK_UP: Final = "SELECT id, name, city, balance_minor FROM person WHERE id = :id"
 TABLE: Final = "CREATE TABLE person (id {id}, name text NOT NULL, city text NOT NULL, balance_minor bigint NOT NULL)"
 
 
@@ -77,10 +81,14 @@ async def _sqlite(options: Options) -> list[Row]:
     database = SqliteDatabase(path, create=True)
     with bind(database):
         await _fill(database)
-
-    stock = await _stock_look_up(path)
-    found = await _look_ups(database, stock)
-    found += await _writes(database)
+        stock, ours, by_sql = await _side_by_side(_by_stock(path), _by_piccolo, _by_sql)
+    what = "look-up by Piccolo, beside its own engine"
+    found = [
+        at_most_share(what, "sqlite", ours, "µs", stock, 0.25),
+        at_most_share("look-up as SQL into a struct", "sqlite", by_sql, "µs", stock, 0.25),
+        *await _structs(database),
+        *await _writes(database),
+    ]
     await database.close()
 
     cold = []
@@ -109,7 +117,7 @@ async def _many_tenants(options: Options, template: Path) -> list[Row]:
         with bind(tenants[number % len(tenants)]):
             await value("SELECT name FROM person WHERE id = 1")
 
-    took = await _each(200, visit)
+    (took,) = await _side_by_side(visit)
     for tenant in tenants:
         await tenant.close()
     return [Row("look-up that must close another tenant's file", "sqlite", took, "µs")]
@@ -131,45 +139,58 @@ async def _postgresql() -> list[Row]:
                 with bind(database):
                     await execute("INSERT INTO person (name, city, balance_minor) VALUES ('a', 'b', 1)")
 
-        bare = await _bare_look_up(server)
-        found = await _look_ups(schemas[0], None)
-        look_up = await _each(TIMES, _by_sql(schemas[0]))
-        found.append(Row("look-up as SQL into a struct", "postgresql", look_up, "µs", bare))
-
         async def wander(number: int) -> None:
             with bind(schemas[number % len(schemas)]):
-                await row(PersonRow, "SELECT id, name, city, balance_minor FROM person WHERE id = :id", id=1)
+                await row(PersonRow, LOOK_UP, id=1)
 
-        found.append(Row("the same, another tenant each time", "postgresql", await _each(TIMES, wander), "µs", bare))
+        pool = await asyncpg.create_pool(server.app_dsn, min_size=1, max_size=1)
+
+        async def bare(number: int) -> None:
+            await pool.fetchrow(LOOK_UP.replace("person", "tenant_0.person").replace(":id", "$1"), number % ROWS + 1)
+
+        with bind(schemas[0]):
+            anchor, by_sql, by_piccolo = await _side_by_side(bare, _by_sql, _by_piccolo)
+        again, wandering = await _side_by_side(bare, wander)
+        await pool.close()
+        found = [
+            Row("look-up as SQL into a struct, beside asyncpg's pool", "postgresql", by_sql, "µs", anchor),
+            Row("look-up by Piccolo", "postgresql", by_piccolo, "µs", anchor),
+            Row("look-up as SQL, another tenant each time", "postgresql", wandering, "µs", again),
+            *await _structs(schemas[0]),
+        ]
         return found + await _writes(schemas[0])
 
 
-async def _look_ups(database: Database, stock: float | None) -> list[Row]:
-    async def by_piccolo(number: int) -> None:
-        await Person.select().where(Person.id == number % ROWS + 1).first()
+async def _by_piccolo(number: int) -> None:
+    await Person.select().where(Person.id == number % ROWS + 1).first()
 
+
+async def _by_sql(number: int) -> None:
+    await row(PersonRow, LOOK_UP, id=number % ROWS + 1)
+
+
+def _by_stock(path: Path) -> Ask:
+    class Stock(Table, db=SQLiteEngine(str(path)), tablename="person"):
+        name = Text()
+        city = Text()
+        balance_minor = BigInt()
+
+    async def ask(number: int) -> None:
+        await Stock.select().where(Stock.id == number % ROWS + 1).first()
+
+    return ask
+
+
+async def _structs(database: Database) -> list[Row]:
     async def fifty_structs(_: int) -> None:
         await rows(PersonRow, "SELECT id, name, city, balance_minor FROM person ORDER BY id LIMIT 50")
 
     async def fifty_objects(_: int) -> None:
         await Person.objects().order_by(Person.id).limit(50)
 
-    name = database.dialect
     with bind(database):
-        ours = await _each(TIMES, by_piccolo)
-        by_sql = await _each(TIMES, _by_sql(database))
-        structs = await _each(TIMES // 4, fifty_structs)
-        objects = await _each(TIMES // 4, fifty_objects)
-    found = [at_most_share("50 rows into structs, beside objects", name, structs, "µs", objects, 0.5)]
-    if stock is not None:
-        found = [
-            at_most_share("look-up by Piccolo, beside its own engine", name, ours, "µs", stock, 0.25),
-            at_most_share("look-up as SQL into a struct", name, by_sql, "µs", stock, 0.25),
-            *found,
-        ]
-    else:
-        found = [Row("look-up by Piccolo", name, ours, "µs"), *found]
-    return found
+        structs, objects = await _side_by_side(fifty_structs, fifty_objects)
+    return [at_most_share("50 rows into structs, beside objects", database.dialect, structs, "µs", objects, 0.5)]
 
 
 async def _writes(database: Database) -> list[Row]:
@@ -178,7 +199,7 @@ async def _writes(database: Database) -> list[Row]:
             await execute("INSERT INTO person (name, city, balance_minor) VALUES ('new', 'x', :n)", n=number)
 
     with bind(database):
-        one = await _each(200, insert)
+        (one,) = await _side_by_side(insert)
         with timed() as took:
             await execute_many(
                 "INSERT INTO person (name, city, balance_minor) VALUES (:name, :city, :balance)",
@@ -190,41 +211,6 @@ async def _writes(database: Database) -> list[Row]:
     ]
 
 
-def _by_sql(database: Database) -> Callable[[int], Awaitable[Any]]:
-    async def ask(number: int) -> None:
-        with bind(database):
-            await row(
-                PersonRow, "SELECT id, name, city, balance_minor FROM person WHERE id = :id", id=number % ROWS + 1
-            )
-
-    return ask
-
-
-async def _stock_look_up(path: Path) -> float:
-    class Stock(Table, db=SQLiteEngine(str(path)), tablename="person"):
-        name = Text()
-        city = Text()
-        balance_minor = BigInt()
-
-    async def ask(number: int) -> None:
-        await Stock.select().where(Stock.id == number % ROWS + 1).first()
-
-    return await _each(TIMES // 4, ask)
-
-
-async def _bare_look_up(server: PostgresServer) -> float:
-    pool = await asyncpg.create_pool(server.app_dsn, min_size=1, max_size=1)
-
-    async def ask(number: int) -> None:
-        await pool.fetchrow(
-            "SELECT id, name, city, balance_minor FROM tenant_0.person WHERE id = $1", number % ROWS + 1
-        )
-
-    found = await _each(TIMES, ask)
-    await pool.close()
-    return found
-
-
 async def _fill(database: Database) -> None:
     if isinstance(database, SqliteDatabase):
         await run_sql(TABLE)
@@ -234,26 +220,27 @@ async def _fill(database: Database) -> None:
     )
 
 
-async def _each(times: int, ask: Callable[[int], Awaitable[Any]]) -> float:
-    """Microseconds each, the best of three rounds: the others share the machine."""
-    best = float("inf")
-    for _ in range(3):
-        with timed() as took:
-            for number in range(times):
-                await ask(number)
-        best = min(best, took.seconds / times * 1e6)
-        await asyncio.sleep(0)
+async def _side_by_side(*asks: Ask) -> list[float]:
+    """Microseconds of each, the best of many short rounds taken in turns: the machine is shared, and not evenly."""
+    best = [float("inf")] * len(asks)
+    for start in range(ROUNDS):
+        for place, ask in enumerate(asks):
+            with timed() as took:
+                for number in range(TIMES):
+                    await ask(start * TIMES + number)
+            best[place] = min(best[place], took.seconds / TIMES * 1e6)
     return best
 
 
 @asynccontextmanager
 async def _server() -> AsyncIterator[PostgresServer]:
     address = start_cluster("bench", durable=True)
-    await databases.postgres_database("bench_engine", cluster=address)
+    name = f"bench_engine_{os.getpid()}"
+    await databases.postgres_database(name, cluster=address)
     server = PostgresServer(
         "bench",
-        databases.dsn("bench_engine", databases.APP, cluster=address),
-        databases.dsn("bench_engine", databases.OWNER, cluster=address),
+        databases.dsn(name, databases.APP, cluster=address),
+        databases.dsn(name, databases.OWNER, cluster=address),
     )
     await server.start()
     try:
