@@ -163,7 +163,8 @@ async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) 
         found.append(at_most(f"{what}, p50", kind, percentile(took, 50), "ms", P50))
         found.append(at_most(f"{what}, p99", kind, percentile(took, 99), "ms", P99))
         worst = max(range(len(took)), key=took.__getitem__)
-        options.say(f"  {what}: {percentile(took, 50):.1f} / {percentile(took, 99):.1f} ms, slowest no. {worst + 1}")
+        halves = f"{min(took):.1f} / {percentile(took, 50):.1f} / {percentile(took, 99):.1f} ms"
+        options.say(f"  {what}: fastest, p50, p99 {halves}, slowest no. {worst + 1}")
 
     async def measure(what: str, client: httpx.AsyncClient, addresses: Sequence[Mapping[str, str]]) -> None:
         took = [await _timed(tenant, client, f"/customers?{urlencode(one)}") for one in _over(addresses)]
