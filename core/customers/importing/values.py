@@ -17,6 +17,7 @@ from babel.core import get_global
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
+from phonenumbers.phonemetadata import PhoneMetadata
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 
@@ -121,6 +122,9 @@ def phone(text: str, country: str | None, *, sure: bool = True) -> tuple[Phone, 
         return Phone(text, ""), f"“{text[:40]}” is not as long as a phone number. It is kept as typed."
     if country is None and not number.startswith("+"):
         return Phone(text, ""), ""
+    quick = _quick_e164(number, country)
+    if quick:
+        return Phone(text, quick), ""
     sure = sure or number.startswith("+")
     try:
         parsed = phonenumbers.parse(number, country)
@@ -130,6 +134,71 @@ def phone(text: str, country: str | None, *, sure: bool = True) -> tuple[Phone, 
         message = f"“{text[:40]}” is too short or too long for a number{_in(country)}. It is kept as typed."
         return Phone(text, ""), message if sure else ""
     return Phone(text, phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)), ""
+
+
+class _Dialling(Struct, frozen=True):
+    """How a country dials, where that is simple."""
+
+    code: str
+    prefix: str
+    """Before numbers within the country; empty where there is none, or where it is not simple."""
+    may_begin: str
+    """What begins a number that the library has to take apart."""
+    number: str
+    lengths: frozenset[int]
+
+
+_SEPARATORS: Final = {ord(c): None for c in " -./()"}
+
+
+def _quick_e164(text: str, country: str | None) -> str:
+    """What the library would make of a plain number, for the many that need none of its care; else nothing."""
+    digits = text.translate(_SEPARATORS)
+    if digits[:1] == "+":
+        digits = digits[1:]
+        if not digits.isdecimal() or not digits.isascii():
+            return ""
+        dialling = next((found for size in (1, 2, 3) if (found := _of_code(digits[:size])) is not None), None)
+        if dialling is None:
+            return ""
+        rest = digits[len(dialling.code) :]
+        if dialling.may_begin and re.match(dialling.may_begin, rest):
+            return ""
+    else:
+        dialling = _of_country(country) if country else None
+        if dialling is None or not dialling.prefix or not digits.startswith(dialling.prefix):
+            return ""
+        rest = digits[len(dialling.prefix) :]
+        if not digits.isdecimal() or not digits.isascii() or not re.fullmatch(dialling.number, rest):
+            return ""
+    return f"+{dialling.code}{rest}" if rest[:1] not in {"", "0"} and len(rest) in dialling.lengths else ""
+
+
+@lru_cache(maxsize=1_000)
+def _of_code(code: str) -> _Dialling | None:
+    region = phonenumbers.region_code_for_country_code(int(code))
+    if region in {"ZZ", "001"}:
+        return None
+    return _dialling(PhoneMetadata.metadata_for_region(region))
+
+
+@lru_cache(maxsize=300)
+def _of_country(country: str) -> _Dialling | None:
+    return _dialling(PhoneMetadata.metadata_for_region(country))
+
+
+def _dialling(known: PhoneMetadata | None) -> _Dialling | None:
+    if known is None or known.general_desc is None:
+        return None
+    prefix, begins, code = known.national_prefix or "", known.national_prefix_for_parsing or "", str(known.country_code)
+    simple = prefix == begins and not known.national_prefix_transform_rule and not prefix.startswith(code)
+    return _Dialling(
+        code=code,
+        prefix=prefix if simple and prefix == "0" else "",
+        may_begin=begins,
+        number=known.general_desc.national_number_pattern or "",
+        lengths=frozenset(known.general_desc.possible_length),
+    )
 
 
 def _in(country: str | None) -> str:

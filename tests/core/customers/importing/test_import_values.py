@@ -3,8 +3,9 @@
 import unicodedata
 from datetime import date
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.customers.importing import values
@@ -83,6 +84,47 @@ def test_a_slash_parts_numbers_only_where_both_sides_are_numbers(cell: str, numb
 )
 def test_a_number_is_read_as_its_country_dials_it(typed: str, country: str | None, e164: str) -> None:
     assert values.phone(typed, country) == (values.Phone(typed, e164), "")
+
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(
+    st.sampled_from(REGIONS),
+    st.sampled_from(["", "0", "00", "1", "8", "+", "+49", "+39 0", "+1", "+44 (0)", "+7 8", "+54 9", "+52 1", "06"]),
+    st.from_regex(r"[0-9 ()./-]{3,16}[0-9]", fullmatch=True),
+)
+def test_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, start: str, rest: str) -> None:
+    agrees_with_the_library(start + rest, region)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_countrys_own_numbers_are_read_as_the_library_reads_them(region: str) -> None:
+    for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
+        example = phonenumbers.example_number_for_type(region, kind)
+        if example is not None:
+            for form in (
+                phonenumbers.PhoneNumberFormat.NATIONAL,
+                phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+                phonenumbers.PhoneNumberFormat.E164,
+            ):
+                agrees_with_the_library(phonenumbers.format_number(example, form), region)
+
+
+def agrees_with_the_library(number: str, region: str) -> None:
+    phone, _ = values.phone(number, region)
+    typed = "+" + number[2:] if number.startswith("00") else number
+    try:
+        parsed = phonenumbers.parse(typed, region)
+    except phonenumbers.NumberParseException:
+        assert phone.e164 == ""
+        return
+    expected = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    assert phone.e164 in {"", expected}
+    if values._quick_e164(typed, region):
+        assert phone.e164 == expected
+        assert phonenumbers.is_possible_number(parsed)
 
 
 @pytest.mark.parametrize(
