@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -79,6 +81,11 @@ class SmtpSink:
     """User names and their passwords; empty: nobody needs to log in."""
     log_ins: list[str] = field(default_factory=list)
     begun: int = 0
+    pause: float = 0.0
+    """Seconds that it takes to look at a text before it is kept, and again before the answer."""
+    tls: ssl.SSLContext | None = None
+    """The server's certificate: spoken from the first byte, or after STARTTLS."""
+    starttls: bool = False
     _conduct: Callable[[int, str], Conduct] = lambda number, recipient: Conduct.ACCEPT
     _controller: Controller | None = None
 
@@ -96,10 +103,13 @@ class SmtpSink:
                     auth_require_tls=False,
                     auth_required=bool(sink.accounts),
                     enable_SMTPUTF8=True,
+                    tls_context=sink.tls if sink.starttls else None,
+                    require_starttls=sink.starttls,
                     data_size_limit=50 << 20,
                 )
 
-        self._controller = Served(None, hostname="127.0.0.1", port=self.port, ready_timeout=10)
+        first = self.tls if not self.starttls else None
+        self._controller = Served(None, hostname="127.0.0.1", port=self.port, ready_timeout=10, ssl_context=first)
         self._controller.start()
 
     def stop(self) -> None:
@@ -162,7 +172,9 @@ class _Handler:
             _cut(server)
             return "451 lost"
         assert isinstance(envelope.content, bytes)
+        await asyncio.sleep(self._sink.pause * random.random())
         self._sink.mails.append(Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), envelope.content))
+        await asyncio.sleep(self._sink.pause * random.random())
         if conduct is Conduct.HANG_AFTER_TEXT:
             await asyncio.sleep(3600)
         if conduct is Conduct.CUT_AND_KEEP:

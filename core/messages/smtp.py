@@ -30,6 +30,8 @@ STEP_SECONDS: Final = 30.0
 """For each answer of the server."""
 TEXT_SECONDS: Final = 90.0
 """For the answer to the text: a server may look at it for viruses first."""
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""Where an address of version 4 stands in one of version 6."""
 PORTS: Final = frozenset({25, 465, 587, 2525})
 """Where mail servers of the internet listen: another port is only for hosts that the provider has allowed."""
 
@@ -166,9 +168,12 @@ async def checked_addresses(host: str, port: int, internal_hosts: frozenset[str]
 def is_public(address: str) -> bool:
     """Whether an address is one of the public internet's."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inside = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    if inside is not None:
-        return is_public(str(inside))
+    if isinstance(ip, ipaddress.IPv6Address):
+        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inside is None and ip in NAT64:
+            inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inside is not None:
+            return is_public(str(inside))
     return ip.is_global and not ip.is_multicast
 
 
@@ -210,9 +215,21 @@ async def _answers() -> AsyncIterator[None]:
     except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
         raise NotReached("The mail server does not answer.", retry_after=30) from error
     except ssl.SSLError as error:
-        raise NotReached(f"No encrypted connection: {error.reason or error}", retry_after=300) from error
+        raise _not_encrypted(error) from error
+    except aiosmtplib.SMTPNotSupported as error:
+        raise NotReached(f"The mail server does not offer that: {_line(str(error))}", retry_after=300) from error
     except (aiosmtplib.SMTPException, OSError, EOFError) as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise _not_encrypted(error.__cause__) from error
         raise NotReached(f"The mail server has gone away: {_line(str(error))}", retry_after=30) from error
+
+
+def _not_encrypted(error: ssl.SSLError) -> NotReached:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = f"The mail server’s certificate is not good: {_line(error.verify_message)}"
+    else:
+        said = f"No encrypted connection: {_line(error.reason or str(error))}."
+    return NotReached(said, retry_after=300)
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:

@@ -1,0 +1,153 @@
+"""Which servers are connected to, and how: only where a tenant may, encrypted where it is so set, never by mistake."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from core.messages.settings import MailSettings
+from core.messages.smtp import NotAllowed, NotReached, checked_addresses, connected, is_public
+from tests.smtp import SmtpSink
+
+pytestmark = pytest.mark.anyio
+
+HERE = frozenset({"127.0.0.1", "localhost"})
+INSIDE = (
+    "127.0.0.1 127.8.8.8 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255"
+    " ::1 :: fe80::1%eth0 fc00::1 ff02::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 2002:7f00:1:: 64:ff9b::7f00:1"
+)
+
+
+@pytest.mark.parametrize("address", INSIDE.split())
+async def test_addresses_inside_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["9.9.9.9", "2620:fe::fe", "::ffff:9.9.9.9"])
+async def test_addresses_of_the_internet_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "0x7f000001", "2130706433", "127.1"])
+async def test_hosts_inside_are_refused_unless_the_provider_has_allowed_them(host: str) -> None:
+    with pytest.raises((NotAllowed, NotReached)) as refused:
+        await checked_addresses(host, 587, frozenset())
+
+    assert "public internet" in refused.value.message or "no host" in refused.value.message
+
+
+async def test_a_port_that_no_mail_server_has_is_refused() -> None:
+    with pytest.raises(NotAllowed, match="port 22 is not allowed"):
+        await checked_addresses("9.9.9.9", 22, frozenset())
+
+
+async def test_what_the_provider_has_allowed_is_connected_to_on_any_port(smtp_sink: SmtpSink) -> None:
+    settings = MailSettings(host="localhost", port=smtp_sink.port, security="none", sender_address="a@b.example")
+
+    async with connected(settings, HERE) as server:
+        assert await server.begin("a@b.example", ["c@d.example"]) == []
+
+
+async def test_a_host_that_does_not_exist_is_named() -> None:
+    with pytest.raises(NotReached, match=r"There is no host “nowhere\.invalid”"):
+        await checked_addresses("nowhere.invalid", 587, frozenset())
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_an_encrypted_connection_is_one(
+    smtp_sink: SmtpSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    certificate = certify(smtp_sink, tmp_path, starttls=security == "starttls")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async with connected(secured(smtp_sink, security), HERE) as server:
+        assert await server.begin("a@b.example", ["c@d.example"]) == []
+    assert smtp_sink.log_ins == ["billing"]
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_a_certificate_that_nobody_vouches_for_is_refused(
+    smtp_sink: SmtpSink, tmp_path: Path, security: str
+) -> None:
+    certify(smtp_sink, tmp_path, starttls=security == "starttls")
+
+    with pytest.raises(NotReached, match="certificate is not good"):
+        await reach(secured(smtp_sink, security))
+    assert smtp_sink.log_ins == []
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_a_certificate_of_another_host_is_refused(
+    smtp_sink: SmtpSink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    certificate = certify(smtp_sink, tmp_path, starttls=security == "starttls", name="other.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    with pytest.raises(NotReached, match="certificate is not good: Hostname mismatch"):
+        await reach(secured(smtp_sink, security))
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_a_server_without_encryption_gets_no_password(smtp_sink: SmtpSink, security: str) -> None:
+    with pytest.raises(NotReached):
+        await reach(secured(smtp_sink, security))
+
+    assert smtp_sink.log_ins == []
+
+
+async def reach(settings: MailSettings) -> None:
+    async with connected(settings, HERE):
+        pass
+
+
+def secured(sink: SmtpSink, security: str) -> MailSettings:
+    return MailSettings(
+        host="localhost",
+        port=sink.port,
+        security=security,  # type: ignore[arg-type]  # one of the two
+        user="billing",
+        password="right",
+        sender_address="a@b.example",
+    )
+
+
+def certify(sink: SmtpSink, folder: Path, *, starttls: bool, name: str = "localhost") -> Path:
+    """Give the server a certificate of its own; the file is what vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(name)]
+    if name == "localhost":
+        names.append(x509.IPAddress(ip_address("127.0.0.1")))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = folder / "certificate.pem", folder / "key.pem"
+    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, private)
+    sink.stop()
+    sink.tls, sink.starttls = context, starttls
+    sink.accounts["billing"] = "right"
+    sink.start()
+    return chain
