@@ -1,4 +1,4 @@
-"""Numbers of documents: a pattern for each kind and seller, counted by year or for ever, gapless, in the order of their dates."""
+"""Numbers of documents: a pattern for each kind and seller, counted by year or for ever, gapless, in order of dates."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Series(Struct, frozen=True):
 
 
 async def take_numbers(kind: str, seller_id: int, issued_on: date, count: int) -> Numbers:
-    """The next numbers of a series, locked until the commit: the last thing that is done before the log (security.md 7).
+    """The next numbers of a series, locked until the commit: the last thing done before the log (security.md 7).
 
     A rollback gives them back. NoNumbers where the series has a later date already: time went backwards.
     """

@@ -57,7 +57,7 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
         return _answer(request, render, status, _TEXTS.get(status, HTTPStatus(status).phrase + "."), None)
 
     def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        LOG.exception("unforeseen error", extra={"request_id": request_id(request)}, exc_info=error)
+        LOG.error("unforeseen error", extra={"request_id": request_id(request)}, exc_info=error)
         return _answer(request, render, 500, "Something broke on our side. Nothing was saved.", None)
 
     return {DomainError: domain, TryAgain: again, HTTPException: http, Exception: unforeseen}

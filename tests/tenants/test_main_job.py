@@ -1,5 +1,8 @@
-"""The main job on real input, in two tenants at the same time: a file is imported, plans are booked, the run bills them, the
-invoices become PDFs and reach a mailbox, and the books prove themselves."""
+"""The main job on real input, in two tenants at the same time.
+
+A file is imported, plans are booked, the run bills them, the invoices become PDFs and reach a mailbox, and the books
+prove themselves.
+"""
 
 from __future__ import annotations
 
