@@ -85,10 +85,9 @@ class Counts(Struct, frozen=True):
     activating: int
 
 
-# -- sources of lines ---------------------------------------------------------------------------------------------------
-
 _SOURCE: Final = (
-    "id, is_new, subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description, period_start,"
+    "id, is_new, subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description,"
+    " period_start,"
     " period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor, currency, tax_category,"
     " tax_inclusive, source_key, place, split_id, activates, corrects_line_id, problem"
 )
@@ -139,7 +138,8 @@ WHERE d.bills
 def open_charges(where: str, split: str, activates: str = "FALSE") -> str:
     """Charges that were written before and wait for an invoice."""
     return f"""
-SELECT k.id, FALSE AS is_new, k.subscription_id, k.term_id, k.customer_id, k.payer_id, k.product_id, k.kind, k.component,
+SELECT k.id, FALSE AS is_new, k.subscription_id, k.term_id, k.customer_id, k.payer_id, k.product_id, k.kind,
+    k.component,
        k.description, k.period_start, k.period_end, k.days, k.of_days, k.quantity_e6, k.unit_price_e6, k.discount_minor,
        k.amount_minor, k.currency, k.tax_category, k.tax_inclusive, k.source_key, 0 AS place, {split} AS split_id,
        {activates} AS activates, NULL::bigint AS corrects_line_id, NULL AS problem
@@ -205,9 +205,6 @@ WHERE l.document_id = :document_id
 """
 
 
-# -- rating, tax, deferral ----------------------------------------------------------------------------------------------
-
-
 def stage_lines(source: str) -> str:
     """Each line of a source with its tax and with how much of its net is not earned yet on the day of issue.
 
@@ -215,7 +212,8 @@ def stage_lines(source: str) -> str:
     are over is earned; a cycle whose days are not known yet is deferred; what is sold once is earned.
     """
     tax = (
-        f"CASE WHEN x.tax_inclusive THEN x.amount_minor - {half_up_sql('x.amount_minor', '100000', '100000 + x.ppm / 10')}"
+        "CASE WHEN x.tax_inclusive"
+        f" THEN x.amount_minor - {half_up_sql('x.amount_minor', '100000', '100000 + x.ppm / 10')}"
         f" ELSE {half_up_sql('x.amount_minor', 'x.ppm', '1000000')} END"
     )
     length = days_between("x.period_start", "x.period_end")
@@ -298,9 +296,11 @@ _PARKED: Final = "payer_id IN (SELECT payer_id FROM stage_parked)"
 
 # sum() of a bigint is numeric on PostgreSQL and would divide with decimals: cast it back.
 TAXES: Final = f"""
-INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor, rest_minor)
+INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
+    rest_minor)
 SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
-       CASE WHEN tax_inclusive THEN amount_minor - tax_minor ELSE amount_minor END, tax_minor, tax_minor - of_lines_minor
+       CASE WHEN tax_inclusive THEN amount_minor - tax_minor
+           ELSE amount_minor END, tax_minor, tax_minor - of_lines_minor
 FROM (
     SELECT x.*, CASE WHEN tax_inclusive
         THEN amount_minor - {half_up_sql("x.amount_minor", "100000", "100000 + x.rate_ppm / 10")}
@@ -317,14 +317,16 @@ FROM (
 # The tax of a line cut off to a whole unit, and the units left over to the lines with the largest cut-off parts.
 SHARES: Final = f"""
 UPDATE stage_line SET tax_minor = r.tax_minor,
-    net_minor = CASE WHEN stage_line.tax_inclusive THEN stage_line.amount_minor - r.tax_minor ELSE stage_line.amount_minor END,
+    net_minor = CASE WHEN stage_line.tax_inclusive THEN stage_line.amount_minor - r.tax_minor
+    ELSE stage_line.amount_minor END,
     deferred_minor = r.net_minor - {half_up_sql("r.net_minor", "r.over_days", "r.all_days")}
 FROM (
     SELECT ranked.id, over_days, all_days, whole_minor + CASE WHEN rank_of_rest <= units THEN 1 ELSE 0 END AS tax_minor,
            CASE WHEN tax_inclusive THEN amount_minor - whole_minor - CASE WHEN rank_of_rest <= units THEN 1 ELSE 0 END
                 ELSE amount_minor END AS net_minor
     FROM (
-        SELECT cut.*, total_minor - CAST(sum(whole_minor) OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm,
+        SELECT cut.*, total_minor - CAST(sum(whole_minor)
+            OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm,
                    tax_inclusive) AS bigint) AS units,
                row_number() OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
                    ORDER BY rest DESC, place, customer_id, coalesce(subscription_id, 0),
@@ -334,12 +336,14 @@ FROM (
                    (product - ((product % divisor) + divisor) % divisor) / divisor AS whole_minor
             FROM (
                 SELECT l.id, l.payer_id, l.currency, l.split_id, l.tax_code, l.rate_ppm, l.tax_inclusive, l.place,
-                       l.customer_id, l.subscription_id, l.period_start, l.kind, l.amount_minor, l.over_days, l.all_days,
+                       l.customer_id, l.subscription_id, l.period_start, l.kind, l.amount_minor, l.over_days,
+                       l.all_days,
                        t.tax_minor AS total_minor,
                        l.amount_minor * CASE WHEN l.tax_inclusive THEN l.rate_ppm / 10 ELSE l.rate_ppm END AS product,
                        CASE WHEN l.tax_inclusive THEN 100000 + l.rate_ppm / 10 ELSE 1000000 END AS divisor
                 FROM stage_tax t
-                THEN JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency AND l.split_id = t.split_id
+                THEN JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency
+                    AND l.split_id = t.split_id
                     AND l.tax_code = t.tax_code AND l.rate_ppm = t.rate_ppm AND l.tax_inclusive = t.tax_inclusive
                 WHERE t.rest_minor <> 0
             ) parts
@@ -353,8 +357,8 @@ WHERE stage_line.id = r.id
 def documents(document_id: str) -> str:
     """One for each payer, currency and part by which it is split."""
     return f"""
-INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor, base_minor, rate_e10,
-    due_on, language)
+INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor, base_minor,
+    rate_e10, due_on, language)
 SELECT {document_id}, 'invoice', g.payer_id, g.currency, g.split_id, g.net_minor, g.tax_minor,
        g.net_minor + g.tax_minor, g.net_minor + g.tax_minor, 10000000000,
        {days_after(":issued_on::date", "coalesce(c.terms_days, :terms_days)")},
@@ -587,7 +591,8 @@ async def convert_documents(base: str, currency: str, rate_e10: int | None) -> N
             converted.append({"id": line.id, "net": net, "tax": tax, "deferred": deferred})
         totals.append({"id": document_id, "base": total, "rate": rate_e10})
     await execute_many(
-        "UPDATE stage_line SET base_net_minor = :net, base_tax_minor = :tax, base_deferred_minor = :deferred WHERE id = :id",
+        "UPDATE stage_line SET base_net_minor = :net, base_tax_minor = :tax, base_deferred_minor = :deferred"
+        " WHERE id = :id",
         converted,
     )
     await execute_many("UPDATE stage_document SET base_minor = :base, rate_e10 = :rate WHERE id = :id", totals)

@@ -41,7 +41,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
                    lag(to_on) OVER (PARTITION BY subscription_id ORDER BY from_on, to_on) AS before_to
             FROM (
                 SELECT subscription_id, period_start AS from_on, period_end AS to_on FROM charge
-                WHERE kind = 'recurring' AND state <> 'reversed' AND period_start IS NOT NULL AND subscription_id IS NOT NULL
+                WHERE kind = 'recurring' AND state <> 'reversed' AND period_start IS NOT NULL
+                    AND subscription_id IS NOT NULL
                 UNION ALL SELECT subscription_id, from_on, to_on FROM unbilled_span) spans
         ) ordered WHERE before_to IS NOT NULL AND before_to <> from_on
         """,
@@ -76,7 +77,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
             WHERE d.state = 'issued' GROUP BY d.series_id, CASE WHEN s.reset = 'yearly' THEN d.year ELSE 0 END
         ) n ON n.series_id = c.series_id AND n.year = c.year
         WHERE s.kind <> 'proforma'
-          AND (coalesce(n.first, 1) <> 1 OR coalesce(n.last, 0) <> coalesce(n.given, 0) OR c.next <> coalesce(n.last, 0) + 1)
+          AND (coalesce(n.first, 1) <> 1 OR coalesce(n.last, 0) <> coalesce(n.given, 0)
+              OR c.next <> coalesce(n.last, 0) + 1)
         """,
     ),
     (
@@ -86,7 +88,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         SELECT 'document ' || CAST(id AS text) AS what FROM (
             SELECT d.id, d.issued_on, s.last_issued_on,
                    lag(d.issued_on) OVER (PARTITION BY d.series_id ORDER BY d.year, d.seq) AS before_on,
-                   EXISTS (SELECT 1 FROM number_counter c WHERE c.series_id = d.series_id AND c.year IN (0, d.year)) AS counted
+                   EXISTS (SELECT 1 FROM number_counter c WHERE c.series_id = d.series_id
+                   AND c.year IN (0, d.year)) AS counted
             FROM document d JOIN number_series s ON s.id = d.series_id WHERE d.state = 'issued'
         ) ordered WHERE issued_on < before_on OR issued_on > last_issued_on OR NOT counted
         """,
@@ -114,7 +117,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         "Balances are the sums of their postings.",
         """
         SELECT 'customer ' || CAST(customer_id AS text) || ' ' || currency AS what FROM (
-            SELECT customer_id, currency, receivable_minor AS receivable, -credit_minor AS credit, -deposit_minor AS deposit
+            SELECT customer_id, currency, receivable_minor AS receivable, -credit_minor AS credit,
+                -deposit_minor AS deposit
             FROM customer_balance
             UNION ALL
             SELECT p.customer_id, p.currency, CASE a.code WHEN '1100' THEN -p.amount_minor ELSE 0 END,
@@ -184,9 +188,11 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """
         SELECT 'document ' || CAST(d.id AS text) AS what
         FROM document d
-        LEFT JOIN (SELECT document_id, sum(net_minor) AS net, sum(tax_minor) AS tax FROM document_line GROUP BY document_id) l
+        LEFT JOIN (SELECT document_id, sum(net_minor) AS net, sum(tax_minor) AS tax FROM document_line
+            GROUP BY document_id) l
             ON l.document_id = d.id
-        LEFT JOIN (SELECT document_id, sum(net_minor) AS net, sum(tax_minor) AS tax FROM document_tax GROUP BY document_id) t
+        LEFT JOIN (SELECT document_id, sum(net_minor) AS net, sum(tax_minor) AS tax FROM document_tax
+            GROUP BY document_id) t
             ON t.document_id = d.id
         WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note')
           AND (l.net IS NULL OR l.net <> d.net_minor OR l.tax <> d.tax_minor OR t.net IS NULL OR t.net <> d.net_minor
@@ -217,7 +223,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         LEFT JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'
         WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note')
           AND (t.id IS NULL OR s.document_id IS NULL OR b.document_id IS NULL
-               OR coalesce(p.amount_minor, 0) <> CASE WHEN d.kind = 'credit_note' THEN -d.total_minor ELSE d.total_minor END)
+               OR coalesce(p.amount_minor, 0) <> CASE WHEN d.kind = 'credit_note' THEN -d.total_minor
+                   ELSE d.total_minor END)
         """,
     ),
     (
@@ -239,7 +246,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         SELECT 'line ' || CAST(l.id AS text) AS what
         FROM document_line l
         JOIN (SELECT corrects_line_id, sum(net_minor) AS net, sum(tax_minor) AS tax, sum(deferred_minor) AS deferred
-              FROM document_line WHERE corrects_line_id IS NOT NULL GROUP BY corrects_line_id) c ON c.corrects_line_id = l.id
+              FROM document_line WHERE corrects_line_id IS NOT NULL GROUP BY corrects_line_id) c
+                  ON c.corrects_line_id = l.id
         WHERE (l.net_minor >= 0 AND (c.net > l.net_minor OR c.tax > l.tax_minor))
         """,
     ),

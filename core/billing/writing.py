@@ -1,7 +1,7 @@
-"""Writing what was planned: charges, schedules, lines, taxes, parties, postings, credit, and at last the documents with numbers.
+"""Writing what was planned: charges, schedules, lines, taxes, parties, postings, credit, at last numbered documents.
 
-Everything that can be is written before the number series is locked (security.md 7): lines refer to documents that come after
-them, which the database checks at the commit. A document is written once, issued, so nothing has to be rewritten.
+Everything that can be is written before the number series is locked (security.md 7): lines refer to documents that come
+after them, which the database checks at the commit. A document is written once, issued, so nothing is rewritten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.billing.actions.setup import snapshot_of
 from core.billing.events import InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
 from core.billing.staging import in_order, json_object, larger, next_id, smaller, staged, staged_all
-from core.database import dialect, execute, row, rows, value, values
+from core.database import dialect, row, rows, value, values
 from core.ledger.accounts import Code
 from core.subscriptions.actions import activate
 from core.subscriptions.events import TrialEnded
@@ -60,8 +60,6 @@ class Changed(Exception):
     """Somebody else changed what was planned while it was: plan again."""
 
 
-# -- the statements -----------------------------------------------------------------------------------------------------
-
 _OF_DOCUMENT: Final = "d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id"
 
 CHARGES: Final = f"""
@@ -69,7 +67,8 @@ INSERT INTO charge (id, subscription_id, term_id, customer_id, payer_id, product
     period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor, currency,
     tax_category, tax_inclusive, state, closed_on, source_key, run_id)
 SELECT l.id, l.subscription_id, l.term_id, l.customer_id, l.payer_id, l.product_id, l.kind, l.component, l.description,
-       l.period_start, l.period_end, l.days, l.of_days, l.quantity_e6, l.unit_price_e6, l.discount_minor, l.amount_minor,
+       l.period_start, l.period_end, l.days, l.of_days, l.quantity_e6, l.unit_price_e6, l.discount_minor,
+       l.amount_minor,
        l.currency, l.tax_category, l.tax_inclusive, CASE WHEN d.id IS NULL THEN 'waived' ELSE 'invoiced' END,
        :issued_on::date, l.source_key, :run_id::bigint
 FROM stage_line l
@@ -114,8 +113,8 @@ WHERE subscription.id = waiting.subscription_id AND subscription.state = 'trial'
 """
 LINES: Final = f"""
 INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description, quantity_e6,
-    unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive, tax_rate_id, tax_code, rate_ppm,
-    tax_minor, deferred_minor, base_net_minor, base_tax_minor, base_deferred_minor, period_from, period_to,
+    unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive, tax_rate_id, tax_code,
+    rate_ppm, tax_minor, deferred_minor, base_net_minor, base_tax_minor, base_deferred_minor, period_from, period_to,
     corrects_line_id)
 SELECT d.id, row_number() OVER (PARTITION BY d.id ORDER BY l.place, l.customer_id, coalesce(l.subscription_id, 0),
            coalesce(l.period_start, '0001-01-01'::date), l.kind, l.id),
@@ -270,7 +269,8 @@ def documents() -> str:
 INSERT INTO document (id, kind, state, series_id, year, seq, number, payer_id, seller_id, seller_snapshot_id, book_id,
     issued_on, due_on, tax_on, currency, net_minor, tax_minor, total_minor, fx_rate_e10, tax_fx_rate_e10,
     tax_currency_minor, corrects_id, language, note, run_id, group_key, created_at, issued_at)
-SELECT q.id, q.kind, 'issued', :series_id::bigint, :year::integer, q.seq, {number_text()}, q.payer_id, :seller_id::bigint,
+SELECT q.id, q.kind, 'issued', :series_id::bigint, :year::integer, q.seq, {number_text()}, q.payer_id,
+    :seller_id::bigint,
        :snapshot_id::bigint, :book_id::bigint, :issued_on::date, q.due_on, :issued_on::date, q.currency, q.net_minor,
        q.tax_minor, q.total_minor, CASE WHEN q.currency = :base THEN NULL ELSE q.rate_e10 END,
        CASE WHEN q.currency = :base THEN NULL ELSE q.rate_e10 END,
@@ -278,7 +278,8 @@ SELECT q.id, q.kind, 'issued', :series_id::bigint, :year::integer, q.seq, {numbe
            SELECT CAST(sum(base_tax_minor) AS bigint) FROM stage_line l
            WHERE l.payer_id = q.payer_id AND l.currency = q.currency AND l.split_id = q.split_id) END,
        q.corrects_id, q.language, :note::text, :run_id::bigint,
-       CASE WHEN :run_id::bigint IS NOT NULL THEN CAST(q.payer_id AS text) || ':' || CAST(:seller_id::bigint AS text) || ':'
+       CASE WHEN :run_id::bigint IS NOT NULL
+            THEN CAST(q.payer_id AS text) || ':' || CAST(:seller_id::bigint AS text) || ':'
            || q.currency || ':' || CAST(q.split_id AS text) END,
        :now, :now
 FROM (
@@ -314,8 +315,10 @@ THEN JOIN (
 
 
 ALLOCATE: Final = """
-INSERT INTO allocation (id, credit_entry_id, document_id, amount_minor, base_credit_minor, base_document_minor, allocated_on)
-SELECT id, credit_entry_id, document_id, amount_minor, amount_minor, amount_minor, :issued_on::date FROM stage_allocation
+INSERT INTO allocation (id, credit_entry_id, document_id, amount_minor, base_credit_minor, base_document_minor,
+    allocated_on)
+SELECT id, credit_entry_id, document_id, amount_minor, amount_minor, amount_minor, :issued_on::date
+    FROM stage_allocation
 """
 
 
@@ -335,9 +338,6 @@ INSERT INTO ledger_transaction (id, book_id, kind, source_kind, source_id, booke
 SELECT transaction_id, :book_id::bigint, 'allocation', 'allocation', id, :issued_on::date, :run_id::bigint
 FROM stage_allocation
 """
-
-
-# -- writing ------------------------------------------------------------------------------------------------------------
 
 
 class Written(Struct, frozen=True):
@@ -410,19 +410,19 @@ async def execute_charges(plan: Plan, counts: Counts) -> bool:
     """Charges, and the schedules stepped on. Gives whether there is a document. `Changed`: fewer rows than planned."""
     steps: list[tuple[str, dict[str, Any]]] = []
     wanted: list[int] = []
-    for sql, values, rows_wanted in (
+    for sql, filled, rows_wanted in (
         (CHARGES, {"issued_on": plan.issued_on, "run_id": plan.run_id}, counts.new),
         (TAKE_CHARGES, {"issued_on": plan.issued_on}, counts.taken),
         (ADVANCE, {"as_of": plan.as_of_on}, counts.due),
         (REST, {}, counts.resting),
     ):
         if rows_wanted:
-            steps.append((sql, values))
+            steps.append((sql, filled))
             wanted.append(rows_wanted)
     touched = await staged_all(*steps) if steps else []
-    for (sql, values), expected, count in zip(steps, wanted, touched, strict=True):
+    for (sql, filled), expected, count in zip(steps, wanted, touched, strict=True):
         if sql is ADVANCE and count < expected:
-            count += await staged(FINISH, **values)
+            count += await staged(FINISH, **filled)
         if count != expected:
             raise Changed
     return bool(await value("SELECT 1 FROM stage_document LIMIT 1"))

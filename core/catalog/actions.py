@@ -66,7 +66,8 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
         names = ("code", "kind", "group_id", *fields)
         product_id = int(
             await value(
-                f"INSERT INTO product ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)}) RETURNING id",
+                f"INSERT INTO product ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
+                " RETURNING id",
                 code=data.code,
                 kind=data.kind,
                 group_id=group_id,
@@ -99,7 +100,8 @@ async def change_product(scope: Scope, product_id: int, data: ProductFields, *, 
             return now.version
         fields = _columns(data)
         await execute(
-            f"UPDATE product SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1 WHERE id = :id",
+            f"UPDATE product SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1"
+            " WHERE id = :id",
             id=product_id,
             **fields,
         )
@@ -162,7 +164,8 @@ async def set_price(scope: Scope, product_id: int, data: NewPrice) -> int:
             **key,
         )
         await execute(
-            f"UPDATE price SET valid_to = :day WHERE {same} AND valid_from < :day AND (valid_to IS NULL OR valid_to > :day)",
+            f"UPDATE price SET valid_to = :day WHERE {same} AND valid_from < :day AND (valid_to IS NULL"
+            " OR valid_to > :day)",
             day=valid_from,
             **key,
         )
@@ -216,7 +219,8 @@ async def set_tax_rate(scope: Scope, data: NewTaxRate) -> int:
         )
         rate_id = int(
             await value(
-                "INSERT INTO tax_rate (country, category, valid_from, rate_ppm) VALUES (:country, :category, :day, :ppm)"
+                "INSERT INTO tax_rate (country, category, valid_from, rate_ppm)"
+                " VALUES (:country, :category, :day, :ppm)"
                 " ON CONFLICT (country, category, valid_from) DO UPDATE SET rate_ppm = excluded.rate_ppm RETURNING id",
                 country=data.country,
                 category=data.category,

@@ -69,7 +69,7 @@ async def list_products(*, kind: str | None = None, on: date | None = None) -> l
 async def list_prices(
     product_ids: Sequence[int], currency: str, on: date, price_list_id: int | None = None
 ) -> list[PriceRow]:
-    """The prices in force on a day in a currency, the shortest cycle first; of the default list unless another is named."""
+    """The prices in force on a day in a currency, the shortest cycle first; of the default list unless one is named."""
     return await rows(
         PriceRow,
         f"""{_PRICE}
@@ -78,7 +78,8 @@ async def list_prices(
           AND (price_list.id = :price_list_id OR (:by_default AND price_list.is_default))
           AND price.valid_from <= :day AND (price.valid_to IS NULL OR price.valid_to > :day)
         ORDER BY price.product_id,
-                 CASE price.cycle_unit WHEN 'once' THEN 0 WHEN 'day' THEN 1 WHEN 'week' THEN 2 WHEN 'month' THEN 3 ELSE 4 END,
+                 CASE price.cycle_unit WHEN 'once' THEN 0 WHEN 'day' THEN 1 WHEN 'week' THEN 2 WHEN 'month' THEN 3
+                     ELSE 4 END,
                  price.cycle_count""",
         ids=list(product_ids),
         currency=currency,

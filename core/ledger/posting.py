@@ -92,7 +92,7 @@ def check(entries: Sequence[Entry]) -> None:
 
 
 def _next_id() -> str:
-    """Only the sequence knows on PostgreSQL; on SQLite the transaction holds the one write lock, and no row ever goes."""
+    """On PostgreSQL only the sequence knows; on SQLite the transaction holds the write lock, and no row ever goes."""
     if dialect() == "sqlite":
         return "SELECT coalesce(max(id), 0) + 1 FROM ledger_transaction"
     return "SELECT nextval('ledger_transaction_id_seq')"
@@ -102,8 +102,8 @@ def _insert(lines: int) -> str:
     """One statement for all lines: the balances of a customer move once."""
     picked = " UNION ALL ".join(
         f"SELECT :transaction_id::bigint, {at}, account.id, :customer_id_{at}::bigint, :product_id_{at}::bigint,"
-        f" :tax_rate_id_{at}::bigint, :booked_on::date, :currency_{at}::text, :amount_minor_{at}::bigint, :base_minor_{at}::bigint"
-        f" FROM account WHERE book_id = :book_id AND code = :account_{at}"
+        f" :tax_rate_id_{at}::bigint, :booked_on::date, :currency_{at}::text, :amount_minor_{at}::bigint,"
+        f" :base_minor_{at}::bigint FROM account WHERE book_id = :book_id AND code = :account_{at}"
         for at in range(1, lines + 1)
     )
     return (

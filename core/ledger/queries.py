@@ -65,7 +65,8 @@ async def get_balance(scope: Scope, customer_id: int, currency: str | None = Non
     """In the customer's own currency, or in another: zero where nothing was ever posted in it."""
     found = await row(
         Balance,
-        f"{_BALANCE} WHERE customer_id = :id AND (is_main OR :any) AND (:any = FALSE OR currency = :currency) AND :within",
+        f"{_BALANCE} WHERE customer_id = :id AND (is_main OR :any) AND (:any = FALSE OR currency = :currency)"
+        " AND :within",
         id=customer_id,
         any=currency is not None,
         currency=currency or "",

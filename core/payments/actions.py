@@ -33,10 +33,10 @@ class _Method(Struct, frozen=True):
 
 
 async def receive(scope: Scope, data: NewPayment) -> int:
-    """Money came in: it is the customer's credit, settles what it names, then what is due longest; the rest stays credit.
+    """Money came in: it is the customer's credit, settles what it names, then what is due longest; the rest stays.
 
-    What waited for a settled invoice is live in the same unit of work. Gives the payment's id; for an event of a provider that
-    is known already, the one it made then.
+    What waited for a settled invoice is live in the same unit of work. Gives the payment's id; for an event of a
+    provider that is known already, the one it made then.
     """
     async with unit_of_work(scope):
         known = await _known(data.provider, data.event_id)
@@ -200,7 +200,7 @@ class _Payment(Struct, frozen=True):
 
 
 async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
-    """A chargeback or a returned debit (row 15): un-allocated newest first, then taken from the credit; the fee is ours."""
+    """A chargeback or returned debit (row 15): un-allocated newest first, then taken of the credit; the fee is ours."""
     async with unit_of_work(scope):
         found = await row(
             _Payment,
@@ -301,7 +301,8 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
         method = await _method(data.method)
         await lock_balance(data.customer_id, currency)
         entry_ids = await values(
-            "SELECT id FROM credit_entry WHERE customer_id = :id AND currency = :currency AND left_minor > 0 ORDER BY id"
+            "SELECT id FROM credit_entry WHERE customer_id = :id AND currency = :currency AND left_minor > 0"
+            " ORDER BY id"
             " FOR UPDATE",
             id=data.customer_id,
             currency=currency,
@@ -321,7 +322,8 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
             base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
             refund_id = int(
                 await value(
-                    "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
+                    "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor,"
+                    " reason,"
                     " reference, refunded_on, created_at) VALUES (:entry, :customer_id, :method_id, 'done', :currency,"
                     " :amount, :reason, :reference, :today, :now) RETURNING id",
                     entry=entry.id,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 _PAYMENT: Final = """
-SELECT payment.id, payment.payer_id, customer.full_name AS payer, m.code AS method, m.name AS method_name, payment.state,
+SELECT payment.id, payment.payer_id, customer.full_name AS payer, m.code AS method, m.name AS method_name,
+    payment.state,
        payment.currency, payment.amount_minor, payment.reversed_minor, coalesce(e.left_minor, 0) AS free_minor,
        payment.fee_minor, payment.bank_currency, payment.bank_amount_minor, payment.received_on, payment.reference,
        payment.note, payment.names_document_id, payment.provider, payment.created_at

@@ -1,7 +1,7 @@
-"""The isolation matrix: every route, asked by everybody who must not be let in; every table, read by who must not see it.
+"""The isolation matrix: every route, asked by all who must not be let in; every table, read by who must not see it.
 
-It is made from the route table and from the tables of the core, so that what is new is in it by itself: a route with a path
-parameter that `tests/world.py` does not fill fails, and so does a table without a row there.
+It is made from the route table and from the tables of the core, so that what is new is in it by itself: a route with a
+path parameter that `tests/world.py` does not fill fails, and so does a table without a row there.
 """
 
 from __future__ import annotations

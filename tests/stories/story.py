@@ -174,7 +174,7 @@ class Story:
         await self._lives_until(nth(self.today, Cycle("month"), months))
 
     async def _lives_until(self, last: date) -> None:
-        """Every day on which something may happen, today and the last one among them, is billed as its schedule would."""
+        """Every day on which something may happen, today and the last one too, is billed as its schedule would."""
         await self.bill()
         while (following := await self._next_day()) is not None and following <= last:
             self.on(following)
@@ -188,7 +188,8 @@ class Story:
             "SELECT min(day) FROM (SELECT min(due_on) AS day FROM subscription_schedule WHERE due_on > :today"
             " UNION ALL SELECT min(ends_on) FROM subscription WHERE ends_on > :today AND ended_on IS NULL"
             " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today AND state = 'trial'"
-            " UNION ALL SELECT min(pending_until) FROM subscription WHERE pending_until > :today AND state = 'pending') d",
+            " UNION ALL SELECT min(pending_until) FROM subscription WHERE pending_until > :today"
+            " AND state = 'pending') d",
             today=self.today,
         )
 

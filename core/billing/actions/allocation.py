@@ -77,7 +77,8 @@ async def allocate_credit(
             each
             for each in await rows(
                 Free,
-                f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
+                f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id"
+                " FOR UPDATE",
                 payer=payer_id,
                 currency=currency,
             )
@@ -89,7 +90,8 @@ async def allocate_credit(
             Open,
             f"{_OPEN} WHERE s.payer_id = :payer AND s.currency = :currency AND s.open_minor > 0"
             " AND (NOT s.disputed OR s.document_id IN :named)"
-            " ORDER BY CASE WHEN s.document_id IN :named THEN 0 ELSE 1 END, s.due_on, d.year, d.seq, d.id FOR UPDATE OF s",
+            " ORDER BY CASE WHEN s.document_id IN :named THEN 0 ELSE 1 END, s.due_on, d.year, d.seq, d.id"
+            " FOR UPDATE OF s",
             payer=payer_id,
             currency=currency,
             named=list(named),
@@ -144,7 +146,8 @@ async def _allocate(
     today = scope.today()
     allocation_id = int(
         await value(
-            "INSERT INTO allocation (credit_entry_id, document_id, amount_minor, base_credit_minor, base_document_minor,"
+            "INSERT INTO allocation (credit_entry_id, document_id, amount_minor, base_credit_minor,"
+            " base_document_minor,"
             " allocated_on) VALUES (:entry, :document, :amount, :base_credit, :base_document, :today) RETURNING id",
             entry=entry_id,
             document=document.document_id,
@@ -272,7 +275,7 @@ async def unallocate(scope: Scope, allocation_id: int) -> None:
 async def free_up(
     scope: Scope, *, credit_entry_id: int | None = None, document_id: int | None = None, amount_minor: int | None = None
 ) -> int:
-    """Take allocations back, the newest first, of a credit or of a document, until this much is free; gives how much was."""
+    """Take allocations back, the newest first, of a credit or a document, until this much is free; gives how much."""
     async with unit_of_work(scope):
         made = await rows(
             _Made,

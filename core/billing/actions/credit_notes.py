@@ -185,7 +185,8 @@ async def _not_paid(scope: Scope, subscription_id: int) -> None:
         await lapse(scope, subscription_id, "voided")
     elif state == SubscriptionState.TRIAL:
         await execute(
-            "UPDATE subscription SET ends_on = trial_ends_on, at_trial_end = 'end', version = version + 1 WHERE id = :id",
+            "UPDATE subscription SET ends_on = trial_ends_on, at_trial_end = 'end', version = version + 1"
+            " WHERE id = :id",
             id=subscription_id,
         )
 
@@ -211,7 +212,8 @@ async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -
         id=document_id,
     )
     await execute(
-        f"UPDATE charge SET state = CASE WHEN kind = 'recurring' AND period_start IS NULL THEN 'waived' ELSE 'reversed' END,"
+        "UPDATE charge SET state = CASE WHEN kind = 'recurring' AND period_start IS NULL THEN 'waived'"
+        " ELSE 'reversed' END,"
         f" closed_on = :today WHERE {of_invoice} AND state = 'invoiced'",
         id=document_id,
         today=scope.today(),
@@ -258,7 +260,7 @@ def _tax(parts: Sequence[Part], left: Sequence[Left]) -> None:
     for part in parts:
         groups.setdefault((part.line.tax_code, part.line.rate_ppm, part.line.tax_inclusive), []).append(part)
     for (code, ppm, inclusive), some in groups.items():
-        same = [l for l in left if (l.tax_code, l.rate_ppm, l.tax_inclusive) == (code, ppm, inclusive)]
+        same = [line for line in left if (line.tax_code, line.rate_ppm, line.tax_inclusive) == (code, ppm, inclusive)]
         net = sum(part.net_minor for part in some)
         tax_left = sum(line.tax_minor for line in same)
         if net == sum(line.net_minor for line in same):
@@ -328,7 +330,7 @@ async def _issue(
 
 
 async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on: date) -> int:
-    """Into the staging tables, with the very rates and base amounts of the invoice; gives the total in the base currency.
+    """Into the staging tables, with the invoice's own rates and base amounts; gives the total in the base currency.
 
     What is not earned yet is taken back first: credited are the days to come.
     """
@@ -377,8 +379,8 @@ async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on:
     names = tuple(lines[0])
     await execute_many(
         f"INSERT INTO stage_line ({', '.join(names)}, is_new, component, days, of_days, discount_minor, split_id,"
-        f" activates, over_days, all_days) VALUES ({', '.join(':' + name for name in names)}, FALSE, '', 1, 1, 0, 0, FALSE,"
-        " 0, 1)",
+        f" activates, over_days, all_days) VALUES ({', '.join(':' + name for name in names)}, FALSE, '', 1, 1, 0, 0,"
+        " FALSE, 0, 1)",
         lines,
     )
     await execute(
@@ -388,8 +390,9 @@ async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on:
         " GROUP BY payer_id, currency, tax_code, rate_ppm, tax_inclusive"
     )
     await execute(
-        "INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor, base_minor,"
-        f" rate_e10, due_on, language, corrects_id) SELECT {next_id('stage_document')}, 'credit_note', :payer_id::bigint,"
+        "INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor,"
+        " base_minor, rate_e10, due_on, language, corrects_id)"
+        f" SELECT {next_id('stage_document')}, 'credit_note', :payer_id::bigint,"
         " :currency::text, 0, CAST(sum(net_minor) AS bigint), CAST(sum(tax_minor) AS bigint),"
         " CAST(sum(net_minor + tax_minor) AS bigint), :base_total::bigint, :rate::bigint, :issued_on::date,"
         " :language::text, :corrects::bigint FROM stage_line",
@@ -422,9 +425,6 @@ async def _lock_invoice(scope: Scope, document_id: int) -> _Invoice:
     if found.kind != "invoice":
         raise Conflict("Only an invoice is credited. A credit note is corrected by an invoice.")
     return found
-
-
-# -- days that were charged ahead ---------------------------------------------------------------------------------------
 
 
 class _Unused(Struct, frozen=True):
@@ -462,7 +462,7 @@ async def unused_lines(subscription_id: int, from_on: date) -> list[tuple[int, i
 
 
 async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reason: str) -> list[int]:
-    """Credit notes for days that were charged ahead and are not used, at most what is left of their lines; their ids."""
+    """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids."""
     async with unit_of_work(scope):
         notes: list[int] = []
         by_invoice: dict[int, list[tuple[int, int]]] = {}

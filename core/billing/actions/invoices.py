@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
+from core.billing.actions.allocation import waiting_for
 from core.billing.actions.setup import default_seller, get_seller, snapshot_of
 from core.billing.events import DraftDeleted, InvoiceDrafted, InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
@@ -33,7 +34,6 @@ from core.errors import Conflict, Invalid, NotFound, Stale
 from core.money import MOST_MINOR, exponent, half_up
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate, ask_for_invoice, request
-from core.billing.actions.allocation import waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,9 +114,6 @@ async def refuse_parked() -> None:
         raise Conflict(parked_reason(str(reason)))
 
 
-# -- drafts -------------------------------------------------------------------------------------------------------------
-
-
 class _Payer(Struct, frozen=True):
     id: int
     currency: str
@@ -148,9 +145,9 @@ async def create_draft(scope: Scope, data: NewDraft) -> int:
         plan = await plan_for(scope)
         document_id = int(
             await value(
-                "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, language, reference,"
-                " note, created_at) VALUES ('invoice', 'draft', :payer_id, :seller_id, :book_id, :currency, :terms_days,"
-                " :language, :reference, :note, :now) RETURNING id",
+                "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, language,"
+                " reference, note, created_at) VALUES ('invoice', 'draft', :payer_id, :seller_id, :book_id, :currency,"
+                " :terms_days, :language, :reference, :note, :now) RETURNING id",
                 payer_id=payer.id,
                 seller_id=plan.seller.id,
                 book_id=plan.seller.book_id,
@@ -228,7 +225,7 @@ async def delete_draft(scope: Scope, document_id: int, charges: Charges = Charge
 
 
 async def issue(scope: Scope, document_id: int) -> None:
-    """The draft gets its number and can never change again: taxes of today, parties as they are, postings, credit applied.
+    """The draft gets its number and never changes again: taxes of today, parties as they are, postings, credit applied.
 
     Everything is worked out anew with the rates of the day; the number is taken last.
     """
@@ -302,7 +299,8 @@ async def _lock_draft(scope: Scope, document_id: int) -> _Draft:
 async def _open_charges(payer: _Payer) -> list[_Id]:
     return await rows(
         _Id,
-        "SELECT id FROM charge WHERE payer_id = :payer AND currency = :currency AND state = 'open' ORDER BY id FOR UPDATE",
+        "SELECT id FROM charge WHERE payer_id = :payer AND currency = :currency AND state = 'open' ORDER BY id"
+        " FOR UPDATE",
         payer=payer.id,
         currency=payer.currency,
     )
@@ -325,10 +323,11 @@ async def _take_charges(document_id: int, payer: _Payer, charge_ids: Sequence[in
         raise Invalid("Choose open charges of this customer only.", field="charge_ids")
     await execute(
         "INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description,"
-        " quantity_e6, unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive, period_from,"
+        " quantity_e6, unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive,"
+        " period_from,"
         " period_to) SELECT :document_id::bigint, row_number() OVER (ORDER BY id), id, customer_id, product_id, kind,"
-        " description, quantity_e6, unit_price_e6, discount_minor, amount_minor, amount_minor, tax_category, tax_inclusive,"
-        " period_start, period_end FROM charge WHERE id IN :ids",
+        " description, quantity_e6, unit_price_e6, discount_minor, amount_minor, amount_minor, tax_category,"
+        " tax_inclusive, period_start, period_end FROM charge WHERE id IN :ids",
         document_id=document_id,
         ids=ids,
     )
@@ -413,8 +412,8 @@ async def _work_out_draft(plan: Plan, document_id: int) -> None:
     await work_out(plan, keep_empty=True)
     await refuse_parked()
     await execute(
-        "UPDATE stage_document SET id = :id, due_on = CASE WHEN draft.terms_days IS NULL THEN stage_document.due_on ELSE"
-        f" {days_after(':issued_on::date', 'draft.terms_days')} END FROM document draft WHERE draft.id = :id",
+        "UPDATE stage_document SET id = :id, due_on = CASE WHEN draft.terms_days IS NULL THEN stage_document.due_on"
+        f" ELSE {days_after(':issued_on::date', 'draft.terms_days')} END FROM document draft WHERE draft.id = :id",
         id=document_id,
         issued_on=plan.issued_on,
     )

@@ -1,4 +1,4 @@
-"""Who sells and how documents are numbered: made from the company's settings when billing begins, changed by hand later."""
+"""Who sells and how documents are numbered: made of the company's settings when billing begins, then changed by hand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,21 @@ class Seller(Struct, frozen=True):
 
 _SELLER = f"SELECT {', '.join(Seller.__struct_fields__)} FROM seller"
 _ON_DOCUMENTS = (
-    "name street zip city country vat_id tax_number registration email phone website bank_name iban bic footer".split()
+    "name",
+    "street",
+    "zip",
+    "city",
+    "country",
+    "vat_id",
+    "tax_number",
+    "registration",
+    "email",
+    "phone",
+    "website",
+    "bank_name",
+    "iban",
+    "bic",
+    "footer",
 )
 PATTERNS = {"invoice": "{YYYY}-{seq:06}", "credit_note": "CN-{YYYY}-{seq:06}", "proforma": "PF-{YYYY}-{seq:06}"}
 
@@ -83,7 +97,8 @@ async def _open(scope: Scope) -> None:
     country = tenant.country or company.country
     seller_id = int(
         await value(
-            "INSERT INTO seller (code, name, street, zip, city, country, vat_id, email, phone, website, book_id, is_default)"
+            "INSERT INTO seller (code, name, street, zip, city, country, vat_id, email, phone, website, book_id,"
+            " is_default)"
             " VALUES ('main', :name, :street, :zip, :city, :country, :vat_id, :email, :phone, :website, :book_id, TRUE)"
             " RETURNING id",
             name=company.name or tenant.name,
@@ -150,7 +165,8 @@ async def change_seller(scope: Scope, seller_id: int, data: SellerFields, *, ver
         if now.version != version:
             raise Stale(fields=changes)
         await execute(
-            f"UPDATE seller SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1 WHERE id = :id",
+            f"UPDATE seller SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1"
+            " WHERE id = :id",
             id=seller_id,
             **fields,
         )

@@ -44,8 +44,8 @@ async def add_charge(scope: Scope, data: NewCharge) -> int:
                 return int(known)
         charge_id = int(
             await value(
-                "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description, quantity_e6,"
-                " unit_price_e6, amount_minor, currency, tax_category, tax_inclusive, state, source_key)"
+                "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description,"
+                " quantity_e6, unit_price_e6, amount_minor, currency, tax_category, tax_inclusive, state, source_key)"
                 " VALUES (:subscription_id, :customer_id, :payer_id, :product_id, :kind, :description, :quantity,"
                 " :unit_price, :amount, :currency, :category, :inclusive, 'open', :source_key) RETURNING id",
                 subscription_id=data.subscription_id,
@@ -73,7 +73,8 @@ async def waive_charge(scope: Scope, charge_id: int) -> None:
         found = await row(
             ChargeRow,
             "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
-            " discount_minor, amount_minor, currency, state, revision FROM charge WHERE id = :id AND :within FOR UPDATE",
+            " discount_minor, amount_minor, currency, state, revision FROM charge WHERE id = :id AND :within"
+            " FOR UPDATE",
             id=charge_id,
             within=within(Charge, scope.actor.reach),
         )

@@ -291,7 +291,8 @@ async def convert_due(scope: Scope, day: date, most: int) -> int:
             record_set(
                 scope,
                 TrialEnded,
-                "SELECT id AS subject_id, customer_id, '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
+                "SELECT id AS subject_id, customer_id,"
+                " '{\"subscription_id\":' || CAST(id AS text) || ',\"customer_id\":'"
                 ' || CAST(customer_id AS text) || \',"state":"active"}\' AS facts FROM subscription WHERE id IN :ids',
                 ids=ids,
             )

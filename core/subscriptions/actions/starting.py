@@ -262,7 +262,8 @@ async def ask_for_invoice(scope: Scope, subscription_id: int, price_id: int | No
                 inclusive=price.tax_inclusive,
             )
         await execute(
-            "UPDATE subscription SET ends_on = NULL, end_reason = '', anchor_on = :first, at_trial_end = 'invoice_first',"
+            "UPDATE subscription SET ends_on = NULL, end_reason = '', anchor_on = :first,"
+            " at_trial_end = 'invoice_first',"
             " version = version + 1 WHERE id = :id",
             id=subscription_id,
             first=found.trial_ends_on,
@@ -334,9 +335,6 @@ async def activate(scope: Scope, subscription_id: int, on: date) -> None:
         if not in_trial:
             await make_active(scope, found.customer_id)
             _tell_activated(scope, subscription_id, found.customer_id, found.product_id, SubscriptionState.ACTIVE)
-
-
-# -- what they share ------------------------------------------------------------------------------------------------
 
 
 async def _ordered(

@@ -1,4 +1,4 @@
-"""Posting: every row of the table of postings in the design, the triggers that guard the books, and any sequence at all."""
+"""Posting: every row of the design's table of postings, the triggers that guard the books, and any sequence at all."""
 
 from __future__ import annotations
 
@@ -132,21 +132,27 @@ async def test_the_database_refuses_to_close_a_transaction_that_is_wrong(
     await execute("INSERT INTO book (id, name) VALUES (20, 'Reseller')")
     await execute("INSERT INTO account (book_id, code, kind, name) VALUES (20, 'foreign', 'income', 'Revenue')")
 
-    with pytest.raises(Refused):
+    async def close_it() -> None:
         async with unit_of_work(scope):
             for line, (code, amount) in enumerate([(B, amounts[0]), (account, amounts[1])], start=1):
                 await _raw_posting(1, line, code, amount)
             await _raw_transaction(1)
 
+    with pytest.raises(Refused):
+        await close_it()
+
     assert await value("SELECT count(*) FROM posting") == 0
 
 
 async def test_a_wrong_base_amount_does_not_close(scope: Scope) -> None:
-    with pytest.raises(Refused):
+    async def close_it() -> None:
         async with unit_of_work(scope):
             await _raw_posting(1, 1, B, 100, base=90)
             await _raw_posting(1, 2, REV, -100, base=-91)
             await _raw_transaction(1)
+
+    with pytest.raises(Refused):
+        await close_it()
 
 
 async def test_a_posting_without_its_transaction_is_never_kept(scope: Scope) -> None:
@@ -182,7 +188,8 @@ async def test_what_is_booked_never_changes(scope: Scope, statement: str) -> Non
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT OR REPLACE INTO posting (transaction_id, line, account_id, booked_on, currency, amount_minor, base_minor)"
+        "INSERT OR REPLACE INTO posting (transaction_id, line, account_id, booked_on, currency, amount_minor,"
+        " base_minor)"
         " SELECT transaction_id, line, account_id, booked_on, currency, 2 * amount_minor, 2 * base_minor FROM posting",
         "INSERT OR REPLACE INTO ledger_transaction (id, book_id, kind, source_kind, source_id, booked_on)"
         " SELECT id, book_id, 'other', source_kind, source_id, booked_on FROM ledger_transaction",
@@ -210,10 +217,10 @@ async def test_the_same_thing_is_booked_once(scope: Scope) -> None:
 
 async def test_credit_cannot_be_used_twice(scope: Scope) -> None:
     customer = await _paid(scope, 5000)
+    entries = [debit(CC, 5001, "EUR", customer_id=customer), credit(B, 5001, "EUR")]
 
     with pytest.raises(ConstraintFailed):
         async with unit_of_work(scope):
-            entries = [debit(CC, 5001, "EUR", customer_id=customer), credit(B, 5001, "EUR")]
             await post(entries, kind="refund", source_kind="refund", source_id=1, booked_on=scope.today())
 
     assert (await get_balance(scope, customer)).credit_minor == 5000
