@@ -17,7 +17,7 @@ from core.catalog.pages import cycle_words
 from core.customers import queries as customers
 from core.customers.head import head_values
 from core.customers.timeline import in_words
-from core.errors import Conflict, Invalid, NotFound
+from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
@@ -25,7 +25,7 @@ from core.subscriptions import actions, listing, pages, queries
 from core.subscriptions.pages import Change
 from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
 from core.web.amounts import Fields, typed_amount, typed_decimal
-from core.web.changes import ChangePlan, Drawer, PlanChanged, PlanLine, PlanPart, carry_out, rehearse
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.forms import checked, from_form
 from core.web.parts import Figure
 from core.web.routing import get, post
@@ -159,88 +159,50 @@ async def _forfeits(scope: Scope, boxes: list[PlanBox]) -> dict[int, str]:
 
 
 @get("/customers/{customer_id:int}/subscriptions/plan", permission="subscriptions.change")
-async def show_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
+async def show_change(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope, typed = view.scope, asked(view)
     customer = await customers.get_customer(scope, customer_id)
-    asked = {name: [text] for name, text in view.query.items() if name not in ("seen", "_csrf")}
-    try:
-        change = from_form(Change, asked)
-    except Invalid as error:
-        return await _drawer(view, customer, Change(do=_do(asked)), typed=asked, errors=errors_by_field(error))
-    try:
-        plan = await rehearse(scope, lambda: _deed(scope, customer, change))
-    except Invalid as error:
-        return await _drawer(view, customer, change, typed=asked, errors=errors_by_field(error))
-    except Conflict as error:
-        return await _drawer(view, customer, change, typed=asked, refused=error.message)
-    return await _drawer(view, customer, change, typed=asked, plan=plan)
+    place = await _place(scope, customer, typed)
+
+    async def deed() -> ChangePlan:
+        return await _deed(scope, customer, from_form(Change, typed))
+
+    return await show_plan(view, place, typed, deed)
 
 
 @post("/customers/{customer_id:int}/subscriptions/change", permission="subscriptions.change")
-async def carry_out_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
+async def carry_out_change(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
     customer = await customers.get_customer(scope, customer_id)
-    change = await view.form(Change)
-    try:
-        await carry_out(scope, lambda: _deed(scope, customer, change), change.seen)
-    except PlanChanged as error:
-        return await _drawer(view, customer, change, typed=view.typed, plan=error.plan, stale=True)
-    except Invalid as error:
-        return await _drawer(view, customer, change, typed=view.typed, errors=errors_by_field(error))
-    except Conflict as error:
-        return await _drawer(view, customer, change, typed=view.typed, refused=error.message)
-    name = await _name(scope, change)
-    return view.go(f"/customers/{customer_id}/subscriptions", pages.SAID[change.do].format(name=name))
+    await view.read()
+    place = await _place(scope, customer, view.typed)
+    which = _which(view.typed)
+    said = pages.SAID[which.do].format(name=await _name(scope, which))
+
+    async def deed() -> ChangePlan:
+        return await _deed(scope, customer, from_form(Change, view.typed))
+
+    return await do_plan(view, place, deed, to=f"/customers/{customer_id}/subscriptions", said=said)
 
 
-def _do(asked: dict[str, list[str]]) -> Any:
-    """Which deed a drawer is about whose other fields are wrong; Invalid where it is none."""
-    return checked(_Asked, {"do": asked.get("do", [""])[-1]}).do
+def _which(typed: Typed) -> Change:
+    """What a drawer is about, whatever else is wrong in it. Raises Invalid where that is not said."""
+    kept = ("do", "product_id", "price_id", "subscription_id")
+    return from_form(Change, {name: texts for name, texts in typed.items() if name in kept})
 
 
-class _Asked(Struct, frozen=True):
-    do: pages.Do
-
-
-async def _drawer(
-    view: PageView,
-    customer: CustomerDetail,
-    change: Change,
-    *,
-    typed: dict[str, list[str]],
-    plan: ChangePlan | None = None,
-    errors: dict[str, str] | None = None,
-    refused: str = "",
-    stale: bool = False,
-) -> Response[str]:
-    mine = await _of_customer(view.scope, customer.id, change.subscription_id)
-    options = pages.options_of(
-        change.do, mine.state if mine is not None else "", currency=customer.currency, today=view.scope.today()
-    )
-    named = {option.name for option in options}
+async def _place(scope: Scope, customer: CustomerDetail, typed: Typed) -> Place:
+    which = _which(typed)
+    mine = await _of_customer(scope, customer.id, which.subscription_id)
     path = f"/customers/{customer.id}/subscriptions"
-    return view.page(
-        "_partials/change.html",
-        status=422 if errors else 409 if refused or stale else 200,
-        drawer=Drawer(
-            title=pages.TITLES[change.do].format(name=await _name(view.scope, change)),
-            at=f"{path}/plan",
-            action=f"{path}/change",
-            hidden=[
-                (name, texts[-1])
-                for name, texts in typed.items()
-                if name not in named and name != "seen" and texts and texts[-1]
-            ],
-            options=options,
-            options_title="Quantity, price agreed, name" if change.do in ("subscribe", "invoice") else "",
-            options_open=bool(errors)
-            or any(typed.get(each.name, [""])[-1] not in ("", each.value) for each in options),
-            plan=plan,
-            refused=refused,
-            stale=stale,
+    return Place(
+        title=pages.TITLES[which.do].format(name=await _name(scope, which)),
+        asked=f"{path}/plan",
+        sent=f"{path}/change",
+        options=pages.options_of(
+            which.do, mine.state if mine is not None else "", currency=customer.currency, today=scope.today()
         ),
-        values={name: texts[-1] for name, texts in typed.items() if texts},
-        errors=errors or {},
+        options_title="Quantity, price agreed, name" if which.do in ("subscribe", "invoice") else "",
     )
 
 
@@ -666,8 +628,8 @@ async def waive(view: View, charge_id: FromPath[int]) -> Response[str]:
 
 HANDLERS = (
     show_tab,
-    show_plan,
-    carry_out_plan,
+    show_change,
+    carry_out_change,
     list_subscriptions,
     show,
     show_new_charge,

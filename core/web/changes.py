@@ -8,18 +8,22 @@ what has changed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
-from core.errors import Conflict
+from core.errors import Conflict, Invalid
 from core.web.parts import Field
+from core.web.view import errors_by_field
 
 if TYPE_CHECKING:
+    from litestar import Response
+
     from core.scope import Scope
+    from core.web.view import PageView
 
 
 class PlanLine(Struct, frozen=True, kw_only=True):
@@ -88,19 +92,26 @@ class ChangePlan(Struct, frozen=True, kw_only=True):
         ]
 
 
-class Drawer(Struct, frozen=True, kw_only=True):
-    """The drawer around a plan: where it is worked out again, where it is carried out, what goes with it.
+class Place(Struct, frozen=True, kw_only=True):
+    """A drawer: its title, where its plan is asked for and where it is carried out, what goes along.
 
-    `options` are fields that change the plan; `hidden` goes along unseen.
+    `options` are fields that change the plan; with `options_title` they stand folded under it until one is used.
     """
 
     title: str
-    at: str
-    action: str
-    hidden: Sequence[tuple[str, str]] = ()
+    asked: str
+    sent: str
     options: Sequence[Field] = ()
     options_title: str = ""
-    """Where it is given the options stand folded under it, until one of them is used."""
+    plan_only_with: str = ""
+    """Before this field holds something there is nothing to plan, and nothing wrong."""
+
+
+class Drawer(Struct, frozen=True, kw_only=True):
+    """What _partials/change.html draws."""
+
+    place: Place
+    hidden: Sequence[tuple[str, str]] = ()
     options_open: bool = False
     plan: ChangePlan | None = None
     refused: str = ""
@@ -149,3 +160,70 @@ async def carry_out(scope: Scope, deed: Deed, seen: str) -> ChangePlan:
         return plan
 
     return await again(run)
+
+
+# -- as pages ---------------------------------------------------------------------------------------------------------
+
+Typed = Mapping[str, Sequence[str]]
+_OURS: Final = frozenset({"seen", "_csrf"})
+
+
+def asked(view: PageView) -> dict[str, list[str]]:
+    """What a drawer asks for its plan with."""
+    return {name: [text] for name, text in view.query.items() if name not in _OURS}
+
+
+async def show_plan(view: PageView, place: Place, typed: Typed, deed: Deed) -> Response[str]:
+    """The drawer with what would happen, or with why it would not."""
+    if place.plan_only_with and not typed.get(place.plan_only_with, [""])[-1]:
+        return drawer(view, place, typed)
+    try:
+        plan = await rehearse(view.scope, deed)
+    except Invalid as error:
+        return drawer(view, place, typed, errors=errors_by_field(error))
+    except Conflict as error:
+        return drawer(view, place, typed, refused=error.message)
+    return drawer(view, place, typed, plan=plan)
+
+
+async def do_plan(view: PageView, place: Place, deed: Deed, *, to: str, said: str) -> Response[str]:
+    """Carry out what was shown, then see `to`; else the drawer again, and nothing is done. The form was read before."""
+    try:
+        await carry_out(view.scope, deed, view.typed.get("seen", [""])[-1])
+    except PlanChanged as error:
+        return drawer(view, place, view.typed, plan=error.plan, stale=True)
+    except Invalid as error:
+        return drawer(view, place, view.typed, errors=errors_by_field(error))
+    except Conflict as error:
+        return drawer(view, place, view.typed, refused=error.message)
+    return view.go(to, said)
+
+
+def drawer(
+    view: PageView,
+    place: Place,
+    typed: Typed,
+    *,
+    plan: ChangePlan | None = None,
+    errors: Mapping[str, str] | None = None,
+    refused: str = "",
+    stale: bool = False,
+) -> Response[str]:
+    """Into <dialog id="plan">."""
+    named = {option.name for option in place.options}
+    values = {name: texts[-1] for name, texts in typed.items() if texts}
+    return view.page(
+        "_partials/change.html",
+        status=422 if errors else 409 if refused or stale else 200,
+        drawer=Drawer(
+            place=place,
+            hidden=[(name, text) for name, text in values.items() if text and name not in named and name not in _OURS],
+            options_open=bool(errors)
+            or any(values.get(option.name, "") not in ("", option.value) for option in place.options),
+            plan=plan,
+            refused=refused,
+            stale=stale,
+        ),
+        values=values,
+        errors=errors or {},
+    )

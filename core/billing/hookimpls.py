@@ -1,0 +1,208 @@
+"""What billing puts on pages below it: balance and open invoices in a customer's head, actions, cards, the search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core.billing.tables import Document, DocumentState
+from core.database import row, rows, within
+from core.hooks import Action, Card, Fact, FirstStep, SearchHit, hookimpl
+from core.ledger.queries import get_balance
+from core.money import format_money, half_up
+from core.subscriptions.tables import Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.scope import Scope
+
+
+class _Open(Struct, frozen=True):
+    """What is open, by currency."""
+
+    currency: str
+    documents: int
+    open_minor: int
+    overdue: int
+    overdue_minor: int
+
+
+async def _open_by_currency(scope: Scope, customer_id: int | None = None) -> list[_Open]:
+    return await rows(
+        _Open,
+        "SELECT currency, count(*) AS documents, CAST(sum(open_minor) AS bigint) AS open_minor,"
+        " CAST(sum(CASE WHEN due_on < :today THEN 1 ELSE 0 END) AS bigint) AS overdue,"
+        " CAST(sum(CASE WHEN due_on < :today THEN open_minor ELSE 0 END) AS bigint) AS overdue_minor"
+        " FROM document_state WHERE open_minor > 0 AND (payer_id = :payer OR :everybody) AND :within"
+        " GROUP BY currency ORDER BY 3 DESC",
+        today=scope.today(),
+        payer=customer_id or 0,
+        everybody=customer_id is None,
+        within=within(DocumentState, scope.actor.reach),
+    )
+
+
+@hookimpl
+async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
+    if not scope.may("documents.view"):
+        return ()
+    balance = await get_balance(scope, customer_id)
+    minor = balance.balance_minor
+    words = format_money(abs(minor), balance.currency, scope.locale)
+    facts = [
+        Fact(
+            label="Balance",
+            value=f"Owes {words}" if minor < 0 else f"Credit {words}" if minor > 0 else "Settled",
+            tone="owes" if minor < 0 else "plus" if minor > 0 else "",
+        )
+    ]
+    found = await _open_by_currency(scope, customer_id)
+    if found:
+        count = sum(each.documents for each in found)
+        late = [format_money(each.overdue_minor, each.currency, scope.locale) for each in found if each.overdue]
+        text = f"{count} {'invoice' if count == 1 else 'invoices'}"
+        facts.append(
+            Fact(
+                label="Open",
+                value=f"{text}, {' and '.join(late)} overdue" if late else text,
+                tone="owes" if late else "",
+            )
+        )
+    return facts
+
+
+@hookimpl
+async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+    if not scope.may("documents.edit"):
+        return ()
+    return (
+        Action(label="Invoice…", href=f"/customers/{customer_id}/invoices/new", icon="file-invoice", group="create"),
+    )
+
+
+class _Recurring(Struct, frozen=True):
+    """What one cycle of the live subscriptions brings, by its length."""
+
+    currency: str
+    cycle_unit: str
+    cycle_count: int
+    minor: int
+
+
+_A_MONTH: Final = {"day": (36525, 1200), "week": (36525, 8400), "month": (1, 1), "year": (1, 12)}
+"""How many of a unit make a month, as a fraction."""
+
+
+@hookimpl
+async def dashboard_cards(scope: Scope) -> Sequence[Card]:
+    if not scope.may("documents.view"):
+        return ()
+    cards = []
+    found = await _open_by_currency(scope)
+    main = next((each for each in found if each.currency == scope.tenant.currency), None)
+    cards.append(
+        Card(
+            key="open",
+            label="Open",
+            value=format_money(main.open_minor if main else 0, scope.tenant.currency, scope.locale),
+            detail=f"{main.documents:,} {'invoice' if main.documents == 1 else 'invoices'}"
+            if main
+            else "nothing is due",
+            href="/invoices?status=open",
+        )
+    )
+    cards.append(
+        Card(
+            key="overdue",
+            label="Overdue",
+            value=format_money(main.overdue_minor if main else 0, scope.tenant.currency, scope.locale),
+            detail=f"{main.overdue:,} {'invoice' if main.overdue == 1 else 'invoices'}"
+            if main and main.overdue
+            else "nothing",
+            href="/invoices?status=overdue",
+            tone="bad" if main and main.overdue else "",
+        )
+    )
+    if scope.may("subscriptions.view"):
+        cards.append(await _mrr(scope))
+    return cards
+
+
+async def _mrr(scope: Scope) -> Card:
+    """Monthly recurring revenue: the cycles of live subscriptions at their agreed prices, by the month."""
+    found = await rows(
+        _Recurring,
+        "SELECT t.currency, t.cycle_unit, t.cycle_count, CAST(sum(t.cycle_minor) AS bigint) AS minor"
+        " FROM subscription JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
+        " AND t.valid_from <= :today AND (t.valid_to IS NULL OR t.valid_to > :today)"
+        " WHERE subscription.state IN ('active', 'suspended') AND t.currency = :currency AND :within"
+        " GROUP BY t.currency, t.cycle_unit, t.cycle_count",
+        today=scope.today(),
+        currency=scope.tenant.currency,
+        within=within(Subscription, scope.actor.reach),
+    )
+    monthly = sum(
+        half_up(each.minor * n, d * each.cycle_count) for each in found for n, d in [_A_MONTH[each.cycle_unit]]
+    )
+    return Card(
+        key="mrr",
+        label="Recurring a month",
+        value=format_money(monthly, scope.tenant.currency, scope.locale),
+        detail="of active subscriptions, as priced",
+        href="/subscriptions?status=active",
+    )
+
+
+@hookimpl
+async def first_steps(scope: Scope) -> Sequence[FirstStep]:
+    if not scope.may("billing.run"):
+        return ()
+    issued = await row(_Any, "SELECT EXISTS (SELECT 1 FROM document WHERE state = 'issued') AS there")
+    return (
+        FirstStep(
+            done=issued is not None and bool(issued.there),
+            title="First invoice",
+            text="Subscribe a customer to a plan, then bill what is due.",
+            label="New billing run",
+            href="/billing/runs/new",
+        ),
+    )
+
+
+class _Any(Struct, frozen=True):
+    there: bool
+
+
+class _Found(Struct, frozen=True):
+    id: int
+    kind: str
+    number: str
+    payer: str
+
+
+@hookimpl
+async def search_results(scope: Scope, text: str, limit: int) -> Sequence[SearchHit]:
+    """Documents by the beginning of their number."""
+    if not scope.may("documents.view"):
+        return ()
+    found = await rows(
+        _Found,
+        "SELECT document.id, document.kind, document.number, customer.full_name AS payer FROM document"
+        " JOIN customer ON customer.id = document.payer_id WHERE document.number >= :text AND document.number < :end"
+        " AND :within ORDER BY document.number LIMIT :limit",
+        text=text,
+        end=text + "\U0010ffff",
+        limit=limit,
+        within=within(Document, scope.actor.reach),
+    )
+    return [
+        SearchHit(
+            kind="Credit notes" if each.kind == "credit_note" else "Invoices",
+            label=each.number,
+            href=f"/invoices/{each.id}",
+            detail=each.payer,
+        )
+        for each in found
+    ]

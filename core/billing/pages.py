@@ -1,0 +1,651 @@
+"""What the pages of documents show: states in words, lines as they are read and typed, what can be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
+from babel import Locale
+from msgspec import Meta, Struct
+
+from core.billing.schemas import NewLine
+from core.database import row
+from core.errors import FieldError, Invalid
+from core.money import format_amount, format_money
+from core.subscriptions.pages import period_words
+from core.web.amounts import Fields, amount_text, decimal_text, percent_text, typed_amount, typed_decimal
+from core.web.forms import checked
+from core.web.parts import Choice, Field, Figure, Pill
+from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.billing.actions.credit_notes import Left
+    from core.billing.schemas import DocumentDetail, DocumentRow, LineRow
+    from core.catalog.schemas import ProductRow, TaxCategoryRow
+    from core.subscriptions.schemas import ChargeRow
+
+PILLS: Final[dict[str, Pill]] = {
+    "draft": Pill("Draft", "lead"),
+    "open": Pill("Issued", "new"),
+    "partly_paid": Pill("Partly paid", "warn"),
+    "paid": Pill("Paid", "live"),
+    "credited": Pill("Void", "ended"),
+    "written_off": Pill("Written off", "ended"),
+    "overdue": Pill("Overdue", "blocked"),
+}
+KINDS: Final = {
+    "invoice": "Invoice",
+    "credit_note": "Credit note",
+    "proforma": "Proforma",
+    "opening": "Taken over",
+}
+SETTLED_BY: Final = {
+    "payment": "Payment",
+    "credit_note": "Credit note",
+    "goodwill": "Goodwill",
+    "deposit": "Deposit",
+    "transfer": "Transfer",
+    "opening": "Credit taken over",
+    "bad_debt": "Written off",
+    "small_difference": "Small difference",
+}
+MOST_LINES: Final = 500
+BLANK: Final = 3
+"""Rows to fill in under the lines of a draft."""
+
+
+def pill_of(document: DocumentRow, today: date) -> Pill:
+    """The state of a document as a person sees it."""
+    if document.kind == "credit_note" and document.state == "issued":
+        return Pill("Issued", "live")
+    if document.settlement == "overdue" and document.due_on is not None:
+        days = (today - document.due_on).days
+        return Pill(f"Overdue {days} {'day' if days == 1 else 'days'}", "blocked")
+    return PILLS[document.settlement]
+
+
+def title_of(document: DocumentRow) -> str:
+    """Invoice 2026-000042, Draft of an invoice."""
+    kind = KINDS[document.kind]
+    return f"{kind} {document.number}" if document.number else f"Draft of {_a(kind)}"
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'IO' else 'a'} {kind[0].lower()}{kind[1:]}"
+
+
+class DocumentItem(Struct, frozen=True, kw_only=True):
+    """A document in a list. A credit note has its amount below 0."""
+
+    id: int
+    number: str
+    kind: str
+    payer_id: int
+    payer: str
+    issued_on: date | None
+    due_on: date | None
+    pill: Pill
+    amount: str
+    open: str
+    """Empty where nothing is open."""
+    currency: str
+    is_open: bool
+    is_issued: bool
+
+
+def item_of(document: DocumentRow, today: date) -> DocumentItem:
+    minor = -document.total_minor if document.kind == "credit_note" else document.total_minor
+    return DocumentItem(
+        id=document.id,
+        number=document.number or "Draft",
+        kind=KINDS[document.kind],
+        payer_id=document.payer_id,
+        payer=document.payer,
+        issued_on=document.issued_on,
+        due_on=document.due_on if document.kind != "credit_note" else None,
+        pill=pill_of(document, today),
+        amount=format_amount(minor, document.currency),
+        open=format_amount(document.open_minor, document.currency) if document.open_minor else "",
+        currency=document.currency,
+        is_open=document.open_minor > 0,
+        is_issued=document.state == "issued",
+    )
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """Sums of the documents of a page, where they are in one currency."""
+
+    count: int
+    amount: str
+    open: str
+
+
+def totals_of(documents: Sequence[DocumentRow]) -> Totals | None:
+    currencies = {document.currency for document in documents}
+    if len(currencies) != 1:
+        return None
+    (currency,) = currencies
+    issued = [document for document in documents if document.state == "issued"]
+    total = sum(-each.total_minor if each.kind == "credit_note" else each.total_minor for each in issued)
+    return Totals(
+        count=len(issued),
+        amount=format_amount(total, currency),
+        open=format_amount(sum(each.open_minor for each in issued), currency),
+    )
+
+
+# -- an issued document -----------------------------------------------------------------------------------------------
+
+
+class LineItem(Struct, frozen=True, kw_only=True):
+    """A line of a document as it is read."""
+
+    position: int
+    text: str
+    detail: str
+    quantity: str
+    price: str
+    less: str
+    tax: str
+    amount: str
+
+
+class TaxItem(Struct, frozen=True, kw_only=True):
+    rate: str
+    net: str
+    tax: str
+    note: str
+
+
+class SettledItem(Struct, frozen=True, kw_only=True):
+    """What settled some of a document."""
+
+    text: str
+    href: str
+    on: date
+    amount: str
+    undone: bool
+    allocation_id: int
+    """0 where it cannot be taken back."""
+
+
+def line_items(document: DocumentDetail, locale: str) -> list[LineItem]:
+    return [_line_item(line, document, locale) for line in document.lines]
+
+
+def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem:
+    details = [
+        line.beneficiary or "" if line.beneficiary_id not in (None, document.payer_id) else "",
+        period_words(line.period_from, line.period_to, locale)
+        if line.period_from is not None and line.period_to is not None
+        else "one period from activation"
+        if line.kind == "recurring"
+        else "",
+    ]
+    return LineItem(
+        position=line.position,
+        text=line.description,
+        detail=" · ".join(text for text in details if text),
+        quantity=decimal_text(line.quantity_e6, 6),
+        price=_price_text(line.unit_price_e6),
+        less=f"less {format_amount(line.discount_minor, document.currency)}" if line.discount_minor else "",
+        tax="–" if line.tax_code == "O" or not line.tax_code else percent_text(line.rate_ppm),
+        amount=format_amount(line.amount_minor, document.currency),
+    )
+
+
+def _price_text(unit_price_e6: int) -> str:
+    """A unit price with at least two decimals."""
+    text = decimal_text(abs(unit_price_e6), 6)
+    whole, _, rest = text.partition(".")
+    return f"{'−' if unit_price_e6 < 0 else ''}{int(whole):,}.{rest.ljust(2, '0')}"
+
+
+def tax_items(document: DocumentDetail) -> list[TaxItem]:
+    notes = {"AE": "reverse charge", "E": "exempt", "O": "outside VAT"}
+    return [
+        TaxItem(
+            rate="–" if tax.category == "O" else percent_text(tax.rate_ppm),
+            net=format_amount(tax.net_minor, document.currency),
+            tax=format_amount(tax.tax_minor, document.currency),
+            note=notes.get(tax.exemption_code or tax.category, ""),
+        )
+        for tax in document.taxes
+    ]
+
+
+def settled_items(document: DocumentDetail) -> list[SettledItem]:
+    paths = {"payment": "/payments/{}", "credit_note": "/invoices/{}"}
+    return [
+        SettledItem(
+            text=SETTLED_BY.get(each.kind, each.kind),
+            href=paths[each.kind].format(each.source_id) if each.kind in paths else "",
+            on=each.on,
+            amount=format_amount(each.amount_minor, document.currency),
+            undone=each.undone,
+            allocation_id=each.id if not each.undone and each.kind not in ("bad_debt", "small_difference") else 0,
+        )
+        for each in document.settled_by
+    ]
+
+
+class Party(Struct, frozen=True, kw_only=True):
+    """The buyer as it was on issue."""
+
+    name: str
+    address: str
+    vat_id: str
+
+
+def buyer_of(document: DocumentDetail, locale: str) -> Party | None:
+    """None for a draft, and once the time to keep it is over."""
+    if not document.buyer:
+        return None
+    said = msgspec.json.decode(document.buyer, type=dict[str, Any])
+    country = str(said.get("country") or "")
+    names = Locale.parse(locale.replace("-", "_")).territories
+    parts = [
+        said.get("street") or "",
+        f"{said.get('zip') or ''} {said.get('city') or ''}".strip(),
+        str(names.get(country, country)),
+    ]
+    return Party(
+        name=str(said.get("company") or said.get("name") or ""),
+        address=", ".join(part for part in parts if part),
+        vat_id=str(said.get("vat_id") or ""),
+    )
+
+
+def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> list[dict[str, str]]:
+    """The line of facts under the head."""
+    money = format_money(document.total_minor, document.currency, locale)
+    if document.state == "draft":
+        return [
+            {"label": "Customer", "value": document.payer},
+            {"label": "Total now", "value": money},
+            {
+                "label": "Due",
+                "value": f"{document.terms_days} days after issue"
+                if document.terms_days is not None
+                else "on the customer's terms",
+            },
+        ]
+    facts = []
+    if document.kind in ("invoice", "opening"):
+        open_now = format_money(document.open_minor, document.currency, locale)
+        facts.append(
+            {
+                "label": "Open",
+                "value": f"{open_now} of {money}",
+                "tone": "owes" if document.settlement == "overdue" else "",
+            }
+        )
+    else:
+        facts.append({"label": "Total", "value": money})
+    if document.issued_on is not None:
+        facts.append({"label": "Issued", "value": written(document.issued_on, locale)})
+    if document.due_on is not None and document.kind != "credit_note":
+        facts.append({"label": "Due", "value": f"{written(document.due_on, locale)}{_in_days(document, today)}"})
+    facts.append({"label": "Sent", "value": sent or "Not by e-mail"})
+    spans = [(line.period_from, line.period_to) for line in document.lines if line.period_from and line.period_to]
+    if spans:
+        first, end = min(start for start, _ in spans), max(stop for _, stop in spans)
+        facts.append({"label": "Period", "value": period_words(first, end, locale)})
+    return facts
+
+
+def _in_days(document: DocumentDetail, today: date) -> str:
+    if document.due_on is None or not document.open_minor:
+        return ""
+    days = (document.due_on - today).days
+    return f", in {days} {'day' if days == 1 else 'days'}" if days > 0 else ", today" if days == 0 else ""
+
+
+class StoredPdf(Struct, frozen=True):
+    """The stored rendering of a document."""
+
+    sha256: str
+    path: str
+    created_at: datetime
+
+
+async def find_pdf(document_id: int) -> StoredPdf | None:
+    """The document's PDF as it was stored; none while it is not made yet. For documents that were found in reach."""
+    return await row(
+        StoredPdf,
+        "SELECT sha256, path, created_at FROM document_file WHERE document_id = :id AND format = 'pdf'",
+        id=document_id,
+    )
+
+
+# -- a draft ----------------------------------------------------------------------------------------------------------
+
+Typed = Annotated[str, Meta(max_length=40)]
+
+
+class DraftForm(Struct, frozen=True, kw_only=True):
+    """What stands beside the lines of a draft."""
+
+    terms_days: Annotated[int, Meta(ge=0, le=365)] | None = None
+    reference: Annotated[str, Meta(max_length=200)] = ""
+    note: Annotated[str, Meta(max_length=2000)] = ""
+    version: int = 0
+
+
+class TypedLine(Struct, frozen=True, kw_only=True):
+    """A free line in the fields of a draft."""
+
+    at: int
+    description: str = ""
+    quantity: str = ""
+    price: str = ""
+    discount: str = ""
+    tax_category: str = ""
+    tax_inclusive: str = ""
+    period_from: str = ""
+    period_to: str = ""
+    amount: str = ""
+
+    @property
+    def more(self) -> bool:
+        """Whether something is set that mostly is not."""
+        return bool(self.tax_inclusive or self.period_from or self.tax_category not in ("", "standard"))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.description or self.price)
+
+
+_LINE: Final = re.compile(
+    r"line-(\d{1,3})-(description|quantity|price|discount|tax_category|tax_inclusive|period_from|period_to)"
+)
+NAMES: Final = {
+    "description": "description",
+    "quantity_e6": "quantity",
+    "unit_price_e6": "price",
+    "discount_minor": "discount",
+    "tax_category": "tax_category",
+    "period_to": "period_to",
+    "period_from": "period_from",
+}
+"""Fields of a line by the names that they have in a form."""
+
+
+def typed_lines(typed: Mapping[str, Sequence[str]]) -> list[TypedLine]:
+    """The free lines of a form, in their order."""
+    by_line: dict[int, dict[str, str]] = {}
+    for name, texts in typed.items():
+        found = _LINE.fullmatch(name)
+        if found and texts:
+            by_line.setdefault(int(found[1]), {})[found[2]] = texts[-1].strip()[:500]
+    return [TypedLine(at=at, **by_line[at]) for at in sorted(by_line)]
+
+
+def free_lines(document: DocumentDetail) -> list[TypedLine]:
+    """The free lines of a draft as they are typed."""
+    return [
+        TypedLine(
+            at=at,
+            description=line.description,
+            quantity=decimal_text(line.quantity_e6, 6),
+            price=decimal_text(line.unit_price_e6, 6),
+            discount=decimal_text_of(line.discount_minor, document.currency),
+            tax_category=line.tax_category,
+            tax_inclusive="yes" if line.tax_inclusive else "",
+            period_from=line.period_from.isoformat() if line.period_from else "",
+            period_to=(line.period_to - timedelta(days=1)).isoformat() if line.period_to else "",
+            amount=format_amount(line.amount_minor, document.currency),
+        )
+        for at, line in enumerate(line for line in document.lines if line.charge_id is None)
+    ]
+
+
+def decimal_text_of(minor: int, currency: str) -> str:
+    return amount_text(minor, currency) if minor else ""
+
+
+LINE_LABELS: Final = {
+    "description": "description",
+    "quantity": "quantity",
+    "price": "price of one",
+    "discount": "discount",
+    "tax_category": "tax",
+    "period_from": "first day",
+    "period_to": "last day",
+}
+
+
+def labels_of(errors: Mapping[str, str]) -> dict[str, str]:
+    """How the fields of a draft are called where their errors are listed."""
+    labels = {"terms_days": "Days to pay", "reference": "Reference", "note": "Note"}
+    for name in errors:
+        found = _LINE.fullmatch(name)
+        if found:
+            labels[name] = f"Line {int(found[1]) + 1}, {LINE_LABELS.get(found[2], found[2])}"
+    return labels
+
+
+def with_blanks(lines: Sequence[TypedLine], count: int = BLANK) -> list[TypedLine]:
+    """The lines that are filled in, and some to fill in."""
+    filled = [line for line in lines if not line.is_empty]
+    after = max((line.at for line in filled), default=-1) + 1
+    return [*filled, *(TypedLine(at=at, quantity="1") for at in range(after, after + count))]
+
+
+def new_lines(lines: Sequence[TypedLine], currency: str, locale: str) -> list[NewLine]:
+    """The lines that were filled in. Raises Invalid with `line-2-price` for each field that is wrong."""
+    filled = [line for line in lines if not line.is_empty]
+    if len(filled) > MOST_LINES:
+        raise Invalid(f"An invoice has at most {MOST_LINES} lines.", field="")
+    found: list[NewLine] = []
+    errors: list[FieldError] = []
+    for line in filled:
+        try:
+            found.append(_new_line(line, currency, locale))
+        except Invalid as error:
+            errors.extend(
+                FieldError(f"line-{line.at}-{NAMES.get(fault.field, fault.field)}", fault.message)
+                for fault in error.errors
+            )
+    if errors:
+        raise Invalid(errors=errors)
+    return found
+
+
+def _new_line(line: TypedLine, currency: str, locale: str) -> NewLine:
+    with Fields() as read:
+        quantity = read("quantity", typed_decimal, line.quantity, 6, default=1_000_000)
+        price = read("price", _unit_price, line.price, default=0)
+        discount = read("discount", typed_amount, line.discount, currency, locale, default=0)
+        first = read("period_from", _day, line.period_from, default=None)
+        last = read("period_to", _day, line.period_to, default=None)
+        if not line.description:
+            read.wrong("description", "Fill this in.")
+        if not line.price:
+            read.wrong("price", "Fill this in.")
+    return checked(
+        NewLine,
+        {
+            "description": line.description,
+            "quantity_e6": quantity,
+            "unit_price_e6": price,
+            "discount_minor": discount,
+            "tax_category": line.tax_category or None,
+            "tax_inclusive": bool(line.tax_inclusive),
+            "period_from": first,
+            "period_to": last + timedelta(days=1) if last is not None else None,
+        },
+    )
+
+
+def _unit_price(text: str) -> int:
+    return typed_decimal(text, 6, most=10**16)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Type a date as year, month, day: 2026-11-30.") from None
+
+
+def at_their_lines(error: Invalid, lines: Sequence[TypedLine]) -> Invalid:
+    """Errors of the domain about the n-th line, at the fields of the form."""
+    filled = [line for line in lines if not line.is_empty]
+    renamed = []
+    for fault in error.errors:
+        found = re.fullmatch(r"lines\.(\d+)\.(\w+)", fault.field)
+        if found and int(found[1]) < len(filled):
+            name = f"line-{filled[int(found[1])].at}-{NAMES.get(found[2], found[2])}"
+            renamed.append(FieldError(name, fault.message))
+        else:
+            renamed.append(fault)
+    return Invalid(error.message, errors=renamed) if renamed else error
+
+
+class ChargeChoice(Struct, frozen=True, kw_only=True):
+    """A charge that a draft takes up, or may take up."""
+
+    id: int
+    text: str
+    period: str
+    amount: str
+    taken: bool
+
+
+def charge_choices(
+    document: DocumentDetail | None, open_charges: Sequence[ChargeRow], currency: str, locale: str, chosen: set[int]
+) -> list[ChargeChoice]:
+    """The charges on the draft first, then the open ones."""
+    held = [] if document is None else [line for line in document.lines if line.charge_id is not None]
+    return [
+        *(
+            ChargeChoice(
+                id=line.charge_id or 0,
+                text=line.description,
+                period=period_words(line.period_from, line.period_to, locale)
+                if line.period_from is not None and line.period_to is not None
+                else "",
+                amount=format_amount(line.amount_minor, currency),
+                taken=(line.charge_id or 0) in chosen,
+            )
+            for line in held
+        ),
+        *(
+            ChargeChoice(
+                id=charge.id,
+                text=charge.description,
+                period=period_words(charge.period_start, charge.period_end, locale)
+                if charge.period_start is not None and charge.period_end is not None
+                else "",
+                amount=format_amount(charge.amount_minor, currency),
+                taken=charge.id in chosen,
+            )
+            for charge in open_charges
+            if charge.currency == currency
+        ),
+    ]
+
+
+def charge_ids(typed: Mapping[str, Sequence[str]]) -> list[int]:
+    """The charges that were ticked."""
+    return [int(text) for text in typed.get("charge_ids", ()) if text.isdecimal() and len(text) < 19]
+
+
+def tax_choices(categories: Sequence[TaxCategoryRow]) -> list[Choice]:
+    return [Choice(category.code, category.name) for category in categories]
+
+
+def product_choices(products: Sequence[ProductRow]) -> list[Choice]:
+    return [Choice(str(product.id), product.name) for product in products]
+
+
+# -- drawers ----------------------------------------------------------------------------------------------------------
+
+CHARGES: Final = (
+    Choice("waive", "Waived: their days stay covered"),
+    Choice("bill_again", "Billed again with the next run"),
+)
+
+
+class Deletion(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    charges: Literal["waive", "bill_again"] = "bill_again"
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+class Voiding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    charges: Literal["waive", "bill_again"] = "waive"
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+class WritingOff(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    amount: Typed = ""
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def figures_of_customer(
+    documents: Sequence[DocumentRow], credit_minor: int, currency: str, today: date, locale: str
+) -> list[Figure]:
+    """Open, overdue, credit: the first figures of the tab Transactions. `documents`: those that are open."""
+    overdue = [each for each in documents if each.settlement == "overdue"]
+    oldest = max(((today - each.due_on).days for each in overdue if each.due_on is not None), default=0)
+
+    def money(minor: int) -> str:
+        return format_money(minor, currency, locale)
+
+    return [
+        Figure(
+            label="Open",
+            value=money(sum(each.open_minor for each in documents)),
+            detail=f"{len(documents)} {'invoice' if len(documents) == 1 else 'invoices'}"
+            if documents
+            else "nothing is due",
+        ),
+        Figure(
+            label="Overdue",
+            value=money(sum(each.open_minor for each in overdue)),
+            detail=f"{oldest} {'day' if oldest == 1 else 'days'}" if overdue else "nothing",
+            tone="owes" if overdue else "",
+        ),
+        Figure(
+            label="Credit",
+            value=money(credit_minor),
+            detail="pays the next invoice" if credit_minor else "nothing unallocated",
+            tone="plus" if credit_minor else "",
+        ),
+    ]
+
+
+def field_of_line(line_id: int) -> str:
+    return f"line_{line_id}"
+
+
+def credit_fields(left: Sequence[Left], currency: str) -> list[Field]:
+    """One amount a line of the invoice, all that is left of it beforehand."""
+    return [
+        Field(
+            name="reason", label="Reason", required=True, max_length=500, wide=True, help="Stands on the credit note"
+        ),
+        *(
+            Field(
+                name=field_of_line(line.id),
+                label=f"{line.position}. {line.description}",
+                kind="money",
+                value=decimal_text_of(left_of(line), currency),
+                help=f"Left {format_amount(left_of(line), currency)}"
+                + (", VAT included" if line.tax_inclusive else ", net"),
+            )
+            for line in left
+            if left_of(line)
+        ),
+    ]
+
+
+def left_of(line: Left) -> int:
+    """What can be credited of a line: net, or with tax where the line is so."""
+    return line.net_minor + line.tax_minor if line.tax_inclusive else line.net_minor

@@ -1,0 +1,738 @@
+"""Pages of documents: the list, drafts, issued ones with what settled them, credit notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.params import FromPath
+
+from core.activity.queries import timeline
+from core.billing import actions, listing, pages, queries
+from core.billing.actions.credit_notes import list_left
+from core.billing.mailing import document_file, send_document
+from core.billing.schemas import CreditLine, DraftFields, NewCreditNote, NewDraft
+from core.billing.sheets import document_of
+from core.billing.status import Charges
+from core.catalog import queries as catalog
+from core.clock import date_in
+from core.customers import queries as customers
+from core.customers.timeline import in_words
+from core.documents.files import get_file, read_file
+from core.documents.sheet import document_page
+from core.errors import Conflict, Invalid, NotFound, Stale
+from core.hooks import Permission
+from core.ledger import queries as ledger
+from core.messages.queries import mail_is_set_up
+from core.money import format_amount, format_money
+from core.subscriptions import queries as subscriptions
+from core.web.amounts import Fields, typed_amount
+from core.web.assets import load_manifest
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
+from core.web.forms import from_form
+from core.web.parts import Field, MenuEntry
+from core.web.routing import get, post
+from core.web.templating import written
+from core.web.view import HTML, View, errors_by_field
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from core.billing.schemas import DocumentDetail
+    from core.customers.schemas import CustomerDetail
+    from core.scope import Scope
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("documents.view", "See invoices and credit notes"),
+    Permission("documents.edit", "Make and change drafts of invoices"),
+    Permission("documents.issue", "Issue invoices"),
+    Permission("documents.credit", "Make credit notes, void and write off invoices, grant credit"),
+    Permission("billing.view", "See billing runs"),
+    Permission("billing.run", "Start and cancel billing runs"),
+)
+
+
+@get("/invoices", permission="documents.view")
+async def list_invoices(view: View) -> Response[str]:
+    values = await listing.page_values(view)
+    return view.page("billing/_list.html" if view.is_htmx else "billing/list.html", **values)
+
+
+# -- drafts -----------------------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/invoices/new", permission="documents.edit")
+async def show_new(view: View, customer_id: FromPath[int]) -> Response[str]:
+    customer = await customers.get_customer(view.scope, customer_id)
+    open_charges = await _open_charges(view.scope, customer)
+    return await _draft_page(view, customer, None, chosen={charge.id for charge in open_charges})
+
+
+@post("/customers/{customer_id:int}/invoices", permission="documents.edit")
+async def create(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    await view.read()
+    try:
+        fields = _draft_fields(view, customer.currency)
+        data = NewDraft(payer_id=customer_id, **{name: getattr(fields, name) for name in fields.__struct_fields__})
+        invoice_id = await actions.create_draft(scope, data)
+    except (Invalid, Conflict) as error:
+        return await _refused_draft(view, customer, None, error)
+    return view.go(f"/invoices/{invoice_id}", "Draft saved.")
+
+
+@post("/invoices/{invoice_id:int}", permission="documents.edit")
+async def save(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    document = await queries.get_document(scope, invoice_id)
+    customer = await customers.get_customer(scope, document.payer_id)
+    await view.read()
+    try:
+        fields = _draft_fields(view, document.currency)
+        await actions.change_draft(scope, invoice_id, fields, version=_version(view))
+    except (Invalid, Conflict) as error:
+        return await _refused_draft(view, customer, document, error)
+    return view.go(f"/invoices/{invoice_id}", "Draft saved.")
+
+
+@get("/invoices/lines/new", permission="documents.edit")
+async def show_line(view: View) -> Response[str]:
+    """One more row to fill in, behind the last."""
+    at = view.query.get("at", "")
+    return view.page(
+        "billing/_line.html",
+        line=pages.TypedLine(at=min(int(at), 998) if at.isdecimal() and len(at) < 4 else 0, quantity="1"),
+        taxes=pages.tax_choices(await catalog.list_tax_categories()),
+        errors={},
+    )
+
+
+def _draft_fields(view: PageView, currency: str) -> DraftFields:
+    lines = pages.typed_lines(view.typed)
+    beside = {
+        name: texts for name, texts in view.typed.items() if name in ("terms_days", "reference", "note", "version")
+    }
+    form = from_form(pages.DraftForm, beside)
+    return DraftFields(
+        lines=pages.new_lines(lines, currency, view.scope.locale),
+        charge_ids=pages.charge_ids(view.typed),
+        terms_days=form.terms_days,
+        reference=form.reference,
+        note=form.note,
+    )
+
+
+def _version(view: PageView) -> int:
+    text = view.typed.get("version", ["0"])[-1]
+    if not text.isdecimal() or len(text) > 18:
+        raise Invalid("Load the page again.", field="version")
+    return int(text)
+
+
+async def _refused_draft(
+    view: PageView, customer: CustomerDetail, document: DocumentDetail | None, error: Invalid | Conflict
+) -> Response[str]:
+    if isinstance(error, Stale):
+        errors = {"": "Somebody else saved this draft meanwhile. Load the page again to see it; nothing was saved."}
+    elif isinstance(error, Invalid):
+        errors = errors_by_field(pages.at_their_lines(error, pages.typed_lines(view.typed)))
+    else:
+        errors = {"": error.message}
+    return await _draft_page(
+        view,
+        customer,
+        document,
+        chosen=set(pages.charge_ids(view.typed)),
+        lines=pages.typed_lines(view.typed),
+        errors=errors,
+        status=error.status,
+    )
+
+
+async def _open_charges(scope: Scope, customer: CustomerDetail) -> list[Any]:
+    """What waits for the customer's next invoice, first periods of unpaid orders left out: those have theirs."""
+    found = await subscriptions.list_charges(scope, customer_id=customer.id, state="open")
+    return [charge for charge in reversed(found) if charge.kind != "recurring" or charge.period_start is not None]
+
+
+async def _draft_page(
+    view: PageView,
+    customer: CustomerDetail,
+    document: DocumentDetail | None,
+    *,
+    chosen: set[int] | None = None,
+    lines: Sequence[pages.TypedLine] | None = None,
+    errors: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Response[str]:
+    scope, locale = view.scope, view.scope.locale
+    currency = document.currency if document is not None else customer.currency
+    held = {line.charge_id for line in document.lines} if document is not None else set()
+    shown = lines if lines is not None else pages.free_lines(document) if document is not None else []
+    entries = (
+        await timeline(scope, subject=("invoice", document.id), limit=20)
+        if document is not None and scope.may("activity.view")
+        else []
+    )
+    return view.page(
+        "billing/draft.html",
+        status=status,
+        customer=customer,
+        document=document,
+        title=pages.title_of(document) if document is not None else "New invoice",
+        action=f"/invoices/{document.id}" if document is not None else f"/customers/{customer.id}/invoices",
+        lines=pages.with_blanks(shown),
+        charges=pages.charge_choices(
+            document,
+            await _open_charges(scope, customer),
+            currency,
+            locale,
+            {each for each in held if each} if chosen is None else chosen,
+        ),
+        taxes=pages.tax_choices(await catalog.list_tax_categories()),
+        tax_items=pages.tax_items(document) if document is not None else [],
+        currency_of=currency,
+        values=view.shown(
+            terms_days="" if document is None or document.terms_days is None else str(document.terms_days),
+            reference=document.reference if document is not None else "",
+            note=document.note if document is not None else "",
+            version=str(document.version) if document is not None else "0",
+        ),
+        errors=errors or {},
+        labels=pages.labels_of(errors or {}),
+        happenings=await in_words(entries),
+        may_issue=scope.may("documents.issue"),
+    )
+
+
+# -- one document -----------------------------------------------------------------------------------------------------
+
+
+@get("/invoices/{invoice_id:int}", permission="documents.view")
+async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    scope, locale = view.scope, view.scope.locale
+    document = await queries.get_document(scope, invoice_id)
+    if document.state == "draft" and scope.may("documents.edit"):
+        return await _draft_page(view, await customers.get_customer(scope, document.payer_id), document)
+    kind = "credit_note" if document.kind == "credit_note" else "invoice"
+    entries = await timeline(scope, subject=(kind, invoice_id), limit=20) if scope.may("activity.view") else []
+    pdf = await pages.find_pdf(invoice_id)
+    corrects = await queries.get_document(scope, document.corrects_id) if document.corrects_id is not None else None
+    notes = [await queries.get_document(scope, each) for each in document.credit_note_ids]
+    sent = ""
+    if document.sent_at is not None:
+        sent = written(date_in(document.sent_at, scope.tenant.time_zone), locale)
+    return view.page(
+        "billing/invoice.html",
+        document=document,
+        title=pages.title_of(document),
+        kind=pages.KINDS[document.kind],
+        pill=pages.pill_of(document, scope.today()),
+        facts=pages.facts_of(document, scope.today(), locale, sent),
+        lines=pages.line_items(document, locale),
+        taxes=pages.tax_items(document),
+        settled=pages.settled_items(document),
+        settled_minor=document.total_minor - document.open_minor,
+        buyer=pages.buyer_of(document, locale),
+        pdf=pdf,
+        file=await get_file(scope, int(pdf.path)) if pdf is not None else None,
+        corrects=corrects,
+        notes=notes,
+        actions_menu=_menu(scope, document),
+        may_pay=document.open_minor > 0 and scope.may("payments.register"),
+        may_take_back=scope.may("documents.credit"),
+        happenings=await in_words(entries),
+    )
+
+
+def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
+    """What may be done with an issued document, the dangerous last; what is not possible says why."""
+    if document.state == "draft" or document.kind != "invoice" or not scope.may("documents.credit"):
+        return []
+    path = f"/invoices/{document.id}"
+    credited = "Nothing is left of it" if document.settlement == "credited" else ""
+    settled = "" if document.open_minor else "Nothing is open on it"
+    return [
+        [_drawer_entry("Credit note…", "receipt-refund", f"{path}/credit-note", refused=credited)],
+        [
+            _drawer_entry("Write off…", "eraser", f"{path}/write-off", danger=True, refused=settled),
+            _drawer_entry("Void by credit note in full…", "ban", f"{path}/void", danger=True, refused=credited),
+        ],
+    ]
+
+
+def _drawer_entry(label: str, icon: str, at: str, *, danger: bool = False, refused: str = "") -> MenuEntry:
+    return MenuEntry(
+        label=label,
+        icon=icon,
+        danger=danger,
+        refused=refused,
+        attrs={"hx-get": at, "hx-target": "#plan", "hx-swap": "innerHTML"},
+    )
+
+
+@get("/invoices/{invoice_id:int}/sheet", permission="documents.view")
+async def show_sheet(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    """The document as it is printed, on the screen."""
+    await _issued(view.scope, invoice_id)
+    document = await document_of(view.scope, invoice_id)
+    return Response(document_page(document, css=load_manifest()("document.css")), media_type=HTML)
+
+
+@get("/invoices/{invoice_id:int}/pdf", permission="documents.view")
+async def show_pdf(view: View, invoice_id: FromPath[int]) -> Response[bytes]:
+    """The stored PDF, byte for byte."""
+    document = await _issued(view.scope, invoice_id)
+    pdf = await pages.find_pdf(document.id)
+    if pdf is None:
+        raise NotFound(f"pdf of document {invoice_id}")
+    file = await get_file(view.scope, int(pdf.path))
+    return Response(
+        await read_file(view.scope, file),
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'inline; filename="{file.name}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@post("/invoices/{invoice_id:int}/pdf", permission="documents.view")
+async def make_pdf(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    """Make it now, where its job has not come to it."""
+    await _issued(view.scope, invoice_id)
+    await document_file(view.scope, invoice_id)
+    return view.go(f"/invoices/{invoice_id}/pdf")
+
+
+async def _issued(scope: Scope, invoice_id: int) -> DocumentDetail:
+    document = await queries.get_document(scope, invoice_id)
+    if document.state != "issued":
+        raise Conflict("A draft has no document yet. Issue it first.")
+    return document
+
+
+@get("/invoices/{invoice_id:int}/sending", permission="documents.view")
+async def show_sending(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    return await _sending_drawer(view, invoice_id)
+
+
+@post("/invoices/{invoice_id:int}/sending", permission="documents.issue")
+async def send(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await _issued(view.scope, invoice_id)
+    message_id = await send_document(view.scope, invoice_id, again=True)
+    if message_id is None:
+        return await _sending_drawer(view, invoice_id, status=409)
+    return view.go(f"/invoices/{invoice_id}", "The e-mail is on its way.")
+
+
+async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200) -> Response[str]:
+    document = await _issued(view.scope, invoice_id)
+    customer = await customers.get_customer(view.scope, document.payer_id)
+    return view.page(
+        "billing/sending.html",
+        status=status,
+        document=document,
+        title=pages.title_of(document),
+        customer=customer,
+        to=customer.billing_emails or customer.emails,
+        mail_is_set_up=await mail_is_set_up(),
+    )
+
+
+# -- plans of change --------------------------------------------------------------------------------------------------
+
+
+@get("/invoices/{invoice_id:int}/issue", permission="documents.issue")
+async def show_issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await queries.get_document(view.scope, invoice_id)
+    return await show_plan(
+        view, _place(invoice_id, "Issue", "issue"), asked(view), lambda: _issue(view.scope, invoice_id)
+    )
+
+
+@post("/invoices/{invoice_id:int}/issue", permission="documents.issue")
+async def issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await queries.get_document(view.scope, invoice_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _place(invoice_id, "Issue", "issue"),
+        lambda: _issue(view.scope, invoice_id),
+        to=f"/invoices/{invoice_id}",
+        said="Issued.",
+    )
+
+
+async def _issue(scope: Scope, invoice_id: int) -> ChangePlan:
+    before = await queries.get_document(scope, invoice_id)
+    balance = await ledger.get_balance(scope, before.payer_id, before.currency)
+    await actions.issue(scope, invoice_id)
+    after = await queries.get_document(scope, invoice_id)
+    total = format_money(after.total_minor, after.currency, scope.locale)
+    customer = await customers.get_customer(scope, after.payer_id)
+    to = customer.billing_emails or customer.emails
+    by_mail = to and customer.send_by == "email"
+    return ChangePlan(
+        title=f"Issue the invoice of {total}?",
+        button=f"Issue invoice of {total}",
+        parts=[
+            _documents([after], scope.locale),
+            _balances(balance, await ledger.get_balance(scope, after.payer_id, after.currency), _settled_lines(after)),
+            PlanPart(
+                title="Messages",
+                lines=[
+                    PlanLine(
+                        text="E-mail with the PDF" if by_mail else "No e-mail",
+                        detail=", ".join(to) if by_mail else "The customer has no address, or gets documents by post",
+                    )
+                ],
+            ),
+        ],
+        warnings=["An issued invoice cannot be changed any more, only corrected by a credit note."],
+    )
+
+
+@get("/invoices/{invoice_id:int}/deletion", permission="documents.edit")
+async def show_deletion(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await queries.get_document(view.scope, invoice_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _deletion_place(invoice_id),
+        typed,
+        lambda: _delete(view.scope, invoice_id, from_form(pages.Deletion, typed)),
+    )
+
+
+@post("/invoices/{invoice_id:int}/deletion", permission="documents.edit")
+async def delete_draft(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    document = await queries.get_document(view.scope, invoice_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _deletion_place(invoice_id),
+        lambda: _delete(view.scope, invoice_id, from_form(pages.Deletion, view.typed)),
+        to=f"/customers/{document.payer_id}/transactions",
+        said="Draft deleted.",
+    )
+
+
+def _deletion_place(invoice_id: int) -> Place:
+    charges = Field(name="charges", label="Its charges are", kind="select", value="bill_again", choices=pages.CHARGES)
+    return _place(invoice_id, "Delete the draft", "deletion", [charges])
+
+
+async def _delete(scope: Scope, invoice_id: int, form: pages.Deletion) -> ChangePlan:
+    before = await queries.get_document(scope, invoice_id)
+    held = [line for line in before.lines if line.charge_id is not None]
+    await actions.delete_draft(scope, invoice_id, Charges(form.charges))
+    value = "billed again with the next run" if form.charges == "bill_again" else "waived"
+    return ChangePlan(
+        title="Delete the draft?",
+        button="Delete draft",
+        danger=True,
+        keep="Keep the draft",
+        parts=[
+            PlanPart(
+                title="Lines",
+                lines=[
+                    *(PlanLine(text=line.description, value="gone") for line in before.lines if line.charge_id is None),
+                    *(PlanLine(text=line.description, detail="a charge", value=value) for line in held),
+                ]
+                or [PlanLine(text="It has no lines", value="gone")],
+            )
+        ],
+    )
+
+
+@get("/invoices/{invoice_id:int}/void", permission="documents.credit")
+async def show_void(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await queries.get_document(view.scope, invoice_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _void_place(invoice_id),
+        typed,
+        lambda: _void(view.scope, invoice_id, from_form(pages.Voiding, typed)),
+    )
+
+
+@post("/invoices/{invoice_id:int}/void", permission="documents.credit")
+async def void(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    await queries.get_document(view.scope, invoice_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _void_place(invoice_id),
+        lambda: _void(view.scope, invoice_id, from_form(pages.Voiding, view.typed), must=True),
+        to=f"/invoices/{invoice_id}",
+        said="Voided by a credit note in full.",
+    )
+
+
+def _void_place(invoice_id: int) -> Place:
+    return _place(
+        invoice_id,
+        "Void",
+        "void",
+        [
+            Field(name="reason", label="Reason", required=True, max_length=500, help="Stands on the credit note"),
+            Field(name="charges", label="Its charges are", kind="select", value="waive", choices=pages.CHARGES),
+        ],
+    )
+
+
+async def _void(scope: Scope, invoice_id: int, form: pages.Voiding, *, must: bool = False) -> ChangePlan:
+    if must and not form.reason:
+        raise Invalid("Say why: it stands on the credit note.", field="reason")
+    return await _credited(
+        scope, invoice_id, lambda: actions.void(scope, invoice_id, form.reason or "–", Charges(form.charges)), "Void"
+    )
+
+
+async def _credited(scope: Scope, invoice_id: int, deed: Callable[[], Awaitable[int]], verb: str) -> ChangePlan:
+    """The plan of a credit note, whatever it credits."""
+    before = await queries.get_document(scope, invoice_id)
+    balance = await ledger.get_balance(scope, before.payer_id, before.currency)
+    note = await queries.get_document(scope, await deed())
+    after = await queries.get_document(scope, invoice_id)
+    total = format_money(note.total_minor, note.currency, scope.locale)
+    money = [
+        PlanLine(
+            text=f"Open of {before.number}",
+            before=format_amount(before.open_minor, before.currency),
+            value=format_amount(after.open_minor, after.currency),
+        )
+    ]
+    return ChangePlan(
+        title=f"{verb} {before.number}",
+        button=f"{verb} {before.number}" if verb == "Void" else f"Credit {total}",
+        danger=verb == "Void",
+        keep="Keep the invoice" if verb == "Void" else "Leave as it is",
+        parts=[
+            _documents([note], scope.locale),
+            _balances(balance, await ledger.get_balance(scope, before.payer_id, before.currency), money),
+        ],
+    )
+
+
+@get("/invoices/{invoice_id:int}/credit-note", permission="documents.credit")
+async def show_credit_note(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    document = await _issued(view.scope, invoice_id)
+    typed = asked(view)
+    return await show_plan(view, await _credit_place(document), typed, lambda: _credit(view.scope, document, typed))
+
+
+@post("/invoices/{invoice_id:int}/credit-note", permission="documents.credit")
+async def create_credit_note(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    document = await _issued(view.scope, invoice_id)
+    await view.read()
+    return await do_plan(
+        view,
+        await _credit_place(document),
+        lambda: _credit(view.scope, document, view.typed, must=True),
+        to=f"/invoices/{invoice_id}",
+        said="Credit note issued.",
+    )
+
+
+async def _credit_place(document: DocumentDetail) -> Place:
+    fields = pages.credit_fields(await list_left(document.id), document.currency)
+    return _place(document.id, "Credit note", "credit-note", fields)
+
+
+async def _credit(
+    scope: Scope, document: DocumentDetail, typed: Mapping[str, Sequence[str]], *, must: bool = False
+) -> ChangePlan:
+    reason = typed.get("reason", [""])[-1].strip()
+    if must and not reason:
+        raise Invalid("Say why: it stands on the credit note.", field="reason")
+    left = [line for line in await list_left(document.id) if pages.left_of(line)]
+    wanted: dict[int, int] = {}
+    with Fields() as read:
+        for line in left:
+            name = pages.field_of_line(line.id)
+            if name not in typed:
+                wanted[line.id] = pages.left_of(line)
+                continue
+            amount = read(name, typed_amount, typed[name][-1].strip(), document.currency, scope.locale, default=0)
+            if amount:
+                wanted[line.id] = amount
+    in_full = {line.id: pages.left_of(line) for line in left} == wanted
+    data = NewCreditNote(
+        document_id=document.id,
+        reason=(reason or "–")[:500],
+        lines=None if in_full else [CreditLine(line_id=each, amount_minor=amount) for each, amount in wanted.items()],
+    )
+    try:
+        return await _credited(scope, document.id, lambda: actions.create_credit_note(scope, data), "Credit note for")
+    except Invalid as error:
+        names = [pages.field_of_line(each) for each in wanted]
+        raise _at_lines(error, names) from None
+
+
+def _at_lines(error: Invalid, names: list[str]) -> Invalid:
+    """Errors about the n-th line, at the fields of the drawer."""
+    for fault in error.errors:
+        parts = fault.field.split(".")
+        if parts[0] == "lines" and len(parts) == 3 and parts[1].isdecimal() and int(parts[1]) < len(names):
+            return Invalid(fault.message, field=names[int(parts[1])])
+    return error
+
+
+@get("/invoices/{invoice_id:int}/write-off", permission="documents.credit")
+async def show_write_off(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    document = await _issued(view.scope, invoice_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _write_off_place(document),
+        typed,
+        lambda: _write_off(view.scope, document, from_form(pages.WritingOff, typed)),
+    )
+
+
+@post("/invoices/{invoice_id:int}/write-off", permission="documents.credit")
+async def write_off(view: View, invoice_id: FromPath[int]) -> Response[str]:
+    document = await _issued(view.scope, invoice_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _write_off_place(document),
+        lambda: _write_off(view.scope, document, from_form(pages.WritingOff, view.typed), must=True),
+        to=f"/invoices/{invoice_id}",
+        said="Written off.",
+    )
+
+
+def _write_off_place(document: DocumentDetail) -> Place:
+    left = format_amount(document.open_minor, document.currency)
+    return _place(
+        document.id,
+        "Write off",
+        "write-off",
+        [
+            Field(name="reason", label="Reason", required=True, max_length=500),
+            Field(
+                name="amount",
+                label=f"Amount, {document.currency}",
+                kind="money",
+                help=f"Empty: all that is open, {left}",
+            ),
+        ],
+    )
+
+
+async def _write_off(
+    scope: Scope, document: DocumentDetail, form: pages.WritingOff, *, must: bool = False
+) -> ChangePlan:
+    if must and not form.reason:
+        raise Invalid("Say why it is given up.", field="reason")
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, document.currency, scope.locale, least=1, default=0)
+    balance = await ledger.get_balance(scope, document.payer_id, document.currency)
+    try:
+        await actions.write_off(scope, document.id, form.reason or "–", amount or None)
+    except Invalid as error:
+        raise Invalid(error.errors[0].message if error.errors else error.message, field="amount") from None
+    after = await queries.get_document(scope, document.id)
+    given_up = format_money(document.open_minor - after.open_minor, document.currency, scope.locale)
+    return ChangePlan(
+        title=f"Write off {given_up} of {document.number}",
+        button=f"Write off {given_up}",
+        danger=True,
+        parts=[
+            _balances(
+                balance,
+                await ledger.get_balance(scope, document.payer_id, document.currency),
+                [
+                    PlanLine(
+                        text=f"Open of {document.number}",
+                        before=format_amount(document.open_minor, document.currency),
+                        value=format_amount(after.open_minor, after.currency),
+                    ),
+                    PlanLine(text="Bad debts", value=given_up),
+                ],
+            )
+        ],
+        warnings=["The invoice stays as it is; what waited for its payment is not activated."],
+    )
+
+
+def _place(invoice_id: int, title: str, what: str, options: Sequence[Field] = ()) -> Place:
+    path = f"/invoices/{invoice_id}/{what}"
+    return Place(title=title, asked=path, sent=path, options=options)
+
+
+def _documents(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
+    """Documents of a plan, line by line, with their total."""
+    document = made[0]
+    sign = -1 if document.kind == "credit_note" else 1
+    total = format_money(sign * document.total_minor, document.currency, locale)
+    due = f", due {written(document.due_on, locale)}" if document.due_on is not None and sign > 0 else ""
+    return PlanPart(
+        title="Documents",
+        note=f"1 {pages.KINDS[document.kind].lower()}{due}",
+        lines=[
+            PlanLine(
+                text=item.text,
+                detail=item.detail,
+                value=format_amount(sign * line.amount_minor, document.currency),
+            )
+            for item, line in zip(pages.line_items(document, locale), document.lines, strict=True)
+        ],
+        total=PlanLine(
+            text=f"Total, with {format_money(document.tax_minor, document.currency, locale)} VAT", value=total
+        ),
+    )
+
+
+def _settled_lines(document: DocumentDetail) -> list[PlanLine]:
+    """Credit that is used by an invoice as it is issued, and what stays open."""
+    if document.total_minor == document.open_minor:
+        return []
+    used = document.total_minor - document.open_minor
+    return [
+        PlanLine(text="Paid from credit", value=format_amount(used, document.currency)),
+        PlanLine(text="Stays open", value=format_amount(document.open_minor, document.currency)),
+    ]
+
+
+def _balances(before: Any, after: Any, lines: Sequence[PlanLine]) -> PlanPart:
+    return PlanPart(
+        title="Money",
+        lines=[
+            *lines,
+            PlanLine(
+                text=f"Balance, {after.currency}",
+                before=format_amount(before.balance_minor, before.currency) if before != after else "",
+                value=format_amount(after.balance_minor, after.currency),
+                tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
+            ),
+        ],
+    )
+
+
+HANDLERS = (
+    list_invoices,
+    show_new,
+    create,
+    save,
+    show_line,
+    show,
+    show_sheet,
+    show_pdf,
+    make_pdf,
+    show_sending,
+    send,
+    show_issue,
+    issue,
+    show_deletion,
+    delete_draft,
+    show_void,
+    void,
+    show_credit_note,
+    create_credit_note,
+    show_write_off,
+    write_off,
+)

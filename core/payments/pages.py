@@ -1,0 +1,343 @@
+"""What the pages of payments show: the customer's tab Transactions, a payment with what it settled, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from core.database import row, within
+from core.money import format_amount, format_money
+from core.payments.queries import _PAYMENT as PAYMENT
+from core.payments.schemas import PaymentRow
+from core.payments.tables import Payment
+from core.web.keyset import Slice, counted, row_id, slice_of
+from core.web.parts import Choice, Field, Figure, Pill
+from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.billing.schemas import CreditRow, DocumentRow
+    from core.ledger.schemas import PostingRow
+    from core.payments.schemas import MethodRow, PaymentDetail
+    from core.scope import Scope
+
+PILLS: Final[dict[str, Pill]] = {
+    "pending": Pill("Pending", "warn"),
+    "unknown": Pill("Unknown", "warn"),
+    "received": Pill("Received", "live"),
+    "part_reversed": Pill("Partly reversed", "warn"),
+    "reversed": Pill("Reversed", "blocked"),
+    "failed": Pill("Failed", "blocked"),
+}
+TABLES: Final = (
+    "payment JOIN payment_method m ON m.id = payment.method_id LEFT JOIN customer ON customer.id = payment.payer_id"
+)
+
+
+class PaymentItem(Struct, frozen=True, kw_only=True):
+    """A payment in a list."""
+
+    id: int
+    received_on: date
+    payer_id: int | None
+    payer: str
+    method: str
+    reference: str
+    pill: Pill
+    amount: str
+    free: str
+    """What of it is free credit; empty where nothing is."""
+    currency: str
+
+
+def item_of(payment: PaymentRow) -> PaymentItem:
+    pill = PILLS[payment.state]
+    if payment.state == "received":
+        pill = Pill("Free", "new") if payment.free_minor == payment.amount_minor else pill
+        pill = Pill("Partly free", "new") if 0 < payment.free_minor < payment.amount_minor else pill
+        pill = Pill("Allocated", "live") if not payment.free_minor else pill
+    return PaymentItem(
+        id=payment.id,
+        received_on=payment.received_on,
+        payer_id=payment.payer_id,
+        payer=payment.payer or "",
+        method=payment.method_name,
+        reference=payment.reference,
+        pill=pill,
+        amount=format_amount(payment.amount_minor, payment.currency),
+        free=format_amount(payment.free_minor, payment.currency) if payment.free_minor else "",
+        currency=payment.currency,
+    )
+
+
+async def page_of(
+    scope: Scope, conditions: str, values: Mapping[str, Any], *, after: str, before: str
+) -> tuple[Slice[PaymentRow], int]:
+    """A page of payments, and how many there are."""
+    given = {**values, "within": within(Payment, scope.actor.reach)}
+    where = f":within AND {conditions}"
+    page = await slice_of(
+        PaymentRow,
+        PAYMENT,
+        where,
+        given,
+        key="payment.id",
+        id_of=lambda found: found.id,
+        after=row_id(after),
+        before=row_id(before),
+    )
+    return page, await counted(TABLES, where, given)
+
+
+class Paid(Struct, frozen=True):
+    """What a customer paid since a day."""
+
+    payments: int
+    amount_minor: int
+
+
+async def paid_since(scope: Scope, customer_id: int, currency: str, since: date) -> Paid:
+    found = await row(
+        Paid,
+        "SELECT count(*) AS payments, CAST(coalesce(sum(amount_minor - reversed_minor), 0) AS bigint) AS amount_minor"
+        " FROM payment WHERE payer_id = :id AND currency = :currency AND received_on >= :since"
+        " AND state IN ('received', 'part_reversed') AND :within",
+        id=customer_id,
+        currency=currency,
+        since=since,
+        within=within(Payment, scope.actor.reach),
+    )
+    assert found is not None
+    return found
+
+
+def figures_of(paid: Paid, last: PaymentRow | None, currency: str, locale: str) -> list[Figure]:
+    """Behind open, overdue and credit."""
+    return [
+        Figure(
+            label="Paid this year",
+            value=format_money(paid.amount_minor, currency, locale),
+            detail=f"{paid.payments:,} {'payment' if paid.payments == 1 else 'payments'}",
+        ),
+        Figure(
+            label="Last payment",
+            value=format_money(last.amount_minor, last.currency, locale) if last is not None else "–",
+            detail=f"{written(last.received_on, locale)}, {last.method_name.lower()}"
+            if last is not None
+            else "none yet",
+        ),
+    ]
+
+
+class PostingItem(Struct, frozen=True, kw_only=True):
+    """A posting on a customer's account."""
+
+    on: date
+    what: str
+    account: str
+    debit: str
+    credit: str
+    currency: str
+    href: str
+
+
+WHAT: Final = {
+    "invoice": "Invoice",
+    "credit_note": "Credit note",
+    "payment": "Payment",
+    "allocation": "Allocation",
+    "unallocation": "Allocation taken back",
+    "refund": "Refund",
+    "reversal": "Payment reversed",
+    "goodwill": "Goodwill",
+    "write_off": "Written off",
+    "forfeit": "Credit forfeited",
+    "deposit": "Deposit",
+    "opening": "Opening balance",
+}
+
+
+def posting_item(posting: PostingRow) -> PostingItem:
+    paths = {"document": "/invoices/{}", "payment": "/payments/{}"}
+    source = "document" if posting.source_kind in ("document", "invoice", "credit_note") else posting.source_kind
+    return PostingItem(
+        on=posting.booked_on,
+        what=WHAT.get(posting.kind, posting.kind.replace("_", " ").capitalize()),
+        account=f"{posting.code} {posting.account}",
+        debit=format_amount(posting.amount_minor, posting.currency) if posting.amount_minor > 0 else "",
+        credit=format_amount(-posting.amount_minor, posting.currency) if posting.amount_minor < 0 else "",
+        currency=posting.currency,
+        href=paths[source].format(posting.source_id) if source in paths else "",
+    )
+
+
+# -- registering a payment --------------------------------------------------------------------------------------------
+
+
+class PaymentForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A payment as it is typed."""
+
+    amount: Annotated[str, Meta(max_length=40)] = ""
+    received_on: date | None = None
+    method: Annotated[str, Meta(max_length=60)] = "transfer"
+    reference: Annotated[str, Meta(max_length=200)] = ""
+    note: Annotated[str, Meta(max_length=1000)] = ""
+    document_id: int | None = None
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def payment_fields(
+    methods: Sequence[MethodRow], documents: Sequence[DocumentRow], amount: str, currency: str, today: date
+) -> list[Field]:
+    """The drawer's fields. The invoice that is named is paid first, then the oldest due."""
+    return [
+        Field(name="amount", label=f"Amount, {currency}", kind="money", value=amount, required=True),
+        Field(name="received_on", label="Received on", kind="date", value=today.isoformat()),
+        Field(
+            name="method",
+            label="Method",
+            kind="select",
+            value=methods[0].code if methods else "",
+            choices=[Choice(method.code, method.name) for method in methods],
+        ),
+        Field(name="reference", label="Reference", max_length=200, help="As on the bank statement"),
+        Field(
+            name="document_id",
+            label="Pays first",
+            kind="select",
+            choices=[
+                Choice("", "The oldest due"),
+                *(
+                    Choice(str(document.id), f"{document.number}, open {format_amount(document.open_minor, currency)}")
+                    for document in documents
+                    if document.currency == currency
+                ),
+            ],
+        ),
+        Field(name="note", label="Note", max_length=1000),
+    ]
+
+
+class Refunding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    amount: Annotated[str, Meta(max_length=40)] = ""
+    method: Annotated[str, Meta(max_length=60)] = "transfer"
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    reference: Annotated[str, Meta(max_length=200)] = ""
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def refund_fields(methods: Sequence[MethodRow], free_minor: int, currency: str) -> list[Field]:
+    return [
+        Field(
+            name="amount",
+            label=f"Amount, {currency}",
+            kind="money",
+            help=f"Empty: all free credit, {format_amount(free_minor, currency)}",
+        ),
+        Field(
+            name="method",
+            label="Paid back by",
+            kind="select",
+            value=methods[0].code if methods else "",
+            choices=[Choice(method.code, method.name) for method in methods],
+        ),
+        Field(name="reason", label="Reason", required=True, max_length=500),
+        Field(name="reference", label="Reference", max_length=200),
+    ]
+
+
+class Reversing(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    amount: Annotated[str, Meta(max_length=40)] = ""
+    fee: Annotated[str, Meta(max_length=40)] = ""
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def reversal_fields(payment: PaymentDetail) -> list[Field]:
+    left = format_amount(payment.amount_minor - payment.reversed_minor, payment.currency)
+    return [
+        Field(name="amount", label=f"Amount, {payment.currency}", kind="money", help=f"Empty: all of it, {left}"),
+        Field(name="fee", label=f"Fee of the bank, {payment.bank_currency}", kind="money"),
+        Field(name="reason", label="Reason", max_length=500, wide=True, help="Chargeback, returned debit, mistake"),
+    ]
+
+
+class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    document_id: int | None = None
+    amount: Annotated[str, Meta(max_length=40)] = ""
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[Field]:
+    return [
+        Field(
+            name="document_id",
+            label="Invoice",
+            kind="select",
+            choices=[
+                Choice("", "Choose…"),
+                *(
+                    Choice(str(each.id), f"{each.number}, open {format_amount(each.open_minor, currency)}")
+                    for each in documents
+                    if each.currency == currency
+                ),
+            ],
+        ),
+        Field(name="amount", label=f"Amount, {currency}", kind="money", help="Empty: as much as fits"),
+    ]
+
+
+class Granting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    amount: Annotated[str, Meta(max_length=40)] = ""
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+def grant_fields(currency: str) -> list[Field]:
+    return [
+        Field(name="amount", label=f"Amount, {currency}", kind="money", required=True),
+        Field(
+            name="reason",
+            label="Reason",
+            required=True,
+            max_length=500,
+            help="Goodwill, outside VAT; a price reduction is a credit note",
+        ),
+    ]
+
+
+CREDIT_KINDS: Final = {
+    "payment": "Payment",
+    "credit_note": "Credit note",
+    "goodwill": "Goodwill",
+    "deposit": "Deposit",
+    "transfer": "Transfer",
+    "opening": "Taken over",
+}
+
+
+class CreditItem(Struct, frozen=True, kw_only=True):
+    """Credit that is free."""
+
+    id: int
+    kind: str
+    reason: str
+    on: date
+    amount: str
+    left: str
+    href: str
+
+
+def credit_item(credit: CreditRow) -> CreditItem:
+    paths = {"payment": "/payments/{}", "credit_note": "/invoices/{}"}
+    return CreditItem(
+        id=credit.id,
+        kind=CREDIT_KINDS.get(credit.source_kind, credit.source_kind),
+        reason=credit.reason,
+        on=credit.created_on,
+        amount=format_amount(credit.amount_minor, credit.currency),
+        left=format_amount(credit.left_minor, credit.currency),
+        href=paths[credit.source_kind].format(credit.source_id) if credit.source_kind in paths else "",
+    )

@@ -1,0 +1,737 @@
+"""Pages of payments: the customer's tab Transactions, registering a payment, one payment, all of them; the books."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+from litestar.params import FromPath
+from msgspec import Struct
+
+from core.activity.queries import timeline
+from core.billing import actions as billing
+from core.billing import listing as documents_listing
+from core.billing import pages as documents_pages
+from core.billing import queries as documents
+from core.customers import queries as customers
+from core.customers.head import head_values
+from core.customers.timeline import in_words
+from core.errors import Conflict, Invalid, NotFound
+from core.hooks import Permission
+from core.ids import sort_key
+from core.ledger import queries as ledger
+from core.money import format_amount, format_money
+from core.payments import actions, pages, queries
+from core.payments.schemas import NewPayment, NewRefund, Reversal
+from core.subscriptions import queries as subscriptions
+from core.web.amounts import Fields, amount_text, typed_amount
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
+from core.web.forms import from_form
+from core.web.keyset import address, pager_of
+from core.web.parts import Field, Head
+from core.web.routing import get, post
+from core.web.view import View, errors_by_field
+
+if TYPE_CHECKING:
+    from core.billing.schemas import DocumentRow
+    from core.customers.schemas import CustomerDetail
+    from core.ledger.schemas import Balance
+    from core.payments.schemas import PaymentDetail
+    from core.scope import Scope
+    from core.web.view import PageView
+
+PERMISSIONS: Final = (
+    Permission("payments.view", "See payments and what they settled"),
+    Permission("payments.register", "Register payments and allocate them"),
+    Permission("payments.refund", "Refund credit, reverse payments"),
+    Permission("ledger.view", "See the books"),
+)
+SHOWN: Final = {
+    "documents": "Invoices and credit notes",
+    "payments": "Payments",
+    "credit": "Credit",
+    "ledger": "Ledger",
+}
+
+
+# -- the customer's tab -----------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/transactions", permission="documents.view")
+async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    head = await head_values(view, customer_id, "Transactions")
+    customer: CustomerDetail = head["customer"]
+    may = {"documents": True, "payments": "payments.view", "credit": "payments.view", "ledger": "ledger.view"}
+    shown = {key: label for key, label in SHOWN.items() if may[key] is True or scope.may(str(may[key]))}
+    asked = view.query.get("show", "documents")
+    asked = asked if asked in shown else "documents"
+    return view.page(
+        f"payments/{asked}.html",
+        **head,
+        figures=await _figures(scope, customer),
+        shown=shown,
+        asked=asked,
+        may_invoice=scope.may("documents.edit"),
+        may_credit=scope.may("documents.credit"),
+        may_pay=scope.may("payments.register"),
+        open_pay=view.query.get("open") == "pay",
+        **await _TABS[asked](view, customer),
+    )
+
+
+async def _figures(scope: Scope, customer: CustomerDetail) -> list[Any]:
+    open_documents = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=500)
+    balance = await ledger.get_balance(scope, customer.id)
+    figures = documents_pages.figures_of_customer(
+        [each for each in open_documents if each.currency == customer.currency],
+        balance.credit_minor,
+        customer.currency,
+        scope.today(),
+        scope.locale,
+    )
+    if scope.may("payments.view"):
+        paid = await pages.paid_since(scope, customer.id, customer.currency, date(scope.today().year, 1, 1))
+        last = await queries.list_payments(scope, payer_id=customer.id, limit=1)
+        figures += pages.figures_of(paid, last[0] if last else None, customer.currency, scope.locale)
+    return figures
+
+
+async def _documents(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
+    page, count = await documents_listing.of_customer(
+        view.scope, customer.id, after=view.query.get("after", ""), before=view.query.get("before", "")
+    )
+    one_currency = all(each.currency == customer.currency for each in page.found)
+    return {
+        "items": [documents_pages.item_of(each, view.scope.today()) for each in page.found],
+        "totals": documents_pages.totals_of(page.found),
+        "heads": documents_listing.heads(customer.currency if one_currency else "", customer=False),
+        "one_currency": one_currency,
+        "pager": pager_of(f"/customers/{customer.id}/transactions", {}, page, count),
+    }
+
+
+async def _payments(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
+    page, count = await pages.page_of(
+        view.scope,
+        "payment.payer_id = :payer_id",
+        {"payer_id": customer.id},
+        after=view.query.get("after", ""),
+        before=view.query.get("before", ""),
+    )
+    return {
+        "items": [pages.item_of(each) for each in page.found],
+        "pager": pager_of(f"/customers/{customer.id}/transactions", {"show": "payments"}, page, count),
+    }
+
+
+async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
+    found = await documents.list_credits(view.scope, customer.id)
+    return {
+        "credits": [pages.credit_item(each) for each in found],
+        "free": any(each.left_minor for each in found),
+        "may_refund": view.scope.may("payments.refund"),
+    }
+
+
+async def _ledger(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
+    found = await ledger.list_postings(view.scope, customer_id=customer.id)
+    return {
+        "postings": [pages.posting_item(each) for each in found],
+        "balances": await ledger.list_balances(view.scope, customer.id),
+    }
+
+
+_TABS: Final[dict[str, Callable[[PageView, CustomerDetail], Awaitable[dict[str, Any]]]]] = {
+    "documents": _documents,
+    "payments": _payments,
+    "credit": _credit,
+    "ledger": _ledger,
+}
+
+
+# -- registering a payment --------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/payments/new", permission="payments.register")
+async def show_new(view: View, customer_id: FromPath[int]) -> Response[str]:
+    """The drawer, with what the payment would settle."""
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    typed = asked(view)
+    fields = await _payment_fields(scope, customer, typed)
+    if "amount" not in typed:
+        typed = {**typed, "amount": [next(field.value for field in fields if field.name == "amount")]}
+    return await show_plan(
+        view,
+        _payment_place(customer_id, fields),
+        typed,
+        lambda: _receive(scope, customer, from_form(pages.PaymentForm, typed)),
+    )
+
+
+@post("/customers/{customer_id:int}/payments", permission="payments.register")
+async def register(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _payment_place(customer_id, await _payment_fields(scope, customer, view.typed)),
+        lambda: _receive(scope, customer, from_form(pages.PaymentForm, view.typed)),
+        to=f"/customers/{customer_id}/transactions",
+        said="Payment registered.",
+    )
+
+
+async def _payment_fields(scope: Scope, customer: CustomerDetail, typed: Mapping[str, Sequence[str]]) -> list[Field]:
+    found = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
+    found = sorted(
+        (each for each in found if each.currency == customer.currency),
+        key=lambda each: (each.due_on or date.max, each.number or ""),
+    )
+    named = typed.get("document_id", [""])[-1]
+    due = next((each.open_minor for each in found if str(each.id) == named), sum(each.open_minor for each in found))
+    amount = amount_text(due, customer.currency) if due else ""
+    return pages.payment_fields(await queries.list_methods(), found, amount, customer.currency, scope.today())
+
+
+async def _receive(scope: Scope, customer: CustomerDetail, form: pages.PaymentForm) -> ChangePlan:
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        if not form.amount:
+            read.wrong("amount", "Fill this in.")
+    before = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
+    waiting = await subscriptions.list_subscriptions(scope, states=("pending",), customer_id=customer.id)
+    balance = await ledger.get_balance(scope, customer.id)
+    payment_id = await actions.receive(
+        scope,
+        NewPayment(
+            payer_id=customer.id,
+            amount_minor=amount,
+            method=form.method,
+            received_on=form.received_on,
+            reference=form.reference,
+            note=form.note,
+            document_id=form.document_id,
+        ),
+    )
+    payment = await queries.get_payment(scope, payment_id)
+    after = await ledger.get_balance(scope, customer.id)
+    still = {
+        each.id: each.open_minor
+        for each in await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
+    }
+    live = [each for each in waiting if (await subscriptions.get_subscription(scope, each.id)).state == "active"]
+    written = format_money(amount, customer.currency, scope.locale)
+    return ChangePlan(
+        title="Register payment",
+        button=f"Register {written}",
+        keep="Cancel",
+        parts=[
+            _pays(before, payment, still),
+            *(
+                [
+                    PlanPart(
+                        title="Service",
+                        lines=[
+                            PlanLine(text=each.label or each.product, before="Waits for payment", value="Active")
+                            for each in live
+                        ],
+                    )
+                ]
+                if live
+                else []
+            ),
+            PlanPart(title="Money", lines=[_balance_line(balance, after)]),
+        ],
+    )
+
+
+def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[int, int]) -> PlanPart:
+    """What the payment settles, and what of it stays credit."""
+    by_id = {each.id: each for each in before}
+    return PlanPart(
+        title="Pays",
+        note="the one named, then the oldest due",
+        lines=[
+            PlanLine(
+                text=paid.number or "",
+                detail=_left_of(by_id.get(paid.document_id), still.get(paid.document_id, 0)),
+                value=format_amount(paid.amount_minor, payment.currency),
+            )
+            for paid in payment.paid
+        ],
+        total=PlanLine(text="Stays as credit", value=format_amount(payment.free_minor, payment.currency)),
+    )
+
+
+def _left_of(document: DocumentRow | None, left: int) -> str:
+    if document is None:
+        return ""
+    opened = format_amount(document.open_minor, document.currency)
+    return (
+        f"open {opened}, paid in full" if not left else f"open {opened}, then {format_amount(left, document.currency)}"
+    )
+
+
+def _balance_line(before: Balance, after: Balance) -> PlanLine:
+    return PlanLine(
+        text=f"Balance, {after.currency}",
+        before=format_amount(before.balance_minor, before.currency) if before != after else "",
+        value=format_amount(after.balance_minor, after.currency),
+        tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
+    )
+
+
+# -- credit -----------------------------------------------------------------------------------------------------------
+
+
+@get("/customers/{customer_id:int}/refund", permission="payments.refund")
+async def show_refund(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _refund_place(customer_id, await _refund_fields(scope, customer)),
+        typed,
+        lambda: _refund(scope, customer, from_form(pages.Refunding, typed)),
+    )
+
+
+@post("/customers/{customer_id:int}/refund", permission="payments.refund")
+async def refund(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _refund_place(customer_id, await _refund_fields(scope, customer)),
+        lambda: _refund(scope, customer, from_form(pages.Refunding, view.typed), must=True),
+        to=f"/customers/{customer_id}/transactions?show=credit",
+        said="Refunded.",
+    )
+
+
+async def _refund_fields(scope: Scope, customer: CustomerDetail) -> list[Field]:
+    balance = await ledger.get_balance(scope, customer.id)
+    return pages.refund_fields(await queries.list_methods(), balance.credit_minor, customer.currency)
+
+
+async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding, *, must: bool = False) -> ChangePlan:
+    if must and not form.reason:
+        raise Invalid("Say why it is paid back.", field="reason")
+    before = await ledger.get_balance(scope, customer.id)
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+    amount = amount or before.credit_minor
+    if not amount:
+        raise Conflict("There is no free credit to pay back.")
+    await actions.refund(
+        scope,
+        NewRefund(
+            customer_id=customer.id,
+            amount_minor=amount,
+            method=form.method,
+            reason=form.reason or "–",
+            reference=form.reference,
+        ),
+    )
+    after = await ledger.get_balance(scope, customer.id)
+    back = format_money(amount, customer.currency, scope.locale)
+    return ChangePlan(
+        title=f"Refund {back}",
+        button=f"Refund {back}",
+        danger=True,
+        parts=[
+            PlanPart(
+                title="Money",
+                lines=[
+                    PlanLine(
+                        text="Free credit",
+                        before=format_amount(before.credit_minor, before.currency),
+                        value=format_amount(after.credit_minor, after.currency),
+                    ),
+                    _balance_line(before, after),
+                ],
+            )
+        ],
+        warnings=["The money itself is paid back by you; this books it."],
+    )
+
+
+@get("/customers/{customer_id:int}/credit/new", permission="documents.credit")
+async def show_grant(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _grant_place(customer_id, customer.currency),
+        typed,
+        lambda: _grant(scope, customer, from_form(pages.Granting, typed)),
+    )
+
+
+@post("/customers/{customer_id:int}/credit", permission="documents.credit")
+async def grant(view: View, customer_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    customer = await customers.get_customer(scope, customer_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _grant_place(customer_id, customer.currency),
+        lambda: _grant(scope, customer, from_form(pages.Granting, view.typed), must=True),
+        to=f"/customers/{customer_id}/transactions?show=credit",
+        said="Credit granted.",
+    )
+
+
+async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *, must: bool = False) -> ChangePlan:
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        if not form.amount:
+            read.wrong("amount", "Fill this in.")
+        if must and not form.reason:
+            read.wrong("reason", "Say what the credit is for.")
+    before = await ledger.get_balance(scope, customer.id)
+    await billing.grant_credit(scope, customer.id, amount, form.reason or "–")
+    after = await ledger.get_balance(scope, customer.id)
+    granted = format_money(amount, customer.currency, scope.locale)
+    return ChangePlan(
+        title=f"Grant credit of {granted}",
+        button=f"Grant {granted}",
+        parts=[
+            PlanPart(
+                title="Money",
+                lines=[
+                    PlanLine(
+                        text="Pays open invoices",
+                        value=format_amount(before.receivable_minor - after.receivable_minor, after.currency),
+                    ),
+                    PlanLine(
+                        text="Free credit",
+                        before=format_amount(before.credit_minor, before.currency),
+                        value=format_amount(after.credit_minor, after.currency),
+                    ),
+                    _balance_line(before, after),
+                ],
+            )
+        ],
+        warnings=["Goodwill is no credit note: no tax moves."],
+    )
+
+
+# -- one payment ------------------------------------------------------------------------------------------------------
+
+
+@get("/payments", permission="payments.view")
+async def list_payments(view: View) -> Response[str]:
+    asked = view.query
+    q = asked.get("q", "").strip()[:200]
+    conditions, values = "TRUE", dict[str, Any]()
+    if q:
+        key = sort_key(q)
+        values = {"text": key, "end": key + "\U0010ffff", "reference": q, "reference_end": q + "\U0010ffff"}
+        conditions = (
+            "((customer.name_key >= :text AND customer.name_key < :end)"
+            " OR (payment.reference >= :reference AND payment.reference < :reference_end))"
+        )
+    page, count = await pages.page_of(
+        view.scope, conditions, values, after=asked.get("after", ""), before=asked.get("before", "")
+    )
+    currency = view.scope.tenant.currency
+    one_currency = all(each.currency == currency for each in page.found)
+    of = f", {currency}" if one_currency else ""
+    return view.page(
+        "payments/_list.html" if view.is_htmx else "payments/list.html",
+        items=[pages.item_of(each) for each in page.found],
+        heads=[
+            Head(label="Received", cls="c-name"),
+            Head(label="Customer", cls="c-meta"),
+            Head(label="Method"),
+            Head(label="Reference"),
+            Head(label="Status", cls="c-status"),
+            Head(label=f"Free{of}", number=True),
+            Head(label=f"Amount{of}", number=True, cls="c-amount"),
+        ],
+        one_currency=one_currency,
+        q=q,
+        pager=pager_of("/payments", {"q": q}, page, count),
+        filtered=bool(q),
+        clear=address("/payments", {}),
+    )
+
+
+@get("/payments/{payment_id:int}", permission="payments.view")
+async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    payment = await queries.get_payment(scope, payment_id)
+    item = pages.item_of(payment)
+    entries = await timeline(scope, subject=("payment", payment_id), limit=20) if scope.may("activity.view") else []
+    left = payment.amount_minor - payment.reversed_minor
+    return view.page(
+        "payments/payment.html",
+        payment=payment,
+        item=item,
+        amount=format_money(payment.amount_minor, payment.currency, scope.locale),
+        paid=[
+            {
+                "id": each.allocation_id,
+                "number": each.number or "Draft",
+                "href": f"/invoices/{each.document_id}",
+                "on": each.allocated_on,
+                "amount": format_amount(each.amount_minor, payment.currency),
+                "undone": each.undone,
+            }
+            for each in payment.paid
+        ],
+        happenings=await in_words(entries),
+        may_allocate=scope.may("payments.register") and payment.free_minor > 0,
+        may_take_back=scope.may("payments.register"),
+        may_reverse=scope.may("payments.refund") and left > 0 and payment.state in ("received", "part_reversed"),
+    )
+
+
+@get("/payments/{payment_id:int}/allocation", permission="payments.register")
+async def show_allocation(view: View, payment_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    payment = await queries.get_payment(scope, payment_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _allocation_place(payment_id, await _allocation_fields(scope, payment)),
+        typed,
+        lambda: _allocate(scope, payment, from_form(pages.Allocating, typed)),
+    )
+
+
+@post("/payments/{payment_id:int}/allocation", permission="payments.register")
+async def allocate(view: View, payment_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    payment = await queries.get_payment(scope, payment_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _allocation_place(payment_id, await _allocation_fields(scope, payment)),
+        lambda: _allocate(scope, payment, from_form(pages.Allocating, view.typed)),
+        to=f"/payments/{payment_id}",
+        said="Allocated.",
+    )
+
+
+async def _allocation_fields(scope: Scope, payment: PaymentDetail) -> list[Field]:
+    found = (
+        await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
+        if payment.payer_id is not None
+        else []
+    )
+    return pages.allocation_fields(found, payment.currency)
+
+
+async def _allocate(scope: Scope, payment: PaymentDetail, form: pages.Allocating) -> ChangePlan:
+    if form.document_id is None or payment.payer_id is None:
+        raise Invalid("Choose an invoice.", field="document_id")
+    document = await documents.get_document(scope, form.document_id)
+    most = min(payment.free_minor, document.open_minor)
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, payment.currency, scope.locale, least=1, default=most)
+    entries = await documents.list_credits(scope, payment.payer_id, only_free=True)
+    entry = next((each for each in entries if (each.source_kind, each.source_id) == ("payment", payment.id)), None)
+    if entry is None:
+        raise Conflict("Nothing of this payment is free.")
+    try:
+        await billing.allocate_by_hand(scope, entry.id, document.id, amount)
+    except Invalid as error:
+        raise Invalid(error.errors[0].message if error.errors else error.message, field="amount") from None
+    after = await documents.get_document(scope, document.id)
+    allocated = format_money(amount, payment.currency, scope.locale)
+    return ChangePlan(
+        title=f"Allocate {allocated}",
+        button=f"Allocate {allocated}",
+        parts=[
+            PlanPart(
+                title="Money",
+                lines=[
+                    PlanLine(
+                        text=f"Open of {document.number}",
+                        before=format_amount(document.open_minor, document.currency),
+                        value=format_amount(after.open_minor, after.currency),
+                    ),
+                    PlanLine(
+                        text="Free of this payment",
+                        before=format_amount(payment.free_minor, payment.currency),
+                        value=format_amount(payment.free_minor - amount, payment.currency),
+                    ),
+                ],
+            )
+        ],
+    )
+
+
+@post("/allocations/{allocation_id:int}/undoing", permission="payments.register")
+async def take_back(view: View, allocation_id: FromPath[int]) -> Response[str]:
+    await view.read()
+    await billing.unallocate(view.scope, allocation_id)
+    back = view.typed.get("back", [""])[-1]
+    return view.go(
+        back if back.startswith("/") and not back.startswith("//") else "/payments", "Allocation taken back."
+    )
+
+
+@get("/payments/{payment_id:int}/reversal", permission="payments.refund")
+async def show_reversal(view: View, payment_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    payment = await queries.get_payment(scope, payment_id)
+    typed = asked(view)
+    return await show_plan(
+        view,
+        _reversal_place(payment),
+        typed,
+        lambda: _reverse(scope, payment, from_form(pages.Reversing, typed)),
+    )
+
+
+@post("/payments/{payment_id:int}/reversal", permission="payments.refund")
+async def reverse(view: View, payment_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    payment = await queries.get_payment(scope, payment_id)
+    await view.read()
+    return await do_plan(
+        view,
+        _reversal_place(payment),
+        lambda: _reverse(scope, payment, from_form(pages.Reversing, view.typed)),
+        to=f"/payments/{payment_id}",
+        said="Payment reversed.",
+    )
+
+
+async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) -> ChangePlan:
+    if payment.payer_id is None:
+        raise NotFound(f"payer of payment {payment.id}")
+    with Fields() as read:
+        amount = read("amount", typed_amount, form.amount, payment.currency, scope.locale, least=1, default=0)
+        fee = read("fee", typed_amount, form.fee, payment.bank_currency, scope.locale, default=0)
+    before = await ledger.get_balance(scope, payment.payer_id, payment.currency)
+    opened = {
+        each.id: each
+        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
+    }
+    await actions.reverse(scope, payment.id, Reversal(amount_minor=amount or None, fee_minor=fee, reason=form.reason))
+    after = await ledger.get_balance(scope, payment.payer_id, payment.currency)
+    lines = [
+        PlanLine(
+            text=f"Open of {each.number}",
+            before=format_amount(opened[each.id].open_minor if each.id in opened else 0, each.currency),
+            value=format_amount(each.open_minor, each.currency),
+            tone="owes",
+        )
+        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
+        if each.id not in opened or opened[each.id].open_minor != each.open_minor
+    ]
+    taken = amount or payment.amount_minor - payment.reversed_minor
+    back = format_money(taken, payment.currency, scope.locale)
+    return ChangePlan(
+        title=f"Reverse {back}",
+        button=f"Reverse {back}",
+        danger=True,
+        parts=[
+            *([PlanPart(title="Documents", note="open again", lines=lines)] if lines else []),
+            PlanPart(title="Money", lines=[_balance_line(before, after)]),
+        ],
+        warnings=["What was activated by this payment stays active; dunning decides."],
+    )
+
+
+# -- the books --------------------------------------------------------------------------------------------------------
+
+
+@get("/ledger", permission="ledger.view")
+async def show_ledger(view: View) -> Response[str]:
+    """The trial balance of a period."""
+    errors: dict[str, str] = {}
+    try:
+        period = from_form(_Period, {name: [text] for name, text in view.query.items()})
+    except Invalid as error:
+        errors, period = errors_by_field(error), _Period()
+    found = await ledger.trial_balance(since=period.since, until=period.until)
+    return view.page(
+        "payments/trial_balance.html",
+        status=422 if errors else 200,
+        accounts=[
+            {
+                "code": each.code,
+                "name": each.name,
+                "currency": each.currency,
+                "debit": format_amount(each.debit_minor, each.currency),
+                "credit": format_amount(each.credit_minor, each.currency),
+                "balance": format_amount(each.balance_minor, each.currency),
+                "base": format_amount(each.base_minor, view.scope.tenant.currency),
+            }
+            for each in found
+        ],
+        base=format_amount(sum(each.base_minor for each in found), view.scope.tenant.currency),
+        values={name: view.query.get(name, "") for name in ("since", "until")},
+        errors=errors,
+    )
+
+
+class _Period(Struct, frozen=True, kw_only=True):
+    since: date | None = None
+    until: date | None = None
+
+
+# -- drawers ----------------------------------------------------------------------------------------------------------
+
+
+def _payment_place(customer_id: int, options: Sequence[Field]) -> Place:
+    path = f"/customers/{customer_id}/payments"
+    return Place(title="Register payment", asked=f"{path}/new", sent=path, options=options, plan_only_with="amount")
+
+
+def _refund_place(customer_id: int, options: Sequence[Field]) -> Place:
+    path = f"/customers/{customer_id}/refund"
+    return Place(title="Refund credit", asked=path, sent=path, options=options)
+
+
+def _grant_place(customer_id: int, currency: str) -> Place:
+    path = f"/customers/{customer_id}/credit"
+    return Place(
+        title="Grant credit",
+        asked=f"{path}/new",
+        sent=path,
+        options=pages.grant_fields(currency),
+        plan_only_with="amount",
+    )
+
+
+def _allocation_place(payment_id: int, options: Sequence[Field]) -> Place:
+    path = f"/payments/{payment_id}/allocation"
+    return Place(title="Allocate", asked=path, sent=path, options=options, plan_only_with="document_id")
+
+
+def _reversal_place(payment: PaymentDetail) -> Place:
+    path = f"/payments/{payment.id}/reversal"
+    return Place(title="Reverse payment", asked=path, sent=path, options=pages.reversal_fields(payment))
+
+
+HANDLERS = (
+    show_tab,
+    show_new,
+    register,
+    show_refund,
+    refund,
+    show_grant,
+    grant,
+    list_payments,
+    show,
+    show_allocation,
+    allocate,
+    take_back,
+    show_reversal,
+    reverse,
+    show_ledger,
+)
