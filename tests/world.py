@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
+from core.activity.actions import enable_reader
 from core.activity.unit import unit_of_work
 from core.customers import actions
+from core.customers.importing.actions import stage_import, take_over
+from core.customers.importing.profiles import Mapping
 from core.customers.schemas import NewCustomer
 from core.database import execute, value
+from core.documents.files import store_file
 from core.jobs.actions import enqueue
 from core.jobs.kinds import Job, JobKind
+from core.messages.actions import queue
+from core.money import Money
 from core.scope import Scope
 from core.staff.actions import create_token
 from core.staff.schemas import NewToken
 from core.testing import TestTenant, all_permissions
 from plugins.inventory import actions as inventory
 from plugins.inventory.schemas import NewItem
+from tests.messages import NOTICE, Notice
 from tests.money_world import populate_money
 
 MARKER = "Zyxwvut"
@@ -85,7 +94,54 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["item_id"] = await inventory.add_item(scope, NewItem(product="Router", serial=f"{MARKER}-1"))
     await inventory.assign_item(scope, int(str(world.ids["item_id"])), customer_id)
     world.ids["job_id"] = await enqueue(scope, NOTHING, Nothing())
+    file = await store_file(
+        scope, MARKER.encode(), name=f"{MARKER}.pdf", media_type="application/pdf", customer_id=customer_id
+    )
+    world.ids["file_id"] = file.id
+    sample = Notice(name=f"{MARKER} Person", number="1", due_on=scope.today(), amount=Money(100, "EUR"))
+    world.ids["message_id"] = await queue(
+        scope, NOTICE, to=[f"{MARKER.lower()}@example.com"], fields=sample, customer_id=customer_id, documents=[file.id]
+    )
+    world.ids["kind"] = NOTICE.key
+    world.ids["language"] = "en"
+    await _import(scope, world)
+    await _leftovers(tenant, scope)
     world.ids["plugin_name"] = "inventory"
     world.ids["path"] = "none"
     world.ids["file_path"] = "x/none"
     return world
+
+
+async def _import(scope: Scope, world: World) -> None:
+    """Two imports: one that was taken over and one that waits."""
+    with TemporaryDirectory() as folder:
+        batches = []
+        for name in ("Taken", "Waiting"):
+            file = Path(folder) / f"{name}.csv"
+            file.write_text(f"Full name,Email,Notes\n{MARKER} {name},{name.lower()}@import.example,Rang\n", "utf-8")
+            staged = await stage_import(scope, file, Mapping())
+            assert staged.batch is not None
+            batches.append(staged.batch)
+    await take_over(scope, batches[0], mode="skip-bad")
+    world.ids["batch_id"] = batches[1]
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET partition_id = :partition WHERE partition_id IS NULL", partition=PARTITION)
+
+
+async def _leftovers(tenant: TestTenant, scope: Scope) -> None:
+    """Rows that only machinery makes: a session, a kept answer, a reader of the log, a schedule."""
+    await tenant.browser()
+    async with unit_of_work(scope):
+        await execute(
+            "INSERT INTO idempotency (actor, route, key, body_hash, status, answer, created_at)"
+            " VALUES ('token:1', 'POST /x', 'k', '', 201, :answer, :now)",
+            answer=f'"{MARKER}"',
+            now=scope.now(),
+        )
+        await enable_reader(scope, "inventory")
+        await execute(
+            "INSERT INTO delivery_parked (reader, position, error, failures, parked_at)"
+            " VALUES ('inventory', 1, 'broken', 3, :now)",
+            now=scope.now(),
+        )
+        await execute("INSERT INTO schedule_due (name, next_at) VALUES ('world', :now)", now=scope.now())
