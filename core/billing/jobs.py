@@ -30,6 +30,10 @@ class ToBill(Struct, frozen=True):
     confirmed: bool = False
 
 
+class ToPreview(Struct, frozen=True):
+    as_of: date
+
+
 class ToDeliver(Struct, frozen=True):
     document_id: int
 
@@ -54,6 +58,11 @@ async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
     return await run_billing(scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress)
 
 
+async def preview(scope: Scope, job: Job[ToPreview]) -> RunReport:
+    """What a run would do, kept as the job's result: of many payers it takes longer than a page may."""
+    return await run_billing(scope, job.payload.as_of, preview=True, progress=job.progress)
+
+
 async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
     file = await document_file(scope, job.payload.document_id)
     return Delivered(file.id, await send_document(scope, job.payload.document_id))
@@ -61,6 +70,7 @@ async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
 
 BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label="Daily billing run")
 BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label="Billing run")
+PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label="Preview of a billing run")
 DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label="Document as PDF and e-mail")
 
 
@@ -78,5 +88,5 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (BILL_DAILY, BILL, DELIVER)
+JOBS: Final = (BILL_DAILY, BILL, PREVIEW, DELIVER)
 SCHEDULES: Final = (Schedule("billing_daily", BILL_DAILY, DailyAt(3)),)

@@ -18,7 +18,7 @@ from core.billing.schemas import (
     SettlementRow,
     TaxRow,
 )
-from core.billing.tables import BillingParked, CreditEntry, Document
+from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
 
@@ -125,7 +125,7 @@ async def list_settlements(document_id: int) -> list[SettlementRow]:
     """What settled a document, in the order in which it did; what was taken back stands there as undone."""
     return await rows(
         SettlementRow,
-        "SELECT a.id, e.source_kind AS kind, e.source_id, a.amount_minor, a.allocated_on AS \"on\","
+        'SELECT a.id, e.source_kind AS kind, e.source_id, a.amount_minor, a.allocated_on AS "on",'
         " EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id) AS undone"
         " FROM allocation a JOIN credit_entry e ON e.id = a.credit_entry_id"
         " WHERE a.document_id = :id AND a.amount_minor > 0"
@@ -197,16 +197,61 @@ _RUN: Final = (
 )
 
 
-async def get_run(run_id: int) -> RunRow:
-    found = await row(RunRow, f"{_RUN} WHERE id = :id", id=run_id)
+async def get_run(scope: Scope, run_id: int) -> RunRow:
+    """A run; NotFound for whoever does not see all customers."""
+    found = await row(
+        RunRow, f"{_RUN} WHERE id = :id AND :within", id=run_id, within=within(BillingRun, scope.actor.reach)
+    )
     if found is None:
         raise NotFound(f"billing run {run_id}")
     return found
 
 
-async def list_runs(limit: int = 50) -> list[RunRow]:
-    """The latest first."""
-    return await rows(RunRow, f"{_RUN} ORDER BY id DESC LIMIT :limit", limit=limit)
+async def list_runs(scope: Scope, *, before: int | None = None, limit: int = 50) -> list[RunRow]:
+    """The latest first, from before an id on."""
+    return await rows(
+        RunRow,
+        f"{_RUN} WHERE (id < :before OR :from_the_latest) AND :within ORDER BY id DESC LIMIT :limit",
+        before=before,
+        from_the_latest=before is None,
+        limit=limit,
+        within=within(BillingRun, scope.actor.reach),
+    )
+
+
+async def find_run_since(scope: Scope, as_of: date, since: datetime) -> RunRow | None:
+    """The latest run of a date that was begun, or was still open, after an instant."""
+    return await row(
+        RunRow,
+        f"{_RUN} WHERE as_of_on = :day AND (started_at >= :since OR finished_at IS NULL OR finished_at >= :since)"
+        " AND :within ORDER BY id DESC LIMIT 1",
+        day=as_of,
+        since=since,
+        within=within(BillingRun, scope.actor.reach),
+    )
+
+
+class RunSums(Struct, frozen=True):
+    """What a run billed in one currency."""
+
+    currency: str
+    payers: int
+    invoices: int
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+
+
+async def sums_of_run(scope: Scope, run_id: int) -> list[RunSums]:
+    return await rows(
+        RunSums,
+        "SELECT currency, count(DISTINCT payer_id) AS payers, count(*) AS invoices,"
+        " CAST(sum(net_minor) AS bigint) AS net_minor, CAST(sum(tax_minor) AS bigint) AS tax_minor,"
+        " CAST(sum(total_minor) AS bigint) AS total_minor"
+        " FROM document WHERE run_id = :id AND :within GROUP BY currency ORDER BY currency",
+        id=run_id,
+        within=within(Document, scope.actor.reach),
+    )
 
 
 async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow]:

@@ -43,7 +43,7 @@ from core.billing.status import RunState
 from core.billing.writing import Changed, parked_reason, write
 from core.database import ConstraintFailed, dialect, execute, reading, row, rows, value, value_as, values
 from core.errors import Conflict, DomainError, Invalid, TryAgain, Unavailable
-from core.money import MOST_MINOR
+from core.money import MOST_MINOR, format_amount
 from core.periods import Cycle, nth
 from core.settings.queries import load_settings
 from core.subscriptions.actions import convert_due, end_due, lapse, wake
@@ -106,10 +106,30 @@ class ParkedPayer(Struct, frozen=True):
     detail: str
 
 
+class PayerDifference(Struct, frozen=True):
+    """What a payer would be billed and what the run before billed, where it is more than 30 % off."""
+
+    payer_id: int
+    payer: str
+    currency: str
+    before_minor: int
+    minor: int
+
+
+class ProductTotal(Struct, frozen=True):
+    """What a preview bills of a product; no product is what was charged by hand."""
+
+    product: str
+    currency: str
+    lines: int
+    net_minor: int
+
+
 class RunReport(Struct, kw_only=True):
     """What a run did, or what a preview says it would do. Totals are minor units by currency.
 
-    `question`: it waits for a person who says yes (`confirmed`).
+    `question`: it waits for a person who says yes (`confirmed`). Of a preview alone: `payers`, `net`, `tax`,
+    `products`, and how many payers are more than 30 % off the run `compared_with`, with the largest `differences`.
     """
 
     run_id: int | None
@@ -122,6 +142,13 @@ class RunReport(Struct, kw_only=True):
     charges: int = 0
     totals: dict[str, int] = {}
     parked: list[ParkedPayer] = []
+    payers: int = 0
+    net: dict[str, int] = {}
+    tax: dict[str, int] = {}
+    products: list[ProductTotal] = []
+    compared_with: int | None = None
+    differing: int = 0
+    differences: list[PayerDifference] = []
     chunks: int = 0
     seconds: float = 0.0
     longest_chunk: float = 0.0
@@ -193,7 +220,7 @@ async def run_billing(
     answers = scope.hooks.collect(hookspecs.collect_charges, scope=scope, as_of=as_of)
     sources = [source for found in answers.values() for source in found]
     if preview:
-        report = await _preview(plan, sources, pace(chunk_size, pause))
+        report = await _preview(plan, sources, pace(chunk_size, pause), progress)
         report.seconds = perf_counter() - started
         return report
     await turn_day(scope, min(as_of, today))
@@ -253,7 +280,8 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
         while await again(lambda step=step: step(scope, day, most)):  # type: ignore[misc]  # mypy cannot infer it
             await asyncio.sleep(0)
     for subscription_id in await values(
-        "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id", day=day
+        "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id",
+        day=day,
     ):
         await again(lambda found=int(subscription_id): _lapse(scope, found))  # type: ignore[misc]  # as above
     for subscription_id in await values(
@@ -338,7 +366,7 @@ async def _open_run(plan: Plan, *, confirmed: bool) -> _Run | None:
     scope, as_of = plan.scope, plan.as_of_on
     found = await row(_Run, f"{_RUN} WHERE as_of_on = :day AND state IN ('waiting', 'open')", day=as_of)
     if found is None:
-        payers = await _count_payers(plan)
+        payers = await count_payers(plan.as_of_on, plan.issued_on)
         if not payers:
             return None
         question = "" if confirmed else await _question(plan)
@@ -384,7 +412,8 @@ async def cancel_run(scope: Scope, run_id: int) -> None:
             raise Conflict("This run is over already.")
 
 
-async def _count_payers(plan: Plan) -> int:
+async def count_payers(as_of: date, today: date) -> int:
+    """How many payers a run of a date looks at."""
     return int(
         await value(
             "SELECT count(*) FROM (SELECT payer_id FROM subscription_schedule WHERE due_on <= :as_of"
@@ -393,8 +422,8 @@ async def _count_payers(plan: Plan) -> int:
             "  WHERE u.state = 'trial' AND u.at_trial_end = 'invoice_first' AND u.trial_ends_on <= :until"
             "  AND u.ends_on IS NULL AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.subscription_id = u.id"
             "   AND k.kind = 'recurring' AND k.state IN ('open', 'invoiced'))) p",
-            as_of=plan.as_of_on,
-            until=min(plan.as_of_on, plan.issued_on),
+            as_of=as_of,
+            until=min(as_of, today),
         )
     )
 
@@ -431,8 +460,8 @@ async def _question(plan: Plan) -> str:
         was = totals.get(each.currency, 0)
         if each.minor > max(2 * was, plan.settings.confirm_above_minor) and each.minor <= MOST_MINOR * 10**3:
             return (
-                f"About {each.minor / 100:,.2f} {each.currency} would be billed,"
-                f" more than twice the {was / 100:,.2f} of a month before."
+                f"About {format_amount(each.minor, each.currency)} {each.currency} would be billed,"
+                f" more than twice the {format_amount(was, each.currency)} of a month before."
             )
     return ""
 
@@ -490,7 +519,9 @@ async def _next_chunk(work: _Work) -> _Run:
         work.longest = max(work.longest, seconds)
         work.pace.took(seconds, payers)
         return done
-    raise Unavailable("Others are changing the same subscriptions now. The run goes on where it is when it is started again.")
+    raise Unavailable(
+        "Others are changing the same subscriptions now. The run goes on where it is when it is started again."
+    )
 
 
 def _is_about_data(error: Exception) -> bool:
@@ -564,9 +595,7 @@ async def _next_payers(work: _Work, after: int) -> list[int]:
             f" AND payer_id > :after ORDER BY payer_id LIMIT :most) d{at}"
         )
         given[f"due_{at}"] = due_on
-    found = await values(
-        f"SELECT payer_id FROM ({' UNION '.join(sources)}) p ORDER BY payer_id LIMIT :most", **given
-    )
+    found = await values(f"SELECT payer_id FROM ({' UNION '.join(sources)}) p ORDER BY payer_id LIMIT :most", **given)
     return [int(each) for each in found]
 
 
@@ -683,9 +712,7 @@ async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
         invoices=run.invoices,
         charges=run.charges,
         totals=msgspec.json.decode(run.totals, type=dict[str, int]),
-        parked=[
-            ParkedPayer(each.payer_id, each.reason, each.detail or parked_reason(each.reason)) for each in parked
-        ],
+        parked=[ParkedPayer(each.payer_id, each.reason, each.detail or parked_reason(each.reason)) for each in parked],
         chunks=work.chunks,
         seconds=seconds,
         longest_chunk=work.longest,
@@ -695,19 +722,51 @@ async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
 # -- preview ------------------------------------------------------------------------------------------------------------
 
 
+MOST_DIFFERENCES: Final = 50
+"""Of a preview, the largest ones."""
+
+
 class _Planned(Struct, frozen=True):
     currency: str
     invoices: int
+    net_minor: int
+    tax_minor: int
     total_minor: int
 
 
-async def _preview(plan: Plan, sources: Sequence[ChargeSource], speed: Pace) -> RunReport:
+async def compared_run(as_of: date) -> int | None:
+    """The run that one of this date is measured by: the one a month before, else the last that billed anything."""
+    found = await value(
+        "SELECT id FROM billing_run WHERE state = 'done' AND invoices > 0 AND as_of_on = :before"
+        " ORDER BY id DESC LIMIT 1",
+        before=nth(as_of, Cycle("month"), -1),
+    )
+    if found is None:
+        found = await value(
+            "SELECT id FROM billing_run WHERE state = 'done' AND invoices > 0 AND as_of_on < :as_of"
+            " ORDER BY as_of_on DESC, id DESC LIMIT 1",
+            as_of=as_of,
+        )
+    return None if found is None else int(found)
+
+
+async def _preview(
+    plan: Plan, sources: Sequence[ChargeSource], speed: Pace, progress: Progress | None = None
+) -> RunReport:
     """The planning of a run, chunk by chunk, each in a picture of the database that nothing can be written in."""
     report = RunReport(
-        run_id=None, as_of_on=plan.as_of_on, issued_on=plan.issued_on, preview=True, state=RunState.DONE
+        run_id=None,
+        as_of_on=plan.as_of_on,
+        issued_on=plan.issued_on,
+        preview=True,
+        state=RunState.DONE,
+        question=await _question(plan),
+        compared_with=await compared_run(plan.as_of_on),
     )
     work = _Work(plan, speed, await _due_dates(plan.as_of_on), sources, unit_e6(await _currencies(), "t.currency"))
-    after = 0
+    products: dict[tuple[str, str], ProductTotal] = {}
+    after, done = 0, 0
+    total = await count_payers(plan.as_of_on, plan.issued_on) if progress is not None else 0
     while after < LAST_ID:
         async with reading(tables()):
             payers = await _next_payers(work, after)
@@ -716,13 +775,7 @@ async def _preview(plan: Plan, sources: Sequence[ChargeSource], speed: Pace) -> 
             await _stage(work, after, last)
             counts = await work_out(plan)
             report.charges += counts.lines
-            for each in await rows(
-                _Planned,
-                "SELECT currency, count(*) AS invoices, CAST(sum(total_minor) AS bigint) AS total_minor"
-                " FROM stage_document GROUP BY currency",
-            ):
-                report.invoices += each.invoices
-                report.totals[each.currency] = report.totals.get(each.currency, 0) + each.total_minor
+            await _add_documents(report, products, after, last)
             report.parked += [
                 ParkedPayer(each.payer_id, each.reason, parked_reason(each.reason))
                 for each in await rows(
@@ -730,8 +783,63 @@ async def _preview(plan: Plan, sources: Sequence[ChargeSource], speed: Pace) -> 
                 )
             ]
         report.chunks += 1
-        after = last
+        after, done = last, done + len(payers)
+        if progress is not None:
+            told = progress(done, max(total, done), f"{report.invoices} invoices")
+            if told is not None:
+                await told
+    report.products = sorted(products.values(), key=lambda each: (each.currency, -each.net_minor, each.product))
     return report
+
+
+async def _add_documents(
+    report: RunReport, products: dict[tuple[str, str], ProductTotal], after: int, last: int
+) -> None:
+    """The planned documents of a chunk: their totals, their products, and who is far from the run before."""
+    for each in await rows(
+        _Planned,
+        "SELECT currency, count(*) AS invoices, CAST(sum(net_minor) AS bigint) AS net_minor,"
+        " CAST(sum(tax_minor) AS bigint) AS tax_minor, CAST(sum(total_minor) AS bigint) AS total_minor"
+        " FROM stage_document GROUP BY currency",
+    ):
+        report.invoices += each.invoices
+        for sums, minor in (
+            (report.net, each.net_minor),
+            (report.tax, each.tax_minor),
+            (report.totals, each.total_minor),
+        ):
+            sums[each.currency] = sums.get(each.currency, 0) + minor
+    report.payers += int(await value("SELECT count(DISTINCT payer_id) FROM stage_document"))
+    for line in await rows(
+        ProductTotal,
+        "SELECT coalesce(p.name, '') AS product, l.currency, count(*) AS lines,"
+        " CAST(sum(l.net_minor) AS bigint) AS net_minor FROM stage_line l"
+        " JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id"
+        " LEFT JOIN product p ON p.id = l.product_id GROUP BY coalesce(p.name, ''), l.currency",
+    ):
+        known = products.get((line.product, line.currency), ProductTotal(line.product, line.currency, 0, 0))
+        products[line.product, line.currency] = ProductTotal(
+            line.product, line.currency, known.lines + line.lines, known.net_minor + line.net_minor
+        )
+    if report.compared_with is None:
+        return
+    found = await rows(
+        PayerDifference,
+        "SELECT d.payer_id, c.full_name AS payer, d.currency, coalesce(b.minor, 0) AS before_minor, d.minor"
+        " FROM (SELECT payer_id, currency, CAST(sum(total_minor) AS bigint) AS minor FROM stage_document"
+        "  GROUP BY payer_id, currency) d JOIN customer c ON c.id = d.payer_id"
+        " LEFT JOIN (SELECT payer_id, currency, CAST(sum(total_minor) AS bigint) AS minor FROM document"
+        "  WHERE run_id = :run_id AND payer_id > :after AND payer_id <= :last GROUP BY payer_id, currency) b"
+        "  ON b.payer_id = d.payer_id AND b.currency = d.currency"
+        " WHERE 10 * abs(d.minor - coalesce(b.minor, 0)) > 3 * abs(coalesce(b.minor, 0))",
+        run_id=report.compared_with,
+        after=after,
+        last=last,
+    )
+    report.differing += len(found)
+    report.differences = sorted(
+        [*report.differences, *found], key=lambda each: (-abs(each.minor - each.before_minor), each.payer_id)
+    )[:MOST_DIFFERENCES]
 
 
 class PreviewLine(Struct, frozen=True):
@@ -792,8 +900,6 @@ async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[Previe
                 split=each.split_id,
             )
             found.append(
-                PreviewDocument(
-                    each.currency, each.net_minor, each.tax_minor, each.total_minor, each.due_on, lines
-                )
+                PreviewDocument(each.currency, each.net_minor, each.tax_minor, each.total_minor, each.due_on, lines)
             )
     return found

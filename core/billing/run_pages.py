@@ -1,0 +1,307 @@
+"""What the pages of billing runs show: runs in a list, a run against the one before, who is parked and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from core.billing.writing import parked_reason
+from core.money import format_amount, format_money
+from core.web.parts import Pill, RunningJob
+
+if TYPE_CHECKING:
+    from core.billing.queries import RunSums
+    from core.billing.run import PayerDifference, ProductTotal, RunReport
+    from core.billing.schemas import ParkedRow, RunRow
+
+PILLS: Final[dict[str, Pill]] = {
+    "waiting": Pill("Asks first", "warn"),
+    "open": Pill("Issuing", "new"),
+    "done": Pill("Done", "live"),
+    "superseded": Pill("Taken over", "ended"),
+    "cancelled": Pill("Cancelled", "ended"),
+}
+UNUSUAL: Final = 30
+"""Per cent by which a figure may differ before it is flagged."""
+SHOWN_PARKED: Final = 200
+
+MEND: Final[dict[str, tuple[str, str]]] = {
+    "no_tax_rate": ("Enter tax rates", "/settings/tax"),
+}
+"""By reason: what is done about it in one place for all; the others are mended at the customer."""
+MEND_AT_CUSTOMER: Final[dict[str, str]] = {
+    "no_tax_rate": "",
+    "negative_total": "transactions",
+    "too_many_periods": "subscriptions",
+    "cycle_changes": "subscriptions",
+    "amount_too_large": "subscriptions",
+}
+"""By reason: the customer's tab on which it is mended."""
+
+
+class RunDate(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The last day that is billed."""
+
+    date: date
+
+
+class RunStart(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A preview that a person has looked at. `seen`: what it said; `question`: what it asked, answered by this."""
+
+    date: date
+    seen: Annotated[str, Meta(max_length=2000)] = ""
+    question: Annotated[str, Meta(max_length=500)] = ""
+    looked: bool = False
+
+
+class RunItem(Struct, frozen=True, kw_only=True):
+    """A run in the list."""
+
+    id: int
+    as_of_on: date
+    pill: Pill
+    invoices: int
+    totals: list[str]
+    parked: int
+    by: str
+    started_at: datetime
+
+
+def item_of(run: RunRow, names: Mapping[str, str]) -> RunItem:
+    return RunItem(
+        id=run.id,
+        as_of_on=run.as_of_on,
+        pill=PILLS[run.state],
+        invoices=run.invoices,
+        totals=[f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals_of(run).items())],
+        parked=run.parked,
+        by=names.get(run.actor, run.actor),
+        started_at=run.started_at,
+    )
+
+
+def totals_of(run: RunRow) -> dict[str, int]:
+    return msgspec.json.decode(run.totals, type=dict[str, int]) if run.totals else {}
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """A figure of this run beside the one before, as it reads."""
+
+    label: str
+    this: str
+    last: str = ""
+    change: str = ""
+    percent: str = ""
+    unusual: bool = False
+    strong: bool = False
+
+
+def _compared(
+    label: str, this: int, last: int | None, currency: str = "", *, strong: bool = False, parked: bool = False
+) -> Compared:
+    def words(figure: int) -> str:
+        return format_amount(figure, currency) if currency else f"{figure:,}".replace("-", "−")
+
+    if last is None:
+        return Compared(label=label, this=words(this), strong=strong)
+    change = this - last
+    return Compared(
+        label=label,
+        this=words(this),
+        last=words(last),
+        change=f"+{words(change)}" if change > 0 else words(change),
+        percent=percent_words(change, last) if not parked else "",
+        unusual=change > 0 if parked else abs(change) * 100 > UNUSUAL * abs(last),
+        strong=strong,
+    )
+
+
+def percent_words(change: int, last: int) -> str:
+    """+1.0, −36.0; nothing where there was nothing before."""
+    if not last:
+        return ""
+    tenths = round(change * 1000 / abs(last))
+    sign = "+" if tenths > 0 else "−" if tenths < 0 else ""
+    return f"{sign}{abs(tenths) // 10:,}.{abs(tenths) % 10}"
+
+
+def comparison_of(report: RunReport, last: RunRow | None, sums: Sequence[RunSums]) -> list[Compared]:
+    """The figures of a preview, against those of the run it is measured by where there is one."""
+    before = {each.currency: each for each in sums}
+    figures = [
+        _compared("Invoices", report.invoices, last.invoices if last else None),
+        _compared("Lines", report.charges, last.charges if last else None),
+    ]
+    if len(before) <= 1:
+        paid_before = sum(each.payers for each in sums) if last else None
+        figures.insert(0, _compared("Accounts billed", report.payers, paid_before))
+    for currency in sorted({*report.totals, *before}):
+        was = before.get(currency)
+        net, tax, total = (sums_.get(currency, 0) for sums_ in (report.net, report.tax, report.totals))
+        figures += [
+            _compared(f"Net, {currency}", net, (was.net_minor if was else 0) if last else None, currency),
+            _compared(f"VAT, {currency}", tax, (was.tax_minor if was else 0) if last else None, currency),
+            _compared(
+                f"Total, {currency}", total, (was.total_minor if was else 0) if last else None, currency, strong=True
+            ),
+        ]
+    if len(report.totals) == 1 and report.invoices:
+        ((currency, total),) = report.totals.items()
+        was = before.get(currency)
+        mean = was.total_minor // was.invoices if was and was.invoices else None
+        figures.append(_compared("Mean invoice, " + currency, total // report.invoices, mean, currency))
+    figures.append(_compared("Parked", len(report.parked), last.parked if last else None, parked=True))
+    return figures
+
+
+class DifferenceItem(Struct, frozen=True, kw_only=True):
+    payer_id: int
+    payer: str
+    currency: str
+    last: str
+    this: str
+    change: str
+
+
+def difference_of(found: PayerDifference) -> DifferenceItem:
+    change = found.minor - found.before_minor
+    return DifferenceItem(
+        payer_id=found.payer_id,
+        payer=found.payer,
+        currency=found.currency,
+        last=format_amount(found.before_minor, found.currency),
+        this=format_amount(found.minor, found.currency),
+        change=("+" if change > 0 else "") + format_amount(change, found.currency),
+    )
+
+
+class ProductItem(Struct, frozen=True, kw_only=True):
+    product: str
+    currency: str
+    lines: int
+    net: str
+
+
+def product_items(found: Sequence[ProductTotal]) -> list[ProductItem]:
+    return [
+        ProductItem(
+            product=each.product or "By hand",
+            currency=each.currency,
+            lines=each.lines,
+            net=format_amount(each.net_minor, each.currency),
+        )
+        for each in found
+    ]
+
+
+class ParkedItem(Struct, frozen=True, kw_only=True):
+    """A customer that could not be billed, why, and where that is mended."""
+
+    payer_id: int
+    payer: str
+    why: str
+    href: str
+
+
+def parked_item(payer_id: int, payer: str, reason: str, detail: str = "") -> ParkedItem:
+    tab = MEND_AT_CUSTOMER.get(reason, "")
+    why = parked_reason(reason)
+    return ParkedItem(
+        payer_id=payer_id,
+        payer=payer,
+        why=f"{why} {detail}" if detail and detail != why else why,
+        href=f"/customers/{payer_id}/{tab}".rstrip("/"),
+    )
+
+
+class ParkedReason(Struct, frozen=True, kw_only=True):
+    """How many are parked for one reason. `fix` and `href`: the way to mend them all, where there is one."""
+
+    why: str
+    count: int
+    fix: str
+    href: str
+
+
+def parked_reasons(reasons: Sequence[str]) -> list[ParkedReason]:
+    """By reason, the most frequent first."""
+    counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    return [
+        ParkedReason(
+            why=parked_reason(reason),
+            count=number,
+            fix=MEND.get(reason, ("", ""))[0],
+            href=MEND.get(reason, ("", ""))[1],
+        )
+        for reason, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    ]
+
+
+def parked_items(found: Sequence[ParkedRow]) -> list[ParkedItem]:
+    return [parked_item(each.payer_id, each.payer, each.reason, each.detail) for each in found]
+
+
+def seen_of(report: RunReport) -> str:
+    """What a preview said, to tell whether another one of the same date says the same."""
+    return msgspec.json.encode([report.invoices, sorted(report.totals.items()), len(report.parked)]).decode()
+
+
+def issue_words(report: RunReport) -> str:
+    """Issue 4,301 invoices."""
+    return f"Issue {report.invoices:,} {'invoice' if report.invoices == 1 else 'invoices'}"
+
+
+def question_words(report: RunReport, locale: str) -> str:
+    """Issue 4,301 invoices for €236,392.80?"""
+    sums = " and ".join(
+        format_money(minor, currency, locale).replace(" ", "\N{NO-BREAK SPACE}")
+        for currency, minor in sorted(report.totals.items())
+    )
+    return f"{issue_words(report)} for {sums}?"
+
+
+def looked_words(report: RunReport) -> str:
+    """I have looked at the 14 parked accounts and the 12 differences"""
+    parts = [
+        f"the {number:,} {word if number == 1 else words}"
+        for number, word, words in (
+            (len(report.parked), "parked account", "parked accounts"),
+            (report.differing, "difference", "differences"),
+        )
+        if number
+    ]
+    return f"I have looked at {' and '.join(parts) or 'the figures'}"
+
+
+def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
+    """A run as the card of a job: how many payers it has come past."""
+    percent = min(100, run.payers_done * 100 // run.payers_total) if run.payers_total else None
+    return RunningJob(
+        id=run.id,
+        label=f"Issuing, {run.payers_done:,} of {max(run.payers_total, run.payers_done):,} accounts",
+        href=f"/billing/runs/{run.id}",
+        state="running" if at_work else "parked",
+        percent=percent,
+        detail=f"{run.invoices:,} {'invoice' if run.invoices == 1 else 'invoices'} issued",
+        events=f"/billing/runs/{run.id}/events",
+    )
+
+
+def figures_of(run: RunRow, sums: Sequence[RunSums]) -> list[Compared]:
+    """What a run billed, each currency by itself."""
+    found = [
+        Compared(label="Invoices", this=f"{run.invoices:,}"),
+        Compared(label="Lines", this=f"{run.charges:,}"),
+    ]
+    for each in sums:
+        found += [
+            Compared(label=f"Net, {each.currency}", this=format_amount(each.net_minor, each.currency)),
+            Compared(label=f"VAT, {each.currency}", this=format_amount(each.tax_minor, each.currency)),
+            Compared(label=f"Total, {each.currency}", this=format_amount(each.total_minor, each.currency), strong=True),
+        ]
+    found.append(Compared(label="Parked", this=f"{run.parked:,}", unusual=run.parked > 0))
+    return found
