@@ -144,6 +144,8 @@ class _Dialling(Struct, frozen=True):
     """Before numbers within the country; empty where there is none, or where it is not simple."""
     may_begin: str
     """What begins a number that the library has to take apart."""
+    abroad: str
+    """What begins a number that leads out of the country."""
     number: str
     lengths: frozenset[int]
 
@@ -156,7 +158,7 @@ def _quick_e164(text: str, country: str | None) -> str:
     digits = text.translate(_SEPARATORS)
     if digits[:1] == "+":
         digits = digits[1:]
-        if not digits.isdecimal() or not digits.isascii():
+        if not digits.isdecimal() or not digits.isascii() or digits.startswith("0"):
             return ""
         dialling = next((found for size in (1, 2, 3) if (found := _of_code(digits[:size])) is not None), None)
         if dialling is None:
@@ -169,7 +171,9 @@ def _quick_e164(text: str, country: str | None) -> str:
         if dialling is None or not dialling.prefix or not digits.startswith(dialling.prefix):
             return ""
         rest = digits[len(dialling.prefix) :]
-        if not digits.isdecimal() or not digits.isascii() or not re.fullmatch(dialling.number, rest):
+        if not digits.isdecimal() or not digits.isascii() or re.match(dialling.abroad, digits):
+            return ""
+        if not re.fullmatch(dialling.number, rest):
             return ""
     return f"+{dialling.code}{rest}" if rest[:1] not in {"", "0"} and len(rest) in dialling.lengths else ""
 
@@ -196,6 +200,7 @@ def _dialling(known: PhoneMetadata | None) -> _Dialling | None:
         code=code,
         prefix=prefix if simple and prefix == "0" else "",
         may_begin=begins,
+        abroad=known.international_prefix or "00",
         number=known.general_desc.national_number_pattern or "",
         lengths=frozenset(known.general_desc.possible_length),
     )

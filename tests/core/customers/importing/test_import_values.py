@@ -99,6 +99,11 @@ def test_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, st
     agrees_with_the_library(start + rest, region)
 
 
+def test_what_leads_out_of_the_country_is_no_number_in_it() -> None:
+    assert values.phone("0151 067 480 605", "IL")[0].e164 == ""
+    assert values.phone("00 0 31 0000", "DE")[0].e164 == ""
+
+
 @pytest.mark.parametrize("region", REGIONS)
 def test_every_countrys_own_numbers_are_read_as_the_library_reads_them(region: str) -> None:
     for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
