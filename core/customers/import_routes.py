@@ -98,7 +98,7 @@ async def state(view: View, batch_id: FromPath[int]) -> Response[str]:
     batch = await get_batch(view.scope, batch_id)
     if await _working(view.scope, batch) is None:
         return view.go(f"/customers/import/{batch_id}")
-    return Response("", status_code=200, media_type="text/html; charset=utf-8")
+    return Response("", status_code=200, media_type="text/html")
 
 
 @post("/customers/import/{batch_id:int}/columns", permission=PERMISSION)
@@ -178,7 +178,7 @@ async def refused(view: View, batch_id: FromPath[int]) -> Stream:
     )
     return Stream(
         _within(csv_stream(columns, _refused_rows(view.scope, batch_id, len(report.columns)))),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name[:80]}.csv"', "X-Content-Type-Options": "nosniff"},
     )
 

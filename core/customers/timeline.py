@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from core.activity.queries import Entry, timeline
-from core.customers.sections import LABELS
+from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
 from core.staff.queries import names_of
 from core.web.parts import Change, Happening
+from core.web.templating import written
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -21,21 +23,23 @@ TEXTS: Final[dict[str, str]] = {
     "tag_added": "Tag {tag} added",
     "tag_removed": "Tag {tag} removed",
 }
+_CHOICES: Final = {"kind": KINDS, "billing_type": BILLING_TYPES, "send_by": SEND_BY, "tax_profile": TAX}
+_WORDS: Final = {(field, choice.value): choice.label for field, choices in _CHOICES.items() for choice in choices}
 
 
 async def happenings(
     scope: Scope, *, customer_id: int | None = None, before: int | None = None, limit: int = 20
 ) -> list[Happening]:
     """The latest lines, newest first; names of people are looked up in one query."""
-    return await in_words(await timeline(scope, customer_id=customer_id, before=before, limit=limit))
+    return await in_words(await timeline(scope, customer_id=customer_id, before=before, limit=limit), scope.locale)
 
 
-async def in_words(entries: Sequence[Entry]) -> list[Happening]:
+async def in_words(entries: Sequence[Entry], locale: str = "en") -> list[Happening]:
     names = await names_of({entry.actor for entry in entries})
-    return [happening_of(entry, names) for entry in entries]
+    return [happening_of(entry, names, locale) for entry in entries]
 
 
-def happening_of(entry: Entry, names: Mapping[str, str]) -> Happening:
+def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happening:
     by = names.get(entry.actor, entry.actor)
     if entry.on_behalf_of:
         by = f"{by}, on behalf of {entry.on_behalf_of}"
@@ -49,13 +53,20 @@ def happening_of(entry: Entry, names: Mapping[str, str]) -> Happening:
         changes=[
             Change(
                 label=LABELS.get(change.field, change.field.replace("_", " ").capitalize()),
-                old=change.old or "",
-                new="erased" if change.emptied else change.new or "",
+                old=_shown(change.field, change.old, locale),
+                new="erased" if change.emptied else _shown(change.field, change.new, locale),
             )
             for change in entry.changes
             if not change.field.endswith(("_key", "_e164"))
         ],
     )
+
+
+def _shown(field: str, value: str | None, locale: str) -> str:
+    """A value as the page writes it: choices by their labels, days in words."""
+    if value and field == "joined_on":
+        return written(date.fromisoformat(value), locale)
+    return _WORDS.get((field, value or ""), value or "")
 
 
 class _Facts(dict[str, str]):

@@ -118,4 +118,4 @@ def _answer(
             return Response("", status_code=200, headers={"HX-Redirect": login}, media_type="text/html")
         return Response("", status_code=303, headers={"Location": login}, media_type="text/html")
     html = render(request, status, message, request_id(request), wants_part)
-    return Response(html, status_code=status, headers=headers, media_type="text/html; charset=utf-8")
+    return Response(html, status_code=status, headers=headers, media_type="text/html")

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 TOAST: Final = "toast"
-HTML: Final = "text/html; charset=utf-8"
+HTML: Final = "text/html"
+"""Litestar says the character set beside it."""
 
 
 class PageView:
@@ -102,7 +103,7 @@ class PageView:
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response[str]:
         """A template with its values."""
         response = Response(self._render(self, template, values), status_code=status, media_type=HTML)
-        if TOAST in self.request.cookies:
+        if TOAST in self.request.cookies and not self.is_htmx:
             response.delete_cookie(TOAST)
         return response
 

@@ -1,4 +1,4 @@
-"""Who sells and how documents are numbered: made of the company's settings when billing begins, then changed by hand."""
+"""Who sells and how documents are numbered: made of the company's settings when billing begins, then edited."""
 
 from __future__ import annotations
 

@@ -1,0 +1,27 @@
+"""What every answer of the pages says about itself, and what is said once."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from core.testing import TestTenant
+
+
+async def test_the_character_set_is_said_once(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    answers = [await page.get("/customers"), await page.get("/nothing-here"), await page.post("/logout", data={})]
+
+    assert {answer.headers["content-type"] for answer in answers} == {"text/html; charset=utf-8"}
+
+
+async def test_a_toast_waits_for_a_whole_page(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    page.cookies.set("toast", quote("Saved."))
+
+    part = await page.get("/customers", headers={"hx-request": "true", "hx-request-type": "partial"})
+    whole = await page.get("/customers")
+
+    assert "set-cookie" not in part.headers
+    assert "Saved." in whole.text
+    assert whole.headers["set-cookie"].startswith("toast=")
