@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +22,7 @@ from core.scope import Tenant
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.web.visit import Bound
+from tenants.names import check_names
 from tenants.placement import Placement
 from tenants.plugins import HostSwitches
 from tenants.registry import Registry
@@ -74,6 +76,7 @@ class Deployment:
         """Open the registry and check the databases; once, however often it is called."""
         if self._started:
             return
+        await asyncio.to_thread(check_names)
         self.config.data.mkdir(parents=True, exist_ok=True)
         await self.registry.start()
         await self.placement.start()
