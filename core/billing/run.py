@@ -1,9 +1,9 @@
 """The billing run: what is due by a date becomes invoices, set-based, by chunks of payers (architecture.md §5).
 
-A chunk is one unit of work: worked out in staging tables (`plan`), written (`writing`), the numbers last. The run's row says up to
-which payer it has come, and is locked while a chunk is made: so any number of workers may run one date at once, and whatever
-kills one, the database forgets the open chunk and the next worker does it. Repeating a run adds nothing: a subscription is due
-until its schedule is stepped on, in the same commit as the invoice that it is for.
+A chunk is one unit of work: worked out in staging tables (`plan`), written (`writing`), the numbers last. The run's row
+says up to which payer it has come, and is locked while a chunk is made: so any number of workers may run one date at
+once, and whatever kills one, the database forgets the open chunk and the next worker does it. Repeating a run adds
+nothing: a subscription is due until its schedule is stepped on, in the same commit as the invoice that it is for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,8 +67,8 @@ MOST_DATES: Final = 60
 class Pace:
     """How many payers a chunk takes: grows and shrinks with how long chunks take.
 
-    On SQLite a chunk keeps all other writers out, so it lasts 40 ms and 20 ms follow for them. On PostgreSQL only the series
-    and the log are locked, at its end.
+    On SQLite a chunk keeps all other writers out, so it lasts 40 ms and 20 ms follow for them. On PostgreSQL only the
+    series and the log are locked, at its end.
     """
 
     size: int
@@ -92,7 +93,7 @@ def pace(chunk_size: int | None = None, pause: float | None = None) -> Pace:
     if dialect() == "sqlite":
         found = Pace(size=100, target=0.035, pause=0.02)
     else:
-        found = Pace(size=300, target=0.15, pause=0.0)
+        found = Pace(size=300, target=0.2, pause=0.0, least=150)
     if chunk_size is not None:
         found.size, found.fixed = chunk_size, True
     if pause is not None:
@@ -206,8 +207,9 @@ async def run_billing(
 ) -> RunReport:
     """Bill everything that is due by a date. Safe to repeat, to kill, and to run by many workers at once.
 
-    Bounds (security.md 10): at most 36 months ahead, 15 charges a subscription; after a gap of more than 35 days, and for more
-    than twice the run a month before, it asks first. A document's date is the tenant's day of issue, whatever the date.
+    Bounds (security.md 10): at most 36 months ahead, 15 charges a subscription; after a gap of more than 35 days, and
+    for more than twice the run a month before, it asks first. A document's date is the tenant's day of issue, whatever
+    the date.
     """
     started = perf_counter()
     today = scope.today()
@@ -268,16 +270,13 @@ async def _refuse_time_going_back(seller_id: int, today: date) -> None:
         )
 
 
-# -- the tenant's day ---------------------------------------------------------------------------------------------------
-
-
 async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
-    """What a day brings before it is billed: ends, trials that convert, what was not paid in time, what is billed again.
+    """What a day brings before it is billed: ends, trials that convert, what was not paid in time or is billed again.
 
     Each step by itself and once a date: repeating it finds nothing (architecture.md §5, order of a tenant's day).
     """
     for step in (end_due, convert_due):
-        while await again(lambda step=step: step(scope, day, most)):  # type: ignore[misc]  # mypy cannot infer it
+        while await again(partial(step, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
             await asyncio.sleep(0)
     for subscription_id in await values(
         "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id",
@@ -298,7 +297,8 @@ async def _lapse(scope: Scope, subscription_id: int) -> None:
         document_id = await value(
             "SELECT d.id FROM charge k JOIN document_line l ON l.charge_id = k.id"
             " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
-            " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL AND k.state = 'invoiced'"
+            " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL"
+            " AND k.state = 'invoiced'"
             " ORDER BY d.id LIMIT 1",
             id=subscription_id,
         )
@@ -314,7 +314,8 @@ async def _rate_plugins(plan: Plan, sources: Sequence[ChargeSource]) -> None:
         given = {**source.values, "as_of_on": plan.as_of_on}
         found = await row(
             _Span,
-            f"SELECT min(subscription_id) AS first, max(subscription_id) AS last, count(*) AS count FROM ({source.select}) q",
+            "SELECT min(subscription_id) AS first, max(subscription_id) AS last, count(*) AS count"
+            f" FROM ({source.select}) q",
             **given,
         )
         if found is None or not found.count or found.first is None or found.last is None:
@@ -358,9 +359,6 @@ ON CONFLICT (source_key) WHERE source_key IS NOT NULL DO NOTHING
 """
 
 
-# -- opening and closing ------------------------------------------------------------------------------------------------
-
-
 async def _open_run(plan: Plan, *, confirmed: bool) -> _Run | None:
     """The open run of this date, or a new one; None where nothing is due. An older open one is taken over by this."""
     scope, as_of = plan.scope, plan.as_of_on
@@ -372,8 +370,8 @@ async def _open_run(plan: Plan, *, confirmed: bool) -> _Run | None:
         question = "" if confirmed else await _question(plan)
         async with unit_of_work(scope):
             run_id = await value(
-                "INSERT INTO billing_run (as_of_on, issued_on, state, question, payers_total, expected, actor, started_at)"
-                " VALUES (:as_of, :issued_on, :state, :question, :payers, '{}', :actor, :now)"
+                "INSERT INTO billing_run (as_of_on, issued_on, state, question, payers_total, expected, actor,"
+                " started_at) VALUES (:as_of, :issued_on, :state, :question, :payers, '{}', :actor, :now)"
                 " ON CONFLICT (as_of_on) WHERE state IN ('waiting', 'open') DO NOTHING RETURNING id",
                 as_of=as_of,
                 issued_on=plan.issued_on,
@@ -405,7 +403,8 @@ async def cancel_run(scope: Scope, run_id: int) -> None:
     """It ends between two chunks; what it made stands, what it did not is still due."""
     async with unit_of_work(scope):
         if not await execute(
-            "UPDATE billing_run SET state = 'cancelled', finished_at = :now WHERE id = :id AND state IN ('waiting', 'open')",
+            "UPDATE billing_run SET state = 'cancelled', finished_at = :now WHERE id = :id"
+            " AND state IN ('waiting', 'open')",
             id=run_id,
             now=scope.now(),
         ):
@@ -478,19 +477,13 @@ async def _due_dates(as_of: date) -> list[date]:
             return found
         found.append(following)
         after = following
-    return [
-        each
-        for each in await values(
-            "SELECT DISTINCT due_on FROM subscription_schedule WHERE due_on <= :as_of ORDER BY due_on", as_of=as_of
-        )
-    ]
+    return await values(
+        "SELECT DISTINCT due_on FROM subscription_schedule WHERE due_on <= :as_of ORDER BY due_on", as_of=as_of
+    )
 
 
 async def _currencies() -> list[str]:
     return [str(each) for each in await values("SELECT DISTINCT currency FROM price")]
-
-
-# -- chunks -------------------------------------------------------------------------------------------------------------
 
 
 async def _next_chunk(work: _Work) -> _Run:
@@ -525,7 +518,10 @@ async def _next_chunk(work: _Work) -> _Run:
 
 
 def _is_about_data(error: Exception) -> bool:
-    """What a row can cause: a rule of the domain or of the database, a number out of range. Else it is a fault of ours."""
+    """What a row can cause: a rule of the domain or of the database, a number out of range.
+
+    Else it is a fault of ours.
+    """
     return (
         isinstance(error, DomainError | ConstraintFailed | ArithmeticError | sqlite3.Error)
         or getattr(error, "sqlstate", None) is not None
@@ -555,9 +551,10 @@ async def _bill_chunk(work: _Work) -> tuple[_Run, int]:
         changed = await row(
             _Run,
             "UPDATE billing_run SET after_payer_id = :last, payers_done = payers_done + :payers,"
-            " invoices = invoices + :invoices, charges = charges + :charges, parked = parked + :parked, totals = :totals"
-            " WHERE id = :id RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total, invoices,"
-            " charges, totals",
+            " invoices = invoices + :invoices, charges = charges + :charges, parked = parked + :parked,"
+            " totals = :totals"
+            " WHERE id = :id RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total,"
+            " invoices, charges, totals",
             id=run.id,
             last=last,
             payers=len(payers),
@@ -664,8 +661,8 @@ async def _park_next(work: _Work) -> _Run:
         changed = await row(
             _Run,
             "UPDATE billing_run SET after_payer_id = :payer, payers_done = payers_done + 1, parked = parked + 1"
-            " WHERE id = :id RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total, invoices,"
-            " charges, totals",
+            " WHERE id = :id RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total,"
+            " invoices, charges, totals",
             id=run.id,
             payer=payers[0],
         )
@@ -678,7 +675,8 @@ async def _close(work: _Work, run: _Run) -> _Run:
     closed = await row(
         _Run,
         "UPDATE billing_run SET state = 'done', finished_at = :now, payers_total = payers_done WHERE id = :id"
-        " RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total, invoices, charges, totals",
+        " RETURNING id, state, question, issued_on, after_payer_id, payers_done, payers_total, invoices, charges,"
+        " totals",
         id=run.id,
         now=work.scope.now(),
     )
@@ -717,9 +715,6 @@ async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
         seconds=seconds,
         longest_chunk=work.longest,
     )
-
-
-# -- preview ------------------------------------------------------------------------------------------------------------
 
 
 MOST_DIFFERENCES: Final = 50
@@ -893,8 +888,8 @@ async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[Previe
         ):
             lines = await rows(
                 PreviewLine,
-                "SELECT currency, description, customer_id, period_start AS period_from, period_end AS period_to, net_minor,"
-                " tax_minor, rate_ppm FROM stage_line WHERE currency = :currency AND split_id = :split"
+                "SELECT currency, description, customer_id, period_start AS period_from, period_end AS period_to,"
+                " net_minor, tax_minor, rate_ppm FROM stage_line WHERE currency = :currency AND split_id = :split"
                 " ORDER BY customer_id, subscription_id, period_start, id",
                 currency=each.currency,
                 split=each.split_id,
