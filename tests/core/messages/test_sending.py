@@ -22,6 +22,9 @@ from tests.smtp import Conduct, SmtpSink
 
 pytestmark = pytest.mark.anyio
 
+ON_SQLITE = pytest.mark.parametrize("tenant", ["sqlite"], indirect=True)
+"""For what does not differ by database."""
+
 
 async def test_a_message_goes_out_in_the_tenants_name(mailing: Mailing) -> None:
     message_id = await mailing.queued()
@@ -42,6 +45,7 @@ async def test_a_message_goes_out_in_the_tenants_name(mailing: Mailing) -> None:
     assert message.message_id == received.message_id
 
 
+@ON_SQLITE
 async def test_a_message_speaks_the_language_it_was_queued_in(mailing: Mailing) -> None:
     await mailing.queued(language="de-DE")
 
@@ -52,6 +56,7 @@ async def test_a_message_speaks_the_language_it_was_queued_in(mailing: Mailing) 
     assert "1.257,29 € ist fällig am 31.12.2026." in received.text.replace("\N{NO-BREAK SPACE}", " ")
 
 
+@ON_SQLITE
 async def test_the_html_says_what_the_text_says_and_runs_nothing(mailing: Mailing) -> None:
     await write_message(
         mailing.scope,
@@ -126,6 +131,7 @@ async def test_the_same_cause_makes_one_message(mailing: Mailing) -> None:
     assert [received.recipients for received in mailing.sink.mails] == [("orla@post.example",)]
 
 
+@ON_SQLITE
 async def test_copies_and_the_archive_get_it_and_only_copies_are_seen(mailing: Mailing) -> None:
     await mailing.set_up(bcc="archive@test.example", reply_to="help@test.example")
 
@@ -139,6 +145,7 @@ async def test_copies_and_the_archive_get_it_and_only_copies_are_seen(mailing: M
     assert b"archive@" not in received.data
 
 
+@ON_SQLITE
 async def test_addresses_with_letters_beyond_ascii_are_reached(mailing: Mailing) -> None:
     await mailing.queued(to="jürgen@müller.example", cc=["anna@müller.example"])
 
@@ -148,6 +155,7 @@ async def test_addresses_with_letters_beyond_ascii_are_reached(mailing: Mailing)
     assert str(mailing.sink.mails[0].mail["To"]) == "jürgen@müller.example"
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("wrong", ["", "nobody", "a@b@c", "x\r\nBcc: y@z.example", "two words@post.example"])
 async def test_what_is_no_address_is_refused_by_name(mailing: Mailing, wrong: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -156,11 +164,13 @@ async def test_what_is_no_address_is_refused_by_name(mailing: Mailing, wrong: st
     assert refused.value.errors[0].field == "to"
 
 
+@ON_SQLITE
 async def test_a_message_to_nobody_is_refused(mailing: Mailing) -> None:
     with pytest.raises(Invalid, match="no e-mail address"):
         await queue(mailing.scope, NOTICE, to=[], fields=SAMPLE)
 
 
+@ON_SQLITE
 async def test_fields_of_another_kind_are_a_fault(mailing: Mailing) -> None:
     class Other(Struct):
         name: str
@@ -169,6 +179,7 @@ async def test_fields_of_another_kind_are_a_fault(mailing: Mailing) -> None:
         await queue(mailing.scope, NOTICE, to=["a@b.example"], fields=Other("x"))
 
 
+@ON_SQLITE
 async def test_a_subject_cannot_bring_headers_of_its_own(mailing: Mailing) -> None:
     customer_id = await _customer(mailing)
 
@@ -226,6 +237,7 @@ async def test_a_mail_server_taken_away_loses_nothing(mailing: Mailing) -> None:
     assert await mailing.state(message_id) is MessageState.SENT
 
 
+@ON_SQLITE
 async def test_the_mail_server_gets_user_name_and_password(mailing: Mailing) -> None:
     mailing.sink.stop()
     mailing.sink.accounts["billing"] = "right"
@@ -240,6 +252,7 @@ async def test_the_mail_server_gets_user_name_and_password(mailing: Mailing) -> 
     assert "right" not in stored
 
 
+@ON_SQLITE
 async def test_a_wrong_password_loses_no_message(mailing: Mailing) -> None:
     mailing.sink.stop()
     mailing.sink.accounts["billing"] = "right"
@@ -284,6 +297,7 @@ async def test_once_a_dead_server_answers_everything_else_follows_at_once(mailin
     assert [await mailing.state(one) for one in ids] == [MessageState.SENT] * 5
 
 
+@ON_SQLITE
 async def test_a_dead_server_is_not_asked_for_every_message(mailing: Mailing) -> None:
     mailing.sink.behave(Conduct.CUT_AT_RECIPIENT)
     await mailing.queued()
@@ -298,6 +312,7 @@ async def test_a_dead_server_is_not_asked_for_every_message(mailing: Mailing) ->
     assert reasons == ["The mail server cannot be reached: connection refused."] * 2
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("conduct", [Conduct.PUT_OFF, Conduct.PUT_TEXT_OFF, Conduct.CUT_AT_RECIPIENT])
 async def test_what_is_put_off_is_tried_again(mailing: Mailing, conduct: Conduct) -> None:
     mailing.sink.behave(lambda number, _: conduct if number < 2 else Conduct.ACCEPT)
@@ -310,6 +325,7 @@ async def test_what_is_put_off_is_tried_again(mailing: Mailing, conduct: Conduct
     assert (await mailing.message(message_id)).attempts == 3
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("conduct", [Conduct.REFUSE_RECIPIENT, Conduct.REFUSE_TEXT])
 async def test_what_is_refused_for_good_failed_with_the_servers_words(mailing: Mailing, conduct: Conduct) -> None:
     mailing.sink.behave(conduct)
@@ -323,6 +339,7 @@ async def test_what_is_refused_for_good_failed_with_the_servers_words(mailing: M
     assert expected in (message.error or "")
 
 
+@ON_SQLITE
 async def test_one_refused_recipient_does_not_keep_it_from_the_others(mailing: Mailing) -> None:
     mailing.sink.refused_addresses["gone@post.example"] = "550 5.1.1 Moved away"
 
@@ -335,6 +352,7 @@ async def test_one_refused_recipient_does_not_keep_it_from_the_others(mailing: M
     assert mailing.sink.mails[0].recipients == ("orla@post.example",)
 
 
+@ON_SQLITE
 async def test_a_recipient_put_off_is_waited_for_but_not_for_ever(mailing: Mailing) -> None:
     mailing.sink.refused_addresses["full@post.example"] = "452 4.2.2 Mailbox full"
 
@@ -437,6 +455,7 @@ async def test_erased_messages_say_nothing_of_the_person(mailing: Mailing) -> No
     assert len(mailing.sink.mails) == 1
 
 
+@ON_SQLITE
 async def test_sending_is_refused_inside_a_unit_of_work(mailing: Mailing) -> None:
     from core.activity.unit import InsideUnit
     from core.messages.smtp import connected
