@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.config import load_config
 from core.errors import Conflict
+from tenants.deployment import Deployment
 from tenants.names import check_names
 
 
@@ -34,3 +36,12 @@ def test_names_that_only_look_alike_and_our_own_are_not(tmp_path: Path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
 
     check_names()
+
+
+async def test_a_deployment_does_not_start_beside_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, "namesake", "core/__init__.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    deployment = Deployment(load_config(environment={"TENANTRY_DATA": str(tmp_path / "data")}))
+
+    with pytest.raises(Conflict, match="Uninstall it"):
+        await deployment.start()
