@@ -48,7 +48,13 @@ def customer_search(typed: str) -> Condition | None:
     if dialect() == "sqlite":
         match = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in way) + ")" for way in ways)
         sql = "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)"
-        return Condition(sql, {"words": match})
+        return Condition(
+            sql,
+            {"words": match},
+            source="customer_words CROSS JOIN customer ON customer.id = customer_words.rowid",
+            found="customer_words MATCH :words",
+            ids="SELECT rowid FROM customer_words WHERE customer_words MATCH :words",
+        )
     values: dict[str, object] = {}
     tests: list[str] = []
     for way in ways:
@@ -60,6 +66,7 @@ def customer_search(typed: str) -> Condition | None:
         f"customer.id IN (SELECT s.customer_id FROM customer_search s WHERE {test})",
         values,
         walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
+        ids=f"SELECT s.customer_id FROM customer_search s WHERE {test}",
     )
 
 

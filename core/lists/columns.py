@@ -46,9 +46,15 @@ class ListChoice(Struct, frozen=True):
 class Condition(Struct, frozen=True):
     """SQL that is true for the rows that are wanted, with its values.
 
-    `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`.
+    `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`. `source`
+    is a FROM that leads from what is looked for to the list's table, and `found` the condition there: for when the
+    first some thousand are wanted, in any order, and the database should not look for all of them before. `ids` is a
+    SELECT of their ids for when nothing else is asked for.
     """
 
     sql: str
     values: Mapping[str, object] = {}
     walk: str = ""
+    source: str = ""
+    found: str = ""
+    ids: str = ""

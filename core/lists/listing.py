@@ -275,8 +275,12 @@ class Listing(Generic[R]):
         if not asked.conditions and isinstance(scope.actor.reach, Everything):
             text = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
             return None, int(await value(text))
-        where = _all(one.sql for one in asked.conditions)
-        text = f"SELECT {self._table}.id FROM {self._table} {' '.join(asked.joins)} WHERE {where} LIMIT {FEW + 1}"
+        first = next((one for one in asked.conditions if one.source), None)
+        source = first.source if first else self._table
+        where = _all(one.found if one is first else one.sql for one in asked.conditions)
+        text = f"SELECT {self._table}.id FROM {source} {' '.join(asked.joins)} WHERE {where} LIMIT {FEW + 1}"
+        if len(asked.conditions) == 1 and asked.conditions[0].ids and isinstance(scope.actor.reach, Everything):
+            text = f"{asked.conditions[0].ids} LIMIT {FEW + 1}"
         found = await values(text, list_reach=reach, **_given(asked))
         return (found, len(found)) if len(found) <= FEW else (None, COUNTED + 1)
 

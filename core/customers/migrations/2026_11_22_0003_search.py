@@ -4,7 +4,7 @@ hundred thousand, changes its words in the same statement.
 `customer_search.text` holds the words: the keys that the customer's columns have already, its company and street
 brought into the same form in SQL (no accents on Latin and Greek letters, no capitals), each phone number with and
 without its country's code, the VAT id, and the id. SQLite finds beginnings of words by FTS5 over this text, PostgreSQL
-by trigrams, which is why there the text begins with a blank and has one blank between words.
+by trigrams, which is why there the text begins with a blank and has one blank between words. FTS5 finds a beginning of two to five letters without collecting all of its customers first.
 """
 
 from core.database.migrations import run_sql
@@ -135,7 +135,7 @@ CREATE TABLE customer_search (
     text text NOT NULL
 );
 CREATE VIRTUAL TABLE customer_words USING fts5 (
-    text, content='customer_search', content_rowid='customer_id', prefix='2 3', detail=none, columnsize=0,
+    text, content='customer_search', content_rowid='customer_id', prefix='2 3 4 5', detail=none, columnsize=0,
     tokenize='unicode61 remove_diacritics 2'
 );
 CREATE TRIGGER customer_search_words_insert AFTER INSERT ON customer_search
