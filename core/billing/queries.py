@@ -242,6 +242,19 @@ class RunSums(Struct, frozen=True):
     total_minor: int
 
 
+async def undelivered_of_run(scope: Scope, run_id: int) -> int:
+    """How many documents of a run are still to be rendered and sent."""
+    return int(
+        await value(
+            "SELECT count(*) FROM job JOIN document ON document.id = CAST(substr(job.dedupe_key, 10) AS bigint)"
+            " WHERE job.kind = 'deliver_document' AND job.state IN ('waiting', 'running', 'sending', 'held')"
+            " AND job.dedupe_key LIKE 'document:%' AND document.run_id = :id AND :within",
+            id=run_id,
+            within=within(Document, scope.actor.reach),
+        )
+    )
+
+
 async def sums_of_run(scope: Scope, run_id: int) -> list[RunSums]:
     return await rows(
         RunSums,

@@ -291,8 +291,8 @@ def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
     )
 
 
-def figures_of(run: RunRow, sums: Sequence[RunSums]) -> list[Compared]:
-    """What a run billed, each currency by itself."""
+def figures_of(run: RunRow, sums: Sequence[RunSums], undelivered: int) -> list[Compared]:
+    """What a run billed, each currency by itself; and what of it is still to be rendered and sent."""
     found = [
         Compared(label="Invoices", this=f"{run.invoices:,}"),
         Compared(label="Lines", this=f"{run.charges:,}"),
@@ -304,4 +304,6 @@ def figures_of(run: RunRow, sums: Sequence[RunSums]) -> list[Compared]:
             Compared(label=f"Total, {each.currency}", this=format_amount(each.total_minor, each.currency), strong=True),
         ]
     found.append(Compared(label="Parked", this=f"{run.parked:,}", unusual=run.parked > 0))
+    if undelivered:
+        found.append(Compared(label="Still to send", this=f"{undelivered:,}"))
     return found

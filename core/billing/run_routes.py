@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,6 @@ from core.web.templating import written
 from core.web.view import HTML, View, errors_by_field
 
 if TYPE_CHECKING:
-    from core.billing.schemas import RunRow
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -259,13 +258,15 @@ async def show_run(view: View, run_id: FromPath[int]) -> Response[str]:
     documents = await queries.list_documents(scope, run_id=run_id, before=before, limit=OF_A_PAGE + 1)
     parked = await queries.list_parked(scope, run_id)
     names = await names_of({run.actor})
+    undelivered = await queries.undelivered_of_run(scope, run_id)
     at_work = run.state == RunState.OPEN and await is_at_work(run.as_of_on)
     return view.page(
         "billing/run.html",
         run=run,
         pill=run_pages.PILLS[run.state],
         by=names[run.actor],
-        figures=await _figures(scope, run),
+        figures=run_pages.figures_of(run, await queries.sums_of_run(scope, run_id), undelivered),
+        step=2 if run.state in OPEN else 3 if undelivered else 4,
         job=run_pages.progress_of(run, at_work=at_work) if run.state == RunState.OPEN else None,
         at_work=at_work,
         documents=[pages.item_of(each, scope.today()) for each in documents[:OF_A_PAGE]],
@@ -276,12 +277,6 @@ async def show_run(view: View, run_id: FromPath[int]) -> Response[str]:
         may_run=scope.may("billing.run"),
         may_see_documents=scope.may("documents.view"),
     )
-
-
-async def _figures(scope: Scope, run: RunRow) -> Sequence[run_pages.Compared]:
-    """What the run billed, each currency by itself."""
-    sums = await queries.sums_of_run(scope, run.id)
-    return run_pages.figures_of(run, sums)
 
 
 @get("/billing/runs/{run_id:int}/state", permission="billing.view")

@@ -129,6 +129,7 @@ async def test_issuing_makes_one_job_that_bills_what_was_shown(tenant: TestTenan
     (document,) = await list_documents(tenant.scope())
     assert str(document.number) in shown.text
     assert "43.05 EUR" in shown.text
+    assert "Still to send" in shown.text, "its PDF and e-mail are other jobs, which nobody has done yet"
     listed = await page.get("/billing/runs")
     assert "43.05 EUR" in listed.text
     assert "Administrator Person" in listed.text
