@@ -289,7 +289,7 @@ def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> l
         facts.append({"label": "Issued", "value": written(document.issued_on, locale)})
     if document.due_on is not None and document.kind != "credit_note":
         facts.append({"label": "Due", "value": f"{written(document.due_on, locale)}{_in_days(document, today)}"})
-    facts.append({"label": "Sent", "value": sent or "Not by e-mail"})
+    facts.append({"label": "E-mail", "value": sent or "None"})
     spans = [(line.period_from, line.period_to) for line in document.lines if line.period_from and line.period_to]
     if spans:
         first, end = min(start for start, _ in spans), max(stop for _, stop in spans)

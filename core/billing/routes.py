@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.params import FromPath
 
 from core.activity.queries import timeline
-from core.billing import actions, listing, pages, queries
+from core.billing import actions, listing, pages, queries, setting_pages
 from core.billing.actions.credit_notes import list_left
 from core.billing.mailing import document_file, send_document
 from core.billing.schemas import CreditLine, DraftFields, NewCreditNote, NewDraft
@@ -31,6 +31,7 @@ from core.web.assets import load_manifest
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.parts import Field, MenuEntry
+from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.templating import written
 from core.web.view import HTML, View, errors_by_field
@@ -713,6 +714,86 @@ def _balances(before: Any, after: Any, lines: Sequence[PlanLine]) -> PlanPart:
     )
 
 
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+@get("/settings/seller", permission="settings.view")
+async def show_seller(view: View) -> Response[str]:
+    return await _seller_page(view, {})
+
+
+@post("/settings/seller", permission="settings.edit")
+async def save_seller(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
+    seller = await actions.default_seller(view.scope)
+    try:
+        form = await view.form(setting_pages.SellerForm)
+        await actions.change_seller(view.scope, seller.id, setting_pages.fields_from(form), version=form.version)
+    except Invalid as error:
+        return await _seller_page(view, errors_by_field(error), status=422)
+    except Stale:
+        errors = {"": "Somebody else saved the seller meanwhile. Load the page again; nothing was saved."}
+        return await _seller_page(view, errors, status=409)
+    return view.go("/settings/seller", "Saved. Documents that were issued keep what they say.")
+
+
+@post("/settings/seller/opening", permission="settings.edit")
+async def open_books(view: View) -> Response[str]:
+    """Make the seller and its number series from the company's data, before the first document does."""
+    check_sees_everyone(view.scope)
+    await actions.default_seller(view.scope)
+    return view.go("/settings/seller", "Made from the company's data.")
+
+
+async def _seller_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    seller = await setting_pages.find_seller()
+    return view.page(
+        "billing/seller.html",
+        status=status,
+        seller=seller,
+        groups=setting_pages.seller_groups(view.scope.locale),
+        values=view.shown(**setting_pages.seller_values(seller)) if seller is not None else {},
+        errors=errors,
+        may_change=view.scope.may("settings.edit"),
+    )
+
+
+@get("/settings/numbering", permission="settings.view")
+async def show_numbering(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
+    return await _numbering_page(view)
+
+
+@post("/settings/numbering/{series_kind:str}", permission="settings.edit")
+async def save_numbering(view: View, series_kind: FromPath[str]) -> Response[str]:
+    check_sees_everyone(view.scope)
+    if series_kind not in setting_pages.SERIES:
+        raise NotFound(f"number series {series_kind}")
+    try:
+        form = await view.form(setting_pages.SeriesForm)
+        await actions.change_series(view.scope, series_kind, pattern=form.pattern, reset=form.reset)
+    except Invalid as error:
+        return await _numbering_page(view, series_kind, errors_by_field(error), status=422)
+    except Conflict as error:
+        return await _numbering_page(view, series_kind, {"reset": error.message}, status=409)
+    return view.go("/settings/numbering", "Saved. Numbers that were given stay.")
+
+
+async def _numbering_page(
+    view: PageView, kind: str = "", errors: dict[str, str] | None = None, *, status: int = 200
+) -> Response[str]:
+    series = await setting_pages.list_series(view.scope.today())
+    return view.page(
+        "billing/numbering.html",
+        status=status,
+        series=setting_pages.with_typed(series, kind, view.typed),
+        resets=setting_pages.RESETS,
+        wrong=kind,
+        errors=errors or {},
+        may_change=view.scope.may("settings.edit"),
+    )
+
+
 HANDLERS = (
     list_invoices,
     show_new,
@@ -735,4 +816,9 @@ HANDLERS = (
     create_credit_note,
     show_write_off,
     write_off,
+    show_seller,
+    save_seller,
+    open_books,
+    show_numbering,
+    save_numbering,
 )

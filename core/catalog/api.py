@@ -26,6 +26,7 @@ from core.catalog.schemas import (
 )
 from core.errors import NotFound
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
+from core.web.reach import check_sees_everyone
 
 
 class ProductChange(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -49,6 +50,7 @@ async def list_products(
 
 @api_post("/products", permission="catalog.edit", summary="Create a product with its prices")
 async def create_product(call: Call, data: JSONBody[NewProduct]) -> ProductDetail:
+    check_sees_everyone(call.scope)
     return await queries.get_product(await actions.create_product(call.scope, data))
 
 
@@ -59,6 +61,7 @@ async def get_product(call: Call, product_id: FromPath[int]) -> ProductDetail:
 
 @api_patch("/products/{product_id:int}", permission="catalog.edit", summary="Change a product")
 async def change_product(call: Call, product_id: FromPath[int], data: JSONBody[ProductChange]) -> ProductDetail:
+    check_sees_everyone(call.scope)
     fields = ProductFields(**{name: getattr(data, name) for name in ProductFields.__struct_fields__})
     await actions.change_product(call.scope, product_id, fields, version=data.version)
     return await queries.get_product(product_id)
@@ -66,6 +69,7 @@ async def change_product(call: Call, product_id: FromPath[int], data: JSONBody[P
 
 @api_post("/products/{product_id:int}/prices", permission="catalog.edit", summary="Set a price from a day on")
 async def set_price(call: Call, product_id: FromPath[int], data: JSONBody[NewPrice]) -> PriceRow:
+    check_sees_everyone(call.scope)
     return await queries.get_price(await actions.set_price(call.scope, product_id, data))
 
 
@@ -73,6 +77,7 @@ async def set_price(call: Call, product_id: FromPath[int], data: JSONBody[NewPri
     "/products/{product_id:int}/prices/{price_id:int}", permission="catalog.edit", summary="Offer a price no longer"
 )
 async def withdraw_price(call: Call, product_id: FromPath[int], price_id: FromPath[int]) -> PriceRow:
+    check_sees_everyone(call.scope)
     price = await queries.get_price(price_id)
     if price.product_id != product_id:
         raise NotFound(f"price {price_id} of product {product_id}")
@@ -87,6 +92,7 @@ async def list_groups(call: Call) -> list[GroupRow]:
 
 @api_post("/product-groups", permission="catalog.edit", summary="Create a product group")
 async def create_group(call: Call, data: JSONBody[NewGroup]) -> Created:
+    check_sees_everyone(call.scope)
     return Created(await actions.create_group(call.scope, data))
 
 
@@ -97,6 +103,7 @@ async def list_tax_categories(call: Call) -> list[TaxCategoryRow]:
 
 @api_post("/tax-categories", permission="catalog.edit", summary="Create a tax category")
 async def create_tax_category(call: Call, data: JSONBody[NewTaxCategory]) -> Created:
+    check_sees_everyone(call.scope)
     return Created(await actions.create_tax_category(call.scope, data))
 
 
@@ -109,6 +116,7 @@ async def list_tax_rates(
 
 @api_post("/tax-rates", permission="catalog.edit", summary="Set a tax rate from a day on")
 async def set_tax_rate(call: Call, data: JSONBody[NewTaxRate]) -> Created:
+    check_sees_everyone(call.scope)
     return Created(await actions.set_tax_rate(call.scope, data))
 
 

@@ -19,6 +19,7 @@ from core.hooks import Permission
 from core.ids import sort_key
 from core.web.forms import checked, from_form
 from core.web.parts import Chip, Choice, FilterChoice, Head, Pager, Pill, TabItem
+from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
 
@@ -91,6 +92,7 @@ async def show_new(view: View) -> Response[str]:
 
 @post("/products", permission="catalog.edit")
 async def create(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
     try:
         form = await view.form(pages.ProductForm)
         data = pages.new_product(form, view.scope.tenant.currency, view.scope.locale)
@@ -176,6 +178,7 @@ async def edit_section(view: View, product_id: FromPath[int], product_part: From
 
 @put("/products/{product_id:int}/sections/{product_part:str}", permission="catalog.edit")
 async def save_section(view: View, product_id: FromPath[int], product_part: FromPath[str]) -> Response[str]:
+    check_sees_everyone(view.scope)
     struct = _struct(product_part)
     await view.read()
     product = await queries.get_product(product_id)
@@ -241,6 +244,7 @@ def _version(view: PageView) -> int:
 
 @post("/products/{product_id:int}/prices", permission="catalog.edit")
 async def add_price(view: View, product_id: FromPath[int]) -> Response[str]:
+    check_sees_everyone(view.scope)
     try:
         form = await view.form(pages.PriceForm)
         data = pages.new_price(form, view.scope.tenant.currency, view.scope.locale)
@@ -252,6 +256,7 @@ async def add_price(view: View, product_id: FromPath[int]) -> Response[str]:
 
 @delete("/products/{product_id:int}/prices/{price_id:int}", permission="catalog.edit")
 async def end_price(view: View, product_id: FromPath[int], price_id: FromPath[int]) -> Response[str]:
+    check_sees_everyone(view.scope)
     price = await queries.get_price(price_id)
     if price.product_id != product_id:
         raise NotFound(f"price {price_id} of product {product_id}")
@@ -269,6 +274,7 @@ async def show_groups(view: View) -> Response[str]:
 
 @post("/products/groups", permission="catalog.edit")
 async def create_group(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
     try:
         form = await view.form(pages.GroupForm)
         await actions.create_group(
@@ -304,6 +310,7 @@ async def show_taxes(view: View) -> Response[str]:
 
 @post("/settings/tax", permission="catalog.edit")
 async def set_rate(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
     try:
         form = await view.form(pages.RateForm)
         await actions.set_tax_rate(view.scope, pages.new_rate(form))
@@ -314,6 +321,7 @@ async def set_rate(view: View) -> Response[str]:
 
 @post("/settings/tax/categories", permission="catalog.edit")
 async def create_category(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
     await view.read()
     try:
         data = checked(NewTaxCategory, {name: texts[-1].strip() for name, texts in view.typed.items()})

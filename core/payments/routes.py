@@ -31,6 +31,7 @@ from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_pl
 from core.web.forms import from_form
 from core.web.keyset import address, pager_of
 from core.web.parts import Field, Head
+from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
@@ -652,6 +653,7 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
 @get("/ledger", permission="ledger.view")
 async def show_ledger(view: View) -> Response[str]:
     """The trial balance of a period."""
+    check_sees_everyone(view.scope)
     errors: dict[str, str] = {}
     try:
         period = from_form(_Period, {name: [text] for name, text in view.query.items()})

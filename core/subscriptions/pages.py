@@ -120,6 +120,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     """The invoice that a pending subscription waits for."""
 
     document_id: int
+    payer_id: int
     number: str
     total_minor: int
     open_minor: int
@@ -143,6 +144,9 @@ class Box(Struct, frozen=True, kw_only=True):
     link: str = ""
     link_text: str = ""
     more: str = ""
+    pay_at: str = ""
+    """Address of the payment's drawer, where its invoice is open."""
+    pay_amount: str = ""
     buttons: Sequence[BoxButton]
     refused: str = ""
     """Why none of the buttons can be pressed, said once."""
@@ -196,6 +200,8 @@ def box_of(
         about=box.description,
         state=_state(subscription, box.rank, mine_rank, mine_name, waiting, today, locale),
         waits_for=waiting,
+        pay_at=f"/customers/{waiting.payer_id}/payments/new?document_id={waiting.document_id}" if waiting else "",
+        pay_amount=format_money(waiting.open_minor, waiting.currency, locale) if waiting else "",
         link=link,
         link_text=f"Subscription {subscription.id}" if subscription is not None else "",
         more=f", since {written(subscription.started_on, locale)}" if subscription and subscription.started_on else "",

@@ -133,6 +133,7 @@ async def _waiting(scope: Scope, customer: CustomerDetail, boxes: list[PlanBox])
                     subscription_id,
                     pages.Waiting(
                         document_id=document.id,
+                        payer_id=document.payer_id,
                         number=document.number or "",
                         total_minor=document.total_minor,
                         open_minor=document.open_minor,

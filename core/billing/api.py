@@ -1,0 +1,260 @@
+"""Invoices, credit notes and credit over JSON. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from litestar import Response
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from core.billing import actions, pages, queries
+from core.billing.actions.credit_notes import Left, list_left
+from core.billing.mailing import document_file, send_document
+from core.billing.schemas import (
+    CreditLine,
+    CreditRow,
+    DocumentDetail,
+    DocumentRow,
+    DraftFields,
+    NewCreditNote,
+    NewDraft,
+)
+from core.billing.status import Charges
+from core.customers import queries as customers
+from core.documents.files import get_file, read_file
+from core.errors import Conflict, NotFound
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, decode_cursor, encode_cursor
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+AmountMinor = Annotated[int, Meta(ge=1, le=10**12)]
+
+
+class DraftChange(DraftFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A draft whole, against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+class Credited(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Some lines of an invoice, or all that is left of it when `lines` is left out."""
+
+    reason: Reason
+    lines: Annotated[list[CreditLine], Meta(max_length=500)] | None = None
+    charges: Literal["waive", "bill_again"] = "waive"
+
+
+class Voided(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    reason: Reason
+    charges: Literal["waive", "bill_again"] = "waive"
+
+
+class WrittenOff(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All that is open when the amount is left out."""
+
+    reason: Reason
+    amount_minor: AmountMinor | None = None
+
+
+class Granted(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    amount_minor: AmountMinor
+    reason: Reason
+
+
+class NewAllocation(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    credit_entry_id: int
+    invoice_id: int
+    amount_minor: AmountMinor
+
+
+class Sent(Struct, frozen=True):
+    """The message that carries it; null where the customer has no address."""
+
+    message_id: int | None
+
+
+class Deleted(Struct, frozen=True):
+    id: int
+
+
+@api_get("/invoices", permission="documents.view", summary="List invoices and credit notes, the newest first")
+async def list_invoices(
+    call: Call,
+    payer_id: Annotated[int | None, QueryParameter(description="Only those of one payer")] = None,
+    kind: Annotated[
+        Literal["invoice", "credit_note", "proforma", "opening"] | None, QueryParameter(description="Only of this kind")
+    ] = None,
+    in_state: Annotated[
+        Literal["draft", "issued"] | None, QueryParameter(name="state", description="Only in this state")
+    ] = None,
+    only_open: Annotated[bool, QueryParameter(description="Only what is not settled")] = False,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Page[DocumentRow]:
+    found = await queries.list_documents(
+        call.scope,
+        payer_id=payer_id,
+        kind=kind or "",
+        state=in_state or "",
+        only_open=only_open,
+        before=decode_cursor(cursor, tuple[int])[0] if cursor else None,
+        limit=limit + 1,
+    )
+    return Page(items=found[:limit], next=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
+
+
+@api_post("/invoices", permission="documents.edit", summary="Create a draft of an invoice")
+async def create_draft(call: Call, data: JSONBody[NewDraft]) -> DocumentDetail:
+    return await queries.get_document(call.scope, await actions.create_draft(call.scope, data))
+
+
+@api_get("/invoices/{invoice_id:int}", permission="documents.view", summary="One document with its lines and taxes")
+async def get_invoice(call: Call, invoice_id: FromPath[int]) -> DocumentDetail:
+    return await queries.get_document(call.scope, invoice_id)
+
+
+@api_patch("/invoices/{invoice_id:int}", permission="documents.edit", summary="Save a draft whole")
+async def change_draft(call: Call, invoice_id: FromPath[int], data: JSONBody[DraftChange]) -> DocumentDetail:
+    fields = DraftFields(**{name: getattr(data, name) for name in DraftFields.__struct_fields__})
+    await actions.change_draft(call.scope, invoice_id, fields, version=data.version)
+    return await queries.get_document(call.scope, invoice_id)
+
+
+@api_delete("/invoices/{invoice_id:int}", permission="documents.edit", summary="Delete a draft")
+async def delete_draft(
+    call: Call,
+    invoice_id: FromPath[int],
+    charges: Annotated[
+        Literal["waive", "bill_again"], QueryParameter(description="What becomes of the charges on it")
+    ] = "bill_again",
+) -> Deleted:
+    await actions.delete_draft(call.scope, invoice_id, Charges(charges))
+    return Deleted(invoice_id)
+
+
+@api_post("/invoices/{invoice_id:int}/issue", permission="documents.issue", summary="Issue a draft", status_code=200)
+async def issue(call: Call, invoice_id: FromPath[int]) -> DocumentDetail:
+    await actions.issue(call.scope, invoice_id)
+    return await queries.get_document(call.scope, invoice_id)
+
+
+@api_get(
+    "/invoices/{invoice_id:int}/creditable", permission="documents.view", summary="Its lines, with what is left of each"
+)
+async def list_creditable(call: Call, invoice_id: FromPath[int]) -> list[Left]:
+    await queries.get_document(call.scope, invoice_id)
+    return await list_left(invoice_id)
+
+
+@api_post("/invoices/{invoice_id:int}/credit-notes", permission="documents.credit", summary="Credit an invoice")
+async def create_credit_note(call: Call, invoice_id: FromPath[int], data: JSONBody[Credited]) -> DocumentDetail:
+    note_id = await actions.create_credit_note(
+        call.scope,
+        NewCreditNote(document_id=invoice_id, reason=data.reason, lines=data.lines, charges=data.charges),
+    )
+    return await queries.get_document(call.scope, note_id)
+
+
+@api_post(
+    "/invoices/{invoice_id:int}/void",
+    permission="documents.credit",
+    summary="Void by a credit note for all that is left",
+)
+async def void(call: Call, invoice_id: FromPath[int], data: JSONBody[Voided]) -> DocumentDetail:
+    note_id = await actions.void(call.scope, invoice_id, data.reason, Charges(data.charges))
+    return await queries.get_document(call.scope, note_id)
+
+
+@api_post(
+    "/invoices/{invoice_id:int}/write-off",
+    permission="documents.credit",
+    summary="Give up what is open",
+    status_code=200,
+)
+async def write_off(call: Call, invoice_id: FromPath[int], data: JSONBody[WrittenOff]) -> DocumentDetail:
+    await actions.write_off(call.scope, invoice_id, data.reason, data.amount_minor)
+    return await queries.get_document(call.scope, invoice_id)
+
+
+@api_get("/invoices/{invoice_id:int}/pdf", permission="documents.view", summary="The stored PDF, byte for byte")
+async def get_pdf(call: Call, invoice_id: FromPath[int]) -> Response[bytes]:
+    await queries.get_document(call.scope, invoice_id)
+    pdf = await pages.find_pdf(invoice_id)
+    if pdf is None:
+        raise NotFound(f"pdf of document {invoice_id}")
+    file = await get_file(call.scope, int(pdf.path))
+    return Response(
+        await read_file(call.scope, file),
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'attachment; filename="{file.name}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@api_post(
+    "/invoices/{invoice_id:int}/sending", permission="documents.issue", summary="Send by e-mail, again", status_code=200
+)
+async def send(call: Call, invoice_id: FromPath[int]) -> Sent:
+    document = await queries.get_document(call.scope, invoice_id)
+    if document.state != "issued":
+        raise Conflict("A draft has no document yet. Issue it first.")
+    await document_file(call.scope, invoice_id)
+    return Sent(await send_document(call.scope, invoice_id, again=True))
+
+
+@api_post(
+    "/customers/{customer_id:int}/invoices", permission="documents.issue", summary="Issue what is open for a payer"
+)
+async def invoice_open_charges(call: Call, customer_id: FromPath[int]) -> list[DocumentDetail]:
+    made = await actions.invoice_open_charges(call.scope, customer_id)
+    return [await queries.get_document(call.scope, each) for each in made]
+
+
+@api_get("/customers/{customer_id:int}/credit", permission="payments.view", summary="Credit of a customer")
+async def list_credit(
+    call: Call,
+    customer_id: FromPath[int],
+    only_free: Annotated[bool, QueryParameter(description="Only what is left")] = False,
+) -> list[CreditRow]:
+    await customers.get_customer(call.scope, customer_id)
+    return await queries.list_credits(call.scope, customer_id, only_free=only_free)
+
+
+@api_post("/customers/{customer_id:int}/credit", permission="documents.credit", summary="Grant credit: goodwill")
+async def grant_credit(call: Call, customer_id: FromPath[int], data: JSONBody[Granted]) -> CreditRow:
+    made = await actions.grant_credit(call.scope, customer_id, data.amount_minor, data.reason)
+    return next(each for each in await queries.list_credits(call.scope, customer_id) if each.id == made)
+
+
+@api_post("/allocations", permission="payments.register", summary="Settle an invoice with some of a credit")
+async def allocate(call: Call, data: JSONBody[NewAllocation]) -> DocumentDetail:
+    await actions.allocate_by_hand(call.scope, data.credit_entry_id, data.invoice_id, data.amount_minor)
+    return await queries.get_document(call.scope, data.invoice_id)
+
+
+@api_delete("/allocations/{allocation_id:int}", permission="payments.register", summary="Take an allocation back")
+async def unallocate(call: Call, allocation_id: FromPath[int]) -> Deleted:
+    await actions.unallocate(call.scope, allocation_id)
+    return Deleted(allocation_id)
+
+
+HANDLERS = (
+    list_invoices,
+    create_draft,
+    get_invoice,
+    change_draft,
+    delete_draft,
+    issue,
+    list_creditable,
+    create_credit_note,
+    void,
+    write_off,
+    get_pdf,
+    send,
+    invoice_open_charges,
+    list_credit,
+    grant_credit,
+    allocate,
+    unallocate,
+)
