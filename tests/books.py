@@ -9,38 +9,19 @@ from typing import Final
 
 import pytest
 
-import core
 from core import hookspecs
+from core.app import MIGRATIONS
 from core.clock import FixedClock
 from core.config import Keys
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import Database, Everything, MigrationApp, bind, claim, current, execute
+from core.database import Database, Everything, bind, claim, current, execute
 from core.hooks import Hooks
 from core.ids import new_uuid
 from core.scope import ALL_PERMISSIONS, Actor, Scope, Tenant
 from tests.databases import KINDS, fresh
 
-FEATURES: Final = (
-    "activity",
-    "jobs",
-    "settings",
-    "documents",
-    "web",
-    "staff",
-    "customers",
-    "catalog",
-    "ledger",
-    "messages",
-    "subscriptions",
-    "billing",
-    "payments",
-)
-APPS: Final = tuple(
-    MigrationApp(feature, Path(core.__path__[0]) / feature / "migrations")
-    for feature in FEATURES
-    if (Path(core.__path__[0]) / feature / "migrations").is_dir()
-)
+APPS: Final = MIGRATIONS
 START: Final = datetime(2027, 5, 1, 9, tzinfo=UTC)
 
 
