@@ -12,7 +12,6 @@ from litestar.response import ServerSentEvent
 
 from core import hookspecs
 from core.activity.live import watch
-from core.activity.queries import head as log_head
 from core.customers import actions, listing, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
@@ -82,7 +81,8 @@ async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
     head = await head_values(view, customer_id, "General")
     customer = head["customer"]
     locations = [Choice(str(customer.location_id), customer.location)] if customer.location else []
-    position = await log_head()
+    shown = await happenings(scope, customer_id=customer_id) if scope.may("activity.view") else []
+    last = shown[0].position if shown else 0
     return view.page(
         "customers/page.html",
         **head,
@@ -93,8 +93,8 @@ async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
         warning=None,
         notes=await queries.list_notes(scope, customer_id),
         panels=await _panels(view, customer_id),
-        happenings=await happenings(scope, customer_id=customer_id) if scope.may("activity.view") else [],
-        events=f"/customers/{customer_id}/events?after={position}" if scope.may("activity.view") else "",
+        happenings=shown,
+        events=f"/customers/{customer_id}/events?after={last}" if scope.may("activity.view") else "",
     )
 
 
