@@ -14,7 +14,11 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 import core
+from core.billing import api as billing_api
+from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
+from core.billing import routes as billing_routes
+from core.billing import run_api, run_routes
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
@@ -32,6 +36,9 @@ from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
+from core.payments import api as payments_api
+from core.payments import hookimpls as payments_hooks
+from core.payments import routes as payments_routes
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
@@ -95,9 +102,12 @@ PAGES: Final = (
     customers_routes,
     catalog_routes,
     subscriptions_routes,
+    billing_routes,
+    run_routes,
+    payments_routes,
     messages_routes,
 )
-APIS: Final = (customers_api, catalog_api, subscriptions_api, messages_api)
+APIS: Final = (customers_api, catalog_api, subscriptions_api, billing_api, payments_api, run_api, messages_api)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),
@@ -108,6 +118,8 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *messages_routes.PERMISSIONS,
     *catalog_routes.PERMISSIONS,
     *subscriptions_routes.PERMISSIONS,
+    *billing_routes.PERMISSIONS,
+    *payments_routes.PERMISSIONS,
 )
 
 MENU: Final = (
@@ -116,6 +128,14 @@ MENU: Final = (
     MenuEntry(
         area="billing", label="Subscriptions", href="/subscriptions", icon="repeat", permission="subscriptions.view"
     ),
+    MenuEntry(
+        area="billing", label="Invoices", href="/invoices", icon="file-invoice", permission="documents.view", key="i"
+    ),
+    MenuEntry(area="billing", label="Payments", href="/payments", icon="coins", permission="payments.view", key="p"),
+    MenuEntry(
+        area="billing", label="Billing runs", href="/billing/runs", icon="player-play", permission="billing.view"
+    ),
+    MenuEntry(area="billing", label="Ledger", href="/ledger", icon="database", permission="ledger.view"),
     MenuEntry(area="billing", label="Products", href="/products", icon="packages", permission="catalog.view"),
     MenuEntry(area="work", label="Messages", href="/messages", icon="mail", permission="messages.view"),
     MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
@@ -127,6 +147,15 @@ MENU: Final = (
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label="Company", href="/settings/company", icon="building", permission="settings.view"),
     MenuEntry(area="", label="Tax", href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
+    MenuEntry(area="", label="Seller", href="/settings/seller", icon="building", permission="settings.view"),
+    MenuEntry(
+        area="",
+        label="Numbering",
+        href="/settings/numbering",
+        icon="adjustments-horizontal",
+        permission="settings.view",
+    ),
+    MenuEntry(area="", label="Billing", href="/settings/billing", icon="coins", permission="settings.view"),
     MenuEntry(area="", label="Mail", href="/settings/mail", icon="mail", permission="settings.view"),
     MenuEntry(area="", label="Messages", href="/settings/messages", icon="message", permission="settings.view"),
     MenuEntry(area="", label="Plugins", href="/settings/plugins", icon="plug", permission="settings.view"),
@@ -153,6 +182,8 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("catalog", catalog_hooks),
     ("subscriptions", subscriptions_hooks),
+    ("billing", billing_hooks),
+    ("payments", payments_hooks),
     ("messages", messages_hooks),
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""

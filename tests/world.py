@@ -85,6 +85,7 @@ async def populate(tenant: TestTenant) -> World:
             marker=MARKER,
         )
     await populate_money(tenant, world.ids, MARKER)
+    world.ids["series_kind"] = "invoice"
     world.ids["staff_id"] = await tenant.staff("Read only")
     world.ids["role_id"] = await value("SELECT id FROM role WHERE label = 'Support'")
     made = await create_token(scope, NewToken(name="world", permissions=["customers.view"]), all_permissions())

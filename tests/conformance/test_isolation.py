@@ -49,6 +49,11 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/customers/{customer_id:int}/notes"): {"text": "x"},
     ("POST", "/inventory/items/{item_id:int}/assignment"): {"customer_id": "1"},
     ("POST", "/api/v1/inventory/items/{item_id:int}/assignment"): {"customer_id": 1},
+    ("PATCH", "/api/v1/invoices/{invoice_id:int}"): {"version": 1},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
+    ("POST", "/api/v1/customers/{customer_id:int}/credit"): {"amount_minor": 1, "reason": "x"},
 }
 """What must be sent for the route to come as far as looking for the row."""
 
