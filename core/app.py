@@ -176,6 +176,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
+    *billing_jobs.SCHEDULES,
 )
 """What the clock starts in every tenant."""
 

@@ -39,7 +39,7 @@ def one_line(text: str) -> str:
     if text.isprintable() and "  " not in text:  # no white space but single spaces, no control characters
         return text.strip()
     lines = [" ".join(_bare(line).split()) for line in re.split(r"[\r\n\x0b\x0c\x85\u2028\u2029]+", text)]
-    return ", ".join(line.rstrip(",") for line in lines if line)
+    return ", ".join(bare for line in lines if (bare := line.rstrip(", ")))
 
 
 def many_lines(text: str) -> str:

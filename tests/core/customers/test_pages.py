@@ -10,7 +10,9 @@ from core.testing import TestTenant
 async def test_a_customer_that_was_typed_in_stands_in_the_list_and_on_its_page(tenant: TestTenant) -> None:
     page = await tenant.browser()
 
-    made = await page.post("/customers", data={"full_name": "Siobhán Kavanagh", "emails": "s@example.com, k@example.com"})
+    made = await page.post(
+        "/customers", data={"full_name": "Siobhán Kavanagh", "emails": "s@example.com, k@example.com"}
+    )
 
     assert made.status_code == 303, made.text
     shown = await page.get(made.headers["location"])
@@ -53,7 +55,9 @@ async def test_a_field_that_both_changed_is_shown_with_both_values(tenant: TestT
     first = await page.put(f"/customers/{customer_id}/sections/address", data={"version": "1", "street": "1 Long Road"})
     assert first.status_code == 200, first.text
 
-    second = await page.put(f"/customers/{customer_id}/sections/address", data={"version": "1", "street": "2 Short Street"})
+    second = await page.put(
+        f"/customers/{customer_id}/sections/address", data={"version": "1", "street": "2 Short Street"}
+    )
 
     assert second.status_code == 409
     assert "1 Long Road" in second.text
