@@ -96,7 +96,7 @@ _SOURCE: Final = (
 DUE: Final = """
 INSERT INTO stage_due (subscription_id, customer_id, payer_id, product_id, label, period_start, rhythm, cycle, bills)
 SELECT s.subscription_id, u.customer_id, s.payer_id, u.product_id, u.label, s.period_start,
-       CAST(u.anchor_on AS text) || '|' || t.cycle_unit || '|' || CAST(t.cycle_count AS text) || '|' || u.timing || '|'
+       :as_of_text || '|' || CAST(u.anchor_on AS text) || '|' || t.cycle_unit || '|' || CAST(t.cycle_count AS text) || '|' || u.timing || '|'
        || t.proration || '|' || t.final_proration || '|' || CAST(s.period_start AS text) || '|'
        || coalesce(CAST(u.ends_on AS text), ''),
        t.cycle_unit || CAST(t.cycle_count AS text), status.bill
@@ -126,8 +126,8 @@ SELECT {{line_id}} AS id, TRUE AS is_new, d.subscription_id, t.id AS term_id, d.
        CASE WHEN n.parts > {MOST_PERIODS} THEN 'too_many_periods'
             WHEN t.cycle_unit || CAST(t.cycle_count AS text) <> d.cycle THEN 'cycle_changes' END AS problem
 FROM stage_due d
-THEN JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
-THEN JOIN stage_period p ON p.as_of_on = :as_of AND p.rhythm = d.rhythm
+THEN JOIN stage_next n ON n.rhythm = d.rhythm
+THEN JOIN stage_period p ON p.rhythm = d.rhythm
 THEN JOIN subscription_term t ON t.subscription_id = d.subscription_id AND t.in_force
     AND t.valid_from <= p.start_on AND (t.valid_to IS NULL OR t.valid_to > p.start_on)
 THEN JOIN product ON product.id = d.product_id
@@ -395,7 +395,9 @@ class _ForeignLine(Struct, frozen=True):
 async def stage_due(plan: Plan, due_dates: Sequence[date], after: int, last: int) -> int:
     """What is due of these payers; the rows of the schedule are locked, unless it is a preview."""
     lock = "" if plan.preview else " FOR UPDATE OF s"
-    count = await staged(DUE + lock, due_dates=list(due_dates), after=after, last=last)
+    count = await staged(
+        DUE + lock, due_dates=list(due_dates), after=after, last=last, as_of_text=plan.as_of_on.isoformat()
+    )
     if count:
         await _learn_periods(plan)
     return count
@@ -406,8 +408,7 @@ async def _learn_periods(plan: Plan) -> None:
     missing = await rows(
         _Rhythm,
         "SELECT DISTINCT d.rhythm FROM stage_due d"
-        " WHERE NOT EXISTS (SELECT 1 FROM stage_next n WHERE n.as_of_on = :as_of AND n.rhythm = d.rhythm)",
-        as_of=plan.as_of_on,
+        " WHERE NOT EXISTS (SELECT 1 FROM stage_next n WHERE n.rhythm = d.rhythm)",
     )
     if not missing:
         return
@@ -419,24 +420,24 @@ async def _learn_periods(plan: Plan) -> None:
     following: list[dict[str, Any]] = []
     for each in missing:
         if each.rhythm not in plan.rhythms:
-            plan.rhythms[each.rhythm] = _work_out(each.rhythm, plan.as_of_on)
+            plan.rhythms[each.rhythm] = _work_out(each.rhythm)
         some, after = plan.rhythms[each.rhythm]
         parts.extend(some)
         following.append(after)
     await execute_many(
-        "INSERT INTO stage_period (as_of_on, rhythm, part, start_on, end_on, days, of_days)"
-        " VALUES (:as_of_on, :rhythm, :part, :start_on, :end_on, :days, :of_days)",
+        "INSERT INTO stage_period (rhythm, part, start_on, end_on, days, of_days)"
+        " VALUES (:rhythm, :part, :start_on, :end_on, :days, :of_days)",
         parts,
     )
     await execute_many(
-        "INSERT INTO stage_next (as_of_on, rhythm, parts, cycle_no, start_on, end_on, due_on)"
-        " VALUES (:as_of_on, :rhythm, :parts, :cycle_no, :start_on, :end_on, :due_on)",
+        "INSERT INTO stage_next (rhythm, parts, cycle_no, start_on, end_on, due_on)"
+        " VALUES (:rhythm, :parts, :cycle_no, :start_on, :end_on, :due_on)",
         following,
     )
 
 
-def _work_out(text: str, as_of: date) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    anchor, unit, count, timing, proration, final, start, ends = text.split("|")
+def _work_out(text: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    as_of, anchor, unit, count, timing, proration, final, start, ends = text.split("|")
     rhythm = Rhythm(
         date.fromisoformat(anchor),
         unit,
@@ -446,8 +447,8 @@ def _work_out(text: str, as_of: date) -> tuple[list[dict[str, Any]], dict[str, A
         final,
         date.fromisoformat(ends) if ends else None,
     )
-    due, after = periods_due(rhythm, date.fromisoformat(start), as_of, MOST_PERIODS)
-    key = {"as_of_on": as_of, "rhythm": text}
+    due, after = periods_due(rhythm, date.fromisoformat(start), date.fromisoformat(as_of), MOST_PERIODS)
+    key = {"rhythm": text}
     some = due[:1] if len(due) > MOST_PERIODS else due
     return [
         {**key, "part": n, "start_on": p.start, "end_on": p.end, "days": p.days, "of_days": p.of_days}

@@ -88,13 +88,13 @@ ADVANCE: Final = """
 UPDATE subscription_schedule
 SET cycle_no = n.cycle_no, period_start = n.start_on, period_end = n.end_on, due_on = n.due_on
 FROM stage_due d
-THEN JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
+THEN JOIN stage_next n ON n.rhythm = d.rhythm
 WHERE subscription_schedule.subscription_id = d.subscription_id AND subscription_schedule.period_start = d.period_start
   AND d.bills AND n.start_on IS NOT NULL
 """
 FINISH: Final = """
 DELETE FROM subscription_schedule WHERE subscription_id IN (
-    SELECT d.subscription_id FROM stage_due d JOIN stage_next n ON n.as_of_on = :as_of AND n.rhythm = d.rhythm
+    SELECT d.subscription_id FROM stage_due d JOIN stage_next n ON n.rhythm = d.rhythm
     WHERE d.bills AND n.start_on IS NULL)
 """
 REST: Final = """
@@ -413,7 +413,7 @@ async def execute_charges(plan: Plan, counts: Counts) -> bool:
     for sql, filled, rows_wanted in (
         (CHARGES, {"issued_on": plan.issued_on, "run_id": plan.run_id}, counts.new),
         (TAKE_CHARGES, {"issued_on": plan.issued_on}, counts.taken),
-        (ADVANCE, {"as_of": plan.as_of_on}, counts.due),
+        (ADVANCE, {}, counts.due),
         (REST, {}, counts.resting),
     ):
         if rows_wanted:

@@ -177,7 +177,8 @@ BEGIN
 END;
 """
 
-# Joins of a transition table are told to go by the index: its size is unknown when the plan is kept.
+# What is added is looked up row by row along the index, by sub-selects that cannot be turned into joins; balances are moved by
+# EXECUTE, planned anew each time: a plan made when the tables were small would be kept.
 POSTGRESQL_TRIGGERS = """
 CREATE FUNCTION ledger_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$;
@@ -186,48 +187,57 @@ CREATE TRIGGER posting_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON posting
 CREATE TRIGGER ledger_transaction_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transaction
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_stays();
 
-CREATE FUNCTION posting_added() RETURNS trigger LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE FUNCTION posting_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM added JOIN ledger_transaction t ON t.id = added.transaction_id) THEN
+    IF EXISTS (
+        SELECT 1 FROM (SELECT DISTINCT transaction_id FROM added) a
+        WHERE (SELECT count(*) FROM ledger_transaction t WHERE t.id = a.transaction_id) > 0
+    ) THEN
         RAISE EXCEPTION 'a closed transaction takes no further posting';
     END IF;
-    INSERT INTO customer_balance (customer_id, currency, is_main, partition_id)
-    SELECT missing.customer_id, missing.currency, FALSE, customer.partition_id
-    FROM (SELECT DISTINCT customer_id, currency FROM added WHERE customer_id IS NOT NULL) missing
-    JOIN customer ON customer.id = missing.customer_id
-    WHERE NOT EXISTS (
-        SELECT 1 FROM customer_balance b WHERE b.customer_id = missing.customer_id AND b.currency = missing.currency)
-    ON CONFLICT DO NOTHING;
-    UPDATE customer_balance SET
-        receivable_minor = customer_balance.receivable_minor + moved.receivable,
-        credit_minor = customer_balance.credit_minor + moved.credit,
-        deposit_minor = customer_balance.deposit_minor + moved.deposit
-    FROM (
-        SELECT added.customer_id, added.currency,
-            CAST(sum(CASE account.code WHEN '1100' THEN amount_minor ELSE 0 END) AS bigint) AS receivable,
-            CAST(-sum(CASE account.code WHEN '2000' THEN amount_minor ELSE 0 END) AS bigint) AS credit,
-            CAST(-sum(CASE account.code WHEN '2100' THEN amount_minor ELSE 0 END) AS bigint) AS deposit
-        FROM added JOIN account ON account.id = added.account_id
-        WHERE added.customer_id IS NOT NULL
-        GROUP BY added.customer_id, added.currency
-        ORDER BY added.customer_id, added.currency
-    ) moved
-    WHERE customer_balance.customer_id = moved.customer_id AND customer_balance.currency = moved.currency;
+    IF EXISTS (
+        SELECT 1 FROM (SELECT DISTINCT customer_id, currency FROM added WHERE customer_id IS NOT NULL) a
+        WHERE (SELECT count(*) FROM customer_balance b WHERE b.customer_id = a.customer_id AND b.currency = a.currency) = 0
+    ) THEN
+        INSERT INTO customer_balance (customer_id, currency, is_main, partition_id)
+        SELECT DISTINCT added.customer_id, added.currency, FALSE, customer.partition_id
+        FROM added JOIN customer ON customer.id = added.customer_id
+        ON CONFLICT DO NOTHING;
+    END IF;
+    EXECUTE $move$
+        UPDATE customer_balance SET
+            receivable_minor = customer_balance.receivable_minor + moved.receivable,
+            credit_minor = customer_balance.credit_minor + moved.credit,
+            deposit_minor = customer_balance.deposit_minor + moved.deposit
+        FROM (
+            SELECT added.customer_id, added.currency,
+                CAST(sum(CASE account.code WHEN '1100' THEN amount_minor ELSE 0 END) AS bigint) AS receivable,
+                CAST(-sum(CASE account.code WHEN '2000' THEN amount_minor ELSE 0 END) AS bigint) AS credit,
+                CAST(-sum(CASE account.code WHEN '2100' THEN amount_minor ELSE 0 END) AS bigint) AS deposit
+            FROM added JOIN account ON account.id = added.account_id
+            WHERE added.customer_id IS NOT NULL
+            GROUP BY added.customer_id, added.currency
+            ORDER BY added.customer_id, added.currency
+        ) moved
+        WHERE customer_balance.customer_id = moved.customer_id AND customer_balance.currency = moved.currency
+    $move$;
     RETURN NULL;
 END $$;
 CREATE TRIGGER posting_added AFTER INSERT ON posting REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION posting_added();
 
-CREATE FUNCTION ledger_transaction_closes() RETURNS trigger LANGUAGE plpgsql
-    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE FUNCTION ledger_transaction_closes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
-        SELECT 1 FROM added JOIN posting ON posting.transaction_id = added.id
-        JOIN account ON account.id = posting.account_id
-        GROUP BY added.id, posting.currency
-        HAVING sum(posting.amount_minor) <> 0 OR bool_or(account.book_id <> added.book_id)
-    ) OR EXISTS (
-        SELECT 1 FROM added JOIN posting ON posting.transaction_id = added.id GROUP BY added.id HAVING sum(posting.base_minor) <> 0
+        SELECT 1 FROM added CROSS JOIN LATERAL (
+            SELECT sum(base) AS base, bool_or(amount <> 0) AS uneven, sum(foreign_lines) AS foreign_lines FROM (
+                SELECT sum(amount_minor) AS amount, sum(base_minor) AS base,
+                       sum(CASE WHEN (SELECT book_id FROM account WHERE account.id = posting.account_id) <> added.book_id
+                           THEN 1 ELSE 0 END) AS foreign_lines
+                FROM posting WHERE posting.transaction_id = added.id GROUP BY currency
+            ) by_currency
+        ) sums
+        WHERE sums.base <> 0 OR sums.uneven OR sums.foreign_lines > 0
     ) THEN
         RAISE EXCEPTION 'postings of a transaction sum to zero, in one book';
     END IF;

@@ -167,26 +167,18 @@ BEGIN SELECT RAISE(ABORT, 'a charge that was invoiced, reversed or waived stays'
 """
 
 POSTGRESQL_TRIGGERS = f"""
-CREATE FUNCTION subscription_counts() RETURNS trigger LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE FUNCTION subscription_counts() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    moved text := CASE TG_OP
+        WHEN 'INSERT' THEN $source$SELECT customer_id, 1 AS n FROM after_it WHERE state IN {LIVE}$source$
+        WHEN 'DELETE' THEN $source$SELECT customer_id, -1 AS n FROM before_it WHERE state IN {LIVE}$source$
+        ELSE $source$SELECT customer_id, 1 AS n FROM after_it WHERE state IN {LIVE}
+            UNION ALL SELECT customer_id, -1 FROM before_it WHERE state IN {LIVE}$source$ END;
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        UPDATE customer SET live_subscriptions = live_subscriptions + moved.n
-        FROM (SELECT customer_id, count(*) AS n FROM after_it WHERE state IN {LIVE} GROUP BY customer_id ORDER BY customer_id) moved
-        WHERE customer.id = moved.customer_id;
-    ELSIF TG_OP = 'DELETE' THEN
-        UPDATE customer SET live_subscriptions = live_subscriptions - moved.n
-        FROM (SELECT customer_id, count(*) AS n FROM before_it WHERE state IN {LIVE} GROUP BY customer_id ORDER BY customer_id) moved
-        WHERE customer.id = moved.customer_id;
-    ELSE
-        UPDATE customer SET live_subscriptions = live_subscriptions + moved.n
-        FROM (
-            SELECT customer_id, sum(n) AS n FROM (
-                SELECT customer_id, 1 AS n FROM after_it WHERE state IN {LIVE}
-                UNION ALL SELECT customer_id, -1 FROM before_it WHERE state IN {LIVE}) each
-            GROUP BY customer_id HAVING sum(n) <> 0 ORDER BY customer_id
-        ) moved
-        WHERE customer.id = moved.customer_id;
-    END IF;
+    -- Planned anew each time: a plan made when there were few customers would be kept.
+    EXECUTE 'UPDATE customer SET live_subscriptions = live_subscriptions + moved.n FROM (SELECT customer_id,'
+        || ' CAST(sum(n) AS integer) AS n FROM (' || moved || ') each_one GROUP BY customer_id HAVING sum(n) <> 0'
+        || ' ORDER BY customer_id) moved WHERE customer.id = moved.customer_id';
     RETURN NULL;
 END $$;
 CREATE TRIGGER subscription_counts_insert AFTER INSERT ON subscription REFERENCING NEW TABLE AS after_it

@@ -12,15 +12,17 @@ import httpx
 import pytest
 
 from core.billing.actions.setup import default_seller
-from core.billing.jobs import BILL, PREVIEW
+from core.billing.jobs import BILL, DELIVER, PREVIEW
 from core.billing.queries import list_documents, list_runs
 from core.billing.run import run_billing
+from core.billing.starting import start_run
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import execute, transaction, value
+from core.jobs.claims import due_jobs
 from core.jobs.worker import Work, Worker
 from core.scope import Actor, Scope
 from core.subscriptions.actions import subscribe
@@ -133,6 +135,18 @@ async def test_issuing_makes_one_job_that_bills_what_was_shown(tenant: TestTenan
     listed = await page.get("/billing/runs")
     assert "43.05 EUR" in listed.text
     assert "Administrator Person" in listed.text
+
+
+async def test_a_run_that_a_person_asks_for_goes_before_documents_that_wait_to_be_sent(tenant: TestTenant) -> None:
+    await subscribed(tenant, await a_price(tenant))
+    await run_billing(tenant.scope(), tenant.scope().today())
+    tenant.clock.move(timedelta(hours=1))
+
+    job_id = await start_run(tenant.scope(), tenant.scope().today())
+    due = await due_jobs([BILL.name, DELIVER.name], tenant.scope().now())
+
+    assert [job.kind for job in due] == [BILL.name, DELIVER.name]
+    assert due[0].id == job_id
 
 
 async def test_nothing_is_issued_without_the_tick(tenant: TestTenant) -> None:
