@@ -170,7 +170,7 @@ async def test_what_somebody_else_does_appears_by_itself(browser: Browser, page:
         await other.get_by_label("New note").fill("Ring before visiting.")
         await other.get_by_role("button", name="Add note").last.click()
 
-    await expect(page.locator("#activity > li").first).to_contain_text("Note added", timeout=30_000)
+    await expect(page.locator("#activity > li.fresh")).to_contain_text("Note added", timeout=30_000)
 
 
 async def test_a_lost_connection_keeps_what_was_typed(page: Page, served: Served) -> None:
