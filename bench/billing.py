@@ -61,15 +61,21 @@ GOALS: Final = {"sqlite": 0.4, "postgresql": 0.6}
 
 # What a run writes, in the order in which it does; how its rows are found for a range of documents.
 WRITTEN: Final = (
-    ("charge", "id BETWEEN (SELECT min(charge_id) FROM {saved}document_line WHERE document_id BETWEEN :first AND :last)"
-     " AND (SELECT max(charge_id) FROM {saved}document_line WHERE document_id BETWEEN :first AND :last)"),
+    (
+        "charge",
+        "id BETWEEN (SELECT min(charge_id) FROM {saved}document_line WHERE document_id BETWEEN :first AND :last)"
+        " AND (SELECT max(charge_id) FROM {saved}document_line WHERE document_id BETWEEN :first AND :last)",
+    ),
     ("document_line", "document_id BETWEEN :first AND :last"),
     ("document_tax", "document_id BETWEEN :first AND :last"),
     ("document_party", "document_id BETWEEN :first AND :last"),
     ("document_state", "document_id BETWEEN :first AND :last"),
-    ("posting", "transaction_id BETWEEN (SELECT min(id) FROM {saved}ledger_transaction WHERE source_kind = 'document'"
-     " AND source_id BETWEEN :first AND :last) AND (SELECT max(id) FROM {saved}ledger_transaction"
-     " WHERE source_kind = 'document' AND source_id BETWEEN :first AND :last)"),
+    (
+        "posting",
+        "transaction_id BETWEEN (SELECT min(id) FROM {saved}ledger_transaction WHERE source_kind = 'document'"
+        " AND source_id BETWEEN :first AND :last) AND (SELECT max(id) FROM {saved}ledger_transaction"
+        " WHERE source_kind = 'document' AND source_id BETWEEN :first AND :last)",
+    ),
     ("ledger_transaction", "source_kind = 'document' AND source_id BETWEEN :first AND :last"),
     ("job", "dedupe_key >= '' AND id BETWEEN :first + :job_offset AND :last + :job_offset"),
     ("document", "id BETWEEN :first AND :last"),
@@ -641,8 +647,6 @@ async def _size(options: Options, kind: str, size: int, rates: dict[int, float])
         else:
             await _drop(bed, name)
     return rows
-
-
 
 
 if __name__ == "__main__":

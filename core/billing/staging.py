@@ -143,7 +143,12 @@ _POSTGRESQL: Final = {
 # in the order in which they are written, along the indexes.
 BY_INDEX: Final = "; ".join(
     f"SET LOCAL {setting}"
-    for setting in ("join_collapse_limit = 1", "enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off")
+    for setting in (
+        "join_collapse_limit = 1",
+        "enable_seqscan = off",
+        "enable_hashjoin = off",
+        "enable_mergejoin = off",
+    )
 )
 _EMPTIED: Final = ("stage_due", "stage_line", "stage_parked", "stage_tax", "stage_document", "stage_allocation")
 _REAL: Final = {"stage_line": "charge", "stage_document": "document", "stage_allocation": "allocation"}
