@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
-from core.billing.actions import invoice_first
+from core.billing.actions import create_credit_note, create_draft, invoice_first, invoice_trial, issue, void
 from core.billing.queries import get_document, list_documents
 from core.billing.run import RunReport, run_billing
+from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.billing.settings import BillingSettings
+from core.billing.status import Charges
 from core.billing.verify import verify
-from core.catalog.actions import create_product, set_tax_rate
+from core.catalog.actions import create_product, set_price, set_tax_rate
 from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate
-from core.database import rows, value, value_as
-from core.ledger.queries import get_balance
+from core.customers.actions import change_status
+from core.database import execute, rows, value, value_as
+from core.ledger.queries import get_balance, trial_balance
+from core.money import exponent
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.periods import Cycle, nth
 from core.settings.actions import save_settings
-from core.subscriptions.actions import subscribe
+from core.subscriptions.actions import activate_free, add_charge, start_trial, subscribe
 from core.subscriptions.queries import get_subscription
-from core.subscriptions.schemas import NewSubscription
+from core.subscriptions.schemas import NewCharge, NewDiscount, NewFreeSubscription, NewSubscription, NewTrial
 from tests.books import a_customer, day
 
 if TYPE_CHECKING:
@@ -88,17 +93,40 @@ class Story:
             self.products[code] = await create_product(self.scope, NewProduct(code=code, prices=[price], **fields))
             price_id = await value("SELECT max(id) FROM price WHERE product_id = :id", id=self.products[code])
         else:
-            from core.catalog.actions import set_price
-
             price_id = await set_price(self.scope, self.products[code], price)
         self.prices[f"{code} {count} {per}"] = int(price_id)
         self.prices.setdefault(code, int(price_id))
         return int(price_id)
 
-    async def taxes(self, ppm: int, category: str = "standard", since: str = "2020-01-01") -> None:
+    def lives_in(self, zone: str, *, country: str | None = None, currency: str | None = None) -> None:
+        """The tenant is elsewhere; before anything happens."""
+        there = self.scope.tenant
+        self.scope = replace(
+            self.scope,
+            tenant=replace(
+                there, time_zone=zone, country=country or there.country, currency=currency or there.currency
+            ),
+        )
+
+    async def taxes(
+        self, ppm: int, category: str = "standard", since: str = "2020-01-01", country: str | None = None
+    ) -> None:
         await set_tax_rate(
             self.scope,
-            NewTaxRate(country=self.scope.tenant.country, category=category, valid_from=day(since), rate_ppm=ppm),
+            NewTaxRate(
+                country=country or self.scope.tenant.country, category=category, valid_from=day(since), rate_ppm=ppm
+            ),
+        )
+
+    async def rate(self, currency: str, rate: str, since: str) -> None:
+        """The official rate from a day on: so much of the tenant's currency for one unit."""
+        units, _, parts = rate.partition(".")
+        await execute(
+            "INSERT INTO fx_rate (from_currency, to_currency, valid_on, rate_e10) VALUES (:one, :other, :day, :rate)",
+            one=currency,
+            other=self.scope.tenant.currency,
+            day=day(since),
+            rate=int(units) * 10**10 + int(parts.ljust(10, "0")),
         )
 
     async def bills(self, **settings: Any) -> None:
@@ -130,6 +158,75 @@ class Story:
         )
         return made.subscription_id, made.document_id
 
+    async def tries(self, code: str, **fields: Any) -> int:
+        """The test time of a product."""
+        price = self.prices[fields.pop("price", code)]
+        return await start_trial(
+            self.scope,
+            NewTrial(customer_id=self.customer, product_id=self.products[code], price_id=price, **fields),
+        )
+
+    async def gets_free(self, code: str, until: str | None = None, **fields: Any) -> int:
+        return await activate_free(
+            self.scope,
+            NewFreeSubscription(
+                customer_id=self.customer,
+                product_id=self.products[code],
+                until_on=day(until) if until else None,
+                **fields,
+            ),
+        )
+
+    async def asks_for_trial(self, subscription_id: int, price: str | None = None) -> int:
+        """Make the invoice of a trial; gives the invoice."""
+        made = await invoice_trial(self.scope, subscription_id, self.prices[price] if price else None)
+        return made.document_id
+
+    async def is_charged(self, what: str, amount_minor: int, **fields: Any) -> int:
+        """Something to be paid once."""
+        fields.setdefault("customer_id", self.customer)
+        return await add_charge(self.scope, NewCharge(description=what, amount_minor=amount_minor, **fields))
+
+    async def drafts(self, *lines: tuple[str, int], **fields: Any) -> int:
+        """A draft with free lines: what, minor units."""
+        return await create_draft(
+            self.scope,
+            NewDraft(
+                payer_id=self.customer,
+                lines=[NewLine(description=what, unit_price_e6=minor * 10**4) for what, minor in lines],
+                **fields,
+            ),
+        )
+
+    async def is_invoiced(self, *lines: tuple[str, int], **fields: Any) -> int:
+        """An invoice by hand, issued."""
+        document_id = await self.drafts(*lines, **fields)
+        await issue(self.scope, document_id)
+        return document_id
+
+    async def credits(self, document_id: int, *amounts: int, reason: str = "As agreed") -> DocumentDetail:
+        """A credit note over so much of the first lines of an invoice; 0 leaves a line out."""
+        lines = (await self.document(document_id)).lines
+        note_id = await create_credit_note(
+            self.scope,
+            NewCreditNote(
+                document_id=document_id,
+                reason=reason,
+                lines=[
+                    CreditLine(line_id=line.id, amount_minor=minor)
+                    for line, minor in zip(lines, amounts, strict=False)
+                    if minor
+                ],
+            ),
+        )
+        return await self.document(note_id)
+
+    async def voids(self, document_id: int, then: Literal["waive", "bill_again"] = "waive") -> DocumentDetail:
+        return await self.document(await void(self.scope, document_id, "A mistake", Charges(then)))
+
+    async def becomes(self, status: str) -> None:
+        await change_status(self.scope, self.customer, status)
+
     async def pays(self, amount_minor: int, document_id: int | None = None, **fields: Any) -> int:
         return await receive(
             self.scope,
@@ -146,10 +243,27 @@ class Story:
     async def state_of(self, subscription_id: int) -> str:
         return (await get_subscription(self.scope, subscription_id)).state
 
-    async def money(self) -> Money:
+    async def money(self, customer_id: int | None = None) -> Money:
         """Open, free credit and balance of the customer, as the table "One life" of the design has them."""
-        found = await get_balance(self.scope, self.customer)
-        return Money(*(_text(part) for part in (found.receivable_minor, found.credit_minor, found.balance_minor)))
+        found = await get_balance(self.scope, customer_id or self.customer)
+        parts = (found.receivable_minor, found.credit_minor, found.balance_minor)
+        return Money(*(_text(part, found.currency) for part in parts))
+
+    async def books(self, *codes: str, currency: str | None = None) -> list[str]:
+        """What stands on these accounts, debit positive: in the tenant's currency, or as booked in another."""
+        found = [0] * len(codes)
+        for each in await trial_balance():
+            if each.code in codes and currency in {None, each.currency}:
+                found[codes.index(each.code)] += each.base_minor if currency is None else each.balance_minor
+        return [_text(minor, currency or self.scope.tenant.currency) for minor in found]
+
+    async def papers(self, kind: str = "invoice", payer_id: int | None = None) -> list[tuple[str, str, str]]:
+        """Every issued document: day, total, and what became of it."""
+        found = await list_documents(self.scope, kind=kind, state="issued", payer_id=payer_id, limit=1000)
+        return [
+            (str(_iso(each.issued_on)), _text(each.total_minor, each.currency), each.settlement)
+            for each in reversed(found)
+        ]
 
     async def events(self, kind: str) -> list[date]:
         """On which days of the tenant this happened."""
@@ -183,15 +297,22 @@ class Story:
         await self.bill()
 
     async def _next_day(self) -> date | None:
-        return await value_as(
+        last_day_to_pay = await value_as(
+            date,
+            "SELECT min(pending_until) FROM subscription WHERE pending_until >= :today AND state = 'pending'",
+            today=self.today,
+        )
+        found = await value_as(
             date,
             "SELECT min(day) FROM (SELECT min(due_on) AS day FROM subscription_schedule WHERE due_on > :today"
             " UNION ALL SELECT min(ends_on) FROM subscription WHERE ends_on > :today AND ended_on IS NULL"
-            " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today AND state = 'trial'"
-            " UNION ALL SELECT min(pending_until) FROM subscription WHERE pending_until > :today"
-            " AND state = 'pending') d",
+            " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today AND state = 'trial') d",
             today=self.today,
         )
+        if last_day_to_pay is not None:
+            lapses = last_day_to_pay + timedelta(days=1)
+            found = lapses if found is None else min(found, lapses)
+        return found
 
     async def nothing_more_is_due(self) -> None:
         """Running again makes nothing, and the books hold."""
@@ -209,9 +330,35 @@ class Story:
                 found.append((line.description, _iso(line.period_from), _iso(line.period_to), line.net_minor))
         return found
 
+    async def spans(self, subscription_id: int) -> list[tuple[str, str, str]]:
+        """The days of a subscription that are never charged, and why."""
+        found = await rows(
+            _Span,
+            "SELECT from_on, to_on, reason FROM unbilled_span WHERE subscription_id = :id ORDER BY from_on",
+            id=subscription_id,
+        )
+        return [(each.from_on.isoformat(), each.to_on.isoformat(), each.reason) for each in found]
 
-def _text(minor: int) -> str:
-    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02}"
+
+class _Span(Struct, frozen=True):
+    from_on: date
+    to_on: date
+    reason: str
+
+
+def percent(percent: int, until: str | None = None) -> NewDiscount:
+    return NewDiscount(percent_e6=percent * 10**6, until_on=day(until) if until else None)
+
+
+def off(minor: int, until: str | None = None) -> NewDiscount:
+    """An amount a cycle."""
+    return NewDiscount(amount_minor=minor, until_on=day(until) if until else None)
+
+
+def _text(minor: int, currency: str) -> str:
+    places = exponent(currency)
+    units, parts = divmod(abs(minor), 10**places)
+    return f"{'-' if minor < 0 else ''}{units}" + (f".{parts:0{places}}" if places else "")
 
 
 def _iso(on: date | None) -> str | None:

@@ -19,6 +19,7 @@ from core.subscriptions.actions.shared import (
     reschedule,
     write_schedule,
 )
+from core.subscriptions.actions.starting import wait_for_invoice
 from core.subscriptions.events import (
     SubscriptionEndDropped,
     SubscriptionEnded,
@@ -274,7 +275,7 @@ async def end_due(scope: Scope, day: date, most: int) -> int:
 
 
 async def convert_due(scope: Scope, day: date, most: int) -> int:
-    """Trials that become paid subscriptions on account, on their first charged day. Gives how many did."""
+    """Trials on their first charged day: live, or waiting for the invoice that was asked for. Gives how many were."""
     async with unit_of_work(scope):
         ids = await values(
             "SELECT id FROM subscription WHERE state = 'trial' AND at_trial_end = 'convert' AND trial_ends_on <= :day"
@@ -296,7 +297,18 @@ async def convert_due(scope: Scope, day: date, most: int) -> int:
                 ' || CAST(customer_id AS text) || \',"state":"active"}\' AS facts FROM subscription WHERE id IN :ids',
                 ids=ids,
             )
-        return len(ids)
+        unpaid = await values(
+            "SELECT s.id FROM subscription s WHERE s.state = 'trial' AND s.at_trial_end = 'invoice_first'"
+            " AND s.trial_ends_on <= :day AND (s.ends_on IS NULL OR s.ends_on > :day) AND EXISTS ("
+            "SELECT 1 FROM charge k WHERE k.subscription_id = s.id AND k.kind = 'recurring'"
+            " AND k.period_start IS NULL AND k.state = 'invoiced') ORDER BY s.trial_ends_on, s.id LIMIT :most",
+            day=day,
+            most=most,
+        )
+        for subscription_id in unpaid:
+            found = await lock(scope, int(subscription_id))
+            await wait_for_invoice(scope, found, (await get_product(found.product_id)).pending_days)
+        return len(ids) + len(unpaid)
 
 
 async def wake(scope: Scope, subscription_id: int) -> None:

@@ -272,11 +272,12 @@ async def ask_for_invoice(scope: Scope, subscription_id: int, price_id: int | No
         charge_id = await _charge_first_cycle(scope, buyer, subscription_id)
         assert found.trial_ends_on is not None
         if found.trial_ends_on <= scope.today():
-            await _wait_for_invoice(scope, found, product.pending_days)
+            await wait_for_invoice(scope, found, product.pending_days)
         return Requested(subscription_id, buyer.payer_id, [charge_id], product.pending_days)
 
 
-async def _wait_for_invoice(scope: Scope, found: Locked, pending_days: int) -> None:
+async def wait_for_invoice(scope: Scope, found: Locked, pending_days: int) -> None:
+    """The test time is over and its invoice is not settled: not served until it is."""
     check_move(found.state, SubscriptionState.PENDING)
     await execute(
         "UPDATE subscription SET state = 'pending', state_reason = 'schedule', pending_until = :until,"
