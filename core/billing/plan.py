@@ -96,9 +96,9 @@ _SOURCE: Final = (
 DUE: Final = """
 INSERT INTO stage_due (subscription_id, customer_id, payer_id, product_id, label, period_start, rhythm, cycle, bills)
 SELECT s.subscription_id, u.customer_id, s.payer_id, u.product_id, u.label, s.period_start,
-       :as_of_text || '|' || CAST(u.anchor_on AS text) || '|' || t.cycle_unit || '|' || CAST(t.cycle_count AS text) || '|' || u.timing || '|'
-       || t.proration || '|' || t.final_proration || '|' || CAST(s.period_start AS text) || '|'
-       || coalesce(CAST(u.ends_on AS text), ''),
+       :as_of_text || '|' || CAST(u.anchor_on AS text) || '|' || t.cycle_unit || '|' || CAST(t.cycle_count AS text)
+       || '|' || u.timing || '|' || t.proration || '|' || t.final_proration || '|'
+       || CAST(s.period_start AS text) || '|' || coalesce(CAST(u.ends_on AS text), ''),
        t.cycle_unit || CAST(t.cycle_count AS text), status.bill
 FROM subscription_schedule s
 THEN JOIN subscription u ON u.id = s.subscription_id

@@ -76,10 +76,14 @@ class Pace:
     pause: float
     least: int = 20
     most: int = 4000
-    fixed: bool = False
+    fixed: int | None = None
+    """The size that was asked for: smaller only while a payer that cannot be billed is looked for."""
 
     def took(self, seconds: float, payers: int) -> None:
-        if self.fixed or payers < self.size // 2 or seconds <= 0:
+        if self.fixed is not None:
+            self.size = min(self.fixed, self.size * 2)
+            return
+        if payers < self.size // 2 or seconds <= 0:
             return
         wanted = self.size * self.target / seconds
         self.size = int(max(self.least, min(self.most, self.size * 1.5, max(self.size * 0.5, wanted))))
@@ -95,7 +99,7 @@ def pace(chunk_size: int | None = None, pause: float | None = None) -> Pace:
     else:
         found = Pace(size=300, target=0.2, pause=0.0, least=150)
     if chunk_size is not None:
-        found.size, found.fixed = chunk_size, True
+        found.size = found.fixed = chunk_size
     if pause is not None:
         found.pause = pause
     return found

@@ -1,7 +1,7 @@
-"""The tables in which documents are worked out before they are written: temporary, of one connection, empty after each commit.
+"""The tables in which documents are worked out before they are written: temporary, of one connection.
 
-A run, a preview and a single invoice by hand fill the same tables by the same statements; only what fills `stage_line` differs.
-On PostgreSQL they are emptied by the commit, on SQLite at the beginning of the next use.
+A run, a preview and a single invoice by hand fill the same tables by the same statements; only what fills `stage_line`
+differs. On PostgreSQL they are emptied by the commit, on SQLite at the beginning of the next use.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ _POSTGRESQL: Final = {
     " KEEP": " ON COMMIT PRESERVE ROWS",
     " FORGET": " ON COMMIT DELETE ROWS",
 }
-# A chunk is small beside the tables it is joined with, also where these were empty when a plan was made and kept: so joins go
-# in the order in which they are written, along the indexes.
+# A chunk is small beside the tables it is joined with, also where these were empty when a plan was made and kept: so
+# joins go in the order in which they are written, along the indexes.
 BY_INDEX: Final = "; ".join(
     f"SET LOCAL {setting}"
     for setting in (

@@ -550,15 +550,19 @@ async def use_credit(plan: Plan) -> bool:
             (ALLOCATION_LEDGER, {"issued_on": issued_on, "book_id": book_id, "run_id": plan.run_id}),
         )
     if found.abroad:
-        from core.billing.actions.allocation import allocate_one
+        from core.billing.actions.allocation import Open, allocate_to_new
 
-        for document_id in await values(
-            "SELECT DISTINCT d.id FROM stage_document d JOIN credit_entry e ON e.customer_id = d.payer_id"
-            " AND e.currency = d.currency WHERE e.left_minor > 0 AND d.currency <> :base AND d.total_minor > 0"
-            " ORDER BY d.id",
+        for document in await rows(
+            Open,
+            "SELECT DISTINCT s.document_id, s.payer_id, s.currency, s.open_minor, s.base_open_minor, s.due_on,"
+            " s.disputed, :book_id::bigint AS book_id"
+            " FROM stage_document d JOIN document_state s ON s.document_id = d.id"
+            " JOIN credit_entry e ON e.customer_id = d.payer_id AND e.currency = d.currency"
+            " WHERE e.left_minor > 0 AND d.currency <> :base AND d.total_minor > 0 ORDER BY s.due_on, s.document_id",
             base=plan.base,
+            book_id=plan.seller.book_id,
         ):
-            await allocate_one(plan.scope, int(document_id))
+            await allocate_to_new(plan.scope, document)
     return found.base or found.abroad
 
 

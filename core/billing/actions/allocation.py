@@ -99,35 +99,28 @@ async def allocate_credit(
         return await _match(scope, free, documents)
 
 
-async def allocate_one(scope: Scope, document_id: int) -> list[int]:
-    """Free credit of its payer settles this document, as far as it goes."""
+async def allocate_to_new(scope: Scope, document: Open) -> None:
+    """Free credit of its payer settles a document that is being issued, as far as it goes; who issues it tells of it.
+
+    Its row need not be there yet: numbers, and with them documents, are written last.
+    """
     async with unit_of_work(scope):
-        found = await _open(document_id)
         free = await rows(
             Free,
             f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
-            payer=found.payer_id,
-            currency=found.currency,
+            payer=document.payer_id,
+            currency=document.currency,
         )
-        return await _match(scope, free, [found]) if free and found.open_minor else []
+        await _use(scope, _left_of(free), document)
 
 
 async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[int]:
     """The first credit to the first document, until either is used up."""
     settled: list[int] = []
     small = (await load_settings(BillingSettings)).small_difference_minor
-    left = [(each, each.left_minor, each.base_left_minor) for each in free]
+    left = _left_of(free)
     for document in documents:
-        still, base_still = document.open_minor, document.base_open_minor
-        while still and left:
-            entry, amount, base = left[0]
-            part = min(still, amount)
-            base_credit, base_document = part_of_base(base, amount, part), part_of_base(base_still, still, part)
-            await _allocate(scope, entry.id, document, part, base_credit, base_document)
-            still, base_still = still - part, base_still - base_document
-            left[0] = (entry, amount - part, base - base_credit)
-            if amount == part:
-                left.pop(0)
+        still, base_still = await _use(scope, left, document)
         if 0 < still <= small and still < document.open_minor:
             await _give_up(scope, document, still, base_still, "small_difference", "Small difference")
             still = 0
@@ -137,6 +130,29 @@ async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[
         if not left:
             break
     return settled
+
+
+_Left = list[tuple[Free, int, int]]
+"""Credits with what is left of them, in their currency and in the base currency."""
+
+
+def _left_of(free: Sequence[Free]) -> _Left:
+    return [(each, each.left_minor, each.base_left_minor) for each in free]
+
+
+async def _use(scope: Scope, left: _Left, document: Open) -> tuple[int, int]:
+    """Allocate what is left of credits to a document, taking used up ones away; gives what stays open on it."""
+    still, base_still = document.open_minor, document.base_open_minor
+    while still and left:
+        entry, amount, base = left[0]
+        part = min(still, amount)
+        base_credit, base_document = part_of_base(base, amount, part), part_of_base(base_still, still, part)
+        await _allocate(scope, entry.id, document, part, base_credit, base_document)
+        still, base_still = still - part, base_still - base_document
+        left[0] = (entry, amount - part, base - base_credit)
+        if amount == part:
+            left.pop(0)
+    return still, base_still
 
 
 async def _allocate(
@@ -428,6 +444,34 @@ async def write_off(scope: Scope, document_id: int, reason: str, amount_minor: i
         )
         if amount == document.open_minor:
             await settle(scope, document_id, document.payer_id, activates=False)
+
+
+class _Lost(Struct, frozen=True):
+    kind: str
+    amount_minor: int
+    base_minor: int
+
+
+async def take_write_offs_back(scope: Scope, document_id: int, amount_minor: int) -> int:
+    """What was given up of a document is open again, up to an amount: a credit note takes its place, not the loss.
+
+    The mirror of rows 19 and 22; gives how much.
+    """
+    document = await _open(document_id)
+    lost = await rows(
+        _Lost,
+        "SELECT kind, CAST(sum(amount_minor) AS bigint) AS amount_minor, CAST(sum(base_minor) AS bigint) AS base_minor"
+        " FROM write_off WHERE document_id = :id GROUP BY kind HAVING sum(amount_minor) > 0 ORDER BY kind",
+        id=document_id,
+    )
+    taken = 0
+    for each in lost:
+        part = min(each.amount_minor, amount_minor - taken)
+        if part > 0:
+            base = part_of_base(each.base_minor, each.amount_minor, part)
+            await _give_up(scope, document, -part, -base, each.kind, "Taken back by a credit note")
+            taken += part
+    return taken
 
 
 async def _give_up(scope: Scope, document: Open, amount: int, base: int, kind: str, reason: str) -> None:
