@@ -99,19 +99,30 @@ async def allocate_credit(
         return await _match(scope, free, documents)
 
 
+async def allocate_one(scope: Scope, document_id: int) -> list[int]:
+    """Free credit of its payer settles this document, as far as it goes."""
+    async with unit_of_work(scope):
+        found = await _open(document_id)
+        free = await _free_of(found)
+        return await _match(scope, free, [found]) if free and found.open_minor else []
+
+
 async def allocate_to_new(scope: Scope, document: Open) -> None:
     """Free credit of its payer settles a document that is being issued, as far as it goes; who issues it tells of it.
 
     Its row need not be there yet: numbers, and with them documents, are written last.
     """
     async with unit_of_work(scope):
-        free = await rows(
-            Free,
-            f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
-            payer=document.payer_id,
-            currency=document.currency,
-        )
-        await _use(scope, _left_of(free), document)
+        await _use(scope, _left_of(await _free_of(document)), document)
+
+
+async def _free_of(document: Open) -> list[Free]:
+    return await rows(
+        Free,
+        f"{_FREE} WHERE customer_id = :payer AND currency = :currency AND left_minor > 0 ORDER BY id FOR UPDATE",
+        payer=document.payer_id,
+        currency=document.currency,
+    )
 
 
 async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[int]:
