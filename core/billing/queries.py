@@ -35,8 +35,8 @@ SELECT document.id, document.kind, document.state, document.number, document.pay
             WHEN s.open_minor > 0 AND s.due_on < :today THEN 'overdue'
             WHEN s.open_minor = document.total_minor AND s.open_minor > 0 THEN 'open'
             WHEN s.open_minor > 0 THEN 'partly_paid'
-            WHEN EXISTS (SELECT 1 FROM write_off w WHERE w.document_id = document.id AND w.kind = 'bad_debt')
-                THEN 'written_off'
+            WHEN (SELECT sum(w.amount_minor) FROM write_off w WHERE w.document_id = document.id
+                AND w.kind = 'bad_debt') > 0 THEN 'written_off'
             WHEN document.total_minor > 0 AND document.total_minor <= (
                 SELECT coalesce(sum(n.total_minor), 0) FROM document n
                 WHERE n.corrects_id = document.id AND n.state = 'issued' AND n.kind = 'credit_note') THEN 'credited'

@@ -306,7 +306,8 @@ class Story:
             date,
             "SELECT min(day) FROM (SELECT min(due_on) AS day FROM subscription_schedule WHERE due_on > :today"
             " UNION ALL SELECT min(ends_on) FROM subscription WHERE ends_on > :today AND ended_on IS NULL"
-            " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today AND state = 'trial') d",
+            " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today"
+            " AND state = 'trial') d",
             today=self.today,
         )
         if last_day_to_pay is not None:

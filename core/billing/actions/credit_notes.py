@@ -15,9 +15,11 @@ from core.activity.unit import record, unit_of_work
 from core.billing.actions.allocation import (
     Free,
     allocate_credit,
+    allocate_one,
     free_up,
     lock_balance,
     open_credit,
+    take_write_offs_back,
     waiting_for,
 )
 from core.billing.actions.invoices import plan_for
@@ -144,6 +146,9 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
         if all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left):
             return await _credit_in_full(scope, invoice, left, data.reason, Charges(data.charges))
         note_id = await _issue(scope, invoice, left, parts, data.reason)
+        total = int(await value("SELECT total_minor FROM document WHERE id = :id", id=note_id))
+        if invoice.open_minor < total:
+            await take_write_offs_back(scope, invoice.id, total - invoice.open_minor)
         await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
         return note_id
 
@@ -167,6 +172,8 @@ async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left],
     total = sum(part.net_minor + part.tax_minor for part in parts)
     still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
+        still_open += await take_write_offs_back(scope, invoice.id, total - still_open)
+    if still_open < total:
         await free_up(scope, document_id=invoice.id, amount_minor=total - still_open)
     entry_id = int(
         await value("SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id)
@@ -175,6 +182,8 @@ async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left],
     for subscription_id in waiting:
         await _not_paid(scope, subscription_id)
     await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id], entries=[entry_id])
+    # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
+    await allocate_one(scope, invoice.id)
     return note_id
 
 

@@ -306,8 +306,11 @@ async def activate(scope: Scope, subscription_id: int, on: date) -> None:
         starts_on = found.trial_ends_on if in_trial else max(on, found.started_on or on)
         assert starts_on is not None
         if not in_trial and found.trial_ends_on is not None and starts_on > found.trial_ends_on:
-            # Days after the trial that were not served: recorded, so that every day is told.
-            await _unbilled(found.id, found.trial_ends_on, starts_on, "trial")
+            # Days after the trial, or the gift, that were not served: recorded, so that every day is told.
+            gift = await value(
+                "SELECT 1 FROM unbilled_span WHERE subscription_id = :id AND reason = 'gift' LIMIT 1", id=found.id
+            )
+            await _unbilled(found.id, found.trial_ends_on, starts_on, "gift" if gift else "trial")
         rhythm = Rhythm(
             starts_on, found.cycle_unit, found.cycle_count, found.timing, found.proration, found.final_proration
         )
