@@ -546,13 +546,10 @@ async def withdraw_subscription(scope: Scope, subscription_id: int, *, void_invo
                 every=void_invoices,
             )
         ]
-        if found.state is SubscriptionState.PENDING and waiting:
-            for document_id in waiting:
-                await void(scope, document_id, "Withdrawn before it began")
-            return before
         await withdraw(scope, subscription_id)
+        pending = found.state is SubscriptionState.PENDING
         for document_id in waiting:
-            await void(scope, document_id, "Withdrawn")
+            await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
         await _earn_unused(scope, subscription_id)
         await _forfeit(scope, subscription_id, found.customer_id)
         return before

@@ -1,0 +1,284 @@
+"""How a subscription ends: at its expiry, on a day, withdrawn; and what of it is still charged or credited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.billing.actions import credit_unused, preview_withdrawal, withdraw_subscription
+from core.errors import Conflict, Invalid
+from core.subscriptions.actions import cancel_at_expiry, resume, suspend, terminate, undo_cancellation
+from core.subscriptions.queries import get_subscription
+from tests.books import day
+from tests.stories.story import Money
+
+if TYPE_CHECKING:
+    from tests.stories.story import Story
+
+
+async def test_cancelled_at_expiry_it_is_served_for_what_is_paid_and_billed_no_more(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    story.on("2027-05-10")
+    assert await cancel_at_expiry(story.scope, fibre) == day("2027-06-01")
+    assert await story.state_of(fibre) == "active"
+    with pytest.raises(Conflict, match="ends on 2027-06-01 already"):
+        await cancel_at_expiry(story.scope, fibre)
+    await story.months_pass(2)
+
+    await story.expects("subscription_ended", on=["2027-06-01"])
+    assert await story.papers() == [("2027-05-01", "36.00", "overdue")]
+    with pytest.raises(Conflict, match="no end to undo"):
+        await undo_cancellation(story.scope, fibre)
+    await story.nothing_more_is_due()
+
+
+async def test_an_undone_cancellation_goes_on_as_before(story: Story) -> None:
+    await story.begins("2027-01-31")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    story.on("2027-02-10")
+    assert await cancel_at_expiry(story.scope, fibre) == day("2027-02-28")
+    story.on("2027-02-27")
+    await undo_cancellation(story.scope, fibre)
+    await story.months_pass(2)
+
+    await story.expects("invoice_issued", on=["2027-01-31", "2027-02-28", "2027-03-31"])
+    await story.nothing_more_is_due()
+
+
+async def test_in_arrears_the_running_cycle_is_the_last_one(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, timing="arrears")
+    fibre = await story.subscribes("fibre")
+    await story.days_pass(39)
+
+    assert await cancel_at_expiry(story.scope, fibre) == day("2027-07-01")
+    await story.months_pass(3)
+
+    assert await story.lines() == [
+        ("Fibre", "2027-05-01", "2027-06-01", 3000),
+        ("Fibre", "2027-06-01", "2027-07-01", 3000),
+    ]
+    await story.expects("invoice_issued", on=["2027-06-01", "2027-07-01"])
+    await story.nothing_more_is_due()
+
+
+async def test_a_minimum_term_and_a_notice_come_first(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, min_term_unit="month", min_term_count=6, notice_days=30)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    story.on("2027-05-10")
+    assert await cancel_at_expiry(story.scope, fibre) == day("2027-11-01")
+    await undo_cancellation(story.scope, fibre)
+    await story.months_pass(8)
+    assert story.today == day("2028-01-10")
+    assert await cancel_at_expiry(story.scope, fibre) == day("2028-03-01")
+    await story.months_pass(4)
+
+    assert len(await story.papers()) == 10
+    await story.expects("subscription_ended", on=["2028-03-01"])
+    await story.nothing_more_is_due()
+
+
+async def test_terminated_today_it_is_credited_by_day_where_staff_choose_so(story: Story) -> None:
+    await story.begins("2027-06-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.pays(3600)
+
+    story.on("2027-06-11")
+    await terminate(story.scope, fibre)
+    assert await story.state_of(fibre) == "ended"
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+    await credit_unused(story.scope, fibre, day("2027-06-11"), "Terminated")
+
+    # 20 of 30 days, the day of termination among them.
+    assert await story.papers("credit_note") == [("2027-06-11", "24.00", "paid")]
+    assert await story.money() == Money("0.00", "24.00", "24.00")
+    await story.months_pass(2)
+    await story.nothing_more_is_due()
+
+
+async def test_an_end_inside_a_period_is_charged_by_day_up_to_it(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    story.on("2027-05-20")
+    await terminate(story.scope, fibre, day("2027-06-16"))
+    await story.months_pass(2)
+
+    # The day of termination is the first one without service: 15 of 30 days.
+    assert await story.lines() == [
+        ("Fibre", "2027-05-01", "2027-06-01", 3000),
+        ("Fibre", "2027-06-01", "2027-06-16", 1500),
+    ]
+    await story.expects("subscription_ended", on=["2027-06-16"])
+    await story.nothing_more_is_due()
+
+
+async def test_terminated_in_arrears_the_days_served_are_charged(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100, timing="arrears")
+    fibre = await story.subscribes("fibre")
+
+    story.on("2027-05-11")
+    await terminate(story.scope, fibre)
+    await story.months_pass(2)
+
+    assert await story.lines() == [("Fibre", "2027-05-01", "2027-05-11", 1000)]
+    await story.expects("invoice_issued", on=["2027-05-11"])
+    await story.nothing_more_is_due()
+
+
+@pytest.mark.parametrize(("policy", "net"), [("by_day", 1500), ("full", 3000), ("none", 0)])
+async def test_a_final_part_is_priced_as_the_product_says(story: Story, policy: str, net: int) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, final_proration=policy)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    await terminate(story.scope, fibre, day("2027-06-16"))
+    await story.months_pass(2)
+
+    of_the_part = [line for line in await story.lines() if line[1] == "2027-06-01"]
+    assert of_the_part == ([("Fibre", "2027-06-01", "2027-06-16", net)] if net else [])
+    await story.nothing_more_is_due()
+
+
+async def test_it_cannot_end_before_it_began_nor_twice(story: Story) -> None:
+    await story.begins("2027-05-10")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+
+    with pytest.raises(Invalid, match="before it started"):
+        await terminate(story.scope, fibre, day("2027-05-09"))
+    await terminate(story.scope, fibre)
+    with pytest.raises(Conflict, match="cannot become"):
+        await terminate(story.scope, fibre)
+
+    await story.bill()
+    assert await story.papers() == []
+    await story.nothing_more_is_due()
+
+
+async def test_suspended_by_hand_it_is_billed_on(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+
+    await suspend(story.scope, fibre)
+    await story.months_pass(1)
+    assert await story.state_of(fibre) == "suspended"
+    await resume(story.scope, fibre)
+    await story.months_pass(1)
+
+    assert [line[1] for line in await story.lines()] == ["2027-05-01", "2027-06-01", "2027-07-01"]
+    await story.nothing_more_is_due()
+
+
+async def test_another_of_the_group_may_follow_on_the_day_of_the_end(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre-100", 3000)
+    await story.sells("fibre-300", 6000)
+    slow = await story.subscribes("fibre-100")
+    await story.bill()
+
+    story.on("2027-05-16")
+    with pytest.raises(Conflict, match="one of Plans at a time"):
+        await story.subscribes("fibre-300")
+    await terminate(story.scope, slow)
+    await credit_unused(story.scope, slow, story.today, "Moved to the faster one")
+    await story.subscribes("fibre-300")
+    await story.bill()
+
+    # 36.00 − 16 of 31 days (15.48 + 3.10) + 72.00
+    assert await story.money() == Money("89.42", "0.00", "-89.42")
+    await story.nothing_more_is_due()
+
+
+async def test_withdrawn_the_invoice_stays_due_and_unused_days_are_earned(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    assert await story.books("2300", "4000") == ["-31.00", "0.00"]
+
+    story.on("2027-05-11")
+    sums = await preview_withdrawal(story.scope, fibre)
+    assert (sums.unused_minor, sums.forfeited_minor) == (2100, 0)
+    await withdraw_subscription(story.scope, fibre)
+
+    assert await story.state_of(fibre) == "withdrawn"
+    assert await story.money() == Money("37.20", "0.00", "-37.20")
+    assert await story.books("2300", "4000") == ["0.00", "-31.00"]
+    await story.months_pass(2)
+    assert await story.papers() == [("2027-05-01", "37.20", "overdue")]
+    await story.nothing_more_is_due()
+
+
+async def test_withdrawing_forfeits_the_credit_that_came_of_it_and_no_payment(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    await story.sells("tv", 1000, kind="module")
+    fibre, tv = await story.subscribes("fibre"), await story.subscribes("tv")
+    await story.bills(invoice_per="subscription")
+    await story.bill()
+    await story.pays(3600 + 1200 + 700)
+    of_fibre, of_tv = 1, 2
+    await story.credits(of_fibre, 500)
+    await story.credits(of_tv, 200)
+    assert await story.money() == Money("0.00", "15.40", "15.40")
+
+    story.on("2027-05-10")
+    sums = await preview_withdrawal(story.scope, fibre)
+    assert sums.forfeited_minor == 600
+    await withdraw_subscription(story.scope, fibre)
+
+    assert await story.money() == Money("0.00", "9.40", "9.40")
+    assert await story.books("4200") == ["-6.00"]
+    await story.expects("credit_forfeited", on=["2027-05-10"])
+    assert await story.state_of(tv) == "active"
+    await story.months_pass(1)
+    assert await story.money() == Money("2.60", "0.00", "-2.60")
+    await story.nothing_more_is_due()
+
+
+async def test_withdrawn_before_it_began_its_invoice_is_voided(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, activation="invoice_first")
+    fibre, invoice = await story.asks_for("fibre")
+    await story.pays(1000, invoice)
+
+    await withdraw_subscription(story.scope, fibre)
+
+    assert await story.state_of(fibre) == "withdrawn"
+    assert await story.money() == Money("0.00", "10.00", "10.00")
+    assert await story.papers() == [("2027-05-01", "36.00", "credited")]
+    await story.nothing_more_is_due()
+
+
+async def test_withdrawn_with_its_invoices_voided_what_was_paid_is_credit(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.pays(3600)
+
+    await withdraw_subscription(story.scope, fibre, void_invoices=True)
+
+    assert await story.money() == Money("0.00", "36.00", "36.00")
+    assert await story.books("2300", "4000", "4200", "2200") == ["0.00", "0.00", "0.00", "0.00"]
+    await story.nothing_more_is_due()
