@@ -168,13 +168,12 @@ async def prepare(*, preview: bool = False) -> None:
         if not await value("SELECT count(*) FROM sqlite_temp_schema WHERE name = 'stage_document'"):
             await run_sql(tables())
         statements = [f"DELETE FROM {table}" for table in (*_EMPTIED, "temp.sqlite_sequence")]
-        if not preview:
-            # The one write lock is held, so ids go on from the last ones given.
-            statements.append(
-                "INSERT INTO temp.sqlite_sequence (name, seq) SELECT CASE name WHEN 'charge' THEN 'stage_line'"
-                " WHEN 'document' THEN 'stage_document' ELSE 'stage_allocation' END, seq FROM main.sqlite_sequence"
-                " WHERE name IN ('charge', 'document', 'allocation')"
-            )
+        # The one write lock is held, or a picture of the database: so ids go on from the last ones given.
+        statements.append(
+            "INSERT INTO temp.sqlite_sequence (name, seq) SELECT CASE name WHEN 'charge' THEN 'stage_line'"
+            " WHEN 'document' THEN 'stage_document' ELSE 'stage_allocation' END, seq FROM main.sqlite_sequence"
+            " WHERE name IN ('charge', 'document', 'allocation')"
+        )
         await execute_all([(statement, {}) for statement in statements])
     elif not preview:
         await run_sql(BY_INDEX)
@@ -190,7 +189,9 @@ def next_id(table: str, *, preview: bool = False) -> str:
     if dialect() == "sqlite":
         return "NULL"
     if preview:
-        return f"(SELECT count(*) FROM {table}) + row_number() OVER ()"
+        # Behind the open charges that stand among the lines with ids of their own.
+        last = f"(SELECT coalesce(max(id), 0) FROM {_REAL[table]})"
+        return f"{last} + (SELECT count(*) FROM {table}) + row_number() OVER ()"
     return f"nextval('{_REAL[table]}_id_seq')"
 
 

@@ -230,7 +230,12 @@ class Story:
     async def pays(self, amount_minor: int, document_id: int | None = None, **fields: Any) -> int:
         return await receive(
             self.scope,
-            NewPayment(payer_id=self.customer, amount_minor=amount_minor, document_id=document_id, **fields),
+            NewPayment(
+                payer_id=fields.pop("payer_id", self.customer),
+                amount_minor=amount_minor,
+                document_id=document_id,
+                **fields,
+            ),
         )
 
     async def document(self, document_id: int) -> DocumentDetail:

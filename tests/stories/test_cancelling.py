@@ -9,7 +9,6 @@ import pytest
 from core.billing.actions import credit_unused, preview_withdrawal, withdraw_subscription
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, resume, suspend, terminate, undo_cancellation
-from core.subscriptions.queries import get_subscription
 from tests.books import day
 from tests.stories.story import Money
 
