@@ -1,0 +1,194 @@
+"""Tax of a line and of a document: by category, country and standing of the buyer, net and gross (default 5 and 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.billing.actions import change_seller, default_seller
+from core.billing.schemas import SellerFields
+from core.database import execute
+
+if TYPE_CHECKING:
+    from tests.stories.story import Story
+
+
+async def rates(story: Story, document_id: int = 1) -> list[tuple[str, int, int, int]]:
+    """Category, percent, net, tax."""
+    found = await story.document(document_id)
+    return [(each.category, each.rate_ppm // 10_000, each.net_minor, each.tax_minor) for each in found.taxes]
+
+
+async def three_lines(story: Story, **price: bool) -> None:
+    """Three modules of 0.99 each."""
+    for name in ("one", "two", "three"):
+        await story.sells(name, 99, kind="module", **price)
+        await story.subscribes(name)
+    await story.bill()
+
+
+async def test_tax_is_rounded_once_on_the_net_of_a_rate(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(190_000)
+
+    await three_lines(story)
+
+    # 2.97 × 19 % = 0.5643; line by line it would be 3 × 0.19 = 0.57
+    assert await rates(story) == [("S", 19, 297, 56)]
+    assert [line.tax_minor for line in (await story.document(1)).lines] == [19, 19, 18]
+    await story.nothing_more_is_due()
+
+
+async def test_a_price_with_tax_in_it_keeps_its_gross(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(190_000)
+
+    await three_lines(story, tax_inclusive=True)
+
+    # 2.97 ÷ 1.19 = 2.4958
+    assert await rates(story) == [("S", 19, 250, 47)]
+    assert [(line.net_minor, line.tax_minor) for line in (await story.document(1)).lines] == [
+        (83, 16),
+        (83, 16),
+        (84, 15),
+    ]
+    assert await story.papers() == [("2027-05-01", "2.97", "open")]
+    await story.nothing_more_is_due()
+
+
+async def test_two_rates_stand_beside_each_other(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    await story.sells("fibre", 3000)
+    await story.sells("paper", 1005, kind="service", tax_category="reduced")
+    await story.sells("stamps", 500, kind="service", tax_category="zero")
+    await story.sells("deposit", 700, kind="service", tax_category="outside")
+    for code in ("fibre", "paper", "stamps", "deposit"):
+        await story.subscribes(code)
+
+    await story.bill()
+
+    assert await rates(story) == [("O", 0, 700, 0), ("S", 20, 3000, 600), ("S", 10, 1005, 101), ("Z", 0, 500, 0)]
+    assert await story.papers() == [("2027-05-01", "59.06", "open")]
+    await story.nothing_more_is_due()
+
+
+@pytest.mark.parametrize(
+    ("buyer", "expected"),
+    [
+        ({}, ("S", 20, 3000, 600)),
+        ({"country": "AT", "kind": "company", "vat_id": "ATU12345675"}, ("S", 20, 3000, 600)),
+        ({"tax_profile": "exempt"}, ("E", 0, 3000, 0)),
+        ({"tax_profile": "reverse_charge", "country": "DE"}, ("AE", 0, 3000, 0)),
+        ({"tax_profile": "outside"}, ("O", 0, 3000, 0)),
+        ({"country": "DE"}, ("S", 20, 3000, 600)),
+        ({"country": "DE", "kind": "company", "vat_id": "DE123456789"}, ("S", 20, 3000, 600)),
+        ({"country": "CH"}, ("O", 0, 3000, 0)),
+    ],
+    ids=[
+        "at home",
+        "a company at home",
+        "exempt",
+        "reverse charge by hand",
+        "outside by hand",
+        "abroad in the EU",
+        "a company whose VAT id nobody checked",
+        "outside the EU",
+    ],
+)
+async def test_the_buyers_country_and_standing_decide(
+    story: Story, buyer: dict[str, str], expected: tuple[str, int, int, int]
+) -> None:
+    await story.begins("2027-05-01", **buyer)
+    await story.sells("fibre", 3000)
+    await story.subscribes("fibre")
+
+    await story.bill()
+
+    assert await rates(story) == [expected]
+    await story.nothing_more_is_due()
+
+
+async def test_a_valid_vat_id_of_another_member_counts_for_ninety_days(story: Story) -> None:
+    await story.begins("2027-05-01", country="DE", kind="company", vat_id="DE123456789")
+    await story.sells("fibre", 3000)
+    await story.subscribes("fibre")
+    await execute(
+        "INSERT INTO vat_check (vat_id, checked_at, valid, consultation) VALUES (:id, :now, TRUE, 'WAPIAAAA')",
+        id="DE123456789",
+        now=story.scope.now(),
+    )
+    await story.bill()
+    await story.months_pass(3)
+
+    assert [await rates(story, each) for each in (1, 2, 3, 4)] == [
+        [("AE", 0, 3000, 0)],
+        [("AE", 0, 3000, 0)],
+        [("AE", 0, 3000, 0)],
+        [("S", 20, 3000, 600)],
+    ]
+    assert (await story.document(1)).taxes[0].exemption_code == "VATEX-EU-AE"
+    await story.nothing_more_is_due()
+
+
+async def test_registered_for_oss_consumers_abroad_pay_their_countrys_rate(story: Story) -> None:
+    await story.begins("2027-05-01", country="HU")
+    await story.sells("fibre", 3000)
+    await story.subscribes("fibre")
+    seller = await default_seller(story.scope)
+    await change_seller(
+        story.scope, seller.id, SellerFields(name=seller.name, country="AT", oss=True), version=seller.version
+    )
+
+    await story.bill()
+
+    assert await rates(story) == [("S", 27, 3000, 810)]
+    await story.nothing_more_is_due()
+
+
+async def test_a_rate_that_changes_counts_from_the_last_day_of_the_period(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(200_000)
+    await story.taxes(190_000, since="2027-06-01")
+    await story.sells("fibre", 3000)
+    await story.sells("tv", 1000, kind="module")
+    await story.subscribes("fibre", starting="2027-05-01")
+    await story.bill()
+    story.on("2027-05-02")
+    await story.subscribes("tv", starting="2027-05-02")
+    await story.bill()
+
+    # May lies before the change; what ends on 1 June, its last day, has the new rate.
+    assert await rates(story, 1) == [("S", 20, 3000, 600)]
+    assert await rates(story, 2) == [("S", 19, 1000, 190)]
+    await story.months_pass(1)
+    assert await rates(story, 3) == [("S", 19, 3000, 570)]
+    await story.nothing_more_is_due()
+
+
+async def test_what_stands_on_an_invoice_keeps_its_rate_when_credited_later(story: Story) -> None:
+    await story.begins("2027-05-01")
+    invoice = await story.is_invoiced(("Router", 10000))
+    await story.taxes(190_000, since="2027-06-01")
+
+    story.on("2027-06-05")
+    note = await story.credits(invoice, 5000)
+
+    assert [(each.rate_ppm, each.tax_minor) for each in note.taxes] == [(200_000, 1000)]
+    second = await story.is_invoiced(("Router", 10000))
+    assert await rates(story, second) == [("S", 19, 10000, 1900)]
+    await story.nothing_more_is_due()
+
+
+async def test_a_late_fee_is_outside_tax_and_earned_apart(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.is_charged("Reminder", 500, kind="fee")
+    await story.is_charged("Visit", 5000)
+
+    await story.bill()
+
+    assert await rates(story) == [("O", 0, 500, 0), ("S", 20, 5000, 1000)]
+    assert await story.books("4100", "4000", "2200", "1100") == ["-5.00", "-50.00", "-10.00", "65.00"]
+    await story.nothing_more_is_due()
