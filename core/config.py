@@ -53,6 +53,8 @@ class Placement(Struct, frozen=True, forbid_unknown_fields=True):
     """Where new tenants go: "sqlite", or the name of a database."""
 
     default: str = SQLITE
+    spare: Annotated[int, Meta(ge=0, le=50)] = 2
+    """Schemas that each PostgreSQL database keeps ready for new tenants."""
 
 
 class DatabaseServer(Struct, frozen=True, forbid_unknown_fields=True):

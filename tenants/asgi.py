@@ -10,7 +10,7 @@ from core.app import create_app, surrounded
 from core.config import load_config
 from tenants.deployment import Deployment
 from tenants.routing import TenantRouting
-from tenants.working import make_worker
+from tenants.working import make_worker, work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
     async def running(app: Litestar) -> AsyncIterator[None]:
         await deployment.start()
         working = make_worker(deployment) if worker else None
-        at_work = asyncio.create_task(working.run()) if working is not None else None
+        at_work = asyncio.create_task(work(deployment, working)) if working is not None else None
         try:
             yield
         finally:

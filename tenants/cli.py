@@ -47,7 +47,7 @@ from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all, upgrade_tenant
-from tenants.working import make_worker
+from tenants.working import make_worker, work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -395,7 +395,7 @@ async def worker() -> None:
     async with deployed() as deployment:
         working = make_worker(deployment)
         loop = asyncio.get_running_loop()
-        task = asyncio.create_task(working.run())
+        task = asyncio.create_task(work(deployment, working))
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, lambda: asyncio.ensure_future(working.stop()))
         await task

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase
-from core.database.postgresql import drop_schema, prepare_database, provision_schema
+from core.database.postgresql import drop_schema
 from core.errors import Invalid, Unavailable
+from tenants.spares import Spares
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -27,6 +28,7 @@ class Placement:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._open: dict[UUID, Database] = {}
+        self._spares: dict[str, Spares] = {}
         self.servers = {
             name: PostgresServer(name, server.app_dsn, server.owner_dsn) for name, server in config.databases.items()
         }
@@ -86,14 +88,17 @@ class Placement:
         if database is not None:
             await database.close()
 
-    async def make_room(self, uuid: UUID, placement: str) -> None:
-        """An empty schema, or the folder of a file."""
-        self.folder(uuid).mkdir(parents=True, exist_ok=True)
-        if placement != SQLITE:
+    def spares(self, placement: str) -> Spares:
+        """The schemas that a PostgreSQL database keeps ready."""
+        if placement not in self._spares:
             server = self.servers[placement]
-            role = urlsplit(server.app_dsn).username or ""
-            await prepare_database(_owner_dsn(server), role)
-            await provision_schema(_owner_dsn(server), schema_of(uuid), role)
+            self._spares[placement] = Spares(_owner_dsn(server), urlsplit(server.app_dsn).username or "")
+        return self._spares[placement]
+
+    async def make_room(self, uuid: UUID, placement: str) -> bool:
+        """A migrated schema; or an empty one, or the folder of a file: then False."""
+        self.folder(uuid).mkdir(parents=True, exist_ok=True)
+        return placement != SQLITE and await self.spares(placement).take_or_make(schema_of(uuid))
 
     async def remove(self, uuid: UUID, placement: str) -> None:
         """Take away what `make_room` and all that came after made. There is no way back."""

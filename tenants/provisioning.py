@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,6 @@ from msgspec import Struct
 from core.app import MIGRATIONS
 from core.clock import check_zone
 from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
-from core.database.migrations import load
 from core.ids import check_slug, new_uuid
 from core.scope import command_actor
 from core.settings.actions import save_settings
@@ -21,6 +19,7 @@ from core.staff.actions import email_of, invite_staff
 from core.staff.schemas import Invite
 from tenants.placement import SQLITE
 from tenants.registry import TenantRecord
+from tenants.spares import version
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -62,12 +61,12 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
     uuid = new_uuid()
     record = await deployment.registry.add(uuid, new.slug, new.name, hosts, placement, deployment.clock.now())
     try:
-        await deployment.placement.make_room(uuid, placement)
+        migrated = await deployment.placement.make_room(uuid, placement)
         if placement == SQLITE:
             template = await migrated_template(deployment.config.data / TEMPLATES)
             await asyncio.to_thread(copy_template, template, deployment.placement.file(uuid))
         with bind(deployment.placement.migrating(record)):
-            if placement != SQLITE:
+            if placement != SQLITE and not migrated:
                 await migrate(MIGRATIONS)
             await claim(uuid)
         token = await _fill(deployment, record, new)
@@ -100,7 +99,7 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
 
 async def migrated_template(folder: Path) -> Path:
     """A file with the core's schema and no owner, made once a version of the code: a new tenant is a copy of it."""
-    template = folder / f"{_version()}.sqlite"
+    template = folder / f"{version()}.sqlite"
     if await asyncio.to_thread(template.exists):
         return template
     part = template.with_suffix(f".{new_uuid().hex}.part")
@@ -121,9 +120,3 @@ def _remove_leftovers(part: Path) -> None:
     """What a half-made file leaves: itself, and SQLite's files beside it."""
     for leftover in part.parent.glob(f"{part.name}*"):
         leftover.unlink()
-
-
-def _version() -> str:
-    """A name for the set of migrations that this code knows."""
-    known = [f"{app.name}:{migration}" for app in MIGRATIONS for migration in load(app)]
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]

@@ -10,8 +10,7 @@ import structlog
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import SqliteDatabase, bind, migrate, pending, prove_owner
-from core.database.owner import vacuum_into
+from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, transaction
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
+AT_ONCE: Final = 2
+"""Tenants that are upgraded at the same time: as many as the owner of a PostgreSQL database has connections."""
 
 
 class Upgraded(Struct, frozen=True):
@@ -37,8 +38,9 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord) -> Upgrad
     """Run what is missing, all or nothing. A tenant that fails answers 503 until it is mended; repeated, it goes on."""
     try:
         with bind(deployment.placement.find(record)):
-            await prove_owner(record.uuid)
-            missing = await pending(migrations_of(deployment.plugins, deployment.enabled(record)))
+            async with transaction():  # by the writer: a SQLite file is opened once for all that follows
+                await prove_owner(record.uuid)
+                missing = await pending(migrations_of(deployment.plugins, deployment.enabled(record)))
         if not missing:
             if record.status == TenantStatus.FAILED:
                 await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
@@ -59,13 +61,20 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord) -> Upgrad
 async def upgrade_all(
     deployment: Deployment, told: Callable[[int, int, Upgraded], None] = lambda done, total, one: None
 ) -> list[Upgraded]:
-    """Every tenant in turn; `told` hears (done, total, result) after each."""
+    """Every tenant, a few at a time; `told` hears (done, total, result) after each."""
     records = await deployment.registry.list_tenants()
-    results: list[Upgraded] = []
-    for done, record in enumerate(records, start=1):
-        results.append(await upgrade_tenant(deployment, record))
-        told(done, len(records), results[-1])
-    return results
+    waiting = iter(enumerate(records))
+    results: dict[int, Upgraded] = {}
+
+    async def work() -> None:
+        for number, record in waiting:
+            results[number] = await upgrade_tenant(deployment, record)
+            told(len(results), len(records), results[number])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())
+    return [results[number] for number in range(len(records))]
 
 
 async def _back_up(deployment: Deployment, record: TenantRecord) -> Path | None:
@@ -76,6 +85,6 @@ async def _back_up(deployment: Deployment, record: TenantRecord) -> Path | None:
     folder = deployment.placement.folder(record.uuid) / BACKUPS
     folder.mkdir(exist_ok=True)
     target = folder / f"before-upgrade-{deployment.clock.now():%Y%m%dT%H%M%S%f}.sqlite"
-    await asyncio.to_thread(vacuum_into, database.path, target)
+    await database.vacuum_into(target)
     target.chmod(0o600)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from core.app import JOBS, SCHEDULES
 from core.database import bind
 from core.hooks import usable
 from core.jobs.worker import NotServed, Work, Worker
+from tenants.spares import keep
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -60,3 +62,15 @@ class HostOfWork:
 def make_worker(deployment: Deployment) -> Worker:
     host = HostOfWork(deployment)
     return Worker(registry=host, work=host.work, clock=deployment.clock)
+
+
+async def work(deployment: Deployment, worker: Worker) -> None:
+    """Runs the worker until it is told to stop, and keeps schemas ready for new tenants beside it."""
+    placement, wanted = deployment.placement, deployment.config.placement.spare
+    stocks = [asyncio.create_task(keep(placement.spares(name), wanted)) for name in placement.servers if wanted]
+    try:
+        await worker.run()
+    finally:
+        for stock in stocks:
+            stock.cancel()
+        await asyncio.gather(*stocks, return_exceptions=True)

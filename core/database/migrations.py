@@ -9,21 +9,33 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import piccolo.apps.migrations.auto.migration_manager as piccolo_migrations
 
-from core.database.binding import Database, bind, current, open_transaction, opened, session, transaction
+from core.database.binding import (
+    Database,
+    Rows,
+    Transaction,
+    Values,
+    bind,
+    current,
+    open_transaction,
+    opened,
+    session,
+    transaction,
+)
 from core.database.errors import SchemaTooNew, TransactionError
 from core.database.postgresql import PostgresDatabase
 from core.database.sql import execute, value, values
 from core.database.sqlite import SqliteDatabase, SqliteTransaction
+from core.database.statements import Dialect
 
 FILE: Final = re.compile(r"\d{4}_\d{2}_\d{2}_\d{4}_\w+\.py")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -59,6 +71,12 @@ CREATE TABLE IF NOT EXISTS tenant_meta (
     schema_version text NOT NULL
 );
 """
+
+
+_VERSION: Final = (
+    "INSERT INTO tenant_meta (one, schema_version) SELECT 1, max(id) FROM migration WHERE TRUE "
+    "ON CONFLICT (one) DO UPDATE SET schema_version = excluded.schema_version"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,69 @@ async def pending(apps: Sequence[MigrationApp]) -> list[str]:
     """What `migrate` would run. SchemaTooNew when the database knows migrations that this code does not."""
     done = await _done() if await _has_table("migration") else set()
     return [f"{app.name}: {name}" for app, name, _ in _missing(apps, done)]
+
+
+async def script_of(apps: Sequence[MigrationApp]) -> str | None:
+    """What `migrate` does to an empty PostgreSQL schema, as one text that is sent in one go. None where a migration
+    must be run to know what it does: it reads, or gives values.
+    """
+    recorder = _Recorder()
+    with bind(recorder):
+        await run_sql(_RECORDS)
+        for app in apps:
+            for module in load(app).values():
+                try:
+                    if await module.forwards() is not None:
+                        return None
+                except _MustBeRun:
+                    return None
+                record = ", ".join(map(_literal, (app.name, module.ID, str(module.VERSION), module.DESCRIPTION)))
+                recorder.texts.append(
+                    f"INSERT INTO migration (app, id, version, description, run_at) VALUES ({record}, now())"
+                )
+    return "\n;\n".join([*recorder.texts, _VERSION])
+
+
+class _MustBeRun(Exception):
+    """A migration asks the database something."""
+
+
+class _Recorder(Database):
+    """A PostgreSQL database that only writes down what it is told."""
+
+    dialect: ClassVar[Dialect] = "postgresql"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    async def script(self, text: str) -> None:
+        self.texts.append(text)
+
+    async def run(self, text: str, values: Values) -> int:
+        if values:
+            raise _MustBeRun
+        self.texts.append(text)
+        return -1
+
+    async def fetch(self, text: str, values: Values) -> Rows:
+        raise _MustBeRun
+
+    async def run_many(self, text: str, rows: Iterable[Values]) -> int:
+        raise _MustBeRun
+
+    def pieces(self, text: str, values: Values, size: int) -> AsyncIterator[Rows]:
+        raise _MustBeRun
+
+    async def begin(self, *, reading: bool = False) -> Transaction:
+        raise _MustBeRun
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 async def run_sql(text: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None) -> None:
@@ -203,10 +284,7 @@ async def _run_pending(apps: Sequence[MigrationApp]) -> list[str]:
             now=_now(),
         )
     if missing:
-        await execute(
-            "INSERT INTO tenant_meta (one, schema_version) SELECT 1, max(id) FROM migration WHERE TRUE "
-            "ON CONFLICT (one) DO UPDATE SET schema_version = excluded.schema_version"
-        )
+        await execute(_VERSION)
     return [f"{app.name}: {name}" for app, name, _ in missing]
 
 

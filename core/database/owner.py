@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -56,12 +55,3 @@ def copy_template(template: Path, target: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def vacuum_into(source: Path, target: Path) -> None:
-    """A complete, compact copy of a file that may be in use; the target must not exist. Blocks: call it on a thread."""
-    connection = sqlite3.connect(source, isolation_level=None, timeout=5)
-    try:
-        connection.execute("VACUUM INTO ?", (str(target),))
-    finally:
-        connection.close()

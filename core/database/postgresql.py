@@ -555,8 +555,10 @@ async def prepare_database(owner_dsn: str, app_role: str) -> None:
         await connection.close()
 
 
-async def provision_schema(owner_dsn: str, schema: str, app_role: str) -> None:
-    """An empty schema for a tenant: the owner's, readable and writable for the app role, nothing for anybody else."""
+async def provision_schema(owner_dsn: str, schema: str, app_role: str, script: str = "") -> None:
+    """A schema for a tenant: the owner's, readable and writable for the app role, nothing for anybody else. Empty, or
+    with what the `script` makes in it; as a whole or not at all.
+    """
     check_schema(schema)
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
@@ -568,7 +570,20 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str) -> None:
             GRANT USAGE ON SCHEMA "{schema}" TO {app};
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {app};
-            CREATE FUNCTION "{schema}".analyze_tables() RETURNS void
+            {_analyze_tables(schema, app)}
+            SET LOCAL search_path TO "{schema}";
+            {script};
+            COMMIT;
+            """
+        )
+    finally:
+        await connection.close()
+
+
+def _analyze_tables(schema: str, app: str) -> str:
+    """The function by which the app role, which owns no table, brings the statistics up to date."""
+    return f"""
+            CREATE OR REPLACE FUNCTION "{schema}".analyze_tables() RETURNS void
                 LANGUAGE plpgsql SECURITY DEFINER SET search_path = "{schema}" AS $body$
                 DECLARE each name;
                 BEGIN
@@ -578,11 +593,44 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str) -> None:
                 END $body$;
             REVOKE ALL ON FUNCTION "{schema}".analyze_tables() FROM PUBLIC;
             GRANT EXECUTE ON FUNCTION "{schema}".analyze_tables() TO {app};
-            COMMIT;
-            """
-        )
+    """
+
+
+async def spare_schemas(owner_dsn: str, beginning: str) -> list[str]:
+    """The schemas whose names begin so, oldest first."""
+    connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
+    try:
+        return await _beginning(connection, beginning)
     finally:
         await connection.close()
+
+
+async def take_schema(owner_dsn: str, beginning: str, schema: str, app_role: str) -> bool:
+    """Gives one of the schemas whose names begin so its name for good; False if there is none. Whoever else takes one
+    at the same time gets another.
+    """
+    check_schema(schema)
+    connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
+    try:
+        app = await _quoted(connection, app_role)
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tenantry take_schema'))")
+            found = await _beginning(connection, beginning)
+            if not found:
+                return False
+            await connection.execute(
+                f'ALTER SCHEMA "{check_schema(found[0])}" RENAME TO "{schema}"; {_analyze_tables(schema, app)}'
+            )
+        return True
+    finally:
+        await connection.close()
+
+
+async def _beginning(connection: Plain, beginning: str) -> list[str]:
+    found = await connection.fetch(
+        "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE starts_with(nspname::text, $1) ORDER BY oid", beginning
+    )
+    return [record[0] for record in found]
 
 
 async def drop_schema(owner_dsn: str, schema: str) -> None:
@@ -608,5 +656,7 @@ __all__ = [
     "drop_schema",
     "prepare_database",
     "provision_schema",
+    "spare_schemas",
+    "take_schema",
     "translated",
 ]

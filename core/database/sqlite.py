@@ -42,8 +42,8 @@ Ts = TypeVarTuple("Ts")
 Kind = Literal["writer", "reader"]
 
 READERS: Final = 2
-FILES: Final = 64
-HOT: Final = 8
+FILES: Final = 44
+HOT: Final = 6
 PATIENCE: Final = 5.0
 """Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
 ROWS_AT_ONCE: Final = 1000
@@ -85,8 +85,8 @@ sqlite3.register_converter("TIMESTAMPTZ", _instant)
 class OpenFiles:
     """The databases of the process that are open: `cap` at most, those used longest ago are closed for others.
 
-    A connection costs half a MiB, for the schema that it holds. So only the `hot` ones used last keep all of theirs;
-    one that is merely warm keeps a reader.
+    A connection costs nearly one MiB, for the schema that it holds. So only the `hot` ones used last keep all of
+    theirs; one that is merely warm keeps a reader.
     """
 
     def __init__(self, cap: int = FILES, hot: int = HOT) -> None:
@@ -259,6 +259,11 @@ class SqliteDatabase(Database):
         connection, self._writer = self._writer, None
         if connection is not None:
             await THREADS.call_to_the_end(connection.close)
+
+    async def vacuum_into(self, target: Path) -> None:
+        """A complete, compact copy, made by the writer, which holds the schema already; the target must not exist."""
+        async with self.writer() as connection:
+            await call(connection, _vacuum_into, target)
 
     async def fetch(self, text: str, values: Values) -> Rows:
         self._tell(text)
@@ -537,7 +542,6 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
             found = connection.execute(f"PRAGMA {name}").fetchone()[0]
             if found != expected:
                 raise Unavailable(f"{path.name}: SQLite keeps {name} at {found!r} where {expected!r} is needed.")
-        # VACUUM INTO attaches its target, so backups use a connection of their own.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     except BaseException:
         connection.close()
@@ -548,6 +552,14 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
 def _close(connections: list[sqlite3.Connection]) -> None:
     for connection in connections:
         connection.close()
+
+
+def _vacuum_into(connection: sqlite3.Connection, target: Path) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)  # VACUUM INTO attaches its target
+    try:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    finally:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
 
 def begin(connection: sqlite3.Connection, reading: bool, foreign_keys: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import stat
 from pathlib import Path
 from uuid import UUID
@@ -20,10 +21,8 @@ from core.database import (
     execute,
     migrate,
     prove_owner,
-    transaction,
     value,
 )
-from core.database.owner import vacuum_into
 
 ONE = UUID("11111111-1111-4111-8111-111111111111")
 TWO = UUID("22222222-2222-4222-8222-222222222222")
@@ -161,9 +160,15 @@ async def test_a_file_in_use_can_be_copied_whole(tmp_path: Path, apps: list[Migr
     with bind(database):
         await migrate(apps)
         await execute("INSERT INTO note (text) VALUES ('kept')")
-        async with transaction():
-            await execute("INSERT INTO note (text) VALUES ('not yet')")
-            vacuum_into(database.path, tmp_path / "backup.db")
+        other_process = sqlite3.connect(database.path, isolation_level=None)
+        other_process.execute("BEGIN IMMEDIATE")
+        other_process.execute("INSERT INTO note (text) VALUES ('not yet')")
+
+        await database.vacuum_into(tmp_path / "backup.db")
+
+        other_process.close()
+        with pytest.raises(sqlite3.OperationalError, match="too many attached databases"):
+            await execute("ATTACH :other AS other", other=str(tmp_path / "backup.db"))
     await database.close()
 
     with bind(SqliteDatabase(tmp_path / "backup.db")) as copy:
