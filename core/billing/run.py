@@ -296,8 +296,13 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
 
 
 async def _lapse(scope: Scope, subscription_id: int) -> None:
-    """Not settled in time: its invoice is voided, part payments become credit, and it is over."""
+    """Not settled in time: its invoice is voided, part payments become credit, and it is over.
+
+    Unless it was settled, or another worker did this, since it was looked up.
+    """
     async with unit_of_work(scope):
+        if await value("SELECT state FROM subscription WHERE id = :id FOR UPDATE", id=subscription_id) != "pending":
+            return
         document_id = await value(
             "SELECT d.id FROM charge k JOIN document_line l ON l.charge_id = k.id"
             " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
