@@ -556,9 +556,17 @@ def _close(connections: list[sqlite3.Connection]) -> None:
 
 def _vacuum_into(connection: sqlite3.Connection, target: Path) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)  # VACUUM INTO attaches its target
+    connection.execute("PRAGMA synchronous = OFF")  # of the target, which is brought to the disk once, when it is whole
     try:
         connection.execute("VACUUM INTO ?", (str(target),))
+        for path in (target, target.parent):
+            opened = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
     finally:
+        connection.execute("PRAGMA synchronous = FULL")
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
 
