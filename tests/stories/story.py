@@ -85,7 +85,7 @@ class Story:
             setup_minor=fields.pop("setup_minor", 0),
             tax_inclusive=fields.pop("tax_inclusive", False),
             currency=fields.pop("currency", None),
-            valid_from=date(2020, 1, 1),
+            valid_from=date(2000, 1, 1),
         )
         if code not in self.products:
             fields.setdefault("name", code.title())
@@ -109,7 +109,7 @@ class Story:
         )
 
     async def taxes(
-        self, ppm: int, category: str = "standard", since: str = "2020-01-01", country: str | None = None
+        self, ppm: int, category: str = "standard", since: str = "2000-01-01", country: str | None = None
     ) -> None:
         await set_tax_rate(
             self.scope,
