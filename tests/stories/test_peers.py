@@ -70,7 +70,7 @@ class Player:
             await self.story.days_pass((day(step["on"]) - self.story.today).days)
             return
         if "at" in step:
-            self.story.clock.set(datetime.fromisoformat(step["at"].replace("Z", "+00:00")))
+            self.story.clock.set(datetime.fromisoformat(step["at"]))
         elif "on" in step:
             self.story.on(step["on"])
         if do is not None:
