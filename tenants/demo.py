@@ -159,7 +159,8 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
     }
     joining = _joining(chance, ids, first, today)
     subscriptions = invoices = payments = 0
-    steps = [_month_after(first, month) for month in range(MONTHS)] + [today]
+    months = [_month_after(first, month) for month in range(MONTHS + 1)]
+    steps = months if months[-1] == today else [*months, today]
     for step, day in enumerate(steps):
         then = _at(scope, day)
         wanted = [

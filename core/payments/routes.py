@@ -50,7 +50,7 @@ PERMISSIONS: Final = (
     Permission("ledger.view", "See the books"),
 )
 SHOWN: Final = {
-    "documents": "Invoices and credit notes",
+    "documents": "Documents",
     "payments": "Payments",
     "credit": "Credit",
     "ledger": "Ledger",
