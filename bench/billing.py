@@ -1,4 +1,4 @@
-"""A whole billing run, beside the bare inserts of exactly the rows that it wrote, with the same keys, triggers and commits."""
+"""A whole billing run, beside the bare inserts of exactly its rows, with the same keys, triggers and commits."""
 
 from __future__ import annotations
 
@@ -102,10 +102,6 @@ OF_DOCUMENT: Final = {
 }
 
 
-REFERRED: Final = ("seller_snapshot", "billing_run")
-"""What the rows refer to: one row each, there before anything is measured."""
-
-
 # On PostgreSQL ids come from sequences, in any order.
 LOOSE: Final = {
     "charge": "id IN (SELECT charge_id FROM {saved}document_line WHERE document_id BETWEEN :first AND :last)",
@@ -138,7 +134,7 @@ async def _queue(scope: Scope, select: str, values: Mapping[str, Any]) -> None:
     )
 
 
-# -- the world ----------------------------------------------------------------------------------------------------------
+# -- the world --------------------------------------------------------------------------------------------------------
 
 
 def world(subscriptions: int) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[Any, ...]]]]:
@@ -161,23 +157,48 @@ def world(subscriptions: int) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
             profile = "exempt" if rng.random() < 0.01 else "standard"
             name = f"Customer {i}"
             yield (
-                i, "company" if i % 5 == 0 else "person", name, name.lower(), f"c{i}@example.com", f"{i % 900} Long Street",
-                str(1000 + i % 8000), "Vienna", "vienna", country, None if payer == i else payer, days[i], currencies[i],
-                profile, rng.choice((None, None, 7, 30)), date(2024, 1, 1), at, 2 if rng.random() < 0.998 else 4,
-            )  # fmt: skip
+                i,
+                "company" if i % 5 == 0 else "person",
+                name,
+                name.lower(),
+                f"c{i}@example.com",
+                f"{i % 900} Long Street",
+                str(1000 + i % 8000),
+                "Vienna",
+                "vienna",
+                country,
+                None if payer == i else payer,
+                days[i],
+                currencies[i],
+                profile,
+                rng.choice((None, None, 7, 30)),
+                date(2024, 1, 1),
+                at,
+                2 if rng.random() < 0.998 else 4,
+            )
 
-    columns = (
-        "id kind full_name name_key email_key street zip city city_key country payer_id billing_day currency tax_profile"
-        " terms_days joined_on created_at status_id"
+    columns = _names(
+        "id kind full_name name_key email_key street zip city city_key country payer_id billing_day currency"
+        " tax_profile terms_days joined_on created_at status_id"
     )
-    yield "customer", tuple(columns.split()), customers()
-    products = [(i, f"p{i:02d}", f"Product {i}", f"product {i}", 3, "service", rng.choices(
-        ("standard", "reduced", "zero"), (75, 20, 5))[0]) for i in range(1, 41)]  # fmt: skip
+    yield "customer", columns, customers()
+    products = [
+        (
+            i,
+            f"p{i:02d}",
+            f"Product {i}",
+            f"product {i}",
+            3,
+            "service",
+            rng.choices(("standard", "reduced", "zero"), (75, 20, 5))[0],
+        )
+        for i in range(1, 41)
+    ]
     yield "product", ("id", "code", "name", "name_key", "group_id", "kind", "tax_category"), products
     amounts = {(p[0], c): rng.randint(199, 19_999) for p in products for c in ("EUR", "USD", "SEK")}
     yield (
         "price",
-        tuple("product_id price_list_id currency cycle_unit cycle_count amount_minor valid_from".split()),
+        _names("product_id price_list_id currency cycle_unit cycle_count amount_minor valid_from"),
         [(p, 1, c, "month", 1, x, date(2020, 1, 1)) for (p, c), x in amounts.items()],
     )
     yield (
@@ -206,32 +227,49 @@ def world(subscriptions: int) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
             quantity = rng.choices((1, 2, 5), (85, 10, 5))[0]
             gross = amounts[product[0], currency] * quantity
             off = rng.choices((0, 10, 25, 100), (80, 12, 7, 1))[0]
-            terms.append((
-                i, i, started, product[0], amounts[product[0], currency], currency, quantity * 10**6, unit, count, product[6],
-                rng.random() < 0.1, gross, gross - gross * off // 100,
-            ))  # fmt: skip
+            terms.append(
+                (
+                    i,
+                    i,
+                    started,
+                    product[0],
+                    amounts[product[0], currency],
+                    currency,
+                    quantity * 10**6,
+                    unit,
+                    count,
+                    product[6],
+                    rng.random() < 0.1,
+                    gross,
+                    gross - gross * off // 100,
+                )
+            )
             schedules.append((i, payer_of[customer], n, start, nth(anchor, cycle, n + 1), DAY))
             ends = DAY + timedelta(days=rng.randint(1, 20)) if rng.random() < 0.005 else None
             yield (i, customer, product[0], "active", "advance", anchor, started, ends, at)
 
     yield (
         "subscription",
-        tuple("id customer_id product_id state timing anchor_on started_on ends_on created_at".split()),
+        _names("id customer_id product_id state timing anchor_on started_on ends_on created_at"),
         subscription_rows(),
     )
     yield (
         "subscription_term",
-        tuple(
-            "id subscription_id valid_from product_id amount_minor currency quantity_e6 cycle_unit cycle_count tax_category"
-            " tax_inclusive gross_minor cycle_minor".split()
+        _names(
+            "id subscription_id valid_from product_id amount_minor currency quantity_e6 cycle_unit cycle_count"
+            " tax_category tax_inclusive gross_minor cycle_minor"
         ),
         terms,
     )
     yield (
         "subscription_schedule",
-        tuple("subscription_id payer_id cycle_no period_start period_end due_on".split()),
+        _names("subscription_id payer_id cycle_no period_start period_end due_on"),
         schedules,
     )
+
+
+def _names(columns: str) -> tuple[str, ...]:
+    return tuple(columns.split())
 
 
 @dataclass(slots=True)
@@ -276,9 +314,12 @@ async def make_base(bed: Bed, subscriptions: int) -> None:
     for table, columns, found in world(subscriptions):
         filled.append(table)
         given = (
-            tuple(datetime.fromisoformat(each) if name.endswith("_at") and isinstance(each, str) else each
-                  for name, each in zip(columns, one, strict=True)) for one in found
-        )  # fmt: skip
+            tuple(
+                datetime.fromisoformat(each) if name.endswith("_at") and isinstance(each, str) else each
+                for name, each in zip(columns, one, strict=True)
+            )
+            for one in found
+        )
         await connection.copy_records_to_table(table, columns=list(columns), records=given, schema_name=SCHEMA)
         if "id" in columns:
             await connection.execute(
@@ -344,7 +385,7 @@ async def copy(bed: Bed, source: str, target: str) -> None:
     await asyncio.to_thread(os.sync)
 
 
-# -- the run, in a process of its own -----------------------------------------------------------------------------------
+# -- the run, in a process of its own ---------------------------------------------------------------------------------
 
 
 class Ran(Struct, frozen=True):
@@ -356,7 +397,7 @@ class Ran(Struct, frozen=True):
     longest: float
     peak_mib: float
     cpu: float
-    """Seconds of processor, of the process and of its connections to PostgreSQL: others on the machine do not lengthen it."""
+    """Seconds of processor, of the process and of its connections to PostgreSQL: others on the machine add nothing."""
 
 
 async def _worker(kind: str, target: str, pause: float | None, preview: bool) -> None:
@@ -378,10 +419,20 @@ async def _worker(kind: str, target: str, pause: float | None, preview: bool) ->
     await database.close()
     if server is not None:
         await server.close()
-    print(json.dumps({
-        "seconds": seconds, "invoices": report.invoices, "charges": report.charges, "parked": len(report.parked),
-        "chunks": report.chunks, "longest": report.longest_chunk, "peak_mib": peak_memory_mib(), "cpu": cpu,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "invoices": report.invoices,
+                "charges": report.charges,
+                "parked": len(report.parked),
+                "chunks": report.chunks,
+                "longest": report.longest_chunk,
+                "peak_mib": peak_memory_mib(),
+                "cpu": cpu,
+            }
+        )
+    )
 
 
 async def _backends_cpu(address: str) -> float:
@@ -422,11 +473,11 @@ async def measured_run(bed: Bed, name: str, *, pause: float | None = 0.0, previe
     return Ran(**json.loads(out))
 
 
-# -- the anchor ---------------------------------------------------------------------------------------------------------
+# -- the anchor -------------------------------------------------------------------------------------------------------
 
 
 async def bare(bed: Bed, chunks: int) -> tuple[float, float]:
-    """Seconds that the bare inserts of the rows of `run` take in a fresh copy, in so many commits; and those of processor."""
+    """Seconds that the bare inserts of the rows of `run` take in a fresh copy, in so many commits; and those of CPU."""
     return await (_bare_sqlite(bed, chunks) if bed.kind == "sqlite" else _bare_postgresql(bed, chunks))
 
 
@@ -437,8 +488,10 @@ def _ranges(ids: list[int], chunks: int) -> list[tuple[int, int]]:
 
 _SCHEDULES: Final = (
     "UPDATE subscription_schedule SET cycle_no = n.cycle_no, period_start = n.period_start, period_end = n.period_end,"
-    " due_on = n.due_on FROM {saved}subscription_schedule n WHERE n.subscription_id = subscription_schedule.subscription_id"
-    " AND subscription_schedule.subscription_id IN (SELECT k.subscription_id FROM {saved}charge k JOIN {saved}document_line l"
+    " due_on = n.due_on FROM {saved}subscription_schedule n"
+    " WHERE n.subscription_id = subscription_schedule.subscription_id"
+    " AND subscription_schedule.subscription_id IN"
+    " (SELECT k.subscription_id FROM {saved}charge k JOIN {saved}document_line l"
     " ON l.charge_id = k.id WHERE l.document_id BETWEEN :first AND :last)"
 )
 
@@ -446,8 +499,15 @@ _SCHEDULES: Final = (
 async def _bare_sqlite(bed: Bed, chunks: int) -> tuple[float, float]:
     await copy(bed, "base", "bare")
     raw = sqlite3.connect(bed.path("bare"), isolation_level=None, cached_statements=256, check_same_thread=False)
-    for pragma in ("synchronous = FULL", "foreign_keys = ON", "recursive_triggers = ON", "secure_delete = ON",
-                   "temp_store = MEMORY", "cache_size = -8192", "journal_size_limit = 67108864"):  # fmt: skip
+    for pragma in (
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "recursive_triggers = ON",
+        "secure_delete = ON",
+        "temp_store = MEMORY",
+        "cache_size = -8192",
+        "journal_size_limit = 67108864",
+    ):
         raw.execute(f"PRAGMA {pragma}")
     raw.execute("ATTACH ? AS saved", (str(bed.path("run")),))
     columns = {table: _stored(raw, table) for table, _ in WRITTEN}
@@ -497,8 +557,11 @@ async def _bare_postgresql(bed: Bed, chunks: int) -> tuple[float, float]:
             each["column_name"]
             for each in await saved.fetch(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2"
-                " AND is_generated = 'NEVER' ORDER BY ordinal_position", SCHEMA, table)
-        ]  # fmt: skip
+                " AND is_generated = 'NEVER' ORDER BY ordinal_position",
+                SCHEMA,
+                table,
+            )
+        ]
         columns[table] = ", ".join(names)
         file = bed.folder / f"{table}.copy"
         await saved.copy_from_table(table, schema_name=SCHEMA, columns=names, output=str(file), format="binary")
@@ -546,8 +609,8 @@ async def _bare_postgresql(bed: Bed, chunks: int) -> tuple[float, float]:
         for table, names in ((table, columns[table]) for table, _ in WRITTEN)
     ]
     schedules = await target.prepare(
-        "UPDATE subscription_schedule SET cycle_no = n.cycle_no, period_start = n.period_start, period_end = n.period_end,"
-        " due_on = n.due_on FROM saved.schedule_by_chunk n"
+        "UPDATE subscription_schedule SET cycle_no = n.cycle_no, period_start = n.period_start,"
+        " period_end = n.period_end, due_on = n.due_on FROM saved.schedule_by_chunk n"
         " WHERE n.no = $1 AND n.subscription_id = subscription_schedule.subscription_id"
     )
     started, cpu = perf_counter(), process_time() + _cpu_of(pid)
@@ -562,7 +625,7 @@ async def _bare_postgresql(bed: Bed, chunks: int) -> tuple[float, float]:
     return seconds, cpu
 
 
-# -- a write beside it --------------------------------------------------------------------------------------------------
+# -- a write beside it ------------------------------------------------------------------------------------------------
 
 
 async def waits_beside(bed: Bed) -> list[float]:
@@ -587,7 +650,7 @@ async def waits_beside(bed: Bed) -> list[float]:
     return waits
 
 
-# -- figures ------------------------------------------------------------------------------------------------------------
+# -- figures ----------------------------------------------------------------------------------------------------------
 
 
 async def run(options: Options) -> list[Row]:
@@ -614,8 +677,9 @@ async def _size(options: Options, kind: str, size: int, rates: dict[int, float])
         ratios.append(seconds / ran.seconds)
         speeds.append(ran.invoices / ran.seconds)
         options.say(
-            f"  run {ran.seconds:.2f} s, {ran.invoices:,} invoices, {ran.chunks} chunks, longest {ran.longest * 1000:.0f} ms;"
-            f" bare inserts {seconds:.2f} s: {seconds / ran.seconds:.2f} (processor {cpu:.2f} of {ran.cpu:.2f} s:"
+            f"  run {ran.seconds:.2f} s, {ran.invoices:,} invoices, {ran.chunks} chunks,"
+            f" longest {ran.longest * 1000:.0f} ms; bare inserts {seconds:.2f} s:"
+            f" {seconds / ran.seconds:.2f} (processor {cpu:.2f} of {ran.cpu:.2f} s:"
             f" {cpu / ran.cpu:.2f})"
         )
     assert ran is not None
