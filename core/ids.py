@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -45,7 +46,8 @@ def sort_key(text: str) -> str:
     Accents are taken off Latin and Greek letters only: in other scripts a mark is part of the letter.
     """
     if text.isascii():
-        return " ".join(text.translate(_CONTROLS_OFF).casefold().split())
+        bare = text if text.isprintable() else text.translate(_CONTROLS_OFF)
+        return " ".join(bare.casefold().split())
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept: list[str] = []
     bare = False
@@ -53,12 +55,20 @@ def sort_key(text: str) -> str:
         if "\u0300" <= character <= "\u036f":
             if bare:
                 continue
-        elif not character.isspace() and unicodedata.category(character) in {"Cc", "Cs", "Cf"}:
+        elif (takes := _takes_off_accents(character)) is None:
             continue
         else:
-            bare = unicodedata.name(character, "").startswith(("LATIN", "GREEK"))
+            bare = takes
         kept.append(character)
     return " ".join(unicodedata.normalize("NFKC", "".join(kept)).translate(_LETTERS_WITH_A_STROKE).casefold().split())
+
+
+@lru_cache(maxsize=4_096)
+def _takes_off_accents(character: str) -> bool | None:
+    """Whether marks that follow it are taken off; None where it is left out itself."""
+    if not character.isspace() and unicodedata.category(character) in {"Cc", "Cs", "Cf"}:
+        return None
+    return unicodedata.name(character, "").startswith(("LATIN", "GREEK"))
 
 
 _CONTROLS_OFF: Final = dict.fromkeys((*range(9), *range(14, 28), 127))

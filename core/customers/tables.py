@@ -239,32 +239,20 @@ class ImportRow(Table):
     contact_role = Text()
     contact_email = Text()
     parent_ref = Text()
+    addresses = Text()
+    tags = Text()
+    children = Text()
     services = Text()
     errors = Text()
     warnings = Text()
     cells = Text()
 
 
-class ImportValue(Table):
-    """An e-mail, phone, tag or sub-account of a record."""
-
-    belongs = STAFF_ONLY
-
-    id: Serial
-    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
-    record = BigInt()
-    kind = Text()
-    position = Integer()
-    value = Text()
-    value_key = Text()
-
-
 class ImportCustomer(Table):
-    """Which customer a record became. Its key lets a record become a customer once."""
+    """Which customer a record became. Its key lets a record become a customer once; it outlives the record."""
 
     belongs = via("customer_id")
 
-    id: Serial
-    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
-    record = BigInt()
+    row_id = BigInt(primary_key=True)
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade, index=True)
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)

@@ -65,7 +65,7 @@ class Limits(Struct, frozen=True):
 LIMITS: Final = Limits()
 
 
-class Record(Struct, frozen=True, array_like=True):
+class Record(Struct, frozen=True, array_like=True, gc=False):
     """One record after the header. `number` counts from 1; `line` is where it begins in the file."""
 
     number: int

@@ -28,11 +28,23 @@ from core.customers.importing.report import MOST_FINDINGS, Report
 from core.customers.importing.staging import Told, judge_file, write_rows
 from core.customers.importing.status import BatchState
 from core.customers.importing.validating import Finding, Row
-from core.database import BrokenReference, Everything, analyze, dialect, execute, execute_many, rows, value, values
+from core.database import (
+    BrokenReference,
+    Everything,
+    analyze,
+    dialect,
+    execute,
+    execute_many,
+    rows,
+    run_sql,
+    value,
+    values,
+)
 from core.errors import Conflict, Forbidden
 from core.lists.reading import Record
 
 if TYPE_CHECKING:
+    from core.database.statements import Dialect
     from core.scope import Scope
 
 Mode = Literal["all", "skip-bad"]
@@ -255,15 +267,10 @@ async def erase_traces(scope: Scope, customer_id: int) -> None:
     name people."""
     async with unit_of_work(scope):
         found = await rows(
-            _Made, "SELECT batch_id, record FROM import_customer WHERE customer_id = :id", id=customer_id
+            _Made, "SELECT batch_id, row_id FROM import_customer WHERE customer_id = :id", id=customer_id
         )
         for made in found:
-            for table in ("import_value", "import_row"):
-                await execute(
-                    f"DELETE FROM {table} WHERE batch_id = :batch AND record = :record",
-                    batch=made.batch_id,
-                    record=made.record,
-                )
+            await execute("DELETE FROM import_row WHERE id = :id", id=made.row_id)
             report = (await get_batch(scope, made.batch_id)).told()
             if report is not None:
                 report.errors, report.warnings, report.preview = [], [], []
@@ -281,7 +288,7 @@ class _Old(Struct, frozen=True):
 
 class _Made(Struct, frozen=True):
     batch_id: int
-    record: int
+    row_id: int
 
 
 async def _locked(scope: Scope, batch_id: int) -> ImportBatchRow:
@@ -305,13 +312,12 @@ async def _forget_rows(scope: Scope, batch_id: int) -> None:
     last = await value("SELECT max(record) FROM import_row WHERE batch_id = :batch", batch=batch_id)
     for start in range(0, int(last or 0) + 1, LARGEST):
         async with unit_of_work(scope):
-            for table in ("import_value", "import_row"):
-                await execute(
-                    f"DELETE FROM {table} WHERE batch_id = :batch AND record BETWEEN :start AND :end",
-                    batch=batch_id,
-                    start=start,
-                    end=start + LARGEST - 1,
-                )
+            await execute(
+                "DELETE FROM import_row WHERE batch_id = :batch AND record BETWEEN :start AND :end",
+                batch=batch_id,
+                start=start,
+                end=start + LARGEST - 1,
+            )
         await asyncio.sleep(PAUSE[dialect()])
 
 
@@ -353,9 +359,10 @@ async def _begin(scope: Scope, batch_id: int, mode: Mode) -> None:
         )
         await execute(
             "INSERT INTO tag (name, name_key, colour) SELECT name, name_key, (place + :tags) % 6 + 1 FROM ("
-            " SELECT min(v.value) AS name, v.value_key AS name_key, row_number() OVER (ORDER BY v.value_key) AS place"
-            " FROM import_value v JOIN import_row r ON r.batch_id = v.batch_id AND r.record = v.record"
-            " WHERE v.batch_id = :batch AND v.kind = 'tag' AND r.good GROUP BY v.value_key) AS found"
+            " SELECT min(v.value->>0) AS name, v.value->>1 AS name_key,"
+            " row_number() OVER (ORDER BY v.value->>1) AS place"
+            f" FROM import_row r CROSS JOIN {_each('r.tags')}"
+            " WHERE r.batch_id = :batch AND r.good AND r.tags <> '[]' GROUP BY v.value->>1) AS found"
             " WHERE TRUE ON CONFLICT (name_key) DO NOTHING",
             batch=batch_id,
             tags=int(await value("SELECT count(*) FROM tag")),
@@ -378,6 +385,7 @@ async def _take_all(scope: Scope, batch_id: int, mode: Mode, total: int, progres
 async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int | None:
     """The next records become customers, in one commit; gives how many there are by now, None when none was left."""
     async with unit_of_work(scope):
+        await _go_by_index()
         after = await value(
             "SELECT taken_to FROM import_batch WHERE id = :batch AND state = 'taking' FOR UPDATE", batch=batch_id
         )
@@ -404,9 +412,9 @@ async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int
             )
         made = await _give_ids(piece)
         for statement in _TAKE_OVER:
-            await execute(statement, now=scope.now(), **piece) if ":now" in statement else await execute(
-                statement, **piece
-            )
+            given = {"now": scope.now(), **piece} if ":now" in statement else piece
+            await execute(statement, **given)
+        await execute(_ADDRESSES[dialect()], **piece)
         await _write_tags(piece)
         record_set(scope, CustomerCreated, _CREATED, **piece)
         return int(
@@ -419,7 +427,28 @@ async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int
         )
 
 
-_PIECE: Final = "batch_id = :batch AND record > :after AND record <= :until"
+_OF_PIECE: Final = "r.batch_id = :batch AND r.record > :after AND r.record <= :until"
+_RECORDS: Final = "FROM import_row r CROSS JOIN import_customer m"
+"""CROSS JOIN, since SQLite then joins in the order that is written: neither knows how large the tables are by now."""
+_ARE_MADE: Final = f"{_OF_PIECE} AND m.row_id = r.id"
+
+
+async def _go_by_index() -> None:
+    """A chunk is small beside the tables it is joined with. PostgreSQL may know nothing of a new batch, and keeps plans
+    that it made when the tables were small: so it is told to join in the order that is written, along the indexes.
+    """
+    if dialect() == "postgresql":
+        await run_sql(
+            postgresql="SET LOCAL join_collapse_limit = 1; SET LOCAL enable_seqscan = off;"
+            " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+        )
+
+
+def _each(listed: str, kind: Dialect | None = None) -> str:
+    """The items of a column that holds a list as JSON, as `v.value`."""
+    if (kind or dialect()) == "sqlite":
+        return f"json_each({listed}) AS v"
+    return f"jsonb_array_elements({listed}::jsonb) AS v (value)"
 
 
 class _Double(Struct, frozen=True):
@@ -453,22 +482,22 @@ async def _made_meanwhile(piece: Mapping[str, Any]) -> list[Finding]:
 
 async def _give_ids(piece: Mapping[str, Any]) -> int:
     """Each record of the chunk gets the id that its customer will have."""
-    good = f"FROM import_row WHERE {_PIECE} AND good AND is_customer"
+    good = f"FROM import_row r WHERE {_OF_PIECE} AND r.good AND r.is_customer"
     if dialect() == "sqlite":  # the transaction holds the one write lock; an id that was used is never used again
         last = await value(
             "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'customer'), 0),"
             " coalesce((SELECT max(id) FROM customer), 0))"
         )
         return await execute(
-            "INSERT INTO import_customer (batch_id, record, customer_id)"
-            f" SELECT batch_id, record, :last + row_number() OVER (ORDER BY record) {good}",
+            "INSERT INTO import_customer (row_id, batch_id, customer_id)"
+            f" SELECT r.id, r.batch_id, :last + row_number() OVER (ORDER BY r.record) {good}",
             last=last,
             **piece,
         )
     return await execute(
-        "INSERT INTO import_customer (batch_id, record, customer_id)"
-        " SELECT batch_id, record, nextval('customer_id_seq')"
-        f" FROM (SELECT batch_id, record {good} ORDER BY record) AS piece",
+        "INSERT INTO import_customer (row_id, batch_id, customer_id)"
+        " SELECT id, batch_id, nextval('customer_id_seq')"
+        f" FROM (SELECT r.id, r.batch_id {good} ORDER BY r.record) AS piece",
         **piece,
     )
 
@@ -478,31 +507,30 @@ _SAME_NAME: Final = (
     "street", "zip", "city", "city_key", "country", "lat", "lon", "currency", "language", "vat_id", "tax_profile",
     "billing_day", "joined_on",
 )  # fmt: skip
-_RECORDS: Final = "FROM import_row r JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
-_OF_PIECE: Final = "r.batch_id = :batch AND r.record > :after AND r.record <= :until"
 _TAKE_OVER: Final = (
     f"INSERT INTO customer (id, {', '.join(_SAME_NAME)}, status_id, status_reason, location_id, created_at)"
     f" SELECT m.customer_id, {', '.join(f'r.{name}' for name in _SAME_NAME)}, status.id, 'import', location.id,"
-    f" :now::timestamptz {_RECORDS} JOIN status ON status.key = r.status_key"
-    f" LEFT JOIN location ON location.name_key = r.location_key AND r.location_key <> '' WHERE {_OF_PIECE}"
-    " ORDER BY r.record",
-    "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
-    " SELECT m.customer_id, v.kind, v.position, v.value, v.value_key FROM import_value v"
-    " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
-    " WHERE v.batch_id = :batch AND v.record > :after AND v.record <= :until"
-    " AND v.kind IN ('email', 'billing_email', 'phone')",
+    f" :now::timestamptz {_RECORDS} CROSS JOIN status"
+    " LEFT JOIN location ON location.name_key = r.location_key AND r.location_key <> ''"
+    f" WHERE {_ARE_MADE} AND status.key = r.status_key ORDER BY r.record",
     "INSERT INTO contact (customer_id, first_name, surname, role, email, email_key)"
     " SELECT m.customer_id, r.contact_first_name, r.contact_surname, r.contact_role, r.contact_email,"
     f" CASE WHEN r.contact_email = '' THEN '' ELSE r.email_key END {_RECORDS}"
-    f" WHERE {_OF_PIECE} AND (r.contact_surname <> '' OR r.contact_first_name <> '')",
+    f" WHERE {_ARE_MADE} AND (r.contact_surname <> '' OR r.contact_first_name <> '')",
     "INSERT INTO note (customer_id, text, author, created_at)"
-    f" SELECT m.customer_id, r.note, '{NOTE_AUTHOR}', :now::timestamptz {_RECORDS} WHERE {_OF_PIECE} AND r.note <> ''",
+    f" SELECT m.customer_id, r.note, '{NOTE_AUTHOR}', :now::timestamptz {_RECORDS} WHERE {_ARE_MADE} AND r.note <> ''",
 )
 """One chunk, statement by statement. What a customer has beside these are the defaults of its table."""
+_ADDRESSES: Final = {
+    kind: "INSERT INTO customer_address (customer_id, kind, position, value, value_key) SELECT m.customer_id,"
+    " v.value->>0, CAST(v.value->>1 AS integer), v.value->>2, v.value->>3"
+    f" {_RECORDS} CROSS JOIN {_each('r.addresses', kind)}"
+    f" WHERE {_ARE_MADE} AND r.addresses <> '[]'"
+    for kind in ("sqlite", "postgresql")
+}
 _CREATED: Final = (
-    "SELECT customer_id AS subject_id, customer_id AS customer_id,"
-    " '{\"customer_id\":' || CAST(customer_id AS text) || '}' AS facts FROM import_customer"
-    f" WHERE {_PIECE}"
+    "SELECT m.customer_id AS subject_id, m.customer_id AS customer_id,"
+    f" '{{\"customer_id\":' || CAST(m.customer_id AS text) || '}}' AS facts {_RECORDS} WHERE {_ARE_MADE}"
 )
 
 
@@ -515,10 +543,8 @@ class _Tagged(Struct, frozen=True):
 async def _write_tags(piece: Mapping[str, Any]) -> None:
     found = await rows(
         _Tagged,
-        "SELECT m.customer_id, tag.id AS tag_id, tag.name_key FROM import_value v"
-        " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
-        " JOIN tag ON tag.name_key = v.value_key"
-        " WHERE v.batch_id = :batch AND v.record > :after AND v.record <= :until AND v.kind = 'tag'"
+        f"SELECT m.customer_id, tag.id AS tag_id, tag.name_key {_RECORDS} CROSS JOIN {_each('r.tags')}"
+        f" CROSS JOIN tag WHERE {_ARE_MADE} AND r.tags <> '[]' AND tag.name_key = v.value->>1"
         " ORDER BY m.customer_id, tag.name_key",
         **piece,
     )
@@ -549,15 +575,14 @@ async def _link_parents(scope: Scope, batch_id: int) -> None:
     """Sub-accounts get their parent, wherever in the file each stood. A link that closes a circle is left out."""
     links = await rows(
         _Link,
-        "SELECT DISTINCT c.id AS child_id, m.customer_id AS parent_id FROM import_value v"
-        " JOIN import_customer m ON m.batch_id = v.batch_id AND m.record = v.record"
-        " JOIN customer c ON c.external_ref = v.value_key AND c.external_ref <> ''"
-        " WHERE v.batch_id = :batch AND v.kind = 'child' AND c.parent_id IS NULL AND c.id <> m.customer_id"
-        " UNION SELECT m.customer_id, p.id FROM import_row r"
-        " JOIN import_customer m ON m.batch_id = r.batch_id AND m.record = r.record"
-        " JOIN customer p ON p.external_ref = r.parent_ref AND p.external_ref <> ''"
-        " JOIN customer c ON c.id = m.customer_id"
-        " WHERE r.batch_id = :batch AND r.parent_ref <> '' AND c.parent_id IS NULL AND p.id <> m.customer_id"
+        "SELECT DISTINCT c.id AS child_id, m.customer_id AS parent_id"
+        f" {_RECORDS} CROSS JOIN {_each('r.children')} CROSS JOIN customer c"
+        " WHERE r.batch_id = :batch AND r.children <> '[]' AND m.row_id = r.id"
+        " AND c.external_ref = v.value->>0 AND c.external_ref <> '' AND c.parent_id IS NULL AND c.id <> m.customer_id"
+        f" UNION SELECT m.customer_id, p.id {_RECORDS} CROSS JOIN customer p CROSS JOIN customer c"
+        " WHERE r.batch_id = :batch AND r.parent_ref <> '' AND m.row_id = r.id"
+        " AND p.external_ref = r.parent_ref AND p.external_ref <> '' AND p.id <> m.customer_id"
+        " AND c.id = m.customer_id AND c.parent_id IS NULL"
         " ORDER BY 1, 2",
         batch=batch_id,
     )
@@ -635,7 +660,7 @@ async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress
         async with unit_of_work(scope):
             ids = await values(
                 "SELECT customer_id FROM import_customer WHERE batch_id = :batch AND customer_id NOT IN :kept"
-                " ORDER BY record DESC LIMIT :size",
+                " ORDER BY customer_id DESC LIMIT :size",
                 batch=batch_id,
                 kept=sorted(kept),
                 size=pace.size,

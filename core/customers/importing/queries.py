@@ -129,9 +129,8 @@ async def imported_services(scope: Scope, batch_id: int) -> AsyncIterator[Waitin
     await get_batch(scope, batch_id)
     sql = (
         "SELECT r.record, r.name, r.services,"
-        " (SELECT m.customer_id FROM import_customer m WHERE m.batch_id = :batch AND m.record ="
-        " (SELECT max(n.record) FROM import_customer n WHERE n.batch_id = :batch AND n.record <= r.record))"
-        " AS customer_id"
+        " (SELECT m.customer_id FROM import_row n JOIN import_customer m ON m.row_id = n.id"
+        " WHERE n.batch_id = :batch AND n.record <= r.record ORDER BY n.record DESC LIMIT 1) AS customer_id"
         " FROM import_row r WHERE r.batch_id = :batch AND r.services <> ''"
     )
     async for service in stream(WaitingService, sql, key="record", batch=batch_id):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -183,20 +183,21 @@ _COLUMNS: Final = (
     "login_key", "external_ref", "email_key", "phone_e164", "street", "zip", "city", "city_key", "country", "lat",
     "lon", "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day",
     "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
-    "parent_ref", "services", "errors", "warnings", "cells",
+    "parent_ref", "addresses", "tags", "children", "services", "errors", "warnings", "cells",
 )  # fmt: skip
 _TYPES: Final = {
     "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
     "lat": "double precision", "lon": "double precision", "billing_day": "integer", "joined_on": "date",
-    "opening_minor": "bigint", "position": "integer",
+    "opening_minor": "bigint",
 }  # fmt: skip
 """Of columns that are not text."""
-_ALWAYS: Final = frozenset({"name", "good", "is_customer", "position", "value", "value_key"})
-_EMPTY: Final = frozenset({"", None})
-_VALUE_COLUMNS: Final = ("batch_id", "record", "kind", "position", "value", "value_key")
-_NOTHING: Final[dict[str, Any]] = {
-    name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}
-} | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0}
+_ALWAYS: Final = frozenset({"name", "good", "is_customer"})
+_EMPTY: Final = frozenset({"", "[]", None})
+_NOTHING: Final[dict[str, Any]] = (
+    {name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}}
+    | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0}
+    | dict.fromkeys(("addresses", "tags", "children"), "[]")
+)
 _PLAIN: Final = (
     "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
     "street", "zip", "city", "city_key", "country", "lat", "lon", "location", "currency", "language", "vat_id",
@@ -208,20 +209,15 @@ async def write_rows(batch_id: int, layout: Layout, records: Sequence[Record], j
     """One slice, inside the unit of work that is open. Cells are kept of refused records alone, without secrets."""
     secret = frozenset(column.place for column in layout.columns if column.why_not.startswith("Cards, passwords"))
     by_number = {record.number: record for record in records}
-    await _insert("import_row", _COLUMNS, [_staged(batch_id, row, by_number[row.record], secret) for row in judged])
-    values = [
-        value for row in judged if row.customer is not None for value in _values(batch_id, row.record, row.customer)
-    ]
-    if values:
-        await _insert("import_value", _VALUE_COLUMNS, values)
+    await _insert([_staged(batch_id, row, by_number[row.record], secret) for row in judged])
 
 
-async def _insert(table: str, columns: Sequence[str], staged: Sequence[Mapping[str, Any]]) -> None:
+async def _insert(staged: Sequence[Mapping[str, Any]]) -> None:
     """Row after row on SQLite; on PostgreSQL in one statement, a list for each column, which is ten times as fast.
     Columns in which nothing stands are left to their defaults: most files fill half of them.
     """
-    used = [name for name in columns if name in _ALWAYS or any(each[name] not in _EMPTY for each in staged)]
-    head = f"INSERT INTO {table} ({', '.join(used)})"
+    used = [name for name in _COLUMNS if name in _ALWAYS or any(each[name] not in _EMPTY for each in staged)]
+    head = f"INSERT INTO import_row ({', '.join(used)})"
     if dialect() == "sqlite":
         await execute_many(f"{head} VALUES ({', '.join(f':{name}' for name in used)})", staged)
         return
@@ -249,6 +245,9 @@ def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> 
     if customer is not None:
         for name in _PLAIN:
             staged[name] = getattr(customer, name)
+        staged["addresses"] = _addresses(customer) if customer.addresses else "[]"
+        staged["tags"] = _json([(tag, sort_key(tag)) for tag in customer.tags]) if customer.tags else "[]"
+        staged["children"] = _json([(ref,) for ref in customer.child_refs]) if customer.child_refs else "[]"
         staged["location_key"] = sort_key(customer.location) if customer.location else ""
         staged["status_key"] = customer.status
         if customer.contact is not None:
@@ -259,22 +258,14 @@ def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> 
     return staged
 
 
-def _values(batch_id: int, record: int, customer: ImportedCustomer) -> Iterator[dict[str, Any]]:
+def _addresses(customer: ImportedCustomer) -> str:
+    """Kind, position, value and key of each."""
     places: dict[str, int] = {}
-    listed = [(address.kind, address.value, address.key) for address in customer.addresses]
-    listed += [("tag", tag, sort_key(tag)) for tag in customer.tags]
-    listed += [("child", ref, ref) for ref in customer.child_refs]
-    for kind, value, key in listed:
-        position = places.get(kind, 0)
-        places[kind] = position + 1
-        yield {
-            "batch_id": batch_id,
-            "record": record,
-            "kind": kind,
-            "position": position,
-            "value": value,
-            "value_key": key,
-        }
+    listed = []
+    for address in customer.addresses:
+        position = places[address.kind] = places.get(address.kind, -1) + 1
+        listed.append((address.kind, position, address.value, address.key))
+    return _json(listed)
 
 
 def _json(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final, TypeVar
@@ -56,7 +57,7 @@ class Context(Struct, frozen=True):
     """Our products by the `sort_key` of the names the file may call them."""
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, gc=False):
     """What is wrong, or worth a look, in one record."""
 
     record: int
@@ -69,7 +70,7 @@ class Finding(Struct, frozen=True):
     value: str = ""
 
 
-class ImportedService(Struct, frozen=True):
+class ImportedService(Struct, frozen=True, gc=False):
     """A plan that the customer had in the other system. It is booked once its product is known here."""
 
     plan: str
@@ -89,7 +90,7 @@ class ImportedService(Struct, frozen=True):
     """In files of services alone."""
 
 
-class ImportedAddress(Struct, frozen=True):
+class ImportedAddress(Struct, frozen=True, gc=False):
     """An e-mail, billing e-mail or phone."""
 
     kind: str
@@ -97,7 +98,7 @@ class ImportedAddress(Struct, frozen=True):
     key: str
 
 
-class ImportedContact(Struct, frozen=True):
+class ImportedContact(Struct, frozen=True, gc=False):
     """A person of the customer."""
 
     first_name: str
@@ -106,7 +107,7 @@ class ImportedContact(Struct, frozen=True):
     email: str
 
 
-class ImportedCustomer(Struct, frozen=True):
+class ImportedCustomer(Struct, frozen=True, gc=False):
     """A customer as it will be created, with the keys it is found by."""
 
     full_name: str
@@ -143,7 +144,7 @@ class ImportedCustomer(Struct, frozen=True):
     tags: tuple[str, ...]
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """What became of one record."""
 
     record: int
@@ -196,6 +197,7 @@ class _Reader:
         self._columns: dict[str, list[Column]] = {}
         for column in layout.imported:
             self._columns.setdefault(column.field or "", []).append(column)
+        self._places = {field: tuple(column.place for column in columns) for field, columns in self._columns.items()}
         self._name_fields = [
             field for field in ("full_name", "first_name", "last_name", "company") if field in self._columns
         ]
@@ -248,8 +250,8 @@ class _Reader:
     # Cells
 
     def _text(self, field: str) -> str:
-        for column in self._columns.get(field, ()):
-            if text := self._cells[column.place]:
+        for place in self._places.get(field, ()):
+            if text := self._cells[place]:
                 return text
         return ""
 
@@ -283,11 +285,15 @@ class _Reader:
         return text
 
     def _line(self, field: str, limit: str | None = None) -> str:
+        if field not in self._columns:
+            return ""
         text = self._text(field)
         return self._short(field, values.one_line(text), limit) if text else ""
 
     def _read(self, field: str, how: Callable[[str], T]) -> T | None:
         """The value of a cell, None where it is empty or wrong."""
+        if field not in self._columns:
+            return None
         text = self._text(field)
         if not text:
             return None
@@ -345,7 +351,7 @@ class _Reader:
             street=self._short("street", ", ".join(values.one_line(text) for _, text in self._texts("street"))),
             zip=self._line("zip"),
             city=(city := self._city(country)),
-            city_key=sort_key(city),
+            city_key=_city_key(city),
             country=country,
             lat=lat,
             lon=lon,
@@ -591,6 +597,10 @@ class _Reader:
             )
         else:
             self._warn(column, f"There is no plan “{plan[:60]}” yet. Make it, or match it, before it is booked.", plan)
+
+
+_city_key: Final = lru_cache(maxsize=10_000)(sort_key)
+"""Few cities have many customers."""
 
 
 def _billing_day(text: str) -> int:

@@ -1,7 +1,8 @@
 """Imports: what a file held, record by record, until it is taken over; and which record became which customer.
 
-The customer's columns stand in `import_row` under their own names, so that taking over is one `INSERT … SELECT`. What was
-never mapped, and what is never imported (cards, secrets), is not in here.
+The customer's columns stand in `import_row` under their own names, so that taking over is one `INSERT … SELECT`; what a
+record has several of stands there as JSON. What was never mapped, and what is never imported (cards, secrets), is not in
+here. A record is known by an id of its own, so that joining it needs no statistics of the batch.
 """
 
 from core.database.migrations import run_sql
@@ -31,7 +32,7 @@ CREATE TABLE import_batch (
 );
 CREATE UNIQUE INDEX import_batch_file ON import_batch (file_sha256) WHERE state <> 'undone';
 CREATE TABLE import_row (
-    id {id},
+    id {id_never_reused},
     batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
     record bigint NOT NULL,
     line bigint NOT NULL,
@@ -70,28 +71,22 @@ CREATE TABLE import_row (
     contact_role text NOT NULL DEFAULT '',
     contact_email text NOT NULL DEFAULT '',
     parent_ref text NOT NULL DEFAULT '',
+    addresses text NOT NULL DEFAULT '[]',
+    tags text NOT NULL DEFAULT '[]',
+    children text NOT NULL DEFAULT '[]',
     services text NOT NULL DEFAULT '',
     errors text NOT NULL DEFAULT '',
     warnings text NOT NULL DEFAULT '',
     cells text NOT NULL DEFAULT '',
     UNIQUE (batch_id, record)
 );
-CREATE TABLE import_value (
-    batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
-    record bigint NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('email', 'billing_email', 'phone', 'tag', 'child')),
-    position integer NOT NULL,
-    value text NOT NULL,
-    value_key {key} NOT NULL,
-    PRIMARY KEY (batch_id, record, kind, position)
-)CLUSTERED;
 CREATE TABLE import_customer (
+    row_id bigint PRIMARY KEY,
     batch_id bigint NOT NULL REFERENCES import_batch (id) ON DELETE CASCADE,
-    record bigint NOT NULL,
-    customer_id bigint NOT NULL REFERENCES customer (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
-    PRIMARY KEY (batch_id, record)
+    customer_id bigint NOT NULL REFERENCES customer (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
 )CLUSTERED;
 CREATE UNIQUE INDEX import_customer_customer ON import_customer (customer_id);
+CREATE INDEX import_customer_batch ON import_customer (batch_id, customer_id);
 """
 
 
