@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from core.customers.tables import Customer
 from core.database import row, value, within
-from core.hooks import Action, Tab, hookimpl
+from core.hooks import Action, Effect, Tab, hookimpl
+from core.subscriptions.actions import charge_arrears, running_arrears
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from core.scope import Scope
 
@@ -56,3 +59,19 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
             refused=refused,
         ),
     )
+
+
+@hookimpl
+async def plan_customer_status_change(customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
+    """Arrears up to the day on which a customer is billed no more are charged; the days behind it never are."""
+    if await value("SELECT bill FROM status WHERE key = :key", key=status_key):
+        return ()
+    return [
+        Effect(
+            text=f"What runs in arrears is charged up to {on}",
+            kind="money",
+            inputs=str(subscription_id),
+            apply=partial(charge_arrears, subscription_id=subscription_id, day=on),
+        )
+        for subscription_id in await running_arrears(customer_id, on)
+    ]

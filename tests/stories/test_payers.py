@@ -136,3 +136,24 @@ async def test_charges_that_exist_are_invoiced_in_any_status(story: Story) -> No
 
     assert await story.papers() == [("2027-05-01", "36.00", "overdue"), ("2027-06-01", "60.00", "open")]
     await story.nothing_more_is_due()
+
+
+async def test_arrears_up_to_the_day_of_a_status_are_still_charged(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100, timing="arrears")
+    fibre = await story.subscribes("fibre")
+    story.on("2027-05-11")
+    await story.becomes("inactive")
+    await story.days_pass(40)
+    story.on("2027-06-21")
+    await story.becomes("active")
+    await story.bill()
+    story.on("2027-07-01")
+    await story.bill()
+
+    assert await story.lines() == [
+        ("Fibre", "2027-05-01", "2027-05-11", 1000),
+        ("Fibre", "2027-06-21", "2027-07-01", 1033),
+    ]
+    assert await story.spans(fibre) == [("2027-05-11", "2027-06-21", "status")]
+    await story.nothing_more_is_due()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from core.activity.unit import record, record_set, unit_of_work
 from core.catalog.queries import get_product
 from core.database import execute, value, values
 from core.errors import Conflict, Invalid
+from core.money import exponent, half_up_sql
 from core.subscriptions.actions.shared import (
     Locked,
     check_move,
@@ -28,11 +31,14 @@ from core.subscriptions.events import (
     SubscriptionSuspended,
     TrialEnded,
 )
-from core.subscriptions.schedule import cycle_end, next_period
+from core.subscriptions.schedule import cycle_end, next_period, periods_due
 from core.subscriptions.status import STARTED, StateReason, SubscriptionState
 
 if TYPE_CHECKING:
     from core.scope import Scope
+
+
+MOST_PERIODS: Final = 15
 
 
 async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
@@ -309,6 +315,56 @@ async def convert_due(scope: Scope, day: date, most: int) -> int:
             found = await lock(scope, int(subscription_id))
             await wait_for_invoice(scope, found, (await get_product(found.product_id)).pending_days)
         return len(ids) + len(unpaid)
+
+
+async def running_arrears(customer_id: int, day: date) -> list[int]:
+    """Subscriptions of a customer with days behind them that are to be charged in arrears."""
+    return [
+        int(each)
+        for each in await values(
+            "SELECT u.id FROM subscription u JOIN subscription_schedule s ON s.subscription_id = u.id"
+            " WHERE u.customer_id = :id AND u.timing = 'arrears' AND s.due_on IS NOT NULL AND s.period_start < :day"
+            " ORDER BY u.id",
+            id=customer_id,
+            day=day,
+        )
+    ]
+
+
+async def charge_arrears(scope: Scope, subscription_id: int, day: date) -> None:
+    """Its customer is not billed from a day on: the days up to it are charged, by day, and it waits from there."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.period_start is None or found.period_start >= day or found.due_on is None:
+            return
+        rhythm = replace(found.rhythm(day), final_proration="by_day")
+        due, _ = periods_due(rhythm, found.period_start, day, MOST_PERIODS)
+        if len(due) > MOST_PERIODS:
+            raise Conflict("More than 15 periods of a subscription are to be charged first. Run the billing.")
+        buyer = await get_buyer(scope, found.customer_id)
+        share = (":days::bigint", ":of_days::bigint")
+        for period in due:
+            await execute(
+                "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, description,"
+                " period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
+                " currency, tax_category, tax_inclusive, state)"
+                " SELECT u.id, t.id, u.customer_id, :payer_id::bigint, u.product_id, 'recurring',"
+                " CASE WHEN u.label <> '' THEN u.label ELSE p.name END, :start::date, :end::date, :days::bigint,"
+                " :of_days::bigint, t.quantity_e6,"
+                f" t.amount_minor * :per_minor::bigint, {half_up_sql('t.gross_minor', *share)}"
+                f" - {half_up_sql('t.cycle_minor', *share)}, {half_up_sql('t.cycle_minor', *share)}, t.currency,"
+                " t.tax_category, t.tax_inclusive, 'open' FROM subscription u JOIN product p ON p.id = u.product_id"
+                " JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= :start::date"
+                " AND (t.valid_to IS NULL OR t.valid_to > :start::date) WHERE u.id = :id",
+                id=subscription_id,
+                payer_id=buyer.payer_id,
+                start=period.start,
+                end=period.end,
+                days=period.days,
+                of_days=period.of_days,
+                per_minor=10 ** (6 - exponent(found.currency)),
+            )
+        await write_schedule(subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), day), waits=True)
 
 
 async def wake(scope: Scope, subscription_id: int) -> None:
