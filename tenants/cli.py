@@ -481,7 +481,7 @@ def _tell_run(report: RunReport) -> None:
 async def verify_books(slug: str, as_json: bool) -> None:
     """Prove the books: charges tile, numbers are gapless, postings sum to zero, balances are sums. Else exit code 1."""
     async with at_tenant(slug, "verify") as scope:
-        found = await verify(scope)
+        found = await verify(scope, thorough=True)
     show(found, ("key", "rule", "count", "example"), as_json=as_json, empty="Nothing is wrong.")
     if found:
         sys.exit(1)

@@ -726,6 +726,35 @@ async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
     )
 
 
+async def charged_again(scope: Scope) -> list[int]:
+    """Subscriptions of which the last run, made again, would charge days that are charged already: hopefully none.
+
+    Worked out as a preview is; what has come due or was asked for since is no matter (security.md 30, V8).
+    """
+    as_of = await value_as(date, "SELECT max(as_of_on) FROM billing_run WHERE state = 'done'")
+    if as_of is None:
+        return []
+    seller, settings = await default_seller(scope), await load_settings(BillingSettings)
+    plan = Plan(scope, seller, settings, as_of, scope.today(), preview=True)
+    work = _Work(plan, pace(), await _due_dates(as_of), (), unit_e6(await _currencies(), "t.currency"))
+    found: list[int] = []
+    after = 0
+    while after < LAST_ID:
+        async with reading(tables()):
+            payers = await _next_payers(work, after)
+            last = payers[-1] if len(payers) == work.pace.size else LAST_ID
+            await prepare(preview=True)
+            await _stage(work, after, last)
+            found += await values(
+                "SELECT DISTINCT l.subscription_id FROM stage_line l JOIN charge k"
+                " ON k.subscription_id = l.subscription_id AND k.kind = 'recurring' AND k.state <> 'reversed'"
+                " AND k.period_start < l.period_end AND k.period_end > l.period_start"
+                " WHERE l.is_new AND l.kind = 'recurring' ORDER BY l.subscription_id"
+            )
+        after = last
+    return found
+
+
 MOST_DIFFERENCES: Final = 50
 """Of a preview, the largest ones."""
 

@@ -1,7 +1,8 @@
 """`verify`: the invariants of a tenant's books, each as one question that must find nothing (security.md 30).
 
-The same text on both databases. A violation stops that tenant's billing and says so. V6 (messages) and V7 (the database
-is the tenant's own and undamaged) are asked by the command beside these; for SQLite the damage is looked for here too.
+The same text on both databases, but for what only one of them can be asked. A violation stops that tenant's billing and
+says so. What reads every row of every table, every file, or works out the last run again is asked by the command alone
+(`thorough`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.billing.run import charged_again
 from core.database import dialect, rows, value
+from core.documents.files import damaged_files
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -252,6 +255,35 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
+        "V5",
+        "Each issued invoice and credit note has its PDF, or a job that makes it.",
+        """
+        SELECT 'document ' || CAST(d.id AS text) AS what
+        FROM document d
+        WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note')
+          AND NOT EXISTS (SELECT 1 FROM document_file f WHERE f.document_id = d.id AND f.format = 'pdf')
+          AND NOT EXISTS (SELECT 1 FROM job j WHERE j.dedupe_key = 'document:' || CAST(d.id AS text))
+        """,
+    ),
+    (
+        "V5",
+        "The PDF of a document is a stored file of the same bytes.",
+        """
+        SELECT 'document ' || CAST(f.document_id AS text) AS what
+        FROM document_file f
+        WHERE NOT EXISTS (SELECT 1 FROM stored_file s WHERE s.sha256 = f.sha256 AND CAST(s.id AS text) = f.path)
+        """,
+    ),
+    (
+        "V6",
+        "No message was sent by two jobs.",
+        """
+        SELECT 'job ' || CAST(min(id) AS text) AS what FROM job
+        WHERE kind = 'send_message' AND state IN ('done', 'sending', 'unknown')
+        GROUP BY payload HAVING count(*) > 1
+        """,
+    ),
+    (
         "V8",
         "Nothing that was billed by a finished run is still due: its schedules were stepped on.",
         """
@@ -288,15 +320,87 @@ _SQLITE: Final = (
 )
 
 
-async def verify(scope: Scope) -> list[Violation]:
-    """Every invariant of the books that does not hold; an empty list is what is hoped for."""
-    del scope  # whose books is decided by the database that is bound
+# What keeps rows as they must be on PostgreSQL can be switched off there by the owner, and then lets anything through.
+_POSTGRESQL: Final = (
+    (
+        "V7",
+        "Every trigger is switched on, and every constraint holds for all rows.",
+        """
+        SELECT 'trigger ' || t.tgname || ' of ' || c.relname AS what
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND t.tgenabled <> 'O'
+        UNION ALL SELECT 'constraint ' || conname FROM pg_constraint
+        WHERE connamespace = CAST(current_schema() AS regnamespace) AND NOT convalidated
+        """,
+    ),
+)
+_OWN: Final = "The database is the tenant's own."
+_REFERENCES: Final = "Every row refers to one that is there."
+_FILES: Final = "Every stored file is there, and its bytes are as they were stored."
+_AGAIN: Final = "The last run, made again, would charge no day a second time."
+
+
+async def verify(scope: Scope, *, thorough: bool = False) -> list[Violation]:
+    """Every invariant of the books that does not hold; an empty list is what is hoped for.
+
+    `thorough`: also what reads everything (see above): references on PostgreSQL, files, the last run again.
+    """
     found: list[Violation] = []
-    for key, rule, sql in (*RULES, *(_SQLITE if dialect() == "sqlite" else ())):
-        (result,) = await rows(_Found, f"SELECT count(*) AS count, min(what) AS example FROM ({sql}) broken")
-        if result.count:
-            found.append(Violation(key, rule, result.count, result.example or ""))
+    for key, rule, sql in (*RULES, *(_SQLITE if dialect() == "sqlite" else _POSTGRESQL)):
+        found += await _ask(key, rule, sql)
+    owner = await value("SELECT uuid FROM tenant_meta WHERE one = 1")
+    if owner != str(scope.tenant.uuid):
+        found.append(Violation("V7", _OWN, 1, f"tenant {owner}"))
+    if thorough:
+        found += await _thoroughly(scope)
     return found
+
+
+async def _ask(key: str, rule: str, sql: str) -> list[Violation]:
+    (result,) = await rows(_Found, f"SELECT count(*) AS count, min(what) AS example FROM ({sql}) broken")
+    return [Violation(key, rule, result.count, result.example or "")] if result.count else []
+
+
+async def _thoroughly(scope: Scope) -> list[Violation]:
+    found: list[Violation] = []
+    if dialect() == "postgresql":
+        for each in await rows(_Reference, REFERENCES):
+            found += await _ask("V7", _REFERENCES, each.orphans)
+    if scope.tenant.folder is not None and (damaged := await damaged_files(scope)):
+        found.append(Violation("V7", _FILES, len(damaged), f"file {damaged[0].id}"))
+    if again := await charged_again(scope):
+        found.append(Violation("V8", _AGAIN, len(again), f"subscription {again[0]}"))
+    return found
+
+
+class _Reference(Struct, frozen=True):
+    """A foreign key of one column."""
+
+    child: str
+    column: str
+    parent: str
+    key: str
+
+    @property
+    def orphans(self) -> str:
+        return (
+            f"SELECT '{self.child}.{self.column} ' || CAST(c.{self.column} AS text) AS what FROM {self.child} c"
+            f" WHERE c.{self.column} IS NOT NULL"
+            f" AND NOT EXISTS (SELECT 1 FROM {self.parent} p WHERE p.{self.key} = c.{self.column})"
+        )
+
+
+REFERENCES: Final = """
+SELECT quote_ident(child.relname) AS child, quote_ident(a.attname) AS "column", quote_ident(parent.relname) AS parent,
+       quote_ident(k.attname) AS key
+FROM pg_constraint f
+JOIN pg_class child ON child.oid = f.conrelid
+JOIN pg_class parent ON parent.oid = f.confrelid
+JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.confkey[1]
+WHERE f.contype = 'f' AND cardinality(f.conkey) = 1 AND f.connamespace = CAST(current_schema() AS regnamespace)
+ORDER BY child.relname, a.attname
+"""
 
 
 async def count_documents() -> int:
