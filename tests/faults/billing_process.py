@@ -47,6 +47,7 @@ LEASE: Final = 0.6
 class Sign(StrEnum):
     """What a process has come to."""
 
+    READY = "-"
     RUN = "R"
     CHUNK = "("
     CHUNK_OVER = ")"
@@ -58,8 +59,8 @@ class Sign(StrEnum):
 class Asked(Struct, frozen=True):
     """What a process is to be: a worker, or a command that bills a date and ends.
 
-    `shift`: seconds that its clock is ahead of the machine's. `begin_at`: where the machine's steady clock stands when
-    it begins. `apart`: for the control, the numbers of a chunk are taken in a commit of their own.
+    `shift`: seconds that its clock is ahead of the machine's. `begin_with`: a file; it begins once
+    that is there. `apart`: for the control, the numbers of a chunk are taken in a commit of their own.
     """
 
     what: str
@@ -69,7 +70,7 @@ class Asked(Struct, frozen=True):
     signs: str
     chunk_size: int
     as_of: date | None = None
-    begin_at: float = 0.0
+    begin_with: str = ""
     apart: bool = False
 
 
@@ -103,7 +104,12 @@ class Billing:
         self._show_chunks()
         if asked.apart:
             take_numbers_apart()
-        await asyncio.sleep(max(0.0, asked.begin_at - time.monotonic()))
+        if asked.begin_with:
+            with bind(database):
+                await value("SELECT 1")
+            self.say(Sign.READY)
+            while not Path(asked.begin_with).exists():
+                await asyncio.sleep(0.001)
         if asked.what == "worker":
             # One job each, so that both processes are at the same run.
             work = Work({BILL.name: self._kind()})

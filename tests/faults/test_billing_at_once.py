@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,23 @@ from core.database import value
 from tests.billing_world import books, parked, plans
 from tests.databases import KINDS
 from tests.faults.billing_harness import Harness, check_books, set_day, undisturbed, world_on
-from tests.faults.billing_process import Forge, Sign, Started
+from tests.faults.billing_process import Forge, Sign
 
 
-async def bill_at_once(harness: Harness, month: int) -> None:
+async def bill_at_once(harness: Harness, folder: Path, month: int) -> None:
     """Two workers with a job each and three commands, which all begin at one moment."""
     scope = harness.scope
     set_day(scope, month)
     day = scope.today()
     jobs = [await start_run(scope, day, confirmed=True), await start_run(scope, day)]
-    begin_at = time.monotonic() + 0.4
-    workers = [harness.forge.start(harness.asked("worker", begin_at=begin_at)) for _ in range(2)]
-    commands = [harness.forge.start(harness.asked("command", as_of=day, begin_at=begin_at)) for _ in range(3)]
+    now = folder / f"now-{month}"
+    workers = [harness.forge.start(harness.asked("worker", begin_with=str(now))) for _ in range(2)]
+    commands = [harness.forge.start(harness.asked("command", as_of=day, begin_with=str(now))) for _ in range(3)]
     try:
         async with asyncio.timeout(90):
+            while not all(Sign.READY in each.signs for each in (*workers, *commands)):
+                await asyncio.sleep(0.005)
+            now.touch()
             while await harness.at_work(jobs) or not all(each.is_gone for each in commands):
                 await asyncio.sleep(0.02)
     finally:
@@ -34,11 +36,8 @@ async def bill_at_once(harness: Harness, month: int) -> None:
             each.kill()
     for each in commands:
         assert Sign.OVER in each.signs, each.errors
-    assert all(took_part(each) for each in (*workers, *commands))
-
-
-def took_part(process: Started) -> bool:
-    return Sign.CHUNK in process.signs
+    # One worker may do both jobs, one after the other; that at least three were at it is what matters.
+    assert sum(Sign.CHUNK in each.signs for each in (*workers, *commands)) >= 3
 
 
 async def bill_at_once_often(kind: str, folder: Path, times: int) -> None:
@@ -47,7 +46,7 @@ async def bill_at_once_often(kind: str, folder: Path, times: int) -> None:
         async with world_on(kind, folder) as scope:
             harness = Harness(scope, forge)
             for month in range(times):
-                await bill_at_once(harness, month)
+                await bill_at_once(harness, folder, month)
                 await check_books(scope)
                 assert await value("SELECT count(*) FROM billing_run WHERE state IN ('open', 'waiting')") == 0
             found = await books(), await plans(), await parked()
