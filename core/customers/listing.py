@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from core.customers import queries
-from core.customers.columns import shown_columns
+from core.customers.columns import ShownColumn, shown_columns
 from core.customers.schemas import CustomerItem
 from core.customers.search import customer_search
 from core.customers.tables import Customer
 from core.lists.columns import ListChoice, ListColumn
 from core.lists.listing import Choices, Listing
+from core.money import format_amount
 from core.web.parts import Head
+from core.web.templating import grouped, written
 
 if TYPE_CHECKING:
     from core.web.view import View
@@ -48,3 +51,59 @@ async def page_values(view: View, *columns: ListColumn) -> dict[str, Any]:
     more = await shown_columns(view.scope, [one.id for one in shown["rows"]])
     shown["heads"] += [Head(label=column.label, number=column.is_number) for column in more]
     return {**shown, "more": more, "views": [], "may_import": view.scope.may("customers.create")}
+
+
+class Line(NamedTuple):
+    """A row of the page, ready to be read; the template takes it apart by place."""
+
+    id: str
+    name: str
+    city: str
+    phone: str
+    email: str
+    joined: str
+    services: str
+    status: str
+    kind: str
+    tone: str
+    """Of the balance; empty where there is none to show."""
+    balance: str
+    cells: list[tuple[bool, str]]
+    """Of what features and plugins add: whether it is a number, and the text."""
+
+
+class Balance(Protocol):
+    """As much of a balance as the list shows."""
+
+    @property
+    def currency(self) -> str: ...
+
+    @property
+    def balance_minor(self) -> int: ...
+
+
+def lines_of(
+    rows: Sequence[CustomerItem], balances: Mapping[int, Balance], more: Sequence[ShownColumn], locale: str
+) -> list[Line]:
+    """The rows of a page."""
+    lines = []
+    for one in rows:
+        balance = balances.get(one.id)
+        minor = 0 if balance is None else balance.balance_minor
+        lines.append(
+            Line(
+                id=str(one.id),
+                name=one.full_name,
+                city=one.city,
+                phone=one.phone,
+                email=one.email,
+                joined=written(one.joined_on, locale),
+                services=grouped(one.live_subscriptions, locale) if one.live_subscriptions else "",
+                status=one.status_label,
+                kind=one.status_kind,
+                tone="" if balance is None else "t-owes" if minor < 0 else "t-plus" if minor > 0 else "t-2",
+                balance="" if balance is None else format_amount(minor, balance.currency),
+                cells=[(column.is_number, column.cells.get(one.id, "")) for column in more],
+            )
+        )
+    return lines

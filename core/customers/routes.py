@@ -49,7 +49,8 @@ PERMISSIONS: Final = (
 async def list_customers(view: View) -> Response[str]:
     values = await listing.page_values(view, ledger.MAIN_BALANCE)
     balances = await ledger.main_balances(view.scope, [one.id for one in values["rows"]])
-    values["balances"] = {one.customer_id: one for one in balances}
+    by_customer = {one.customer_id: one for one in balances}
+    values["lines"] = listing.lines_of(values["rows"], by_customer, values.pop("more"), view.scope.locale)
     return view.page("customers/_list.html" if view.is_htmx else "customers/list.html", **values)
 
 

@@ -77,7 +77,7 @@ class PageMaker:
         for area, label in AREAS:
             entries = [_item(entry, current) for entry in seen if entry.area == area]
             if entries:
-                yield NavArea(entries=entries, label=label, last=area == "settings")
+                yield NavArea(entries=tuple(entries), label=label, last=area == "settings")
 
 
 def _item(entry: MenuEntry, current: str) -> NavItem:

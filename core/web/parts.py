@@ -115,7 +115,7 @@ class NavItem(Struct, frozen=True, kw_only=True):
 class NavArea(Struct, frozen=True, kw_only=True):
     """Entries under one heading; the first area has none. The `last` one stands at the foot of the side bar."""
 
-    entries: Sequence[NavItem]
+    entries: tuple[NavItem, ...]
     label: str = ""
     last: bool = False
 

@@ -6,7 +6,8 @@ has no such prefix lies in core/web/templates. Every template has `m`, the macro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +17,10 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, nodes, pass_context
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from core.money import format_amount, format_money
 
@@ -30,10 +32,41 @@ MACROS: Final = "macros.html"
 ERROR_PAGES: Final = frozenset({403, 404, 409, 422, 429, 500, 503})
 NO_BREAK: Final = "\u00a0"
 DASH: Final = "–"
+KEPT: Final = 256
+"""Parts of shells that are remembered: one for each menu that somebody sees, each page of it that is open."""
 
 
 class TemplateFault(Exception):
     """Templates that cannot live beside each other. Raised at start-up."""
+
+
+_SPECIAL: Final = re.compile("[&<>\"']").search
+
+
+def shown(value: Any) -> str:
+    """A value in a place of a template: what `escape` gives, in half the time for most of what is shown. A text without
+    a special character stands for itself, since all that a template does with it from here on is to join it.
+    """
+    kind = type(value)
+    if kind is Markup or (kind is str and _SPECIAL(value) is None):
+        plain: str = value
+        return plain
+    return escape(value)
+
+
+class _Writer(CodeGenerator):
+    """Templates call `shown` where they would call `escape`."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src is not None:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write("environment.shown(")
+
+
+class _Environment(Environment):
+    code_generator_class = _Writer
+    shown = staticmethod(shown)
 
 
 class Pages:
@@ -44,7 +77,9 @@ class Pages:
     ) -> None:
         """`folders` and `plugins`: templates of each feature and plugin by name. `asset`: a static file's address."""
         self.environment = environment(folders, plugins or {})
-        self.environment.globals["asset"] = asset
+        self.environment.globals.update(
+            asset=asset, draw_icon=_icons(asset), shell_part=lru_cache(maxsize=KEPT)(self._shell_part)
+        )
         self._macros = self.environment.get_template(MACROS)
 
     def render(self, template: str, values: Mapping[str, object]) -> str:
@@ -52,6 +87,10 @@ class Pages:
         known = dict(values)
         known["m"] = self._macros.make_module(known)
         return self.environment.get_template(template).render(known)
+
+    def _shell_part(self, template: str, **values: Hashable) -> str:
+        """A part of the shell that is the same for many requests: these values alone, macros and assets are in it."""
+        return Markup(self.render(template, values))
 
     def error(
         self, status: int, message: str, request_id: str, *, values: Mapping[str, object], fragment: bool = False
@@ -64,6 +103,18 @@ class Pages:
         name = "fragment" if fragment else str(status) if status in ERROR_PAGES else "other"
         known = {**values, "status": status, "message": message, "request_id": request_id}
         return self.render(f"errors/{name}.html", known)
+
+
+def _icons(asset: Callable[[str], str]) -> Callable[..., str]:
+    """`m.icon`: each icon is drawn once."""
+
+    @lru_cache(maxsize=2048)
+    def draw_icon(name: str, label: str = "", cls: str = "icon") -> str:
+        said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+        use = Markup('<use href="{}#{}"/>').format(asset("icons.svg"), name)
+        return Markup('<svg class="{}" {}>{}</svg>').format(cls, said, use)
+
+    return draw_icon
 
 
 def page_values(
@@ -90,7 +141,7 @@ def page_values(
         "csrf_token": csrf_token,
         "theme": theme,
         "narrow": narrow,
-        "nav": list(nav),
+        "nav": tuple(nav),
         "jobs_running": list(jobs_running),
         "toast": toast,
     }
@@ -102,7 +153,7 @@ def environment(folders: Mapping[str, Path], plugins: Mapping[str, Path]) -> Env
     for name in plugins:
         if name in taken:
             raise TemplateFault(f"The plugin {name} cannot be loaded: core has templates of that name.")
-    made = Environment(
+    made = _Environment(
         loader=ChoiceLoader(
             [
                 PrefixLoader({name: FileSystemLoader(folder) for name, folder in {**folders, **plugins}.items()}),
@@ -172,7 +223,7 @@ def amount(context: Context, minor: int | None, currency: str = "") -> str:
 @pass_context
 def number(context: Context, count: int | None) -> str:
     """A count: 4,312."""
-    return DASH if count is None else _grouped(count, str(context["locale"]))
+    return DASH if count is None else grouped(count, str(context["locale"]))
 
 
 @pass_context
@@ -236,7 +287,8 @@ def _in_zone(context: Context, moment: date | datetime) -> date:
 
 
 @lru_cache(maxsize=4096)
-def _grouped(count: int, locale: str) -> str:
+def grouped(count: int, locale: str) -> str:
+    """A count, its thousands apart as the language writes them."""
     return format_decimal(count, locale=_locale(locale))
 
 

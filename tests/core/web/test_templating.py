@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
+from markupsafe import Markup, escape
 
 import core
-from core.web.parts import Choice, Conflict, Difference, Field, Section
+from core.web.parts import Choice, Conflict, Difference, Field, NavArea, NavItem, Section
 from core.web.templating import SHELLS, Pages, TemplateFault, feature_folders, initials, written
 
 CORE = Path(core.__file__).parent
@@ -34,7 +35,7 @@ def values(**changed: Any) -> dict[str, Any]:
         "csrf_token": "t0k3n",
         "theme": "auto",
         "narrow": False,
-        "nav": [],
+        "nav": (),
         "jobs_running": [],
         "toast": "",
         **changed,
@@ -90,6 +91,46 @@ def test_texts_are_escaped_in_templates_and_in_macros(folder: Path) -> None:
 
     assert "<script>" not in html
     assert html.count("&lt;script&gt;") == 5
+
+
+@pytest.mark.parametrize("text", ["&", "<", ">", '"', "'", "a<b>&c"])
+def test_each_special_character_is_escaped_wherever_it_is_shown(folder: Path, text: str) -> None:
+    template = (
+        "{{ x }}|{% for one in [x] %}{{ one }}{% endfor %}|{% set y %}{{ x }}{% endset %}{{ y }}|{% macro z() %}{{ x }}"
+        "{% endmacro %}{{ z() }}|{{ x|upper|lower }}|{{ {1: x}[1] }}"
+    )
+
+    assert shown(folder, template, x=text).split("|") == [str(escape(text))] * 6
+
+
+def test_what_is_markup_is_not_escaped_again_and_what_has_html_of_its_own_gives_it(folder: Path) -> None:
+    class Drawn:
+        def __html__(self) -> str:
+            return "<svg/>"
+
+    html = shown(folder, "{{ x }}{{ y }}{{ n }}{{ none }}", x=Markup("<b>"), y=Drawn(), n=7, none=None)
+
+    assert html == "<b><svg/>7None"
+
+
+def test_what_is_kept_of_the_shell_is_the_same_for_all_and_shows_each_their_own_menu(folder: Path) -> None:
+    (folder / "x.html").write_text('{% extends "base.html" %}', encoding="utf-8")
+    made = pages({"maps": folder})
+
+    def page(label: str, token: str, person: str, **changed: Any) -> str:
+        area = NavArea(entries=(NavItem(label=label, href="/x", icon="mail", key="x", **changed),))
+        actor = SimpleNamespace(kind="staff", id=1, name=person, on_behalf_of=None)
+        return made.render("maps/x.html", values(nav=(area,), csrf_token=token, actor=actor))
+
+    first, other = page("<Mine>", "token-one", "Ann"), page("Yours", "token-two", "Bob")
+    again, current = page("<Mine>", "token-three", "Eve"), page("<Mine>", "token-one", "Ann", current=True)
+
+    assert [html.count("&lt;Mine&gt;") for html in (first, other, again)] == [3, 0, 3]
+    assert "<Mine>" not in first
+    assert [html.count("Yours") for html in (first, other)] == [0, 3]
+    assert not re.search("token-one|Ann", other + again)
+    assert 'title="&lt;Mine&gt;" aria-current="page"' in current
+    assert 'aria-current="page"' not in first
 
 
 def test_a_value_cannot_become_an_attribute_of_its_own(folder: Path) -> None:
