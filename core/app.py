@@ -23,7 +23,7 @@ from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import api as customers_api
-from core.customers import import_routes
+from core.customers import import_api, import_routes
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
@@ -107,7 +107,16 @@ PAGES: Final = (
     payments_routes,
     messages_routes,
 )
-APIS: Final = (customers_api, catalog_api, subscriptions_api, billing_api, payments_api, run_api, messages_api)
+APIS: Final = (
+    customers_api,
+    import_api,
+    catalog_api,
+    subscriptions_api,
+    billing_api,
+    payments_api,
+    run_api,
+    messages_api,
+)
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", "See the activity"),

@@ -11,20 +11,17 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct
 
-from core.activity.unit import unit_of_work
+from core.customers import import_work
 from core.customers.importing import actions
 from core.customers.importing.actions import Mode
-from core.customers.importing.files import file_of, forget_file, keep_file
+from core.customers.importing.files import file_of, forget_file
 from core.customers.importing.profiles import FIELDS, NEVER, Mapping, known_columns, lay_out
 from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
 from core.customers.importing.status import BatchState
 from core.customers.importing.validating import Finding
-from core.customers.jobs import CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT, OfBatch
-from core.database import bind, current, execute
+from core.database import bind, current
 from core.errors import Conflict, Invalid
-from core.jobs.actions import enqueue
-from core.jobs.queries import get_job
 from core.jobs.status import JobState
 from core.lists.reading import Record, header_key, open_table
 from core.lists.writing import ExportColumn, csv_stream
@@ -34,9 +31,6 @@ from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
-    from litestar.datastructures import UploadFile
-
-    from core.jobs.queries import JobRow
     from core.scope import Scope
 
 PERMISSION: Final = "customers.create"
@@ -57,24 +51,11 @@ async def upload(view: View) -> Response[str]:
     file = view.files.get("file")
     if file is None or not file.filename:
         return await _choose_page(view, {"file": "Choose a file."}, status=422)
-    path = await keep_file(view.scope, _pieces(file))
     try:
-        # whether it is a table at all is told at once; the rest is the job's
-        await asyncio.to_thread(open_table, path, header_score=known_columns)
-        batch = await actions.open_batch(view.scope, path, Mapping(), name=file.filename[:200], file_path=path.name)
+        batch = await import_work.take_in(view.scope, file)
     except Invalid as error:
-        await asyncio.to_thread(path.unlink)
         return await _choose_page(view, errors_by_field(error), status=422)
-    if batch.file_path != path.name:
-        await asyncio.to_thread(path.unlink)
-    if batch.state in {BatchState.NEW, BatchState.CHECKED}:
-        await _start(view.scope, batch.id, CHECK_IMPORT, OfBatch(batch.id))
     return view.go(f"/customers/import/{batch.id}")
-
-
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await file.read(1 << 20):
-        yield piece
 
 
 async def _choose_page(view: View, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
@@ -96,7 +77,7 @@ async def show(view: View, batch_id: FromPath[int]) -> Response[str]:
 async def state(view: View, batch_id: FromPath[int]) -> Response[str]:
     """Asked every two seconds while work goes on: answers with the page itself once it is over."""
     batch = await get_batch(view.scope, batch_id)
-    if await _working(view.scope, batch) is None:
+    if await import_work.working(view.scope, batch) is None:
         return view.go(f"/customers/import/{batch_id}")
     return Response("", status_code=200, media_type="text/html")
 
@@ -119,11 +100,7 @@ async def match(view: View, batch_id: FromPath[int]) -> Response[str]:
         lay_out([column.column for column in headers], mapping)
     except Invalid as error:
         return await _batch_page(view, batch, errors_by_field(error), status=422, chosen=chosen)
-    async with unit_of_work(view.scope):
-        await execute(
-            "UPDATE import_batch SET mapping = :mapping WHERE id = :id", id=batch_id, mapping=actions.as_json(mapping)
-        )
-        await _start(view.scope, batch_id, CHECK_IMPORT, OfBatch(batch_id))
+    await import_work.match_columns(view.scope, batch_id, mapping)
     return view.go(f"/customers/import/{batch_id}")
 
 
@@ -143,16 +120,13 @@ async def start(view: View, batch_id: FromPath[int]) -> Response[str]:
     if wanted.mode == "all" and report.errors_total and batch.state == BatchState.CHECKED:
         told = "There are errors, so all or nothing means nothing. Correct the file, or skip the bad records."
         return await _batch_page(view, batch, {"mode": told}, status=422)
-    await _start(view.scope, batch_id, TAKE_IMPORT, OfBatch(batch_id, wanted.mode))
+    await import_work.start_import(view.scope, batch_id, wanted.mode)
     return view.go(f"/customers/import/{batch_id}", f"Import started. {report.ok:,} customers are being made.")
 
 
 @post("/customers/import/{batch_id:int}/undo", permission=PERMISSION)
 async def undo(view: View, batch_id: FromPath[int]) -> Response[str]:
-    batch = await get_batch(view.scope, batch_id)
-    if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
-        raise Conflict("Only an import that is done can be undone.")
-    await _start(view.scope, batch_id, UNDO_IMPORT, OfBatch(batch_id))
+    await import_work.start_undo(view.scope, batch_id)
     return view.go(f"/customers/import/{batch_id}")
 
 
@@ -201,25 +175,6 @@ async def _within(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _start(scope: Scope, batch_id: int, kind: Any, payload: OfBatch) -> None:
-    async with unit_of_work(scope):
-        batch = await get_batch(scope, batch_id)
-        if await _working(scope, batch) is not None:
-            raise Conflict("Work on this file is going on. Wait until it is done.")
-        job_id = await enqueue(scope, kind, payload)
-        await execute("UPDATE import_batch SET job_id = :job WHERE id = :id", job=job_id, id=batch_id)
-
-
-async def _job(scope: Scope, batch: ImportBatchRow) -> JobRow | None:
-    return await get_job(scope, batch.job_id) if batch.job_id is not None else None
-
-
-async def _working(scope: Scope, batch: ImportBatchRow) -> JobRow | None:
-    """The job that is at it."""
-    job = await _job(scope, batch)
-    return job if job is not None and job.state in {JobState.WAITING, JobState.RUNNING} else None
-
-
 async def _batch_page(
     view: View,
     batch: ImportBatchRow,
@@ -228,7 +183,7 @@ async def _batch_page(
     status: int = 200,
     chosen: dict[str, str | None] | None = None,
 ) -> Response[str]:
-    job = await _job(view.scope, batch)
+    job = await import_work.job_of(view.scope, batch)
     working = job is not None and job.state in {JobState.WAITING, JobState.RUNNING}
     failed = job is not None and job.state not in {JobState.WAITING, JobState.RUNNING, JobState.DONE}
     report = batch.told()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import HttpMethod
+from litestar.enums import HttpMethod, RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
@@ -120,7 +121,7 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
             raise Invalid("Use at most 200 characters.", field="Idempotency-Key")
         scope = call.scope
         actor, route = scope.actor.key, f"{call.request.method} {call.request.scope['path']}"
-        body_hash = hashlib.sha256(await call.request.body()).hexdigest()
+        body_hash = await _hash_of(call.request)
         async with unit_of_work(scope):
             kept = await row(
                 _Kept,
@@ -153,6 +154,23 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
         )
 
     return run
+
+
+async def _hash_of(request: Request[Any, Any, Any]) -> str:
+    """What is sent, as a short text; of a form with files its fields, since it has been read away as it came in."""
+    if request.content_type[0] != RequestEncodingType.MULTI_PART:
+        return hashlib.sha256(await request.body()).hexdigest()
+    told = hashlib.sha256()
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, UploadFile):
+            content = hashlib.sha256()
+            while piece := await value.read(1 << 20):
+                content.update(piece)
+            await value.seek(0)
+            told.update(msgspec.json.encode((name, value.filename, content.hexdigest())))
+        else:
+            told.update(msgspec.json.encode((name, str(value))))
+    return told.hexdigest()
 
 
 def encode_cursor(*values: object) -> str:

@@ -47,6 +47,8 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PATCH", "/api/v1/customers/{customer_id:int}"): {"version": 1, "address": {"street": "x"}},
     ("POST", "/api/v1/customers/{customer_id:int}/status"): {"status": "active"},
     ("POST", "/api/v1/customers/{customer_id:int}/notes"): {"text": "x"},
+    ("PUT", "/api/v1/customer-imports/{batch_id:int}/mapping"): {"status": "new"},
+    ("POST", "/api/v1/customer-imports/{batch_id:int}/start"): {"mode": "skip-bad"},
     ("POST", "/inventory/items/{item_id:int}/assignment"): {"customer_id": "1"},
     ("POST", "/api/v1/inventory/items/{item_id:int}/assignment"): {"customer_id": 1},
     ("PATCH", "/api/v1/invoices/{invoice_id:int}"): {"version": 1},

@@ -21,6 +21,7 @@ from msgspec import Struct
 from core.activity.unit import record, record_set, savepoint, unit_of_work
 from core.customers.events import CustomerCreated
 from core.customers.importing.events import CustomersImported, CustomersImportUndone
+from core.customers.importing.files import is_kept
 from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
 from core.customers.importing.queries import ImportBatchRow, find_batch_of, get_batch
@@ -124,7 +125,9 @@ async def stage_import(
 async def open_batch(
     scope: Scope, path: Path, mapping: ColumnMapping, *, name: str | None = None, file_path: str = ""
 ) -> ImportBatchRow:
-    """The batch of this file: the one that there is for its content, else a new one."""
+    """The batch of this file: the one that there is for its content, else a new one. What is stored of it already
+    stays stored; `file_path` of the batch says which file that is.
+    """
     _check_reach(scope)
     file_hash = await asyncio.to_thread(_sha256, path)
     async with unit_of_work(scope):
@@ -142,14 +145,26 @@ async def open_batch(
             )
             found = await get_batch(scope, int(batch_id))
         elif file_path and found.state in {BatchState.NEW, BatchState.CHECKED}:
+            stored = found.file_path if await asyncio.to_thread(is_kept, scope, found) else file_path
             await execute(
                 "UPDATE import_batch SET file_path = :path, file_name = :name WHERE id = :id",
-                path=file_path,
+                path=stored,
                 name=name or path.name,
                 id=found.id,
             )
-            found = msgspec.structs.replace(found, file_path=file_path, file_name=name or path.name)
+            found = msgspec.structs.replace(found, file_path=stored, file_name=name or path.name)
     return found
+
+
+async def save_mapping(scope: Scope, batch_id: int, mapping: ColumnMapping) -> None:
+    """Keep what somebody decided about the columns of a file that waits; the next check goes by it."""
+    async with unit_of_work(scope):
+        batch = await _locked(scope, batch_id)
+        if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
+            raise Conflict("This file has been imported. Choose another one.")
+        await execute(
+            "UPDATE import_batch SET mapping = :mapping WHERE id = :id", id=batch_id, mapping=as_json(mapping)
+        )
 
 
 async def discard_batch(scope: Scope, batch_id: int) -> None:

@@ -48,6 +48,11 @@ def file_of(scope: Scope, batch: ImportBatchRow) -> Path:
     return path
 
 
+def is_kept(scope: Scope, batch: ImportBatchRow) -> bool:
+    """Whether the file of an import is still stored."""
+    return bool(batch.file_path) and (folder_of(scope) / Path(batch.file_path).name).is_file()
+
+
 async def forget_file(scope: Scope, batch: ImportBatchRow) -> None:
     """The customers are here: the file, with all that was not imported, is deleted."""
     if batch.file_path:

@@ -79,13 +79,15 @@ async def find_batch_of(scope: Scope, file_sha256: str) -> ImportBatchRow | None
     )
 
 
-async def list_batches(scope: Scope, *, limit: int = 50) -> list[ImportBatchRow]:
-    """The latest first."""
+async def list_batches(scope: Scope, *, before: int | None = None, limit: int = 50) -> list[ImportBatchRow]:
+    """The latest first; those before an id."""
     return await rows(
         ImportBatchRow,
-        f"SELECT {_COLUMNS} FROM import_batch WHERE :within ORDER BY id DESC LIMIT :limit",
+        f"SELECT {_COLUMNS} FROM import_batch WHERE :within{' AND id < :before' if before is not None else ''}"
+        " ORDER BY id DESC LIMIT :limit",
         within=within(ImportBatch, scope.actor.reach),
         limit=limit,
+        **({} if before is None else {"before": before}),
     )
 
 

@@ -1,0 +1,180 @@
+"""Imports of customers over JSON, as pages do it: upload a file, read what would come of it, start, follow, undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, JSONBody, MultipartBody, QueryParameter
+from msgspec import Struct
+
+from core.customers import import_work
+from core.customers.importing import actions
+from core.customers.importing.actions import Mode
+from core.customers.importing.files import forget_file
+from core.customers.importing.profiles import Mapping
+from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches
+from core.customers.importing.report import Report
+from core.customers.importing.status import BatchState
+from core.errors import Conflict, Invalid
+from core.jobs.status import JobState
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
+
+PERMISSION = "customers.create"
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
+
+
+@dataclass
+class Upload:
+    """A file of customers, and what is decided about its columns, as JSON."""
+
+    file: UploadFile
+    mapping: str = ""
+
+
+class ImportRow(Struct, frozen=True, kw_only=True):
+    """A file of customers, and how far it has come."""
+
+    id: int
+    state: BatchState
+    file_name: str
+    mode: str
+    made: int
+    """Customers that it has made."""
+    kept: int
+    """Customers that could not be taken away again."""
+    made_by: str
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+class ImportWork(Struct, frozen=True):
+    """The last work on a file: it is checked, taken over or taken back by a job."""
+
+    job_id: int
+    state: JobState
+    done: int
+    total: int
+    text: str
+    error: str | None = None
+
+
+class ImportDetail(ImportRow, frozen=True, kw_only=True):
+    """With its report: that of the dry run until it is started, then what came of it. Null while it is being read."""
+
+    work: ImportWork | None = None
+    report: Report | None = None
+
+
+class Start(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do with records that are wrong."""
+
+    mode: Mode = "skip-bad"
+
+
+class Discarded(Struct, frozen=True):
+    id: int
+
+
+@api_post(
+    "/customer-imports",
+    permission=PERMISSION,
+    summary="Upload a file of customers",
+    description="CSV or XLSX, 30 MB at most. Its records are checked, nothing is imported: follow it until its state is"
+    " `checked` and read its report. A file that is here already gives the import that there is.",
+    status_code=202,
+)
+async def upload(call: Call, data: MultipartBody[Upload]) -> ImportDetail:
+    if not data.file.filename:
+        raise Invalid("Choose a file.", field="file")
+    mapping = _mapping_of(data.mapping) if data.mapping else None
+    batch = await import_work.take_in(call.scope, data.file, mapping)
+    return await _detail(call, batch)
+
+
+def _mapping_of(text: str) -> Mapping:
+    try:
+        return msgspec.json.decode(text, type=Mapping)
+    except (msgspec.MsgspecError, UnicodeEncodeError) as wrong:
+        raise Invalid(f"It is not the JSON of a mapping: {wrong}", field="mapping") from None
+
+
+@api_get("/customer-imports", permission=PERMISSION, summary="List imports of customers, the latest first")
+async def list_imports(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[ImportRow]:
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else None
+    found = await list_batches(call.scope, before=before, limit=limit + 1)
+    return Page(
+        items=[_row(batch) for batch in found[:limit]],
+        next=encode_cursor(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@api_get("/customer-imports/{batch_id:int}", permission=PERMISSION, summary="One import, its progress and its report")
+async def get_import(call: Call, batch_id: FromPath[int]) -> ImportDetail:
+    return await _detail(call, await get_batch(call.scope, batch_id))
+
+
+@api_put(
+    "/customer-imports/{batch_id:int}/mapping",
+    permission=PERMISSION,
+    summary="Match columns by hand and check anew",
+    status_code=202,
+)
+async def match(call: Call, batch_id: FromPath[int], data: JSONBody[Mapping]) -> ImportDetail:
+    await import_work.match_columns(call.scope, batch_id, data)
+    return await _detail(call, await get_batch(call.scope, batch_id))
+
+
+@api_post(
+    "/customer-imports/{batch_id:int}/start",
+    permission=PERMISSION,
+    summary="Import a file that was checked",
+    description="`skip-bad` imports the records that are right, `all` every record or none.",
+    status_code=202,
+)
+async def start(call: Call, batch_id: FromPath[int], data: JSONBody[Start]) -> ImportDetail:
+    await import_work.start_import(call.scope, batch_id, data.mode)
+    return await _detail(call, await get_batch(call.scope, batch_id))
+
+
+@api_post(
+    "/customer-imports/{batch_id:int}/undo",
+    permission=PERMISSION,
+    summary="Take the customers of an import away again",
+    status_code=202,
+)
+async def undo(call: Call, batch_id: FromPath[int]) -> ImportDetail:
+    await import_work.start_undo(call.scope, batch_id)
+    return await _detail(call, await get_batch(call.scope, batch_id))
+
+
+@api_delete("/customer-imports/{batch_id:int}", permission=PERMISSION, summary="Forget a file that was not taken over")
+async def discard(call: Call, batch_id: FromPath[int]) -> Discarded:
+    batch = await get_batch(call.scope, batch_id)
+    if await import_work.working(call.scope, batch) is not None:
+        raise Conflict("Work on this file is going on. Wait until it is done.")
+    await actions.discard_batch(call.scope, batch_id)
+    await forget_file(call.scope, batch)
+    return Discarded(batch_id)
+
+
+def _row(batch: ImportBatchRow) -> ImportRow:
+    return ImportRow(**{name: getattr(batch, name) for name in ImportRow.__struct_fields__})
+
+
+async def _detail(call: Call, batch: ImportBatchRow) -> ImportDetail:
+    job = await import_work.job_of(call.scope, batch)
+    return ImportDetail(
+        **{name: getattr(batch, name) for name in ImportRow.__struct_fields__},
+        work=ImportWork(job.id, job.state, job.progress_done, job.progress_total, job.progress_text, job.error)
+        if job is not None
+        else None,
+        report=batch.told(),
+    )
+
+
+HANDLERS = (upload, list_imports, get_import, match, start, undo, discard)
