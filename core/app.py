@@ -48,7 +48,7 @@ from core.web import home, jobs_pages, plugin_pages, settings_pages
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
-from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on
+from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on, within_ids
 from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
@@ -262,7 +262,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
             "view": Provide(provide_view, sync_to_thread=False),
             "call": Provide(provide_call, sync_to_thread=False),
         },
-        guards=[plugin_is_on, permitted, from_our_pages],
+        guards=[plugin_is_on, permitted, from_our_pages, within_ids],
         exception_handlers=error_handlers(maker.error),
         openapi_config=OpenAPIConfig(
             title="Tenantry",

@@ -7,10 +7,17 @@ import re
 import secrets
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID, uuid4
 
+from msgspec import Meta
+
 from core.errors import Invalid
+
+LARGEST_ID: Final = 2**63 - 1
+
+Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+"""The id of a row, as forms and the API are given it."""
 
 SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
 _LETTERS_WITH_A_STROKE: Final = str.maketrans(
@@ -46,8 +53,8 @@ def sort_key(text: str) -> str:
     Accents are taken off Latin and Greek letters only: in other scripts a mark is part of the letter.
     """
     if text.isascii():
-        bare = text if text.isprintable() else text.translate(_CONTROLS_OFF)
-        return " ".join(bare.casefold().split())
+        plain = text if text.isprintable() else text.translate(_CONTROLS_OFF)
+        return " ".join(plain.casefold().split())
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept: list[str] = []
     bare = False

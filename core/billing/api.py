@@ -24,6 +24,7 @@ from core.billing.status import Charges
 from core.customers import queries as customers
 from core.documents.files import get_file, read_file
 from core.errors import Conflict, NotFound
+from core.ids import Id
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, decode_cursor, encode_cursor
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -64,8 +65,8 @@ class Granted(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class NewAllocation(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    credit_entry_id: int
-    invoice_id: int
+    credit_entry_id: Id
+    invoice_id: Id
     amount_minor: AmountMinor
 
 
@@ -178,7 +179,12 @@ async def write_off(call: Call, invoice_id: FromPath[int], data: JSONBody[Writte
     return await queries.get_document(call.scope, invoice_id)
 
 
-@api_get("/invoices/{invoice_id:int}/pdf", permission="documents.view", summary="The stored PDF, byte for byte")
+@api_get(
+    "/invoices/{invoice_id:int}/pdf",
+    permission="documents.view",
+    summary="The stored PDF, byte for byte",
+    media_type="application/pdf",
+)
 async def get_pdf(call: Call, invoice_id: FromPath[int]) -> Response[bytes]:
     await queries.get_document(call.scope, invoice_id)
     pdf = await pages.find_pdf(invoice_id)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], Any]
 
 FURTHEST_AHEAD: Final = Cycle("month", 36)
+EARLIEST: Final = date(2000, 1, 1)
 LONGEST_GAP: Final = timedelta(days=35)
 """Days since the last run that are made up for without asking."""
 LAST_ID: Final = 2**63 - 1
@@ -199,6 +200,14 @@ class _Work:
         return self.plan.scope
 
 
+def check_date(scope: Scope, as_of: date) -> None:
+    """Raises Invalid for a date that is mistyped rather than meant."""
+    if as_of > nth(scope.today(), FURTHEST_AHEAD, 1):
+        raise Invalid("Billing goes at most 36 months ahead.", field="date")
+    if as_of < EARLIEST:
+        raise Invalid("Billing goes back to the year 2000.", field="date")
+
+
 async def run_billing(
     scope: Scope,
     as_of: date,
@@ -217,8 +226,7 @@ async def run_billing(
     """
     started = perf_counter()
     today = scope.today()
-    if as_of > nth(today, FURTHEST_AHEAD, 1):
-        raise Invalid("Billing goes at most 36 months ahead.", field="date")
+    check_date(scope, as_of)
     seller = await default_seller(scope)
     await _refuse_time_going_back(seller.id, today)
     settings = await load_settings(BillingSettings)
@@ -908,8 +916,7 @@ class _Document(Struct, frozen=True):
 
 async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[PreviewDocument]:
     """The next invoices of one payer by a date, worked out as the run would and written nowhere."""
-    if as_of > nth(scope.today(), FURTHEST_AHEAD, 1):
-        raise Invalid("Billing goes at most 36 months ahead.", field="date")
+    check_date(scope, as_of)
     plan = Plan(
         scope, await default_seller(scope), await load_settings(BillingSettings), as_of, scope.today(), preview=True
     )

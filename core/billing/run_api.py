@@ -49,19 +49,19 @@ class RunDetail(RunOut, frozen=True, kw_only=True):
 class NewRun(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The last day that is billed. `confirmed`: answers beforehand what an unusual run would ask."""
 
-    as_of: date
+    date: date
     confirmed: bool = False
 
 
 class PreviewOf(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    as_of: date
+    date: date
 
 
 class RunQueued(Struct, frozen=True):
     """The job that makes the run; the same one for a date as long as it is at work."""
 
     job_id: int
-    as_of: date
+    date: date
 
 
 def run_out(run: RunRow) -> RunOut:
@@ -93,13 +93,13 @@ async def show_run(call: Call, run_id: FromPath[int]) -> RunDetail:
 
 @api_post("/billing/runs", permission="billing.run", summary="Start a billing run of a date", status_code=202)
 async def create_run(call: Call, data: JSONBody[NewRun]) -> RunQueued:
-    return RunQueued(await start_run(call.scope, data.as_of, confirmed=data.confirmed), data.as_of)
+    return RunQueued(await start_run(call.scope, data.date, confirmed=data.confirmed), data.date)
 
 
 @api_post("/billing/runs/preview", permission="billing.run", summary="What a run of a date would do", status_code=200)
 async def preview(call: Call, data: JSONBody[PreviewOf]) -> RunReport:
     check_reach(call.scope)
-    return await run_billing(call.scope, data.as_of, preview=True)
+    return await run_billing(call.scope, data.date, preview=True)
 
 
 @api_post(

@@ -14,9 +14,9 @@ from litestar.response.sse import ServerSentEventMessage
 from msgspec import Struct
 
 from core.billing import pages, queries, run_pages
-from core.billing.run import RunReport, cancel_run, count_payers, run_billing
+from core.billing.run import RunReport, cancel_run, check_date, count_payers, run_billing
 from core.billing.settings import BillingSettings
-from core.billing.starting import check_date, check_reach, get_billing_job, is_at_work, start_preview, start_run
+from core.billing.starting import check_reach, get_billing_job, is_at_work, start_preview, start_run
 from core.billing.status import RunState
 from core.customers.tables import Customer
 from core.database import bind, current, rows, within

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
+
 Text = Annotated[str, Meta(max_length=200)]
 LongText = Annotated[str, Meta(max_length=2000)]
 Description = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -41,7 +43,7 @@ class NewLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     quantity_e6: Annotated[int, Meta(ge=-(10**12), le=10**12)] = ONE_E6
     unit_price_e6: Annotated[int, Meta(ge=-(10**16), le=10**16)]
     discount_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
-    product_id: int | None = None
+    product_id: Id | None = None
     tax_category: Annotated[str, Meta(max_length=60)] | None = None
     tax_inclusive: bool = False
     period_from: date | None = None
@@ -61,21 +63,21 @@ class DraftFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 class NewDraft(DraftFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """An invoice by hand, for who pays. `open_charges`: it takes up all of them that are open."""
 
-    payer_id: int
+    payer_id: Id
     open_charges: bool = False
 
 
 class CreditLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """How much of an invoice's line is credited: net, or with tax where the line is so."""
 
-    line_id: int
+    line_id: Id
     amount_minor: Annotated[int, Meta(ge=1, le=10**12)]
 
 
 class NewCreditNote(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A credit note over an invoice: some of its lines, or all that is left of it."""
 
-    document_id: int
+    document_id: Id
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     lines: list[CreditLine] | None = None
     charges: Literal["waive", "bill_again"] = "waive"

@@ -11,12 +11,11 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.jobs import BILL, BILL_DAILY, PREVIEW, ToBill, ToPreview
-from core.billing.run import FURTHEST_AHEAD, RunReport
+from core.billing.run import RunReport, check_date
 from core.database import Everything, row, value
-from core.errors import Forbidden, Invalid, NotFound
+from core.errors import Forbidden, NotFound
 from core.jobs.actions import enqueue
 from core.jobs.status import JobState
-from core.periods import nth
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -44,11 +43,6 @@ def check_reach(scope: Scope) -> None:
     """A run bills all customers, so only who sees all of them may look at one and start one."""
     if not isinstance(scope.actor.reach, Everything):
         raise Forbidden("Billing runs are for staff who see all customers.")
-
-
-def check_date(scope: Scope, as_of: date) -> None:
-    if as_of > nth(scope.today(), FURTHEST_AHEAD, 1):
-        raise Invalid("Billing goes at most 36 months ahead.", field="date")
 
 
 async def start_run(scope: Scope, as_of: date, *, confirmed: bool = False) -> int:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
+
 Code = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,59}$", description="Lower-case letters, digits, . _ -")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=4000)]
@@ -29,7 +31,7 @@ class NewPrice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     currency: Currency | None = None
     tax_inclusive: bool = False
     valid_from: date | None = None
-    price_list_id: int | None = None
+    price_list_id: Id | None = None
 
 
 class ProductFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class ProductFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     final_proration: Literal["by_day", "full", "none"] = "by_day"
     pending_days: Annotated[int, Meta(ge=1, le=365)] = 30
     tax_category: Annotated[str, Meta(max_length=60)] = "standard"
-    requires_group_id: int | None = None
+    requires_group_id: Id | None = None
     min_term_unit: CycleUnit | None = None
     min_term_count: Annotated[int, Meta(ge=1, le=120)] | None = None
     notice_days: Annotated[int, Meta(ge=0, le=366)] = 0
@@ -60,7 +62,7 @@ class NewProduct(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only
 
     code: Code
     kind: Kind
-    group_id: int | None = None
+    group_id: Id | None = None
     prices: Annotated[list[NewPrice], Meta(max_length=50)] = []
 
 

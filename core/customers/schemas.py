@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
+
 Text = Annotated[str, Meta(max_length=200)]
 ShortText = Annotated[str, Meta(max_length=60)]
 FullName = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -34,7 +36,7 @@ class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     billing_emails: Addresses = []
     phones: Addresses = []
     joined_on: date | None = None
-    location_id: int | None = None
+    location_id: Id | None = None
     language: ShortText = ""
     time_zone: ShortText = ""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
 from core.messages.status import MessageState
 
 
@@ -51,7 +52,7 @@ class MessageFull(MessageRow, frozen=True, kw_only=True):
 class NewMessage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A message that somebody writes to a customer. Without `to` it goes to the customer's own addresses."""
 
-    customer_id: int
+    customer_id: Id
     subject: Annotated[str, Meta(min_length=1, max_length=200)]
     text: Annotated[str, Meta(min_length=1, max_length=20_000)]
     to: Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from core.database import row, within
+from core.ids import Id
 from core.money import format_amount, format_money
 from core.payments.queries import _PAYMENT as PAYMENT
 from core.payments.schemas import PaymentRow
@@ -184,7 +185,7 @@ class PaymentForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     reference: Annotated[str, Meta(max_length=200)] = ""
     note: Annotated[str, Meta(max_length=1000)] = ""
-    document_id: int | None = None
+    document_id: Id | None = None
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
@@ -265,7 +266,7 @@ def reversal_fields(payment: PaymentDetail) -> list[Field]:
 
 
 class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    document_id: int | None = None
+    document_id: Id | None = None
     amount: Annotated[str, Meta(max_length=40)] = ""
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
+
 Reference = Annotated[str, Meta(max_length=200)]
 AmountMinor = Annotated[int, Meta(ge=1, le=10**12)]
 
@@ -17,14 +19,14 @@ class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     `provider` and its `event_id` make it known for ever: the same event again is the same payment.
     """
 
-    payer_id: int
+    payer_id: Id
     amount_minor: AmountMinor
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     received_on: date | None = None
     reference: Reference = ""
     note: Annotated[str, Meta(max_length=1000)] = ""
-    document_id: int | None = None
+    document_id: Id | None = None
     bank_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     bank_amount_minor: AmountMinor | None = None
     fee_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
@@ -35,7 +37,7 @@ class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class NewRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Free credit that is paid back."""
 
-    customer_id: int
+    customer_id: Id
     amount_minor: AmountMinor
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None

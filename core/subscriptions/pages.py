@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.catalog.pages import cycle_adjective, cycle_words
+from core.ids import Id
 from core.money import format_amount, format_money
 from core.web.amounts import decimal_text
 from core.web.parts import Choice, Field, Pill
@@ -62,9 +63,9 @@ class Change(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is asked for in a drawer. `seen` is what its plan said, when it is to be carried out."""
 
     do: Do
-    product_id: int | None = None
-    price_id: int | None = None
-    subscription_id: int | None = None
+    product_id: Id | None = None
+    price_id: Id | None = None
+    subscription_id: Id | None = None
     starts_on: date | None = None
     until_on: date | None = None
     then: Literal["end", "invoice_first"] = "end"
@@ -525,7 +526,7 @@ def charge_item(row: ChargeRow, locale: str) -> ChargeItem:
 class ChargeForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A charge as it is typed: a one-off item at its price, or anything at an amount."""
 
-    product_id: int | None = None
+    product_id: Id | None = None
     description: Annotated[str, Meta(max_length=500)] = ""
     quantity: Annotated[str, Meta(max_length=20)] = ""
     amount: Annotated[str, Meta(max_length=40)] = ""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
+
 Label = Annotated[str, Meta(max_length=200)]
 QuantityE6 = Annotated[int, Meta(ge=1, le=10**12, description="Quantity × 1,000,000")]
 ONE_E6 = 1_000_000
@@ -24,9 +26,9 @@ class NewDiscount(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 class NewSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A product at one of its prices, or at a price agreed for this customer alone."""
 
-    customer_id: int
-    product_id: int
-    price_id: int
+    customer_id: Id
+    product_id: Id
+    price_id: Id
     starts_on: date | None = None
     quantity_e6: QuantityE6 = ONE_E6
     amount_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
@@ -39,11 +41,11 @@ class NewSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 class NewFreeSubscription(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Live at once at an agreed price of 0: open-ended, or until a day at which it ends or becomes payable."""
 
-    customer_id: int
-    product_id: int
+    customer_id: Id
+    product_id: Id
     until_on: date | None = None
     then: Literal["end", "invoice_first"] = "end"
-    price_id: int | None = None
+    price_id: Id | None = None
     label: Label = ""
 
 
@@ -53,9 +55,9 @@ class NewTrial(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     `days` (by staff) replaces the product's.
     """
 
-    customer_id: int
-    product_id: int
-    price_id: int
+    customer_id: Id
+    product_id: Id
+    price_id: Id
     days: Annotated[int, Meta(ge=1, le=1096)] | None = None
     again: bool = False
     label: Label = ""
@@ -64,12 +66,12 @@ class NewTrial(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class NewCharge(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Something to be paid once: a one-off item, a fee. The next invoice takes it up."""
 
-    customer_id: int
+    customer_id: Id
     description: Annotated[str, Meta(min_length=1, max_length=500)]
     amount_minor: Annotated[int, Meta(ge=-(10**12), le=10**12)]
     quantity_e6: QuantityE6 = ONE_E6
-    product_id: int | None = None
-    subscription_id: int | None = None
+    product_id: Id | None = None
+    subscription_id: Id | None = None
     kind: Literal["one_off", "fee"] = "one_off"
     tax_category: Annotated[str, Meta(max_length=60)] | None = None
     tax_inclusive: bool = False

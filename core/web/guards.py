@@ -8,6 +8,7 @@ from litestar.connection import Request
 from litestar.exceptions import SerializationException
 
 from core.errors import Forbidden, NotFound, Unauthenticated
+from core.ids import LARGEST_ID
 from core.web import csrf
 from core.web.routing import PUBLIC, SIGNED_IN
 from core.web.visit import API_PREFIX, visit_of
@@ -28,6 +29,12 @@ async def only_the_document(connection: ASGIConnection[Any, Any, Any, Any], hand
     """Beside the OpenAPI document Litestar answers whatever else is asked for there, with a page of its own."""
     if not connection.scope["path"].endswith("/openapi.json"):
         raise NotFound("page of the API")
+
+
+async def within_ids(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """No row has an id beyond what a database can count to."""
+    if any(isinstance(given, int) and abs(given) > LARGEST_ID for given in connection.path_params.values()):
+        raise NotFound("so large an id")
 
 
 async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -14,11 +14,13 @@ from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod, RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.database import row
 from core.errors import Conflict, Invalid
+from core.web.errors import Problem
 from core.web.routing import Decorator, Handler, once_more
 from core.web.tables import Idempotency
 from core.web.visit import visit_of
@@ -30,6 +32,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IDEMPOTENCY_HEADER: Final = "idempotency-key"
+PROBLEMS: Final = {
+    status: ResponseSpec(Problem, generate_examples=False, description=said, media_type="application/problem+json")
+    for status, said in {
+        400: "The request could not be read.",
+        401: "The token is missing, ended or not of this tenant.",
+        403: "The token may not do this.",
+        404: "There is no such thing, or it is out of the token's reach.",
+        409: "What is there now does not allow it.",
+        422: "Fields are wrong; `errors` names each.",
+        429: "Too many requests; Retry-After says when to come again.",
+        503: "The tenant cannot answer now; Retry-After says when to come again.",
+    }.items()
+}
+"""What every operation may be refused with."""
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -81,6 +97,7 @@ def api_delete(path: str, *, permission: str, **options: Any) -> Decorator:
 
 def _api(method: str, path: str, permission: str, options: dict[str, Any], *, status: int) -> Decorator:
     options.setdefault("status_code", status)
+    options.setdefault("responses", PROBLEMS)
     opt = {"permission": permission, **options.pop("opt", {})}
 
     def decorate(handler: Handler) -> HTTPRouteHandler:

@@ -360,13 +360,16 @@ async def test_runs_over_json_are_previewed_started_listed_and_read(tenant: Test
     client = await tenant.api()
     today = tenant.scope().today().isoformat()
 
-    preview = await client.post("/api/v1/billing/runs/preview", json={"as_of": today})
-    queued = await client.post("/api/v1/billing/runs", json={"as_of": today})
-    again = await client.post("/api/v1/billing/runs", json={"as_of": today})
+    preview = await client.post("/api/v1/billing/runs/preview", json={"date": today})
+    queued = await client.post("/api/v1/billing/runs", json={"date": today})
+    again = await client.post("/api/v1/billing/runs", json={"date": today})
     await work(tenant)
     listed = await client.get("/api/v1/billing/runs", params={"limit": 1})
     run = await client.get(f"/api/v1/billing/runs/{listed.json()['items'][0]['id']}")
     late = await client.post(f"/api/v1/billing/runs/{run.json()['id']}/cancellation")
+    mistyped = [
+        await client.post(f"/api/v1/billing/runs{way}", json={"date": "0026-11-01"}) for way in ("", "/preview")
+    ]
 
     assert preview.json()["totals"] == {"EUR": 4305}
     assert queued.status_code == 202, queued.text
@@ -375,6 +378,7 @@ async def test_runs_over_json_are_previewed_started_listed_and_read(tenant: Test
     assert run.json()["totals"] == {"EUR": 4305}
     assert run.json()["parked_customers"] == []
     assert late.status_code == 409
+    assert [(one.status_code, one.json()["errors"][0]["field"]) for one in mistyped] == [(422, "date")] * 2
 
 
 async def test_who_may_only_look_starts_nothing(tenant: TestTenant) -> None:
