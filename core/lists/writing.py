@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Final, Literal
 
-import xlsxwriter
 from msgspec import Struct
 
 from core.errors import Invalid
@@ -90,6 +89,8 @@ class XlsxWriter:
             "default_date_format": "yyyy-mm-dd",
             "remove_timezone": True,
         }
+        import xlsxwriter  # by who writes a workbook, not by everybody's start
+
         self._book = xlsxwriter.Workbook(str(target) if isinstance(target, Path) else target, options)
         self._sheet = self._book.add_worksheet(sheet[:31])
         self._instant = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})

@@ -83,8 +83,6 @@ class _Compiled(FileSystemBytecodeCache):
     """Templates as code, in files beside the modules' own: half of what a start of the application would take."""
 
     def __init__(self, folder: Path) -> None:
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
         super().__init__(str(folder))
         self._writer = f"{version('jinja2')} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 
@@ -95,6 +93,13 @@ class _Compiled(FileSystemBytecodeCache):
     def dump_bytecode(self, bucket: Bucket) -> None:
         with suppress(OSError):  # a folder that cannot be written: compiled at each start then
             super().dump_bytecode(bucket)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one, made if need be."""
+    with suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
+    return path.is_dir()
 
 
 class _Environment(Environment):
@@ -116,7 +121,7 @@ class Pages:
         """`folders` and `plugins`: templates of each feature and plugin by name. `asset`: a static file's address.
         `compiled`: where they are kept as code for the next start."""
         self.environment = environment(folders, plugins or {})
-        if compiled is not None and not sys.dont_write_bytecode:
+        if compiled is not None and not sys.dont_write_bytecode and _is_folder(compiled):
             self.environment.bytecode_cache = _Compiled(compiled)
         self.environment.globals.update(
             asset=asset, draw_icon=_icons(asset), shell_part=lru_cache(maxsize=KEPT)(self._shell_part)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jinja2 import TemplateNotFound, UndefinedError
+from jinja2 import Environment, TemplateNotFound, UndefinedError
 from markupsafe import Markup, escape
 
 import core
@@ -42,8 +43,8 @@ def values(**changed: Any) -> dict[str, Any]:
     }
 
 
-def pages(folders: dict[str, Path], **plugins: Path) -> Pages:
-    return Pages(folders, lambda name: f"/static/v/{name}", plugins=plugins)
+def pages(folders: dict[str, Path], *, compiled: Path | None = None, **plugins: Path) -> Pages:
+    return Pages(folders, lambda name: f"/static/v/{name}", plugins=plugins, compiled=compiled)
 
 
 OURS = pages(feature_folders(CORE))
@@ -131,6 +132,44 @@ def test_what_is_kept_of_the_shell_is_the_same_for_all_and_shows_each_their_own_
     assert not re.search("token-one|Ann", other + again)
     assert 'title="&lt;Mine&gt;" aria-current="page"' in current
     assert 'aria-current="page"' not in first
+
+
+def test_templates_are_compiled_once_and_again_when_they_change(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "x.html").write_text("{{ tenant.name }} one", encoding="utf-8")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    compiled: list[str | None] = []
+    known = Environment._compile
+
+    def compile_and_tell(self: Environment, code: str, file: str) -> Any:
+        compiled.append(file)
+        return known(self, code, file)
+
+    monkeypatch.setattr(Environment, "_compile", compile_and_tell)
+
+    def render() -> str:
+        return pages({}, maps=folder, compiled=tmp_path / "compiled").render("maps/x.html", values())
+
+    first, again = render(), render()
+    made = len(compiled)
+    (folder / "x.html").write_text("{{ tenant.name }} two", encoding="utf-8")
+    changed = render()
+
+    assert [first, again, changed] == ["Marlbeck Net one", "Marlbeck Net one", "Marlbeck Net two"]
+    assert made == 2, "the macros and the page, by the first start alone"
+    assert compiled[2:] == [str(folder / "x.html")]
+
+
+def test_templates_are_shown_where_their_code_cannot_be_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (folder / "x.html").write_text("{{ tenant.name }}", encoding="utf-8")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    made = pages({}, maps=folder, compiled=tmp_path / "file" / "compiled")
+
+    assert made.render("maps/x.html", values()) == "Marlbeck Net"
 
 
 def test_a_value_cannot_become_an_attribute_of_its_own(folder: Path) -> None:
