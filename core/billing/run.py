@@ -60,6 +60,8 @@ EARLIEST: Final = date(2000, 1, 1)
 LONGEST_GAP: Final = timedelta(days=35)
 """Days since the last run that are made up for without asking."""
 LAST_ID: Final = 2**63 - 1
+PREVIEWED: Final = 1000
+"""Payers of a chunk of a preview: it keeps nobody from writing."""
 MOST_DATES: Final = 60
 """Due dates that are looked up one by one; after a longer gap all payers are ordered at once."""
 
@@ -806,6 +808,8 @@ async def _preview(
     )
     work = _Work(plan, speed, await _due_dates(plan.as_of_on), sources, unit_e6(await _currencies(), "t.currency"))
     products: dict[tuple[str, str], ProductTotal] = {}
+    if speed.fixed is None:
+        speed.size = PREVIEWED
     after, done = 0, 0
     total = await count_payers(plan.as_of_on, plan.issued_on) if progress is not None else 0
     while after < LAST_ID:
