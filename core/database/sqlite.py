@@ -34,7 +34,7 @@ from core.database.errors import (
     TransactionError,
 )
 from core.database.statements import Dialect, traits
-from core.database.threads import THREADS
+from core.database.threads import THREADS, give_back
 from core.errors import Invalid, Unavailable
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class OpenFiles:
     def __init__(self, cap: int = FILES, hot: int = HOT) -> None:
         self.cap = cap
         self.hot = hot
+        self._closed = 0
         self._open: OrderedDict[SqliteDatabase, None] = OrderedDict()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -121,6 +122,9 @@ class OpenFiles:
             idle = next((other for other in self._open if not other.busy), None)
             if idle is not None:
                 await idle.close()
+                self._closed += 1
+                if self._closed % self.cap == 0:
+                    await THREADS.call(give_back)
                 continue
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
