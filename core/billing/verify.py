@@ -44,7 +44,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
                    lag(to_on) OVER (PARTITION BY subscription_id ORDER BY from_on, to_on) AS before_to
             FROM (
                 SELECT subscription_id, period_start AS from_on, period_end AS to_on FROM charge
-                WHERE kind = 'recurring' AND state <> 'reversed' AND period_start IS NOT NULL
+                WHERE kind = 'recurring' AND component = '' AND state <> 'reversed' AND period_start IS NOT NULL
                     AND subscription_id IS NOT NULL
                 UNION ALL SELECT subscription_id, from_on, to_on FROM unbilled_span) spans
         ) ordered WHERE before_to IS NOT NULL AND before_to <> from_on
@@ -64,6 +64,21 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
             GROUP BY subscription_id
         ) covered ON covered.subscription_id = s.subscription_id
         WHERE covered.to_on <> s.period_start
+        """,
+    ),
+    (
+        "V1",
+        "No day of a charge is credited twice, nor charged again twice.",
+        """
+        SELECT 'charge ' || CAST(charge_id AS text) || ' at ' || CAST(from_on AS text) AS what FROM (
+            SELECT charge_id, from_on, lag(to_on) OVER (PARTITION BY charge_id, part ORDER BY from_on, to_on)
+                AS before_to
+            FROM (
+                SELECT charge_id, 0 AS part, from_on, to_on FROM credited_span
+                UNION ALL SELECT s.charge_id, s.id, k.period_start, k.period_end FROM credited_span s
+                JOIN charge k ON k.subscription_id = s.subscription_id AND k.state <> 'reversed'
+                    AND k.component = 'again:' || CAST(s.id AS text)) spans
+        ) ordered WHERE before_to > from_on
         """,
     ),
     (

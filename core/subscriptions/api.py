@@ -133,7 +133,7 @@ async def invoice_trial(call: Call, subscription_id: FromPath[int], data: JSONBo
     status_code=200,
 )
 async def cancel(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
-    await actions.cancel_at_expiry(call.scope, subscription_id)
+    await billing.cancel_subscription(call.scope, subscription_id)
     return await queries.get_subscription(call.scope, subscription_id)
 
 

@@ -270,7 +270,7 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
         await billing.invoice_trial(scope, mine, change.price_id)
         return _Done(mine, "Make invoice")
     if change.do == "cancel_at_expiry":
-        ends_on = await actions.cancel_at_expiry(scope, mine)
+        ends_on = await billing.cancel_subscription(scope, mine)
         return _Done(mine, button=f"Cancel on {written(ends_on, scope.locale, year=False)}")
     if change.do == "undo_cancellation":
         await actions.undo_cancellation(scope, mine)

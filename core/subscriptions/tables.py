@@ -155,3 +155,16 @@ class Charge(Table):
     closed_on = Date(null=True)
     source_key = Text(null=True)
     run_id = BigInt(null=True)
+
+
+class CreditedSpan(Table):
+    """Days of a charge that are credited again, and how much of its amount. A charge of the component `again:` and the
+    span's id takes them back: it stands beside the charge that covers these days."""
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    charge_id = ForeignKey(Charge)
+    from_on = Date()
+    to_on = Date()
+    amount_minor = BigInt()

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.billing.actions import credit_unused, preview_withdrawal, withdraw_subscription
+from core.billing.actions import (
+    cancel_subscription,
+    credit_unused,
+    preview_withdrawal,
+    void,
+    withdraw_subscription,
+)
+from core.billing.queries import list_documents
+from core.billing.status import Charges
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, resume, suspend, terminate, undo_cancellation
 from tests.books import day
@@ -105,6 +113,180 @@ async def test_terminated_today_it_is_credited_by_day_where_staff_choose_so(stor
     assert await story.papers("credit_note") == [("2027-06-11", "24.00", "paid")]
     assert await story.money() == Money("0.00", "24.00", "24.00")
     await story.months_pass(2)
+    await story.nothing_more_is_due()
+
+
+async def _ends(story: Story, subscription_id: int, on: str) -> None:
+    """Terminated, and the unused days credited, as the drawer does it."""
+    await terminate(story.scope, subscription_id, day(on))
+    await credit_unused(story.scope, subscription_id, day(on), f"Ended on {on}")
+
+
+async def _credited(story: Story) -> list[tuple[str, str, int]]:
+    """Lines of all credit notes: from, to, net."""
+    notes = await list_documents(story.scope, kind="credit_note", limit=100)
+    return [
+        (str(line.period_from), str(line.period_to), line.net_minor)
+        for note in reversed(notes)
+        for line in (await story.document(note.id)).lines
+    ]
+
+
+async def test_an_end_that_is_moved_earlier_credits_the_days_between_only(story: Story) -> None:
+    await story.begins("2027-06-01")
+    await story.sells("fibre", 3100)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.pays(3720)
+
+    await _ends(story, fibre, "2027-06-20")
+    await _ends(story, fibre, "2027-06-20")
+    await _ends(story, fibre, "2027-06-11")
+
+    # 11 of 30 days are 11.37 + 2.27, 20 are 20.67: the second note is 9.30 + 1.86, the days between.
+    assert await _credited(story) == [("2027-06-20", "2027-07-01", 1137), ("2027-06-11", "2027-06-20", 930)]
+    assert await story.money() == Money("0.00", "24.80", "24.80")
+    await story.months_pass(2)
+    await story.nothing_more_is_due()
+
+
+async def test_undoing_an_end_charges_the_credited_days_again(story: Story) -> None:
+    await story.begins("2027-06-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.pays(3600)
+    await _ends(story, fibre, "2027-06-11")
+
+    story.on("2027-06-05")
+    await undo_cancellation(story.scope, fibre)
+    await story.bill()
+    assert await story.lines() == [
+        ("Fibre", "2027-06-01", "2027-07-01", 3000),
+        ("Fibre", "2027-06-11", "2027-07-01", 2000),
+    ]
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+
+    # What was charged again is credited again, and once more charged.
+    await _ends(story, fibre, "2027-06-21")
+    assert (await _credited(story))[1:] == [("2027-06-21", "2027-07-01", 1000)]
+    await undo_cancellation(story.scope, fibre)
+    await story.months_pass(1)
+
+    assert await story.lines() == [
+        ("Fibre", "2027-06-01", "2027-07-01", 3000),
+        ("Fibre", "2027-06-11", "2027-07-01", 2000),
+        ("Fibre", "2027-06-21", "2027-07-01", 1000),
+        ("Fibre", "2027-07-01", "2027-08-01", 3000),
+    ]
+    assert await story.money() == Money("36.00", "0.00", "-36.00")
+    await story.nothing_more_is_due()
+
+
+async def test_an_end_set_later_charges_the_days_up_to_it_again(story: Story) -> None:
+    await story.begins("2027-06-01")
+    await story.sells("fibre", 3000, tax_inclusive=True)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await _ends(story, fibre, "2027-06-11")
+
+    await _ends(story, fibre, "2027-06-26")
+    await undo_cancellation(story.scope, fibre)
+    await _ends(story, fibre, "2027-06-16")
+    await story.bill()
+
+    # 20.00 for 20 days were credited with their tax; 5 of these days are used after all.
+    assert [(line[1], line[2]) for line in await story.lines()] == [
+        ("2027-06-01", "2027-07-01"),
+        ("2027-06-11", "2027-06-16"),
+    ]
+    assert await story.money() == Money("15.00", "0.00", "-15.00")
+    await story.months_pass(2)
+    await story.expects("subscription_ended", on=["2027-06-16"])
+    await story.nothing_more_is_due()
+
+
+async def test_an_invoice_with_credited_days_is_voided_but_not_billed_again(story: Story) -> None:
+    await story.begins("2027-06-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await _ends(story, fibre, "2027-06-11")
+    invoice = (await list_documents(story.scope, kind="invoice", limit=1))[0].id
+
+    with pytest.raises(Conflict, match="void it without billing it again"):
+        await void(story.scope, invoice, "A mistake", Charges.BILL_AGAIN)
+    await void(story.scope, invoice, "A mistake")
+    await undo_cancellation(story.scope, fibre)
+    await story.months_pass(1)
+
+    # Given up with its invoice: June is not charged again.
+    assert [(line[1], line[2]) for line in await story.lines()] == [
+        ("2027-06-01", "2027-07-01"),
+        ("2027-07-01", "2027-08-01"),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_cancelled_after_billing_ahead_later_invoices_are_credited_in_full(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.pays(3600)
+    await story.bill("2027-07-01")
+    assert await story.papers() == [("2027-05-01", "36.00", "paid"), ("2027-05-01", "72.00", "open")]
+
+    story.on("2027-05-10")
+    assert await cancel_subscription(story.scope, fibre) == day("2027-06-01")
+    assert await _credited(story) == [("2027-06-01", "2027-07-01", 3000), ("2027-07-01", "2027-08-01", 3000)]
+    assert await story.papers("credit_note") == [("2027-05-10", "72.00", "paid")]
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+
+    story.on("2027-05-20")
+    await undo_cancellation(story.scope, fibre)
+    await story.bill()
+    assert await story.money() == Money("72.00", "0.00", "-72.00")
+    assert await cancel_subscription(story.scope, fibre) == day("2027-06-01")
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+    await story.months_pass(3)
+    await story.expects("subscription_ended", on=["2027-06-01"])
+    await story.nothing_more_is_due()
+
+
+async def test_cancelled_with_a_notice_after_billing_ahead_it_ends_with_the_period_that_the_notice_reaches(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, notice_days=30)
+    fibre = await story.subscribes("fibre")
+    await story.bill("2027-07-01")
+
+    story.on("2027-05-10")
+    assert await cancel_subscription(story.scope, fibre) == day("2027-07-01")
+    assert await _credited(story) == [("2027-07-01", "2027-08-01", 3000)]
+    assert await story.money() == Money("72.00", "0.00", "-72.00")
+    await story.months_pass(3)
+    await story.nothing_more_is_due()
+
+
+async def test_a_later_period_that_waits_for_its_invoice_is_not_billed_after_the_end(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.bill("2027-06-01")
+    ahead = (await list_documents(story.scope, kind="invoice", limit=1))[0].id
+    await void(story.scope, ahead, "Too early", Charges.BILL_AGAIN)
+
+    await cancel_subscription(story.scope, fibre)
+    await story.bill()
+    assert await story.money() == Money("36.00", "0.00", "-36.00")
+    await undo_cancellation(story.scope, fibre)
+    await story.months_pass(2)
+
+    assert [line[1] for line in await story.lines()] == ["2027-05-01", "2027-06-01", "2027-06-01", "2027-07-01"]
+    assert await story.money() == Money("108.00", "0.00", "-108.00")
     await story.nothing_more_is_due()
 
 

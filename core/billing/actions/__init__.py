@@ -10,6 +10,7 @@ from core.billing.actions.allocation import (
     write_off,
 )
 from core.billing.actions.credit_notes import (
+    cancel_subscription,
     create_credit_note,
     credit_unused,
     preview_withdrawal,
@@ -30,6 +31,7 @@ from core.billing.actions.setup import change_seller, change_series, default_sel
 __all__ = [
     "allocate_by_hand",
     "allocate_credit",
+    "cancel_subscription",
     "change_draft",
     "change_seller",
     "change_series",

@@ -42,7 +42,7 @@ from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
 from core.money import allocate, format_amount, half_up
-from core.subscriptions.actions import lapse, withdraw
+from core.subscriptions.actions import cancel_at_expiry, lapse, withdraw
 from core.subscriptions.actions.shared import lock
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Subscription
@@ -100,6 +100,9 @@ class Part(Struct):
     line: Left
     net_minor: int
     tax_minor: int = 0
+    from_on: date | None = None
+    to_on: date | None = None
+    """Which days are credited, where it is for days and not for an amount."""
 
 
 _LEFT = """
@@ -146,11 +149,16 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
         if all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left):
             return await _credit_in_full(scope, invoice, left, data.reason, Charges(data.charges))
         note_id = await _issue(scope, invoice, left, parts, data.reason)
-        total = int(await value("SELECT total_minor FROM document WHERE id = :id", id=note_id))
-        if invoice.open_minor < total:
-            await take_write_offs_back(scope, invoice.id, total - invoice.open_minor)
-        await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
+        await _settle_corrected(scope, invoice, parts)
         return note_id
+
+
+async def _settle_corrected(scope: Scope, invoice: _Invoice, parts: Sequence[Part]) -> None:
+    """The credit goes to what is open of its invoice first; a loss on it is taken back, and gives no credit."""
+    total = sum(part.net_minor + part.tax_minor for part in parts)
+    if invoice.open_minor < total:
+        await take_write_offs_back(scope, invoice.id, total - invoice.open_minor)
+    await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
 
 
 async def void(scope: Scope, document_id: int, reason: str, charges: Charges = Charges.WAIVE) -> int:
@@ -202,6 +210,10 @@ async def _not_paid(scope: Scope, subscription_id: int) -> None:
 
 async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -> None:
     of_invoice = "id IN (SELECT charge_id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL)"
+    credited = f"credited_span WHERE charge_{of_invoice}"
+    if charges is Charges.BILL_AGAIN and await value(f"SELECT 1 FROM {credited} LIMIT 1", id=document_id):
+        raise Conflict("Days of it were credited for an end already: void it without billing it again.")
+    await execute(f"DELETE FROM {credited}", id=document_id)
     if charges is Charges.WAIVE:
         await execute(
             f"UPDATE charge SET state = 'waived', closed_on = :today WHERE {of_invoice} AND state = 'invoiced'",
@@ -364,8 +376,8 @@ async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on:
                 "product_id": line.product_id,
                 "kind": line.kind,
                 "description": line.description,
-                "period_start": line.period_from,
-                "period_end": line.period_to,
+                "period_start": part.from_on or line.period_from,
+                "period_end": part.to_on or line.period_to,
                 "quantity_e6": line.quantity_e6 if whole else 10**6,
                 "unit_price_e6": line.unit_price_e6 if whole else 0,
                 "amount_minor": part.net_minor + part.tax_minor if line.tax_inclusive else part.net_minor,
@@ -436,60 +448,106 @@ async def _lock_invoice(scope: Scope, document_id: int) -> _Invoice:
     return found
 
 
-class _Unused(Struct, frozen=True):
+class Unused(Struct, frozen=True):
+    """Days of a line of an issued invoice that are charged, not credited yet, and not used."""
+
     document_id: int
     line_id: int
-    period_from: date
-    period_to: date
+    charge_id: int
+    from_on: date
+    to_on: date
     net_minor: int
 
 
-async def unused_lines(subscription_id: int, from_on: date) -> list[tuple[int, int, int]]:
-    """Lines of issued invoices that charge days of this subscription from a day on, with the net amount of those days:
-    (invoice, line, amount). Unused part = net × unused days ÷ days that the charge covers (domain.md, Upgrade)."""
+class _Charged(Struct, frozen=True):
+    document_id: int
+    line_id: int
+    charge_id: int
+    period_from: date
+    period_to: date
+    credited_from: date | None
+    net_minor: int
+
+
+async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
+    """Lines of issued invoices that charge days of this subscription from a day on, with the net amount of those days.
+    Unused part = net × unused days ÷ days that the charge covers (domain.md, Upgrade), less what was credited before:
+    days are credited from one on to the end of their charge, so the uncredited ones lie before them."""
     found = await rows(
-        _Unused,
-        "SELECT d.id AS document_id, l.id AS line_id, coalesce(l.period_from, k.period_start) AS period_from,"
-        " coalesce(l.period_to, k.period_end) AS period_to, l.net_minor"
+        _Charged,
+        "SELECT d.id AS document_id, l.id AS line_id, k.id AS charge_id,"
+        " coalesce(l.period_from, k.period_start) AS period_from, coalesce(l.period_to, k.period_end) AS period_to,"
+        " (SELECT min(s.from_on) FROM credited_span s WHERE s.charge_id = k.id) AS credited_from, l.net_minor"
         " FROM charge k JOIN document_line l ON l.charge_id = k.id JOIN document d ON d.id = l.document_id"
         " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.state = 'invoiced' AND d.state = 'issued'"
         " AND k.period_end > :day AND k.period_start IS NOT NULL ORDER BY d.id, l.id",
         id=subscription_id,
         day=from_on,
     )
-    return [
-        (
-            each.document_id,
-            each.line_id,
-            half_up(
-                each.net_minor * (each.period_to - max(from_on, each.period_from)).days,
-                (each.period_to - each.period_from).days,
-            ),
-        )
-        for each in found
-    ]
+    unused: list[Unused] = []
+    for each in found:
+        start, end = max(from_on, each.period_from), each.credited_from or each.period_to
+        if start >= end:
+            continue
+        days = (each.period_to - each.period_from).days
+        net = half_up(each.net_minor * (each.period_to - start).days, days)
+        before = half_up(each.net_minor * (each.period_to - end).days, days)
+        unused.append(Unused(each.document_id, each.line_id, each.charge_id, start, end, net - before))
+    return unused
 
 
 async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reason: str) -> list[int]:
-    """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids."""
+    """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
+
+    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
+    """
     async with unit_of_work(scope):
+        await lock(scope, subscription_id)
         notes: list[int] = []
-        by_invoice: dict[int, list[tuple[int, int]]] = {}
-        for document_id, line_id, amount in await unused_lines(subscription_id, from_on):
-            by_invoice.setdefault(document_id, []).append((line_id, amount))
+        by_invoice: dict[int, list[Unused]] = {}
+        for each in await unused_lines(subscription_id, from_on):
+            by_invoice.setdefault(each.document_id, []).append(each)
         for document_id, wanted in by_invoice.items():
             invoice = await _lock_invoice(scope, document_id)
             left = await list_left(document_id)
             by_id = {line.id: line for line in left}
             parts = [
-                Part(by_id[line_id], min(amount, by_id[line_id].net_minor))
-                for line_id, amount in wanted
-                if min(amount, by_id[line_id].net_minor) > 0
+                Part(line, min(each.net_minor, line.net_minor), from_on=each.from_on, to_on=each.to_on)
+                for each in wanted
+                if min(each.net_minor, (line := by_id[each.line_id]).net_minor) > 0
             ]
-            if parts:
-                notes.append(await _issue(scope, invoice, left, parts, reason))
-                await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
+            if not parts:
+                continue
+            notes.append(await _issue(scope, invoice, left, parts, reason))
+            await _settle_corrected(scope, invoice, parts)
+            await _note_credited(subscription_id, parts)
         return notes
+
+
+async def _note_credited(subscription_id: int, parts: Sequence[Part]) -> None:
+    await execute_many(
+        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor)"
+        " VALUES (:subscription_id, :charge_id, :from_on, :to_on, :amount_minor)",
+        [
+            {
+                "subscription_id": subscription_id,
+                "charge_id": part.line.charge_id,
+                "from_on": part.from_on,
+                "to_on": part.to_on,
+                "amount_minor": part.net_minor + part.tax_minor if part.line.tax_inclusive else part.net_minor,
+            }
+            for part in parts
+        ],
+    )
+
+
+async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
+    """Cancel at expiry: it ends with the period that runs now, not before minimum term and notice; gives the first day
+    without service. What is invoiced already for periods that begin later is credited in full (domain.md, Cancel)."""
+    async with unit_of_work(scope):
+        ends_on = await cancel_at_expiry(scope, subscription_id)
+        await credit_unused(scope, subscription_id, ends_on, f"Cancelled, ends on {ends_on}")
+        return ends_on
 
 
 class Withdrawal(Struct, frozen=True):
@@ -516,7 +574,7 @@ async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
             "SELECT currency FROM subscription_term WHERE subscription_id = :id ORDER BY id LIMIT 1", id=subscription_id
         )
     )
-    unused = sum(amount for _, _, amount in await unused_lines(subscription_id, scope.today()))
+    unused = sum(each.net_minor for each in await unused_lines(subscription_id, scope.today()))
     forfeited = int(
         await value(
             "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry WHERE subscription_id = :id",

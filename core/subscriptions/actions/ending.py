@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from core.activity.unit import record, record_set, unit_of_work
 from core.catalog.queries import get_product
-from core.database import execute, value, values
+from core.database import execute, rows, value, value_as, values
 from core.errors import Conflict, Invalid
-from core.money import exponent, half_up_sql
+from core.money import exponent, half_up, half_up_sql
 from core.subscriptions.actions.shared import (
     Locked,
     check_move,
@@ -33,6 +34,7 @@ from core.subscriptions.events import (
 )
 from core.subscriptions.schedule import cycle_end, next_period, periods_due
 from core.subscriptions.status import STARTED, StateReason, SubscriptionState
+from core.subscriptions.terms import unit_price_e6
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -42,7 +44,10 @@ MOST_PERIODS: Final = 15
 
 
 async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
-    """Set its end ahead; gives the first day without service. It can be undone until then."""
+    """Set its end ahead; gives the first day without service. It can be undone until then.
+
+    What was charged for later periods stays charged here; billing credits it (`cancel_subscription`).
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state not in STARTED:
@@ -55,9 +60,10 @@ async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
 
 
 async def expiry_of(scope: Scope, found: Locked) -> date:
-    """The end of the last charged period (in arrears: of the running cycle), not before minimum term and notice.
+    """The end of the charged period that runs now (in arrears: of its cycle), not before minimum term and notice.
 
-    A trial that nothing was charged for ends with its test time.
+    Periods charged ahead that begin then or later are not served: billing credits them in full. A trial that nothing
+    was charged for ends with its test time.
     """
     today = scope.today()
     covered = await covered_until(found.id)
@@ -65,15 +71,28 @@ async def expiry_of(scope: Scope, found: Locked) -> date:
         return max(covered or found.trial_ends_on, found.trial_ends_on)
     product = await get_product(found.product_id)
     earliest = max(today + timedelta(days=max(product.notice_days, 1)), found.min_term_ends_on or today)
-    ends_on = covered or found.started_on or today
+    ends_on = await _covered_end(found.id, earliest) or covered or found.started_on or today
     rhythm = found.rhythm(None)
     while ends_on < earliest:
         ends_on = cycle_end(rhythm, ends_on)
     return ends_on
 
 
+async def _covered_end(subscription_id: int, earliest: date) -> date | None:
+    """The first day, from one on, at which a charged or unbilled period of it ends."""
+    return await value_as(
+        date,
+        "SELECT min(day) FROM ("
+        " SELECT period_end AS day FROM charge"
+        " WHERE subscription_id = :id AND kind = 'recurring' AND component = '' AND state <> 'reversed'"
+        " UNION ALL SELECT to_on FROM unbilled_span WHERE subscription_id = :id) covered WHERE day >= :earliest",
+        id=subscription_id,
+        earliest=earliest,
+    )
+
+
 async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
-    """Drop the end that was set; it goes on as before."""
+    """Drop the end that was set; it goes on as before. Days that were credited for it are charged again."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state not in STARTED or found.ends_on is None:
@@ -85,6 +104,7 @@ async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
             id=subscription_id,
         )
         await reschedule(found, None)
+        await _charge_credited(scope, found, None)
         record(
             scope,
             SubscriptionEndDropped(subscription_id=subscription_id, customer_id=found.customer_id),
@@ -120,11 +140,90 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
         reason=reason,
     )
     await reschedule(found, ends_on)
+    await _drop_uninvoiced(scope, found.id, ends_on)
+    await _charge_credited(scope, found, ends_on)
     record(
         scope,
         SubscriptionEndSet(subscription_id=found.id, customer_id=found.customer_id, ends_on=ends_on),
         changes={"ends_on": (found.ends_on, ends_on)},
     )
+
+
+async def _drop_uninvoiced(scope: Scope, subscription_id: int, ends_on: date) -> None:
+    """Charges of periods that begin at its end or later and wait for an invoice: given up as if they were credited."""
+    waived = await values(
+        "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND kind = 'recurring'"
+        " AND component = '' AND state = 'open' AND period_start >= :ends_on RETURNING id",
+        id=subscription_id,
+        today=scope.today(),
+        ends_on=ends_on,
+    )
+    if not waived:
+        return
+    await execute(
+        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor)"
+        " SELECT subscription_id, id, period_start, period_end, amount_minor FROM charge"
+        " WHERE id IN :ids AND amount_minor > 0",
+        ids=waived,
+    )
+
+
+class _Credited(Struct, frozen=True):
+    id: int
+    charge_id: int
+    from_on: date
+    to_on: date
+    amount_minor: int
+    again_until: date | None
+    again_minor: int
+
+
+async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> None:
+    """Days that were credited and come before the end that holds now are charged again, at what was credited.
+
+    What was to be charged again and waits for its invoice is worked out anew.
+    """
+    again = "component LIKE 'again:%' AND subscription_id = :id"
+    await execute(
+        f"UPDATE charge SET state = 'reversed', closed_on = :today WHERE {again} AND state = 'open'",
+        id=found.id,
+        today=scope.today(),
+    )
+    credited = await rows(
+        _Credited,
+        "SELECT s.id, s.charge_id, s.from_on, s.to_on, s.amount_minor, a.until_on AS again_until,"
+        " coalesce(a.amount_minor, 0) AS again_minor FROM credited_span s"
+        " LEFT JOIN (SELECT component, max(period_end) AS until_on, CAST(sum(amount_minor) AS bigint) AS amount_minor"
+        f"  FROM charge WHERE {again} AND state <> 'reversed' GROUP BY component) a"
+        " ON a.component = 'again:' || CAST(s.id AS text)"
+        " WHERE s.subscription_id = :id ORDER BY s.from_on, s.id",
+        id=found.id,
+    )
+    for each in credited:
+        start = each.again_until or each.from_on
+        end = each.to_on if until is None else min(until, each.to_on)
+        if start >= end:
+            continue
+        share = half_up(each.amount_minor * (end - each.from_on).days, (each.to_on - each.from_on).days)
+        await execute(
+            "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component,"
+            " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6, amount_minor, currency,"
+            " tax_category, tax_inclusive, revision, state)"
+            " SELECT k.subscription_id, k.term_id, k.customer_id, coalesce(c.payer_id, c.id), k.product_id, k.kind,"
+            " :component::text, k.description, :start::date, :end::date, :days::bigint, k.of_days, 1000000,"
+            " :unit_price::bigint, :amount::bigint, k.currency, k.tax_category, k.tax_inclusive,"
+            " (SELECT count(*) FROM charge o WHERE o.subscription_id = :id AND o.component = :component"
+            "  AND o.period_start = :start), 'open'"
+            " FROM charge k JOIN customer c ON c.id = k.customer_id WHERE k.id = :charge_id",
+            id=found.id,
+            charge_id=each.charge_id,
+            component=f"again:{each.id}",
+            start=start,
+            end=end,
+            days=(end - start).days,
+            amount=share - each.again_minor,
+            unit_price=unit_price_e6(share - each.again_minor, found.currency),
+        )
 
 
 async def end(scope: Scope, subscription_id: int, reason: str) -> None:
