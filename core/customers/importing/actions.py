@@ -53,8 +53,10 @@ Progress = Callable[[int, int, str], Awaitable[None]]
 """Done, of how many, what is being done."""
 
 CHUNK_SECONDS: Final = {"sqlite": 0.04, "postgresql": 0.1}
-PAUSE: Final = {"sqlite": 0.02, "postgresql": 0.002}
-"""Between two chunks. On SQLite one writes at a time, and without a pause others hardly ever get their turn."""
+PAUSE: Final = {"sqlite": 0.012, "postgresql": 0.002}
+"""Between two chunks. On SQLite one writes at a time. Who waits in this process has its turn in any case; another
+process asks again every 10 ms, so that is the least in which it finds nobody writing.
+"""
 NOTE_AUTHOR: Final = "Import"
 KEPT: Final = timedelta(days=30)
 """So long the records of an import are kept, for looking things up; then its persons are in the customers alone."""

@@ -71,10 +71,12 @@ TWO_DIGITS = [
 """Countries' codes of two digits (E.164); 1 and 7 have one, all others three."""
 
 
-def _phone(number: str) -> str:
-    """Its digits, then those without the country's code."""
-    two = ", ".join(f"'{code}'" for code in TWO_DIGITS)
-    start = f"CASE WHEN substr({number}, 2, 1) IN ('1', '7') THEN 3 WHEN substr({number}, 2, 2) IN ({two}) THEN 4 ELSE 5 END"
+def _phone(number: str, place: str) -> str:
+    """Its digits, then those without the country's code. `place` tells where a text begins in another: a list after IN
+    would be made anew by SQLite for each row of a trigger.
+    """
+    two = f"{place}('{' '.join(TWO_DIGITS)}', substr({number}, 2, 2)) > 0"
+    start = f"CASE WHEN substr({number}, 2, 1) IN ('1', '7') THEN 3 WHEN {two} THEN 4 ELSE 5 END"
     return f"CASE WHEN {number} = '' THEN '' ELSE substr({number}, 2) || ' ' || substr({number}, {start}) END"
 
 
@@ -102,7 +104,7 @@ def _replaced(text: str, letters: Iterable[str]) -> str:
     return text
 
 
-def _words(of: str, bare: str) -> str:
+def _words(of: str, bare: str, place: str) -> str:
     """The words of a row of customer, its further addresses left out."""
     return " || ' ' || ".join(
         (
@@ -111,7 +113,7 @@ def _words(of: str, bare: str) -> str:
             bare.replace("TEXT", f"{of}.company"),
             f"{of}.login_key",
             f"{of}.email_key",
-            _phone(f"{of}.phone_e164"),
+            _phone(f"{of}.phone_e164", place),
             bare.replace("TEXT", f"{of}.street"),
             f"lower({of}.zip)",
             f"{of}.city_key",
@@ -122,16 +124,17 @@ def _words(of: str, bare: str) -> str:
 
 SEARCHED = ["name_key", "company", "login_key", "email_key", "phone_e164", "street", "zip", "city_key", "vat_id"]
 
-FURTHER = f"""
-SELECT coalesce(GATHER(words, ' '), '') FROM (
-    SELECT CASE WHEN a.kind = 'phone' THEN {_phone("a.value_key")} ELSE a.value_key END AS words
-    FROM customer_address a
-    WHERE a.customer_id = c.id AND a.value_key NOT IN (c.email_key, c.phone_e164) ORDER BY a.kind, a.position) further
-"""
-"""What customer_address holds beside the first e-mail and phone, which stand in the customer's own row."""
+
+def _further(gather: str, place: str) -> str:
+    """What customer_address holds beside the first e-mail and phone, which stand in the customer's own row."""
+    return f"""(SELECT coalesce({gather}(words, ' '), '') FROM (
+        SELECT CASE WHEN a.kind = 'phone' THEN {_phone("a.value_key", place)} ELSE a.value_key END AS words
+        FROM customer_address a WHERE a.customer_id = c.id AND a.value_key NOT IN (c.email_key, c.phone_e164)
+        ORDER BY a.kind, a.position) further)"""
+
 
 SQLITE_BARE = _bare("TEXT")
-SQLITE_ALL = f"{_words('c', SQLITE_BARE)} || ' ' || ({FURTHER.replace('GATHER', 'group_concat')})"
+SQLITE_ALL = f"{_words('c', SQLITE_BARE, 'instr')} || ' ' || {_further('group_concat', 'instr')}"
 SQLITE_CHANGED = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in SEARCHED)
 
 
@@ -163,7 +166,7 @@ BEGIN
 END;
 INSERT INTO customer_search (customer_id, text) SELECT c.id, {SQLITE_ALL} FROM customer c;
 CREATE TRIGGER customer_search_insert AFTER INSERT ON customer
-BEGIN INSERT INTO customer_search (customer_id, text) VALUES (NEW.id, {_words("NEW", SQLITE_BARE)} || ' '); END;
+BEGIN INSERT INTO customer_search (customer_id, text) VALUES (NEW.id, {_words("NEW", SQLITE_BARE, "instr")} || ' '); END;
 CREATE TRIGGER customer_search_update AFTER UPDATE OF {", ".join(SEARCHED)} ON customer WHEN {SQLITE_CHANGED}
 BEGIN {_sqlite_again("NEW.id")} END;
 CREATE TRIGGER customer_search_address_insert AFTER INSERT ON customer_address
@@ -183,9 +186,9 @@ def _postgresql_text(words: str) -> str:
 
 POSTGRESQL_BARE = "customer_search_bare(TEXT)"
 POSTGRESQL_WORDS = _postgresql_text(
-    f"{_words('c', POSTGRESQL_BARE)} || ' ' || ({FURTHER.replace('GATHER', 'string_agg')})"
+    f"{_words('c', POSTGRESQL_BARE, 'strpos')} || ' ' || {_further('string_agg', 'strpos')}"
 )
-POSTGRESQL_FIRST_WORDS = _postgresql_text(f"{_words('c', POSTGRESQL_BARE)} || ' '")
+POSTGRESQL_FIRST_WORDS = _postgresql_text(f"{_words('c', POSTGRESQL_BARE, 'strpos')} || ' '")
 """Of a customer that has just been made: addresses come after it."""
 POSTGRESQL_CHANGED = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in SEARCHED)
 
