@@ -243,6 +243,7 @@ async def run_billing(
     await _rate_plugins(plan, sources)
     run = await _open_run(plan, confirmed=confirmed)
     if run is None:
+        await _nothing_wrong(scope, as_of)
         return RunReport(run_id=None, as_of_on=as_of, issued_on=today, preview=False, state=RunState.DONE)
     if run.state == RunState.WAITING:
         return RunReport(
@@ -562,7 +563,7 @@ async def _bill_chunk(work: _Work) -> tuple[_Run, int]:
         await prepare()
         await _stage(work, run.after_payer_id, last)
         counts = await work_out(plan)
-        parked = await _park(work)
+        parked = await _park(work, run.after_payer_id, last)
         written = await write(plan, counts)
         totals = msgspec.json.decode(run.totals, type=dict[str, int])
         for currency, minor in written.totals.items():
@@ -639,14 +640,34 @@ async def _stage(work: _Work, after: int, last: int) -> None:
     await stage_sources(plan, *sources)
 
 
-async def _park(work: _Work) -> int:
-    """Note the payers that cannot be billed, and that others could be which could not before."""
-    now = work.scope.now()
+async def _nothing_wrong(scope: Scope, as_of: date) -> None:
+    """Nothing is due for anybody: what parked payers by this date is gone."""
+    if await value("SELECT 1 FROM billing_parked WHERE resolved_at IS NULL LIMIT 1"):
+        async with unit_of_work(scope):
+            await execute(RESOLVE, now=scope.now(), as_of=as_of, after=0, last=LAST_ID)
+
+
+RESOLVE: Final = (
+    "UPDATE billing_parked SET resolved_at = :now WHERE resolved_at IS NULL AND payer_id > :after AND payer_id <= :last"
+    " AND run_id IN (SELECT id FROM billing_run WHERE as_of_on <= :as_of)"
+)
+"""Payers that a run of the same date or a later one looked at: whoever is not parked again has nothing wrong."""
+
+
+async def _park(work: _Work, after: int, last: int) -> int:
+    """Note the payers that cannot be billed, and of which nothing is to be said any more."""
     if work.resolves:
         await execute(
             "UPDATE billing_parked SET resolved_at = :now WHERE resolved_at IS NULL"
             " AND payer_id IN (SELECT payer_id FROM stage_document)",
-            now=now,
+            now=work.scope.now(),
+        )
+        await execute(
+            f"{RESOLVE} AND payer_id NOT IN (SELECT payer_id FROM stage_parked)",
+            now=work.scope.now(),
+            as_of=work.plan.as_of_on,
+            after=after,
+            last=last,
         )
     found = await rows(ParkedPayer, "SELECT payer_id, reason, '' AS detail FROM stage_parked ORDER BY payer_id")
     for each in found:
@@ -690,7 +711,9 @@ async def _park_next(work: _Work) -> _Run:
 
 
 async def _close(work: _Work, run: _Run) -> _Run:
-    """Every payer was looked at."""
+    """Every payer was looked at; behind the last one nobody has anything due."""
+    if work.resolves:
+        await execute(RESOLVE, now=work.scope.now(), as_of=work.plan.as_of_on, after=run.after_payer_id, last=LAST_ID)
     closed = await row(
         _Run,
         "UPDATE billing_run SET state = 'done', finished_at = :now, payers_total = payers_done WHERE id = :id"

@@ -9,7 +9,8 @@ from core.billing.run import preview_payer
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
-from core.subscriptions.actions import waive_charge
+from core.database import execute
+from core.subscriptions.actions import waive_charge, withdraw
 from tests.books import a_customer, day
 
 if TYPE_CHECKING:
@@ -111,3 +112,52 @@ async def test_a_preview_says_the_same_and_writes_nothing(story: Story) -> None:
     await story.bill("2027-06-01")
     assert await story.papers() == [("2027-05-01", "134.40", "open")]
     await story.nothing_more_is_due()
+
+
+async def test_a_payer_whose_cause_is_gone_is_not_listed_any_more_though_nothing_is_billed(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("tv", 1000)
+    other = await a_customer(story.scope, "Ben Berger")
+    last = await a_customer(story.scope, "Cora Celik")
+    rebate = await story.is_charged("Rebate", -5000)
+    later = await story.is_charged("Rebate", -100, customer_id=last)
+    await story.bill()
+    assert [each.payer for each in await list_parked(story.scope)] == ["Ada Adler", "Cora Celik"]
+
+    await waive_charge(story.scope, rebate)
+    await waive_charge(story.scope, later)
+    await story.subscribes("tv", customer_id=other)
+    await story.bill()
+
+    # One stands before the payer who was billed, one behind.
+    assert await list_parked(story.scope) == []
+    await story.nothing_more_is_due()
+
+
+async def test_where_nothing_is_due_nobody_stays_parked(story: Story) -> None:
+    await story.begins("2027-05-01")
+    rebate = await story.is_charged("Rebate", -5000)
+    await story.bill()
+    await waive_charge(story.scope, rebate)
+    assert len(await list_parked(story.scope)) == 1
+
+    await story.bill()
+
+    assert await list_parked(story.scope) == []
+
+
+async def test_who_was_parked_for_a_later_date_stays_until_a_run_of_that_date(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await create_tax_category(story.scope, NewTaxCategory(code="telecom", name="Telecom"))
+    await story.taxes(250_000, "telecom")
+    await story.sells("fibre", 3000, tax_category="telecom")
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await execute("DELETE FROM tax_rate WHERE category = 'telecom'")
+    await story.bill("2027-06-01")
+    await story.bill()
+    assert [each.reason for each in await list_parked(story.scope)] == ["no_tax_rate"]
+
+    await withdraw(story.scope, fibre)
+    await story.bill("2027-06-01")
+    assert await list_parked(story.scope) == []
