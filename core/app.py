@@ -275,6 +275,7 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
         state=State({"permissions": permissions_of(plugins), "plugins": plugins}),
         lifespan=list(lifespan),
         debug=False,
+        logging_config=None,
     )
     check_routes(app, {permission.key for permission in permissions_of(plugins)})
     return app

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
@@ -74,6 +74,25 @@ class Outbound(Struct, frozen=True, forbid_unknown_fields=True):
     """Names or addresses of hosts inside (a mail relay), parted by commas."""
 
 
+class Log(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the processes write to stderr."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """auto: lines for a person at a terminal, else one JSON object a line."""
+    level: Literal["", "debug", "info", "warning", "error"] = ""
+    """Empty: info as JSON (with a line for each request), warning as text."""
+
+
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """Figures for Prometheus, at /metrics of the machine's own name."""
+
+    token: str = ""
+    """What a scraper names as its bearer token; empty: whoever reaches the server under that name."""
+
+    def __repr__(self) -> str:
+        return "Metrics(…)"
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """One deployment."""
 
@@ -84,6 +103,8 @@ class Config(Struct, frozen=True, kw_only=True):
     databases: Mapping[str, DatabaseServer]
     keys: Keys
     outbound: Outbound = Outbound()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
 
     @property
     def internal_hosts(self) -> frozenset[str]:
@@ -99,6 +120,8 @@ class _Settings(Struct, frozen=True, forbid_unknown_fields=True):
     placement: Placement = field(default_factory=Placement)
     database: dict[str, DatabaseServer] = {}
     outbound: Outbound = field(default_factory=Outbound)
+    log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Config:
@@ -124,6 +147,8 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
         databases=settings.database,
         keys=Keys.of_file(data / "keys"),
         outbound=settings.outbound,
+        log=settings.log,
+        metrics=settings.metrics,
     )
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from core.app import create_app, surrounded
 from core.config import load_config
 from tenants.deployment import Deployment
+from tenants.logs import set_up_logs
 from tenants.routing import TenantRouting
+from tenants.watching import Watched
 from tenants.working import make_worker, work
 
 if TYPE_CHECKING:
@@ -36,10 +38,11 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
             await deployment.stop()
 
     app = create_app(deployment.plugins, lifespan=[running])
-    return TenantRouting(deployment, surrounded(app, secure=deployment.config.server.secure))
+    return Watched(deployment, TenantRouting(deployment, surrounded(app, secure=deployment.config.server.secure)))
 
 
 def create() -> ASGIApp:
     """For a server that is given a factory: `uvicorn --factory tenants.asgi:create`."""
     config = load_config()
+    set_up_logs(config.log)
     return make_asgi(Deployment(config))

@@ -42,6 +42,7 @@ from tenants.asgi import make_asgi
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.generated import generated_pages
+from tenants.logs import set_up_logs
 from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
@@ -572,6 +573,7 @@ def serve(host: str, port: int, no_worker: bool) -> None:
 
 
 async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
+    set_up_logs(config.log)
     deployment = Deployment(config)
     app = make_asgi(deployment, worker=worker)
     await deployment.start()
@@ -582,7 +584,7 @@ async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
                 app,
                 host=host or config.server.host,
                 port=port or config.server.port,
-                log_level="warning",
+                log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=config.server.secure,

@@ -61,6 +61,11 @@ class _Plugin(Struct, frozen=True):
     plugin: str
 
 
+class _Count(Struct, frozen=True):
+    status: TenantStatus
+    tenants: int
+
+
 _TENANT: Final = """
 SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.reason, tenant.placement,
        tenant.is_provider, tenant.created_at, tenant.active_at, main.host
@@ -133,6 +138,11 @@ class Registry:
             for plugin in await rows(_Plugin, "SELECT tenant_id, plugin FROM tenant_plugin ORDER BY position, id"):
                 plugins.setdefault(plugin.tenant_id, []).append(plugin.plugin)
         return [_record(one, plugins.get(one.id, [])) for one in found]
+
+    async def count_by_status(self) -> dict[TenantStatus, int]:
+        with bind(self.database):
+            found = await rows(_Count, "SELECT status, count(*) AS tenants FROM tenant GROUP BY status")
+        return {**dict.fromkeys(TenantStatus, 0), **{each.status: each.tenants for each in found}}
 
     async def add(
         self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime

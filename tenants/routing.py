@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from core.database import bind
 from core.errors import Unavailable
 from core.web.visit import API_PREFIX, bind_in, is_http
@@ -54,6 +56,7 @@ class TenantRouting:
         except Unavailable as error:
             await _send(send, maintained(record.name, error.retry_after, as_json=as_json, secure=secure))
             return
+        structlog.contextvars.bind_contextvars(tenant=record.slug)
         with bind(database):
             bind_in(scope, bound)
             await self._app(scope, receive, send)

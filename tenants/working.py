@@ -6,6 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+
 from core import hookspecs
 from core.activity.delivery import plugin_reader
 from core.app import JOBS, SCHEDULES
@@ -42,7 +44,7 @@ class HostOfWork:
         if record is None or record.status != TenantStatus.ACTIVE:
             raise NotServed(f"tenant {tenant}")
         database, bound = await self._deployment.open(record)
-        with bind(database):
+        with structlog.contextvars.bound_contextvars(tenant=record.slug), bind(database):
             yield bound.scope
 
     async def note_due(self, tenant: UUID, at: datetime) -> None:

@@ -42,16 +42,14 @@ async def attempt(scope: Scope, kind: JobKind[Any], claim: Claim) -> None:
         if not lease.lost:
             await asyncio.shield(_broken_off(scope, claim, job))
             raise
-        _log.warning("job was claimed by another worker", job=claim.id, kind=claim.kind)
+        _log.warning("job was claimed by another worker")
     except ClaimLost:
-        _log.warning("job was claimed by another worker", job=claim.id, kind=claim.kind)
+        _log.warning("job was claimed by another worker")
     except JobCancelled:
         await claims.give_up(claim, scope.now(), "Cancelled.", state=JobState.CANCELLED)
     except Exception as error:
         fault = None if isinstance(error, DomainError | EffectNotDone) else error
-        _log.warning(
-            "job failed", job=claim.id, kind=claim.kind, attempt=claim.attempts, reason=_reason(error), exc_info=fault
-        )
+        _log.warning("job failed", attempt=claim.attempts, reason=_reason(error), exc_info=fault)
         await _failed(scope, kind, claim, job, error)
 
 
@@ -78,7 +76,7 @@ class _Lease:
                 until = self._scope.now() + timedelta(seconds=self._kind.lease)
                 self.lost = not await claims.prolong(self._claim, until)
             except (Unavailable, TryAgain) as error:
-                _log.warning("the lease of a job could not be prolonged", job=self._claim.id, error=str(error))
+                _log.warning("the lease of a job could not be prolonged", error=str(error))
             if self.lost:
                 task.cancel()
                 return

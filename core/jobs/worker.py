@@ -277,6 +277,7 @@ class Worker:
 
     async def _do(self, tenant: UUID, claim: Claim, kind: JobKind[Any]) -> None:
         """One attempt, in its own task and context, as the actor that enqueued it."""
+        structlog.contextvars.bind_contextvars(job=claim.id, kind=claim.kind)
         async with self.registry.open(tenant) as scope_of:
             await attempt(scope_of(kept_actor(claim.actor)), kind, claim)
 

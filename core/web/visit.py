@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+import structlog
+
 from core.scope import ANONYMOUS, Actor, Scope
 from core.web import sessions
 
@@ -146,6 +148,7 @@ class Identify:
         bound = bound_in(scope)
         visit = Visit(bound, bound.scope(ANONYMOUS), request_id=secrets.token_hex(8))
         scope.setdefault("state", {})[STATE_KEY] = visit
+        structlog.contextvars.bind_contextvars(request_id=visit.request_id)
         headers = {name: value for name, value in scope["headers"] if name in (b"cookie", b"authorization")}
         path = scope["path"]
         if path.startswith(API_PREFIX):
@@ -158,6 +161,8 @@ class Identify:
                 message["headers"] = [*message["headers"], (b"x-request-id", visit.request_id.encode())]
             await send(message)
 
+        if visit.signed_in:
+            structlog.contextvars.bind_contextvars(actor=visit.scope.actor.kind, actor_id=visit.scope.actor.id)
         await self._app(scope, receive, with_request_id)
         await self._note_use(visit)
 

@@ -1,0 +1,59 @@
+"""What the processes say of themselves: one JSON object a line, or lines for a person at a terminal, on stderr.
+
+Every line of a request or a job carries its tenant, its request id (as the error pages show it) or job, and who acted,
+by kind and id and never by name: logs leave the deployment, and personal data stay in the tenants' databases.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from core.config import Log
+
+SHARED: Final[list[Any]] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+QUIET: Final = ("asyncio", "fontTools", "httpx", "uvicorn")
+"""Others' loggers that speak of what is normal."""
+
+
+def set_up_logs(log: Log) -> None:
+    """Once a process, before anything is logged. Everything that is logged, by us or by libraries, takes this way."""
+    as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
+    level = logging.getLevelNamesMapping()[(log.level or ("info" if as_json else "warning")).upper()]
+    last = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,129 @@
+"""What machines ask of the server itself, and what it says of each request."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from core.config import Metrics
+from tenants import watching
+from tests.hosts import made, visitor
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tenants.deployment import Deployment
+
+SERVER = "127.0.0.1"
+
+
+async def test_a_process_that_answers_is_alive_and_ready(deployment: Deployment) -> None:
+    async with visitor(deployment, SERVER) as machine:
+        alive, ready = await machine.get("/health"), await machine.get("/ready")
+
+    assert (alive.status_code, alive.text) == (200, "ok\n")
+    assert ready.status_code == 200
+    assert ready.json()["ready"] is True
+    assert ready.json()["checks"]["registry"] == {"ok": True}
+    assert ("database main" in ready.json()["checks"]) == (deployment.config.placement.default == "main")
+
+
+async def test_a_full_disk_and_a_silent_database_make_it_not_ready(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAST_FREE", 2**62)
+    await deployment.placement.close()
+    for server in deployment.placement.servers.values():
+        server.app_dsn = "postgresql://nobody@127.0.0.1:1/none"
+
+    async with visitor(deployment, SERVER) as machine:
+        answer = await machine.get("/ready")
+
+    assert answer.status_code == 503
+    checks = answer.json()["checks"]
+    assert checks["disk"]["ok"] is False
+    assert "free" in checks["disk"]["detail"]
+    assert all(not check["ok"] for name, check in checks.items() if name.startswith("database"))
+
+
+async def test_the_servers_own_pages_are_not_at_a_tenants_name(deployment: Deployment) -> None:
+    tenant = await made(deployment, "acme")
+
+    async with visitor(deployment, tenant.record.host) as anybody:
+        found = [(await anybody.get(path)).status_code for path in ("/ready", "/metrics")]
+
+    assert found == [404, 404]
+
+
+async def test_requests_are_counted_by_route_and_never_by_address(deployment: Deployment) -> None:
+    tenant = await made(deployment, "acme")
+    async with visitor(deployment, tenant.record.host) as page:
+        for path in ("/login", "/customers/17", "/customers/18", "/no/such/page"):
+            await page.get(path)
+        page.headers["host"] = "nobody.example"
+        await page.get("/login")
+        page.headers["host"] = SERVER
+        figures = (await page.get("/metrics")).text
+
+    assert 'tenantry_requests_total{method="GET",route="/login",status="200"} 1.0' in figures
+    assert 'tenantry_requests_total{method="GET",route="/customers/{customer_id}",status="303"} 2.0' in figures
+    assert 'tenantry_requests_total{method="GET",route="none",status="404"} 2.0' in figures
+    assert 'tenantry_tenants{status="active"} 1.0' in figures
+    assert "/customers/17" not in figures
+    assert "acme" not in figures
+
+
+async def test_figures_ask_for_the_token_that_is_set(deployment: Deployment) -> None:
+    deployment.config = msgspec.structs.replace(deployment.config, metrics=Metrics(token="seven words"))
+
+    async with visitor(deployment, SERVER) as scraper:
+        refused = await scraper.get("/metrics")
+        answered = await scraper.get("/metrics", headers={"authorization": "Bearer seven words"})
+
+    assert (refused.status_code, answered.status_code) == (401, 200)
+    assert "seven" not in repr(deployment.config)
+
+
+async def test_a_line_of_a_request_names_tenant_actor_and_the_id_that_the_visitor_saw(deployment: Deployment) -> None:
+    tenant = await made(deployment, "acme")
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as said:
+        async with visitor(deployment, tenant.record.host) as page:
+            answer = await page.get("/login?next=/customers")
+
+    line = next(each for each in said if each["event"] == "request")
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["tenant"], line["method"], line["path"], line["status"]) == ("acme", "GET", "/login", 200)
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_logs_are_one_json_object_a_line_whoever_speaks() -> None:
+    script = (
+        "import logging, structlog\n"
+        "from core.config import Log\n"
+        "from tenants.logs import set_up_logs\n"
+        "set_up_logs(Log())\n"
+        "structlog.contextvars.bind_contextvars(tenant='acme')\n"
+        "structlog.stdlib.get_logger('ours').info('done', count=3)\n"
+        "logging.getLogger('theirs').warning('slow %s', 'query', extra={'ms': 7})\n"
+        "logging.getLogger('httpx').info('not this')\n"
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    logging.getLogger('theirs').exception('broke')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "NO_COLOR": "1"}
+    )
+
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert [(line["logger"], line["level"], line["event"]) for line in lines] == [
+        ("ours", "info", "done"),
+        ("theirs", "warning", "slow query"),
+        ("theirs", "error", "broke"),
+    ]
+    assert {line["tenant"] for line in lines} == {"acme"}
+    assert (lines[0]["count"], lines[1]["ms"]) == (3, 7)
+    assert "ZeroDivisionError" in lines[2]["exception"]
