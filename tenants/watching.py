@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tenants.deployment import Deployment
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.requests")
+PATHS: Final = ("/health", "/ready", "/metrics")
 BUCKETS: Final = (0.005, 0.015, 0.03, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ANSWERS_WITHIN: Final = 2.0
 """Seconds that a database has to answer before the process is not ready."""
@@ -75,7 +76,7 @@ class Watched:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if host_of(headers.get(b"host", b"").decode("latin-1")) in LOOPBACK:
+        if scope["path"] in PATHS and host_of(headers.get(b"host", b"").decode("latin-1")) in LOOPBACK:
             await self._of_the_server(scope["path"], headers.get(b"authorization", b"").decode("latin-1"), send)
             return
         started, status = perf_counter(), 500
@@ -109,15 +110,13 @@ class Watched:
         elif path == "/ready":
             found = await readiness(self._deployment)
             await _answer(send, 200 if found.ready else 503, "application/json", msgspec.json.encode(found))
-        elif path == "/metrics":
+        else:
             token = self._deployment.config.metrics.token
             if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
                 await _answer(send, 401, "text/plain", b"Name the token of metrics.token as a bearer.\n")
                 return
             await self._count_tenants()
             await _answer(send, 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._figures))
-        else:
-            await _answer(send, 404, "text/plain", b"There is /health, /ready and /metrics here.\n")
 
     async def _count_tenants(self) -> None:
         for status, count in (await self._deployment.registry.count_by_status()).items():
