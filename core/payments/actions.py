@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions import allocate_credit, free_up, open_credit
+from core.billing.actions import allocate_credit, free_up, open_credit, unallocate
 from core.billing.actions.allocation import in_base, lock_balance, lock_credit
 from core.billing.tables import Document
 from core.customers.tables import Customer
-from core.database import Duplicate, execute, row, value, values, within
+from core.database import Duplicate, execute, row, rows, value, values, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import Entry, credit, debit, post
 from core.money import check_currency, format_amount
 from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed
+from core.payments.queries import PAID
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
 
@@ -293,13 +294,15 @@ async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: i
 async def refund(scope: Scope, data: NewRefund) -> list[int]:
     """Pay free credit back, the oldest first (row 14); gives the refunds' ids.
 
-    Allocated money is un-allocated first.
+    Where that does not suffice it is refused, or, if asked for (`reopen`), payments are un-allocated first, the newest
+    first: their invoices are open again by what is paid back.
     """
     async with unit_of_work(scope):
         currency = check_currency(data.currency or await _customer_currency(scope, data.customer_id, "customer_id"))
         await _customer_currency(scope, data.customer_id, "customer_id")
         method = await _method(data.method)
         await lock_balance(data.customer_id, currency)
+        reopened = await _free_what_is_missing(scope, data, currency)
         entry_ids = await values(
             "SELECT id FROM credit_entry WHERE customer_id = :id AND currency = :currency AND left_minor > 0"
             " ORDER BY id"
@@ -308,11 +311,6 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
             currency=currency,
         )
         free = [await lock_credit(scope, int(each)) for each in entry_ids]
-        if data.amount_minor > sum(each.left_minor for each in free):
-            most = format_amount(sum(each.left_minor for each in free), currency)
-            raise Conflict(
-                f"Only free credit can be paid back: {most} {currency} at most. Un-allocate a payment first."
-            )
         made: list[int] = []
         wanted = data.amount_minor
         for entry in free:
@@ -357,4 +355,52 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
             )
             made.append(refund_id)
             wanted -= amount
+        if reopened:
+            # A payment is taken off an invoice whole: what is not paid back settles it again.
+            await allocate_credit(scope, data.customer_id, currency, named=reopened)
         return made
+
+
+class _Paid(Struct, frozen=True):
+    id: int
+    document_id: int
+    amount_minor: int
+
+
+async def _free_what_is_missing(scope: Scope, data: NewRefund, currency: str) -> list[int]:
+    """Where free credit does not suffice and it is asked for, payments are un-allocated, the newest first, until it
+    does; gives the invoices that are open again."""
+    free_minor = int(
+        await value(
+            "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry"
+            " WHERE customer_id = :id AND currency = :currency AND left_minor > 0",
+            id=data.customer_id,
+            currency=currency,
+        )
+    )
+    missing = data.amount_minor - free_minor
+    if missing <= 0:
+        return []
+    paid = await rows(
+        _Paid,
+        f"SELECT a.id, a.document_id, a.amount_minor {PAID} ORDER BY a.id DESC",
+        customer_id=data.customer_id,
+        currency=currency,
+    )
+    paid_minor = sum(each.amount_minor for each in paid)
+    if not data.reopen:
+        way = " Have paid invoices opened again to pay back more." if paid else ""
+        raise Conflict(
+            f"Only free credit can be paid back: {format_amount(free_minor, currency)} {currency} at most.{way}"
+        )
+    if missing > paid_minor:
+        most = format_amount(free_minor + paid_minor, currency)
+        raise Conflict(f"Free credit and payments on invoices can be paid back: {most} {currency} at most.")
+    reopened: list[int] = []
+    for each in paid:
+        if missing <= 0:
+            break
+        await unallocate(scope, each.id)
+        reopened.append(each.document_id)
+        missing -= each.amount_minor
+    return reopened

@@ -226,10 +226,11 @@ class Refunding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     reason: Annotated[str, Meta(max_length=500)] = ""
     reference: Annotated[str, Meta(max_length=200)] = ""
+    reopen: bool = False
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
-def refund_fields(methods: Sequence[MethodRow], free_minor: int, currency: str) -> list[Field]:
+def refund_fields(methods: Sequence[MethodRow], free_minor: int, paid_minor: int, currency: str) -> list[Field]:
     return [
         Field(
             name="amount",
@@ -246,6 +247,18 @@ def refund_fields(methods: Sequence[MethodRow], free_minor: int, currency: str) 
         ),
         Field(name="reason", label="Reason", required=True, max_length=500),
         Field(name="reference", label="Reference", max_length=200),
+        *(
+            [
+                Field(
+                    name="reopen",
+                    label="Open paid invoices again",
+                    kind="check",
+                    help=f"Where free credit does not suffice: {format_amount(paid_minor, currency)} stands on them",
+                )
+            ]
+            if paid_minor
+            else []
+        ),
     ]
 
 

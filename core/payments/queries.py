@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from core.database import row, rows, within
+from core.billing.tables import CreditEntry
+from core.database import row, rows, value, within
 from core.errors import NotFound
 from core.payments.schemas import MethodRow, PaidRow, PaymentDetail, PaymentRow
 from core.payments.tables import Payment
@@ -25,6 +26,25 @@ JOIN payment_method m ON m.id = payment.method_id
 LEFT JOIN customer ON customer.id = payment.payer_id
 LEFT JOIN credit_entry e ON e.source_kind = 'payment' AND e.source_id = payment.id
 """
+
+PAID: Final = (
+    "FROM allocation a JOIN credit_entry e ON e.id = a.credit_entry_id WHERE e.customer_id = :customer_id"
+    " AND e.currency = :currency AND e.source_kind = 'payment' AND a.amount_minor > 0"
+    " AND NOT EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id)"
+)
+"""Payments of a customer that stand on invoices."""
+
+
+async def paid_on_invoices(scope: Scope, customer_id: int, currency: str) -> int:
+    """How much a customer paid that stands on its invoices."""
+    return int(
+        await value(
+            f"SELECT coalesce(CAST(sum(a.amount_minor) AS bigint), 0) {PAID} AND :within",
+            customer_id=customer_id,
+            currency=currency,
+            within=within(CreditEntry, scope.actor.reach, alias="e"),
+        )
+    )
 
 
 async def get_payment(scope: Scope, payment_id: int) -> PaymentDetail:

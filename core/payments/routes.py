@@ -132,7 +132,8 @@ async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
     found = await documents.list_credits(view.scope, customer.id)
     return {
         "credits": [pages.credit_item(each) for each in found],
-        "free": any(each.left_minor for each in found),
+        "free": any(each.left_minor for each in found)
+        or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
         "may_refund": view.scope.may("payments.refund"),
     }
 
@@ -319,7 +320,8 @@ async def refund(view: View, customer_id: FromPath[int]) -> Response[str]:
 
 async def _refund_fields(scope: Scope, customer: CustomerDetail) -> list[Field]:
     balance = await ledger.get_balance(scope, customer.id)
-    return pages.refund_fields(await queries.list_methods(), balance.credit_minor, customer.currency)
+    paid = await queries.paid_on_invoices(scope, customer.id, customer.currency)
+    return pages.refund_fields(await queries.list_methods(), balance.credit_minor, paid, customer.currency)
 
 
 async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding, *, must: bool = False) -> ChangePlan:
@@ -330,7 +332,7 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
         amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
     amount = amount or before.credit_minor
     if not amount:
-        raise Conflict("There is no free credit to pay back.")
+        raise Conflict("There is no free credit to pay back: type how much of what was paid is.")
     await actions.refund(
         scope,
         NewRefund(
@@ -339,6 +341,7 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
             method=form.method,
             reason=form.reason or "–",
             reference=form.reference,
+            reopen=form.reopen,
         ),
     )
     after = await ledger.get_balance(scope, customer.id)
@@ -355,6 +358,18 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
                         text="Free credit",
                         before=format_amount(before.credit_minor, before.currency),
                         value=format_amount(after.credit_minor, after.currency),
+                    ),
+                    *(
+                        [
+                            PlanLine(
+                                text="Open on invoices",
+                                before=format_amount(before.receivable_minor, before.currency),
+                                value=format_amount(after.receivable_minor, after.currency),
+                                tone="owes",
+                            )
+                        ]
+                        if after.receivable_minor != before.receivable_minor
+                        else []
                     ),
                     _balance_line(before, after),
                 ],

@@ -35,7 +35,8 @@ class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class NewRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Free credit that is paid back."""
+    """Free credit that is paid back. `reopen`: where it does not suffice, payments are taken off invoices, the newest
+    first, which are open again."""
 
     customer_id: Id
     amount_minor: AmountMinor
@@ -43,6 +44,7 @@ class NewRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     reference: Reference = ""
+    reopen: bool = False
 
 
 class Reversal(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

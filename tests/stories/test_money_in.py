@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from core.billing.actions import allocate_by_hand, free_up, write_off
@@ -182,6 +183,38 @@ async def test_only_free_credit_is_refunded_the_oldest_first(story: Story) -> No
     assert await story.money() == Money("120.00", "0.00", "-120.00")
     assert await story.books("1200") == ["0.00"]
     await story.nothing_more_is_due()
+
+
+async def test_a_refund_of_what_was_paid_opens_the_newest_invoice_again_where_asked_for(story: Story) -> None:
+    await story.begins("2027-05-01")
+    older = await story.is_invoiced(("Router", 10000))
+    await story.pays(12000)
+    newer = await story.is_invoiced(("Cable", 5000))
+    await story.pays(8000)
+    assert await story.money() == Money("0.00", "20.00", "20.00")
+
+    wanted = NewRefund(customer_id=story.customer, amount_minor=3000, reason="As agreed")
+    with pytest.raises(Conflict, match=r"20\.00 EUR at most\. Have paid invoices opened again"):
+        await refund(story.scope, wanted)
+    with pytest.raises(Conflict, match=r"200\.00 EUR at most"):
+        await refund(story.scope, msgspec.structs.replace(wanted, amount_minor=20001, reopen=True))
+    await refund(story.scope, msgspec.structs.replace(wanted, reopen=True))
+
+    # 20.00 were free; the other 10.00 are open again on the invoice that was paid last.
+    assert await still_open(story, older, newer) == [0, 1000]
+    assert await story.money() == Money("10.00", "0.00", "-10.00")
+    await refund(story.scope, msgspec.structs.replace(wanted, amount_minor=8000, reopen=True))
+    assert await still_open(story, older, newer) == [3000, 6000]
+    assert await story.books("1200") == ["90.00"]
+    await story.nothing_more_is_due()
+
+
+async def test_without_any_payment_nothing_is_paid_back(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.is_invoiced(("Router", 10000))
+
+    with pytest.raises(Conflict, match=r"0\.00 EUR at most\.$"):
+        await refund(story.scope, NewRefund(customer_id=story.customer, amount_minor=1, reason="x"))
 
 
 async def test_a_refund_with_a_credit_note_of_its_amount_leaves_the_invoice_settled(story: Story) -> None:
