@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Effect,
         Fact,
         FirstStep,
+        KnownCustomer,
         Panel,
         SearchHit,
         Tab,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 
 @hookspec
-async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
+async def customer_tabs(scope: Scope, customer_id: int, customer: KnownCustomer) -> Sequence[Tab]:
     """Further tabs of a customer's page.
 
     Asked for every tab of that page, so that all of them show the same row of tabs. Leave a tab out for an actor
@@ -71,7 +72,7 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
 
 
 @hookspec
-async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
+async def customer_facts(scope: Scope, customer_id: int, customer: KnownCustomer) -> Sequence[Fact]:
     """Facts in the head of a customer's page, on every tab: at most two, each a few words.
 
     Not asked for the list of customers, the portal or the API.
@@ -95,7 +96,7 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
 
 
 @hookspec
-async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+async def customer_actions(scope: Scope, customer_id: int, customer: KnownCustomer) -> Sequence[Action]:
     """Further entries of a customer's Actions menu.
 
     Give an action that is not possible now with the reason in `refused`; leave it out where the permission is missing.

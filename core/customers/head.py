@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core import hookspecs
 from core.customers import queries
 from core.customers.schemas import CustomerDetail
-from core.hooks import Action, Fact, Tab
+from core.hooks import Action, Fact, KnownCustomer, Tab
 from core.web.parts import MenuEntry, TabItem
 from core.web.templating import written
 
@@ -27,32 +27,41 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
     scope = view.scope
     head = await queries.get_customer_head(scope, customer_id)
     customer = head.customer
+    known = KnownCustomer(
+        id=customer.id,
+        full_name=customer.full_name,
+        currency=customer.currency,
+        status=customer.status,
+        status_label=customer.status_label,
+        may_order=head.may_order,
+        live_subscriptions=customer.live_subscriptions,
+    )
     return {
         "customer": customer,
         "tags": head.tags,
-        "facts": await _facts(scope, customer),
-        "tabs": await _tabs(scope, customer_id),
+        "facts": await _facts(scope, customer, known),
+        "tabs": await _tabs(scope, known),
         "tab": tab,
         "may_edit": scope.may("customers.edit"),
-        **await _menus(scope, customer, may_move=head.may_move),
+        **await _menus(scope, known, may_move=head.may_move),
     }
 
 
-async def _facts(scope: Scope, customer: CustomerDetail) -> list[Fact]:
+async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -> list[Fact]:
     facts = [
         fact
-        for answer in await scope.hooks.ask(hookspecs.customer_facts, scope=scope, customer_id=customer.id)
+        for answer in await scope.hooks.ask(hookspecs.customer_facts, scope=scope, customer_id=known.id, customer=known)
         for fact in answer.value or ()
     ]
     return [*facts, Fact(label="Joined", value=written(customer.joined_on, scope.locale))]
 
 
-async def _tabs(scope: Scope, customer_id: int) -> list[TabItem | str]:
+async def _tabs(scope: Scope, known: KnownCustomer) -> list[TabItem | str]:
     """General, the features' own, Activity; then a line, and the plugins'."""
-    base = f"/customers/{customer_id}"
+    base = f"/customers/{known.id}"
     own: list[TabItem] = [TabItem(label="General", href=base)]
     plugins: list[TabItem] = []
-    for answer in await scope.hooks.ask(hookspecs.customer_tabs, scope=scope, customer_id=customer_id):
+    for answer in await scope.hooks.ask(hookspecs.customer_tabs, scope=scope, customer_id=known.id, customer=known):
         from_core = answer.plugin in CORE_NAMES
         for tab in answer.value or ():
             (own if from_core else plugins).append(_tab_item(tab, "" if from_core else answer.plugin))
@@ -66,11 +75,13 @@ def _tab_item(tab: Tab, plugin: str) -> TabItem:
     return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
 
 
-async def _menus(scope: Scope, customer: CustomerDetail, *, may_move: bool) -> dict[str, list[list[MenuEntry]]]:
+async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[str, list[list[MenuEntry]]]:
     """Message, Create, Actions: what may be done from here, the dangerous last."""
     found: list[Action] = [
         action
-        for answer in await scope.hooks.ask(hookspecs.customer_actions, scope=scope, customer_id=customer.id)
+        for answer in await scope.hooks.ask(
+            hookspecs.customer_actions, scope=scope, customer_id=known.id, customer=known
+        )
         for action in answer.value or ()
     ]
     change: list[list[MenuEntry]] = []
@@ -80,7 +91,7 @@ async def _menus(scope: Scope, customer: CustomerDetail, *, may_move: bool) -> d
                 MenuEntry(
                     label="Change status…",
                     icon="adjustments-horizontal",
-                    href=f"/customers/{customer.id}/status",
+                    href=f"/customers/{known.id}/status",
                     refused="" if may_move else "There is no status to go to",
                 )
             ]

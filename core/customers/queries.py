@@ -53,6 +53,8 @@ class CustomerHead(Struct, frozen=True):
     tags: list[TagRow]
     may_move: bool
     """Whether there is a status to go to."""
+    may_order: bool
+    """Whether its status lets it take new subscriptions."""
 
 
 async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
@@ -71,7 +73,9 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         " UNION ALL SELECT 'tag', tag.id, tag.name, tag.colour, 0 FROM customer_tag"
         " JOIN tag ON tag.id = customer_tag.tag_id WHERE customer_tag.customer_id = :id"
         " UNION ALL SELECT 'move', t.to_id, '', 0, 0 FROM status_transition t"
-        " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id ORDER BY 1, 5, 3",
+        " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id"
+        " UNION ALL SELECT 'order', status.id, '', 0, 0 FROM customer JOIN status ON status.id = customer.status_id"
+        " WHERE customer.id = :id AND status.may_order ORDER BY 1, 5, 3",
         id=customer_id,
     )
     by_kind: dict[str, list[str]] = {}
@@ -85,7 +89,7 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         tags=by_kind.get("tag", []),
     )
     tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
-    return CustomerHead(customer, tags, "move" in by_kind)
+    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind)
 
 
 async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:

@@ -24,6 +24,19 @@ ColumnKind = Literal["text", "number", "amount", "date", "datetime", "flag"]
 CellValue = str | int | Money | date | datetime | None
 
 
+class KnownCustomer(Struct, frozen=True, kw_only=True):
+    """What every tab of a customer's page has read already, so that nobody asks for it again."""
+
+    id: int
+    full_name: str
+    currency: str
+    status: str
+    """The status's key."""
+    status_label: str
+    may_order: bool
+    live_subscriptions: int
+
+
 class Fact(Struct, frozen=True, kw_only=True):
     """One of the few facts in a record's head, ready to be read. `why` is the address that explains it."""
 

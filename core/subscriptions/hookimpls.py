@@ -5,11 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from core.customers.tables import Customer
-from core.database import row, value, within
-from core.hooks import Action, Effect, Tab, hookimpl
+from core.database import value
+from core.hooks import Action, Effect, KnownCustomer, Tab, hookimpl
 from core.subscriptions.actions import charge_arrears, running_arrears
 
 if TYPE_CHECKING:
@@ -20,40 +17,28 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
+async def customer_tabs(scope: Scope, customer: KnownCustomer) -> Sequence[Tab]:
     if not scope.may("subscriptions.view"):
         return ()
-    live = await value(
-        "SELECT live_subscriptions FROM customer WHERE id = :id AND :within",
-        id=customer_id,
-        within=within(Customer, scope.actor.reach),
-    )
     return (
-        Tab(key="subscriptions", label="Subscriptions", href=f"/customers/{customer_id}/subscriptions", count=live),
+        Tab(
+            key="subscriptions",
+            label="Subscriptions",
+            href=f"/customers/{customer.id}/subscriptions",
+            count=customer.live_subscriptions,
+        ),
     )
-
-
-class _Standing(Struct, frozen=True):
-    label: str
-    may_order: bool
 
 
 @hookimpl
-async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Action]:
     if not scope.may("subscriptions.change"):
         return ()
-    status = await row(
-        _Standing,
-        "SELECT status.label, status.may_order FROM customer JOIN status ON status.id = customer.status_id"
-        " WHERE customer.id = :id AND :within",
-        id=customer_id,
-        within=within(Customer, scope.actor.reach),
-    )
-    refused = "" if status is None or status.may_order else f"A customer that is {status.label} cannot order"
+    refused = "" if customer.may_order else f"A customer that is {customer.status_label} cannot order"
     return (
         Action(
             label="Subscription…",
-            href=f"/customers/{customer_id}/subscriptions",
+            href=f"/customers/{customer.id}/subscriptions",
             icon="repeat",
             group="create",
             refused=refused,

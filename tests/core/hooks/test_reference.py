@@ -23,7 +23,8 @@ def test_a_hook_stands_there_with_its_signature_and_when_it_is_not_called(refere
     begin = reference.index("### customer_tabs\n")
     page = reference[begin : reference.index("\n### ", begin + 1)]
 
-    assert "@hookimpl\nasync def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]: ..." in page
+    signature = "async def customer_tabs(scope: Scope, customer_id: int, customer: KnownCustomer) -> Sequence[Tab]: ..."
+    assert f"@hookimpl\n{signature}" in page
     assert "Not asked for" in page
     assert "Since 1.0." in page
 
