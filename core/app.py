@@ -32,6 +32,8 @@ from core.documents import jobs as documents_jobs
 from core.hooks import Permission, usable
 from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
+from core.ledger import api as ledger_api
+from core.ledger import routes as ledger_routes
 from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
@@ -101,6 +103,7 @@ PAGES: Final = (
     import_routes,
     customers_routes,
     catalog_routes,
+    ledger_routes,
     subscriptions_routes,
     billing_routes,
     run_routes,
@@ -111,6 +114,7 @@ APIS: Final = (
     customers_api,
     import_api,
     catalog_api,
+    ledger_api,
     subscriptions_api,
     billing_api,
     payments_api,
@@ -126,6 +130,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *customers_routes.PERMISSIONS,
     *messages_routes.PERMISSIONS,
     *catalog_routes.PERMISSIONS,
+    *ledger_routes.PERMISSIONS,
     *subscriptions_routes.PERMISSIONS,
     *billing_routes.PERMISSIONS,
     *payments_routes.PERMISSIONS,
@@ -156,6 +161,7 @@ MENU: Final = (
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label="Company", href="/settings/company", icon="building", permission="settings.view"),
     MenuEntry(area="", label="Tax", href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
+    MenuEntry(area="", label="Currencies", href="/settings/currencies", icon="coins", permission="settings.view"),
     MenuEntry(area="", label="Seller", href="/settings/seller", icon="building", permission="settings.view"),
     MenuEntry(
         area="",

@@ -31,6 +31,7 @@ SHOWN_PARKED: Final = 200
 
 MEND: Final[dict[str, tuple[str, str]]] = {
     "no_tax_rate": ("Enter tax rates", "/settings/tax"),
+    "no_fx_rate": ("Enter exchange rates", "/settings/currencies"),
 }
 """By reason: what is done about it in one place for all; the others are mended at the customer."""
 MEND_AT_CUSTOMER: Final[dict[str, str]] = {

@@ -6,7 +6,7 @@ after them, which the database checks at the commit. A document is written once,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from core.subscriptions.actions import activate
 from core.subscriptions.events import TrialEnded
 
 if TYPE_CHECKING:
+    from core.billing.actions.allocation import Open
     from core.billing.plan import Counts, Plan
     from core.scope import Scope
 
@@ -42,7 +43,7 @@ def queue_documents(callback: Issued) -> Callable[[], None]:
 
 _REASONS: Final = {
     "no_tax_rate": "There is no tax rate for one of the lines. Enter it under Taxes.",
-    "no_fx_rate": "There is no exchange rate for this currency. Enter it under Currencies.",
+    "no_fx_rate": "There is no exchange rate for this currency. Enter it under Settings, Currencies.",
     "negative_total": "The total is below 0: credit the invoice that is concerned instead.",
     "too_many_periods": "More than 15 periods of one subscription are due. Look at its dates.",
     "cycle_changes": "The cycle of a subscription changes in the middle of what is due. Look at its terms.",
@@ -390,13 +391,19 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     )
     settled = bool(counts.activating and await value("SELECT 1 FROM stage_document WHERE total_minor = 0 LIMIT 1"))
     totals = await rows(_Total, TOTALS)
+    nearly: list[Open] = []
     if plan.settings.use_credit and any(each.has_credit for each in totals) and await use_credit(plan):
         settled = True
-    if settled and counts.activating:
+        nearly = await _nearly_settled(plan)
+    if settled and counts.activating and not nearly:
         await _activate_settled(plan)
     await tell_listeners(plan.scope, QUEUED)
     count = sum(each.count for each in totals)
     await number_documents(plan, count)
+    if nearly:
+        await _give_up_small(plan, nearly)
+        if counts.activating:
+            await _activate_settled(plan)
     document_ids = await _tell_singly(plan.scope) if singly else _tell(plan.scope, settled)
     return Written(
         invoices=count,
@@ -564,6 +571,30 @@ async def use_credit(plan: Plan) -> bool:
         ):
             await allocate_to_new(plan.scope, document)
     return found.base or found.abroad
+
+
+async def _nearly_settled(plan: Plan) -> list[Open]:
+    """Documents on which credit left so little open that it counts as settled."""
+    if not plan.settings.small_difference_minor:
+        return []
+    from core.billing.actions.allocation import Open
+
+    return await rows(
+        Open,
+        "SELECT s.document_id, s.payer_id, s.currency, s.open_minor, s.base_open_minor, s.due_on, s.disputed,"
+        " :book_id::bigint AS book_id FROM stage_document d JOIN document_state s ON s.document_id = d.id"
+        " WHERE s.open_minor BETWEEN 1 AND :small AND s.open_minor < d.total_minor ORDER BY s.document_id",
+        book_id=plan.seller.book_id,
+        small=plan.settings.small_difference_minor,
+    )
+
+
+async def _give_up_small(plan: Plan, nearly: Sequence[Open]) -> None:
+    """After the documents are written: a loss names one that is there."""
+    from core.billing.actions.allocation import give_up_small
+
+    for document in nearly:
+        await give_up_small(plan.scope, document, document.open_minor, document.base_open_minor)
 
 
 async def _activate_settled(plan: Plan) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from core.database import row, rows, within
+from core.database import row, rows, values, within
 from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
-from core.ledger.schemas import Balance, MainBalance, PostingRow, TrialBalanceRow
+from core.ledger.schemas import Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
 from core.lists.columns import ListColumn
 
@@ -139,3 +139,29 @@ async def postings_of(source_kind: str, source_id: int) -> list[PostingRow]:
         kind=source_kind,
         id=source_id,
     )
+
+
+async def list_fx_rates(currency: str | None = None, *, limit: int = 500) -> list[FxRateRow]:
+    """Rates from every currency or from one, the newest of each first."""
+    return await rows(
+        FxRateRow,
+        "SELECT id, from_currency, to_currency, valid_on, rate_e10 FROM fx_rate"
+        " WHERE from_currency = :currency OR :every ORDER BY from_currency, to_currency, valid_on DESC LIMIT :limit",
+        currency=currency or "",
+        every=currency is None,
+        limit=limit,
+    )
+
+
+async def currencies_without_rate(currency: str, on: date) -> list[str]:
+    """Currencies of customers that have no rate into this one on a day: what is billed in them waits."""
+    return [
+        str(each)
+        for each in await values(
+            "SELECT DISTINCT b.currency FROM customer_balance b WHERE b.currency <> :currency AND NOT EXISTS ("
+            "SELECT 1 FROM fx_rate r WHERE r.from_currency = b.currency AND r.to_currency = :currency"
+            " AND r.valid_on <= :day) ORDER BY b.currency",
+            currency=currency,
+            day=on,
+        )
+    ]

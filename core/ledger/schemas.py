@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Balance(Struct, frozen=True):
@@ -54,3 +55,25 @@ class MainBalance(Struct, frozen=True):
     customer_id: int
     currency: str
     balance_minor: int
+
+
+CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+
+class NewFxRate(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One unit of a currency is rate_e10 ÷ 10¹⁰ of the tenant's, from a day on: 0.92 is 9,200,000,000."""
+
+    from_currency: CurrencyCode
+    to_currency: CurrencyCode | None = None
+    valid_on: date
+    rate_e10: Annotated[int, Meta(ge=1, le=10**16)]
+
+
+class FxRateRow(Struct, frozen=True):
+    """An official rate, in force from its day until the next one of the same currencies."""
+
+    id: int
+    from_currency: str
+    to_currency: str
+    valid_on: date
+    rate_e10: int

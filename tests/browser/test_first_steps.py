@@ -262,6 +262,7 @@ PAGES = (
     "/profile",
     "/settings/company",
     "/settings/tax",
+    "/settings/currencies",
     "/settings/mail",
     "/settings/plugins/inventory",
     "/settings/staff",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from core.billing.actions import allocate_by_hand, free_up, write_off
-from core.billing.queries import list_credits
+from core.billing.actions import allocate_by_hand, free_up, grant_credit, write_off
+from core.billing.queries import list_credits, list_documents
 from core.database import execute
 from core.errors import Conflict, Invalid
 from core.payments.actions import refund, reverse
@@ -227,6 +227,48 @@ async def test_a_refund_with_a_credit_note_of_its_amount_leaves_the_invoice_sett
 
     assert await still_open(story, invoice) == [0]
     assert await story.money() == Money("0.00", "0.00", "0.00")
+    await story.nothing_more_is_due()
+
+
+async def test_a_small_difference_counts_as_settled_by_a_run_and_by_hand_too(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.bills(small_difference_minor=5)
+    await story.sells("fibre", 3000)
+    await story.pays(3595)
+    await story.subscribes("fibre")
+    await story.bill()
+
+    assert await story.papers() == [("2027-05-01", "36.00", "paid")]
+    await story.expects("invoice_settled", on=["2027-05-01"])
+    assert await story.books("7100") == ["0.05"]
+
+    await story.bills(small_difference_minor=5, use_credit=False)
+    credit = await grant_credit(story.scope, story.customer, 3595, "Sorry")
+    story.on("2027-06-01")
+    await story.bill()
+    by_hand = (await list_documents(story.scope, kind="invoice", limit=1))[0].id
+    assert await still_open(story, by_hand) == [3600]
+    await allocate_by_hand(story.scope, credit, by_hand, 3594)
+    assert await still_open(story, by_hand) == [6]
+    await allocate_by_hand(story.scope, credit, by_hand, 1)
+    assert await still_open(story, by_hand) == [0]
+    assert await story.books("7100") == ["0.10"]
+    await story.nothing_more_is_due()
+
+
+async def test_a_small_difference_on_an_invoice_that_credit_pays_activates(story: Story) -> None:
+    await story.begins("2027-05-01", currency="USD")
+    await story.rate("USD", "0.9", since="2027-01-01")
+    await story.bills(small_difference_minor=5)
+    await story.sells("fibre", 3000, activation="invoice_first", currency="USD")
+    await story.pays(3596)
+
+    fibre, invoice = await story.asks_for("fibre")
+
+    assert await story.state_of(fibre) == "active"
+    assert await still_open(story, invoice) == [0]
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+    assert await story.books("7100", currency="USD") == ["0.04"]
     await story.nothing_more_is_due()
 
 

@@ -128,19 +128,26 @@ async def _free_of(document: Open) -> list[Free]:
 async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[int]:
     """The first credit to the first document, until either is used up."""
     settled: list[int] = []
-    small = (await load_settings(BillingSettings)).small_difference_minor
     left = _left_of(free)
     for document in documents:
         still, base_still = await _use(scope, left, document)
-        if 0 < still <= small and still < document.open_minor:
-            await _give_up(scope, document, still, base_still, "small_difference", "Small difference")
-            still = 0
-        if not still:
+        if not still or (still < document.open_minor and await give_up_small(scope, document, still, base_still)):
             await settle(scope, document.document_id, document.payer_id)
             settled.append(document.document_id)
         if not left:
             break
     return settled
+
+
+async def give_up_small(scope: Scope, document: Open, still: int, base_still: int) -> bool:
+    """Where something was just allocated and so little stays open that it counts as settled (row 22), it is given up.
+
+    One rule for all that allocates: payments, credit by hand, and runs.
+    """
+    if still > (await load_settings(BillingSettings)).small_difference_minor:
+        return False
+    await _give_up(scope, document, still, base_still, "small_difference", "Small difference")
+    return True
 
 
 _Left = list[tuple[Free, int, int]]
@@ -216,7 +223,8 @@ async def allocate_by_hand(scope: Scope, entry_id: int, document_id: int, amount
         base_credit = part_of_base(entry.base_left_minor, entry.left_minor, amount_minor)
         base_document = part_of_base(document.base_open_minor, document.open_minor, amount_minor)
         await _allocate(scope, one.id, document, amount_minor, base_credit, base_document)
-        if amount_minor == document.open_minor:
+        still, base_still = document.open_minor - amount_minor, document.base_open_minor - base_document
+        if not still or await give_up_small(scope, document, still, base_still):
             await settle(scope, document_id, document.payer_id)
 
 
@@ -435,7 +443,9 @@ async def in_base(scope: Scope, amount_minor: int, currency: str, on: date | Non
     """An amount in the tenant's currency by the official rate of a day, or Conflict where nobody entered one."""
     rate = await find_rate(currency, scope.tenant.currency, on or scope.today())
     if rate is None:
-        raise Conflict(f"There is no rate from {currency} to {scope.tenant.currency}. Enter it first.")
+        raise Conflict(
+            f"There is no rate from {currency} to {scope.tenant.currency}. Enter it under Settings, Currencies."
+        )
     return convert(amount_minor, currency, scope.tenant.currency, rate)
 
 
