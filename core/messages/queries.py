@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from core.customers.queries import get_customer
-from core.database import row, rows, value, within
+from core.database import row, rows, within
 from core.documents.files import FileRow
 from core.errors import NotFound
 from core.messages.schemas import MessageFull, MessageRow
@@ -180,16 +180,6 @@ async def customer_addresses(scope: Scope, customer_id: int, *, billing: bool = 
     """Where a customer in reach gets mail: for bills the billing e-mails, the e-mails only where there are none."""
     customer = await get_customer(scope, customer_id)
     return (customer.billing_emails if billing else []) or customer.emails
-
-
-async def messages_twice() -> int:
-    """For `verify` V6: messages that more than one job has sent. Uniqueness is the database's, so 0."""
-    return int(
-        await value(
-            "SELECT count(*) FROM (SELECT dedupe_key FROM job WHERE kind = 'send_message' AND state = 'done'"
-            " GROUP BY dedupe_key HAVING count(*) > 1) AS twice"
-        )
-    )
 
 
 def _opened(found: _Row) -> dict[str, object]:
