@@ -92,8 +92,12 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["token_id"] = made.id
     world.ids["token"] = "no-such-link"
     world.ids["session_id"] = 1
-    world.ids["item_id"] = await inventory.add_item(scope, NewItem(product="Router", serial=f"{MARKER}-1"))
+    world.ids["item_id"] = await inventory.add_item(
+        scope, NewItem(product="Router", vendor="Kestra", serial=f"{MARKER}-1", location="Store room")
+    )
     await inventory.assign_item(scope, int(str(world.ids["item_id"])), customer_id)
+    world.ids["model_id"] = world.ids["vendor_id"] = world.ids["place_id"] = 1
+    world.ids["deed"] = "return"
     world.ids["job_id"] = await enqueue(scope, NOTHING, Nothing())
     file = await store_file(
         scope, MARKER.encode(), name=f"{MARKER}.pdf", media_type="application/pdf", customer_id=customer_id
@@ -143,6 +147,12 @@ async def _leftovers(tenant: TestTenant, scope: Scope) -> None:
         await execute(
             "INSERT INTO delivery_parked (reader, position, error, failures, parked_at)"
             " VALUES ('inventory', 1, 'broken', 3, :now)",
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO inventory_import (state, file_name, made_by, created_at)"
+            " VALUES ('done', :marker, 'world', :now)",
+            marker=f"{MARKER}.csv",
             now=scope.now(),
         )
         await execute("INSERT INTO schedule_due (name, next_at) VALUES ('world', :now)", now=scope.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from core.hooks import (
     Card,
     CellValue,
     Column,
+    Effect,
     Manifest,
     MenuItem,
     Panel,
@@ -23,8 +25,14 @@ from core.hooks import (
 )
 from core.settings.queries import load_settings
 from plugins.inventory import actions, api, queries, routes
-from plugins.inventory.status import LABELS, ItemStatus
-from plugins.inventory.tables import InventoryItem, InventoryProduct
+from plugins.inventory.status import ENDED, LABELS, ItemStatus
+from plugins.inventory.tables import (
+    InventoryImport,
+    InventoryItem,
+    InventoryLocation,
+    InventoryProduct,
+    InventoryVendor,
+)
 
 if TYPE_CHECKING:
     from core.customers.events import CustomerStatusChanged
@@ -44,14 +52,14 @@ MANIFEST = Manifest(
     label="Inventory",
     version="1.0",
     hook_version="1.0",
-    description="Hardware in stock and at customers: serial numbers, assigning, returns.",
+    description="Hardware in stock and at customers: serial numbers, selling, renting, returns, labels, valuation.",
     order=20,
     routes=(*routes.HANDLERS, *api.HANDLERS),
     permissions=(
         Permission("inventory.view", "See items"),
-        Permission("inventory.edit", "Add, assign, return and write off items"),
+        Permission("inventory.edit", "Add, assign, move, return and write off items"),
     ),
-    tables=(InventoryProduct, InventoryItem),
+    tables=(InventoryVendor, InventoryProduct, InventoryLocation, InventoryImport, InventoryItem),
     migrations=Path(__file__).parent / "migrations",
     settings=InventorySettings,
     events=("customer_status_changed",),
@@ -60,10 +68,8 @@ MANIFEST = Manifest(
             area="network", label="Inventory", href="/inventory/items", permission="inventory.view", icon="packages"
         ),
     ),
-    icons=("packages",),
+    icons=("packages", "barcode"),
 )
-
-ENDED = frozenset({"cancelled", "terminated", "closed"})
 
 
 @hookimpl
@@ -121,11 +127,11 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
     return [
         SearchHit(
             kind="Items",
-            label=f"{item.product} {item.serial}",
+            label=f"{item.name} {item.serial}",
             href=f"/inventory/items/{item.id}",
             detail=item.customer or "",
         )
-        for item in await queries.list_items(scope, q=text, limit=limit)
+        for item in await queries.search_items(scope, text, limit)
     ]
 
 
@@ -141,8 +147,31 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
 
 
 @hookimpl
+async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str) -> Sequence[Effect]:
+    """Who ends is asked for what it still has, in the same unit of work."""
+    if status_key not in ENDED or not (await load_settings(InventorySettings)).ask_back:
+        return ()
+    items = await queries.lent_to(customer_id)
+    if not items:
+        return ()
+    names = ", ".join(f"{item.name} {item.serial}" for item in items[:3]) + (", …" if len(items) > 3 else "")
+    return (
+        Effect(
+            text=f"{len(items)} {'item' if len(items) == 1 else 'items'} to return: {names}",
+            kind="service",
+            inputs=",".join(str(item.id) for item in items),
+            apply=partial(_ask_back, customer_id=customer_id),
+        ),
+    )
+
+
+async def _ask_back(scope: Scope, customer_id: int) -> None:
+    await actions.ask_back(scope, customer_id)
+
+
+@hookimpl
 async def customer_status_changed(scope: Scope, events: Sequence[CustomerStatusChanged]) -> None:
-    """Who has ended is asked for what it still has."""
+    """The same for whose status was changed for many at once, where no plan is made."""
     settings = await load_settings(InventorySettings)
     if not settings.ask_back:
         return

@@ -1,67 +1,150 @@
-"""Reads of items, through the actor's reach."""
+"""Reads of hardware, through the actor's reach."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from core.database import row, rows, value, within
 from core.errors import NotFound
 from core.ids import sort_key
-from plugins.inventory.schemas import ItemRow
+from core.lists.columns import Condition
+from plugins.inventory.identifiers import mac_key, serial_key
+from plugins.inventory.schemas import ItemRow, LocationRow, ProductRow, VendorRow
+from plugins.inventory.status import LENT, ItemStatus
 from plugins.inventory.tables import InventoryItem
 
 if TYPE_CHECKING:
     from core.scope import Scope
 
-ITEM = """
-SELECT inventory_item.id, p.vendor, p.name AS product, inventory_item.serial, inventory_item.barcode,
-       inventory_item.status, inventory_item.customer_id, customer.full_name AS customer, inventory_item.note,
-       inventory_item.changed_at
+ITEMS: Final = """
+SELECT inventory_item.id, inventory_item.product_id, coalesce(v.name, '') AS vendor, p.name AS product,
+       inventory_item.serial, inventory_item.mac, inventory_item.barcode, inventory_item.status,
+       inventory_item.condition, inventory_item.location_id, l.name AS location, inventory_item.customer_id,
+       c.full_name AS customer, inventory_item.charge_id, inventory_item.subscription_id,
+       inventory_item.cost_minor, inventory_item.bought_on, inventory_item.note, inventory_item.changed_at,
+       inventory_item.version
 FROM inventory_item
 JOIN inventory_product p ON p.id = inventory_item.product_id
-LEFT JOIN customer ON customer.id = inventory_item.customer_id
-WHERE :within
+LEFT JOIN inventory_vendor v ON v.id = p.vendor_id
+LEFT JOIN inventory_location l ON l.id = inventory_item.location_id
+LEFT JOIN customer c ON c.id = inventory_item.customer_id
 """
+PRODUCTS: Final = """
+SELECT inventory_product.id, inventory_product.vendor_id, coalesce(v.name, '') AS vendor, inventory_product.name,
+       inventory_product.category, inventory_product.cost_minor, inventory_product.sell_minor,
+       inventory_product.tax_category, inventory_product.tax_inclusive, inventory_product.rent_product_id,
+       r.name AS rent_product, inventory_product.warranty_months, inventory_product.note, inventory_product.version,
+       (SELECT count(*) FROM inventory_item i WHERE i.product_id = inventory_product.id AND i.status = 'in_stock')
+           AS in_stock,
+       (SELECT count(*) FROM inventory_item i WHERE i.product_id = inventory_product.id) AS items
+FROM inventory_product
+LEFT JOIN inventory_vendor v ON v.id = inventory_product.vendor_id
+LEFT JOIN product r ON r.id = inventory_product.rent_product_id
+"""
+LABEL_PREFIX: Final = "ITEM-"
+"""What a label holds where an item has neither a barcode nor a serial number that fits."""
+END: Final = "\U0010ffff"
+
+
+# -- items ------------------------------------------------------------------------------------------------------------
 
 
 async def get_item(scope: Scope, item_id: int) -> ItemRow:
+    """The item, or NotFound: out of reach as for one that does not exist."""
     found = await row(
-        ItemRow, f"{ITEM} AND inventory_item.id = :id", within=within(InventoryItem, scope.actor.reach), id=item_id
+        ItemRow,
+        f"{ITEMS} WHERE :within AND inventory_item.id = :id",
+        within=within(InventoryItem, scope.actor.reach),
+        id=item_id,
     )
     if found is None:
         raise NotFound(f"item {item_id}")
     return found
 
 
-async def list_items(scope: Scope, *, q: str = "", status: str = "", after: int = 0, limit: int = 50) -> list[ItemRow]:
-    """Items by id, from behind `after` on; `q` is the beginning of a serial number or barcode."""
-    conditions, values = ["inventory_item.id > :after"], dict[str, Any](after=after, limit=limit)
-    if q:
-        conditions.append(
-            "((inventory_item.serial_key >= :q AND inventory_item.serial_key < :end)"
-            " OR inventory_item.barcode = :barcode)"
-        )
-        values.update(q=sort_key(q), end=sort_key(q) + "\U0010ffff", barcode=q)
-    if status:
-        conditions.append("inventory_item.status = :status")
-        values["status"] = status
+async def item_after(item_id: int) -> ItemRow:
+    """As it stands now, for who had it in reach a moment ago."""
+    found = await row(ItemRow, f"{ITEMS} WHERE inventory_item.id = :id", id=item_id)
+    if found is None:
+        raise NotFound(f"item {item_id}")
+    return found
+
+
+async def find_by_code(scope: Scope, code: str) -> list[ItemRow]:
+    """What a scanner read: the whole barcode, serial number, MAC address, or the number of our own label."""
+    typed = code.strip()[:200]
+    if not typed:
+        return []
+    number = typed.upper().removeprefix(LABEL_PREFIX) if typed.upper().startswith(LABEL_PREFIX) else ""
     return await rows(
         ItemRow,
-        f"{ITEM} AND {' AND '.join(conditions)} ORDER BY inventory_item.id LIMIT :limit",
+        f"{ITEMS} WHERE :within AND (inventory_item.barcode_key = :key OR inventory_item.serial_key = :key"
+        " OR inventory_item.mac = :mac OR inventory_item.id = :id) ORDER BY inventory_item.id LIMIT 5",
         within=within(InventoryItem, scope.actor.reach),
-        **values,
+        key=serial_key(typed),
+        mac=mac_key(typed) or None,
+        id=int(number) if number.isdecimal() and len(number) < 19 else 0,
+    )
+
+
+def item_search(typed: str) -> Condition | None:
+    """The beginning of a serial number, barcode or MAC address, a word of the product, or a customer's name."""
+    key = sort_key(typed)
+    if not key:
+        return None
+    code = serial_key(typed)
+    mac = "".join(one for one in typed.lower() if one in "0123456789abcdef")
+    pattern = "".join(f"~{one}" if one in "%_~" else one for one in key)
+    values: dict[str, object] = {"code": code, "code_end": code + END, "name": f"%{pattern}%"}
+    values.update(customer=key, customer_end=key + END)
+    ways = [
+        "(inventory_item.serial_key >= :code AND inventory_item.serial_key < :code_end)",
+        "(inventory_item.barcode_key >= :code AND inventory_item.barcode_key < :code_end)",
+        "inventory_item.product_id IN (SELECT sp.id FROM inventory_product sp LEFT JOIN inventory_vendor sv"
+        " ON sv.id = sp.vendor_id WHERE sp.name_key LIKE :name ESCAPE '~' OR sv.name_key LIKE :name ESCAPE '~')",
+        "inventory_item.customer_id IN (SELECT sc.id FROM customer sc"
+        " WHERE sc.name_key >= :customer AND sc.name_key < :customer_end)",
+    ]
+    if len(mac) >= 4:
+        ways.append("(inventory_item.mac >= :mac AND inventory_item.mac < :mac_end)")
+        values.update(mac=mac, mac_end=mac + END)
+    return Condition(f"({' OR '.join(ways)})", values)
+
+
+async def search_items(scope: Scope, text: str, limit: int) -> list[ItemRow]:
+    """For the search on top of every page."""
+    condition = item_search(text)
+    if condition is None:
+        return []
+    return await rows(
+        ItemRow,
+        f"{ITEMS} WHERE :within AND {condition.sql} ORDER BY inventory_item.id LIMIT :limit",
+        within=within(InventoryItem, scope.actor.reach),
+        limit=limit,
+        **condition.values,
     )
 
 
 async def list_of_customer(scope: Scope, customer_id: int) -> list[ItemRow]:
     return await rows(
         ItemRow,
-        f"{ITEM} AND inventory_item.customer_id = :customer_id ORDER BY inventory_item.id LIMIT 100",
+        f"{ITEMS} WHERE :within AND inventory_item.customer_id = :customer_id ORDER BY inventory_item.id LIMIT 200",
         within=within(InventoryItem, scope.actor.reach),
         customer_id=customer_id,
+    )
+
+
+async def lent_to(customer_id: int) -> list[ItemRow]:
+    """What a customer has that is not its own, and was not asked back yet."""
+    return await rows(
+        ItemRow,
+        f"{ITEMS} WHERE inventory_item.customer_id = :customer_id AND inventory_item.status IN :states"
+        " ORDER BY inventory_item.id",
+        customer_id=customer_id,
+        states=sorted(LENT),
     )
 
 
@@ -86,7 +169,73 @@ async def count_waiting(scope: Scope) -> int:
     """Devices that customers still have to give back."""
     return int(
         await value(
-            "SELECT count(*) FROM inventory_item WHERE status = 'to_return' AND :within",
+            "SELECT count(*) FROM inventory_item WHERE status = :status AND :within",
+            status=ItemStatus.TO_RETURN.value,
             within=within(InventoryItem, scope.actor.reach),
         )
     )
+
+
+# -- vendors, products, locations -------------------------------------------------------------------------------------
+
+
+async def list_vendors() -> list[VendorRow]:
+    return await rows(
+        VendorRow,
+        "SELECT id, name, contact, (SELECT count(*) FROM inventory_product p WHERE p.vendor_id = inventory_vendor.id)"
+        " AS products FROM inventory_vendor ORDER BY name_key, id",
+    )
+
+
+async def get_vendor(vendor_id: int) -> VendorRow:
+    found = await row(
+        VendorRow,
+        "SELECT id, name, contact, (SELECT count(*) FROM inventory_product p WHERE p.vendor_id = inventory_vendor.id)"
+        " AS products FROM inventory_vendor WHERE id = :id",
+        id=vendor_id,
+    )
+    if found is None:
+        raise NotFound(f"vendor {vendor_id}")
+    return found
+
+
+_LOCATIONS: Final = (
+    "SELECT id, name, note, (SELECT count(*) FROM inventory_item i WHERE i.location_id = inventory_location.id)"
+    " AS items FROM inventory_location"
+)
+
+
+async def list_locations() -> list[LocationRow]:
+    return await rows(LocationRow, f"{_LOCATIONS} ORDER BY name_key, id")
+
+
+async def get_location(location_id: int) -> LocationRow:
+    found = await row(LocationRow, f"{_LOCATIONS} WHERE id = :id", id=location_id)
+    if found is None:
+        raise NotFound(f"location {location_id}")
+    return found
+
+
+async def get_product(product_id: int) -> ProductRow:
+    found = await row(ProductRow, f"{PRODUCTS} WHERE inventory_product.id = :id", id=product_id)
+    if found is None:
+        raise NotFound(f"product {product_id}")
+    return found
+
+
+async def list_product_names() -> list[ProductRow]:
+    """The first some hundred, by name, for forms."""
+    return await rows(ProductRow, f"{PRODUCTS} ORDER BY inventory_product.name_key, inventory_product.id LIMIT 500")
+
+
+async def list_categories() -> list[str]:
+    return [
+        one.name
+        for one in await rows(
+            _Name, "SELECT DISTINCT category AS name FROM inventory_product WHERE category <> '' ORDER BY category"
+        )
+    ]
+
+
+class _Name(Struct, frozen=True):
+    name: str

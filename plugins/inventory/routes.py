@@ -2,118 +2,526 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from litestar import Response
 from litestar.params import FromPath
 
+from core.activity.queries import timeline
+from core.catalog.queries import list_tax_categories
 from core.customers.head import head_values
-from core.errors import Conflict, DomainError, Invalid
-from core.web.parts import Choice
-from core.web.routing import get, post
+from core.customers.queries import get_customer
+from core.customers.timeline import in_words
+from core.database import Everything
+from core.errors import Invalid, Stale
+from core.money import format_amount
+from core.web.changes import asked, do_plan, show_plan
+from core.web.forms import from_form
+from core.web.routing import delete, get, post, put
 from core.web.view import PageView, View, errors_by_field
-from plugins.inventory import actions, queries
-from plugins.inventory.schemas import Assignment, NewItem
-from plugins.inventory.status import LABELS, ItemStatus
+from plugins.inventory import actions, deeds, listing, pages, queries
+from plugins.inventory.schemas import LocationFields, VendorFields
+from plugins.inventory.status import Deed, ItemStatus
 
-PAGE = 50
+if TYPE_CHECKING:
+    from core.web.parts import Section
+    from plugins.inventory.schemas import ProductRow
+
+
+# -- items ------------------------------------------------------------------------------------------------------------
 
 
 @get("/inventory/items", permission="inventory.view")
 async def list_items(view: View) -> Response[str]:
-    return await _list(view, {})
+    return view.page(
+        "inventory/_items.html" if view.is_htmx else "inventory/items.html",
+        **await listing.item_values(view),
+        pills=pages.PILLS,
+        shape=pages.shape,
+        tabs=pages.tabs(),
+        may_add=view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything),
+    )
+
+
+@get("/inventory/items/new", permission="inventory.edit")
+async def show_new_item(view: View) -> Response[str]:
+    return await _new_item(view, {})
 
 
 @post("/inventory/items", permission="inventory.edit")
 async def add_item(view: View) -> Response[str]:
+    scope = view.scope
     try:
-        await actions.add_item(view.scope, await view.form(NewItem))
+        form = await view.form(pages.NewItemForm)
+        item_id = await actions.add_item(scope, pages.new_item_of(form, scope.tenant.currency, scope.locale))
     except Invalid as error:
-        return await _list(view, errors_by_field(error), status=422)
-    return view.go("/inventory/items", "Item added.")
+        return await _new_item(view, errors_by_field(error), status=422)
+    return view.go(f"/inventory/items/{item_id}", "Item added.")
 
 
-async def _list(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
-    after = view.query.get("after", "0")
-    q, wanted = view.query.get("q", "").strip()[:120], view.query.get("status", "")
-    found = await queries.list_items(
-        view.scope, q=q, status=wanted, after=int(after) if after.isdecimal() else 0, limit=PAGE + 1
-    )
+async def _new_item(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    scope = view.scope
+    products = await queries.list_product_names()
+    locations = await queries.list_locations()
+    fields = pages.new_item_fields(products, locations, scope.tenant.currency)
+    given = {name: view.query[name] for name in ("product", "vendor", "location") if name in view.query}
     return view.page(
-        "inventory/items.html",
+        "inventory/new_item.html",
         status=status,
-        items=found[:PAGE],
-        labels={key.value: label for key, label in LABELS.items()},
-        choices=[Choice("", "Any status"), *(Choice(key.value, label) for key, (label, _) in LABELS.items())],
-        q=q,
-        wanted=wanted,
-        older=f"/inventory/items?after={found[PAGE - 1].id}&q={q}&status={wanted}" if len(found) > PAGE else "",
-        values=view.shown(product="", vendor="", serial="", barcode="", note=""),
+        fields=fields,
+        values={**given, **view.shown()},
         errors=errors,
-        may_edit=view.scope.may("inventory.edit"),
+        known={
+            "product": sorted({one.name for one in products}),
+            "vendor": [one.name for one in await queries.list_vendors()],
+            "location": [one.name for one in locations],
+        },
     )
 
 
 @get("/inventory/items/{item_id:int}", permission="inventory.view")
 async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
-    return await _item(view, item_id, {})
-
-
-@post("/inventory/items/{item_id:int}/assignment", permission="inventory.edit")
-async def assign(view: View, item_id: FromPath[int]) -> Response[str]:
-    try:
-        data = await view.form(Assignment)
-        await actions.assign_item(view.scope, item_id, data.customer_id)
-    except (Invalid, Conflict) as error:
-        return await _item(view, item_id, _errors(error), status=error.status)
-    return view.go(f"/inventory/items/{item_id}", "Assigned.")
-
-
-@post("/inventory/items/{item_id:int}/return", permission="inventory.edit")
-async def give_back(view: View, item_id: FromPath[int]) -> Response[str]:
-    try:
-        await actions.return_item(view.scope, item_id)
-    except Conflict as error:
-        return await _item(view, item_id, _errors(error), status=409)
-    return view.go(f"/inventory/items/{item_id}", "Back in stock.")
-
-
-@post("/inventory/items/{item_id:int}/write-off", permission="inventory.edit")
-async def write_off(view: View, item_id: FromPath[int]) -> Response[str]:
-    try:
-        await actions.write_off_item(view.scope, item_id)
-    except Conflict as error:
-        return await _item(view, item_id, _errors(error), status=409)
-    return view.go(f"/inventory/items/{item_id}", "Written off.")
-
-
-def _errors(error: DomainError) -> dict[str, str]:
-    return errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
-
-
-async def _item(view: PageView, item_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
-    item = await queries.get_item(view.scope, item_id)
-    label, kind = LABELS[ItemStatus(item.status)]
+    scope = view.scope
+    item = await queries.get_item(scope, item_id)
+    product = await queries.get_product(item.product_id)
+    entries = await timeline(scope, subject=("inventory_item", item_id), limit=50)
+    label, kind = pages.PILLS[item.status]
     return view.page(
         "inventory/item.html",
-        status=status,
         item=item,
+        product=product,
         label=label,
         kind=kind,
-        values=view.shown(customer_id=""),
-        errors=errors,
-        may_edit=view.scope.may("inventory.edit") and item.status != ItemStatus.WRITTEN_OFF,
+        section=pages.item_section(item, scope),
+        warranty=pages.warranty_until(item, product.warranty_months),
+        buttons=[
+            {
+                "label": deeds.BUTTONS[deed][0],
+                "icon": deeds.BUTTONS[deed][1],
+                "at": f"/inventory/items/{item_id}/deeds/{deed}",
+                "danger": deed is Deed.WRITE_OFF,
+            }
+            for deed in deeds.may_do(scope, item)
+        ],
+        happenings=await in_words(entries, scope.locale),
+        may_remove=item.status == ItemStatus.IN_STOCK and scope.may("inventory.edit"),
     )
+
+
+@get("/inventory/items/{item_id:int}/section", permission="inventory.view")
+async def show_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
+    return _section(view, pages.item_section(await queries.get_item(view.scope, item_id), view.scope))
+
+
+@get("/inventory/items/{item_id:int}/section/edit", permission="inventory.edit")
+async def edit_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
+    section = pages.item_section(await queries.get_item(view.scope, item_id), view.scope)
+    return _section(view, section, editing=True)
+
+
+@put("/inventory/items/{item_id:int}/section", permission="inventory.edit")
+async def save_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    item = await queries.get_item(scope, item_id)
+    try:
+        version, form = await _versioned(view, pages.ItemForm)
+        await actions.change_item(
+            scope, item_id, pages.item_of(form, scope.tenant.currency, scope.locale), version=version
+        )
+    except Invalid as error:
+        return _section(view, pages.item_section(item, scope), editing=True, status=422, errors=errors_by_field(error))
+    except Stale as error:
+        return await _stale(view, pages.item_section(item, scope), error, ("inventory_item", item_id))
+    return _section(view, pages.item_section(await queries.get_item(scope, item_id), scope))
+
+
+@delete("/inventory/items/{item_id:int}", permission="inventory.edit")
+async def remove_item(view: View, item_id: FromPath[int]) -> Response[str]:
+    await actions.remove_item(view.scope, item_id)
+    return view.go("/inventory/items", "Item removed.")
+
+
+# -- deeds ------------------------------------------------------------------------------------------------------------
+
+
+@get("/inventory/items/{item_id:int}/deeds/{deed:str}", permission="inventory.edit")
+async def show_deed(view: View, item_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
+    item, wanted, typed = await queries.get_item(view.scope, item_id), deeds.deed_of(deed), asked(view)
+    place = await deeds.place_of(view.scope, item, wanted, typed)
+    return await show_plan(view, place, typed, deeds.deed_for(view.scope, item, wanted, typed))
+
+
+@post("/inventory/items/{item_id:int}/deeds/{deed:str}", permission="inventory.edit")
+async def carry_out_deed(view: View, item_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
+    scope = view.scope
+    item, wanted = await queries.get_item(scope, item_id), deeds.deed_of(deed)
+    await view.read()
+    place = await deeds.place_of(scope, item, wanted, view.typed)
+    run = deeds.deed_for(scope, item, wanted, view.typed)
+    if not view.typed.get("seen", [""])[-1]:
+        return await show_plan(view, place, view.typed, run)  # Enter in a field, before there was a plan to confirm
+    sees_it = isinstance(scope.actor.reach, Everything)
+    to = f"/inventory/items/{item_id}" if sees_it else "/inventory/items"
+    back = view.typed.get("back", [""])[-1]
+    if back.startswith("/inventory/customers/"):
+        to = back
+    return await do_plan(view, place, run, to=to, said=deeds.SAID[wanted])
+
+
+# -- scanning ---------------------------------------------------------------------------------------------------------
+
+
+@get("/inventory/scan", permission="inventory.view")
+async def scan(view: View) -> Response[str]:
+    """What a scanner typed: straight to the item, or to the list of what is like it."""
+    code = view.query.get("code", "").strip()[:200]
+    found = await queries.find_by_code(view.scope, code)
+    if len(found) == 1:
+        return view.go(f"/inventory/items/{found[0].id}")
+    return view.go(pages.items_at(q=code))
+
+
+@get("/inventory/customers/{customer_id:int}/scan", permission="inventory.edit")
+async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
+    """What a scanner typed at a customer: one in stock is assigned, one that the customer has is taken back."""
+    scope = view.scope
+    customer = await get_customer(scope, customer_id)
+    code = view.query.get("code", "").strip()[:200]
+    found = await queries.find_by_code(scope, code)
+    if len(found) != 1:
+        told = f"Nothing has the code “{code}”." if not found else f"{len(found)} items have the code “{code}”."
+        return view.page("inventory/scanned.html", title="Not found", text=told)
+    item = found[0]
+    if item.customer_id == customer_id:
+        wanted = Deed.RETURN
+    elif item.status == ItemStatus.IN_STOCK:
+        wanted = Deed.ASSIGN
+    else:
+        held = f", with {item.customer}" if item.customer else ""
+        told = f"{item.name} {item.serial} is {pages.PILLS[item.status][0].lower()}{held}."
+        return view.page("inventory/scanned.html", title="It cannot be assigned", text=told)
+    typed = {"back": [f"/inventory/customers/{customer_id}"]}
+    if wanted is Deed.ASSIGN:
+        typed["customer"] = [str(customer.id)]
+    place = await deeds.place_of(scope, item, wanted, typed)
+    return await show_plan(view, place, typed, deeds.deed_for(scope, item, wanted, typed))
+
+
+# -- a customer -------------------------------------------------------------------------------------------------------
 
 
 @get("/inventory/customers/{customer_id:int}", permission="inventory.view")
 async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
     """The tab Hardware of a customer."""
     head = await head_values(view, customer_id, "Hardware")
+    items = await queries.list_of_customer(view.scope, customer_id)
     return view.page(
         "inventory/customer.html",
         **head,
-        items=await queries.list_of_customer(view.scope, customer_id),
-        labels={key.value: label for key, label in LABELS.items()},
+        items=[
+            {
+                "item": item,
+                "deeds": [
+                    {
+                        "label": deeds.BUTTONS[deed][0],
+                        "at": f"/inventory/items/{item.id}/deeds/{deed}?back=/inventory/customers/{customer_id}",
+                    }
+                    for deed in deeds.may_do(view.scope, item)
+                    if deed in (Deed.RETURN, Deed.KEEP)
+                ],
+            }
+            for item in items
+        ],
+        pills=pages.PILLS,
+        shape=pages.shape,
     )
 
 
-HANDLERS = (list_items, add_item, show_item, assign, give_back, write_off, show_customer)
+# -- products ---------------------------------------------------------------------------------------------------------
+
+
+@get("/inventory/products", permission="inventory.view")
+async def list_products(view: View) -> Response[str]:
+    return view.page(
+        "inventory/_products.html" if view.is_htmx else "inventory/products.html",
+        **await listing.product_values(view),
+        warranty_text=pages.warranty_text,
+        currency=view.scope.tenant.currency,
+        tabs=pages.tabs(),
+    )
+
+
+@get("/inventory/products/new", permission="inventory.edit")
+async def show_new_product(view: View) -> Response[str]:
+    return await _new_product(view, {})
+
+
+@post("/inventory/products", permission="inventory.edit")
+async def add_product(view: View) -> Response[str]:
+    scope = view.scope
+    try:
+        form = await view.form(pages.ProductForm)
+        model_id = await actions.add_product(scope, pages.product_of(form, scope.tenant.currency, scope.locale))
+    except Invalid as error:
+        return await _new_product(view, errors_by_field(error), status=422)
+    return view.go(f"/inventory/products/{model_id}", "Product added.")
+
+
+async def _new_product(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    return view.page(
+        "inventory/new_product.html",
+        status=status,
+        fields=await pages.product_fields(view.scope),
+        values=view.shown(),
+        errors=errors,
+    )
+
+
+@get("/inventory/products/{model_id:int}", permission="inventory.view")
+async def show_product(view: View, model_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    found = await queries.get_product(model_id)
+    entries = await timeline(scope, subject=("inventory_product", model_id), limit=20)
+    return view.page(
+        "inventory/product.html",
+        product=found,
+        price=_price(found, scope.tenant.currency),
+        warranty=pages.warranty_text(found.warranty_months),
+        tax={one.code: one.name for one in await list_tax_categories()}.get(found.tax_category, ""),
+        section=await pages.product_section(found, scope),
+        items_at=pages.items_at(**{"product.has": found.name}),
+        happenings=await in_words(entries, scope.locale),
+        may_remove=not found.items and scope.may("inventory.edit"),
+    )
+
+
+def _price(found: ProductRow, currency: str) -> str:
+    return f"{format_amount(found.sell_minor, currency)} {currency}" if found.sell_minor is not None else ""
+
+
+@get("/inventory/products/{model_id:int}/section", permission="inventory.view")
+async def show_product_section(view: View, model_id: FromPath[int]) -> Response[str]:
+    return _section(view, await pages.product_section(await queries.get_product(model_id), view.scope))
+
+
+@get("/inventory/products/{model_id:int}/section/edit", permission="inventory.edit")
+async def edit_product_section(view: View, model_id: FromPath[int]) -> Response[str]:
+    section = await pages.product_section(await queries.get_product(model_id), view.scope)
+    return _section(view, section, editing=True)
+
+
+@put("/inventory/products/{model_id:int}/section", permission="inventory.edit")
+async def save_product_section(view: View, model_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    section = await pages.product_section(await queries.get_product(model_id), scope)
+    try:
+        version, form = await _versioned(view, pages.ProductForm)
+        data = pages.product_of(form, scope.tenant.currency, scope.locale)
+        await actions.change_product(scope, model_id, data, version=version)
+    except Invalid as error:
+        return _section(view, section, editing=True, status=422, errors=errors_by_field(error))
+    except Stale as error:
+        return await _stale(view, section, error, ("inventory_product", model_id))
+    return _section(view, await pages.product_section(await queries.get_product(model_id), scope))
+
+
+@delete("/inventory/products/{model_id:int}", permission="inventory.edit")
+async def remove_product(view: View, model_id: FromPath[int]) -> Response[str]:
+    await actions.remove_product(view.scope, model_id)
+    return view.go("/inventory/products", "Product removed.")
+
+
+# -- vendors and locations --------------------------------------------------------------------------------------------
+
+
+@get("/inventory/vendors", permission="inventory.view")
+async def list_vendors(view: View) -> Response[str]:
+    return await _vendors(view)
+
+
+@post("/inventory/vendors", permission="inventory.edit")
+async def add_vendor(view: View) -> Response[str]:
+    try:
+        await actions.add_vendor(view.scope, await view.form(VendorFields))
+    except Invalid as error:
+        return await _vendors(view, errors_by_field(error), status=422)
+    return view.go("/inventory/vendors", "Vendor added.")
+
+
+async def _vendors(view: PageView, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
+    return view.page(
+        "inventory/vendors.html",
+        status=status,
+        vendors=await queries.list_vendors(),
+        fields=pages.vendor_fields(),
+        values=view.shown(),
+        errors=errors or {},
+        tabs=pages.tabs(),
+    )
+
+
+@get("/inventory/vendors/{vendor_id:int}", permission="inventory.edit")
+async def edit_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
+    return await _vendor(view, vendor_id, {})
+
+
+@post("/inventory/vendors/{vendor_id:int}", permission="inventory.edit")
+async def save_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
+    try:
+        await actions.change_vendor(view.scope, vendor_id, await view.form(VendorFields))
+    except Invalid as error:
+        return await _vendor(view, vendor_id, errors_by_field(error), status=422)
+    return view.go("/inventory/vendors", "Vendor saved.")
+
+
+async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    found = await queries.get_vendor(vendor_id)
+    return view.page(
+        "inventory/place.html",
+        status=status,
+        title="Vendor",
+        at=f"/inventory/vendors/{vendor_id}",
+        refused=f"{found.products:,} products are its" if found.products else "",
+        fields=pages.vendor_fields(found),
+        values=view.shown(),
+        errors=errors,
+    )
+
+
+@delete("/inventory/vendors/{vendor_id:int}", permission="inventory.edit")
+async def remove_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
+    await actions.remove_vendor(view.scope, vendor_id)
+    return view.go("/inventory/vendors", "Vendor removed.")
+
+
+@get("/inventory/locations", permission="inventory.view")
+async def list_locations(view: View) -> Response[str]:
+    return await _locations(view)
+
+
+@post("/inventory/locations", permission="inventory.edit")
+async def add_location(view: View) -> Response[str]:
+    try:
+        await actions.add_location(view.scope, await view.form(LocationFields))
+    except Invalid as error:
+        return await _locations(view, errors_by_field(error), status=422)
+    return view.go("/inventory/locations", "Location added.")
+
+
+async def _locations(view: PageView, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
+    return view.page(
+        "inventory/locations.html",
+        status=status,
+        locations=await queries.list_locations(),
+        fields=pages.place_fields(),
+        values=view.shown(),
+        errors=errors or {},
+        tabs=pages.tabs(),
+    )
+
+
+@get("/inventory/locations/{place_id:int}", permission="inventory.edit")
+async def edit_location(view: View, place_id: FromPath[int]) -> Response[str]:
+    return await _location(view, place_id, {})
+
+
+@post("/inventory/locations/{place_id:int}", permission="inventory.edit")
+async def save_location(view: View, place_id: FromPath[int]) -> Response[str]:
+    try:
+        await actions.change_location(view.scope, place_id, await view.form(LocationFields))
+    except Invalid as error:
+        return await _location(view, place_id, errors_by_field(error), status=422)
+    return view.go("/inventory/locations", "Location saved.")
+
+
+async def _location(view: PageView, place_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    found = await queries.get_location(place_id)
+    return view.page(
+        "inventory/place.html",
+        status=status,
+        title="Location",
+        at=f"/inventory/locations/{place_id}",
+        refused=f"{found.items:,} items are there" if found.items else "",
+        fields=pages.place_fields(found),
+        values=view.shown(),
+        errors=errors,
+    )
+
+
+@delete("/inventory/locations/{place_id:int}", permission="inventory.edit")
+async def remove_location(view: View, place_id: FromPath[int]) -> Response[str]:
+    await actions.remove_location(view.scope, place_id)
+    return view.go("/inventory/locations", "Location removed.")
+
+
+# -- sections ---------------------------------------------------------------------------------------------------------
+
+
+async def _versioned(view: PageView, form: Any) -> tuple[int, Any]:
+    """The version that was read, and what was typed."""
+    await view.read()
+    text = view.typed.get("version", [""])[-1]
+    if not text.isdecimal() or len(text) > 18:
+        raise Invalid("Load the page again.", field="version")
+    return int(text), from_form(form, {name: texts for name, texts in view.typed.items() if name != "version"})
+
+
+def _section(
+    view: PageView,
+    section: Section,
+    *,
+    editing: bool = False,
+    status: int = 200,
+    errors: dict[str, str] | None = None,
+    **more: Any,
+) -> Response[str]:
+    values = {name: texts[-1] for name, texts in view.typed.items()} if editing else {}
+    return view.page(
+        "_partials/section.html",
+        status=status,
+        **{"section": section, "editing": editing, "values": values, "errors": errors or {}, "conflict": None, **more},
+    )
+
+
+async def _stale(view: PageView, section: Section, error: Stale, subject: tuple[str, int]) -> Response[str]:
+    latest = await in_words(await timeline(view.scope, subject=subject, limit=1))
+    by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
+    conflict = pages.conflict_of(error, section, by, at, view.scope.tenant.currency)
+    theirs = {one.field for one in conflict.differences}
+    values = {name: texts[-1] for name, texts in view.typed.items() if name not in theirs}
+    return _section(view, section, editing=True, status=409, conflict=conflict, values=values)
+
+
+HANDLERS = (
+    list_items,
+    show_new_item,
+    add_item,
+    show_item,
+    show_item_section,
+    edit_item_section,
+    save_item_section,
+    remove_item,
+    show_deed,
+    carry_out_deed,
+    scan,
+    scan_for_customer,
+    show_customer,
+    list_products,
+    show_new_product,
+    add_product,
+    show_product,
+    show_product_section,
+    edit_product_section,
+    save_product_section,
+    remove_product,
+    list_vendors,
+    add_vendor,
+    edit_vendor,
+    save_vendor,
+    remove_vendor,
+    list_locations,
+    add_location,
+    edit_location,
+    save_location,
+    remove_location,
+)
