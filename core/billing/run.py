@@ -301,7 +301,8 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
     for subscription_id in await values(
         "SELECT s.subscription_id FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id"
         " JOIN customer c ON c.id = u.customer_id JOIN status ON status.id = c.status_id"
-        " WHERE s.due_on IS NULL AND u.state = 'active' AND u.timing <> 'prepaid' AND status.bill"
+        " WHERE s.due_on IS NULL AND (u.state = 'active' OR u.state = 'suspended' AND u.state_reason = 'hand')"
+        " AND u.timing <> 'prepaid' AND status.bill"
     ):
         await again(lambda found=int(subscription_id): wake(scope, found))  # type: ignore[misc]  # as above
 

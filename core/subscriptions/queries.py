@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from core.catalog.queries import list_prices, list_products
 from core.catalog.schemas import ProductRow
 from core.customers.tables import Customer
-from core.database import row, rows, values, within
+from core.database import row, rows, value, values, within
 from core.errors import NotFound
 from core.subscriptions.schemas import BoxAction, Buyer, ChargeRow, PlanBox, SubscriptionRow
 from core.subscriptions.status import SubscriptionState
@@ -239,6 +241,46 @@ def _actions_of(mine: SubscriptionRow, today: date) -> list[BoxAction]:
     actions.append(BoxAction(key="terminate", on=today))
     actions.append(BoxAction(key="withdraw"))
     return actions
+
+
+class Touched(Struct, frozen=True):
+    """A subscription that a change of its customer's status touches. `suspended`: by the status before."""
+
+    id: int
+    label: str
+    suspended: bool
+
+
+_TOUCHED: Final = (
+    "SELECT u.id, CASE WHEN u.label <> '' THEN u.label ELSE p.name END AS label, u.state = 'suspended'"
+    " AND u.state_reason = 'status' AS suspended FROM subscription u JOIN product p ON p.id = u.product_id"
+    " LEFT JOIN subscription_schedule s ON s.subscription_id = u.id WHERE u.customer_id = :id"
+)
+
+
+async def is_charged(customer_id: int) -> bool:
+    """Whether anything of a customer is to be charged."""
+    return bool(
+        await value(
+            "SELECT 1 FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id"
+            " WHERE u.customer_id = :id AND s.due_on IS NOT NULL LIMIT 1",
+            id=customer_id,
+        )
+    )
+
+
+async def active_ones(customer_id: int) -> list[Touched]:
+    return await rows(Touched, f"{_TOUCHED} AND u.state = 'active' ORDER BY u.id", id=customer_id)
+
+
+async def resting_ones(customer_id: int) -> list[Touched]:
+    """What a status suspended, and what was not charged because of one though it was not suspended by it."""
+    return await rows(
+        Touched,
+        f"{_TOUCHED} AND (u.state = 'suspended' AND u.state_reason = 'status' OR u.timing <> 'prepaid'"
+        " AND u.state IN ('active', 'suspended') AND s.subscription_id IS NOT NULL AND s.due_on IS NULL) ORDER BY u.id",
+        id=customer_id,
+    )
 
 
 async def _groups_tried(customer_id: int) -> set[int]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from core.errors import Conflict
+from core.subscriptions.actions import cancel_at_expiry, resume, suspend
 from core.subscriptions.queries import get_subscription
 from tests.books import a_customer, day
 from tests.stories.story import Money
@@ -103,6 +107,98 @@ async def test_days_of_an_inactive_customer_are_never_caught_up(story: Story) ->
         ("Fibre", "2027-07-21", "2027-08-01", 1100),
         ("Fibre", "2027-08-01", "2027-09-01", 3100),
     ]
+    await story.nothing_more_is_due()
+
+
+async def test_becoming_inactive_suspends_and_becoming_active_resumes_from_that_day(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100)
+    await story.sells("tv", 3100, kind="module", timing="arrears")
+    await story.sells("phone", 3100, kind="module")
+    await story.sells("free", 100, kind="module")
+    fibre, tv, phone = [await story.subscribes(code) for code in ("fibre", "tv", "phone")]
+    free = await story.gets_free("free")
+    await story.bill()
+    await suspend(story.scope, phone)
+
+    story.on("2027-05-11")
+    await story.becomes("inactive")
+    assert [await story.state_of(each) for each in (fibre, tv, phone, free)] == ["suspended"] * 4
+    with pytest.raises(Conflict, match="cannot order"):
+        await resume(story.scope, fibre)
+    await story.days_pass(61)
+
+    # No run is made on the day of the return: what is charged next starts on it all the same.
+    story.on("2027-07-21")
+    await story.becomes("active")
+    assert [await story.state_of(each) for each in (fibre, tv, phone, free)] == [
+        "active",
+        "active",
+        "suspended",
+        "active",
+    ]
+    story.on("2027-08-01")
+    await story.bill()
+
+    assert await story.lines() == [
+        ("Fibre", "2027-05-01", "2027-06-01", 3100),
+        ("Phone", "2027-05-01", "2027-06-01", 3100),
+        ("Tv", "2027-05-01", "2027-05-11", 1000),
+        ("Fibre", "2027-07-21", "2027-08-01", 1100),
+        ("Fibre", "2027-08-01", "2027-09-01", 3100),
+        ("Tv", "2027-07-21", "2027-08-01", 1100),
+        ("Phone", "2027-07-21", "2027-08-01", 1100),
+        ("Phone", "2027-08-01", "2027-09-01", 3100),
+    ]
+    assert await story.spans(tv) == [("2027-05-11", "2027-07-21", "status")]
+    assert await story.spans(fibre) == await story.spans(phone) == [("2027-06-01", "2027-07-21", "status")]
+    await story.expects("subscription_suspended", on=["2027-05-01", *["2027-05-11"] * 3])
+    await story.expects("subscription_resumed", on=["2027-07-21"] * 3)
+    await story.nothing_more_is_due()
+
+
+async def test_what_no_run_saw_is_charged_up_to_the_day_of_a_status_and_no_further(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100)
+    await story.sells("tv", 3100, kind="module")
+    await story.subscribes("fibre")
+    tv = await story.subscribes("tv")
+    await suspend(story.scope, tv)
+    story.on("2027-05-11")
+    await story.becomes("inactive")
+
+    story.on("2027-06-21")
+    await story.becomes("active")
+    story.on("2027-07-01")
+    await story.bill()
+
+    assert await story.lines() == [
+        (what, since, until, net)
+        for what in ("Fibre", "Tv")
+        for since, until, net in (
+            ("2027-05-01", "2027-05-11", 1000),
+            ("2027-06-21", "2027-07-01", 1033),
+            ("2027-07-01", "2027-08-01", 3100),
+        )
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_what_ends_while_its_customer_is_inactive_is_not_taken_up_again(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3100)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await cancel_at_expiry(story.scope, fibre)
+    await story.becomes("inactive")
+
+    await story.days_pass(40)
+    await story.becomes("active")
+    await story.days_pass(40)
+
+    assert await story.state_of(fibre) == "ended"
+    await story.expects("subscription_ended", on=["2027-06-01"])
+    assert len(await story.lines()) == 1
     await story.nothing_more_is_due()
 
 

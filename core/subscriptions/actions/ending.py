@@ -416,13 +416,13 @@ async def convert_due(scope: Scope, day: date, most: int) -> int:
         return len(ids) + len(unpaid)
 
 
-async def running_arrears(customer_id: int, day: date) -> list[int]:
-    """Subscriptions of a customer with days behind them that are to be charged in arrears."""
+async def uncharged_days(customer_id: int, day: date) -> list[int]:
+    """Subscriptions of a customer with days behind them that are to be charged: in arrears, or by the next run."""
     return [
         int(each)
         for each in await values(
             "SELECT u.id FROM subscription u JOIN subscription_schedule s ON s.subscription_id = u.id"
-            " WHERE u.customer_id = :id AND u.timing = 'arrears' AND s.due_on IS NOT NULL AND s.period_start < :day"
+            " WHERE u.customer_id = :id AND u.timing <> 'prepaid' AND s.due_on IS NOT NULL AND s.period_start < :day"
             " ORDER BY u.id",
             id=customer_id,
             day=day,
@@ -466,11 +466,25 @@ async def charge_arrears(scope: Scope, subscription_id: int, day: date) -> None:
         await write_schedule(subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), day), waits=True)
 
 
+async def rest(scope: Scope, customer_id: int) -> None:
+    """Nothing more of a customer is charged until its status is billed again."""
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE subscription_schedule SET due_on = NULL WHERE due_on IS NOT NULL AND subscription_id IN ("
+            "SELECT id FROM subscription WHERE customer_id = :id AND state IN ('active', 'suspended')"
+            " AND timing <> 'prepaid')",
+            id=customer_id,
+        )
+
+
 async def wake(scope: Scope, subscription_id: int) -> None:
     """Its customer's status is billed again: the days without are recorded, the next charge starts today."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
-        if found.period_start is None or found.due_on is not None or found.state is not SubscriptionState.ACTIVE:
+        if found.period_start is None or found.due_on is not None:
+            return
+        by_hand = found.state is SubscriptionState.SUSPENDED and found.state_reason == StateReason.HAND
+        if found.state is not SubscriptionState.ACTIVE and not by_hand:
             return
         await _restart(scope, found)
 
