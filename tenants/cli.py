@@ -41,6 +41,7 @@ from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
 from tenants.demo import fill
 from tenants.deployment import Deployment
+from tenants.doctor import examine
 from tenants.generated import generated_pages
 from tenants.logs import set_up_logs
 from tenants.new_plugin import write_plugin
@@ -513,6 +514,19 @@ async def demo(slug: str, customers: int, seed: int, as_json: bool) -> None:
         f"{made.customers:,} customers, {made.subscriptions:,} subscriptions, {made.invoices:,} invoices,"
         f" {made.payments:,} payments."
     )
+
+
+@main.command()
+@json_option
+@running
+async def doctor(as_json: bool) -> None:
+    """Look at everything that keeps the deployment from serving well, and name the way out. Exit code 1: something
+    does."""
+    async with deployed() as deployment:
+        found = [finding async for finding in examine(deployment)]
+    show(found, ("state", "what", "detail", "way_out"), as_json=as_json, empty="")
+    if any(finding.state == "fail" for finding in found):
+        sys.exit(1)
 
 
 @main.command("docs")

@@ -1,0 +1,121 @@
+"""`tenantry doctor`: what keeps a deployment from serving well, tenant by tenant, and the way out of it."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+
+from core.app import migrations_of
+from core.database import WrongDatabase, bind, pending, prove_owner, row
+from core.hooks import usable
+from core.web.assets import MissingAsset, load_manifest
+from tenants.status import TenantStatus
+from tenants.watching import LEAST_FREE, readiness
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tenants.deployment import Deployment
+    from tenants.registry import TenantRecord
+
+State = Literal["ok", "warn", "fail"]
+LATE: Final = timedelta(minutes=15)
+"""How long after its time a job may wait before somebody should look."""
+
+
+class Finding(Struct, frozen=True):
+    what: str
+    state: State
+    detail: str
+    way_out: str = ""
+
+
+async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
+    """Everything that was looked at, the deployment first, then its tenants by name. Reads only."""
+    for finding in (_keys(deployment), _assets(), _disk(deployment)):
+        yield finding
+    for name, check in (await readiness(deployment)).checks.items():
+        if name != "disk":
+            yield Finding(name, "ok" if check.ok else "fail", check.detail or "answers", _way_to(name, ok=check.ok))
+    for name, plugin in deployment.plugins.items():
+        good = name in usable(deployment.plugins)
+        reason = "" if good else str(plugin.error)
+        yield Finding(f"plugin {name}", "ok" if good else "fail", reason or plugin.distribution)
+    for tenant in await deployment.registry.list_tenants():
+        yield await _tenant(deployment, tenant)
+
+
+def _keys(deployment: Deployment) -> Finding:
+    file = deployment.config.data / "keys"
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        return Finding("keys", "fail", f"{file} can be read by others ({mode:o})", f"chmod 600 {file}")
+    return Finding("keys", "ok", f"{file}; keep a copy apart from the backups")
+
+
+def _assets() -> Finding:
+    try:
+        load_manifest()
+    except MissingAsset as error:
+        return Finding("assets", "fail", str(error), "./run sets them up")
+    return Finding("assets", "ok", "complete and unchanged")
+
+
+def _disk(deployment: Deployment) -> Finding:
+    usage = shutil.disk_usage(deployment.config.data)
+    detail = f"{usage.free // 2**20:,} MiB free of {usage.total // 2**20:,}"
+    if usage.free < LEAST_FREE:
+        return Finding("disk", "fail", detail, f"make room on the disk of {deployment.config.data}")
+    if usage.free < usage.total // 10:
+        return Finding("disk", "warn", detail, "less than a tenth is left")
+    return Finding("disk", "ok", detail)
+
+
+def _way_to(name: str, *, ok: bool) -> str:
+    if ok:
+        return ""
+    return "is the data folder writable?" if name == "registry" else "is PostgreSQL up, and its app_dsn right?"
+
+
+class _Work(Struct, frozen=True):
+    late: int
+    for_a_person: int
+    parked: int
+
+
+async def _tenant(deployment: Deployment, tenant: TenantRecord) -> Finding:
+    what = f"tenant {tenant.slug}"
+    if tenant.status == TenantStatus.FAILED:
+        return Finding(what, "fail", tenant.reason or "its upgrade failed", f"tenantry tenant upgrade {tenant.slug}")
+    try:
+        with bind(deployment.placement.find(tenant)):
+            await prove_owner(tenant.uuid)
+            missing = await pending(migrations_of(deployment.plugins, deployment.enabled(tenant)))
+            if missing:
+                detail = f"{len(missing)} migrations behind"
+                return Finding(what, "fail", detail, f"tenantry tenant upgrade {tenant.slug}")
+            work = await row(
+                _Work,
+                "SELECT (SELECT count(*) FROM job WHERE state = 'waiting' AND due_at < :late) AS late,"
+                " (SELECT count(*) FROM job WHERE state IN ('failed', 'unknown', 'held')) AS for_a_person,"
+                " (SELECT count(*) FROM delivery_parked) AS parked",
+                late=deployment.clock.now() - LATE,
+            )
+    except WrongDatabase as error:
+        return Finding(what, "fail", str(error), "put its own database back, from a backup")
+    except Exception as error:
+        return Finding(what, "fail", f"{type(error).__name__}: {error}", "the log of the server says more")
+    assert work is not None
+    if tenant.status != TenantStatus.ACTIVE:
+        return Finding(what, "warn", f"is {tenant.status}", f"tenantry tenant resume {tenant.slug}")
+    if work.late:
+        detail = f"{work.late} jobs are late by more than {LATE.seconds // 60} minutes"
+        return Finding(what, "warn", detail, "is `tenantry worker` (or serve) running?")
+    if work.for_a_person or work.parked:
+        detail = f"{work.for_a_person} jobs and {work.parked} events wait for a person"
+        return Finding(what, "warn", detail, "look at Jobs and at Settings, Plugins")
+    return Finding(what, "ok", "current")
