@@ -20,8 +20,10 @@ from core.billing.verify import verify
 from core.catalog.actions import create_product, set_price, set_tax_rate
 from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate
 from core.customers.actions import change_status
-from core.database import execute, rows, value, value_as
+from core.database import rows, value, value_as
+from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance, trial_balance
+from core.ledger.schemas import NewFxRate
 from core.money import exponent
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
@@ -121,12 +123,13 @@ class Story:
     async def rate(self, currency: str, rate: str, since: str) -> None:
         """The official rate from a day on: so much of the tenant's currency for one unit."""
         units, _, parts = rate.partition(".")
-        await execute(
-            "INSERT INTO fx_rate (from_currency, to_currency, valid_on, rate_e10) VALUES (:one, :other, :day, :rate)",
-            one=currency,
-            other=self.scope.tenant.currency,
-            day=day(since),
-            rate=int(units) * 10**10 + int(parts.ljust(10, "0")),
+        await set_fx_rate(
+            self.scope,
+            NewFxRate(
+                from_currency=currency,
+                valid_on=day(since),
+                rate_e10=int(units) * 10**10 + int(parts.ljust(10, "0")),
+            ),
         )
 
     async def bills(self, **settings: Any) -> None:
