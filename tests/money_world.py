@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.activity.unit import unit_of_work
@@ -13,6 +14,8 @@ from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.database import execute, value
 from core.documents.files import store_file
+from core.ledger.actions import set_fx_rate
+from core.ledger.schemas import NewFxRate
 from core.payments import actions as payments
 from core.payments.schemas import NewPayment, NewRefund
 from core.subscriptions import actions as subscriptions
@@ -61,6 +64,9 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
         scope,
         NewCreditNote(document_id=invoice_id, reason="x", lines=[CreditLine(line_id=line_id, amount_minor=100)]),
     )
+    tomorrow = scope.today() + timedelta(days=1)
+    await billing.credit_unused(scope, int(str(ids["subscription_id"])), tomorrow, "x")
+    await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
     ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
     await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
     ids["allocation_id"] = await value("SELECT min(id) FROM allocation")
@@ -91,11 +97,6 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
             " SELECT :payer, min(id), 'failed', 'x', :now FROM billing_run",
             payer=customer_id,
             now=scope.now(),
-        )
-        await execute(
-            "INSERT INTO fx_rate (from_currency, to_currency, valid_on, rate_e10)"
-            " VALUES ('USD', 'EUR', :day, 9000000000)",
-            day=today,
         )
         await execute(
             "INSERT INTO customer_fx_rate (customer_id, from_currency, to_currency, valid_from, rate_e10)"
