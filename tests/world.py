@@ -96,7 +96,7 @@ async def populate(tenant: TestTenant) -> World:
         scope, NewItem(product="Router", vendor="Kestra", serial=f"{MARKER}-1", location="Store room")
     )
     await inventory.assign_item(scope, int(str(world.ids["item_id"])), customer_id)
-    world.ids["model_id"] = world.ids["vendor_id"] = world.ids["place_id"] = 1
+    world.ids["model_id"] = world.ids["vendor_id"] = world.ids["place_id"] = world.ids["import_id"] = 1
     world.ids["deed"] = "return"
     world.ids["job_id"] = await enqueue(scope, NOTHING, Nothing())
     file = await store_file(

@@ -16,17 +16,27 @@ _Fact = TypeVar("_Fact", bound="Event")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class EventMeta(StructMeta):
-    """Takes `subject` from the class line, gives the event its kind and registers it."""
+    """Takes `subject` and `text` from the class line, gives the event its kind and registers it."""
 
     subject_kind: str
+    text: str
     subject_field: str | None
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, subject: str = "", **options: Any
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        subject: str = "",
+        text: str = "",
+        **options: Any,
     ) -> EventMeta:
         made = super().__new__(mcs, name, bases, namespace, **options)
         if subject:
             made.subject_kind = subject
+        if text:
+            made.text = text
         if any(isinstance(base, EventMeta) for base in bases):
             _register(made)
         return made
@@ -36,10 +46,12 @@ class Event(Struct, frozen=True, metaclass=EventMeta):
     """A fact: ids and small values, no text of persons. Declared as `class InvoiceIssued(Event, subject="invoice")`.
 
     The id of the subject is the field `<subject>_id`, or else the first other one that ends in `_id`; a field
-    `customer_id` puts the fact on that customer's timeline.
+    `customer_id` puts the fact on that customer's timeline. `text="Hardware {serial} sold"` is how it reads there, with
+    its facts in braces; without it the name is taken apart.
     """
 
     kind: ClassVar[str] = ""
+    text: ClassVar[str] = ""
     subject_kind: ClassVar[str] = ""
     subject_field: ClassVar[str | None] = None
 
@@ -64,6 +76,12 @@ def event_from(kind: str, facts: str) -> Event:
     if kind not in EVENTS:
         raise LookupError(f"no event is declared for “{kind}”")
     return decoded(EVENTS[kind], facts)
+
+
+def text_of(kind: str) -> str:
+    """How an event of this kind reads, facts in braces: as it is declared, else its name in words."""
+    declared = EVENTS.get(kind)
+    return declared.text if declared is not None and declared.text else kind.replace("_", " ").capitalize()
 
 
 def decoded(kind: type[_Fact], facts: str) -> _Fact:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from core.activity.events import text_of
 from core.activity.queries import Entry, timeline
 from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
 from core.staff.queries import names_of
@@ -44,7 +45,7 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
     if entry.on_behalf_of:
         by = f"{by}, on behalf of {entry.on_behalf_of}"
     facts = {key: str(value) for key, value in entry.facts.items()}
-    text = TEXTS.get(entry.kind, entry.kind.replace("_", " ").capitalize())
+    text = TEXTS.get(entry.kind) or text_of(entry.kind)
     return Happening(
         position=entry.position,
         at=entry.at,

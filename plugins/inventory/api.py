@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
 
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar import Response
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryParameter
 from msgspec import Struct
 
 from core.customers.queries import get_customer
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put
-from plugins.inventory import actions, listing, queries
+from core.errors import Invalid
+from core.ids import LARGEST_ID, Id
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
+from core.web.reach import check_sees_everyone
+from plugins.inventory import actions, importing, listing, queries
+from plugins.inventory.importing import ImportRow, Report
+from plugins.inventory.labels import MOST, PER_SHEET, LabelSheet, labels_of
 from plugins.inventory.schemas import (
     Assignment,
     ItemChange,
@@ -24,10 +33,12 @@ from plugins.inventory.schemas import (
     Rental,
     Return,
     Sale,
+    Valuation,
     VendorFields,
     VendorRow,
     WriteOff,
 )
+from plugins.inventory.valuation import valuation
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -270,6 +281,126 @@ async def remove_location(call: Call, place_id: FromPath[int]) -> Removed:
     return Removed(place_id)
 
 
+# -- valuation, labels, imports ---------------------------------------------------------------------------------------
+
+
+@api_get("/inventory/valuation", permission="inventory.view", summary="What the hardware has cost, by where it is")
+async def show_valuation(call: Call) -> Valuation:
+    return await valuation(call.scope)
+
+
+Item = Annotated[int, QueryParameter(ge=0, le=LARGEST_ID, description="Of this item alone")]
+Used = Annotated[int, QueryParameter(ge=0, le=PER_SHEET - 1, description="Labels of the first sheet that are gone")]
+
+
+@api_get(
+    "/inventory/labels",
+    permission="inventory.view",
+    summary="Labels as PDF",
+    description=f"Of the items that the same parameters list, {MOST} at most.",
+    media_type="application/pdf",
+)
+async def print_labels(
+    call: Call,
+    kind: FromQuery[Literal["a4", "roll"]] = "a4",
+    used: Used = 0,
+    q: Words = "",
+    status: Filter = "",
+    location: Filter = "",
+    item: Item = 0,
+) -> Response[bytes]:
+    pdf = await labels_of(
+        call.scope,
+        {"q": q, "status": status, "location": location, "sort": "id", **_only(item)},
+        LabelSheet(kind, used),
+    )
+    return Response(pdf, media_type="application/pdf")
+
+
+def _only(item_id: int) -> dict[str, str]:
+    return {"id.from": str(item_id), "id.to": str(item_id)} if item_id else {}
+
+
+@dataclass
+class Upload:
+    """A file of items; those that name no location go to `location_id`."""
+
+    file: UploadFile
+    location_id: Id | None = None
+
+
+class ImportDetail(Struct, frozen=True):
+    """A file of items, what would come of it, and what has."""
+
+    id: int
+    state: str
+    file_name: str
+    made: int
+    made_by: str
+    created_at: datetime
+    job_id: int | None
+    report: Report
+
+
+def _detail(found: ImportRow) -> ImportDetail:
+    return ImportDetail(
+        found.id,
+        found.state,
+        found.file_name,
+        found.made,
+        found.made_by,
+        found.created_at,
+        found.job_id,
+        found.told(),
+    )
+
+
+@api_post(
+    "/inventory/imports",
+    permission="inventory.edit",
+    summary="Upload a file of items",
+    description="CSV or XLSX, one item in a row. It is checked, nothing is imported: read its report, then start it.",
+)
+async def upload(call: Call, data: MultipartBody[Upload]) -> ImportDetail:
+    if not data.file.filename:
+        raise Invalid("Choose a file.", field="file")
+    check_sees_everyone(call.scope)
+    import_id = await importing.check_file(
+        call.scope, await data.file.read(), name=data.file.filename, location_id=data.location_id
+    )
+    return _detail(await importing.get_import(call.scope, import_id))
+
+
+@api_get("/inventory/imports", permission="inventory.edit", summary="List imports of items, the latest first")
+async def list_imports(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[ImportDetail]:
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else None
+    found = await importing.list_imports(call.scope, before=before, limit=limit + 1)
+    shown = found[:limit]
+    return Page(items=[_detail(one) for one in shown], next=encode_cursor(shown[-1].id) if len(found) > limit else None)
+
+
+@api_get("/inventory/imports/{import_id:int}", permission="inventory.edit", summary="One import and its report")
+async def get_import(call: Call, import_id: FromPath[int]) -> ImportDetail:
+    return _detail(await importing.get_import(call.scope, import_id))
+
+
+@api_post(
+    "/inventory/imports/{import_id:int}/start",
+    permission="inventory.edit",
+    summary="Make items of what is right",
+    status_code=202,
+)
+async def start_import(call: Call, import_id: FromPath[int]) -> ImportDetail:
+    await importing.start_import(call.scope, import_id)
+    return _detail(await importing.get_import(call.scope, import_id))
+
+
+@api_delete("/inventory/imports/{import_id:int}", permission="inventory.edit", summary="Forget a file not imported")
+async def discard_import(call: Call, import_id: FromPath[int]) -> Removed:
+    await importing.discard_import(call.scope, import_id)
+    return Removed(import_id)
+
+
 HANDLERS = (
     list_items,
     add_item,
@@ -300,4 +431,11 @@ HANDLERS = (
     add_location,
     change_location,
     remove_location,
+    show_valuation,
+    print_labels,
+    upload,
+    list_imports,
+    get_import,
+    start_import,
+    discard_import,
 )

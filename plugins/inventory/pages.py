@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from core.catalog.queries import list_products, list_tax_categories
 from core.catalog.schemas import ProductRow as CatalogueProduct
+from core.database import Everything
 from core.ids import Id
 from core.money import format_amount
 from core.web.amounts import Fields, amount_text, typed_amount
@@ -33,20 +34,29 @@ SHAPES: Final = tuple(Choice(key.value, label) for key, label in CONDITIONS.item
 Amount = Annotated[str, Meta(max_length=40)]
 
 
-def tabs() -> list[TabItem]:
+def tabs(scope: Scope) -> list[TabItem]:
     """The pages of the inventory."""
+    sees_everyone = isinstance(scope.actor.reach, Everything)
     return [
         TabItem(label="Items", href="/inventory/items"),
         TabItem(label="Products", href="/inventory/products"),
         TabItem(label="Locations", href="/inventory/locations"),
         TabItem(label="Vendors", href="/inventory/vendors"),
-        TabItem(label="Valuation", href="/inventory/valuation"),
+        *([TabItem(label="Valuation", href="/inventory/valuation")] if sees_everyone else []),
     ]
 
 
 def items_at(**asked: str) -> str:
     """The address of the list of items that are asked for."""
     return address("/inventory/items", asked)
+
+
+def labels_at(query: Mapping[str, str]) -> str:
+    """The address of the drawer of labels for the items that the list shows."""
+    return address("/inventory/labels", {name: text for name, text in query.items() if name not in _PAGING})
+
+
+_PAGING: Final = frozenset({"after", "before"})
 
 
 def warranty_text(months: int) -> str:
@@ -125,8 +135,14 @@ def _item_values(form: ItemForm, currency: str, locale: str) -> dict[str, object
     }
 
 
-def item_section(item: ItemRow, scope: Scope) -> Section:
+def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
     currency = scope.tenant.currency
+    if item.cost_minor is not None:
+        cost = f"{format_amount(item.cost_minor, currency)} {currency}"
+    elif product.cost_minor is not None:
+        cost = f"{format_amount(product.cost_minor, currency)} {currency}, as of the product"
+    else:
+        cost = ""
     return Section(
         key="item",
         title="Details",
@@ -142,7 +158,7 @@ def item_section(item: ItemRow, scope: Scope) -> Section:
                 "cost",
                 amount_text(item.cost_minor, currency),
                 kind="money",
-                shown=format_amount(item.cost_minor, currency) + f" {currency}" if item.cost_minor is not None else "",
+                shown=cost,
                 help="Empty: as of the product",
             ),
             _field(
@@ -216,7 +232,7 @@ PRODUCT_LABELS: Final = {
     "sell": "Price",
     "sell_minor": "Price",
     "tax_category": "Tax",
-    "tax_inclusive": "The price includes VAT",
+    "tax_inclusive": "Includes VAT",
     "rent_product_id": "Rented as",
     "warranty_months": "Warranty, months",
     "note": "Note",

@@ -25,6 +25,7 @@ from core.hooks import (
 )
 from core.settings.queries import load_settings
 from plugins.inventory import actions, api, queries, routes
+from plugins.inventory.importing import TAKE_IMPORT
 from plugins.inventory.status import ENDED, LABELS, ItemStatus
 from plugins.inventory.tables import (
     InventoryImport,
@@ -62,6 +63,7 @@ MANIFEST = Manifest(
     tables=(InventoryVendor, InventoryProduct, InventoryLocation, InventoryImport, InventoryItem),
     migrations=Path(__file__).parent / "migrations",
     settings=InventorySettings,
+    jobs=(TAKE_IMPORT,),
     events=("customer_status_changed",),
     menu=(
         MenuItem(

@@ -14,14 +14,20 @@ from core.customers.queries import get_customer
 from core.customers.timeline import in_words
 from core.database import Everything
 from core.errors import Invalid, Stale
-from core.money import format_amount
+from core.jobs.queries import get_job
+from core.money import format_amount, format_money
 from core.web.changes import asked, do_plan, show_plan
 from core.web.forms import from_form
+from core.web.jobs_pages import running_job
+from core.web.parts import Choice, Figure
+from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import PageView, View, errors_by_field
-from plugins.inventory import actions, deeds, listing, pages, queries
+from plugins.inventory import actions, deeds, importing, labels, listing, pages, queries
+from plugins.inventory.labels import LabelSheet
 from plugins.inventory.schemas import LocationFields, VendorFields
 from plugins.inventory.status import Deed, ItemStatus
+from plugins.inventory.valuation import valuation
 
 if TYPE_CHECKING:
     from core.web.parts import Section
@@ -38,8 +44,9 @@ async def list_items(view: View) -> Response[str]:
         **await listing.item_values(view),
         pills=pages.PILLS,
         shape=pages.shape,
-        tabs=pages.tabs(),
+        tabs=pages.tabs(view.scope),
         may_add=view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything),
+        labels_at=pages.labels_at(view.query),
     )
 
 
@@ -92,7 +99,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
         product=product,
         label=label,
         kind=kind,
-        section=pages.item_section(item, scope),
+        section=pages.item_section(item, product, scope),
         warranty=pages.warranty_until(item, product.warranty_months),
         buttons=[
             {
@@ -110,29 +117,33 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
 
 @get("/inventory/items/{item_id:int}/section", permission="inventory.view")
 async def show_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
-    return _section(view, pages.item_section(await queries.get_item(view.scope, item_id), view.scope))
+    return _section(view, await _item_section(view, item_id))
 
 
 @get("/inventory/items/{item_id:int}/section/edit", permission="inventory.edit")
 async def edit_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
-    section = pages.item_section(await queries.get_item(view.scope, item_id), view.scope)
-    return _section(view, section, editing=True)
+    return _section(view, await _item_section(view, item_id), editing=True)
 
 
 @put("/inventory/items/{item_id:int}/section", permission="inventory.edit")
 async def save_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    item = await queries.get_item(scope, item_id)
+    section = await _item_section(view, item_id)
     try:
         version, form = await _versioned(view, pages.ItemForm)
         await actions.change_item(
             scope, item_id, pages.item_of(form, scope.tenant.currency, scope.locale), version=version
         )
     except Invalid as error:
-        return _section(view, pages.item_section(item, scope), editing=True, status=422, errors=errors_by_field(error))
+        return _section(view, section, editing=True, status=422, errors=errors_by_field(error))
     except Stale as error:
-        return await _stale(view, pages.item_section(item, scope), error, ("inventory_item", item_id))
-    return _section(view, pages.item_section(await queries.get_item(scope, item_id), scope))
+        return await _stale(view, section, error, ("inventory_item", item_id))
+    return _section(view, await _item_section(view, item_id))
+
+
+async def _item_section(view: PageView, item_id: int) -> Section:
+    item = await queries.get_item(view.scope, item_id)
+    return pages.item_section(item, await queries.get_product(item.product_id), view.scope)
 
 
 @delete("/inventory/items/{item_id:int}", permission="inventory.edit")
@@ -247,7 +258,7 @@ async def list_products(view: View) -> Response[str]:
         **await listing.product_values(view),
         warranty_text=pages.warranty_text,
         currency=view.scope.tenant.currency,
-        tabs=pages.tabs(),
+        tabs=pages.tabs(view.scope),
     )
 
 
@@ -356,7 +367,7 @@ async def _vendors(view: PageView, errors: dict[str, str] | None = None, *, stat
         fields=pages.vendor_fields(),
         values=view.shown(),
         errors=errors or {},
-        tabs=pages.tabs(),
+        tabs=pages.tabs(view.scope),
     )
 
 
@@ -416,7 +427,7 @@ async def _locations(view: PageView, errors: dict[str, str] | None = None, *, st
         fields=pages.place_fields(),
         values=view.shown(),
         errors=errors or {},
-        tabs=pages.tabs(),
+        tabs=pages.tabs(view.scope),
     )
 
 
@@ -452,6 +463,132 @@ async def _location(view: PageView, place_id: int, errors: dict[str, str], *, st
 async def remove_location(view: View, place_id: FromPath[int]) -> Response[str]:
     await actions.remove_location(view.scope, place_id)
     return view.go("/inventory/locations", "Location removed.")
+
+
+# -- import -----------------------------------------------------------------------------------------------------------
+
+
+@get("/inventory/import", permission="inventory.edit")
+async def choose_file(view: View) -> Response[str]:
+    return await _choose(view, {})
+
+
+@post("/inventory/import", permission="inventory.edit")
+async def upload(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
+    await view.read()
+    file = view.files.get("file")
+    if file is None or not file.filename:
+        return await _choose(view, {"file": "Choose a file."}, status=422)
+    place = view.typed.get("location_id", [""])[-1]
+    try:
+        import_id = await importing.check_file(
+            view.scope,
+            await file.read(),
+            name=file.filename,
+            location_id=int(place) if place.isdecimal() and len(place) < 19 else None,
+        )
+    except Invalid as error:
+        return await _choose(view, errors_by_field(error), status=422)
+    return view.go(f"/inventory/import/{import_id}")
+
+
+async def _choose(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    return view.page(
+        "inventory/import.html",
+        status=status,
+        imports=await importing.list_imports(view.scope),
+        places=[Choice("", "None"), *(Choice(str(one.id), one.name) for one in await queries.list_locations())],
+        columns=importing.FIELDS.values(),
+        values=view.shown(location_id=""),
+        errors=errors,
+    )
+
+
+@get("/inventory/import/{import_id:int}", permission="inventory.edit")
+async def show_import(view: View, import_id: FromPath[int]) -> Response[str]:
+    found = await importing.get_import(view.scope, import_id)
+    job = await get_job(view.scope, found.job_id) if found.job_id is not None else None
+    report = found.told()
+    return view.page(
+        "inventory/import_report.html",
+        found=found,
+        report=report,
+        job=running_job(job) if job is not None and found.state == "taking" else None,
+        figures=[
+            Figure(label="Rows", value=f"{report.records:,}"),
+            Figure(label="Right", value=f"{report.good:,}", detail="become items"),
+            Figure(
+                label="Wrong",
+                value=f"{report.records - report.good:,}",
+                detail="are left out",
+                tone="owes" if report.records > report.good else "",
+            ),
+            *([Figure(label="Items made", value=f"{found.made:,}")] if found.state == "done" else []),
+        ],
+    )
+
+
+@get("/inventory/import/{import_id:int}/state", permission="inventory.edit")
+async def import_state(view: View, import_id: FromPath[int]) -> Response[str]:
+    """Asked every two seconds while items are made: answers with the page itself once it is over."""
+    found = await importing.get_import(view.scope, import_id)
+    if found.state == "done":
+        return view.go(f"/inventory/import/{import_id}")
+    return Response("", status_code=200, media_type="text/html")
+
+
+@post("/inventory/import/{import_id:int}/start", permission="inventory.edit")
+async def start_import(view: View, import_id: FromPath[int]) -> Response[str]:
+    await importing.start_import(view.scope, import_id)
+    return view.go(f"/inventory/import/{import_id}")
+
+
+@post("/inventory/import/{import_id:int}/discard", permission="inventory.edit")
+async def discard_import(view: View, import_id: FromPath[int]) -> Response[str]:
+    await importing.discard_import(view.scope, import_id)
+    return view.go("/inventory/import", "Forgotten. Nothing was imported.")
+
+
+# -- valuation and labels ---------------------------------------------------------------------------------------------
+
+
+@get("/inventory/valuation", permission="inventory.view")
+async def show_valuation(view: View) -> Response[str]:
+    found = await valuation(view.scope)
+    return view.page(
+        "inventory/valuation.html",
+        found=found,
+        figures=[
+            Figure(label="At cost", value=format_money(found.cost_minor, found.currency, view.scope.locale)),
+            Figure(label="Items", value=f"{found.items:,}", detail="without those sold and written off"),
+            Figure(label="Without a cost price", value=f"{found.unpriced:,}", tone="owes" if found.unpriced else ""),
+        ],
+        parts=[
+            ("By location", "location", found.by_location),
+            ("By product", "product", found.by_product),
+            ("By state", "state", found.by_state),
+        ],
+        tabs=pages.tabs(view.scope),
+    )
+
+
+@get("/inventory/labels", permission="inventory.view")
+async def show_labels(view: View) -> Response[str]:
+    """The drawer that asks for the sheet; the address says of which items."""
+    kept = {name: text for name, text in view.query.items() if name not in LabelSheet.__struct_fields__}
+    return view.page("inventory/labels.html", kept=kept, most=labels.MOST, per_sheet=labels.PER_SHEET)
+
+
+@get("/inventory/labels.pdf", permission="inventory.view")
+async def print_labels(view: View) -> Response[bytes]:
+    given = {name: [view.query[name]] for name in LabelSheet.__struct_fields__ if view.query.get(name)}
+    address = {name: text for name, text in view.query.items() if name not in LabelSheet.__struct_fields__}
+    return Response(
+        await labels.labels_of(view.scope, address, from_form(LabelSheet, given)),
+        media_type="application/pdf",
+        headers={"Content-Disposition": 'inline; filename="labels.pdf"', "X-Content-Type-Options": "nosniff"},
+    )
 
 
 # -- sections ---------------------------------------------------------------------------------------------------------
@@ -524,4 +661,13 @@ HANDLERS = (
     edit_location,
     save_location,
     remove_location,
+    choose_file,
+    upload,
+    show_import,
+    import_state,
+    start_import,
+    discard_import,
+    show_valuation,
+    show_labels,
+    print_labels,
 )

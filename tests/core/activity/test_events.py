@@ -1,6 +1,6 @@
 import pytest
 
-from core.activity.events import EVENTS, Event, EventMeta, event_from, facts_of
+from core.activity.events import EVENTS, Event, EventMeta, event_from, facts_of, text_of
 from tests.core.log import ThingMade
 
 
@@ -45,3 +45,17 @@ def test_an_event_says_what_it_is_about() -> None:
 def test_a_kind_that_nobody_declares_any_more_is_named() -> None:
     with pytest.raises(LookupError, match="gone_with_its_plugin"):
         event_from("gone_with_its_plugin", "{}")
+
+
+def test_an_event_may_say_how_it_reads() -> None:
+    class KeyCut(Event, subject="key", text="Key {number} cut"):
+        key_id: int
+        number: str
+
+    class KeyBent(Event, subject="key"):
+        key_id: int
+
+    assert text_of(KeyCut.kind) == "Key {number} cut"
+    assert text_of(KeyBent.kind) == "Key bent"
+    assert text_of("gone_with_its_plugin") == "Gone with its plugin"
+    assert facts_of(KeyCut(key_id=1, number="7")) == '{"key_id":1,"number":"7"}'
