@@ -39,6 +39,7 @@ from core.staff.schemas import NewToken
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
+from tenants.backups import BackedUp, back_up, back_up_all
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.doctor import examine
@@ -134,6 +135,11 @@ def _cell(item: object) -> str:
     if isinstance(item, tuple | list):
         return ", ".join(map(str, item))
     return str(item)
+
+
+def quiet(as_json: bool) -> bool:
+    """No bar where nobody watches: a log or a program has one line, or the JSON."""
+    return as_json or not sys.stderr.isatty()
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -273,6 +279,34 @@ async def tenant_upgrade(slug: str | None, everyone: bool, as_json: bool) -> Non
                     deployment, lambda done, total, one: bar.update(task, completed=done, total=total)
                 )
     show(results, ("slug", "ran", "error", "backup"), as_json=as_json, empty="No tenants yet.")
+    if any(result.error for result in results):
+        sys.exit(1)
+
+
+@tenant.command("backup")
+@click.argument("slug", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every tenant; one that fails stops no other.")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder; backups/ beside the data else."
+)
+@json_option
+@running
+async def tenant_backup(slug: str | None, everyone: bool, folder: Path | None, as_json: bool) -> None:
+    """Put a tenant, or each, into one file, while it is being used: its database, its files, what they are."""
+    if bool(slug) == everyone:
+        raise Invalid("Name one tenant, or give --all.", field="SLUG")
+    async with deployed() as deployment:
+        with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
+            task = bar.add_task("Backing up", total=None)
+
+            def told(done: int, total: int, _: BackedUp | None = None) -> None:
+                bar.update(task, completed=done, total=total)
+
+            if slug:
+                results = [await back_up(deployment, await deployment.registry.get_by_slug(slug), folder, told=told)]
+            else:
+                results = await back_up_all(deployment, folder, told)
+    show(results, ("slug", "file", "size", "seconds", "missing", "error"), as_json=as_json, empty="No tenants yet.")
     if any(result.error for result in results):
         sys.exit(1)
 

@@ -92,7 +92,7 @@ class Placement:
         """The schemas that a PostgreSQL database keeps ready."""
         if placement not in self._spares:
             server = self.servers[placement]
-            self._spares[placement] = Spares(_owner_dsn(server), urlsplit(server.app_dsn).username or "")
+            self._spares[placement] = Spares(owner_dsn(server), urlsplit(server.app_dsn).username or "")
         return self._spares[placement]
 
     async def make_room(self, uuid: UUID, placement: str) -> bool:
@@ -104,7 +104,7 @@ class Placement:
         """Take away what `make_room` and all that came after made. There is no way back."""
         await self.forget(uuid)
         if placement != SQLITE:
-            await drop_schema(_owner_dsn(self.servers[placement]), schema_of(uuid))
+            await drop_schema(owner_dsn(self.servers[placement]), schema_of(uuid))
         shutil.rmtree(self.folder(uuid), ignore_errors=True)
 
 
@@ -112,7 +112,8 @@ def schema_of(uuid: UUID) -> str:
     return f"t_{uuid.hex}"
 
 
-def _owner_dsn(server: PostgresServer) -> str:
+def owner_dsn(server: PostgresServer) -> str:
+    """The address of the role that owns the schemas; Unavailable where this process is not told."""
     if server.owner_dsn is None:
         raise Unavailable(f"The owner's address of the database “{server.name}” is not in the configuration.")
     return server.owner_dsn

@@ -120,6 +120,15 @@ class Registry:
         with bind(self.database):
             return await self._get("tenant.uuid = :uuid", uuid=uuid)
 
+    async def hosts(self, uuid: UUID) -> list[str]:
+        """The host names that lead to the tenant, the main one first."""
+        with bind(self.database):
+            return await values(
+                "SELECT host FROM tenant_host h JOIN tenant t ON t.id = h.tenant_id WHERE t.uuid = :uuid"
+                " ORDER BY h.main DESC, h.id",
+                uuid=uuid,
+            )
+
     async def _get(self, where: str, **values: object) -> TenantRecord | None:
         found = await row(_Row, f"{_TENANT} WHERE {where}", **values)
         if found is None:

@@ -50,3 +50,14 @@ def visitor(deployment: Deployment, host: str) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=make_asgi(deployment, worker=False), raise_app_exceptions=False)  # type: ignore[arg-type]
     headers = {"origin": f"http://{host}", "sec-fetch-site": "same-origin"}
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers=headers)
+
+
+def environment_of(deployment: Deployment) -> dict[str, str]:
+    """What leads a process of its own to the same data and databases."""
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("TENANTRY")}
+    environment["TENANTRY_DATA"] = str(deployment.config.data)
+    for name, server in deployment.config.databases.items():
+        environment[f"TENANTRY__DATABASE__{name.upper()}__APP_DSN"] = server.app_dsn
+        environment[f"TENANTRY__DATABASE__{name.upper()}__OWNER_DSN"] = server.owner_dsn
+    environment["TENANTRY__PLACEMENT__DEFAULT"] = deployment.config.placement.default
+    return environment
