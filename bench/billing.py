@@ -576,14 +576,15 @@ async def _bare_postgresql(bed: Bed, chunks: int) -> tuple[float, float]:
     await target.executemany(
         "INSERT INTO saved.chunk VALUES ($1, $2, $3)", [(no, first, last) for no, (first, last) in enumerate(ranges)]
     )
+    await target.execute("CREATE INDEX ON saved.chunk (first)")
     await target.execute("ANALYZE")
     for table, of_document in OF_DOCUMENT.items():
+        kind = {"ledger_transaction": "t.source_kind = 'document'", "activity": "t.subject_kind = 'invoice'"}
         await target.execute(
-            f"CREATE TABLE saved.{table}_by_chunk AS SELECT c.no, t.* FROM saved.{table} t"
-            f" JOIN saved.chunk c ON ({of_document}) BETWEEN c.first AND c.last"
-            + (" WHERE t.source_kind = 'document'" if table == "ledger_transaction" else "")
-            + (" WHERE t.subject_kind = 'invoice'" if table == "activity" else "")
-            + " ORDER BY c.no"
+            f"CREATE TABLE saved.{table}_by_chunk AS SELECT c.no, t.* FROM"
+            f" (SELECT t.*, ({of_document}) AS of_document FROM saved.{table} t WHERE {kind.get(table, 'TRUE')}) t"
+            " CROSS JOIN LATERAL (SELECT no, last FROM saved.chunk WHERE first <= t.of_document"
+            " ORDER BY first DESC LIMIT 1) c WHERE t.of_document <= c.last ORDER BY c.no"
         )
         await target.execute(f"CREATE INDEX ON saved.{table}_by_chunk (no)")
     await target.execute(
