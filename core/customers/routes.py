@@ -15,6 +15,7 @@ from core.activity.live import watch
 from core.customers import actions, listing, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
+from core.customers.plans import plan_status_change
 from core.customers.schemas import NewCustomer, NewNote, NewTag, StatusChange
 from core.customers.sections import (
     LISTS,
@@ -212,6 +213,17 @@ async def show_status(view: View, customer_id: FromPath[int]) -> Response[str]:
     return await _status_page(view, customer_id, {})
 
 
+@get("/customers/{customer_id:int}/status/plan", permission="customers.edit")
+async def show_status_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
+    """What follows from the status that is chosen, as features and plugins would do it."""
+    scope = view.scope
+    customer = await queries.get_customer(scope, customer_id)
+    key = view.query.get("status", "")
+    offered = {status.key: status.label for status in await queries.list_next_statuses(customer.status)}
+    effects = await plan_status_change(scope, customer_id, key, scope.today()) if key in offered else []
+    return view.page("customers/_status_plan.html", effects=effects, label=offered.get(key, ""))
+
+
 @post("/customers/{customer_id:int}/status", permission="customers.edit")
 async def change_status(view: View, customer_id: FromPath[int]) -> Response[str]:
     try:
@@ -337,6 +349,7 @@ HANDLERS = (
     edit_section,
     save_section,
     show_status,
+    show_status_plan,
     change_status,
     add_note,
     pin_note,

@@ -66,9 +66,7 @@ MANIFEST = Manifest(
     jobs=(TAKE_IMPORT,),
     events=("customer_status_changed",),
     menu=(
-        MenuItem(
-            area="network", label="Inventory", href="/inventory/items", permission="inventory.view", icon="packages"
-        ),
+        MenuItem(area="network", label="Inventory", href="/inventory", permission="inventory.view", icon="packages"),
     ),
     icons=("packages", "barcode"),
 )

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 # -- items ------------------------------------------------------------------------------------------------------------
 
 
+@get("/inventory", permission="inventory.view")
+async def begin(view: View) -> Response[str]:
+    """Where the menu leads: its entry stands for all pages below this address."""
+    return view.go("/inventory/items")
+
+
 @get("/inventory/items", permission="inventory.view")
 async def list_items(view: View) -> Response[str]:
     return view.page(
@@ -630,6 +636,7 @@ async def _stale(view: PageView, section: Section, error: Stale, subject: tuple[
 
 
 HANDLERS = (
+    begin,
     list_items,
     show_new_item,
     add_item,

@@ -330,6 +330,23 @@ async def test_the_plan_of_an_end_names_what_is_to_be_returned_and_asks_for_it(t
     ]
 
 
+async def test_the_page_of_the_status_tells_what_is_to_be_returned_before_it_is_changed(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    someone, item_id = await customer(scope), await router(scope)
+    await actions.assign_item(scope, item_id, someone)
+    page = await tenant.browser()
+    at = f"/customers/{someone}/status/plan"
+
+    ended = await page.get(at, params={"status": "cancelled"})
+    active = await page.get(at, params={"status": "active"})
+    unknown = await page.get(at, params={"status": "nonsense"})
+
+    assert "1 item to return: Kestra R6 A1" in ended.text
+    assert "Nothing else follows from Active" in active.text
+    assert unknown.text.strip() == ""
+    assert (await queries.item_after(item_id)).status == "assigned"
+
+
 async def test_who_is_only_blocked_keeps_the_hardware(tenant: TestTenant) -> None:
     scope = tenant.scope()
     someone, item_id = await customer(scope), await router(scope)
