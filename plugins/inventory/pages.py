@@ -174,7 +174,7 @@ def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
 
 def new_item_fields(products: Sequence[ProductRow], locations: Sequence[LocationRow], currency: str) -> list[Field]:
     return [
-        _field("product", required=True, max_length=120, help="As on its box; a new one is made", autocomplete="off"),
+        _field("product", required=True, max_length=120, help="A new one is made", autocomplete="off"),
         _field("vendor", max_length=120, autocomplete="off"),
         _field("serial", required=True, max_length=120, autocomplete="off"),
         _field("mac", max_length=40, autocomplete="off"),

@@ -34,6 +34,7 @@ from plugins.inventory.tables import (
     InventoryProduct,
     InventoryVendor,
 )
+from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
     from core.customers.events import CustomerStatusChanged
@@ -157,7 +158,7 @@ async def plan_customer_status_change(scope: Scope, customer_id: int, status_key
     names = ", ".join(f"{item.name} {item.serial}" for item in items[:3]) + (", …" if len(items) > 3 else "")
     return (
         Effect(
-            text=f"{len(items)} {'item' if len(items) == 1 else 'items'} to return: {names}",
+            text=f"{counted(len(items), 'item')} to return: {names}",
             kind="service",
             inputs=",".join(str(item.id) for item in items),
             apply=partial(_ask_back, customer_id=customer_id),

@@ -28,6 +28,7 @@ from plugins.inventory.labels import LabelSheet
 from plugins.inventory.schemas import LocationFields, VendorFields
 from plugins.inventory.status import Deed, ItemStatus
 from plugins.inventory.valuation import valuation
+from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
     from core.web.parts import Section
@@ -398,7 +399,7 @@ async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, sta
         status=status,
         title="Vendor",
         at=f"/inventory/vendors/{vendor_id}",
-        refused=f"{found.products:,} products are its" if found.products else "",
+        refused=f"It has {counted(found.products, 'product')}" if found.products else "",
         fields=pages.vendor_fields(found),
         values=view.shown(),
         errors=errors,
@@ -458,7 +459,7 @@ async def _location(view: PageView, place_id: int, errors: dict[str, str], *, st
         status=status,
         title="Location",
         at=f"/inventory/locations/{place_id}",
-        refused=f"{found.items:,} items are there" if found.items else "",
+        refused=f"It holds {counted(found.items, 'item')}" if found.items else "",
         fields=pages.place_fields(found),
         values=view.shown(),
         errors=errors,
@@ -627,7 +628,7 @@ def _section(
 
 
 async def _stale(view: PageView, section: Section, error: Stale, subject: tuple[str, int]) -> Response[str]:
-    latest = await in_words(await timeline(view.scope, subject=subject, limit=1))
+    latest = await in_words(await timeline(view.scope, subject=subject, limit=1), view.scope.locale)
     by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
     conflict = pages.conflict_of(error, section, by, at, view.scope.tenant.currency)
     theirs = {one.field for one in conflict.differences}

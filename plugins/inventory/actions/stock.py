@@ -22,6 +22,7 @@ from plugins.inventory.events import (
 from plugins.inventory.identifiers import one_line
 from plugins.inventory.queries import get_location, get_product, get_vendor
 from plugins.inventory.schemas import ProductFields
+from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -71,7 +72,7 @@ async def remove_vendor(scope: Scope, vendor_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_vendor(vendor_id)
         if found.products:
-            raise Conflict(f"{found.name} has {found.products:,} products: they need another vendor first.")
+            raise Conflict(f"{found.name} has {counted(found.products, 'product')}: give them another vendor first.")
         await execute("DELETE FROM inventory_vendor WHERE id = :id", id=vendor_id)
         record(scope, InventoryVendorChanged(inventory_vendor_id=vendor_id), changes={"name": (found.name, None)})
 
@@ -116,7 +117,7 @@ async def remove_location(scope: Scope, location_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_location(location_id)
         if found.items:
-            raise Conflict(f"{found.items:,} items are at {found.name}: move them first.")
+            raise Conflict(f"There is hardware at {found.name}, {counted(found.items, 'item')}: move it first.")
         await execute("UPDATE inventory_import SET location_id = NULL WHERE location_id = :id", id=location_id)
         await execute("DELETE FROM inventory_location WHERE id = :id", id=location_id)
         record(scope, InventoryLocationChanged(inventory_location_id=location_id), changes={"name": (found.name, None)})
@@ -239,7 +240,7 @@ async def remove_product(scope: Scope, product_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_product(product_id)
         if found.items:
-            raise Conflict(f"There are {found.items:,} items of {found.full_name}.")
+            raise Conflict(f"There is hardware of {found.full_name}: {counted(found.items, 'item')}.")
         await execute("DELETE FROM inventory_product WHERE id = :id", id=product_id)
         record(
             scope, InventoryProductChanged(inventory_product_id=product_id), changes={"name": (found.full_name, None)}
