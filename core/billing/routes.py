@@ -203,7 +203,7 @@ async def _draft_page(
         ),
         errors=errors or {},
         labels=pages.labels_of(errors or {}),
-        happenings=await in_words(entries),
+        happenings=await in_words(entries, scope.locale),
         may_issue=scope.may("documents.issue"),
     )
 
@@ -244,7 +244,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         actions_menu=_menu(scope, document),
         may_pay=document.open_minor > 0 and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
-        happenings=await in_words(entries),
+        happenings=await in_words(entries, scope.locale),
     )
 
 

@@ -371,13 +371,13 @@ def _label(field: Field, text: str) -> str:
     return next((choice.label for choice in field.choices if choice.value == text), text)
 
 
-async def feed_of(entries: Sequence[Entry]) -> list[Happening]:
+async def feed_of(entries: Sequence[Entry], locale: str) -> list[Happening]:
     """What happened to a product, prices written as amounts."""
     return [
         msgspec.structs.replace(happening, changes=[_price_change(change) for change in entry.changes])
         if entry.kind == "price_set"
         else happening
-        for entry, happening in zip(entries, await in_words(entries), strict=True)
+        for entry, happening in zip(entries, await in_words(entries, locale), strict=True)
     ]
 
 

@@ -137,7 +137,7 @@ async def _page(
             valid_from="",
         ),
         errors=errors or {},
-        happenings=await pages.feed_of(entries),
+        happenings=await pages.feed_of(entries, view.scope.locale),
     )
 
 
@@ -214,7 +214,7 @@ async def _section_page(
     conflict = None
     typed = {name: texts[-1] for name, texts in view.typed.items()}
     if stale is not None:
-        latest = await in_words(await timeline(view.scope, subject=("product", product_id), limit=1))
+        latest = await in_words(await timeline(view.scope, subject=("product", product_id), limit=1), view.scope.locale)
         by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
         conflict = pages.conflict_of(stale, section, by, at)
         typed = {name: text for name, text in typed.items() if name not in stale.fields}

@@ -35,7 +35,7 @@ async def happenings(
     return await in_words(await timeline(scope, customer_id=customer_id, before=before, limit=limit), scope.locale)
 
 
-async def in_words(entries: Sequence[Entry], locale: str = "en") -> list[Happening]:
+async def in_words(entries: Sequence[Entry], locale: str) -> list[Happening]:
     names = await names_of({entry.actor for entry in entries})
     return [happening_of(entry, names, locale) for entry in entries]
 

@@ -505,7 +505,7 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
             }
             for each in payment.paid
         ],
-        happenings=await in_words(entries),
+        happenings=await in_words(entries, scope.locale),
         may_allocate=scope.may("payments.register") and payment.free_minor > 0,
         may_take_back=scope.may("payments.register"),
         may_reverse=scope.may("payments.refund") and left > 0 and payment.state in ("received", "part_reversed"),

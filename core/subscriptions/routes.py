@@ -522,7 +522,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
         quantity=pages.quantity_text(mine.quantity_e6),
         timing={"advance": "in advance", "arrears": "in arrears", "prepaid": "prepaid"}[mine.timing],
         reason=pages.REASONS.get(mine.state_reason, mine.state_reason),
-        happenings=await in_words(entries),
+        happenings=await in_words(entries, scope.locale),
         may_change=scope.may("subscriptions.change"),
     )
 
