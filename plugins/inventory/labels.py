@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
     from plugins.inventory.schemas import ItemRow
 
-MOST: Final = 480
+MOST: Final = 240
 """Labels of one PDF."""
 LONGEST_CODE: Final = 24
 """Characters of a code that a label of 70 mm holds with bars that can be read (0.2 mm)."""
