@@ -22,7 +22,7 @@ from core.web.parts import Choice, Field
 from core.web.templating import written
 from plugins.inventory import actions, queries
 from plugins.inventory.schemas import Move, Rental, Return, Sale, Shape, WriteOff
-from plugins.inventory.status import CONDITIONS, FROM, LABELS, Condition, Deed, ItemStatus
+from plugins.inventory.status import CONDITIONS, FROM, LABELS, RENTED_AS, Condition, Deed, ItemStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -176,7 +176,7 @@ async def _sale_options(scope: Scope, item: ItemRow, customer: CustomerDetail | 
 async def _rental_options(scope: Scope, item: ItemRow, customer: CustomerDetail | None) -> list[Field]:
     product = await queries.get_product(item.product_id)
     currency = customer.currency if customer is not None else scope.tenant.currency
-    services = [one for one in await catalogue.list_products(on=scope.today()) if one.kind in ("service", "module")]
+    services = [one for one in await catalogue.list_products(on=scope.today()) if one.kind in RENTED_AS]
     names = {one.id: one.name for one in services}
     prices = await catalogue.list_prices(list(names), currency, scope.today()) if names else []
     prices = sorted(prices, key=lambda one: (one.product_id != product.rent_product_id, one.product_id, one.id))

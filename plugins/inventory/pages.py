@@ -19,7 +19,7 @@ from core.web.keyset import address
 from core.web.parts import Choice, Conflict, Difference, Field, Section, TabItem
 from core.web.templating import written
 from plugins.inventory.schemas import ItemFields, NewItem, Note, ProductFields, Shape, Text
-from plugins.inventory.status import CONDITIONS, LABELS, Condition
+from plugins.inventory.status import CONDITIONS, LABELS, RENTED_AS, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -250,7 +250,7 @@ def product_of(form: ProductForm, currency: str, locale: str) -> ProductFields:
 async def product_fields(scope: Scope, found: ProductRow | None = None) -> list[Field]:
     """The fields of a product, filled in where it is there."""
     currency = scope.tenant.currency
-    services = [one for one in await list_products() if one.kind in ("service", "module")]
+    services = [one for one in await list_products() if one.kind in RENTED_AS]
 
     def field(name: str, value: str = "", **more: object) -> Field:
         return msgspec.convert({"name": name, "label": PRODUCT_LABELS[name], "value": value, **more}, Field)

@@ -88,6 +88,9 @@ ENDED: Final = frozenset({"cancelled", "terminated", "closed"})
 OWNED: Final = frozenset(ItemStatus) - {ItemStatus.SOLD, ItemStatus.WRITTEN_OFF}
 """Those in which it counts among what the operator owns."""
 
+RENTED_AS: Final = frozenset({"service", "module"})
+"""Kinds of products of the catalogue that hardware is rented as: any number of them beside each other."""
+
 
 class Condition(StrEnum):
     NEW = "new"

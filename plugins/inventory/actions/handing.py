@@ -28,7 +28,17 @@ from plugins.inventory.events import (
 )
 from plugins.inventory.queries import get_item, get_location, get_product, lent_to
 from plugins.inventory.schemas import Move, Return, WriteOff
-from plugins.inventory.status import AT_PLACE, FROM, LABELS, TRANSITIONS, WITH_CUSTOMER, Condition, Deed, ItemStatus
+from plugins.inventory.status import (
+    AT_PLACE,
+    FROM,
+    LABELS,
+    RENTED_AS,
+    TRANSITIONS,
+    WITH_CUSTOMER,
+    Condition,
+    Deed,
+    ItemStatus,
+)
 
 if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
@@ -135,6 +145,8 @@ async def _rented_as(scope: Scope, item: ItemRow, customer: CustomerDetail, pric
         found = await value("SELECT product_id FROM price WHERE id = :id", id=price_id)
         if found is None:
             raise Invalid("Choose a price of the list.", field="price_id")
+        if (await get_catalogue_product(int(found))).kind not in RENTED_AS:
+            raise Invalid("Hardware is rented as a service or module: choose one of their prices.", field="price_id")
         return int(found), price_id
     product = await get_product(item.product_id)
     if product.rent_product_id is None:

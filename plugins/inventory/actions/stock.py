@@ -22,6 +22,7 @@ from plugins.inventory.events import (
 from plugins.inventory.identifiers import one_line
 from plugins.inventory.queries import get_location, get_product, get_vendor
 from plugins.inventory.schemas import ProductFields
+from plugins.inventory.status import RENTED_AS
 from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
@@ -269,8 +270,8 @@ async def _check_product(data: ProductFields) -> None:
         rented_as = await get_catalogue_product(data.rent_product_id)
     except NotFound:
         raise Invalid("This product is not in the catalogue.", field="rent_product_id") from None
-    if rented_as.kind == "one_off":
-        raise Invalid(f"{rented_as.name} is sold once: choose a service.", field="rent_product_id")
+    if rented_as.kind not in RENTED_AS:
+        raise Invalid(f"{rented_as.name} is no service or module: choose one.", field="rent_product_id")
 
 
 async def _free_model(vendor_id: int | None, typed: str, own_id: int = 0) -> str:

@@ -296,6 +296,23 @@ async def test_a_product_that_is_rented_as_nothing_must_be_told_what(tenant: Tes
     assert refused.value.errors[0].field == "price_id"
 
 
+async def test_hardware_is_rented_as_a_service_or_module_and_as_no_plan(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    someone, item_id = await customer(scope), await router(scope)
+    plan = await catalogue.create_product(
+        scope,
+        NewProduct(code="fibre", name="Fibre", kind="plan", prices=[NewPrice(cycle_unit="month", amount_minor=3000)]),
+    )
+    price_id = int(await value("SELECT id FROM price WHERE product_id = :id", id=plan))
+
+    with pytest.raises(Invalid, match="service or module"):
+        await actions.rent_item(scope, item_id, Rental(customer_id=someone, price_id=price_id))
+    with pytest.raises(Invalid, match="Fibre is no service or module"):
+        await actions.add_product(scope, ProductFields(name="Other", rent_product_id=plan))
+
+    assert (await queries.item_after(item_id)).status == "in_stock"
+
+
 async def test_what_was_rented_and_asked_back_is_rented_again_when_it_stays(tenant: TestTenant) -> None:
     scope = tenant.scope()
     someone, item_id = await customer(scope), await router(scope)
