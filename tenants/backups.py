@@ -7,6 +7,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -111,7 +112,7 @@ async def back_up_in(
             left.unlink(missing_ok=True)
     part = folder / f".{record.uuid}.{os.getpid()}.part"
     made_at = deployment.clock.now()
-    target = folder / f"{record.slug}-{made_at:%Y%m%dT%H%M%S%fZ}.tar"
+    target = _free(folder, f"{record.slug}-{made_at:%Y%m%dT%H%M%S%fZ}")
     try:
         with room_on(deployment.config.data):
             stored = deployment.placement.folder(record.uuid) / FILES
@@ -138,7 +139,7 @@ async def back_up_in(
             created_at=record.created_at,
             placement=record.placement,
             dialect="sqlite" if record.placement == SQLITE else "postgresql",
-            schema="" if record.placement == SQLITE else schema_of(record.uuid),
+            schema="" if record.placement == SQLITE else schema_of(record.uuid, record.generation),
             schema_version=seen.schema_version,
             migrations=seen.migrations,
             plugins=record.plugins,
@@ -155,6 +156,11 @@ async def back_up_in(
     return BackedUp(
         record.slug, str(target), target.stat().st_size, round(perf_counter() - started, 3), missing=len(missing)
     )
+
+
+def _free(folder: Path, name: str) -> Path:
+    """No backup takes another's place."""
+    return next(path for n in count(1) if not (path := folder / f"{name}{f'-{n}' if n > 1 else ''}.tar").exists())
 
 
 @contextmanager
@@ -228,7 +234,7 @@ async def _copy(deployment: Deployment, record: TenantRecord, target: Path) -> _
             snapshot = await value("SELECT pg_catalog.pg_export_snapshot()")
             seen = await look_at()
             server = deployment.placement.servers[record.placement]
-            await dump_schema(owner_dsn(server), schema_of(record.uuid), snapshot, target)
+            await dump_schema(owner_dsn(server), schema_of(record.uuid, record.generation), snapshot, target)
     return seen
 
 

@@ -48,6 +48,7 @@ from tenants.logs import set_up_logs
 from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
+from tenants.restoring import restore
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all, upgrade_tenant
 from tenants.working import make_worker, work
@@ -309,6 +310,40 @@ async def tenant_backup(slug: str | None, everyone: bool, folder: Path | None, a
     show(results, ("slug", "file", "size", "seconds", "missing", "error"), as_json=as_json, empty="No tenants yet.")
     if any(result.error for result in results):
         sys.exit(1)
+
+
+@tenant.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as", "copy", default="", metavar="SLUG", help="A copy under this short name, a tenant of its own.")
+@click.option("--replace", is_flag=True, help="Take a tenant that is there back to it; what it is now is backed up.")
+@click.option("--no-backup", is_flag=True, help="With --replace, where what is there is too damaged for a backup.")
+@click.option("--database", "placement", default="", help="Where to; where it was when left out.")
+@json_option
+@running
+async def tenant_restore(file: Path, copy: str, replace: bool, no_backup: bool, placement: str, as_json: bool) -> None:
+    """Bring a tenant back as a backup has it. Mail that was waiting then is held until somebody lets it go."""
+    async with deployed() as deployment:
+        with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
+            task = bar.add_task("Restoring", total=None)
+            done = await restore(
+                deployment,
+                file,
+                copy=copy,
+                replace=replace,
+                back_up=not no_backup,
+                placement=placement,
+                told=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+        return
+    click.echo(f"{done.slug} answers at {done.address} as it was; {done.held} jobs that would send something are held.")
+    if done.ran:
+        click.echo(f"It was brought up to date by {len(done.ran)} migrations.")
+    if done.backup:
+        click.echo(f"What was there before: {done.backup}")
+    if done.missing_keys:
+        click.echo(f"Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here.", err=True)
 
 
 @tenant.command("link")

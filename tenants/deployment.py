@@ -23,6 +23,7 @@ from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.web.visit import Bound
 from tenants.names import check_names
+from tenants.pausing import release_abandoned
 from tenants.placement import Placement
 from tenants.plugins import HostSwitches
 from tenants.registry import Registry
@@ -80,6 +81,7 @@ class Deployment:
         self.config.data.mkdir(parents=True, exist_ok=True)
         await self.registry.start()
         await self.placement.start()
+        await release_abandoned(self)
         self._started = True
 
     async def stop(self) -> None:
@@ -116,7 +118,7 @@ class Deployment:
         if known is not None and known.until > monotonic() and known.record == record:
             return database, known.bound
         with bind(database):
-            if known is None:
+            if known is None or known.record.generation != record.generation:
                 await self._prove(record)
             bound = await self._bound(record)
         self._known[record.uuid] = _Known(bound, record, monotonic() + REMEMBERED)

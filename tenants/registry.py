@@ -40,6 +40,10 @@ class TenantRecord(Struct, frozen=True):
     active_at: datetime | None
     host: str
     plugins: tuple[str, ...] = ()
+    generation: int = 0
+    """How often it was restored: part of the name of its database, as each restore makes a new one."""
+    archive: str = ""
+    """Of an archived one: the file that brings it back."""
 
 
 class _Row(Struct, frozen=True):
@@ -54,6 +58,8 @@ class _Row(Struct, frozen=True):
     created_at: datetime
     active_at: datetime | None
     host: str | None
+    generation: int
+    archive: str
 
 
 class _Plugin(Struct, frozen=True):
@@ -68,7 +74,7 @@ class _Count(Struct, frozen=True):
 
 _TENANT: Final = """
 SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.reason, tenant.placement,
-       tenant.is_provider, tenant.created_at, tenant.active_at, main.host
+       tenant.is_provider, tenant.created_at, tenant.active_at, main.host, tenant.generation, tenant.archive
 FROM tenant LEFT JOIN tenant_host main ON main.tenant_id = tenant.id AND main.main
 """
 
@@ -154,9 +160,19 @@ class Registry:
         return {**dict.fromkeys(TenantStatus, 0), **{each.status: each.tenants for each in found}}
 
     async def add(
-        self, uuid: UUID, slug: str, name: str, hosts: Sequence[str], placement: str, now: datetime
+        self,
+        uuid: UUID,
+        slug: str,
+        name: str,
+        hosts: Sequence[str],
+        placement: str,
+        now: datetime,
+        *,
+        status: TenantStatus = TenantStatus.CREATING,
+        plugins: Sequence[str] = (),
     ) -> TenantRecord:
-        """A tenant that is being created; `hosts` begins with the main one.
+        """A tenant that is being created (or was restored: then it has a `status` at once); `hosts` begins with the
+        main one.
 
         Raises Invalid or Conflict naming what is taken.
         """
@@ -170,7 +186,8 @@ class Registry:
                         raise Conflict(f"The host name {host} leads to another tenant already.")
                 await execute(
                     "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at)"
-                    " VALUES (:uuid, :slug, :name, 'creating', :placement, FALSE, :now)",
+                    " VALUES (:uuid, :slug, :name, :status, :placement, FALSE, :now)",
+                    status=status.value,
                     uuid=uuid,
                     slug=slug,
                     name=name,
@@ -185,8 +202,50 @@ class Registry:
                         main=at == 0,
                         uuid=uuid,
                     )
+                await self._set_plugins(uuid, plugins, now)
         self.forget()
         return await self.get_by_slug(slug)
+
+    async def _set_plugins(self, uuid: UUID, plugins: Sequence[str], now: datetime) -> None:
+        await execute(
+            "DELETE FROM tenant_plugin WHERE tenant_id IN (SELECT id FROM tenant WHERE uuid = :uuid)", uuid=uuid
+        )
+        for position, plugin in enumerate(plugins):
+            await execute(
+                "INSERT INTO tenant_plugin (tenant_id, plugin, position, enabled_at)"
+                " SELECT id, :plugin, :position, :now FROM tenant WHERE uuid = :uuid",
+                plugin=plugin,
+                position=position,
+                now=now,
+                uuid=uuid,
+            )
+
+    async def switch(
+        self,
+        uuid: UUID,
+        *,
+        generation: int,
+        placement: str,
+        plugins: Sequence[str],
+        status: str,
+        reason: str,
+        now: datetime,
+    ) -> TenantRecord:
+        """From here on the tenant is what was restored."""
+        async with self._writing():
+            await execute(
+                "UPDATE tenant SET generation = :generation, placement = :placement, status = :status,"
+                " reason = :reason, archive = '' WHERE uuid = :uuid",
+                generation=generation,
+                placement=placement,
+                status=status,
+                reason=reason,
+                uuid=uuid,
+            )
+            await self._set_plugins(uuid, plugins, now)
+        found = await self.find_by_uuid(uuid)
+        assert found is not None
+        return found
 
     async def set_status(self, uuid: UUID, status: TenantStatus, reason: str = "") -> None:
         await self._change(
@@ -198,6 +257,44 @@ class Registry:
 
     async def rename(self, uuid: UUID, name: str) -> None:
         await self._change("UPDATE tenant SET name = :name WHERE uuid = :uuid", name=name, uuid=uuid)
+
+    async def set_archived(self, uuid: UUID, file: str) -> None:
+        """From here on this backup is all there is of the tenant."""
+        await self._change(
+            "UPDATE tenant SET status = 'archived', reason = '', archive = :file WHERE uuid = :uuid",
+            file=file,
+            uuid=uuid,
+        )
+
+    async def rename_slug(self, uuid: UUID, slug: str, domain: str) -> None:
+        """Another short name, with its host under the domain as the main one if the old one's was; the others stay."""
+        check_slug(slug)
+        async with self._writing():
+            if await value("SELECT 1 FROM tenant WHERE slug = :slug", slug=slug):
+                raise Conflict(f"There is a tenant “{slug}” already. Choose another short name.")
+            host = f"{slug}.{domain}"
+            if await value(
+                "SELECT 1 FROM tenant_host h JOIN tenant t ON t.id = h.tenant_id WHERE h.host = :host"
+                " AND t.uuid <> :uuid",
+                host=host,
+                uuid=uuid,
+            ):
+                raise Conflict(f"The host name {host} leads to another tenant already.")
+            old = await value("SELECT slug FROM tenant WHERE uuid = :uuid", uuid=uuid)
+            tenant_id = await value("SELECT id FROM tenant WHERE uuid = :uuid", uuid=uuid)
+            await execute("UPDATE tenant SET slug = :slug WHERE id = :id", slug=slug, id=tenant_id)
+            usual = await execute(
+                "UPDATE tenant_host SET main = FALSE WHERE tenant_id = :id AND host = :old AND main",
+                id=tenant_id,
+                old=f"{old}.{domain}",
+            )
+            await execute(
+                "INSERT INTO tenant_host (host, tenant_id, main) VALUES (:host, :id, :main)"
+                " ON CONFLICT (host) DO UPDATE SET main = excluded.main OR tenant_host.main",
+                host=host,
+                id=tenant_id,
+                main=usual == 1,
+            )
 
     async def remove(self, uuid: UUID) -> None:
         """Forget a tenant that could not be made."""
@@ -276,4 +373,6 @@ def _record(found: _Row, plugins: Sequence[str]) -> TenantRecord:
         active_at=found.active_at,
         host=found.host or "",
         plugins=tuple(plugins),
+        generation=found.generation,
+        archive=found.archive,
     )

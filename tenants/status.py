@@ -10,11 +10,14 @@ class TenantStatus(StrEnum):
     SUSPENDED = "suspended"
     FAILED = "failed"
     """Its upgrade failed: it answers 503 until mended, nobody else notices."""
+    ARCHIVED = "archived"
+    """It has no database: a backup of it is kept, and restoring that brings it back."""
 
 
 TRANSITIONS: Final[dict[TenantStatus, frozenset[TenantStatus]]] = {
     TenantStatus.CREATING: frozenset({TenantStatus.ACTIVE}),
-    TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.FAILED}),
-    TenantStatus.SUSPENDED: frozenset({TenantStatus.ACTIVE}),
-    TenantStatus.FAILED: frozenset({TenantStatus.ACTIVE}),
+    TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.FAILED, TenantStatus.ARCHIVED}),
+    TenantStatus.SUSPENDED: frozenset({TenantStatus.ACTIVE, TenantStatus.ARCHIVED}),
+    TenantStatus.FAILED: frozenset({TenantStatus.ACTIVE, TenantStatus.ARCHIVED}),
+    TenantStatus.ARCHIVED: frozenset({TenantStatus.ACTIVE}),
 }

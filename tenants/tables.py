@@ -18,6 +18,8 @@ class TenantRow(Table, tablename="tenant"):
     status = Text()
     reason = Text()
     placement = Text()
+    generation = BigInt()
+    archive = Text()
     is_provider = Boolean()
     created_at = Timestamptz()
     due_at = Timestamptz(null=True)

@@ -567,10 +567,7 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str, script: s
             f"""
             BEGIN;
             CREATE SCHEMA "{schema}";
-            GRANT USAGE ON SCHEMA "{schema}" TO {app};
-            ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
-            ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {app};
-            {_analyze_tables(schema, app)}
+            {_rights(schema, app)}
             SET LOCAL search_path TO "{schema}";
             {script};
             COMMIT;
@@ -578,6 +575,36 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str, script: s
         )
     finally:
         await connection.close()
+
+
+async def hand_over_schema(owner_dsn: str, found: str, schema: str, app_role: str) -> None:
+    """A schema that was filled otherwise (restored) gets its name, and becomes as `provision_schema` makes one."""
+    check_schema(found)
+    check_schema(schema)
+    connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
+    try:
+        app = await _quoted(connection, app_role)
+        async with connection.transaction():
+            await connection.execute(
+                f"""
+                ALTER SCHEMA "{found}" RENAME TO "{schema}";
+                {_rights(schema, app)}
+                GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{schema}" TO {app};
+                GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {app};
+                """
+            )
+    finally:
+        await connection.close()
+
+
+def _rights(schema: str, app: str) -> str:
+    """The app role reads and writes what is made in the schema from here on, and nobody else does."""
+    return f"""
+            GRANT USAGE ON SCHEMA "{schema}" TO {app};
+            ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
+            ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {app};
+            {_analyze_tables(schema, app)}
+    """
 
 
 def _analyze_tables(schema: str, app: str) -> str:
@@ -654,6 +681,7 @@ __all__ = [
     "PostgresServer",
     "PostgresTransaction",
     "drop_schema",
+    "hand_over_schema",
     "prepare_database",
     "provision_schema",
     "spare_schemas",

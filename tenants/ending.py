@@ -1,0 +1,70 @@
+"""Tenants put away and taken away: archived (a backup is all there is of it), deleted, and named otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+from core.errors import Conflict, Invalid
+from tenants.backups import back_up_in, has_database, nobody, worked_on
+from tenants.pausing import paused
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenants.archives import Told
+    from tenants.backups import BackedUp
+    from tenants.deployment import Deployment
+    from tenants.registry import TenantRecord
+
+
+async def archive_tenant(
+    deployment: Deployment, record: TenantRecord, folder: Path | None = None, *, told: Told = nobody
+) -> BackedUp:
+    """Backed up, then its database and files go; its name, hosts and plugins are kept. `restore` of the backup brings
+    it back.
+    """
+    if not has_database(record):
+        raise Conflict(f"{record.slug} is {record.status}: it cannot be archived.")
+    with worked_on(deployment, record) as staging:
+        async with paused(deployment, record):
+            done = await back_up_in(deployment, record, staging, folder, told=told)
+            await deployment.registry.set_archived(record.uuid, done.file)
+        await _emptied(deployment, record)
+    return done
+
+
+async def delete_tenant(
+    deployment: Deployment, record: TenantRecord, folder: Path | None = None, *, told: Told = nobody
+) -> str:
+    """All of it goes but a last backup, whose file is given; its short name and hosts are free afterwards."""
+    file = record.archive
+    if record.status == TenantStatus.CREATING:
+        raise Conflict(f"{record.slug} is being made at this moment.")
+    if has_database(record):
+        file = (await archive_tenant(deployment, record, folder, told=told)).file
+    with worked_on(deployment, record):
+        await _emptied(deployment, record)
+        await deployment.registry.remove(record.uuid)
+    return file
+
+
+async def _emptied(deployment: Deployment, record: TenantRecord) -> None:
+    await deployment.placement.remove_databases(record.uuid, record.placement)
+    await asyncio.to_thread(shutil.rmtree, deployment.placement.folder(record.uuid), ignore_errors=True)
+    deployment.forget(record.uuid)
+
+
+async def rename_tenant(deployment: Deployment, record: TenantRecord, *, slug: str = "", name: str = "") -> None:
+    """Another short name, another name, or both. Under a new short name it answers at a new address, and still at the
+    old one, since links to that are about.
+    """
+    if not slug and not name:
+        raise Invalid("Give a new short name, --name, or both.", field="NEW")
+    if slug and slug != record.slug:
+        await deployment.registry.rename_slug(record.uuid, slug, deployment.config.server.domain)
+    if name:
+        await deployment.registry.rename(record.uuid, name)
+    deployment.forget(record.uuid)
