@@ -43,12 +43,14 @@ from tenants.backups import BackedUp, back_up, back_up_all
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.doctor import examine
+from tenants.ending import archive_tenant, delete_tenant, may_become, rename_tenant
 from tenants.generated import generated_pages
 from tenants.logs import set_up_logs
 from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
 from tenants.restoring import restore
+from tenants.sizes import Size, size_of
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all, upgrade_tenant
 from tenants.working import make_worker, work
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from core.scope import Scope
+    from tenants.registry import TenantRecord
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -165,6 +168,12 @@ class TenantLine(msgspec.Struct, frozen=True):
     placement: str
     plugins: tuple[str, ...]
     created_at: str
+    database_bytes: int | None
+    files_bytes: int
+    schema_version: str | None
+    last_activity_at: datetime | None
+    archive: str
+    """Of an archived one: the file that brings it back."""
 
 
 @tenant.command("create")
@@ -224,18 +233,27 @@ async def tenant_list(as_json: bool) -> None:
     """All tenants of this deployment."""
     async with deployed() as deployment:
         lines = [
-            TenantLine(
-                slug=record.slug,
-                name=record.name,
-                status=record.status,
-                address=deployment.config.server.address_of(record.host),
-                placement=record.placement,
-                plugins=record.plugins,
-                created_at=record.created_at.isoformat(timespec="seconds"),
-            )
+            _line(deployment, record, await size_of(deployment, record))
             for record in await deployment.registry.list_tenants()
         ]
     show(lines, ("slug", "name", "status", "address", "placement", "plugins"), as_json=as_json, empty="No tenants yet.")
+
+
+def _line(deployment: Deployment, record: TenantRecord, size: Size) -> TenantLine:
+    return TenantLine(
+        slug=record.slug,
+        name=record.name,
+        status=record.status,
+        address=deployment.config.server.address_of(record.host),
+        placement=record.placement,
+        plugins=record.plugins,
+        created_at=record.created_at.isoformat(timespec="seconds"),
+        database_bytes=size.database_bytes,
+        files_bytes=size.files_bytes,
+        schema_version=size.schema_version,
+        last_activity_at=size.last_activity_at,
+        archive=record.archive,
+    )
 
 
 @tenant.command("suspend")
@@ -246,6 +264,7 @@ async def tenant_suspend(slug: str, reason: str) -> None:
     """Answer every request of the tenant with a page that says so, and do none of its work."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
+        may_become(record, TenantStatus.SUSPENDED)
         await deployment.registry.set_status(record.uuid, TenantStatus.SUSPENDED, reason)
     click.echo(f"{slug} is suspended.")
 
@@ -257,6 +276,7 @@ async def tenant_resume(slug: str) -> None:
     """Serve a suspended tenant again."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
+        may_become(record, TenantStatus.ACTIVE)
         await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
     click.echo(f"{slug} is served again.")
 
@@ -288,7 +308,10 @@ async def tenant_upgrade(slug: str | None, everyone: bool, as_json: bool) -> Non
 @click.argument("slug", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every tenant; one that fails stops no other.")
 @click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder; backups/ beside the data else."
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    help="Folder; backups/ beside the data else.",
 )
 @json_option
 @running
@@ -344,6 +367,54 @@ async def tenant_restore(file: Path, copy: str, replace: bool, no_backup: bool, 
         click.echo(f"What was there before: {done.backup}")
     if done.missing_keys:
         click.echo(f"Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here.", err=True)
+
+
+@tenant.command("archive")
+@click.argument("slug")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path, resolve_path=True), help="Folder of its backup."
+)
+@running
+async def tenant_archive(slug: str, folder: Path | None) -> None:
+    """Put a tenant away: it is backed up, its database and files go, its pages say so. Restoring brings it back."""
+    async with deployed() as deployment:
+        done = await archive_tenant(deployment, await deployment.registry.get_by_slug(slug), folder)
+    click.echo(f"{slug} is archived. It comes back with: tenantry tenant restore {done.file}")
+
+
+@tenant.command("delete")
+@click.argument("slug")
+@click.option(
+    "--yes", "repeated", required=True, metavar="SLUG", help="Its short name once more: there is no question."
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    help="Folder of its last backup.",
+)
+@running
+async def tenant_delete(slug: str, repeated: str, folder: Path | None) -> None:
+    """Take a tenant away, all of it but a last backup. Its short name is free afterwards."""
+    if repeated != slug:
+        raise Invalid(f"To delete {slug}, repeat its short name: --yes {slug}. Nothing was changed.", field="--yes")
+    async with deployed() as deployment:
+        file = await delete_tenant(deployment, await deployment.registry.get_by_slug(slug), folder)
+    click.echo(f"{slug} is deleted. Its last backup is kept: {file}")
+
+
+@tenant.command("rename")
+@click.argument("slug")
+@click.argument("new", required=False)
+@click.option("--name", default="", help="As the host calls it; what customers read is a setting of the tenant's own.")
+@running
+async def tenant_rename(slug: str, new: str | None, name: str) -> None:
+    """Give a tenant another short name, and with it another address; the old address goes on to lead there."""
+    async with deployed() as deployment:
+        await rename_tenant(deployment, await deployment.registry.get_by_slug(slug), slug=new or "", name=name)
+        record = await deployment.registry.get_by_slug(new or slug)
+        address = deployment.config.server.address_of(record.host)
+    click.echo(f"{record.slug} ({record.name}) answers at {address}")
 
 
 @tenant.command("link")

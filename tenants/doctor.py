@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import stat
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -89,6 +91,12 @@ class _Work(Struct, frozen=True):
 
 async def _tenant(deployment: Deployment, tenant: TenantRecord) -> Finding:
     what = f"tenant {tenant.slug}"
+    if tenant.status == TenantStatus.ARCHIVED:
+        if await asyncio.to_thread(Path(tenant.archive).is_file):
+            return Finding(what, "ok", f"archived: {tenant.archive}")
+        return Finding(
+            what, "fail", f"is archived, but its backup is gone: {tenant.archive}", "put the file back there"
+        )
     if tenant.status == TenantStatus.FAILED:
         return Finding(what, "fail", tenant.reason or "its upgrade failed", f"tenantry tenant upgrade {tenant.slug}")
     try:

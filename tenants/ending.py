@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.errors import Conflict, Invalid
 from tenants.backups import back_up_in, has_database, nobody, worked_on
 from tenants.pausing import paused
-from tenants.status import TenantStatus
+from tenants.status import TRANSITIONS, TenantStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from tenants.backups import BackedUp
     from tenants.deployment import Deployment
     from tenants.registry import TenantRecord
+
+
+def may_become(record: TenantRecord, status: TenantStatus) -> None:
+    """Conflict where a tenant in its state cannot be brought into this one by hand."""
+    if record.status != status and status not in TRANSITIONS[TenantStatus(record.status)]:
+        raise Conflict(f"{record.slug} is {record.status}: it cannot become {status}.")
+    if record.status == TenantStatus.ARCHIVED:
+        raise Conflict(f"{record.slug} is archived. It comes back with: tenantry tenant restore {record.archive}")
 
 
 async def archive_tenant(

@@ -34,6 +34,12 @@ def suspended(name: str, retry_after: int, *, as_json: bool, secure: bool) -> An
     return _page(503, "suspended", {"name": name}, retry_after, secure=secure)
 
 
+def archived(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
+    if as_json:
+        return _problem(503, "This operator is archived.", retry_after, secure=secure)
+    return _page(503, "archived", {"name": name}, retry_after, secure=secure)
+
+
 def maintained(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
     """Being made or mended: the reason is for the host alone."""
     if as_json:

@@ -297,7 +297,7 @@ class Registry:
             )
 
     async def remove(self, uuid: UUID) -> None:
-        """Forget a tenant that could not be made."""
+        """Forget a tenant: its short name and hosts are free."""
         await self._change("DELETE FROM tenant WHERE uuid = :uuid", uuid=uuid)
 
     async def enable_plugin(self, uuid: UUID, plugin: str, now: datetime) -> None:

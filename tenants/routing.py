@@ -9,7 +9,7 @@ import structlog
 from core.database import bind
 from core.errors import Unavailable
 from core.web.visit import API_PREFIX, bind_in, is_http
-from tenants.pages import Answer, maintained, suspended, unknown_host
+from tenants.pages import Answer, archived, maintained, suspended, unknown_host
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tenants.deployment import Deployment
 
 RETRY_AFTER: Final = 60
+ANSWERS: Final = {TenantStatus.SUSPENDED.value: suspended, TenantStatus.ARCHIVED.value: archived}
+"""To all requests of a tenant that is not served; the other states are passing ones."""
 
 
 def host_of(header: str) -> str:
@@ -48,7 +50,7 @@ class TenantRouting:
             await _send(send, unknown_host(as_json=as_json, secure=secure))
             return
         if record.status != TenantStatus.ACTIVE:
-            answer = suspended if record.status == TenantStatus.SUSPENDED else maintained
+            answer = ANSWERS.get(record.status, maintained)
             await _send(send, answer(record.name, RETRY_AFTER, as_json=as_json, secure=secure))
             return
         try:

@@ -36,6 +36,8 @@ class Upgraded(Struct, frozen=True):
 
 async def upgrade_tenant(deployment: Deployment, record: TenantRecord) -> Upgraded:
     """Run what is missing, all or nothing. A tenant that fails answers 503 until it is mended; repeated, it goes on."""
+    if record.status == TenantStatus.ARCHIVED:
+        return Upgraded(record.slug, error="It is archived: restoring it brings it up to date.")
     try:
         with bind(deployment.placement.find(record)):
             async with transaction():  # by the writer: a SQLite file is opened once for all that follows
@@ -62,7 +64,7 @@ async def upgrade_all(
     deployment: Deployment, told: Callable[[int, int, Upgraded], None] = lambda done, total, one: None
 ) -> list[Upgraded]:
     """Every tenant, a few at a time; `told` hears (done, total, result) after each."""
-    records = await deployment.registry.list_tenants()
+    records = [record for record in await deployment.registry.list_tenants() if record.status != TenantStatus.ARCHIVED]
     waiting = iter(enumerate(records))
     results: dict[int, Upgraded] = {}
 
