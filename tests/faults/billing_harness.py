@@ -121,7 +121,8 @@ class Twice(Struct, frozen=True):
 
 async def check_books(scope: Scope) -> None:
     """Every invariant holds, every charge that was made stands on one line, numbers run from 1."""
-    assert await verify(scope) == []
+    wrong = await verify(scope)
+    assert wrong == [], wrong
     assert await rows(Twice, TWICE) == []
     for kind, before in (("invoice", ""), ("credit_note", "CN-")):
         for year in range(2027, 2032):
