@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from bench.harness import DATABASES, Options, show
+from core.config import Log
+from tenants.logs import set_up_logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, action="append", default=[], help="instead of the usual sizes")
     asked = parser.parse_args(arguments)
 
+    set_up_logs(Log(format="text", level="error"))
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
         databases = (asked.database,) if asked.database else DATABASES
         options = Options(databases=databases, sizes=tuple(asked.size), folder=Path(folder))

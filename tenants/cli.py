@@ -25,7 +25,7 @@ from core.activity.unit import again
 from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
 from core.billing.verify import verify
-from core.config import Config, ConfigError, load_config
+from core.config import Config, ConfigError, Log, load_config
 from core.customers.cli import import_customers_command
 from core.customers.importing.actions import Mode
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
@@ -153,6 +153,7 @@ tenant_option = click.option("--tenant", "slug", required=True, help="Short name
 @click.group()
 def main() -> None:
     """Customers, subscriptions and billing for many operators in one deployment."""
+    set_up_logs(Log(level="warning"))  # what a command prints is for whoever asked; the rest goes to stderr
 
 
 @main.group()
@@ -534,6 +535,7 @@ async def plugin_disable(name: str, slug: str) -> None:
 @running
 async def worker() -> None:
     """Do the tenants' work (deliveries, jobs, schedules) in a process of its own. Ends on Ctrl-C or SIGTERM."""
+    set_up_logs(load_config().log)
     async with deployed() as deployment:
         working = make_worker(deployment)
         loop = asyncio.get_running_loop()

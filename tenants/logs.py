@@ -22,12 +22,13 @@ SHARED: Final[list[Any]] = [
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+OURS: Final = structlog.stdlib.ProcessorFormatter
 QUIET: Final = ("asyncio", "fontTools", "httpx", "uvicorn")
 """Others' loggers that speak of what is normal."""
 
 
 def set_up_logs(log: Log) -> None:
-    """Once a process, before anything is logged. Everything that is logged, by us or by libraries, takes this way."""
+    """Before anything is logged; a second time instead of the first. By us or by libraries, everything takes this way."""
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[(log.level or ("info" if as_json else "warning")).upper()]
     last = (
@@ -37,13 +38,13 @@ def set_up_logs(log: Log) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        OURS(
             foreign_pre_chain=SHARED,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [one for one in root.handlers if not isinstance(one.formatter, OURS)] + [handler]
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -127,3 +127,20 @@ def test_logs_are_one_json_object_a_line_whoever_speaks() -> None:
     assert {line["tenant"] for line in lines} == {"acme"}
     assert (lines[0]["count"], lines[1]["ms"]) == (3, 7)
     assert "ZeroDivisionError" in lines[2]["exception"]
+
+
+def test_what_a_command_says_of_its_work_is_not_among_what_it_prints() -> None:
+    script = (
+        "import click, structlog\n"
+        "from tenants import cli\n"
+        "@cli.main.command('speak')\n"
+        "def speak():\n"
+        "    structlog.stdlib.get_logger('ours').warning('look here')\n"
+        "    structlog.stdlib.get_logger('ours').info('not this')\n"
+        "    click.echo('[]')\n"
+        "cli.main(['speak'])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
+    assert [json.loads(line)["event"] for line in ran.stderr.splitlines()] == ["look here"]
