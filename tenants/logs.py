@@ -28,7 +28,7 @@ QUIET: Final = ("asyncio", "fontTools", "httpx", "uvicorn")
 
 
 def set_up_logs(log: Log) -> None:
-    """Before anything is logged; a second time instead of the first. By us or by libraries, everything takes this way."""
+    """Before anything is logged; a second time instead of the first. Libraries' words take this way too."""
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[(log.level or ("info" if as_json else "warning")).upper()]
     last = (
