@@ -297,14 +297,14 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
         "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id",
         day=day,
     ):
-        await again(lambda found=int(subscription_id): _lapse(scope, found))  # type: ignore[misc]  # as above
+        await again(partial(_lapse, scope, int(subscription_id)))
     for subscription_id in await values(
         "SELECT s.subscription_id FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id"
         " JOIN customer c ON c.id = u.customer_id JOIN status ON status.id = c.status_id"
         " WHERE s.due_on IS NULL AND (u.state = 'active' OR u.state = 'suspended' AND u.state_reason = 'hand')"
         " AND u.timing <> 'prepaid' AND status.bill"
     ):
-        await again(lambda found=int(subscription_id): wake(scope, found))  # type: ignore[misc]  # as above
+        await again(partial(wake, scope, int(subscription_id)))
 
 
 async def _lapse(scope: Scope, subscription_id: int) -> None:
