@@ -1,4 +1,4 @@
-"""Creating and changing customers, section by section, and moving them between statuses."""
+"""Creating and changing customers, section by section."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from core import hookspecs
 from core.activity.unit import record, unit_of_work
 from core.clock import check_zone
 from core.customers import queries
@@ -16,17 +15,11 @@ from core.customers.addresses import check_country, check_emails, check_phones, 
 from core.customers.events import (
     CustomerChanged,
     CustomerCreated,
-    CustomerStatusChanged,
-    NoteAdded,
-    NoteDeleted,
-    TagAdded,
-    TagRemoved,
 )
-from core.customers.plans import carry_out, plan_status_change
 from core.customers.schemas import AddressData, BillingData, MainData, Section
-from core.customers.tables import Customer, CustomerTag, Location, Note, Tag
-from core.database import execute, execute_many, scoped, value, values
-from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
+from core.customers.tables import Customer, Location
+from core.database import execute, execute_many, scoped, value
+from core.errors import FieldError, Invalid, Stale
 from core.ids import sort_key
 from core.money import exponent
 
@@ -295,123 +288,3 @@ async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[
                     for at, (shown, key) in enumerate(pairs)
                 ],
             )
-
-
-async def change_status(scope: Scope, customer_id: int, to_key: str, *, reason: str = "hand") -> None:
-    """Move a customer to another status by the table of transitions; plugins may refuse.
-
-    The same status again does nothing.
-    """
-    async with unit_of_work(scope):
-        customer = await queries.get_customer(scope, customer_id)
-        if customer.status == to_key:
-            return
-        allowed = await queries.list_next_statuses(customer.status)
-        target = next((status for status in allowed if status.key == to_key), None)
-        if target is None:
-            others = ", ".join(status.label for status in allowed) or "no other"
-            raise Conflict(
-                f"A customer that is {customer.status_label} cannot become “{to_key}”. It can become: {others}."
-            )
-        await scope.hooks.validate(
-            hookspecs.validate_customer_status_change,
-            scope=scope,
-            customer_id=customer_id,
-            status_key=to_key,
-            reason=reason,
-        )
-        effects = await plan_status_change(scope, customer_id, to_key, scope.today())
-        await execute(
-            "UPDATE customer SET status_id = :status_id, status_reason = :reason, version = version + 1 WHERE id = :id",
-            status_id=target.id,
-            reason=reason,
-            id=customer_id,
-        )
-        record(
-            scope,
-            CustomerStatusChanged(customer_id=customer_id, from_key=customer.status, to_key=to_key, reason=reason),
-            changes={"status": (customer.status_label, target.label)},
-        )
-        await carry_out(scope, effects)
-
-
-async def add_note(scope: Scope, customer_id: int, text: str, *, pinned: bool = False) -> int:
-    async with unit_of_work(scope):
-        await scoped(Customer, scope).get(customer_id)
-        note = Note(
-            customer_id=customer_id,
-            text=text,
-            pinned=pinned,
-            author=scope.actor.name,
-            created_at=scope.now(),
-            updated_at=None,
-        )
-        await note.save()
-        record(scope, NoteAdded(note_id=int(note.id), customer_id=customer_id))
-        return int(note.id)
-
-
-async def pin_note(scope: Scope, customer_id: int, note_id: int, *, pinned: bool) -> None:
-    """Put a note on top, or back into its place by time; not worth a line in the activity."""
-    async with unit_of_work(scope):
-        note = await _note(scope, customer_id, note_id)
-        note.pinned = pinned
-        await note.save([Note.pinned])
-
-
-async def delete_note(scope: Scope, customer_id: int, note_id: int) -> None:
-    async with unit_of_work(scope):
-        note = await _note(scope, customer_id, note_id)
-        await note.remove()
-        record(scope, NoteDeleted(note_id=note_id, customer_id=customer_id))
-
-
-async def _note(scope: Scope, customer_id: int, note_id: int) -> Note:
-    note = await scoped(Note, scope).get(note_id)
-    if note.customer_id != customer_id:
-        raise NotFound(f"note {note_id} of customer {customer_id}")
-    return note
-
-
-async def add_tag(scope: Scope, customer_id: int, name: str) -> None:
-    """Put a tag on a customer; a name that no tag has yet makes one."""
-    label = _line(name)
-    async with unit_of_work(scope):
-        await scoped(Customer, scope).get(customer_id)
-        tag_id = await value("SELECT id FROM tag WHERE name_key = :key", key=sort_key(label))
-        if tag_id is None:
-            count = await value("SELECT count(*) FROM tag")
-            tag = Tag(name=label, name_key=sort_key(label), colour=int(count) % 6 + 1)
-            await tag.save()
-            tag_id = tag.id
-        if await value(
-            "SELECT id FROM customer_tag WHERE customer_id = :customer_id AND tag_id = :tag_id",
-            customer_id=customer_id,
-            tag_id=tag_id,
-        ):
-            return
-        await CustomerTag(customer_id=customer_id, tag_id=tag_id).save()
-        await _write_tags_key(customer_id)
-        record(scope, TagAdded(customer_id=customer_id, tag=label))
-
-
-async def remove_tag(scope: Scope, customer_id: int, tag_id: int) -> None:
-    async with unit_of_work(scope):
-        await scoped(Customer, scope).get(customer_id)
-        tag = await scoped(Tag, scope).get(tag_id)
-        removed = await execute(
-            "DELETE FROM customer_tag WHERE customer_id = :id AND tag_id = :tag_id", id=customer_id, tag_id=tag_id
-        )
-        if not removed:
-            return
-        await _write_tags_key(customer_id)
-        record(scope, TagRemoved(customer_id=customer_id, tag=tag.name))
-
-
-async def _write_tags_key(customer_id: int) -> None:
-    names = await values(
-        "SELECT tag.name_key FROM customer_tag JOIN tag ON tag.id = customer_tag.tag_id"
-        " WHERE customer_tag.customer_id = :id ORDER BY tag.name_key",
-        id=customer_id,
-    )
-    await execute("UPDATE customer SET tags_key = :key WHERE id = :id", key=" ".join(names), id=customer_id)
