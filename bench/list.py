@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
@@ -157,6 +158,7 @@ class _At(Struct, frozen=True):
 async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) -> list[Row]:
     found: list[Row] = []
     staff = await tenant.browser()
+    gc.freeze()  # as the served application does
     deep = min(DEEP, many // 2)
 
     def told(what: str, took: Sequence[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -538,6 +539,7 @@ async def worker() -> None:
     set_up_logs(load_config().log)
     async with deployed() as deployment:
         working = make_worker(deployment)
+        gc.freeze()
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(work(deployment, working))
         for name in (signal.SIGINT, signal.SIGTERM):
