@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.hooks import Manifest, MenuItem, Permission, Tab, hookimpl
+from core.texts import N_
 from tenantry_$name import queries, routes
 from tenantry_$name.tables import ${Class}Remark
 
@@ -51,9 +52,9 @@ MANIFEST = Manifest(
     label="$label",
     version="0.1.0",
     hook_version="$hook_version",
-    description="Remarks on customers.",
+    description=N_("Remarks on customers."),
     routes=routes.HANDLERS,
-    permissions=(Permission("$name.view", "See remarks"), Permission("$name.edit", "Write remarks")),
+    permissions=(Permission("$name.view", N_("See remarks")), Permission("$name.edit", N_("Write remarks"))),
     tables=(${Class}Remark,),
     migrations=Path(__file__).parent / "migrations",
     menu=(MenuItem(area="work", label="$label", href="/$name/remarks", permission="$name.view", icon="message-2"),),
@@ -209,6 +210,7 @@ from __future__ import annotations
 
 from core.customers.head import head_values
 from core.errors import Invalid
+from core.texts import _
 from core.web.routing import get, post
 from core.web.view import PageView, View, errors_by_field
 from litestar import Response
@@ -234,7 +236,7 @@ async def make_remark(view: View, customer_id: FromPath[int]) -> Response[str]:
     except Invalid as error:
         return await _customer_page(view, customer_id, errors_by_field(error), status=422)
     await actions.make_remark(view.scope, customer_id, data.text)
-    return view.go(f"/$name/customers/{customer_id}", "Remark kept.")
+    return view.go(f"/$name/customers/{customer_id}", _("Remark kept."))
 
 
 async def _customer_page(
@@ -265,7 +267,7 @@ HANDLERS = (list_remarks, show_customer, make_remark)
 {{ r.made_at|datetime }}</div>
 </div>
 {% else %}
-{{ m.empty("Nothing here yet", "Open a customer and write the first one.") }}
+{{ m.empty(_("Nothing here yet"), _("Open a customer and write the first one.")) }}
 {% endfor %}
 </section>
 {% endblock %}
@@ -276,27 +278,66 @@ HANDLERS = (list_remarks, show_customer, make_remark)
 {% include "customers/_head.html" %}
 <div class="t-narrow t-stack">
 {% if may("$name.edit") %}
-<form class="t-card" method="post" novalidate aria-label="New remark">
+<form class="t-card" method="post" novalidate aria-label="{{ _('New remark') }}">
 <div class="t-body t-stack">
 {{ m.csrf() }}
-{{ m.form_errors(errors, {"text": "Remark"}) }}
-{{ m.field("text", "Remark", values["text"], kind="textarea", error=errors.get("text", ""), required=true) }}
-<div class="t-row">{{ m.submit("Keep remark") }}</div>
+{{ m.form_errors(errors, {"text": _("Remark")}) }}
+{{ m.field("text", _("Remark"), values["text"], kind="textarea", error=errors.get("text", ""), required=true) }}
+<div class="t-row">{{ m.submit(_("Keep remark")) }}</div>
 </div>
 </form>
 {% endif %}
-<section class="t-card" aria-label="Remarks">
+<section class="t-card" aria-label="{{ _('Remarks') }}">
 {% for r in remarks %}
 <div class="t-note">
 <div class="t-note-text">{{ r.text }}</div>
 <div class="t-by">{{ r.author }}, {{ r.made_at|datetime }}</div>
 </div>
 {% else %}
-<p class="t-note t-2">Nothing yet.</p>
+<p class="t-note t-2">{{ _("Nothing yet.") }}</p>
 {% endfor %}
 </section>
 </div>
 {% endblock %}
+""",
+    "tenantry_$name/locale/de.po": r"""msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\n"
+"Language: de\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\n"
+
+msgid "Remarks on customers."
+msgstr "Bemerkungen zu Kunden."
+
+msgid "See remarks"
+msgstr "Bemerkungen sehen"
+
+msgid "Write remarks"
+msgstr "Bemerkungen schreiben"
+
+msgid "Remark kept."
+msgstr "Die Bemerkung ist gespeichert."
+
+msgid "New remark"
+msgstr "Neue Bemerkung"
+
+msgid "Remark"
+msgstr "Bemerkung"
+
+msgid "Keep remark"
+msgstr "Bemerkung speichern"
+
+msgid "Remarks"
+msgstr "Bemerkungen"
+
+msgid "Nothing yet."
+msgstr "Noch nichts."
+
+msgid "Nothing here yet"
+msgstr "Noch nichts hier"
+
+msgid "Open a customer and write the first one."
+msgstr "Öffnen Sie einen Kunden und schreiben Sie die erste."
 """,
     "tests/test_$name.py": '''"""The plugin in a tenant of its own."""
 
@@ -325,6 +366,8 @@ async def test_a_remark_stands_on_the_customers_tab(tmp_path: Path) -> None:
         shown = await page.get(f"/$name/customers/{customer_id}")
         assert (kept.status_code, shown.status_code) == (303, 200)
         assert "Rang twice." in shown.text
+        german = await page.get(f"/$name/customers/{customer_id}", headers={"accept-language": "de"})
+        assert "Bemerkung speichern" in german.text
 
 
 async def test_an_empty_remark_is_refused(tmp_path: Path) -> None:

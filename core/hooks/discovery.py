@@ -17,6 +17,7 @@ import structlog
 from core.hooks.faults import PluginError
 from core.hooks.manifest import Manifest, check_manifest
 from core.hooks.registry import Hooks
+from core.texts import know
 
 GROUP: Final = "tenantry.plugins"
 _log = structlog.stdlib.get_logger(__name__)
@@ -55,6 +56,7 @@ def find_plugins(
     specs: ModuleType, *, taken: Collection[str] = (), points: Iterable[EntryPoint] | None = None
 ) -> dict[str, Plugin]:
     """Every installed plugin by name, in manifest order; what a plugin needs stands before it, broken ones stand last.
+    Their texts are known from then on.
 
     `taken` are words that belong to the core: first parts of its routes, tables and permissions. `points` stands in for
     what is installed.
@@ -71,7 +73,9 @@ def find_plugins(
         found[name] = _broken(name, found[name].distribution, "it needs itself, by way of others")
         del good[name]
     broken = {name: plugin for name, plugin in sorted(found.items()) if not plugin.loaded}
-    return {**_in_order(good), **broken}
+    ordered = _in_order(good)
+    know(plugin.folder / "locale" for plugin in ordered.values())
+    return {**ordered, **broken}
 
 
 def usable(plugins: Mapping[str, Plugin]) -> dict[str, Plugin]:

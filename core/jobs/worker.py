@@ -32,6 +32,7 @@ from core.jobs.attempts import attempt
 from core.jobs.kinds import Claim, JobKind
 from core.jobs.schedules import Schedule, start_due
 from core.scope import schedule_actor
+from core.texts import speaking
 
 if TYPE_CHECKING:
     from core.scope import Actor, Scope
@@ -177,18 +178,22 @@ class Worker:
         """One visit, now. True: there may be more to do at once. For the loop, and for commands and tests."""
         async with self.registry.open(tenant) as scope_of:
             scope = scope_of(schedule_actor("worker"))
-            work = self.work(scope)
-            began = time.monotonic()
-            soonest = [await start_due(scope, work.schedules)]
-            await claims.recover(work.kinds, scope.now())
-            more, locked = await self._deliver(scope, work, began + self.budget / 2)
-            if await self._do_jobs(tenant, scope, work, began + self.budget) or more:
-                return True
-            if locked:
-                soonest.append(scope.now() + LOCKED)
-            soonest.append(await next_retry(work.readers))
-            soonest.append(await claims.next_due(() if tenant in self._crowded else work.kinds))
-            await self._come_back(tenant, scope.now(), min((at for at in soonest if at is not None), default=None))
+            with speaking(scope.locale):
+                return await self._visit(tenant, scope)
+
+    async def _visit(self, tenant: UUID, scope: Scope) -> bool:
+        work = self.work(scope)
+        began = time.monotonic()
+        soonest = [await start_due(scope, work.schedules)]
+        await claims.recover(work.kinds, scope.now())
+        more, locked = await self._deliver(scope, work, began + self.budget / 2)
+        if await self._do_jobs(tenant, scope, work, began + self.budget) or more:
+            return True
+        if locked:
+            soonest.append(scope.now() + LOCKED)
+        soonest.append(await next_retry(work.readers))
+        soonest.append(await claims.next_due(() if tenant in self._crowded else work.kinds))
+        await self._come_back(tenant, scope.now(), min((at for at in soonest if at is not None), default=None))
         return False
 
     async def until_idle(self, tenant: UUID) -> None:
@@ -279,7 +284,9 @@ class Worker:
         """One attempt, in its own task and context, as the actor that enqueued it."""
         structlog.contextvars.bind_contextvars(job=claim.id, kind=claim.kind)
         async with self.registry.open(tenant) as scope_of:
-            await attempt(scope_of(kept_actor(claim.actor)), kind, claim)
+            scope = scope_of(kept_actor(claim.actor))
+            with speaking(scope.locale):
+                await attempt(scope, kind, claim)
 
     def _is_over(self, tenant: UUID, running: _Running) -> None:
         jobs = self._jobs[tenant]

@@ -25,6 +25,7 @@ from core.staff.events import (
     StaffLoggedOut,
 )
 from core.staff.passwords import PASSWORDS, check_password
+from core.staff.schemas import AS_ASKED
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
 from core.web.sessions import begin_session, end_session, end_sessions
 
@@ -183,7 +184,7 @@ async def _somebody_administers() -> bool:
     )
 
 
-async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "") -> None:
+async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "", language: str = "") -> None:
     """How the pages look for the staff user itself; not worth a line in the activity."""
     if scope.actor.kind != "staff":
         raise NotFound("There is no staff user to keep this with.")
@@ -192,6 +193,9 @@ async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "") ->
             await execute("UPDATE staff SET theme = :theme WHERE id = :id", theme=theme, id=scope.actor.id)
         if narrow:
             await execute("UPDATE staff SET narrow = :narrow WHERE id = :id", narrow=narrow == "yes", id=scope.actor.id)
+        if language:
+            kept = "" if language == AS_ASKED else language
+            await execute("UPDATE staff SET language = :language WHERE id = :id", language=kept, id=scope.actor.id)
 
 
 async def create_role(scope: Scope, data: NewRole, known: Collection[str]) -> int:

@@ -15,7 +15,8 @@ from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.hooks import Permission
 from core.ids import sort_key
 from core.staff import actions, queries
-from core.staff.schemas import Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
+from core.staff.schemas import AS_ASKED, Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
+from core.texts import LANGUAGES
 from core.web import sessions
 from core.web.parts import Choice
 from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post
@@ -129,13 +130,16 @@ def _with_session(view: View, response: Response[str], token: str) -> Response[s
 async def show_profile(view: View) -> Response[str]:
     own = await sessions.list_sessions(view.scope.actor.kind, view.scope.actor.id or 0)
     current = view.visit.session.id if view.visit.session else 0
-    return view.page("staff/profile.html", sessions=own, current=current)
+    chosen = view.visit.looks.language or AS_ASKED
+    return view.page("staff/profile.html", sessions=own, current=current, languages=LANGUAGES, chosen=chosen)
 
 
 @post("/profile/preferences", permission=SIGNED_IN)
 async def set_preferences(view: View) -> Response[str]:
     data = await view.form(Preferences)
-    await actions.set_preferences(view.scope, theme=data.theme, narrow=data.narrow)
+    await actions.set_preferences(view.scope, theme=data.theme, narrow=data.narrow, language=data.language)
+    if data.language:
+        return view.go("/profile")
     return Response("", status_code=204, media_type="text/html")
 
 
@@ -385,9 +389,12 @@ async def _tokens_page(
 
 
 def known_permissions(view: PageView) -> tuple[Permission, ...]:
-    """Everything that can be given here: the application keeps it."""
+    """Everything that can be given here: the application keeps it. What the console needs, in its tenant only."""
     known: tuple[Permission, ...] = view.request.app.state.permissions
-    return known
+    console: str = view.request.app.state.console
+    if not console or console in view.scope.plugins:
+        return known
+    return tuple(one for one in known if one.key.partition(".")[0] != console)
 
 
 HANDLERS = (

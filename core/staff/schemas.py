@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from core.texts import LANGUAGES
+
+AS_ASKED: Final = "browser"
+"""Instead of a language: the one that the browser asks for."""
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -51,6 +55,7 @@ class Preferences(Struct, forbid_unknown_fields=True, frozen=True):
 
     theme: Annotated[str, Meta(pattern="^(auto|light|dark)$")] = ""
     narrow: Annotated[str, Meta(pattern="^(yes|no|)$")] = ""
+    language: Annotated[str, Meta(pattern=f"^({'|'.join(LANGUAGES)}|{AS_ASKED}|)$")] = ""
 
 
 class StaffRow(Struct, frozen=True):

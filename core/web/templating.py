@@ -37,6 +37,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from core.money import format_amount, format_money
+from core.texts import language_of, locale_now, said, said_of, tag_of
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -123,9 +124,8 @@ class Pages:
         self.environment = environment(folders, plugins or {})
         if compiled is not None and not sys.dont_write_bytecode and _is_folder(compiled):
             self.environment.bytecode_cache = _Compiled(compiled)
-        self.environment.globals.update(
-            asset=asset, draw_icon=_icons(asset), shell_part=lru_cache(maxsize=KEPT)(self._shell_part)
-        )
+        self.environment.globals.update(asset=asset, draw_icon=_icons(asset), shell_part=self._shell_part_now)
+        self._shell_parts = lru_cache(maxsize=KEPT)(self._shell_part)
         self._macros = self.environment.get_template(MACROS)
 
     def render(self, template: str, values: Mapping[str, object]) -> str:
@@ -134,8 +134,12 @@ class Pages:
         known["m"] = self._macros.make_module(known)
         return self.environment.get_template(template).render(known)
 
+    def _shell_part_now(self, template: str, **values: Hashable) -> str:
+        """A part of the shell that is the same for many requests: these values alone, macros and assets are in it, in
+        the language that is spoken now."""
+        return self._shell_parts(template, spoken=_language_now(), **values)
+
     def _shell_part(self, template: str, **values: Hashable) -> str:
-        """A part of the shell that is the same for many requests: these values alone, macros and assets are in it."""
         return Markup(self.render(template, values))
 
     def error(
@@ -212,10 +216,41 @@ def environment(folders: Mapping[str, Path], plugins: Mapping[str, Path]) -> Env
         lstrip_blocks=True,
         cache_size=-1,
         auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
     )
     made.filters.update(FILTERS)
-    made.globals.update(choice_of=choice_of, choices_of=choices_of, labels_of=labels_of)
+    made.globals.update(choice_of=choice_of, choices_of=choices_of, labels_of=labels_of, tag_of=tag_of)
+    speak(made)
     return made
+
+
+def speak(environment: Environment) -> None:
+    """Texts of its templates are looked up when they are shown, in the language spoken then: {% trans %} and `_`."""
+    environment.policies["ext.i18n.trimmed"] = True
+    vars(environment)["newstyle_gettext"] = True
+    environment.globals.update(_=_text, gettext=_text, ngettext=_form, pgettext=_text_in, npgettext=_form_in)
+    environment.globals.update(language_now=_language_now)
+
+
+def _language_now() -> str:
+    return language_of(locale_now())
+
+
+def _text(message: str, /, **values: object) -> Markup:
+    """A text of ours may hold markup; what is filled in is escaped."""
+    return Markup(said(message)) % values
+
+
+def _form(one: str, many: str, num: int, /, **values: object) -> Markup:
+    return Markup(said_of(one, many, num)) % {"num": num, **values}
+
+
+def _text_in(context: str, message: str, /, **values: object) -> Markup:
+    return Markup(said(message, context)) % values
+
+
+def _form_in(context: str, one: str, many: str, num: int, /, **values: object) -> Markup:
+    return Markup(said_of(one, many, num, context)) % {"num": num, **values}
 
 
 def feature_folders(root: Path) -> dict[str, Path]:

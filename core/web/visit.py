@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import structlog
 
 from core.scope import ANONYMOUS, Actor, Scope
+from core.texts import SOURCE, accepted, fitting, speaking
 from core.web import sessions
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ STATE_KEY: Final = "tenantry"
 BOUND_KEY: Final = "tenantry.bound"
 API_PREFIX: Final = "/api/"
 STATIC_PREFIX: Final = "/static/"
+_READ: Final = frozenset({b"cookie", b"authorization", b"accept-language"})
 USE_NOTED_EVERY: Final = timedelta(minutes=5)
 
 
@@ -146,11 +148,13 @@ class Identify:
             await self._app(scope, receive, send)
             return
         bound = bound_in(scope)
-        visit = Visit(bound, bound.scope(ANONYMOUS), request_id=secrets.token_hex(8))
+        headers = {name: value for name, value in scope["headers"] if name in _READ}
+        path = scope["path"]
+        asked = accepted(headers.get(b"accept-language", b"").decode("latin-1"))
+        locale = (asked or SOURCE) if path.startswith(API_PREFIX) else fitting(asked, bound.tenant.language)
+        visit = Visit(bound, bound.scope(ANONYMOUS, locale), request_id=secrets.token_hex(8))
         scope.setdefault("state", {})[STATE_KEY] = visit
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
-        headers = {name: value for name, value in scope["headers"] if name in (b"cookie", b"authorization")}
-        path = scope["path"]
         if path.startswith(API_PREFIX):
             await self._by_token(visit, headers.get(b"authorization", b"").decode("latin-1"))
         elif not path.startswith(STATIC_PREFIX):
@@ -163,7 +167,8 @@ class Identify:
 
         if visit.signed_in:
             structlog.contextvars.bind_contextvars(actor=visit.scope.actor.kind, actor_id=visit.scope.actor.id)
-        await self._app(scope, receive, with_request_id)
+        with speaking(visit.scope.locale):
+            await self._app(scope, receive, with_request_id)
         await self._note_use(visit)
 
     async def _by_token(self, visit: Visit, authorization: str) -> None:
@@ -171,7 +176,7 @@ class Identify:
         if kind.lower() == "bearer" and token:
             actor = await self._find_token(token.strip(), visit.scope.now())
             if actor is not None:
-                visit.scope = visit.bound.scope(actor)
+                visit.scope = visit.scope.as_actor(actor)
 
     async def _by_cookie(self, visit: Visit, cookies: str) -> None:
         token = sessions.token_in(cookies, secure=visit.bound.secure)
@@ -185,7 +190,9 @@ class Identify:
             return
         visit.session, visit.session_token = session, token
         visit.looks, visit.email = person.looks, person.email
-        visit.scope = visit.bound.scope(person.actor, person.looks.language)
+        chosen = person.looks.language
+        locale = fitting(chosen, visit.bound.tenant.language) if chosen else visit.scope.locale
+        visit.scope = visit.bound.scope(person.actor, locale)
 
     async def _note_use(self, visit: Visit) -> None:
         now = visit.scope.now()
