@@ -23,7 +23,7 @@ from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import api as customers_api
-from core.customers import import_api, import_routes
+from core.customers import contact_routes, import_api, import_routes, people_api
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
@@ -102,6 +102,7 @@ PAGES: Final = (
     staff_routes,
     import_routes,
     customers_routes,
+    contact_routes,
     catalog_routes,
     ledger_routes,
     subscriptions_routes,
@@ -112,6 +113,7 @@ PAGES: Final = (
 )
 APIS: Final = (
     customers_api,
+    people_api,
     import_api,
     catalog_api,
     ledger_api,

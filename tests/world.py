@@ -13,7 +13,7 @@ from core.activity.unit import unit_of_work
 from core.customers import actions
 from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
-from core.customers.schemas import NewCustomer
+from core.customers.schemas import ContactFields, NewCustomer
 from core.database import execute, value
 from core.documents.files import store_file
 from core.jobs.actions import enqueue
@@ -78,12 +78,9 @@ async def populate(tenant: TestTenant) -> World:
     await actions.add_tag(scope, customer_id, "harbour")
     world.ids["tag_id"] = await value("SELECT id FROM tag")
     world.ids["key"] = "main"
-    async with unit_of_work(scope):
-        await execute(
-            "INSERT INTO contact (customer_id, first_name, surname) VALUES (:id, :marker, 'Contact')",
-            id=customer_id,
-            marker=MARKER,
-        )
+    world.ids["contact_id"] = await actions.add_contact(
+        scope, customer_id, ContactFields(first_name=MARKER, surname="Contact")
+    )
     await populate_money(tenant, world.ids, MARKER)
     world.ids["series_kind"] = "invoice"
     world.ids["staff_id"] = await tenant.staff("Read only")

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.sheets import document_of
-from core.customers.queries import get_customer
+from core.customers.queries import document_recipients, get_customer
+from core.customers.status import Documents
 from core.database import execute, row, value
 from core.documents.files import FileRow, get_file, store_file
 from core.documents.sheet import document_pdf
@@ -126,14 +127,14 @@ async def _kept(document_id: int) -> _Kept | None:
 async def send_document(scope: Scope, document_id: int, *, again: bool = False) -> int | None:
     """Queue the document's e-mail with its PDF; gives the message's id.
 
-    To the billing e-mails, else to the e-mails; None where there is no address, or the customer gets no mail. Once a
-    document, unless staff send it `again`.
+    To the billing e-mails, else to the e-mails, with a copy to the contacts that get invoices; None where there is no
+    address, or the customer gets no mail. Once a document, unless staff send it `again`.
     """
     file = await document_file(scope, document_id)
     document = await document_of(scope, document_id)
     customer = await get_customer(scope, int(document.buyer.customer_number))
-    to = customer.billing_emails or customer.emails
-    if not to or (customer.send_by != "email" and not again):
+    recipients = await document_recipients(scope, customer, Documents.INVOICES)
+    if not recipients.to or (customer.send_by != "email" and not again):
         return None
     fields = InvoiceFields(
         customer=customer.full_name,
@@ -149,7 +150,8 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False) 
         message_id = await queue(
             scope,
             INVOICE_MAIL,
-            to=to,
+            to=recipients.to,
+            cc=recipients.cc,
             fields=fields,
             customer_id=customer.id,
             documents=[file.id],

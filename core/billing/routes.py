@@ -17,6 +17,7 @@ from core.billing.status import Charges
 from core.catalog import queries as catalog
 from core.clock import date_in
 from core.customers import queries as customers
+from core.customers.status import Documents
 from core.customers.timeline import in_words
 from core.documents.files import get_file, read_file
 from core.documents.sheet import document_page
@@ -329,13 +330,14 @@ async def send(view: View, invoice_id: FromPath[int]) -> Response[str]:
 async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200) -> Response[str]:
     document = await _issued(view.scope, invoice_id)
     customer = await customers.get_customer(view.scope, document.payer_id)
-    return view.page(
+    return view.drawer(
         "billing/sending.html",
         status=status,
+        page_title="Send a document",
         document=document,
         title=pages.title_of(document),
         customer=customer,
-        to=customer.billing_emails or customer.emails,
+        to=(await customers.document_recipients(view.scope, customer, Documents.INVOICES)).all,
         mail_is_set_up=await mail_is_set_up(),
     )
 
@@ -371,7 +373,7 @@ async def _issue(scope: Scope, invoice_id: int) -> ChangePlan:
     after = await queries.get_document(scope, invoice_id)
     total = format_money(after.total_minor, after.currency, scope.locale)
     customer = await customers.get_customer(scope, after.payer_id)
-    to = customer.billing_emails or customer.emails
+    to = (await customers.document_recipients(scope, customer, Documents.INVOICES)).all
     by_mail = to and customer.send_by == "email"
     return ChangePlan(
         title=f"Issue the invoice of {total}?",

@@ -36,3 +36,33 @@ class TagAdded(Event, subject="customer"):
 class TagRemoved(Event, subject="customer"):
     customer_id: int
     tag: str
+
+
+class UserAdded(Event, subject="contact"):
+    contact_id: int
+    customer_id: int
+
+
+class UserChanged(Event, subject="contact"):
+    contact_id: int
+    customer_id: int
+
+
+class UserRemoved(Event, subject="contact"):
+    contact_id: int
+    customer_id: int
+
+
+class ContactAdded(Event, subject="contact"):
+    contact_id: int
+    customer_id: int
+
+
+class ContactChanged(Event, subject="contact"):
+    contact_id: int
+    customer_id: int
+
+
+class ContactRemoved(Event, subject="contact"):
+    contact_id: int
+    customer_id: int

@@ -40,7 +40,7 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
         "customer": customer,
         "tags": head.tags,
         "facts": await _facts(scope, customer, known),
-        "tabs": await _tabs(scope, known),
+        "tabs": await _tabs(scope, known, head),
         "tab": tab,
         "may_edit": scope.may("customers.edit"),
         **await _menus(scope, known, may_move=head.may_move),
@@ -56,10 +56,14 @@ async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -
     return [*facts, Fact(label="Joined", value=written(customer.joined_on, scope.locale))]
 
 
-async def _tabs(scope: Scope, known: KnownCustomer) -> list[TabItem | str]:
-    """General, the features' own, Activity; then a line, and the plugins'."""
+async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) -> list[TabItem | str]:
+    """General, the customer's own, the features', Activity; then a line, and the plugins'."""
     base = f"/customers/{known.id}"
-    own: list[TabItem] = [TabItem(label="General", href=base)]
+    people = f"{head.people:,}" if head.people else ""
+    own: list[TabItem] = [
+        TabItem(label="General", href=base),
+        TabItem(label="Users", href=f"{base}/contacts", count=people),
+    ]
     plugins: list[TabItem] = []
     for answer in await scope.hooks.ask(hookspecs.customer_tabs, scope=scope, customer_id=known.id, customer=known):
         from_core = answer.plugin in CORE_NAMES

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from core.customers.schemas import CustomerDetail, CustomerItem, CustomerRow, NoteRow, StatusRow, TagRow
+from core.customers.schemas import (
+    ContactRow,
+    CustomerDetail,
+    CustomerItem,
+    CustomerRow,
+    NoteRow,
+    StatusRow,
+    TagRow,
+)
 from core.customers.search import customer_search
-from core.customers.tables import Customer, Note
-from core.database import row, rows, value, within
+from core.customers.tables import Contact, Customer, Note
+from core.database import row, rows, value, values, within
 from core.errors import NotFound
 
 if TYPE_CHECKING:
+    from core.customers.status import Documents
     from core.scope import Scope
 
 CUSTOMER = """
@@ -55,6 +64,8 @@ class CustomerHead(Struct, frozen=True):
     """Whether there is a status to go to."""
     may_order: bool
     """Whether its status lets it take new subscriptions."""
+    people: int
+    """Users and contacts."""
 
 
 async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
@@ -75,7 +86,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         " UNION ALL SELECT 'move', t.to_id, '', 0, 0 FROM status_transition t"
         " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id"
         " UNION ALL SELECT 'order', status.id, '', 0, 0 FROM customer JOIN status ON status.id = customer.status_id"
-        " WHERE customer.id = :id AND status.may_order ORDER BY 1, 5, 3",
+        " WHERE customer.id = :id AND status.may_order"
+        " UNION ALL SELECT 'people', count(*), '', 0, 0 FROM contact WHERE customer_id = :id ORDER BY 1, 5, 3",
         id=customer_id,
     )
     by_kind: dict[str, list[str]] = {}
@@ -89,7 +101,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         tags=by_kind.get("tag", []),
     )
     tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
-    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind)
+    counts = {item.kind: item.id for item in attached if item.kind == "people"}
+    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind, counts["people"])
 
 
 async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:
@@ -111,6 +124,64 @@ async def find_by_external_ref(scope: Scope, external_ref: str) -> int | None:
         within=within(Customer, scope.actor.reach),
     )
     return int(found) if found is not None else None
+
+
+_CONTACT = (
+    "SELECT id, is_user, salutation, first_name, surname, email, phone, role, note, gets_invoices, gets_reminders,"
+    " gets_statements, version FROM contact"
+)
+
+
+async def list_contacts(scope: Scope, customer_id: int) -> list[ContactRow]:
+    """The users, then the other contacts, each by name."""
+    return await rows(
+        ContactRow,
+        f"{_CONTACT} WHERE customer_id = :id AND :within ORDER BY is_user DESC, surname, first_name, id LIMIT 200",
+        id=customer_id,
+        within=within(Contact, scope.actor.reach),
+    )
+
+
+async def get_contact(scope: Scope, customer_id: int, contact_id: int) -> ContactRow:
+    """A user or contact of this customer. Raises NotFound."""
+    found = await row(
+        ContactRow,
+        f"{_CONTACT} WHERE id = :contact_id AND customer_id = :id AND :within",
+        contact_id=contact_id,
+        id=customer_id,
+        within=within(Contact, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"contact {contact_id} of customer {customer_id}")
+    return found
+
+
+class Recipients(Struct, frozen=True):
+    """Whom documents are sent to; nobody where both are empty."""
+
+    to: list[str]
+    cc: list[str]
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.to, *self.cc]
+
+
+async def document_recipients(scope: Scope, customer: CustomerDetail, documents: Documents) -> Recipients:
+    """Where documents of this kind go: to the billing e-mails, else the e-mails; a copy to the contacts that get them.
+
+    Where the customer has no address of its own, the contacts are those that they are sent to.
+    """
+    own = customer.billing_emails or customer.emails
+    found = await values(
+        f"SELECT email FROM contact WHERE customer_id = :id AND gets_{documents.value} AND email <> '' AND :within"
+        " ORDER BY id",
+        id=customer.id,
+        within=within(Contact, scope.actor.reach),
+    )
+    known = {address.casefold() for address in own}
+    contacts = list({one.casefold(): one for one in found if one.casefold() not in known}.values())
+    return Recipients(own, contacts) if own else Recipients(contacts, [])
 
 
 async def list_notes(scope: Scope, customer_id: int) -> list[NoteRow]:

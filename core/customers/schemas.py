@@ -15,6 +15,7 @@ from core.ids import Id
 
 Text = Annotated[str, Meta(max_length=200)]
 ShortText = Annotated[str, Meta(max_length=60)]
+PersonName = Annotated[str, Meta(max_length=100)]
 FullName = Annotated[str, Meta(min_length=1, max_length=200)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)]
 Days = Annotated[int, Meta(ge=0, le=365)]
@@ -106,6 +107,92 @@ class NewNote(Struct, forbid_unknown_fields=True, frozen=True):
 
 class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class UserFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All that can be edited of a user: a person of the customer who may log in to the portal."""
+
+    salutation: ShortText = ""
+    first_name: PersonName = ""
+    surname: PersonName = ""
+    email: Annotated[str, Meta(min_length=1, max_length=254)]
+
+
+class ContactFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A person of the customer without a log-in, and which of its documents that person gets by e-mail."""
+
+    salutation: ShortText = ""
+    first_name: PersonName = ""
+    surname: PersonName = ""
+    role: PersonName = ""
+    email: Annotated[str, Meta(max_length=254)] = ""
+    phone: ShortText = ""
+    note: Annotated[str, Meta(max_length=2000)] = ""
+    gets_invoices: bool = False
+    gets_reminders: bool = False
+    gets_statements: bool = False
+
+
+class UserChange(UserFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A user against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+class ContactChange(ContactFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A contact against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+class ContactRow(Struct, frozen=True):
+    """A user or a contact as it stands in its row."""
+
+    id: int
+    is_user: bool
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+    phone: str
+    role: str
+    note: str
+    gets_invoices: bool
+    gets_reminders: bool
+    gets_statements: bool
+    version: int
+
+    @property
+    def name(self) -> str:
+        return " ".join(part for part in (self.salutation, self.first_name, self.surname) if part) or self.email
+
+
+class UserItem(Struct, frozen=True):
+    """A user over JSON."""
+
+    id: int
+    salutation: str
+    first_name: str
+    surname: str
+    email: str
+    version: int
+
+
+class ContactItem(Struct, frozen=True):
+    """A contact over JSON."""
+
+    id: int
+    salutation: str
+    first_name: str
+    surname: str
+    role: str
+    email: str
+    phone: str
+    note: str
+    gets_invoices: bool
+    gets_reminders: bool
+    gets_statements: bool
+    version: int
 
 
 class CustomerRow(Struct, frozen=True):

@@ -37,3 +37,76 @@ TRANSITIONS: Final[dict[StatusKey, frozenset[StatusKey]]] = {
     StatusKey.CANCELLED: frozenset({StatusKey.INACTIVE, StatusKey.ACTIVE}),
     StatusKey.TERMINATED: frozenset({StatusKey.INACTIVE, StatusKey.ACTIVE}),
 }
+
+
+class StatusReason(StrEnum):
+    """Why a customer has its status. What a rule has set, a rule may take back; what a person has set stays."""
+
+    HAND = "hand"
+    DUNNING = "dunning"
+    BALANCE = "balance"
+    SCHEDULE = "schedule"
+    IMPORT = "import"
+
+
+BY_RULE: Final[frozenset[StatusReason]] = frozenset({StatusReason.DUNNING, StatusReason.BALANCE})
+
+ENDING: Final[frozenset[str]] = frozenset({StatusKey.CANCELLED, StatusKey.TERMINATED})
+"""With these the contract is over: subscriptions end and are settled. Other ended statuses only suspend them."""
+
+SWITCHES: Final[dict[str, tuple[str, str]]] = {
+    "bill": ("Bill", "Recurring days are charged"),
+    "serve": ("Serve", "Services run"),
+    "log_in": ("Log in", "May use the portal"),
+    "notify": ("Notify", "Gets messages"),
+    "dun": ("Dun", "Gets reminders"),
+    "may_order": ("Order", "May take new subscriptions"),
+    "may_delete": ("Delete", "May be deleted"),
+}
+"""What a status does, by the names of its columns: label, and what it means."""
+
+COLOURS: Final[dict[str, str]] = {
+    "live": "Green",
+    "new": "Blue",
+    "lead": "Violet",
+    "warn": "Amber",
+    "blocked": "Red",
+    "ended": "Grey",
+}
+"""Looks of a status, each with a shape of its own: a kind's own name, or amber."""
+
+NEEDED: Final[dict[tuple[str, str], str]] = {
+    (StatusKey.NEW, StatusKey.ACTIVE): "The first activated subscription makes a customer active",
+    (StatusKey.ACTIVE, StatusKey.BLOCKED): "Dunning blocks, and so does a balance that does not cover a renewal",
+    (StatusKey.BLOCKED, StatusKey.ACTIVE): "Money that comes in lifts a block",
+    (StatusKey.ACTIVE, StatusKey.INACTIVE): "Dunning ends service when its steps are over",
+    (StatusKey.BLOCKED, StatusKey.INACTIVE): "Dunning ends service when its steps are over",
+    (StatusKey.INACTIVE, StatusKey.ACTIVE): "Money that comes in takes up service again",
+    (StatusKey.ACTIVE, StatusKey.TERMINATED): "Dunning may terminate the contract",
+    (StatusKey.BLOCKED, StatusKey.TERMINATED): "Dunning may terminate the contract",
+}
+"""Changes that rules make by themselves, and which. They cannot be taken out of the table."""
+
+
+def needed_for(from_key: str, from_kind: str, to_key: str) -> str:
+    """The rule that needs this change to be allowed; empty where none does."""
+    if from_kind == StatusKind.NEW and to_key == StatusKey.ACTIVE:
+        return NEEDED[StatusKey.NEW, StatusKey.ACTIVE]
+    return NEEDED.get((from_key, to_key), "")
+
+
+class PlannedState(StrEnum):
+    """Of a change of status that was set for a later day."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+
+
+class Documents(StrEnum):
+    """Kinds of documents that contacts of a customer may get."""
+
+    INVOICES = "invoices"
+    REMINDERS = "reminders"
+    STATEMENTS = "statements"

@@ -120,7 +120,7 @@ class CustomerSearch(Table):
 
 
 class Contact(Table):
-    """A person of the customer; a user may log in to the portal."""
+    """A person of the customer; a user may log in to the portal, the others may get documents."""
 
     belongs = via("customer_id")
 
@@ -134,7 +134,11 @@ class Contact(Table):
     email_key = Text()
     phone = Text()
     role = Text()
-    gets_documents = Boolean()
+    note = Text()
+    gets_invoices = Boolean()
+    gets_reminders = Boolean()
+    gets_statements = Boolean()
+    version = BigInt()
 
 
 class Tag(Table):

@@ -59,6 +59,15 @@ class FieldGroup(Struct, frozen=True, kw_only=True):
     help: str = ""
 
 
+class Removal(Struct, frozen=True, kw_only=True):
+    """A button that takes the record away, once its question was answered. `href` takes DELETE and gives `target`."""
+
+    label: str
+    href: str
+    target: str
+    question: str
+
+
 class Section(Struct, frozen=True, kw_only=True):
     """Fields of a record that are edited and saved together, against one version.
 
@@ -79,6 +88,8 @@ class Section(Struct, frozen=True, kw_only=True):
     seen: str = ""
     """What the fields held when they were read, sent back beside the version: fields that only one of two people
     changed are merged without asking."""
+    removal: Removal | None = None
+    """For a record that is a section of its own."""
 
 
 class Difference(Struct, frozen=True, kw_only=True):

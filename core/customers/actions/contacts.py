@@ -1,0 +1,160 @@
+"""Users and contacts of a customer: added, changed, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from core.activity.unit import record, unit_of_work
+from core.customers.addresses import check_emails, check_phones
+from core.customers.events import (
+    ContactAdded,
+    ContactChanged,
+    ContactRemoved,
+    UserAdded,
+    UserChanged,
+    UserRemoved,
+)
+from core.customers.queries import get_contact, get_customer
+from core.customers.schemas import ContactFields, UserFields
+from core.customers.status import Documents
+from core.database import execute, value
+from core.errors import FieldError, Invalid, NotFound, Stale
+from core.ids import sort_key
+
+if TYPE_CHECKING:
+    from core.customers.schemas import CustomerDetail
+    from core.scope import Scope
+
+MOST: Final = 100
+"""Users and contacts of one customer."""
+MOST_COPIES: Final = 20
+"""Contacts that get a document: as many as one e-mail takes."""
+
+
+async def add_user(scope: Scope, customer_id: int, data: UserFields) -> int:
+    """A person who may log in to the portal; gives its id."""
+    return await _add(scope, customer_id, data, is_user=True)
+
+
+async def add_contact(scope: Scope, customer_id: int, data: ContactFields) -> int:
+    """A person without a log-in; gives its id."""
+    return await _add(scope, customer_id, data, is_user=False)
+
+
+async def _add(scope: Scope, customer_id: int, data: UserFields | ContactFields, *, is_user: bool) -> int:
+    async with unit_of_work(scope):
+        customer = await get_customer(scope, customer_id)
+        await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=customer_id)
+        if await value("SELECT count(*) FROM contact WHERE customer_id = :id", id=customer_id) >= MOST:
+            raise Invalid(f"A customer has at most {MOST} users and contacts. Remove one that is not needed.")
+        columns = await _clean(customer, data, 0, is_user=is_user)
+        names = ", ".join(columns)
+        slots = ", ".join(f":{name}" for name in columns)
+        contact_id = int(
+            await value(
+                f"INSERT INTO contact (customer_id, is_user, {names}) VALUES (:customer_id, :is_user, {slots})"
+                " RETURNING id",
+                customer_id=customer_id,
+                is_user=is_user,
+                **columns,
+            )
+        )
+        event = UserAdded if is_user else ContactAdded
+        record(
+            scope,
+            event(contact_id=contact_id, customer_id=customer_id),
+            changes={name: (None, new) for name, new in columns.items() if new and name != "email_key"},
+        )
+        return contact_id
+
+
+async def change_user(scope: Scope, customer_id: int, contact_id: int, data: UserFields, *, version: int) -> int:
+    """Save a user; gives the new version. Nobody is told of a new e-mail, and nothing has to be confirmed.
+
+    Raises Stale with the fields that differ where somebody saved it first.
+    """
+    return await _change(scope, customer_id, contact_id, data, version, is_user=True)
+
+
+async def change_contact(scope: Scope, customer_id: int, contact_id: int, data: ContactFields, *, version: int) -> int:
+    """Save a contact; gives the new version. Raises Stale where somebody saved it first."""
+    return await _change(scope, customer_id, contact_id, data, version, is_user=False)
+
+
+async def _change(
+    scope: Scope, customer_id: int, contact_id: int, data: UserFields | ContactFields, version: int, *, is_user: bool
+) -> int:
+    async with unit_of_work(scope):
+        customer = await get_customer(scope, customer_id)
+        await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=customer_id)
+        now = await get_contact(scope, customer_id, contact_id)
+        if now.is_user is not is_user:
+            raise NotFound(f"{'user' if is_user else 'contact'} {contact_id} of customer {customer_id}")
+        columns = await _clean(customer, data, contact_id, is_user=is_user)
+        changes = {
+            name: (getattr(now, name), new)
+            for name, new in columns.items()
+            if name != "email_key" and getattr(now, name) != new
+        }
+        if not changes:
+            return now.version
+        if now.version != version:
+            raise Stale(fields=changes)
+        await execute(
+            f"UPDATE contact SET {', '.join(f'{name} = :{name}' for name in columns)}, version = version + 1"
+            " WHERE id = :contact_id",
+            contact_id=contact_id,
+            **columns,
+        )
+        event = UserChanged if is_user else ContactChanged
+        record(scope, event(contact_id=contact_id, customer_id=customer_id), changes=changes)
+        return now.version + 1
+
+
+async def remove_contact(scope: Scope, customer_id: int, contact_id: int) -> None:
+    """Take a user or contact off its customer."""
+    async with unit_of_work(scope):
+        now = await get_contact(scope, customer_id, contact_id)
+        await execute("DELETE FROM contact WHERE id = :id", id=contact_id)
+        event = UserRemoved if now.is_user else ContactRemoved
+        record(scope, event(contact_id=contact_id, customer_id=customer_id), changes={"name": (now.name, None)})
+
+
+async def _clean(
+    customer: CustomerDetail, data: UserFields | ContactFields, contact_id: int, *, is_user: bool
+) -> dict[str, Any]:
+    """The columns in the form that is stored. Raises Invalid naming every wrong field."""
+    errors: list[FieldError] = []
+    columns: dict[str, Any] = {name: getattr(data, name) for name in type(data).__struct_fields__ if name != "version"}
+    for name in ("salutation", "first_name", "surname", "role"):
+        if name in columns:
+            columns[name] = " ".join(columns[name].split())
+    if not columns["first_name"] and not columns["surname"]:
+        errors.append(FieldError("surname", "Give a first name or a surname."))
+    found = check_emails([columns["email"]] if columns["email"].strip() else [], "email", errors)
+    columns["email"] = found[0] if found else ""
+    columns["email_key"] = sort_key(columns["email"])
+    if columns.get("phone", "").strip():
+        phones = check_phones([columns["phone"]], customer.country, "phone", errors)
+        columns["phone"] = phones[0][0] if phones else ""
+    wanted = [one.value for one in Documents if columns.get(f"gets_{one.value}")]
+    if wanted and not columns["email"] and not any(error.field == "email" for error in errors):
+        errors.append(FieldError("email", "Documents go by e-mail: give an address, or untick them."))
+    if errors:
+        raise Invalid(errors=errors)
+    if is_user and await value(
+        "SELECT 1 FROM contact WHERE customer_id = :customer_id AND is_user AND email_key = :key AND id <> :id",
+        customer_id=customer.id,
+        key=columns["email_key"],
+        id=contact_id,
+    ):
+        raise Invalid("Another user of this customer has this e-mail already.", field="email")
+    for name in wanted:
+        others = await value(
+            f"SELECT count(*) FROM contact WHERE customer_id = :customer_id AND gets_{name} AND id <> :id",
+            customer_id=customer.id,
+            id=contact_id,
+        )
+        if others >= MOST_COPIES:
+            raise Invalid(f"{MOST_COPIES} contacts get {name} already: one e-mail takes no more.", field=f"gets_{name}")
+    return columns

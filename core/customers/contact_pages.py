@@ -1,0 +1,121 @@
+"""The users and contacts of a customer as sections and forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from core.customers.schemas import ContactFields, ContactRow, UserFields
+from core.web.parts import Conflict, Difference, Field, Removal, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from core.errors import Stale
+
+LABELS: Final = {
+    "salutation": "Salutation",
+    "first_name": "First name",
+    "surname": "Surname",
+    "email": "E-mail",
+    "role": "Role",
+    "phone": "Phone",
+    "gets_invoices": "Gets invoices",
+    "gets_reminders": "Gets reminders",
+    "gets_statements": "Gets statements",
+    "note": "Note",
+}
+EMAIL_WARNING: Final = "Changing it sends no confirmation, and the user may not be able to log in any more."
+LEAVES_USER: Final = "The user cannot log in to the portal any more."
+LEAVES_CONTACT: Final = "No document goes there any more."
+
+
+def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
+    """The fields of a user, or of a contact; empty ones for somebody new."""
+
+    def field(name: str, kind: str = "text", help: str = "", *, required: bool = False, length: int = 100) -> Field:
+        now = getattr(person, name) if person is not None else ""
+        value = "yes" if now is True else "" if now is False else now
+        return Field(
+            name=name,
+            label=LABELS[name],
+            value=value,
+            kind=kind,
+            help=help,
+            required=required,
+            max_length=length,
+            autocomplete="off",
+        )
+
+    names = [field("salutation", length=60), field("first_name"), field("surname")]
+    if is_user:
+        warning = EMAIL_WARNING if person is not None else "The user logs in to the portal with it"
+        return [*names, field("email", "email", warning, required=True, length=254)]
+    return [
+        *names,
+        field("role", help="What for: accounts, on site, technician"),
+        field("email", "email", length=254),
+        field("phone", "tel", length=60),
+        field("gets_invoices", "check"),
+        field("gets_reminders", "check"),
+        field("gets_statements", "check"),
+        field("note", "textarea", length=2000),
+    ]
+
+
+def section_of(customer_id: int, person: ContactRow, *, editable: bool) -> Section:
+    """Somebody, read and edited in one grid."""
+    href = f"/customers/{customer_id}/contacts/{person.id}"
+    return Section(
+        key=f"contact-{person.id}",
+        title=person.name,
+        noun=person.name,
+        href=href,
+        fields=fields_of(person, is_user=person.is_user),
+        version=person.version,
+        editable=editable,
+        removal=Removal(
+            label=f"Remove {person.name}",
+            href=href,
+            target="#people",
+            question=f"Remove {person.name}? "
+            + (
+                "The user cannot log in to the portal any more."
+                if person.is_user
+                else "No document goes there any more."
+            ),
+        ),
+    )
+
+
+def conflict_of(error: Stale, by: str, at: datetime | None) -> Conflict:
+    """What somebody else saved meanwhile, beside what was typed."""
+    return Conflict(
+        by=by,
+        at=at,
+        differences=[
+            Difference(
+                field=name,
+                label=LABELS[name],
+                theirs=_sent(theirs),
+                yours=_sent(yours),
+                theirs_shown=_read(theirs),
+                yours_shown=_read(yours),
+            )
+            for name, (theirs, yours) in error.fields.items()
+        ],
+    )
+
+
+def _sent(value: Any) -> str:
+    return "yes" if value is True else "" if value is False else str(value)
+
+
+def _read(value: Any) -> str:
+    return "Yes" if value is True else "No" if value is False else str(value)
+
+
+def known(typed: Mapping[str, list[str]], *, is_user: bool) -> dict[str, list[str]]:
+    """What was typed into the fields, without the version beside them."""
+    names = (UserFields if is_user else ContactFields).__struct_fields__
+    return {name: texts for name, texts in typed.items() if name in names}
