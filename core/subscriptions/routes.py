@@ -609,9 +609,10 @@ async def _charge_drawer(
     view: PageView, customer: CustomerDetail, errors: dict[str, str], *, status: int = 200
 ) -> Response[str]:
     products = await catalog.list_products(kind="one_off", on=view.scope.today())
-    return view.page(
+    return view.drawer(
         "subscriptions/charge.html",
         status=status,
+        page_title="Add a charge",
         customer=customer,
         fields=pages.charge_fields(products, await catalog.list_tax_categories(), customer.currency),
         values=view.shown(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -27,19 +27,21 @@ if TYPE_CHECKING:
 
 
 class PlanLine(Struct, frozen=True, kw_only=True):
-    """What, with its value at the right; `before` is what it is now. `tone`: owes, plus."""
+    """What, with its value at the right; `before` is what it is now. `tone`: owes, plus. `rests_on` is not shown: what
+    else must be the same for the plan to be the same."""
 
     text: str
     detail: str = ""
     value: str = ""
     before: str = ""
     tone: str = ""
+    rests_on: str = ""
     changed: bool = False
 
     @property
     def mark(self) -> str:
         """The same for two lines exactly when they say the same."""
-        said = "\n".join((self.text, self.detail, self.value, self.before))
+        said = "\n".join((self.text, self.detail, self.value, self.before, self.rests_on))
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
@@ -103,6 +105,8 @@ class Place(Struct, frozen=True, kw_only=True):
     sent: str
     options: Sequence[Field] = ()
     options_title: str = ""
+    back: str = ""
+    """Where closing leads when the drawer was opened by its own address; else the record of the address."""
     plan_only_with: str = ""
     """Before this field holds something there is nothing to plan, and nothing wrong."""
 
@@ -130,15 +134,17 @@ class _TakenBack(Exception):
     """Ends the unit of work of a rehearsal."""
 
 
+T = TypeVar("T")
+
 Deed = Callable[[], Awaitable[ChangePlan]]
 """Does it, inside the unit of work that is open, and says what it did."""
 
 
-async def rehearse(scope: Scope, deed: Deed) -> ChangePlan:
+async def rehearse(scope: Scope, deed: Callable[[], Awaitable[T]]) -> T:
     """What the deed would do. Nothing of it stays."""
 
-    async def run() -> ChangePlan:
-        plans: list[ChangePlan] = []
+    async def run() -> T:
+        plans: list[T] = []
         try:
             async with unit_of_work(scope):
                 plans.append(await deed())
@@ -212,8 +218,10 @@ def drawer(
     """Into <dialog id="plan">."""
     named = {option.name for option in place.options}
     values = {name: texts[-1] for name, texts in typed.items() if texts}
-    return view.page(
+    return view.drawer(
         "_partials/change.html",
+        page_title=place.title,
+        back=place.back,
         status=422 if errors else 409 if refused or stale else 200,
         drawer=Drawer(
             place=place,

@@ -107,6 +107,20 @@ class PageView:
             response.delete_cookie(TOAST)
         return response
 
+    def drawer(
+        self, template: str, *, page_title: str, status: int = 200, back: str = "", **values: Any
+    ) -> Response[str]:
+        """What opens in a drawer. Asked for by its own address (opened anew, sent to a colleague), it comes with a page
+        around; `back` is where that leads when the drawer is closed, else the record that the address is about."""
+        if self.is_htmx:
+            return self.page(template, status=status, **values)
+        around = {
+            "inside": template,
+            "page_title": page_title,
+            "back": back or _record_of(self.request.url.path),
+        }
+        return self.page("_partials/drawer.html", status=status, **around, **values)
+
     def part(self, template: str, **values: Any) -> str:
         """A template as text, to stand in another one or in a stream."""
         return Markup(self._render(self, template, values))
@@ -120,6 +134,14 @@ class PageView:
                 Cookie(key=TOAST, value=quote(toast), httponly=True, secure=self.secure, samesite="lax", max_age=30)
             )
         return response
+
+
+def _record_of(path: str) -> str:
+    """/customers/12 of /customers/12/status; /billing/runs of /billing/runs/preview."""
+    parts = path.strip("/").split("/")
+    numbered = next((at for at, part in enumerate(parts) if part.isdecimal()), None)
+    kept = min(2, len(parts) - 1) if numbered is None else numbered + 1
+    return "/" + "/".join(parts[:kept])
 
 
 View: TypeAlias = NamedDependency[PageView]

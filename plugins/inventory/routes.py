@@ -208,7 +208,7 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
     found = await queries.find_by_code(scope, code)
     if len(found) != 1:
         told = f"Nothing has the code “{code}”." if not found else f"{len(found)} items have the code “{code}”."
-        return view.page("inventory/scanned.html", title="Not found", text=told)
+        return view.drawer("inventory/scanned.html", title="Not found", text=told, page_title="Not found")
     item = found[0]
     if item.customer_id == customer_id:
         wanted = Deed.RETURN
@@ -217,7 +217,9 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
     else:
         held = f", with {item.customer}" if item.customer else ""
         told = f"{item.name} {item.serial} is {pages.PILLS[item.status][0].lower()}{held}."
-        return view.page("inventory/scanned.html", title="It cannot be assigned", text=told)
+        return view.drawer(
+            "inventory/scanned.html", title="It cannot be assigned", text=told, page_title="Not assigned"
+        )
     typed = {"back": [f"/inventory/customers/{customer_id}"]}
     if wanted is Deed.ASSIGN:
         typed["customer"] = [str(customer.id)]
@@ -584,7 +586,9 @@ async def show_valuation(view: View) -> Response[str]:
 async def show_labels(view: View) -> Response[str]:
     """The drawer that asks for the sheet; the address says of which items."""
     kept = {name: text for name, text in view.query.items() if name not in LabelSheet.__struct_fields__}
-    return view.page("inventory/labels.html", kept=kept, most=labels.MOST, per_sheet=labels.PER_SHEET)
+    return view.drawer(
+        "inventory/labels.html", page_title="Labels", kept=kept, most=labels.MOST, per_sheet=labels.PER_SHEET
+    )
 
 
 @get("/inventory/labels.pdf", permission="inventory.view")

@@ -51,6 +51,16 @@ document.addEventListener("htmx:after:request", e => {
   if (dialog && ctx.response.status < 400 && ctx.request.method !== "GET" && !dialog.contains(ctx.target)) dialog.close();
 });
 
+// A drawer that was asked for by its own address stands in the page: it opens, and closing it leads to the record.
+const alone = $("[data-drawer]");
+if (alone) {
+  const dialog = $("#plan"), back = $(".t-crumbs a", alone.parentElement);
+  dialog.append(...alone.childNodes);
+  alone.remove();
+  open(dialog.id);
+  dialog.addEventListener("close", () => { if (back) location.href = back.href; });
+}
+
 // Buttons that wait for a tick, or for the name to be typed.
 on("input", "[data-must]", (e, field) => { $(".btn-danger, .btn-primary", field.form).disabled = field.value !== field.dataset.must; });
 on("change", "[data-arms]", (e, tick) => { document.getElementById(tick.dataset.arms).disabled = !tick.checked; });
