@@ -17,6 +17,10 @@ from core.lists.columns import Condition
 SHORTEST: Final = 2
 """Letters of a word that is searched for; a shorter one counts only where nothing longer is typed."""
 MOST_WORDS: Final = 8
+INDEXED: Final = 5
+"""Letters of a beginning that FTS5 keeps the customers of; for a longer one it collects them from all its words."""
+WHOLE_NUMBER: Final = 7
+"""Digits that nobody types in parts for anything but a phone number."""
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
 
 
@@ -45,15 +49,25 @@ def customer_search(typed: str) -> Condition | None:
         return _by_one_letter(words[0])
     digits = phone_digits(typed)
     ways = [words, [digits]] if digits and [digits] != words else [words]
+    if len(digits) >= WHOLE_NUMBER:
+        ways = [[digits]]
     if dialect() == "sqlite":
         match = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in way) + ")" for way in ways)
+        whole = " AND ".join(f'"{word}"' + "*" * (len(word) <= INDEXED) for word in words)
         sql = "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)"
+        letters = {f"word_{at}": word for at, word in enumerate(dict.fromkeys(word for way in ways for word in way))}
+        begins = {word: f"begins_word(s.text, :{name})" for name, word in letters.items()}
+        test = " OR ".join("(" + " AND ".join(begins[word] for word in way) + ")" for way in ways)
         return Condition(
             sql,
-            {"words": match},
+            {"words": match, "whole_words": whole, **letters},
             source="customer_words CROSS JOIN customer ON customer.id = customer_words.rowid",
             found="customer_words MATCH :words",
+            walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
             ids="SELECT rowid FROM customer_words WHERE customer_words MATCH :words",
+            surely="SELECT rowid FROM customer_words WHERE customer_words MATCH :whole_words"
+            if whole != match.strip("()")
+            else "",
         )
     values: dict[str, object] = {}
     tests: list[str] = []

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sqlite3
+import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from core.database.errors import (
 from core.database.statements import Dialect, traits
 from core.database.threads import THREADS, give_back
 from core.errors import Invalid, Unavailable
+from core.ids import sort_key
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -547,10 +549,25 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
             if found != expected:
                 raise Unavailable(f"{path.name}: SQLite keeps {name} at {found!r} where {expected!r} is needed.")
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.create_function("begins_word", 2, begins_word, deterministic=True)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def begins_word(text: str, word: str) -> bool:
+    """Whether one of the text's words begins so, both as FTS5 cuts and compares them: for rows that are walked, where
+    asking FTS5 would mean collecting all that it finds. `word` has no accents and no capitals."""
+    text = text.lower() if text.isascii() else sort_key(text)
+    at = text.find(word)
+    while at > 0 and _in_word(text[at - 1]):
+        at = text.find(word, at + 1)
+    return at >= 0
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or (not letter.isascii() and unicodedata.category(letter)[0] == "M")
 
 
 def _close(connections: list[sqlite3.Connection]) -> None:

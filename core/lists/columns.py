@@ -49,7 +49,8 @@ class Condition(Struct, frozen=True):
     `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`. `source`
     is a FROM that leads from what is looked for to the list's table, and `found` the condition there: for when the
     first some thousand are wanted, in any order, and the database should not look for all of them before. `ids` is a
-    SELECT of their ids for when nothing else is asked for.
+    SELECT of their ids for when nothing else is asked for; `surely`, one of some of them, which costs less where they
+    are many and is enough to tell so.
     """
 
     sql: str
@@ -58,3 +59,4 @@ class Condition(Struct, frozen=True):
     source: str = ""
     found: str = ""
     ids: str = ""
+    surely: str = ""

@@ -21,9 +21,9 @@ and shown by `values = await INVOICES.show(view, choices={"state": [ListChoice("
 The address, for a column `x`: `sort=x` or `sort=-x`; `x=a,b` one of its choices; `x.has=` text in it; `x.from=` and
 `x.to=` of a number or date, both included; `x.empty=yes` or `no`; `q=` the search; `after=`, `before=` a cursor.
 
-How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, their ids are read
-first and only they are sorted; where they leave more, the index of the sort is walked until the page is full. What is
-found nowhere near is looked for once more from its other end.
+How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
+and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
+full. What is found nowhere near is looked for once more from its other end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from core.database import Everything, dialect, rows, value, values, within
+from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
@@ -57,8 +57,8 @@ Choices = Mapping[str, Sequence[ListChoice]]
 
 SIZE: Final = 50
 COUNTED: Final = 1000
-FEW: Final = 5000
-FAR: Final = 20_000
+FEW: Final = 8000
+FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 _CURSORS: Final[dict[str, Any]] = {
     "text": tuple[str, str, int],
@@ -92,6 +92,12 @@ class Found(Struct, Generic[R], frozen=True):
 class _Key(Struct, frozen=True):
     at: Any
     id: int
+
+
+class _Counted(Struct, frozen=True):
+    many: int
+    at: Any
+    id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +252,10 @@ class Listing(Generic[R]):
 
     async def _found(self, scope: Scope, asked: Asked, after: str, before: str, limit: int) -> Found[R]:
         reach = within(self.table, scope.actor.reach)
-        ids, count = await self._narrowed(scope, asked, reach)
         backwards = bool(before) and not after
         place = _place(asked, before if backwards else after)
-        keys = await self._keys(scope, asked, reach, ids, place, asked.descending is not backwards, limit + 1)
+        order = _Order(asked.column, self._table, asked.descending is not backwards, place, limit + 1)
+        keys, count = await self._first(scope, asked, reach, order)
         more, keys = len(keys) > limit, keys[:limit]
         if backwards:
             keys.reverse()
@@ -270,71 +276,124 @@ class Listing(Generic[R]):
             encode_cursor(asked.order, keys[-1].at, keys[-1].id) if keys and there_after else "",
         )
 
-    async def _narrowed(self, scope: Scope, asked: Asked, reach: QueryString) -> tuple[list[int] | None, int]:
-        """The ids of what is left, if they are few; and how many there are."""
-        if not asked.conditions and isinstance(scope.actor.reach, Everything):
+    async def _first(self, scope: Scope, asked: Asked, reach: QueryString, order: _Order) -> tuple[list[_Key], int]:
+        """The keys of the page, and how many rows there are in all."""
+        everything = isinstance(scope.actor.reach, Everything)
+        if not asked.conditions and everything:
             text = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
-            return None, int(await value(text))
+            return await self._walked(asked, reach, order), int(await value(text))
+        surely = [one.surely for one in asked.conditions if one.surely]
+        if surely and everything and len(asked.conditions) == 1:
+            found = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))
+            if int(found) > FEW:
+                return await self._walked(asked, reach, order), COUNTED + 1
+        keys, count = await self._sorted(everything, asked, reach, order)
+        if count <= FEW:
+            return keys, count
+        return await self._walked(asked, reach, order), COUNTED + 1
+
+    async def _sorted(
+        self, everything: bool, asked: Asked, reach: QueryString, order: _Order
+    ) -> tuple[list[_Key], int]:
+        """What is left, if it is few rows, found before it is sorted; and how many."""
         first = next((one for one in asked.conditions if one.source), None)
         source = first.source if first else self._table
         where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        text = f"SELECT {self._table}.id FROM {source} {' '.join(asked.joins)} WHERE {where} LIMIT {FEW + 1}"
-        if len(asked.conditions) == 1 and asked.conditions[0].ids and isinstance(scope.actor.reach, Everything):
-            text = f"{asked.conditions[0].ids} LIMIT {FEW + 1}"
-        found = await values(text, list_reach=reach, **_given(asked))
-        return (found, len(found)) if len(found) <= FEW else (None, COUNTED + 1)
-
-    async def _keys(
-        self,
-        scope: Scope,
-        asked: Asked,
-        reach: QueryString,
-        ids: list[int] | None,
-        place: tuple[Any, int] | None,
-        down: bool,
-        limit: int,
-    ) -> list[_Key]:
-        column, table = asked.column, self._table
-        tie = column.tie or f"{table}.id"
-        direction, beyond = ("DESC", "<") if down else ("ASC", ">")
-        given: dict[str, Any] = {"list_limit": limit}
-        keyset = ""
-        if place is not None:
-            keyset = f" AND ({column.expr}, {tie}) {beyond} (:list_at, :list_id)"
-            given["list_at"], given["list_id"] = place
-        head = f"SELECT {column.expr} AS at, {tie} AS id"
-        off = "+" if dialect() == "sqlite" else ""
-        ordered = f"ORDER BY {column.expr} {direction}, {tie} {direction}"
-        sorted_first = f"ORDER BY {off}{column.expr} {direction}, {tie} {direction} LIMIT :list_limit"
-        if ids is not None:
-            return await rows(
-                _Key,
-                f"{head} FROM {table} {column.join} WHERE {table}.id IN :list_ids{keyset} {sorted_first}",
-                list_ids=ids,
-                **given,
+        few = f"SELECT {self._table}.id FROM {source} {' '.join(asked.joins)} WHERE {where}"
+        if len(asked.conditions) == 1 and asked.conditions[0].ids and everything:
+            few = asked.conditions[0].ids
+        table, column = self._table, order.column
+        if dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
+            from_few = f"{table} {column.join} WHERE {table}.id IN (SELECT id FROM few)"
+            head, keyset, by = order.head, order.keyset, order.by("+")
+        else:
+            from_few = (  # one by one, not by reading all rows for them
+                f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {column.join}"
+                f" WHERE {table}.id = few.id OFFSET 0) AS there WHERE TRUE"
             )
-        joins = " ".join(dict.fromkeys((column.join, *asked.joins)))
-        given |= {"list_reach": reach, **_given(asked)}
+            there = replace(order, column=_THERE, table="there")
+            head, keyset, by = "there.at, there.id", there.keyset, there.by()
+        found = await rows(
+            _Counted,
+            f"WITH few (id) AS MATERIALIZED ({few} LIMIT {FEW + 1})"
+            " SELECT counted.many, page.at, page.id FROM (SELECT count(*) AS many FROM few) AS counted"
+            f" LEFT JOIN (SELECT {head} FROM {from_few} AND (SELECT count(*) FROM few) <= {FEW}{keyset}"
+            f" ORDER BY {by} LIMIT :list_limit) AS page ON TRUE"
+            f" ORDER BY page.at {order.direction}, page.id {order.direction}",
+            list_reach=reach,
+            **order.given,
+            **_given(asked),
+        )
+        return [_Key(one.at, one.id) for one in found if one.id is not None], found[0].many
+
+    async def _walked(self, asked: Asked, reach: QueryString, order: _Order) -> list[_Key]:
+        """The first that are wanted, in the order of the sort."""
+        joins = " ".join(dict.fromkeys((order.column.join, *asked.joins)))
+        given = {**order.given, "list_reach": reach, **_given(asked)}
         if not asked.conditions:
             return await rows(
                 _Key,
-                f"{head} FROM {table} {joins} WHERE :list_reach{keyset} {ordered} LIMIT :list_limit",
+                f"SELECT {order.head} FROM {self._table} {joins} WHERE :list_reach{order.keyset}"
+                f" ORDER BY {order.by()} LIMIT :list_limit",
                 **given,
             )
         test = " AND ".join(f"({one.walk or one.sql})" for one in asked.conditions)
         found = await rows(
             _Key,
-            f"SELECT at, id FROM ({head}, {test} AS wanted FROM {table} {joins} WHERE :list_reach{keyset} {ordered}"
-            f" LIMIT {FAR}) AS walked WHERE wanted LIMIT :list_limit",
+            f"SELECT at, id FROM (SELECT {order.head}, {test} AS wanted FROM {self._table} {joins}"
+            f" WHERE :list_reach{order.keyset} ORDER BY {order.by()} LIMIT {FAR}) AS walked"
+            " WHERE wanted LIMIT :list_limit",
             **given,
         )
-        if len(found) == limit:
+        if len(found) == order.given["list_limit"]:
             return found
+        off = "+" if dialect() == "sqlite" else ""
         return await rows(
             _Key,
-            f"{head} FROM {table} {joins} WHERE {_all(one.sql for one in asked.conditions)}{keyset} {sorted_first}",
+            f"SELECT {order.head} FROM {self._table} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
+            f"{order.keyset} ORDER BY {order.by(off)} LIMIT :list_limit",
             **given,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How the rows of a page follow each other, from a place on."""
+
+    column: ListColumn
+    table: str
+    down: bool
+    place: tuple[Any, int] | None
+    limit: int
+
+    @property
+    def tie(self) -> str:
+        return self.column.tie or f"{self.table}.id"
+
+    @property
+    def head(self) -> str:
+        return f"{self.column.expr} AS at, {self.tie} AS id"
+
+    @property
+    def direction(self) -> str:
+        return "DESC" if self.down else "ASC"
+
+    @property
+    def keyset(self) -> str:
+        beyond = "<" if self.down else ">"
+        return "" if self.place is None else f" AND ({self.column.expr}, {self.tie}) {beyond} (:list_at, :list_id)"
+
+    @property
+    def given(self) -> dict[str, Any]:
+        place = {} if self.place is None else {"list_at": self.place[0], "list_id": self.place[1]}
+        return {"list_limit": self.limit, **place}
+
+    def by(self, off: str = "") -> str:
+        """For ORDER BY; `off` before it keeps SQLite from walking an index for it."""
+        return f"{off}{self.column.expr} {self.direction}, {self.tie} {self.direction}"
+
+
+_THERE: Final = ListColumn(key="", label="", expr="there.at", tie="there.id")
 
 
 def _id(row: Any) -> int:
