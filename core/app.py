@@ -23,7 +23,7 @@ from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import api as customers_api
-from core.customers import contact_routes, import_api, import_routes, people_api
+from core.customers import contact_routes, hierarchy_routes, import_api, import_routes, people_api
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
@@ -45,7 +45,9 @@ from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
 from core.subscriptions import hookimpls as subscriptions_hooks
+from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
+from core.texts import N_
 from core.web import home, jobs_pages, plugin_pages, settings_pages
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
@@ -103,6 +105,7 @@ PAGES: Final = (
     import_routes,
     customers_routes,
     contact_routes,
+    hierarchy_routes,
     catalog_routes,
     ledger_routes,
     subscriptions_routes,
@@ -125,7 +128,7 @@ APIS: Final = (
 )
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
-    Permission("activity.view", "See the activity"),
+    Permission("activity.view", N_("See the activity")),
     *jobs_pages.PERMISSIONS,
     *settings_pages.PERMISSIONS,
     *staff_routes.PERMISSIONS,
@@ -139,52 +142,60 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
 )
 
 MENU: Final = (
-    MenuEntry(area="", label="Dashboard", href="/", icon="layout-dashboard", permission="customers.view", key="d"),
-    MenuEntry(area="", label="Customers", href="/customers", icon="users", permission="customers.view", key="c"),
+    MenuEntry(area="", label=N_("Dashboard"), href="/", icon="layout-dashboard", permission="customers.view", key="d"),
+    MenuEntry(area="", label=N_("Customers"), href="/customers", icon="users", permission="customers.view", key="c"),
     MenuEntry(
-        area="billing", label="Subscriptions", href="/subscriptions", icon="repeat", permission="subscriptions.view"
+        area="billing", label=N_("Subscriptions"), href="/subscriptions", icon="repeat", permission="subscriptions.view"
     ),
     MenuEntry(
-        area="billing", label="Invoices", href="/invoices", icon="file-invoice", permission="documents.view", key="i"
+        area="billing",
+        label=N_("Invoices"),
+        href="/invoices",
+        icon="file-invoice",
+        permission="documents.view",
+        key="i",
     ),
-    MenuEntry(area="billing", label="Payments", href="/payments", icon="coins", permission="payments.view", key="p"),
     MenuEntry(
-        area="billing", label="Billing runs", href="/billing/runs", icon="player-play", permission="billing.view"
+        area="billing", label=N_("Payments"), href="/payments", icon="coins", permission="payments.view", key="p"
     ),
-    MenuEntry(area="billing", label="Ledger", href="/ledger", icon="database", permission="ledger.view"),
-    MenuEntry(area="billing", label="Products", href="/products", icon="packages", permission="catalog.view"),
-    MenuEntry(area="work", label="Messages", href="/messages", icon="mail", permission="messages.view"),
-    MenuEntry(area="work", label="Jobs", href="/jobs", icon="activity", permission="jobs.view"),
     MenuEntry(
-        area="settings", label="Settings", href="/settings", icon="settings", permission="settings.view", key="s"
+        area="billing", label=N_("Billing runs"), href="/billing/runs", icon="player-play", permission="billing.view"
+    ),
+    MenuEntry(area="billing", label=N_("Ledger"), href="/ledger", icon="database", permission="ledger.view"),
+    MenuEntry(area="billing", label=N_("Products"), href="/products", icon="packages", permission="catalog.view"),
+    MenuEntry(area="work", label=N_("Messages"), href="/messages", icon="mail", permission="messages.view"),
+    MenuEntry(area="work", label=N_("Jobs"), href="/jobs", icon="activity", permission="jobs.view"),
+    MenuEntry(
+        area="settings", label=N_("Settings"), href="/settings", icon="settings", permission="settings.view", key="s"
     ),
 )
 
 SETTINGS_TABS: Final = (
-    MenuEntry(area="", label="Company", href="/settings/company", icon="building", permission="settings.view"),
-    MenuEntry(area="", label="Tax", href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
-    MenuEntry(area="", label="Currencies", href="/settings/currencies", icon="coins", permission="settings.view"),
-    MenuEntry(area="", label="Seller", href="/settings/seller", icon="building", permission="settings.view"),
+    MenuEntry(area="", label=N_("Company"), href="/settings/company", icon="building", permission="settings.view"),
+    MenuEntry(area="", label=N_("Tax"), href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
+    MenuEntry(area="", label=N_("Currencies"), href="/settings/currencies", icon="coins", permission="settings.view"),
+    MenuEntry(area="", label=N_("Seller"), href="/settings/seller", icon="building", permission="settings.view"),
     MenuEntry(
         area="",
-        label="Numbering",
+        label=N_("Numbering"),
         href="/settings/numbering",
         icon="adjustments-horizontal",
         permission="settings.view",
     ),
-    MenuEntry(area="", label="Billing", href="/settings/billing", icon="coins", permission="settings.view"),
-    MenuEntry(area="", label="Mail", href="/settings/mail", icon="mail", permission="settings.view"),
-    MenuEntry(area="", label="Messages", href="/settings/messages", icon="message", permission="settings.view"),
-    MenuEntry(area="", label="Plugins", href="/settings/plugins", icon="plug", permission="settings.view"),
-    MenuEntry(area="", label="Staff", href="/settings/staff", icon="users", permission="staff.view"),
-    MenuEntry(area="", label="Roles", href="/settings/roles", icon="shield-lock", permission="staff.view"),
-    MenuEntry(area="", label="API tokens", href="/settings/tokens", icon="lock", permission="staff.view"),
+    MenuEntry(area="", label=N_("Billing"), href="/settings/billing", icon="coins", permission="settings.view"),
+    MenuEntry(area="", label=N_("Mail"), href="/settings/mail", icon="mail", permission="settings.view"),
+    MenuEntry(area="", label=N_("Messages"), href="/settings/messages", icon="message", permission="settings.view"),
+    MenuEntry(area="", label=N_("Plugins"), href="/settings/plugins", icon="plug", permission="settings.view"),
+    MenuEntry(area="", label=N_("Staff"), href="/settings/staff", icon="users", permission="staff.view"),
+    MenuEntry(area="", label=N_("Roles"), href="/settings/roles", icon="shield-lock", permission="staff.view"),
+    MenuEntry(area="", label=N_("API tokens"), href="/settings/tokens", icon="lock", permission="staff.view"),
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
     *messages_jobs.JOBS,
+    *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
 )
 """Every kind of work of the core."""
@@ -206,7 +217,9 @@ HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
 
-RESERVED: Final = frozenset({*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile"})
+RESERVED: Final = frozenset(
+    {*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile", "tenants"}
+)
 """Names that no plugin may have."""
 
 
@@ -238,10 +251,12 @@ async def load_staff(staff_id: int) -> Person | None:
     return Person(staff_queries.actor_of(known), known, known.email)
 
 
-def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -> Litestar:
+def create_app(
+    plugins: Mapping[str, Plugin], *, console: Plugin | None = None, lifespan: Sequence[Any] = ()
+) -> Litestar:
     """The application for all tenants. Raises at the start for a route without a permission, an unknown one, a missing
-    asset, or templates that hide each other."""
-    good = usable(plugins)
+    asset, or templates that hide each other. `console` is what the host brings for the provider's tenant alone."""
+    good = {**usable(plugins), **({console.name: console} if console is not None else {})}
     assets = load_manifest()
     pages = Pages(
         feature_folders(CORE),
@@ -280,12 +295,18 @@ def create_app(plugins: Mapping[str, Plugin], *, lifespan: Sequence[Any] = ()) -
             openapi_router=Router("/api/v1", route_handlers=[], include_in_schema=False, guards=[only_the_document]),
         ),
         request_max_body_size=30_000_000,
-        state=State({"permissions": permissions_of(plugins), "plugins": plugins}),
+        state=State(
+            {
+                "permissions": permissions_of(good),
+                "plugins": plugins,
+                "console": "" if console is None else console.name,
+            }
+        ),
         lifespan=list(lifespan),
         debug=False,
         logging_config=None,
     )
-    check_routes(app, {permission.key for permission in permissions_of(plugins)})
+    check_routes(app, {permission.key for permission in permissions_of(good)})
     return app
 
 

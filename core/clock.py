@@ -7,6 +7,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from core.errors import Invalid
+from core.texts import _
 
 
 class Clock(Protocol):
@@ -77,5 +78,7 @@ def check_zone(zone: str) -> str:
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        raise Invalid(f"There is no time zone “{zone}”. Use a name such as Europe/Berlin.", field="time_zone") from None
+        raise Invalid(
+            _("There is no time zone “%(zone)s”. Use a name such as Europe/Berlin.", zone=zone), field="time_zone"
+        ) from None
     return zone

@@ -12,6 +12,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from core.texts import _
+
 
 class DomainError(Exception):
     """Understood and refused."""
@@ -27,6 +29,11 @@ class DomainError(Exception):
         super().__init__(message)
         self.message = message
 
+    @property
+    def details(self) -> Mapping[str, object]:
+        """What is there now, for who asked over JSON."""
+        return {}
+
 
 class NotFound(DomainError):
     """It does not exist, or it is out of the actor's reach: nobody can tell which from the answer."""
@@ -34,7 +41,7 @@ class NotFound(DomainError):
     status = 404
 
     def __init__(self, what: str = "") -> None:
-        super().__init__("This was not found. It may never have existed, or it may have been removed.")
+        super().__init__(_("This was not found. It may never have existed, or it may have been removed."))
         self.what = what
         """For the log only."""
 
@@ -44,8 +51,8 @@ class Unauthenticated(DomainError):
 
     status = 401
 
-    def __init__(self, message: str = "Log in first.") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or _("Log in first."))
 
 
 class Forbidden(DomainError):
@@ -67,11 +74,13 @@ class Stale(Conflict):
 
     def __init__(
         self,
-        message: str = "Someone else changed this while you were editing. Look at both versions and save again.",
+        message: str = "",
         *,
         fields: Mapping[str, tuple[object, object]] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(
+            message or _("Someone else changed this while you were editing. Look at both versions and save again.")
+        )
         self.fields = dict(fields or {})
 
 
@@ -94,7 +103,11 @@ class Invalid(DomainError):
         if not message:
             if not found:
                 raise ValueError("Invalid needs a message or errors")
-            message = found[0].message if len(found) == 1 else f"Please correct {_listed(e.field for e in found)}."
+            message = (
+                found[0].message
+                if len(found) == 1
+                else _("Please correct %(fields)s.", fields=_listed(e.field for e in found))
+            )
         super().__init__(message)
         self.errors = found
 
@@ -104,8 +117,8 @@ class TooMany(DomainError):
 
     status = 429
 
-    def __init__(self, message: str = "Too many attempts. Try again later.", *, retry_after: int = 60) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, retry_after: int = 60) -> None:
+        super().__init__(message or _("Too many attempts. Try again later."))
         self.retry_after = retry_after
 
 
@@ -114,10 +127,8 @@ class Unavailable(DomainError):
 
     status = 503
 
-    def __init__(
-        self, message: str = "Not available right now. Try again in a moment.", *, retry_after: int = 5
-    ) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(message or _("Not available right now. Try again in a moment."))
         self.retry_after = retry_after
 
 
@@ -127,4 +138,4 @@ class TryAgain(Exception):
 
 def _listed(names: Iterable[str]) -> str:
     *most, last = dict.fromkeys(names)
-    return f"{', '.join(most)} and {last}" if most else last
+    return _("%(some)s and %(last)s", some=", ".join(most), last=last) if most else last

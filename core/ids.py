@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from msgspec import Meta
 
 from core.errors import Invalid
+from core.texts import _
 
 LARGEST_ID: Final = 2**63 - 1
 
@@ -43,7 +44,7 @@ def hash_token(token: str) -> str:
 def check_slug(slug: str) -> str:
     """The slug, or Invalid. It becomes a host name: lower case, 3 to 32 characters."""
     if not SLUG.fullmatch(slug):
-        raise Invalid("Use 3 to 32 small letters, digits and hyphens, a letter first, no hyphen last.", field="slug")
+        raise Invalid(_("Use 3 to 32 small letters, digits and hyphens, a letter first, no hyphen last."), field="slug")
     return slug
 
 

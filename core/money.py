@@ -21,6 +21,7 @@ from babel.numbers import (
 from msgspec import Struct
 
 from core.errors import Invalid
+from core.texts import N_, _, ngettext
 
 MINUS: Final = "\N{MINUS SIGN}"
 MOST_MINOR: Final = 10**12
@@ -149,7 +150,9 @@ def exponent(currency: str) -> int:
 def check_currency(currency: str) -> str:
     """The code of a currency, or Invalid."""
     if not is_currency(currency):
-        raise Invalid(f"“{currency}” is no currency. Use its three letters, such as EUR.", field="currency")
+        raise Invalid(
+            _("“%(currency)s” is no currency. Use its three letters, such as EUR.", currency=currency), field="currency"
+        )
     return currency
 
 
@@ -208,7 +211,7 @@ _AS_ASCII: Final = str.maketrans(
     }
 )
 _NUMBER: Final = re.compile(r"\d+(?:[.,' ]\d+)*|[.,]\d+")
-_NO_NUMBER: Final = "This is no amount. Write it like 1249.00."
+_NO_NUMBER: Final = N_("This is no amount. Write it like 1249.00.")
 
 
 def parse_amount(text: str, currency: str, locale: str) -> int:
@@ -222,31 +225,39 @@ def parse_amount(text: str, currency: str, locale: str) -> int:
     places = exponent(currency)
     if fraction[places:].strip("0"):
         raise Invalid(
-            f"{currency} has {('no decimals', 'one decimal')[places] if places < 2 else f'{places} decimals'}."
+            ngettext("%(currency)s has one decimal.", "%(currency)s has %(num)s decimals.", places, currency=currency)
+            if places
+            else _("%(currency)s has no decimals.", currency=currency)
         )
     minor = int(whole + fraction[:places].ljust(places, "0") or "0")
     if minor > MOST_MINOR:
-        raise Invalid(f"The amount is too large: at most {format_amount(MOST_MINOR, currency)}.")
+        raise Invalid(_("The amount is too large: at most %(amount)s.", amount=format_amount(MOST_MINOR, currency)))
     return -minor if negative else minor
 
 
 def _bare_number(text: str, currency: str, locale: str) -> tuple[str, bool]:
     """Digits and separators alone, and whether a minus stood before or behind them, or brackets around."""
     if any(c.isnumeric() and not c.isdecimal() for c in text):
-        raise Invalid(_NO_NUMBER)  # 10² would become 102
+        raise Invalid(_(_NO_NUMBER))  # 10² would become 102
     bare = " ".join(unicodedata.normalize("NFKC", text).translate(_AS_ASCII).split())
     bare = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in bare)
     in_brackets = bare.startswith("(") and bare.endswith(")")
     found = _NUMBER.search(bare.strip("()") if in_brackets else bare)
     if found is None:
-        raise Invalid(_NO_NUMBER)
+        raise Invalid(_(_NO_NUMBER))
     around = found.string[: found.start()] + " " + found.string[found.end() :]
     signs = [c for c in around if c in "+-"]
     if len(signs) + in_brackets > 1:
-        raise Invalid(_NO_NUMBER)
+        raise Invalid(_(_NO_NUMBER))
     named = re.sub("[+-]", " ", around).strip()
     if named and named.casefold().rstrip(".") not in _names_of(currency, locale):
-        raise Invalid(f"“{named}” does not fit: write the amount in {currency}, like 1249.00.")
+        raise Invalid(
+            _(
+                "“%(named)s” does not fit: write the amount in %(currency)s, like 1249.00.",
+                named=named,
+                currency=currency,
+            )
+        )
     return found.group(), in_brackets or signs == ["-"]
 
 
@@ -259,7 +270,7 @@ def _split_at_decimal_sign(number: str, currency: str, locale: str) -> tuple[str
     if len(set(signs)) == 1 and (len(signs) > 1 or last in "' "):
         return _ungrouped(number, last), ""
     if len(set(signs)) > 2 or (len(set(signs)) == 2 and (signs.count(last) > 1 or last in "' ")):
-        raise Invalid(_NO_NUMBER)
+        raise Invalid(_(_NO_NUMBER))
     whole, fraction = number.rsplit(last, 1)
     if len(set(signs)) == 2:
         return _ungrouped(whole, signs[0]), fraction
@@ -269,7 +280,7 @@ def _split_at_decimal_sign(number: str, currency: str, locale: str) -> tuple[str
         return whole + fraction, ""
     if last == get_decimal_symbol(_locale(locale)) and exponent(currency) >= 3:
         return whole, fraction
-    raise Invalid(f"{number} can be read in two ways. Write it without a sign for thousands.")
+    raise Invalid(_("%(number)s can be read in two ways. Write it without a sign for thousands.", number=number))
 
 
 def _ungrouped(whole: str, sign: str) -> str:
@@ -278,7 +289,7 @@ def _ungrouped(whole: str, sign: str) -> str:
     threes = len(first) <= 3 and all(len(group) == 3 for group in others)
     indian = sign == "," and len(first) <= 2 and len(others[-1]) == 3 and all(len(group) == 2 for group in others[:-1])
     if not first or first.startswith("0") or not (threes or indian):
-        raise Invalid(_NO_NUMBER)
+        raise Invalid(_(_NO_NUMBER))
     return first + "".join(others)
 
 
@@ -295,4 +306,6 @@ def _locale(name: str) -> Locale:
     try:
         return Locale.parse(name, sep="-" if "-" in name else "_")
     except (UnknownLocaleError, ValueError):
-        raise Invalid(f"There is no language “{name}”. Use a code such as en or de-AT.", field="language") from None
+        raise Invalid(
+            _("There is no language “%(name)s”. Use a code such as en or de-AT.", name=name), field="language"
+        ) from None

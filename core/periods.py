@@ -15,6 +15,7 @@ from typing import Final, Literal, cast
 from msgspec import Struct
 
 from core.errors import Invalid
+from core.texts import _
 
 CycleUnit = Literal["day", "week", "month", "year"]
 MOST_OF_A_UNIT: Final[dict[CycleUnit, int]] = {"day": 1096, "week": 156, "month": 36, "year": 3}
@@ -33,14 +34,17 @@ class Cycle(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.unit not in MOST_OF_A_UNIT or not 1 <= self.count <= MOST_OF_A_UNIT[self.unit]:
-            raise Invalid(f"A cycle lasts from a day to three years, not {self.count} {self.unit}s.", field="cycle")
+            raise Invalid(
+                _("A cycle lasts from a day to three years, not %(cycle)s.", cycle=f"{self.count} {self.unit}s"),
+                field="cycle",
+            )
 
     @classmethod
     def parse(cls, text: str) -> Cycle:
         """Of "1 month" or "30 days", as it is stored."""
         found = re.fullmatch(r"([1-9]\d{0,3}) (day|week|month|year)s?", text)
         if found is None:
-            raise Invalid(f"“{text}” is no cycle. Write it like 1 month or 30 days.", field="cycle")
+            raise Invalid(_("“%(text)s” is no cycle. Write it like 1 month or 30 days.", text=text), field="cycle")
         return cls(cast("CycleUnit", found[2]), int(found[1]))
 
     def __str__(self) -> str:
@@ -97,7 +101,7 @@ def anchor_for(starts_on: date, cycle: Cycle, billing_day: int | None = None) ->
     if billing_day is None or cycle.days:
         return starts_on
     if not 1 <= billing_day <= 31:
-        raise Invalid("The billing day is a day of the month, 1 to 31.", field="billing_day")
+        raise Invalid(_("The billing day is a day of the month, 1 to 31."), field="billing_day")
     month = starts_on.year * 12 + starts_on.month - 1
     if _in_month(month, billing_day) < starts_on:
         month += 1

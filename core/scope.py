@@ -10,6 +10,7 @@ from uuid import UUID
 from core.clock import today
 from core.database import Everything, Partitions, Reach
 from core.errors import Forbidden
+from core.texts import _
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -77,14 +78,27 @@ def plugin_actor(name: str, on_behalf_of: str | None = None) -> Actor:
     return Actor("plugin", None, name, Everything(), ALL_PERMISSIONS, on_behalf_of)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeTenant:
+    """A tenant that was just made; `link` sets its administrator's password, once."""
+
+    uuid: UUID
+    address: str
+    link: str
+
+
 class Host(Protocol):
     """What the provider's own tenant may ask of the host: given to it alone, implemented by `tenants`."""
 
-    async def create_tenant(self, slug: str, name: str) -> UUID: ...
+    async def create_tenant(self, slug: str, name: str, *, email: str, person: str = "Administrator") -> MadeTenant: ...
 
     async def suspend_tenant(self, uuid: UUID, reason: str) -> None: ...
 
     async def resume_tenant(self, uuid: UUID) -> None: ...
+
+    async def enable_plugin(self, uuid: UUID, plugin: str) -> None: ...
+
+    async def disable_plugin(self, uuid: UUID, plugin: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,7 @@ class Scope:
     def require(self, permission: str) -> None:
         """Raises Forbidden (403) unless the actor has the permission."""
         if not self.may(permission):
-            raise Forbidden(f"You need the permission “{permission}” for this.")
+            raise Forbidden(_("You need the permission “%(permission)s” for this.", permission=permission))
 
     def as_actor(self, actor: Actor) -> Scope:
         return replace(self, actor=actor)

@@ -212,6 +212,20 @@ def npgettext(context: str, one: str, many: str, num: int, /, **values: object) 
     return said_of(one, many, num, context) % {"num": num, **values}
 
 
+def number(count: int) -> str:
+    """A count in a text, its thousands apart as the language that is spoken now writes them."""
+    if language_of(_LOCALE.get()) == SOURCE:
+        return f"{count:,}"
+    from babel.numbers import format_decimal  # only where a language other than English is asked for
+
+    return format_decimal(count, locale=_LOCALE.get().replace("-", "_"))
+
+
+def in_sentence(noun: str) -> str:
+    """A heading within a sentence: English writes it small there, other languages as it is."""
+    return noun.lower() if language_of(_LOCALE.get()) == SOURCE else noun
+
+
 def texts_of(messages: Iterable[str]) -> Mapping[str, str]:
     """Of these texts those that read otherwise in the language spoken now, for scripts."""
     known = _texts(_LOCALE.get()).one

@@ -22,6 +22,7 @@ from core.activity.unit import Cause, caused_by, savepoint, unit_of_work
 from core.database import execute, row, rows, value
 from core.errors import TryAgain, Unavailable
 from core.scope import plugin_actor
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -356,7 +357,7 @@ def _reason(error: BaseException) -> str:
     """For the page of plugins: what was raised, without the stack."""
     text = str(error).strip().partition("\n")[0]
     if isinstance(error, TimeoutError) and not text:
-        return "It took longer than it may."
+        return _("It took longer than it may.")
     return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__
 
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
 import msgspec
 from msgspec import Struct, StructMeta
 
+from core.texts import _
+
 EVENTS: Final[dict[str, type[Event]]] = {}
 """Every declared event by its kind."""
 
@@ -81,7 +83,12 @@ def event_from(kind: str, facts: str) -> Event:
 def text_of(kind: str) -> str:
     """How an event of this kind reads, facts in braces: as it is declared, else its name in words."""
     declared = EVENTS.get(kind)
-    return declared.text if declared is not None and declared.text else kind.replace("_", " ").capitalize()
+    return _(declared.text if declared is not None and declared.text else words_of(kind))
+
+
+def words_of(name: str) -> str:
+    """InvoiceIssued → Invoice issued."""
+    return snake_case(name).replace("_", " ").capitalize()
 
 
 def decoded(kind: type[_Fact], facts: str) -> _Fact:

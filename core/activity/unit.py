@@ -16,6 +16,7 @@ from core import database
 from core.activity.events import Event, facts_of
 from core.database import current, execute, execute_many, in_transaction, transaction, value
 from core.errors import TryAgain, Unavailable
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +245,9 @@ async def again(call: Callable[[], Awaitable[T]]) -> T:
     try:
         return await call()
     except TryAgain as error:
-        raise Unavailable("Others are changing the same things now. Try again in a moment.", retry_after=1) from error
+        raise Unavailable(
+            _("Others are changing the same things now. Try again in a moment."), retry_after=1
+        ) from error
 
 
 def as_text(value: object) -> str | None:

@@ -15,6 +15,7 @@ from core.jobs.kinds import KINDS, JobKind, P
 from core.jobs.status import JobState
 from core.jobs.tables import Job
 from core.scope import Actor, ActorKind
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,8 +108,12 @@ async def cancel_job(scope: Scope, job_id: int) -> None:
         elif job.state == JobState.RUNNING:
             await execute("UPDATE job SET cancel_asked = TRUE WHERE id = :id", id=job_id)
         else:
-            raise Conflict(f"This job is {job.state}: it can no longer be cancelled.")
+            raise Conflict(_("This job is %(state)s: it can no longer be cancelled.", state=_state_of(job.state)))
         record(scope, JobCancelledByHand(job_id=job_id, customer_id=job.customer_id))
+
+
+def _state_of(state: JobState) -> str:
+    return in_sentence(_(state.value.capitalize()))
 
 
 async def start_again(scope: Scope, job_id: int) -> None:
@@ -116,7 +121,7 @@ async def start_again(scope: Scope, job_id: int) -> None:
     async with unit_of_work(scope):
         job = await _locked(scope, job_id)
         if job.state not in {JobState.FAILED, JobState.UNKNOWN, JobState.HELD}:
-            raise Conflict(f"This job is {job.state}: there is nothing to start again.")
+            raise Conflict(_("This job is %(state)s: there is nothing to start again.", state=_state_of(job.state)))
         await execute(
             "UPDATE job SET state = 'waiting', due_at = :now, attempts = 0, cancel_asked = FALSE, finished_at = NULL"
             " WHERE id = :id",
@@ -132,7 +137,9 @@ async def settle_as_done(scope: Scope, job_id: int) -> None:
     async with unit_of_work(scope):
         job = await _locked(scope, job_id)
         if job.state != JobState.UNKNOWN:
-            raise Conflict(f"This job is {job.state}: only one whose end is unknown can be settled.")
+            raise Conflict(
+                _("This job is %(state)s: only one whose end is unknown can be settled.", state=_state_of(job.state))
+            )
         await execute("UPDATE job SET state = 'done', finished_at = :now WHERE id = :id", id=job_id, now=scope.now())
         record(scope, JobSettledByHand(job_id=job_id, customer_id=job.customer_id))
 

@@ -16,6 +16,7 @@ from core.errors import DomainError, TooMany, TryAgain, Unavailable
 from core.jobs import claims
 from core.jobs.kinds import Claim, ClaimLost, EffectNotDone, Job, JobCancelled, JobKind
 from core.jobs.status import JobState
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -28,7 +29,7 @@ async def attempt(scope: Scope, kind: JobKind[Any], claim: Claim) -> None:
     try:
         payload = msgspec.json.decode(claim.payload, type=kind.payload_type)
     except msgspec.ValidationError as error:
-        await claims.give_up(claim, scope.now(), f"The payload does not fit: {error}")
+        await claims.give_up(claim, scope.now(), _("The payload does not fit: %(error)s", error=error))
         return
     job: Job[Any] = Job(scope, claim, payload)
     lease = _Lease(scope, kind, claim)
@@ -46,7 +47,7 @@ async def attempt(scope: Scope, kind: JobKind[Any], claim: Claim) -> None:
     except ClaimLost:
         _log.warning("job was claimed by another worker")
     except JobCancelled:
-        await claims.give_up(claim, scope.now(), "Cancelled.", state=JobState.CANCELLED)
+        await claims.give_up(claim, scope.now(), _("Cancelled."), state=JobState.CANCELLED)
     except Exception as error:
         fault = None if isinstance(error, DomainError | EffectNotDone) else error
         _log.warning("job failed", attempt=claim.attempts, reason=_reason(error), exc_info=fault)
@@ -126,5 +127,5 @@ def _reason(error: Exception) -> str:
         return error.message
     text = str(error).strip().partition("\n")[0]
     if isinstance(error, TimeoutError) and not text:
-        return "It took longer than it may."
+        return _("It took longer than it may.")
     return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from core.texts import N_
+
 
 class JobState(StrEnum):
     WAITING = "waiting"
@@ -32,3 +34,15 @@ TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
     JobState.UNKNOWN: frozenset({JobState.WAITING, JobState.DONE, JobState.CANCELLED}),
     JobState.CANCELLED: frozenset(),
 }
+
+WORDS: Final = (
+    N_("Waiting"),
+    N_("Held"),
+    N_("Running"),
+    N_("Sending"),
+    N_("Done"),
+    N_("Failed"),
+    N_("Unknown"),
+    N_("Cancelled"),
+)
+"""The states as pages show them."""

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from core.errors import FieldError, Invalid
 from core.money import as_decimal, parse_amount
+from core.texts import _
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ def typed_amount(text: str, currency: str, locale: str, *, least: int | None = 0
     """Minor units of what was typed; Invalid says what would be right. `least` is None where a minus is meant."""
     minor = parse_amount(text, currency, locale)
     if least is not None and minor < least:
-        raise Invalid("Type an amount above zero." if least > 0 else "Type an amount of zero or more.")
+        raise Invalid(_("Type an amount above zero.") if least > 0 else _("Type an amount of zero or more."))
     return minor
 
 
@@ -45,11 +46,11 @@ def typed_decimal(text: str, places: int, *, most: int = MOST_E6) -> int:
     try:
         number = Decimal(text.strip().replace(",", ".")).scaleb(places)
     except InvalidOperation:
-        raise Invalid("Type a number, like 1.5.") from None
+        raise Invalid(_("Type a number, like 1.5.")) from None
     if not number.is_finite() or abs(number) > most:
-        raise Invalid("This number is too large.")
+        raise Invalid(_("This number is too large."))
     if number != number.to_integral_value():
-        raise Invalid(f"Use at most {places} decimals.")
+        raise Invalid(_("Use at most %(places)s decimals.", places=places))
     return int(number)
 
 
@@ -57,7 +58,7 @@ def typed_percent(text: str) -> int:
     """A percentage in millionths: 20 % is 200,000."""
     ppm = typed_decimal(text.replace("%", ""), 4)
     if not 0 <= ppm <= 1_000_000:
-        raise Invalid("Type a percentage of 0 to 100.")
+        raise Invalid(_("Type a percentage of 0 to 100."))
     return ppm
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
 from core.errors import Conflict, Invalid
+from core.texts import _
 from core.web.parts import Field
 from core.web.view import errors_by_field
 
@@ -62,7 +63,8 @@ class ChangePlan(Struct, frozen=True, kw_only=True):
     parts: Sequence[PlanPart] = ()
     warnings: Sequence[str] = ()
     danger: bool = False
-    keep: str = "Leave as it is"
+    keep: str = ""
+    """What closes it; “Leave as it is” where it says nothing else."""
 
     @property
     def seen(self) -> str:
@@ -126,7 +128,7 @@ class PlanChanged(Conflict):
     """Something came between the plan and the act. `plan` is the new one."""
 
     def __init__(self, plan: ChangePlan) -> None:
-        super().__init__("Something has changed since this was worked out. Look at the marked lines.")
+        super().__init__(_("Something has changed since this was worked out. Look at the marked lines."))
         self.plan = plan
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from core.errors import Forbidden
+from core.texts import _
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,14 +30,14 @@ def csrf_token(session_token: str, tenant: UUID) -> str:
 def check_origin(host: str, origin: str, fetch_site: str) -> None:
     """Raises Forbidden unless the browser says that one of this host's own pages sent the request."""
     if fetch_site and fetch_site not in ("same-origin", "none"):
-        raise Forbidden("This request came from another site. Open the page here and try again.")
+        raise Forbidden(_("This request came from another site. Open the page here and try again."))
     if origin and origin != "null" and urlsplit(origin).netloc.lower() != host.lower():
-        raise Forbidden("This request came from another site. Open the page here and try again.")
+        raise Forbidden(_("This request came from another site. Open the page here and try again."))
     if not origin and not fetch_site:
-        raise Forbidden("The browser does not say where this request came from. Use a current browser.")
+        raise Forbidden(_("The browser does not say where this request came from. Use a current browser."))
 
 
 def check_token(visit: Visit, given: str) -> None:
     wanted = csrf_token(visit.session_token, visit.scope.tenant.uuid)
     if not wanted or not hmac.compare_digest(wanted, given):
-        raise Forbidden("This page has grown old. Load it again and repeat what you did.")
+        raise Forbidden(_("This page has grown old. Load it again and repeat what you did."))

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from core.errors import DomainError, FieldError, Invalid, NotFound, TooMany, TryAgain, Unauthenticated, Unavailable
+from core.texts import N_, _
 from core.web.forms import field_of, in_words
 from core.web.visit import API_PREFIX, STATE_KEY
 
@@ -33,6 +34,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     type: str = "about:blank"
     code: str = ""
     errors: list[FieldError] = []
+    details: dict[str, Any] = {}
+    """What is there now, where that helps: the new plan beside the one that was sent."""
 
 
 def error_handlers(render: RenderError) -> dict[Any, Any]:
@@ -42,7 +45,7 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
         return _answer(request, render, error.status, error.message, error)
 
     def again(request: Request[Any, Any, Any], error: TryAgain) -> Response[Any]:
-        return domain(request, Unavailable("Somebody else changed the same thing at this moment. Try again."))
+        return domain(request, Unavailable(_("Somebody else changed the same thing at this moment. Try again.")))
 
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         status = error.status_code
@@ -54,20 +57,22 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
             return unforeseen(request, error)
         if status == 404:
             return domain(request, NotFound())
-        return _answer(request, render, status, _TEXTS.get(status, HTTPStatus(status).phrase + "."), None)
+        return _answer(
+            request, render, status, _(_TEXTS[status]) if status in _TEXTS else HTTPStatus(status).phrase + ".", None
+        )
 
     def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         LOG.error("unforeseen error", extra={"request_id": request_id(request)}, exc_info=error)
-        return _answer(request, render, 500, "Something broke on our side. Nothing was saved.", None)
+        return _answer(request, render, 500, _("Something broke on our side. Nothing was saved."), None)
 
     return {DomainError: domain, TryAgain: again, HTTPException: http, Exception: unforeseen}
 
 
 _TEXTS: Final = {
-    400: "This request could not be read.",
-    405: "This address does not take that kind of request.",
-    413: "This is too large.",
-    415: "This kind of content is not taken here.",
+    400: N_("This request could not be read."),
+    405: N_("This address does not take that kind of request."),
+    413: N_("This is too large."),
+    415: N_("This kind of content is not taken here."),
 }
 
 
@@ -102,6 +107,7 @@ def _answer(
             request_id=request_id(request),
             code=error.code if error is not None else "",
             errors=list(error.errors) if isinstance(error, Invalid) else [],
+            details=dict(error.details) if error is not None else {},
         )
         return Response(
             msgspec.json.encode(problem), status_code=status, headers=headers, media_type="application/problem+json"

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from core.errors import FieldError, Invalid
+from core.texts import N_, _
 
 S = TypeVar("S", bound=Struct)
 
@@ -26,7 +27,9 @@ def from_form(into: type[S], typed: Mapping[str, Sequence[str]]) -> S:
     values: dict[str, object] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(into)}
     errors = [
-        FieldError(name, "This field is not known here. Load the page again.") for name in typed if name not in fields
+        FieldError(name, _("This field is not known here. Load the page again."))
+        for name in typed
+        if name not in fields
     ]
     for name, field in fields.items():
         given = [text.replace("\r\n", "\n").strip() for text in typed.get(name, ())]
@@ -34,7 +37,7 @@ def from_form(into: type[S], typed: Mapping[str, Sequence[str]]) -> S:
             values[field.name] = _value(field.type, given, required=field.required)
         except LookupError:
             if field.default is NODEFAULT and field.default_factory is NODEFAULT:
-                errors.append(FieldError(name, "Fill this in."))
+                errors.append(FieldError(name, _("Fill this in.")))
         except msgspec.ValidationError as error:
             errors.append(FieldError(name, in_words(str(error))))
     if errors:
@@ -72,22 +75,22 @@ def _bare(kind: Any) -> tuple[Any, bool]:
 
 
 _WORDS: Final = (
-    (r"of length <= (\d+)", "Use at most {0} characters."),
-    (r"of length >= 1\b", "Fill this in."),
-    (r"of length >= (\d+)", "Use at least {0} characters."),
-    (r"(?:`int`|`float`) <= (-?\d+)", "Type {0} or less."),
-    (r"(?:`int`|`float`) >= (-?\d+)", "Type {0} or more."),
-    (r"Expected `int`", "Type a whole number."),
-    (r"Expected `float`", "Type a number."),
-    (r"Expected `bool`", "Choose yes or no."),
-    (r"Expected `date`|RFC3339|ISO8601", "Type a date as year, month, day: 2026-11-30."),
-    (r"Expected `array`", "Give a list."),
-    (r"Expected `str`, got `null`", "Fill this in."),
-    (r"Expected `str`", "Give a text."),
-    (r"Invalid enum value '?([^']*)'?", "“{0}” is none of the choices."),
-    (r"matching regex", "This does not have the form that is asked for."),
-    (r"Object contains unknown field `([^`]+)`", "This field is not known here."),
-    (r"Object missing required field `([^`]+)`", "Fill this in."),
+    (r"of length <= (\d+)", N_("Use at most %(given)s characters.")),
+    (r"of length >= 1\b", N_("Fill this in.")),
+    (r"of length >= (\d+)", N_("Use at least %(given)s characters.")),
+    (r"(?:`int`|`float`) <= (-?\d+)", N_("Type %(given)s or less.")),
+    (r"(?:`int`|`float`) >= (-?\d+)", N_("Type %(given)s or more.")),
+    (r"Expected `int`", N_("Type a whole number.")),
+    (r"Expected `float`", N_("Type a number.")),
+    (r"Expected `bool`", N_("Choose yes or no.")),
+    (r"Expected `date`|RFC3339|ISO8601", N_("Type a date as year, month, day: 2026-11-30.")),
+    (r"Expected `array`", N_("Give a list.")),
+    (r"Expected `str`, got `null`", N_("Fill this in.")),
+    (r"Expected `str`", N_("Give a text.")),
+    (r"Invalid enum value '?([^']*)'?", N_("“%(given)s” is none of the choices.")),
+    (r"matching regex", N_("This does not have the form that is asked for.")),
+    (r"Object contains unknown field `([^`]+)`", N_("This field is not known here.")),
+    (r"Object missing required field `([^`]+)`", N_("Fill this in.")),
 )
 
 
@@ -103,7 +106,7 @@ def in_words(error: str) -> str:
     """What a person can do about a message of msgspec."""
     for pattern, words in _WORDS:
         if found := re.search(pattern, error):
-            return words.format(*found.groups())
+            return _(words, given=found[1]) if found.groups() else _(words)
     return f"{error.split(' - at ')[0]}."
 
 

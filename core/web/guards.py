@@ -9,6 +9,7 @@ from litestar.exceptions import SerializationException
 
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.ids import LARGEST_ID
+from core.texts import _
 from core.web import csrf
 from core.web.routing import PUBLIC, SIGNED_IN
 from core.web.visit import API_PREFIX, visit_of
@@ -44,7 +45,7 @@ async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         return
     visit = visit_of(connection)
     if not visit.signed_in:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     if permission != SIGNED_IN:
         visit.scope.require(permission)
 
@@ -64,5 +65,5 @@ async def from_our_pages(connection: ASGIConnection[Any, Any, Any, Any], handler
         try:
             given = str((await connection.form()).get(csrf.FIELD, ""))
         except SerializationException as error:
-            raise Forbidden("The form could not be read.") from error
+            raise Forbidden(_("The form could not be read.")) from error
     csrf.check_token(visit, given)

@@ -15,6 +15,7 @@ from core.database import bind, current
 from core.hooks import Permission
 from core.jobs import actions, queries
 from core.jobs.queries import JobRow
+from core.texts import N_, _, number
 from core.web.parts import RunningJob
 from core.web.routing import get, post
 from core.web.view import View
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("jobs.view", "See work in progress and what failed"),
-    Permission("jobs.edit", "Cancel work, start failed work again"),
+    Permission("jobs.view", N_("See work in progress and what failed")),
+    Permission("jobs.edit", N_("Cancel work, start failed work again")),
 )
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks at a job's row; it is written no oftener."""
@@ -41,7 +42,7 @@ def running_job(job: JobRow) -> RunningJob:
         href=f"/jobs/{job.id}",
         state=states.get(job.state.value, "failed"),
         percent=100 if job.state.value == "done" else percent,
-        detail=f"{job.progress_done:,} of {total:,}" if total else "",
+        detail=_("%(done)s of %(total)s", done=number(job.progress_done), total=number(total)) if total else "",
         text=job.error or job.progress_text,
         events=f"/jobs/{job.id}/events",
     )
@@ -52,11 +53,9 @@ def label_of(kind: str) -> str:
     from core.jobs.kinds import KINDS
 
     declared = KINDS.get(kind)
-    return (
-        declared.label
-        if declared is not None and declared.label
-        else kind.replace("_", " ").replace(".", " ").capitalize()
-    )
+    if declared is not None and declared.label:
+        return _(declared.label)
+    return kind.replace("_", " ").replace(".", " ").capitalize()
 
 
 @get("/jobs", permission="jobs.view")
@@ -81,13 +80,13 @@ async def show_job(view: View, job_id: FromPath[int]) -> Response[str]:
 @post("/jobs/{job_id:int}/cancellation", permission="jobs.edit")
 async def cancel(view: View, job_id: FromPath[int]) -> Response[str]:
     await actions.cancel_job(view.scope, job_id)
-    return view.go(f"/jobs/{job_id}", "Cancelled.")
+    return view.go(f"/jobs/{job_id}", _("Cancelled."))
 
 
 @post("/jobs/{job_id:int}/repetition", permission="jobs.edit")
 async def repeat(view: View, job_id: FromPath[int]) -> Response[str]:
     await actions.start_again(view.scope, job_id)
-    return view.go(f"/jobs/{job_id}", "Started again.")
+    return view.go(f"/jobs/{job_id}", _("Started again."))
 
 
 async def _page(view: PageView, job_id: int) -> Response[str]:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.database import row
 from core.errors import Conflict, Invalid
+from core.texts import _
 from core.web.errors import Problem
 from core.web.routing import Decorator, Handler, once_more
 from core.web.tables import Idempotency
@@ -135,7 +136,7 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
         if not key:
             return await handler(*args, **kwargs)
         if len(key) > 200:
-            raise Invalid("Use at most 200 characters.", field="Idempotency-Key")
+            raise Invalid(_("Use at most 200 characters."), field="Idempotency-Key")
         scope = call.scope
         actor, route = scope.actor.key, f"{call.request.method} {call.request.scope['path']}"
         body_hash = await _hash_of(call.request)
@@ -162,7 +163,7 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
                 ).save()
                 return Response(encoded, status_code=status, media_type="application/json")
         if kept.body_hash != body_hash:
-            raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
+            raise Conflict(_("This Idempotency-Key was used for another request. Use a new key for a new request."))
         return Response(
             kept.answer.encode(),
             status_code=kept.status,
@@ -201,4 +202,4 @@ def decode_cursor(cursor: str, kinds: type[T]) -> T:
         padded = cursor + "=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.urlsafe_b64decode(padded.encode()), type=kinds)
     except (ValueError, msgspec.MsgspecError):
-        raise Invalid("This is no cursor of this list. Take `next` of the page before.", field="cursor") from None
+        raise Invalid(_("This is no cursor of this list. Take `next` of the page before."), field="cursor") from None

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from litestar import Request
 
+from core.texts import N_, _
 from core.web import csrf
 from core.web.menu import MenuEntry
 from core.web.parts import NavArea, NavItem, TabItem
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 AREAS: Final[tuple[tuple[str, str], ...]] = (
     ("", ""),
-    ("billing", "Billing"),
-    ("work", "Work"),
-    ("network", "Network"),
+    ("billing", N_("Billing")),
+    ("work", N_("Work")),
+    ("network", N_("Network")),
     ("settings", ""),
 )
 
@@ -69,7 +70,7 @@ class PageMaker:
     def _tabs(self, scope: Scope, path: str) -> list[TabItem]:
         seen = [entry for entry in self._settings if scope.may(entry.permission)]
         current = max((entry.href for entry in seen if _within(path, entry.href)), key=len, default="")
-        return [TabItem(label=entry.label, href=entry.href, current=entry.href == current) for entry in seen]
+        return [TabItem(label=_(entry.label), href=entry.href, current=entry.href == current) for entry in seen]
 
     def _areas(self, scope: Scope, path: str) -> Iterable[NavArea]:
         seen = self.menu(scope)
@@ -77,11 +78,11 @@ class PageMaker:
         for area, label in AREAS:
             entries = [_item(entry, current) for entry in seen if entry.area == area]
             if entries:
-                yield NavArea(entries=tuple(entries), label=label, last=area == "settings")
+                yield NavArea(entries=tuple(entries), label=_(label) if label else "", last=area == "settings")
 
 
 def _item(entry: MenuEntry, current: str) -> NavItem:
-    return NavItem(label=entry.label, href=entry.href, icon=entry.icon, key=entry.key, current=entry.href == current)
+    return NavItem(label=_(entry.label), href=entry.href, icon=entry.icon, key=entry.key, current=entry.href == current)
 
 
 def _within(path: str, href: str) -> bool:

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from core.texts import _
+
 
 class Choice(Struct, frozen=True):
     """One of several: as it is sent and as it is read."""
@@ -44,7 +46,7 @@ class Field(Struct, frozen=True, kw_only=True):
         if self.shown:
             return self.shown
         if self.kind == "check":
-            return "Yes" if self.value else "No"
+            return _("Yes") if self.value else _("No")
         if not self.value:
             return ""
         return next((choice.label for choice in self.choices if choice.value == self.value), self.value)

@@ -16,6 +16,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Fact, Manifest, Plugin
 from core.settings.actions import save_form
 from core.settings.queries import form_values
+from core.texts import _, ngettext, number
 from core.web.parts import FieldGroup, Pill
 from core.web.routing import get, post, put
 from core.web.settings_pages import groups_of, text_of
@@ -73,7 +74,7 @@ async def save_settings(view: View, plugin_name: FromPath[str]) -> Response[str]
         await save_form(view.scope, struct, view.typed)
     except Invalid as error:
         return await _page(view, plugin_name, errors_by_field(error), status=422)
-    return view.go(f"/settings/plugins/{plugin_name}", "Saved.")
+    return view.go(f"/settings/plugins/{plugin_name}", _("Saved."))
 
 
 @put("/settings/plugins/{plugin_name:str}/on", permission=MAY_CHANGE)
@@ -81,14 +82,16 @@ async def switch(view: View, plugin_name: FromPath[str]) -> Response[str]:
     """On with on=yes, off without."""
     switches = view.visit.bound.switches
     if switches is None:
-        raise Conflict("Plugins are switched by the provider here.")
+        raise Conflict(_("Plugins are switched by the provider here."))
     manifest = _manifest(view, plugin_name)
     await view.read()
     if view.typed.get("on") == ["yes"]:
         await switches.enable(view.scope, plugin_name)
-        return view.go(f"/settings/plugins/{plugin_name}", f"{manifest.label} is on.")
+        return view.go(f"/settings/plugins/{plugin_name}", _("%(label)s is on.", label=_(manifest.label)))
     await switches.disable(view.scope, plugin_name)
-    return view.go(f"/settings/plugins/{plugin_name}", f"{manifest.label} is off. Its data are kept.")
+    return view.go(
+        f"/settings/plugins/{plugin_name}", _("%(label)s is off. Its data are kept.", label=_(manifest.label))
+    )
 
 
 def _plugins(view: PageView) -> Mapping[str, Plugin]:
@@ -111,10 +114,12 @@ async def _page(view: PageView, name: str, errors: dict[str, str], *, status: in
     lines = [
         PluginLine(
             name=plugin.name,
-            title=plugin.manifest.label if plugin.loaded else plugin.name,
+            title=_(plugin.manifest.label) if plugin.loaded else plugin.name,
             version=plugin.manifest.version if plugin.loaded else "",
             by="",
-            text=plugin.manifest.description if plugin.loaded else f"Cannot be loaded: {plugin.error}",
+            text=_(plugin.manifest.description)
+            if plugin.loaded
+            else _("Cannot be loaded: %(error)s", error=plugin.error),
             on=plugin.name in on,
             pill=_pill(plugin, states.get(plugin.name)),
             current=plugin.name == name,
@@ -145,11 +150,11 @@ async def _states(view: PageView) -> list[ReaderState]:
 
 def _pill(plugin: Plugin, state: ReaderState | None) -> Pill | None:
     if plugin.loaded is None:
-        return Pill("Broken", "blocked")
+        return Pill(_("Broken"), "blocked")
     if state is not None and state.paused_at is not None:
-        return Pill("Paused", "blocked")
+        return Pill(_("Paused"), "blocked")
     if state is not None and state.parked:
-        return Pill(f"{state.parked} parked", "warn")
+        return Pill(ngettext("%(num)s parked", "%(num)s parked", state.parked), "warn")
     return None
 
 
@@ -159,29 +164,31 @@ async def _detail(view: PageView, name: str, state: ReaderState | None) -> tuple
         return None, {}
     manifest, on = plugin.manifest, name in view.scope.plugins
     stored: dict[str, Any] = await form_values(manifest.settings) if manifest.settings is not None and on else {}
-    groups = groups_of(manifest.settings, stored, manifest.label) if manifest.settings is not None and on else []
+    groups = groups_of(manifest.settings, stored, _(manifest.label)) if manifest.settings is not None and on else []
     detail = PluginDetail(
         name=name,
-        title=manifest.label,
+        title=_(manifest.label),
         version=manifest.version,
         on=on,
         groups=groups,
-        declared=[*_declared(manifest), *_delivery(state)],
+        declared=[*declared_by(manifest), *_delivery(state)],
     )
     return detail, {key: text_of(value) for key, value in stored.items()}
 
 
-def _declared(manifest: Manifest) -> list[Fact]:
+def declared_by(manifest: Manifest) -> list[Fact]:
     """What a plugin says that it is, in words."""
     pages = sorted({path for route in manifest.routes for path in route.paths})
     facts = {
-        "Pages": ", ".join(pages[:8]) + (f" and {len(pages) - 8} more" if len(pages) > 8 else ""),
-        "Own tables": ", ".join(table._meta.tablename for table in manifest.tables),
-        "Permissions": ", ".join(permission.label for permission in manifest.permissions),
-        "Hears of": ", ".join(event.replace("_", " ") for event in manifest.events),
-        "Work in the background": ", ".join(kind.name for kind in manifest.jobs),
-        "Connects to": ", ".join(manifest.outbound_hosts),
-        "Needs": ", ".join(manifest.needs),
+        _("Pages"): _("%(names)s and %(count)s more", names=", ".join(pages[:8]), count=len(pages) - 8)
+        if len(pages) > 8
+        else ", ".join(pages),
+        _("Own tables"): ", ".join(table._meta.tablename for table in manifest.tables),
+        _("Permissions"): ", ".join(_(permission.label) for permission in manifest.permissions),
+        _("Hears of"): ", ".join(event.replace("_", " ") for event in manifest.events),
+        _("Work in the background"): ", ".join(kind.name for kind in manifest.jobs),
+        _("Connects to"): ", ".join(manifest.outbound_hosts),
+        _("Needs"): ", ".join(manifest.needs),
     }
     return [Fact(label=label, value=value) for label, value in facts.items()]
 
@@ -189,10 +196,12 @@ def _declared(manifest: Manifest) -> list[Fact]:
 def _delivery(state: ReaderState | None) -> list[Fact]:
     if state is None:
         return []
-    waiting = f"{state.waiting:,} waiting" if state.waiting else "up to date"
-    trouble = f"; paused: {state.error}" if state.paused_at is not None else ""
-    parked = f"; {state.parked} set aside after errors" if state.parked else ""
-    return [Fact(label="Delivery", value=f"{waiting}{parked}{trouble}")]
+    told = [_("%(count)s waiting", count=number(state.waiting)) if state.waiting else _("up to date")]
+    if state.parked:
+        told.append(_("%(count)s set aside after errors", count=state.parked))
+    if state.paused_at is not None:
+        told.append(_("paused: %(error)s", error=state.error))
+    return [Fact(label=_("Delivery"), value="; ".join(told))]
 
 
 HANDLERS = (list_plugins, show_plugin, save_settings, switch)

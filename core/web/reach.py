@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.database import Everything
 from core.errors import Forbidden
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -14,4 +15,4 @@ if TYPE_CHECKING:
 def check_sees_everyone(scope: Scope) -> None:
     """Raises Forbidden for an actor who sees only some of the customers, whatever its permissions."""
     if not isinstance(scope.actor.reach, Everything):
-        raise Forbidden("This is for staff who see all customers.")
+        raise Forbidden(_("This is for staff who see all customers."))

@@ -15,6 +15,7 @@ from core.settings.actions import save_form
 from core.settings.company import CompanySettings
 from core.settings.fields import FieldSpec, describe
 from core.settings.queries import form_values
+from core.texts import N_, _
 from core.web.parts import Choice, Field, FieldGroup
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("settings.view", "See the settings"),
-    Permission("settings.edit", "Change the settings"),
-    Permission("settings.plugins", "Switch plugins on and off"),
+    Permission("settings.view", N_("See the settings")),
+    Permission("settings.edit", N_("Change the settings")),
+    Permission("settings.plugins", N_("Switch plugins on and off")),
 )
 
 _KINDS: Final = {
@@ -58,7 +59,7 @@ def settings_form(
             return await form_page(
                 view, struct, path, title=title, noun=noun, write=write, errors=errors_by_field(error), status=422
             )
-        return view.go(path, "Saved.")
+        return view.go(path, _("Saved."))
 
     return show, save
 
@@ -81,10 +82,10 @@ async def form_page(
     return view.page(
         template,
         status=status,
-        title=title,
-        noun=noun,
+        title=_(title),
+        noun=_(noun),
         action=path,
-        groups=groups_of(struct, stored, title),
+        groups=groups_of(struct, stored, _(title)),
         values=view.shown(**{name: text_of(each) for name, each in stored.items()}),
         errors=errors or {},
         may_change=view.scope.may(write),
@@ -100,11 +101,11 @@ def groups_of(struct: type[Struct], stored: Mapping[str, Any], title: str) -> li
 def _field(spec: FieldSpec, stored: object) -> Field:
     return Field(
         name=spec.name,
-        label=spec.label,
+        label=_(spec.label),
         value=text_of(stored),
         kind=_KINDS.get(spec.kind, "text"),
-        help=spec.help,
-        choices=[Choice(value, label) for value, label in spec.choices],
+        help=_(spec.help) if spec.help else "",
+        choices=[Choice(value, _(label)) for value, label in spec.choices],
         required=spec.required,
         max_length=spec.max_length or 0,
         wide=spec.kind in ("long", "list"),
@@ -127,6 +128,8 @@ async def show_settings(view: View) -> Response[str]:
     return view.go("/settings/company")
 
 
-show_company, save_company = settings_form(CompanySettings, "/settings/company", title="Company", noun="company data")
+show_company, save_company = settings_form(
+    CompanySettings, "/settings/company", title=N_("Company"), noun=N_("company data")
+)
 
 HANDLERS = (show_settings, show_company, save_company)

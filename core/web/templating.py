@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
@@ -37,7 +38,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from core.money import format_amount, format_money
-from core.texts import language_of, locale_now, said, said_of, tag_of
+from core.texts import in_sentence, language_of, locale_now, said, said_of, speaking, tag_of, texts_of
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -56,6 +57,7 @@ class TemplateFault(Exception):
     """Templates that cannot live beside each other. Raised at start-up."""
 
 
+_MARKED: Final = re.compile(r'\b_\("([^"]+)"')
 _SPECIAL: Final = re.compile("[&<>\"']").search
 
 
@@ -219,7 +221,9 @@ def environment(folders: Mapping[str, Path], plugins: Mapping[str, Path]) -> Env
         extensions=["jinja2.ext.i18n"],
     )
     made.filters.update(FILTERS)
-    made.globals.update(choice_of=choice_of, choices_of=choices_of, labels_of=labels_of, tag_of=tag_of)
+    made.globals.update(
+        choice_of=choice_of, choices_of=choices_of, labels_of=labels_of, tag_of=tag_of, in_sentence=in_sentence
+    )
     speak(made)
     return made
 
@@ -229,11 +233,29 @@ def speak(environment: Environment) -> None:
     environment.policies["ext.i18n.trimmed"] = True
     vars(environment)["newstyle_gettext"] = True
     environment.globals.update(_=_text, gettext=_text, ngettext=_form, pgettext=_text_in, npgettext=_form_in)
-    environment.globals.update(language_now=_language_now)
+    environment.globals.update(language_now=_language_now, script_texts=script_texts)
 
 
 def _language_now() -> str:
     return language_of(locale_now())
+
+
+def script_texts() -> str:
+    """What scripts of the pages say, as JSON from the English to the language that is spoken now; "" in English."""
+    return _script_texts(_language_now())
+
+
+@lru_cache(maxsize=16)
+def _script_texts(language: str) -> str:
+    with speaking(language):
+        found = texts_of(_said_by_scripts())
+    return msgspec.json.encode(found).decode() if found else ""
+
+
+@lru_cache(maxsize=1)
+def _said_by_scripts() -> frozenset[str]:
+    scripts = (file.read_text(encoding="utf-8") for file in (SHELLS.parent / "static" / "js").glob("*.js"))
+    return frozenset(text for script in scripts for text in _MARKED.findall(script))
 
 
 def _text(message: str, /, **values: object) -> Markup:

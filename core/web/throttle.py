@@ -10,6 +10,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from core.errors import TooMany
+from core.texts import _
 
 _STORAGE: Final = MemoryStorage()
 _LIMITER: Final = SlidingWindowCounterRateLimiter(_STORAGE)
@@ -25,7 +26,7 @@ def check_tries(*keys: tuple[RateLimitItemPerMinute, str]) -> None:
         if not _LIMITER.test(item, key):
             reset = _LIMITER.get_window_stats(item, key).reset_time
             raise TooMany(
-                "Too many attempts. Wait a few minutes and try again.", retry_after=max(1, int(reset - time()))
+                _("Too many attempts. Wait a few minutes and try again."), retry_after=max(1, int(reset - time()))
             )
 
 

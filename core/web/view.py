@@ -13,6 +13,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from core.errors import FieldError, Invalid
+from core.texts import _
 from core.web import csrf
 from core.web.forms import from_form
 from core.web.visit import visit_of
@@ -86,7 +87,7 @@ class PageView:
         try:
             form = await self.request.form()
         except SerializationException as error:
-            raise Invalid("The form could not be read. Load the page again.") from error
+            raise Invalid(_("The form could not be read. Load the page again.")) from error
         self.typed, self.files = {}, {}
         for key, value in form.multi_items():
             if key == csrf.FIELD:

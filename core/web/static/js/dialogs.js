@@ -1,7 +1,7 @@
 // Dialogs: native <dialog>, so focus is held, Esc closes and focus returns.
 //   data-open="id" opens · data-close closes · a swap into an empty dialog opens it · its form closes it when it worked
 //   form[data-guard] with something typed is not closed without asking
-import { $, $$, icon, make, on } from "./dom.js";
+import { $, $$, icon, make, on, _ } from "./dom.js";
 
 const dirty = dialog => $$("form[data-guard]", dialog).some(form => form.dataset.dirty !== undefined);
 
@@ -15,8 +15,8 @@ export const open = id => {
 const shut = dialog => {
   if (!dirty(dialog)) { dialog.close(); return; }
   if ($("[data-guarding]", dialog)) { dialog.close(); return; }
-  const keep = make("button", "btn btn-sm", "Keep editing"), drop = make("button", "btn btn-sm btn-danger-quiet", "Discard what was typed");
-  const asking = make("div", "t-banner k-warn", icon("alert-triangle"), make("div", "", "What you typed is not saved."), make("div", "t-actions", keep, drop));
+  const keep = make("button", "btn btn-sm", _("Keep editing")), drop = make("button", "btn btn-sm btn-danger-quiet", _("Discard what was typed"));
+  const asking = make("div", "t-banner k-warn", icon("alert-triangle"), make("div", "", _("What you typed is not saved.")), make("div", "t-actions", keep, drop));
   keep.type = drop.type = "button";
   asking.dataset.guarding = "";
   asking.setAttribute("role", "alert");
@@ -75,7 +75,7 @@ document.addEventListener("htmx:confirm", e => {
   $("[data-sure-text]", dialog).textContent = rest.join(" ");
   $("[data-sure-text]", dialog).hidden = !rest.length;
   $("[data-sure=yes]", dialog).textContent = source.dataset.do || source.textContent.replace(/…$/, "").trim();
-  $("[data-sure=no]", dialog).textContent = source.dataset.keep || "Leave as it is";
+  $("[data-sure=no]", dialog).textContent = source.dataset.keep || _("Leave as it is");
   let sure = false;
   $("[data-sure=yes]", dialog).onclick = () => { sure = true; dialog.close(); };
   $("[data-sure=no]", dialog).onclick = () => dialog.close();

@@ -9,6 +9,11 @@ export const on = (event, selector, act, options) =>
 /** Do it for what is there now and for all that htmx puts in later. Must do no harm when done twice. */
 export const onContent = act => { act(document); document.addEventListener("htmx:after:process", e => act(e.target)); };
 
+const texts = JSON.parse($("meta[name=texts]")?.content || "{}");
+
+/** A text in the language of the page, its values filled in. */
+export const _ = (text, values = {}) => (texts[text] ?? text).replace(/%\((\w+)\)s/g, (place, name) => values[name] ?? place);
+
 export const visible = element => !!element && element.checkVisibility({ visibilityProperty: true });
 
 /** Tell the server something that the page shows already. Gives whether it was taken. */

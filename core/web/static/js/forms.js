@@ -1,5 +1,5 @@
 // Forms: where the focus goes, secrets that are shown, groups of ticks, texts to copy, what is typed and not saved.
-import { $, $$, on, onContent } from "./dom.js";
+import { $, $$, on, onContent, _ } from "./dom.js";
 
 onContent(root => {
   const first = root.matches?.("[data-focus]") ? root : $$("[data-focus]", root).find(x => x.checkVisibility());
@@ -34,7 +34,7 @@ on("click", "[data-copy]", async (e, button) => {
   const field = document.getElementById(button.dataset.copy), label = button.lastChild;
   try { await navigator.clipboard.writeText(field.value); } catch { field.select(); return; }
   const before = label.textContent;
-  label.textContent = "Copied";
+  label.textContent = _("Copied");
   setTimeout(() => { label.textContent = before; }, 2000);
 });
 

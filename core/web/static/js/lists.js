@@ -1,5 +1,5 @@
 // Lists: searching, selecting, height of rows, order of columns.
-import { $, $$, on, onContent } from "./dom.js";
+import { $, $$, on, onContent, _ } from "./dom.js";
 
 const rowsOf = list => $$("[data-rows] > tr", list);
 const ticksOf = list => $$("[data-rows] [data-select]", list);
@@ -12,13 +12,13 @@ document.addEventListener("htmx:before:request", e => {
   if (!list) return;
   const said = $("[data-said]", list), before = said?.textContent;
   list.setAttribute("aria-busy", "true");
-  const soon = setTimeout(() => { if (said) said.textContent = "Searching…"; }, 200);
+  const soon = setTimeout(() => { if (said) said.textContent = _("Searching…"); }, 200);
   const late = setTimeout(() => {
     if (!said) return;
     const stop = document.createElement("button");
-    stop.type = "button"; stop.className = "t-why"; stop.textContent = "Cancel";
+    stop.type = "button"; stop.className = "t-why"; stop.textContent = _("Cancel");
     stop.onclick = () => { ctx.request.abort(); said.textContent = before; };
-    said.replaceChildren("Still searching ", stop);
+    said.replaceChildren(`${_("Still searching")} `, stop);
   }, 5000);
   searches.set(ctx, [soon, late]);
 });
@@ -41,8 +41,8 @@ const show = list => {
   list.classList.toggle("selecting", chosen > 0);
   const everything = list.dataset.all !== undefined;
   $("[data-selected]", list).textContent = everything ? matching.dataset.selectAll : chosen;
-  $("[data-selected-word]", list).textContent = everything ? "selected, all that match" : page.checked ? "on this page selected" : "selected";
-  if (matching) { matching.hidden = !page.checked; matching.textContent = everything ? "Only this page" : `Select all ${matching.dataset.selectAll} matching`; }
+  $("[data-selected-word]", list).textContent = everything ? _("selected, all that match") : page.checked ? _("on this page selected") : _("selected");
+  if (matching) { matching.hidden = !page.checked; matching.textContent = everything ? _("Only this page") : _("Select all %(matching)s matching", { matching: matching.dataset.selectAll }); }
 };
 onContent(root => { for (const list of root.matches?.(".t-list") ? [root] : $$(".t-list", root)) show(list); });
 on("click", "[data-select]", (e, tick) => {
@@ -79,7 +79,7 @@ on("click", "[data-density-set]", (e, button) => { localStorage.setItem("density
 const nameOf = item => $("label", item).textContent.trim();
 const told = item => {
   const items = $$(":scope > li", item.parentElement), said = $("[data-moved]");
-  if (said) said.textContent = `${nameOf(item)}, place ${items.indexOf(item) + 1} of ${items.length}`;
+  if (said) said.textContent = _("%(name)s, place %(place)s of %(all)s", { name: nameOf(item), place: items.indexOf(item) + 1, all: items.length });
   item.parentElement.dispatchEvent(new CustomEvent("columns-moved", { bubbles: true }));
 };
 on("keydown", "[data-columns] .t-grip", (e, grip) => {

@@ -1,12 +1,12 @@
 // What comes by itself: the activity of a record, the progress of a job.
-import { $, $$ } from "./dom.js";
+import { $, $$, _ } from "./dom.js";
 
 const sign = element => $("[data-live]", element.closest(".t-card") ?? element);
 const say = (element, live) => {
   const mark = sign(element);
   if (!mark) return;
   mark.classList.toggle("off", !live);
-  mark.textContent = live ? "Live" : "Reconnecting";
+  mark.textContent = live ? _("Live") : _("Reconnecting");
 };
 document.addEventListener("htmx:sse:after:connection", e => say(e.target, true));
 document.addEventListener("htmx:sse:error", e => say(e.target, false));

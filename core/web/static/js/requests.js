@@ -1,5 +1,5 @@
 // Requests of htmx: buttons that wait, answers that are errors, a lost connection.
-import { $, $$, icon, make, on } from "./dom.js";
+import { $, $$, icon, make, on, _ } from "./dom.js";
 
 const waits = new WeakMap();
 const sender = ctx => ctx.request.submitter ?? $("button[type=submit]", ctx.sourceElement) ?? ctx.sourceElement;
@@ -49,7 +49,7 @@ const offline = lost => {
   if (lost === !!banner) return;
   if (!lost) { banner.remove(); delete document.documentElement.dataset.offline; return; }
   document.documentElement.dataset.offline = "";
-  const made = make("div", "t-banner k-warn t-offline", icon("wifi-off"), make("div", "", "No connection. What you type stays here; saving works again once it is back."));
+  const made = make("div", "t-banner k-warn t-offline", icon("wifi-off"), make("div", "", _("No connection. What you type stays here; saving works again once it is back.")));
   made.id = "offline"; made.tabIndex = -1; made.setAttribute("role", "alert");
   $("#problem, .b-page")?.before(made);
 };

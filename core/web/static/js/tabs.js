@@ -1,13 +1,13 @@
 // Tabs that do not fit move into "More"; without script, and on phones, the row scrolls.
-import { $, $$, make, onContent } from "./dom.js";
+import { $, $$, make, onContent, _ } from "./dom.js";
 
 const PHONE = 768;
 let made = 0;
 
 onContent(root => $$(".t-tabs:not([data-fitted])", root).forEach(nav => {
   nav.dataset.fitted = "";
-  const menu = make("div", "dropdown-menu dropdown-menu-end"), button = make("button", "dropdown-toggle", "More"), more = make("div", "t-menu t-more", button, menu);
-  menu.id = `more-tabs-${++made}`; menu.popover = "auto"; menu.setAttribute("role", "group"); menu.setAttribute("aria-label", `More of ${nav.getAttribute("aria-label")}`);
+  const menu = make("div", "dropdown-menu dropdown-menu-end"), button = make("button", "dropdown-toggle", _("More")), more = make("div", "t-menu t-more", button, menu);
+  menu.id = `more-tabs-${++made}`; menu.popover = "auto"; menu.setAttribute("role", "group"); menu.setAttribute("aria-label", _("More of %(name)s", { name: nav.getAttribute("aria-label") }));
   button.type = "button"; button.setAttribute("popovertarget", menu.id);
   more.hidden = true;
   nav.append(more);

@@ -1,5 +1,5 @@
 // Colours and width of the menu: shown at once, kept with the user, put back if that fails.
-import { $, $$, on, send } from "./dom.js";
+import { $, $$, on, send, _ } from "./dom.js";
 import { say } from "./toasts.js";
 
 const root = document.documentElement, AT = "/profile/preferences";
@@ -14,7 +14,7 @@ const showTheme = theme => {
 const setTheme = async theme => {
   const before = now();
   showTheme(theme);
-  if (!(await send(AT, { theme }))) { showTheme(before); say("The colours could not be kept."); }
+  if (!(await send(AT, { theme }))) { showTheme(before); say(_("The colours could not be kept.")); }
 };
 on("click", "[data-theme-toggle]", () => setTheme(dark() ? "light" : "dark"));
 on("click", "[data-theme-set]", (e, button) => setTheme(button.dataset.themeSet));
@@ -29,7 +29,7 @@ export const fold = async (on = !narrow()) => {
   if (!$(".t-shell")) return;
   const before = narrow();
   showFold(on);
-  if (!(await send(AT, { narrow: on ? "yes" : "no" }))) { showFold(before); say("The width of the menu could not be kept."); }
+  if (!(await send(AT, { narrow: on ? "yes" : "no" }))) { showFold(before); say(_("The width of the menu could not be kept.")); }
 };
 on("click", "[data-fold]", () => fold());
 on("click", "[data-fold-set]", (e, button) => fold(button.dataset.foldSet === "yes"));

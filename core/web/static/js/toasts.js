@@ -1,5 +1,5 @@
 // Toasts: a polite status. Each stays 6 s, longer while pointed at or focused. A popover, so that it lies over dialogs too.
-import { $, $$, icon, make, on } from "./dom.js";
+import { $, $$, icon, make, on, _ } from "./dom.js";
 
 const box = $("#toasts");
 const seen = new WeakSet();
@@ -26,6 +26,6 @@ on("click", "[data-toast-off]", (e, button) => button.closest(".t-toast").remove
 /** Say something that only the browser knows: an optimistic change that was not taken. */
 export const say = text => {
   const off = make("button", "", icon("x"));
-  off.type = "button"; off.dataset.toastOff = ""; off.setAttribute("aria-label", "Dismiss");
+  off.type = "button"; off.dataset.toastOff = ""; off.setAttribute("aria-label", _("Dismiss"));
   box?.append(make("div", "t-toast", icon("alert-triangle"), make("span", "", text), off));
 };
