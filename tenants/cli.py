@@ -27,7 +27,7 @@ from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
 from core.billing.verify import verify
 from core.config import Config, ConfigError, Log, load_config
-from core.customers.cli import import_customers_command
+from core.customers.cli import import_customers_command, import_step_command
 from core.customers.importing.actions import Mode
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
 from core.errors import DomainError, Invalid
@@ -577,6 +577,25 @@ async def import_customers(
 @main.group()
 def billing() -> None:
     """Charges become invoices."""
+
+@import_group.command("book")
+@click.argument("batch", type=int)
+@click.argument("step")
+@tenant_option
+@click.option(
+    "--choose", "choices", multiple=True, metavar="NAME=VALUE", help="due_on=2026-12-31; plan:Fibre 50=fibre-50"
+)
+@click.option("--preview", is_flag=True, help="Say what it would do, write nothing.")
+@json_option
+@running
+async def import_book(batch: int, step: str, slug: str, choices: tuple[str, ...], preview: bool, as_json: bool) -> None:
+    """Make something of an import's records: STEP is openings (balances) or subscriptions; of plugins, their own.
+
+    BATCH is the number that the import said. Safe to interrupt and to repeat: each record is booked once.
+    """
+    async with at_tenant(slug, "import book") as scope:
+        await import_step_command(scope, batch, step, choices, preview=preview, as_json=as_json)
+
 
 
 @billing.command("run")

@@ -13,6 +13,7 @@ from core.activity.unit import unit_of_work
 from core.customers import actions
 from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
+from core.customers.importing.steps import begin_step, take_step
 from core.customers.schemas import ContactFields, NewCustomer
 from core.database import execute, value
 from core.documents.files import store_file
@@ -115,16 +116,20 @@ async def populate(tenant: TestTenant) -> World:
 
 
 async def _import(scope: Scope, world: World) -> None:
-    """Two imports: one that was taken over and one that waits."""
+    """Two imports: one that was taken over, its balance booked, and one that waits."""
     with TemporaryDirectory() as folder:
         batches = []
         for name in ("Taken", "Waiting"):
             file = Path(folder) / f"{name}.csv"
-            file.write_text(f"Full name,Email,Notes\n{MARKER} {name},{name.lower()}@import.example,Rang\n", "utf-8")
+            file.write_text(
+                f"Full name,Email,Notes,Balance\n{MARKER} {name},{name.lower()}@import.example,Rang,5.00\n", "utf-8"
+            )
             staged = await stage_import(scope, file, Mapping())
             assert staged.batch is not None
             batches.append(staged.batch)
     await take_over(scope, batches[0], mode="skip-bad")
+    await begin_step(scope, batches[0], "openings")
+    await take_step(scope, batches[0], "openings")
     world.ids["batch_id"] = batches[1]
     async with unit_of_work(scope):
         await execute("UPDATE customer SET partition_id = :partition WHERE partition_id IS NULL", partition=PARTITION)

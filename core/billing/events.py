@@ -60,6 +60,20 @@ class CreditGranted(Event, subject="credit"):
     currency: str
 
 
+class OpeningBalanceBooked(Event, subject="customer"):
+    """What the customer had or owed in the system before: positive is credit."""
+
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class OpeningBalanceReversed(Event, subject="customer"):
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
 class CreditForfeited(Event, subject="subscription"):
     subscription_id: int
     customer_id: int

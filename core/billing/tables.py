@@ -289,6 +289,31 @@ class Allocation(Table):
     undoes_id: ForeignKey[Any] = ForeignKey("self", null=True)
 
 
+class OpeningBalance(Table):
+    """A record of an import and the credit or document that it was booked as: positive is the customer's credit.
+
+    Its key is the record's id, which is never given twice: a record is booked once for ever.
+    """
+
+    belongs = via("customer_id")
+
+    row_id = BigInt(primary_key=True)
+    batch_id = BigInt()
+    record = BigInt()
+    customer_id = ForeignKey(Customer, index=True)
+    currency = Text()
+    amount_minor = BigInt()
+    base_minor = BigInt()
+    rate_e10 = BigInt(null=True)
+    number = Text()
+    booked_on = Date()
+    due_on = Date()
+    document_id = ForeignKey(Document, null=True)
+    credit_entry_id = ForeignKey(CreditEntry, null=True)
+    transaction_id = BigInt()
+    reversed_on = Date(null=True)
+
+
 class CreditUse(Table):
     """Credit that went elsewhere than to a document: refunded, forfeited, transferred, reversed. Never changed."""
 

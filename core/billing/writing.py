@@ -172,22 +172,19 @@ QUEUED: Final = "SELECT id AS document_id, payer_id, kind FROM stage_document"
 _TAX_LINES: Final = 2_000_000_000
 
 
+def buyer_as_json(row: str) -> dict[str, str]:
+    """What a document keeps of its buyer: SQL of a customer's row, by name."""
+    kept = {"customer_id": "id", "name": "full_name"}
+    names = ("customer_id", "kind", "name", "company", "street", "zip", "city", "country", "vat_id")
+    return {name: f"{row}.{kept.get(name, name)}" for name in names}
+
+
 def parties() -> str:
     """The buyer as it is now, for as long as the tenant must keep it."""
-    buyer = json_object(
-        customer_id="c.id",
-        kind="c.kind",
-        name="c.full_name",
-        company="c.company",
-        street="c.street",
-        zip="c.zip",
-        city="c.city",
-        country="c.country",
-        vat_id="c.vat_id",
-    )
     return f"""
 INSERT INTO document_party (document_id, role, snapshot, retain_until)
-SELECT d.id, 'buyer', {buyer}, :retain_until::date FROM stage_document d THEN JOIN customer c ON c.id = d.payer_id
+SELECT d.id, 'buyer', {json_object(**buyer_as_json("c"))}, :retain_until::date
+FROM stage_document d THEN JOIN customer c ON c.id = d.payer_id
 """
 
 

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from core.activity.unit import again
-from core.customers.importing import actions
+from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import count_lines
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.report import Report
 from core.customers.jobs import plan_names
 from core.errors import Invalid
+from core.hooks import ImportPreview, ImportRefusal
+from core.money import format_amount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from core.customers.importing.staging import Told
     from core.scope import Scope
@@ -67,6 +70,79 @@ async def import_customers_command(
     else:
         show(report, Console())
     return report
+
+
+class StepReport(Struct, frozen=True, kw_only=True):
+    """What a step did with an import's records, or would do."""
+
+    batch: int
+    step: str
+    state: str
+    preview: ImportPreview | None = None
+    taken: int = 0
+    refused: int = 0
+    refusals: list[ImportRefusal] = []
+
+
+async def import_step_command(
+    scope: Scope, batch_id: int, key: str, choices: Sequence[str], *, preview: bool = False, as_json: bool = False
+) -> StepReport:
+    """Make something of an import's records (`openings`, `subscriptions`), or say what would be made. What was broken
+    off goes on, what was refused is tried again.
+    """
+    chosen = dict(_choice(text) for text in choices) or None
+    batch, step, state, told = await steps.preview_step(scope, batch_id, key, chosen)
+    if preview:
+        report = StepReport(batch=batch.id, step=key, state=state.state, preview=told)
+    else:
+        await again(lambda: steps.begin_step(scope, batch_id, key, chosen))
+        with _progress(step.label, as_json) as bar:
+            task = bar.add_task(step.label, total=None)
+
+            async def progress(done: int, total: int, text: str) -> None:
+                bar.update(task, completed=done, total=total, description=text)
+
+            state = await again(lambda: steps.take_step(scope, batch_id, key, progress=progress))
+        refusals = [
+            finding
+            for each in await steps.list_refused(scope, batch_id, key, limit=5_000)
+            for finding in each.findings()
+        ]
+        report = StepReport(
+            batch=batch.id, step=key, state=state.state, taken=state.taken, refused=state.refused, refusals=refusals
+        )
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        show_step(report, step.label, Console())
+    return report
+
+
+def _choice(text: str) -> tuple[str, str]:
+    name, sign, chosen = text.partition("=")
+    if not sign:
+        raise Invalid(f"“{text}” is no choice. Write name=value, such as due_on=2026-12-31.", field="--choose")
+    return name.strip(), chosen.strip()
+
+
+def show_step(report: StepReport, label: str, console: Console) -> None:
+    """The same for people."""
+    if report.preview is not None:
+        table = Table("what", "records", "sum", "", box=None, header_style="bold", pad_edge=False)
+        for line in report.preview.lines:
+            amount = f"{format_amount(line.amount_minor, line.currency)} {line.currency}" if line.amount_minor else ""
+            table.add_row(line.text, f"{line.count:,}", amount, line.detail)
+        console.print(table, markup=False)
+        for each in report.preview.fields:
+            console.print(f"· {each.name}={each.value}  {each.error}", highlight=False, markup=False)
+    for refusal in (report.preview.refusals if report.preview else report.refusals)[:SHOWN]:
+        console.print(f"record {refusal.record}: {refusal.message} {refusal.value}", highlight=False, markup=False)
+    if report.preview is not None:
+        refused = report.preview.refused
+        told = f"{report.preview.ready:,} records are ready, {refused:,} would be refused. Nothing was written."
+    else:
+        told = f"{report.taken:,} records done, {report.refused:,} refused."
+    console.print(f"\n{label}: {told}", style="bold", highlight=False)
 
 
 def read_mapping(path: Path | None) -> Mapping:

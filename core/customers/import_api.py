@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar.datastructures import UploadFile
@@ -12,14 +12,16 @@ from litestar.params import FromPath, JSONBody, MultipartBody, QueryParameter
 from msgspec import Struct
 
 from core.customers import import_work
-from core.customers.importing import actions
+from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import forget_file
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches
 from core.customers.importing.report import Report
-from core.customers.importing.status import BatchState
+from core.customers.importing.status import BatchState, StepState
+from core.customers.importing.steps import StepRow
 from core.errors import Conflict, Invalid
+from core.hooks import ImportPreview, ImportRefusal, ImportStep
 from core.jobs.status import JobState
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
 
@@ -74,6 +76,35 @@ class Start(Struct, frozen=True, forbid_unknown_fields=True):
     """What to do with records that are wrong."""
 
     mode: Mode = "skip-bad"
+
+
+class StepItem(Struct, frozen=True, kw_only=True):
+    """What can be made of an import's records, or was."""
+
+    key: str
+    label: str
+    text: str
+    state: StepState
+    choices: dict[str, str]
+    left: int
+    """Records that nothing was made of yet."""
+    taken: int
+    refused: int
+    """Records that were refused the last time; they are tried again when it is started again."""
+
+
+class StepDetail(StepItem, frozen=True, kw_only=True):
+    """With what it would do, and what there is to choose."""
+
+    preview: ImportPreview
+    refusals: list[ImportRefusal]
+    """The first hundred."""
+
+
+class StepChoices(Struct, frozen=True, forbid_unknown_fields=True):
+    """By the names of the preview's fields; what is left out keeps its proposal."""
+
+    choices: dict[str, str] = {}
 
 
 class Discarded(Struct, frozen=True):
@@ -152,6 +183,52 @@ async def undo(call: Call, batch_id: FromPath[int]) -> ImportDetail:
     return await _detail(call, await get_batch(call.scope, batch_id))
 
 
+@api_get(
+    "/customer-imports/{batch_id:int}/steps",
+    permission=PERMISSION,
+    summary="What can be made of an import: opening balances, subscriptions",
+)
+async def list_steps(call: Call, batch_id: FromPath[int]) -> list[StepItem]:
+    batch = await get_batch(call.scope, batch_id)
+    return [StepItem(**_step(*each)) for each in await steps.list_steps(call.scope, batch)]
+
+
+@api_get(
+    "/customer-imports/{batch_id:int}/steps/{key:str}",
+    permission=PERMISSION,
+    summary="One step with what it would do, what there is to choose and what it refused",
+)
+async def get_step(call: Call, batch_id: FromPath[int], key: FromPath[str]) -> StepDetail:
+    return await _step_detail(call, batch_id, key)
+
+
+@api_put(
+    "/customer-imports/{batch_id:int}/steps/{key:str}",
+    permission=PERMISSION,
+    summary="Keep what is chosen for a step, and see what it would do",
+)
+async def choose_for_step(
+    call: Call, batch_id: FromPath[int], key: FromPath[str], data: JSONBody[StepChoices]
+) -> StepDetail:
+    await steps.keep_choices(call.scope, batch_id, key, data.choices)
+    return await _step_detail(call, batch_id, key)
+
+
+@api_post(
+    "/customer-imports/{batch_id:int}/steps/{key:str}/start",
+    permission=PERMISSION,
+    summary="Make it: book the balances, make the subscriptions",
+    description="Each record once for ever. It needs the step's own permission too. Started again, it tries what was"
+    " refused.",
+    status_code=202,
+)
+async def start_step(
+    call: Call, batch_id: FromPath[int], key: FromPath[str], data: JSONBody[StepChoices]
+) -> ImportDetail:
+    await import_work.start_step(call.scope, batch_id, key, data.choices or None)
+    return await _detail(call, await get_batch(call.scope, batch_id))
+
+
 @api_delete("/customer-imports/{batch_id:int}", permission=PERMISSION, summary="Forget a file that was not taken over")
 async def discard(call: Call, batch_id: FromPath[int]) -> Discarded:
     batch = await get_batch(call.scope, batch_id)
@@ -166,6 +243,29 @@ def _row(batch: ImportBatchRow) -> ImportRow:
     return ImportRow(**{name: getattr(batch, name) for name in ImportRow.__struct_fields__})
 
 
+def _step(step: ImportStep, state: StepRow, left: int) -> dict[str, Any]:
+    return {
+        "key": step.key,
+        "label": step.label,
+        "text": step.text,
+        "state": state.state,
+        "choices": state.chosen(),
+        "left": left,
+        "taken": state.taken,
+        "refused": state.refused,
+    }
+
+
+async def _step_detail(call: Call, batch_id: int, key: str) -> StepDetail:
+    batch, step, state, preview = await steps.preview_step(call.scope, batch_id, key)
+    refused = await steps.list_refused(call.scope, batch_id, key, limit=100)
+    return StepDetail(
+        **_step(step, state, await steps.count_left(batch, step)),
+        preview=preview,
+        refusals=[finding for each in refused for finding in each.findings()],
+    )
+
+
 async def _detail(call: Call, batch: ImportBatchRow) -> ImportDetail:
     job = await import_work.job_of(call.scope, batch)
     return ImportDetail(
@@ -177,4 +277,6 @@ async def _detail(call: Call, batch: ImportBatchRow) -> ImportDetail:
     )
 
 
-HANDLERS = (upload, list_imports, get_import, match, start, undo, discard)
+HANDLERS = (
+    upload, list_imports, get_import, match, start, undo, list_steps, get_step, choose_for_step, start_step, discard
+)  # fmt: skip

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct
 
 from core.customers import import_work
-from core.customers.importing import actions
+from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import file_of, forget_file
 from core.customers.importing.profiles import FIELDS, NEVER, Mapping, known_columns, lay_out
 from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
-from core.customers.importing.status import BatchState
+from core.customers.importing.status import BatchState, StepState
 from core.customers.importing.validating import Finding
 from core.database import bind, current
 from core.errors import Conflict, Invalid
@@ -31,6 +33,7 @@ from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from core.hooks import ImportPreview
     from core.scope import Scope
 
 PERMISSION: Final = "customers.create"
@@ -157,6 +160,113 @@ async def refused(view: View, batch_id: FromPath[int]) -> Stream:
     )
 
 
+@get("/customers/import/{batch_id:int}/steps/{key:str}", permission=PERMISSION)
+async def show_step(view: View, batch_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    """What would be made of the records, what there is to choose, and afterwards what was refused."""
+    return await _step_page(view, batch_id, key)
+
+
+@post("/customers/import/{batch_id:int}/steps/{key:str}", permission=PERMISSION)
+async def choose_for_step(view: View, batch_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    """Keep what is chosen and show what it would do; with `go`, do just what was shown."""
+    await view.read()
+    chosen = {name: typed[-1] for name, typed in view.typed.items() if not name.startswith("_")}
+    go, seen = chosen.pop("go", ""), chosen.pop("seen", "")
+    _, step, _, preview = await steps.preview_step(view.scope, batch_id, key, chosen)
+    wrong = {field.name: field.error for field in preview.fields if field.error}
+    if not wrong:
+        await steps.keep_choices(view.scope, batch_id, key, chosen)
+    if not go or wrong:
+        return await _step_page(view, batch_id, key, chosen, status=422 if wrong else 200)
+    if seen != _digest(preview):
+        told = {"": "With what is chosen now it does something else. Look at it again, then confirm it."}
+        return await _step_page(view, batch_id, key, chosen, told, status=409)
+    await import_work.start_step(view.scope, batch_id, key, chosen)
+    return view.go(f"/customers/import/{batch_id}/steps/{key}", f"{step.verb}: started.")
+
+
+@post("/customers/import/{batch_id:int}/steps/{key:str}/resume", permission=PERMISSION)
+async def resume_step(view: View, batch_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    """Let a step that was broken off go on where it was."""
+    await import_work.start_step(view.scope, batch_id, key)
+    return view.go(f"/customers/import/{batch_id}/steps/{key}")
+
+
+@get("/customers/import/{batch_id:int}/steps/{key:str}/state", permission=PERMISSION)
+async def step_state(view: View, batch_id: FromPath[int], key: FromPath[str]) -> Response[str]:
+    """Asked every two seconds while work goes on: answers with the page itself once it is over."""
+    if await import_work.working(view.scope, await get_batch(view.scope, batch_id)) is None:
+        return view.go(f"/customers/import/{batch_id}/steps/{key}")
+    return Response("", status_code=200, media_type="text/html")
+
+
+@get("/customers/import/{batch_id:int}/steps/{key:str}/refused.csv", permission=PERMISSION)
+async def refused_by_step(view: View, batch_id: FromPath[int], key: FromPath[str]) -> Stream:
+    """What a step refused, by record and column; for the step `undo`, why customers stay."""
+    await get_batch(view.scope, batch_id)
+    columns = [
+        ExportColumn("record", "Record", "integer"),
+        ExportColumn("line", "Line", "integer"),
+        ExportColumn("name", "Customer"),
+        ExportColumn("field", "Column"),
+        ExportColumn("value", "Value"),
+        ExportColumn("why", "What is wrong"),
+    ]
+    return Stream(
+        _within(csv_stream(columns, _refused_by_step(view.scope, batch_id, key))),
+        media_type="text/csv",
+        headers={
+            "Content-Disposition": f'attachment; filename="refused-import-{batch_id}.csv"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _refused_by_step(scope: Scope, batch_id: int, key: str) -> AsyncIterator[Sequence[str | int]]:
+    async for each in steps.stream_refused(scope, batch_id, key):
+        for finding in each.findings():
+            yield each.record, each.line, each.name, finding.field, finding.value, finding.message
+
+
+def _digest(preview: ImportPreview) -> str:
+    """The same for two previews exactly when they say the same."""
+    return hashlib.sha256(msgspec.json.encode(preview)).hexdigest()
+
+
+async def _step_page(
+    view: View,
+    batch_id: int,
+    key: str,
+    chosen: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+    *,
+    status: int = 200,
+) -> Response[str]:
+    batch, step, state, preview = await steps.preview_step(view.scope, batch_id, key, chosen)
+    job = await import_work.job_of(view.scope, batch)
+    working = job is not None and job.state in {JobState.WAITING, JobState.RUNNING}
+    failed = job is not None and job.state not in {JobState.WAITING, JobState.RUNNING, JobState.DONE}
+    return view.page(
+        "customers/import_step.html",
+        status=status,
+        batch=batch,
+        step=step,
+        state=state,
+        preview=preview,
+        seen=_digest(preview),
+        few=[field for field in preview.fields if field.kind != "select"],
+        matches=[field for field in preview.fields if field.kind == "select"],
+        choices={field.name: [Choice(value, label) for value, label in field.choices] for field in preview.fields},
+        job=running_job(job) if job is not None and working else None,
+        failed=job.error if job is not None and failed and state.state == StepState.TAKING else "",
+        refused=await steps.list_refused(view.scope, batch_id, key, limit=FINDINGS),
+        may_start=view.scope.may(step.permission) and not working and state.state != StepState.TAKING,
+        may_resume=state.state == StepState.TAKING and not working,
+        lacks="" if view.scope.may(step.permission) else step.permission,
+        errors=errors or {field.name: field.error for field in preview.fields if field.error},
+    )
+
+
 async def _refused_rows(scope: Scope, batch_id: int, width: int) -> AsyncIterator[Sequence[str | int]]:
     async for record in refused_records(scope, batch_id):
         cells = (record.texts() + [""] * width)[:width]
@@ -212,7 +322,43 @@ async def _batch_page(
         may_undo=batch.state in {BatchState.DONE, BatchState.UNDOING} and not working,
         modes=_modes(report) if report else (),
         errors=errors or {},
+        next_steps=await _next_steps(view.scope, batch) if not working else (),
+        staying=await steps.list_refused(view.scope, batch.id, steps.KEPT_STEP, limit=FINDINGS)
+        if batch.state == BatchState.UNDONE
+        else (),
     )
+
+
+class NextStep(Struct, frozen=True, kw_only=True):
+    """What can be made of an import's records now, as its page offers it."""
+
+    key: str
+    label: str
+    verb: str
+    text: str
+    said: str
+    left: int
+    broken_off: bool
+
+
+async def _next_steps(scope: Scope, batch: ImportBatchRow) -> list[NextStep]:
+    found = []
+    for step, state, left in await steps.list_steps(scope, batch):
+        said = f"{left:,} records wait." if left else ""
+        if state.turn:
+            said = f"{state.taken:,} records done" + (f", {state.refused:,} refused." if state.refused else ".")
+        found.append(
+            NextStep(
+                key=step.key,
+                label=step.label,
+                verb=step.verb,
+                text=step.text,
+                said=said,
+                left=left,
+                broken_off=state.state == StepState.TAKING,
+            )
+        )
+    return found
 
 
 def _steps(current: int) -> list[dict[str, str]]:
@@ -231,7 +377,7 @@ def _figures(batch: ImportBatchRow, report: Report) -> list[Figure]:
             detail=f"{report.ignored_blank:,} blank" if report.ignored_blank else "",
         ),
         Figure(label="Created" if made else "Will be created", value=f"{batch.made if made else report.ok:,}"),
-        Figure(label="Services found", value=f"{report.services:,}", detail="to be booked"),
+        Figure(label="Services found", value=f"{report.services:,}"),
         Figure(
             label="With errors",
             value=f"{report.refused:,}",
@@ -302,4 +448,7 @@ async def _headers(scope: Scope, batch: ImportBatchRow) -> list[ColumnReport]:
     ]
 
 
-HANDLERS: Final = (choose, upload, show, state, match, start, undo, discard, refused)
+HANDLERS: Final = (
+    choose, upload, show, state, match, start, undo, discard, refused, show_step, choose_for_step, resume_step,
+    step_state, refused_by_step,
+)  # fmt: skip

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from core.activity.unit import unit_of_work
-from core.customers.importing import actions
+from core.customers.importing import actions, steps
 from core.customers.importing.files import forget_named, keep_file
 from core.customers.importing.profiles import Mapping, known_columns, lay_out
 from core.customers.importing.queries import ImportBatchRow, get_batch
 from core.customers.importing.status import BatchState
-from core.customers.jobs import CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT, OfBatch
+from core.customers.jobs import CHECK_IMPORT, TAKE_IMPORT, TAKE_STEP, UNDO_IMPORT, OfBatch, OfStep
 from core.database import execute
 from core.errors import Conflict
 from core.jobs.actions import enqueue
@@ -94,10 +94,20 @@ async def start_undo(scope: Scope, batch_id: int) -> None:
     batch = await get_batch(scope, batch_id)
     if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
         raise Conflict("Only an import that is done can be undone.")
+    if batch.state == BatchState.DONE:
+        await steps.check_undo(scope, batch)
     await start_work(scope, batch_id, UNDO_IMPORT, OfBatch(batch_id))
 
 
-async def start_work(scope: Scope, batch_id: int, kind: Any, payload: OfBatch) -> None:
+async def start_step(scope: Scope, batch_id: int, key: str, choices: dict[str, str] | None = None) -> None:
+    """Let something be made of an import's records, or go on where it was broken off."""
+    if await working(scope, await get_batch(scope, batch_id)) is not None:
+        raise Conflict("Work on this file is going on. Wait until it is done.")
+    await steps.begin_step(scope, batch_id, key, choices)
+    await start_work(scope, batch_id, TAKE_STEP, OfStep(batch_id, key))
+
+
+async def start_work(scope: Scope, batch_id: int, kind: Any, payload: OfBatch | OfStep) -> None:
     """One work at a time on one file."""
     async with unit_of_work(scope):
         batch = await get_batch(scope, batch_id)

@@ -260,3 +260,42 @@ class ImportCustomer(Table):
     row_id = BigInt(primary_key=True)
     batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade, index=True)
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
+    continues = Boolean()
+    opening_number = Text()
+    more = Text()
+
+
+class ImportStep(Table):
+    """What is made of an import's records once their customers are here (balances, subscriptions): how far it has come.
+
+    `turn` counts how often it was started: records that were refused come again with the next.
+    """
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
+    key = Text()
+    state = Text()
+    choices = Text()
+    turn = BigInt()
+    taken_to = BigInt()
+    total = BigInt()
+    taken = BigInt()
+    refused = BigInt()
+    made_by = Text()
+    started_at = Timestamptz(null=True)
+    finished_at = Timestamptz(null=True)
+
+
+class ImportTaken(Table):
+    """A record that a step has made something of, or has refused and why. Its key lets it be taken once for ever."""
+
+    belongs = STAFF_ONLY
+
+    step = Text()
+    row_id = BigInt(primary_key=True)
+    batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade)
+    record = BigInt()
+    turn = BigInt()
+    refused = Text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -188,6 +188,87 @@ class ChargeSource:
     def __post_init__(self) -> None:
         if not self.select.lstrip()[:6].upper() == "SELECT" or ";" in self.select:
             raise ValueError("a source of charges is one SELECT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRows:
+    """Records of an import that has been taken over, as SQL: select from `(…) AS q`, filled from `values`.
+
+    Columns: row_id (never given twice, in any file), record, customer_id (null where its customer is not here),
+    currency, opening_minor (positive: the customer's credit), opening_number, services and more (JSON: a list of
+    services; the texts of further fields by their names). `columns` are the names that the file gives them, by field.
+    """
+
+    batch_id: int
+    file_name: str
+    select: str
+    values: Mapping[str, int | str]
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+class ImportField(Struct, frozen=True, kw_only=True):
+    """Something to be chosen before records are made into something. `choices` (value, label) make it a list."""
+
+    name: str
+    label: str
+    kind: Literal["date", "select", "text"] = "text"
+    value: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    help: str = ""
+    error: str = ""
+
+
+class ImportLine(Struct, frozen=True, kw_only=True):
+    """A line of a preview: how many records become what, and their sum where they have one."""
+
+    text: str
+    count: int
+    amount_minor: int | None = None
+    currency: str = ""
+    detail: str = ""
+
+
+class ImportRefusal(Struct, frozen=True, kw_only=True):
+    """A record that nothing was made of, or that cannot be taken back: the column to blame, and why."""
+
+    record: int
+    message: str
+    field: str = ""
+    value: str = ""
+
+
+class ImportPreview(Struct, frozen=True, kw_only=True):
+    """What would be made of the records: so many, in these lines; the first of those that would be refused."""
+
+    ready: int
+    lines: tuple[ImportLine, ...] = ()
+    fields: tuple[ImportField, ...] = ()
+    refused: int = 0
+    refusals: tuple[ImportRefusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportStep:
+    """What a feature or plugin makes of the records of an import, once their customers are here.
+
+    `where` says of which records, as a condition over `r` (its columns as in `ImportedRows`), e.g. `r.services <> ''`.
+    The core asks for `preview`, which only reads; then gives chunk after chunk to `take`, each inside a unit of work of
+    its own, no record twice: what it answers was refused and may come again when a person tries again. `undo` takes a
+    chunk back (of its rows only row_id and record are known then) and answers why customers stay; without it an import
+    that the step has taken from cannot be undone.
+    The key of a plugin's begins with its name and a point.
+    """
+
+    key: str
+    label: str
+    verb: str
+    text: str
+    permission: str
+    where: str
+    preview: Callable[[Scope, ImportedRows, Mapping[str, str]], Awaitable[ImportPreview]]
+    take: Callable[[Scope, ImportedRows, Mapping[str, str]], Awaitable[Sequence[ImportRefusal]]]
+    undo: Callable[[Scope, ImportedRows], Awaitable[Sequence[ImportRefusal]]] | None = None
+    place: int = 100
 
 
 def check_href(href: str) -> None:

@@ -22,26 +22,26 @@ from core.activity.unit import record, record_set, savepoint, unit_of_work
 from core.customers.events import CustomerCreated
 from core.customers.importing.events import CustomersImported, CustomersImportUndone
 from core.customers.importing.files import is_kept
+from core.customers.importing.pace import PAUSE, Pace, go_by_index
 from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
-from core.customers.importing.queries import ImportBatchRow, find_batch_of, get_batch
+from core.customers.importing.queries import ImportBatchRow, check_reach, find_batch_of, get_batch
 from core.customers.importing.report import MOST_FINDINGS, Report
 from core.customers.importing.staging import Told, judge_file, write_rows
 from core.customers.importing.status import BatchState
+from core.customers.importing.steps import KEPT_STEP, check_undo, keep_customer, undo_steps
 from core.customers.importing.validating import Finding, Row
 from core.database import (
     BrokenReference,
-    Everything,
     analyze,
     dialect,
     execute,
     execute_many,
     rows,
-    run_sql,
     value,
     values,
 )
-from core.errors import Conflict, Forbidden
+from core.errors import Conflict
 from core.lists.reading import Record
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ Mode = Literal["all", "skip-bad"]
 Progress = Callable[[int, int, str], Awaitable[None]]
 """Done, of how many, what is being done."""
 
-CHUNK_SECONDS: Final = {"sqlite": 0.04, "postgresql": 0.1}
-PAUSE: Final = {"sqlite": 0.012, "postgresql": 0.002}
-"""Between two chunks. On SQLite one writes at a time. Who waits in this process has its turn in any case; another
-process asks again every 10 ms, so that is the least in which it finds nobody writing.
-"""
 NOTE_AUTHOR: Final = "Import"
 KEPT: Final = timedelta(days=30)
 """So long the records of an import are kept, for looking things up; then its persons are in the customers alone."""
@@ -66,6 +61,7 @@ WORTH_ANALYSING: Final = 1_000
 """Customers from which on the query planner is told."""
 SMALLEST, LARGEST = 50, 2_000
 """Records of a chunk."""
+STAYS: Final = "Something depends on the customer by now, such as a document, a payment or a subscription."
 
 
 async def dry_run(
@@ -78,7 +74,7 @@ async def dry_run(
     told: Told | None = None,
 ) -> Report:
     """What an import would do. Writes nothing at all."""
-    _check_reach(scope)
+    check_reach(scope)
     mapping = mapping or ColumnMapping()
     return await judge_file(scope, path, mapping, name=name or path.name, plans=plans or {}, told=told)
 
@@ -97,7 +93,7 @@ async def stage_import(
     A file is known by its content. One that was taken over, or is being, gives what came of it and is not read again;
     one that was only checked is checked anew, since its mapping or the tenant's customers may have changed.
     """
-    _check_reach(scope)
+    check_reach(scope)
     mapping = mapping or ColumnMapping()
     batch = await open_batch(scope, path, mapping, name=name)
     if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
@@ -130,7 +126,7 @@ async def open_batch(
     """The batch of this file: the one that there is for its content, else a new one. What is stored of it already
     stays stored; `file_path` of the batch says which file that is.
     """
-    _check_reach(scope)
+    check_reach(scope)
     file_hash = await asyncio.to_thread(_sha256, path)
     async with unit_of_work(scope):
         found = await find_batch_of(scope, file_hash)
@@ -187,7 +183,7 @@ async def take_over(
     `all`: every record is right, or Conflict and nothing is made. `skip-bad`: the others are made. Can be broken off at
     any moment and called again: it goes on where it was. A record becomes a customer once, whoever calls.
     """
-    _check_reach(scope)
+    check_reach(scope)
     batch = await get_batch(scope, batch_id)
     report = batch.told()
     if report is None or batch.state in {BatchState.NEW, BatchState.UNDOING, BatchState.UNDONE}:
@@ -224,9 +220,12 @@ async def take_over(
 async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None = None) -> int:
     """Take the customers of an import away again; gives how many stay because something depends on them by now.
 
-    Refused while any of them was changed, has a subscription, or is otherwise no longer as it was imported.
+    Refused while any of them was changed, has a subscription, or is otherwise no longer as it was imported. What was
+    booked of it is taken back by counter postings, as far as nobody has used it; customers with postings stay.
     """
-    _check_reach(scope)
+    check_reach(scope)
+    if (batch := await get_batch(scope, batch_id)).state == BatchState.DONE:
+        await check_undo(scope, batch)
     async with unit_of_work(scope):
         batch = await _locked(scope, batch_id)
         if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
@@ -244,6 +243,7 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
                 who = ", ".join(map(str, changed))
                 raise Conflict(f"It cannot be undone any more: customers were changed since ({who}).")
             await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)
+    await undo_steps(scope, batch, progress=progress)
     kept = await _take_back(scope, batch_id, batch.made, progress)
     async with unit_of_work(scope):
         if (await _locked(scope, batch_id)).state != BatchState.UNDOING:  # somebody else has ended it
@@ -284,7 +284,7 @@ async def erase_traces(scope: Scope, customer_id: int) -> None:
     name people."""
     async with unit_of_work(scope):
         found = await rows(
-            _Made, "SELECT batch_id, row_id FROM import_customer WHERE customer_id = :id", id=customer_id
+            _Made, "SELECT batch_id, row_id, customer_id FROM import_customer WHERE customer_id = :id", id=customer_id
         )
         for made in found:
             await execute("DELETE FROM import_row WHERE id = :id", id=made.row_id)
@@ -306,17 +306,13 @@ class _Old(Struct, frozen=True):
 class _Made(Struct, frozen=True):
     batch_id: int
     row_id: int
+    customer_id: int
 
 
 async def _locked(scope: Scope, batch_id: int) -> ImportBatchRow:
     """The batch, which nobody else moves until this unit ends."""
     await value("SELECT id FROM import_batch WHERE id = :id FOR UPDATE", id=batch_id)
     return await get_batch(scope, batch_id)
-
-
-def _check_reach(scope: Scope) -> None:
-    if not isinstance(scope.actor.reach, Everything):
-        raise Forbidden("Customers are imported by staff who see all of them.")
 
 
 def _sha256(path: Path) -> str:
@@ -349,17 +345,6 @@ class _Meanwhile(Exception):
         self.finding = finding
 
 
-class _Pace:
-    """How many records fit into a chunk of the wanted length; learns from each."""
-
-    def __init__(self) -> None:
-        self.size = SMALLEST * 4
-
-    def learn(self, seconds: float) -> None:
-        fitting = int(self.size * CHUNK_SECONDS[dialect()] / max(seconds, 0.001))
-        self.size = max(SMALLEST, min(LARGEST, fitting, self.size * 2))
-
-
 async def _begin(scope: Scope, batch_id: int, mode: Mode) -> None:
     """Locations and tags first: they are few, and every chunk refers to them."""
     async with unit_of_work(scope):
@@ -387,7 +372,7 @@ async def _begin(scope: Scope, batch_id: int, mode: Mode) -> None:
 
 
 async def _take_all(scope: Scope, batch_id: int, mode: Mode, total: int, progress: Progress | None) -> None:
-    pace = _Pace()
+    pace = Pace(SMALLEST, LARGEST)
     while True:
         begun = monotonic()
         made = await _take_chunk(scope, batch_id, mode, pace.size)
@@ -402,7 +387,7 @@ async def _take_all(scope: Scope, batch_id: int, mode: Mode, total: int, progres
 async def _take_chunk(scope: Scope, batch_id: int, mode: Mode, size: int) -> int | None:
     """The next records become customers, in one commit; gives how many there are by now, None when none was left."""
     async with unit_of_work(scope):
-        await _go_by_index()
+        await go_by_index()
         after = await value(
             "SELECT taken_to FROM import_batch WHERE id = :batch AND state = 'taking' FOR UPDATE", batch=batch_id
         )
@@ -448,17 +433,6 @@ _OF_PIECE: Final = "r.batch_id = :batch AND r.record > :after AND r.record <= :u
 _RECORDS: Final = "FROM import_row r CROSS JOIN import_customer m"
 """CROSS JOIN, since SQLite then joins in the order that is written: neither knows how large the tables are by now."""
 _ARE_MADE: Final = f"{_OF_PIECE} AND m.row_id = r.id"
-
-
-async def _go_by_index() -> None:
-    """A chunk is small beside the tables it is joined with. PostgreSQL may know nothing of a new batch, and keeps plans
-    that it made when the tables were small: so it is told to join in the order that is written, along the indexes.
-    """
-    if dialect() == "postgresql":
-        await run_sql(
-            postgresql="SET LOCAL join_collapse_limit = 1; SET LOCAL enable_seqscan = off;"
-            " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-        )
 
 
 def _each(listed: str, kind: Dialect | None = None) -> str:
@@ -663,9 +637,11 @@ async def _end(scope: Scope, batch_id: int) -> Report:
 
 
 async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress | None) -> int:
-    """Delete the customers of a batch, the latest first; gives how many cannot be deleted."""
-    kept: set[int] = set()
-    pace, done = _Pace(), 0
+    """Delete the customers of a batch, the latest first; gives how many stay. Who has a reason to stay is not tried;
+    who cannot be deleted gets one.
+    """
+    pace, done = Pace(SMALLEST, LARGEST), 0
+    before = 2**63 - 1
     async with unit_of_work(scope):
         await execute(
             "UPDATE customer SET parent_id = NULL WHERE parent_id IN"
@@ -675,27 +651,32 @@ async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress
     while True:
         begun = monotonic()
         async with unit_of_work(scope):
-            ids = await values(
-                "SELECT customer_id FROM import_customer WHERE batch_id = :batch AND customer_id NOT IN :kept"
-                " ORDER BY customer_id DESC LIMIT :size",
+            going = await rows(
+                _Made,
+                "SELECT m.batch_id, m.row_id, m.customer_id FROM import_customer m"
+                " WHERE m.batch_id = :batch AND m.customer_id < :before AND NOT EXISTS ("
+                f"SELECT 1 FROM import_taken t WHERE t.step = '{KEPT_STEP}' AND t.row_id = m.row_id)"
+                " ORDER BY m.customer_id DESC LIMIT :size",
                 batch=batch_id,
-                kept=sorted(kept),
+                before=before,
                 size=pace.size,
             )
             try:
                 async with savepoint():
-                    await _delete(ids)
+                    await _delete([each.customer_id for each in going])
             except BrokenReference:
-                for customer_id in ids:
+                for each in going:
                     try:
                         async with savepoint():
-                            await _delete([customer_id])
+                            await _delete([each.customer_id])
                     except BrokenReference:
-                        kept.add(customer_id)
-        if not ids:
-            return len(kept)
+                        await keep_customer(batch_id, each.row_id, STAYS)
+        if not going:
+            sql = f"SELECT count(*) FROM import_taken WHERE batch_id = :batch AND step = '{KEPT_STEP}'"
+            return int(await value(sql, batch=batch_id))
+        before = going[-1].customer_id
         pace.learn(monotonic() - begun)
-        done += len(ids)
+        done += len(going)
         if progress is not None:
             await progress(min(done, total), total, "Taking customers away")
         await asyncio.sleep(PAUSE[dialect()])

@@ -11,3 +11,11 @@ class CustomersImported(Event, subject="import_batch"):
 class CustomersImportUndone(Event, subject="import_batch"):
     batch_id: int
     customers: int
+
+
+class ImportStepTaken(Event, subject="import_batch"):
+    """Something was made of an import's records: balances were booked, subscriptions made."""
+
+    batch_id: int
+    step: str
+    records: int

@@ -52,6 +52,7 @@ FIELDS: Final[dict[str, str]] = {
     "note": "Note",
     "balance": "Opening balance, plus is credit",
     "owes": "Opening balance, plus is owed",
+    "opening_number": "Number of the invoice that is owed",
     "parent": "Parent customer",
     "children": "Sub-accounts",
     "contact_name": "Contact",
@@ -382,6 +383,10 @@ _GENERIC: Final[dict[str, str]] = {
     ),
     "balance": "balance; account balance; opening balance; credit; Guthaben; Saldo; Kontostand; solde",
     "owes": "owes; amount due; open amount; outstanding; Offener Betrag; Rückstand",
+    "opening_number": (
+        "open invoice; open invoice number; invoice number; invoice no; Rechnungsnummer; Rechnungs-Nr; "
+        "Offene Rechnung; Belegnummer"
+    ),
     "parent": "parent; parent id; parent customer; Hauptkunde",
     "contact_name": "contact; contact person; contact name; Ansprechpartner; Kontaktperson",
     "service_plan": (

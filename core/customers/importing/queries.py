@@ -14,8 +14,8 @@ from core.customers.importing.report import Report
 from core.customers.importing.status import BatchState
 from core.customers.importing.validating import Finding, ImportedService
 from core.customers.tables import ImportBatch
-from core.database import row, rows, stream, within
-from core.errors import NotFound
+from core.database import Everything, row, rows, stream, within
+from core.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -114,6 +114,25 @@ async def refused_records(scope: Scope, batch_id: int) -> AsyncIterator[RefusedR
         yield refused
 
 
+def customer_of_record(row: str) -> str:
+    """The customer that a record is about, as SQL: its own; that of the record above that it continues, refused or not;
+    or, for a service that names its customer, the one with this login. Null where that one is not here.
+    """
+    return f"""coalesce(
+    (SELECT m.customer_id FROM import_customer m WHERE m.row_id = {row}.id),
+    CASE WHEN {row}.continues THEN (SELECT m.customer_id FROM import_customer m WHERE m.row_id = (
+        SELECT n.id FROM import_row n WHERE n.batch_id = {row}.batch_id AND n.record < {row}.record AND NOT n.continues
+        ORDER BY n.record DESC LIMIT 1)) END,
+    CASE WHEN NOT {row}.is_customer AND NOT {row}.continues AND {row}.login_key <> '' THEN (
+        SELECT c.id FROM customer c WHERE c.login_key = {row}.login_key AND c.login_key <> '') END)"""
+
+
+def check_reach(scope: Scope) -> None:
+    """Staff who see all customers import, and nobody else."""
+    if not isinstance(scope.actor.reach, Everything):
+        raise Forbidden("Customers are imported by staff who see all of them.")
+
+
 class WaitingService(Struct, frozen=True):
     """A service of an import that nobody has booked yet, with the customer it belongs to where that one is here."""
 
@@ -127,12 +146,10 @@ class WaitingService(Struct, frozen=True):
 
 
 async def imported_services(scope: Scope, batch_id: int) -> AsyncIterator[WaitingService]:
-    """The services of an import: each belongs to its own record's customer, or to the last one made before it."""
+    """The services of an import, each with the customer that it belongs to, where that one is here."""
     await get_batch(scope, batch_id)
     sql = (
-        "SELECT r.record, r.name, r.services,"
-        " (SELECT m.customer_id FROM import_row n JOIN import_customer m ON m.row_id = n.id"
-        " WHERE n.batch_id = :batch AND n.record <= r.record ORDER BY n.record DESC LIMIT 1) AS customer_id"
+        f"SELECT r.record, r.name, r.services, {customer_of_record('r')} AS customer_id"
         " FROM import_row r WHERE r.batch_id = :batch AND r.services <> ''"
     )
     async for service in stream(WaitingService, sql, key="record", batch=batch_id):

@@ -137,7 +137,7 @@ class Examination:
         for currency, (many, credit, debt) in sorted(self._openings.items()):
             yield (
                 f"{many} opening balances in {currency}: {format_amount(credit, currency)} customers’ credit, "
-                f"{format_amount(-debt, currency)} owed by them. They are kept with the import and not posted."
+                f"{format_amount(-debt, currency)} owed by them. They are booked once the customers are here."
             )
         if self.report.services:
             yield f"{self.report.services} services were read. They are booked by hand, once their plan is here."

@@ -183,25 +183,26 @@ _COLUMNS: Final = (
     "login_key", "external_ref", "email_key", "phone_e164", "street", "zip", "city", "city_key", "country", "lat",
     "lon", "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day",
     "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
-    "parent_ref", "addresses", "tags", "children", "services", "errors", "warnings", "cells",
+    "parent_ref", "addresses", "tags", "children", "services", "errors", "warnings", "cells", "continues",
+    "opening_number",
 )  # fmt: skip
 _TYPES: Final = {
     "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
     "lat": "double precision", "lon": "double precision", "billing_day": "integer", "joined_on": "date",
-    "opening_minor": "bigint",
+    "opening_minor": "bigint", "continues": "boolean",
 }  # fmt: skip
 """Of columns that are not text."""
 _ALWAYS: Final = frozenset({"name", "good", "is_customer"})
 _EMPTY: Final = frozenset({"", "[]", None})
 _NOTHING: Final[dict[str, Any]] = (
     {name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}}
-    | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0}
+    | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0, "continues": False}
     | dict.fromkeys(("addresses", "tags", "children"), "[]")
 )
 _PLAIN: Final = (
     "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
     "street", "zip", "city", "city_key", "country", "lat", "lon", "location", "currency", "language", "vat_id",
-    "tax_profile", "billing_day", "joined_on", "opening_minor", "note", "parent_ref",
+    "tax_profile", "billing_day", "joined_on", "opening_minor", "opening_number", "note", "parent_ref",
 )  # fmt: skip
 
 
@@ -216,13 +217,18 @@ async def _insert(staged: Sequence[Mapping[str, Any]]) -> None:
     """Row after row on SQLite; on PostgreSQL in one statement, a list for each column, which is ten times as fast.
     Columns in which nothing stands are left to their defaults: most files fill half of them.
     """
-    used = [name for name in _COLUMNS if name in _ALWAYS or any(each[name] not in _EMPTY for each in staged)]
+    used = [name for name in _COLUMNS if name in _ALWAYS or any(_says(each[name]) for each in staged)]
     head = f"INSERT INTO import_row ({', '.join(used)})"
     if dialect() == "sqlite":
         await execute_many(f"{head} VALUES ({', '.join(f':{name}' for name in used)})", staged)
         return
     lists = ", ".join(f":{name}::{_TYPES.get(name, 'text')}[]" for name in used)
     await execute(f"{head} SELECT * FROM unnest({lists})", **{name: [each[name] for each in staged] for name in used})
+
+
+def _says(value: object) -> bool:
+    """Whether it is something else than its column's default."""
+    return value is not False and value not in _EMPTY
 
 
 def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> dict[str, Any]:
@@ -236,12 +242,15 @@ def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> 
         "name": row.name,
         "good": good,
         "is_customer": customer is not None,
+        "continues": row.continues,
         "services": _json(row.services) if row.services else "",
         "errors": _json(row.errors) if row.errors else "",
         "warnings": _json(row.warnings) if row.warnings else "",
     }
     if row.errors:
         staged["cells"] = _json(["" if place in secret else cell for place, cell in enumerate(record.cells)])
+    if customer is None and row.services and not row.continues:
+        staged["login_key"] = sort_key(row.services[0].customer_login)
     if customer is not None:
         for name in _PLAIN:
             staged[name] = getattr(customer, name)

@@ -24,3 +24,24 @@ TRANSITIONS: Final[dict[BatchState, frozenset[BatchState]]] = {
     BatchState.UNDOING: frozenset({BatchState.UNDONE, BatchState.CHECKED}),
     BatchState.UNDONE: frozenset(),
 }
+
+
+class StepState(StrEnum):
+    """Of what is made of an import's records: balances, subscriptions."""
+
+    OPEN = "open"
+    """Nothing was made yet; choices may be kept."""
+    TAKING = "taking"
+    DONE = "done"
+    """Of the records that were refused it may be started again."""
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+STEP_TRANSITIONS: Final[dict[StepState, frozenset[StepState]]] = {
+    StepState.OPEN: frozenset({StepState.TAKING}),
+    StepState.TAKING: frozenset({StepState.DONE, StepState.UNDOING}),
+    StepState.DONE: frozenset({StepState.TAKING, StepState.UNDOING}),
+    StepState.UNDOING: frozenset({StepState.UNDONE}),
+    StepState.UNDONE: frozenset(),
+}

@@ -29,7 +29,7 @@ T = TypeVar("T")
 LONGEST: Final = {
     "full_name": 200, "company": 200, "login": 100, "street": 300, "zip": 20, "city": 100, "region": 100,
     "external_ref": 100, "note": 20_000, "location": 100, "contact": 200, "contact_role": 100, "phone": 60, "tag": 60,
-    "service_plan": 200, "service_login": 100, "service_note": 2_000,
+    "service_plan": 200, "service_login": 100, "service_note": 2_000, "opening_number": 60,
 }  # fmt: skip
 """Characters. What is longer is refused, never cut."""
 MOST_ADDRESSES: Final = 20
@@ -81,7 +81,8 @@ class ImportedService(Struct, frozen=True, gc=False):
     starts_on: date | None = None
     ends_on: date | None = None
     invoiced_from: date | None = None
-    months: int = 1
+    months: int = 0
+    """0 where the file does not say."""
     in_arrears: bool = False
     login: str = ""
     ipv4: str = ""
@@ -137,6 +138,7 @@ class ImportedCustomer(Struct, frozen=True, gc=False):
     note: str
     opening_minor: int
     """Positive: credit of the customer."""
+    opening_number: str
     parent_ref: str
     child_refs: tuple[str, ...]
     addresses: tuple[ImportedAddress, ...]
@@ -365,6 +367,7 @@ class _Reader:
             location=self._line("location"),
             note=self._short("note", note),
             opening_minor=opening,
+            opening_number=self._line("opening_number"),
             parent_ref=self._reference("parent", self._text("parent")),
             child_refs=tuple(self._reference("children", ref) for ref in self._listed("children")),
             addresses=addresses,
@@ -575,7 +578,7 @@ class _Reader:
             starts_on=starts or joined,
             ends_on=ends,
             invoiced_from=self._date("service_invoiced_from"),
-            months=self._read("service_months", _months) or 1,
+            months=self._read("service_months", _months) or 0,
             in_arrears=self._text("service_timing").casefold().startswith(("back", "arrear")),
             login=self._line("service_login"),
             ipv4=self._read("service_ipv4", _ipv4) or "",
