@@ -28,6 +28,8 @@ full. What is found nowhere near is looked for once more from its other end.
 
 from __future__ import annotations
 
+from core.texts import _
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -97,7 +99,7 @@ class _Key(Struct, frozen=True):
 class _Counted(Struct, frozen=True):
     many: int
     at: Any
-    id: int | None
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ class Listing(Generic[R]):
             if column.key == key and column.sorts:
                 return column
         known = ", ".join(column.key for column in self.columns if column.sorts)
-        raise Invalid(f"This list can be sorted by {known}.", field="sort")
+        raise Invalid(_("This list can be sorted by %(known)s.", known=known), field="sort")
 
     def _head(self, column: ListColumn, asked: Asked) -> Head:
         current = column.key == asked.column.key
@@ -280,12 +282,18 @@ class Listing(Generic[R]):
         """The keys of the page, and how many rows there are in all."""
         everything = isinstance(scope.actor.reach, Everything)
         if not asked.conditions and everything:
-            text = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
-            return await self._walked(asked, reach, order), int(await value(text))
+            counting = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
+            found = await rows(
+                _Counted,
+                f"SELECT ({counting}) AS many, {order.head} FROM {self._table} {order.column.join}"
+                f" WHERE TRUE{order.keyset} ORDER BY {order.by()} LIMIT :list_limit",
+                **order.given,
+            )
+            return [_Key(one.at, one.id) for one in found], found[0].many if found else int(await value(counting))
         surely = [one.surely for one in asked.conditions if one.surely]
         if surely and everything and len(asked.conditions) == 1:
-            found = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))
-            if int(found) > FEW:
+            sure = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))
+            if int(sure) > FEW:
                 return await self._walked(asked, reach, order), COUNTED + 1
         keys, count = await self._sorted(everything, asked, reach, order)
         if count <= FEW:
@@ -316,7 +324,8 @@ class Listing(Generic[R]):
         found = await rows(
             _Counted,
             f"WITH few (id) AS MATERIALIZED ({few} LIMIT {FEW + 1})"
-            " SELECT counted.many, page.at, page.id FROM (SELECT count(*) AS many FROM few) AS counted"
+            " SELECT counted.many, page.at, coalesce(page.id, 0) AS id"
+            " FROM (SELECT count(*) AS many FROM few) AS counted"
             f" LEFT JOIN (SELECT {head} FROM {from_few} AND (SELECT count(*) FROM few) <= {FEW}{keyset}"
             f" ORDER BY {by} LIMIT :list_limit) AS page ON TRUE"
             f" ORDER BY page.at {order.direction}, page.id {order.direction}",
@@ -324,7 +333,7 @@ class Listing(Generic[R]):
             **order.given,
             **_given(asked),
         )
-        return [_Key(one.at, one.id) for one in found if one.id is not None], found[0].many
+        return [_Key(one.at, one.id) for one in found if one.id], found[0].many
 
     async def _walked(self, asked: Asked, reach: QueryString, order: _Order) -> list[_Key]:
         """The first that are wanted, in the order of the sort."""
@@ -414,7 +423,7 @@ def _place(asked: Asked, cursor: str) -> tuple[Any, int] | None:
         return None
     order, at, row_id = decode_cursor(cursor, _CURSORS[asked.column.kind])
     if order != asked.order:
-        raise Invalid("This cursor is of another order of this list. Begin again without it.", field="cursor")
+        raise Invalid(_("This cursor is of another order of this list. Begin again without it."), field="cursor")
     return at, row_id
 
 
@@ -428,7 +437,7 @@ def _filters(
         known = {choice.key: choice for choice in choices}
         chosen = [known[one] for one in text.split(",") if one in known]
         if len(chosen) != len(text.split(",")):
-            raise Invalid(f"{column.label} is one of {', '.join(known)}.", field=key)
+            raise Invalid(_("%(label)s is one of %(known)s.", label=column.label, known=", ".join(known)), field=key)
         yield (
             Condition(f"{expr} IN :{slot}", {slot: [one.value for one in chosen]}),
             Filter(key, column.label, "is", " or ".join(one.label for one in chosen)),
@@ -464,13 +473,13 @@ def _typed(column: ListColumn, text: str, currency: str, name: str) -> int | dat
             case "amount":
                 scaled = Decimal(text).scaleb(exponent(currency))
                 if not scaled.is_finite() or abs(scaled) >= 2**63:
-                    raise Invalid("A number is too large.", field=name)
+                    raise Invalid(_("A number is too large."), field=name)
                 return int(scaled.to_integral_value())
             case _:
                 return int(text)
     except (ValueError, InvalidOperation):
         what = "a day as 2026-12-31" if column.kind == "date" else "a number"
-        raise Invalid(f"Give {what}.", field=name) from None
+        raise Invalid(_("Give %(what)s.", what=what), field=name) from None
 
 
 def _none_text(asked: Asked) -> str:
