@@ -241,6 +241,24 @@ async def customer_status_changed(scope: Scope, events: Sequence[CustomerStatusC
     """
 
 
+# ------------------------------------------------------------------ imports of customers
+
+
+@hookspec
+async def plan_import(scope: Scope, batch_id: int) -> Sequence[ImportStep]:
+    """What can be made of the records of an import whose customers are here: balances, subscriptions, devices.
+
+    Each step has a page of its own behind the import's: what would happen, what is to be chosen, then the deed in
+    chunks, which may be broken off and goes on where it was. Answer with what the tenant has; which records there are
+    for a step, the core asks itself.
+
+    Not asked before the customers are made, nor for a file that is only checked.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
 # ------------------------------------------------------------------ subscriptions
 
 
@@ -288,24 +306,6 @@ def collect_charges(scope: Scope, as_of: date) -> Sequence[ChargeSource]:
     Not asked for an invoice that is made by hand. Its rows for customers that are not billed are left for a later run.
 
     Since 1.0.
-# ------------------------------------------------------------------ imports of customers
-
-
-@hookspec
-async def plan_import(scope: Scope, batch_id: int) -> Sequence[ImportStep]:
-    """What can be made of the records of an import whose customers are here: balances, subscriptions, devices.
-
-    Each step has a page of its own behind the import's: what would happen, what is to be chosen, then the deed in
-    chunks, which may be broken off and goes on where it was. Answer with what the tenant has; which records there are
-    for a step, the core asks itself.
-
-    Not asked before the customers are made, nor for a file that is only checked.
-
-    Since 1.0.
-    """
-    raise NotImplementedError
-
-
     """
     raise NotImplementedError
 

@@ -574,10 +574,6 @@ async def import_customers(
         sys.exit(1)
 
 
-@main.group()
-def billing() -> None:
-    """Charges become invoices."""
-
 @import_group.command("book")
 @click.argument("batch", type=int)
 @click.argument("step")
@@ -596,6 +592,10 @@ async def import_book(batch: int, step: str, slug: str, choices: tuple[str, ...]
     async with at_tenant(slug, "import book") as scope:
         await import_step_command(scope, batch, step, choices, preview=preview, as_json=as_json)
 
+
+@main.group()
+def billing() -> None:
+    """Charges become invoices."""
 
 
 @billing.command("run")

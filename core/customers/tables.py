@@ -250,6 +250,9 @@ class ImportRow(Table):
     errors = Text()
     warnings = Text()
     cells = Text()
+    continues = Boolean()
+    opening_number = Text()
+    more = Text()
 
 
 class ImportCustomer(Table):
@@ -260,9 +263,6 @@ class ImportCustomer(Table):
     row_id = BigInt(primary_key=True)
     batch_id = ForeignKey(ImportBatch, on_delete=OnDelete.cascade, index=True)
     customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
-    continues = Boolean()
-    opening_number = Text()
-    more = Text()
 
 
 class ImportStep(Table):
