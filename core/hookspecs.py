@@ -124,6 +124,20 @@ async def plan_customer_status_change(scope: Scope, customer_id: int, status_key
 
 
 @hookspec
+async def plan_customer_payer_change(scope: Scope, customer_id: int, payer_id: int) -> Sequence[Effect]:
+    """What follows for this plugin when another customer pays for this one; `payer_id` is its own id where it pays.
+
+    Asked inside the unit of work of the change; it only reads. What is invoiced already stays with the old payer. Each
+    effect's `apply(scope)` runs in the same unit of work, after the payer has changed.
+
+    Not asked when only the parent changes, nor for customers that are created or imported with a payer.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 async def validate_customer_status_change(scope: Scope, customer_id: int, status_key: str, reason: str) -> None:
     """Refuse a change of a customer's status by raising a DomainError.
 

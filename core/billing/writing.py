@@ -79,11 +79,11 @@ WHERE l.is_new
 TAKE_CHARGES: Final = f"""
 UPDATE charge SET state = taken.state, closed_on = :issued_on
 FROM (
-    SELECT l.id, CASE WHEN d.id IS NULL THEN 'waived' ELSE 'invoiced' END AS state
+    SELECT l.id, l.payer_id, CASE WHEN d.id IS NULL THEN 'waived' ELSE 'invoiced' END AS state
     FROM stage_line l LEFT JOIN stage_document d ON {_OF_DOCUMENT}
     WHERE NOT l.is_new AND l.id > 0
 ) taken
-WHERE charge.id = taken.id AND charge.state = 'open'
+WHERE charge.id = taken.id AND charge.state = 'open' AND charge.payer_id = taken.payer_id
 """
 ADVANCE: Final = """
 UPDATE subscription_schedule

@@ -11,6 +11,12 @@ class CustomerChanged(Event, subject="customer"):
     customer_id: int
 
 
+class CustomerPayerChanged(Event, subject="customer", text="Customer {to_payer_id} pays from now on"):
+    customer_id: int
+    from_payer_id: int
+    to_payer_id: int
+
+
 class CustomerStatusChanged(Event, subject="customer"):
     customer_id: int
     from_key: str

@@ -62,6 +62,7 @@ async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) 
     people = f"{head.people:,}" if head.people else ""
     own: list[TabItem] = [
         TabItem(label="General", href=base),
+        TabItem(label="Details", href=f"{base}/details"),
         TabItem(label="Users", href=f"{base}/contacts", count=people),
     ]
     plugins: list[TabItem] = []
@@ -96,6 +97,11 @@ async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[
                     label="Change status…",
                     icon="adjustments-horizontal",
                     href=f"/customers/{known.id}/status",
+                    attrs={
+                        "hx-get": f"/customers/{known.id}/status",
+                        "hx-target": "#plan",
+                        "hx-swap": "innerHTML",
+                    },
                     refused="" if may_move else "There is no status to go to",
                 )
             ]

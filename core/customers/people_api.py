@@ -1,4 +1,4 @@
-"""Users and contacts of customers over JSON."""
+"""Users, contacts and the hierarchy of customers over JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from core.customers.schemas import (
     ContactFields,
     ContactItem,
     ContactRow,
+    CustomerDetail,
+    HierarchyChange,
     UserChange,
     UserFields,
     UserItem,
@@ -88,7 +90,20 @@ async def remove_contact(call: Call, customer_id: FromPath[int], contact_id: Fro
     return Removed(contact_id)
 
 
+@api_put(
+    "/customers/{customer_id:int}/hierarchy",
+    permission="customers.edit",
+    summary="Change parent and payer",
+    description="The payer is the customer itself (null) or stands above it, in the same currency. Charges that are not"
+    " invoiced yet go with the payer; invoices stay. Children: `GET /customers?parent=`.",
+)
+async def change_hierarchy(call: Call, customer_id: FromPath[int], data: JSONBody[HierarchyChange]) -> CustomerDetail:
+    await actions.change_hierarchy(call.scope, customer_id, data, version=data.version)
+    return await queries.get_customer(call.scope, customer_id)
+
+
 HANDLERS = (
+    change_hierarchy,
     list_users,
     add_user,
     change_user,

@@ -19,7 +19,7 @@ from core.customers.schemas import (
 from core.customers.search import customer_search
 from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
-from core.errors import NotFound
+from core.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from core.customers.status import Documents
@@ -182,6 +182,24 @@ async def document_recipients(scope: Scope, customer: CustomerDetail, documents:
     known = {address.casefold() for address in own}
     contacts = list({one.casefold(): one for one in found if one.casefold() not in known}.values())
     return Recipients(own, contacts) if own else Recipients(contacts, [])
+
+
+async def find_customer(scope: Scope, typed: str, *, field: str = "customer") -> CustomerDetail:
+    """The one customer that is meant by an id, a name, an e-mail or a login. Raises Invalid for none or several."""
+    text = typed.strip()
+    if text.isdecimal() and len(text) < 19:
+        try:
+            return await get_customer(scope, int(text))
+        except NotFound:
+            raise Invalid(f"There is no customer {text}.", field=field) from None
+    found = await search_customers(scope, text, limit=3) if text else []
+    if len(found) == 1:
+        return await get_customer(scope, found[0].id)
+    if not found:
+        raise Invalid("Nobody is found by this. Type the id or the whole name.", field=field)
+    names = ", ".join(f"{one.full_name} ({one.id})" for one in found[:2])
+    others = " and others" if len(found) > 2 else ""
+    raise Invalid(f"Several are found: {names}{others}. Type the id.", field=field)
 
 
 async def list_notes(scope: Scope, customer_id: int) -> list[NoteRow]:

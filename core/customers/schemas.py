@@ -109,6 +109,19 @@ class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=40)]
 
 
+class HierarchyFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Who stands above a customer, and who pays for it: itself where `payer_id` is left out."""
+
+    parent_id: Id | None = None
+    payer_id: Id | None = None
+
+
+class HierarchyChange(HierarchyFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, against the version of the customer that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
 class UserFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """All that can be edited of a user: a person of the customer who may log in to the portal."""
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.customers.status import StatusKind
 from core.database import row
 from core.hooks import Action, Effect, KnownCustomer, Tab, hookimpl
+from core.subscriptions import paying
 from core.subscriptions.actions import charge_arrears, rest, resume, suspend, uncharged_days, wake
 from core.subscriptions.queries import active_ones, is_charged, resting_ones
 from core.subscriptions.status import StateReason
@@ -100,3 +101,8 @@ async def plan_customer_status_change(customer_id: int, status_key: str, on: dat
             for each in await resting_ones(customer_id)
         ]
     return effects
+
+
+@hookimpl
+async def plan_customer_payer_change(customer_id: int, payer_id: int) -> Sequence[Effect]:
+    return await paying.plan_payer_change(customer_id, payer_id)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from core.billing import queries as documents
 from core.catalog import queries as catalogue
 from core.catalog.pages import cycle_words
-from core.customers.queries import get_customer, search_customers
+from core.customers.queries import find_customer, get_customer
 from core.errors import Invalid, NotFound
 from core.ids import Id
 from core.money import format_money
@@ -264,25 +264,6 @@ async def _known_customer(scope: Scope, item: ItemRow, typed: Typed) -> Customer
         return await find_customer(scope, text) if text else None
     except (Invalid, NotFound):
         return None
-
-
-async def find_customer(scope: Scope, typed: str) -> CustomerDetail:
-    """The one customer that is meant by an id, a name, an e-mail or a login. Raises Invalid for none or several."""
-    text = typed.strip()
-    if text.isdecimal() and len(text) < 19:
-        try:
-            return await get_customer(scope, int(text))
-        except NotFound:
-            raise Invalid(f"There is no customer {text}.", field="customer") from None
-    found = await search_customers(scope, text, limit=3) if text else []
-    if len(found) == 1:
-        return await get_customer(scope, found[0].id)
-    if not found:
-        raise Invalid("Nobody is found by this. Type the id or the whole name.", field="customer")
-    names = ", ".join(f"{one.full_name} ({one.id})" for one in found[:2])
-    raise Invalid(
-        f"Several are found: {names}{' and others' if len(found) > 2 else ''}. Type the id.", field="customer"
-    )
 
 
 def deed_for(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Callable[[], Awaitable[ChangePlan]]:

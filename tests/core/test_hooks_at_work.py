@@ -20,7 +20,7 @@ from core.activity.unit import record, unit_of_work
 from core.app import HOOK_MODULES
 from core.customers import actions, queries
 from core.customers.events import CustomerCreated, CustomerStatusChanged
-from core.customers.schemas import NewCustomer
+from core.customers.schemas import HierarchyFields, NewCustomer
 from core.errors import Conflict
 from core.hooks import Action, Card, CellValue, Column, Effect, Fact, FirstStep, HookSets, Panel, SearchHit, Tab
 from core.hooks.conformance import type_hints_of
@@ -313,6 +313,30 @@ async def test_a_plan_that_cannot_be_made_or_done_changes_nothing(
 
     assert (await queries.get_customer(tenant.scope(), customer_id)).status == "new"
     assert await queries.list_notes(tenant.scope(), customer_id) == []
+
+
+async def test_what_a_plugin_plans_for_a_change_of_payer_is_done_with_it(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    happened: list[str] = []
+
+    async def plan_customer_payer_change(customer_id: int, payer_id: int) -> list[Effect]:
+        async def apply(scope: Scope) -> None:
+            now = await queries.get_customer(scope, customer_id)
+            happened.append(f"done while {now.payer_id} pays")
+
+        happened.append(f"planned for {payer_id}")
+        return [Effect(text="The bill goes elsewhere", kind="money", apply=apply)]
+
+    switch_on(plan_customer_payer_change=plan_customer_payer_change)
+    parent_id, customer_id = await customer(tenant), await customer(tenant)
+
+    await actions.change_hierarchy(tenant.scope(), customer_id, HierarchyFields(parent_id=parent_id), version=1)
+    await actions.change_hierarchy(
+        tenant.scope(), customer_id, HierarchyFields(parent_id=parent_id, payer_id=parent_id), version=2
+    )
+
+    assert happened == [f"planned for {parent_id}", f"done while {parent_id} pays"]
 
 
 # ------------------------------------------------------------------ told afterwards

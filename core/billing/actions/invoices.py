@@ -93,6 +93,19 @@ async def invoice_open_charges(scope: Scope, payer_id: int) -> list[int]:
         return await _issue_staged(plan) if open_lines else []
 
 
+async def invoice_charges_of(scope: Scope, customer_id: int) -> list[int]:
+    """Issue now what is open of this customer, to whoever pays for it; nothing of the payer's others."""
+    async with unit_of_work(scope):
+        plan = await plan_for(scope)
+        await prepare()
+        open_lines = await stage_source(
+            plan,
+            open_charges("k.customer_id = :customer", split_of(plan, "k.subscription_id"), _FIRST),
+            customer=customer_id,
+        )
+        return await _issue_staged(plan) if open_lines else []
+
+
 async def _invoice_charges(scope: Scope, charge_ids: Sequence[int]) -> int:
     plan = await plan_for(scope)
     await prepare()
@@ -183,7 +196,9 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
         )
         wanted = set(data.charge_ids)
         await execute("DELETE FROM document_line WHERE document_id = :id", id=document_id)
-        await _let_go([each.id for each in held if each.id not in wanted], Charges.BILL_AGAIN, scope)
+        left = [each.id for each in held if each.id not in wanted]
+        await _let_go(left, Charges.BILL_AGAIN, scope)
+        await _resolve_payers(left)
         await _let_go([each.id for each in held if each.id in wanted], Charges.BILL_AGAIN, scope)
         await _take_charges(document_id, payer, data.charge_ids, scope)
         await _write_lines(document_id, draft.currency, data.lines, scope)
@@ -217,6 +232,7 @@ async def delete_draft(scope: Scope, document_id: int, charges: Charges = Charge
         await execute("DELETE FROM document_tax WHERE document_id = :id", id=document_id)
         await execute("DELETE FROM document WHERE id = :id", id=document_id)
         await _let_go([each.id for each in held], charges, scope)
+        await _resolve_payers([each.id for each in held])
         record(
             scope,
             DraftDeleted(invoice_id=document_id, customer_id=draft.payer_id),
@@ -343,6 +359,16 @@ async def _let_go(charge_ids: Sequence[int], what: Charges, scope: Scope) -> Non
         state="open" if again else "waived",
         closed_on=None if again else scope.today(),
     )
+
+
+async def _resolve_payers(charge_ids: Sequence[int]) -> None:
+    """Who pays may have changed while they stood on a draft."""
+    if charge_ids:
+        await execute(
+            "UPDATE charge SET payer_id = (SELECT coalesce(c.payer_id, c.id) FROM customer c"
+            " WHERE c.id = charge.customer_id) WHERE id IN :ids AND state = 'open'",
+            ids=list(charge_ids),
+        )
 
 
 async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine], scope: Scope) -> None:

@@ -18,6 +18,7 @@ from core.subscriptions.actions.ending import (
     wake,
     withdraw,
 )
+from core.subscriptions.actions.paying import charged_of, move_to_payer, open_charges_of
 from core.subscriptions.actions.starting import (
     activate,
     activate_free,
@@ -34,11 +35,14 @@ __all__ = [
     "ask_for_invoice",
     "cancel_at_expiry",
     "charge_arrears",
+    "charged_of",
     "convert_due",
     "end",
     "end_due",
     "expiry_of",
     "lapse",
+    "move_to_payer",
+    "open_charges_of",
     "request",
     "rest",
     "resume",

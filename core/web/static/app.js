@@ -9,5 +9,6 @@ import "./js/sections.js";
 import "./js/lists.js";
 import "./js/live.js";
 import "./js/palette.js";
+import "./js/suggest.js";
 import "./js/theme.js";
 import "./js/keys.js";
