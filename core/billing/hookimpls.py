@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.tables import Document, DocumentState
 from core.database import row, rows, within
-from core.hooks import Action, Card, Effect, Fact, FirstStep, ImportStep, SearchHit, hookimpl
+from core.hooks import Action, Card, Fact, FirstStep, ImportStep, SearchHit, hookimpl
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
