@@ -55,6 +55,8 @@ class Placement(Struct, frozen=True, forbid_unknown_fields=True):
     default: str = SQLITE
     spare: Annotated[int, Meta(ge=0, le=50)] = 2
     """Schemas that each PostgreSQL database keeps ready for new tenants."""
+    keep_moved: Annotated[int, Meta(ge=0, le=3650)] = 7
+    """Days that a moved tenant's old database is kept."""
 
 
 class DatabaseServer(Struct, frozen=True, forbid_unknown_fields=True):

@@ -186,7 +186,7 @@ def locked(deployment: Deployment, uuid: UUID, slug: str) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Somebody else backs up or restores {slug} at this moment.") from None
+            raise Conflict(f"Somebody else backs up, restores or moves {slug} at this moment.") from None
         try:
             shutil.rmtree(staging, ignore_errors=True)
             with room_on(working):

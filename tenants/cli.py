@@ -47,6 +47,7 @@ from tenants.doctor import examine
 from tenants.ending import archive_tenant, delete_tenant, may_become, rename_tenant
 from tenants.generated import generated_pages
 from tenants.logs import set_up_logs
+from tenants.moving import move_tenant
 from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
@@ -369,6 +370,35 @@ async def tenant_restore(file: Path, copy: str, replace: bool, no_backup: bool, 
         click.echo(f"What was there before: {done.backup}")
     if done.missing_keys:
         click.echo(f"Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here.", err=True)
+
+
+@tenant.command("move")
+@click.argument("slug")
+@click.option("--to", "placement", required=True, help="sqlite, or the name of a database of the configuration.")
+@json_option
+@running
+async def tenant_move(slug: str, placement: str, as_json: bool) -> None:
+    """Move a tenant into another database, while it is used: for some seconds it takes no changes. Repeat it at any
+    time; the old database is kept aside for some days."""
+    async with deployed() as deployment:
+        with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
+            task = bar.add_task("Moving", total=None)
+            done = await move_tenant(
+                deployment,
+                await deployment.registry.get_by_slug(slug),
+                placement,
+                told=lambda what, done, total: bar.update(
+                    task, description=what.capitalize(), completed=done, total=total
+                ),
+            )
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+        return
+    click.echo(
+        f"{slug} is in {done.went_to}: {done.rows:,} rows of {done.tables} tables, each found to be the same."
+        f" It took {done.seconds:.1f} s, for {done.paused:.1f} s of them it took no changes."
+    )
+    click.echo(f"The old database is kept until {done.keep_until:%Y-%m-%d}: {done.kept}")
 
 
 @tenant.command("archive")

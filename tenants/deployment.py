@@ -99,6 +99,11 @@ class Deployment:
         if known is not None:
             known.until = 0.0
 
+    async def leave(self, uuid: UUID) -> None:
+        """Close what is open of the tenant, and prove its database again at its next request: it may be another one."""
+        self._known.pop(uuid, None)
+        await self.placement.forget(uuid)
+
     def forget_all(self) -> None:
         """Prove every tenant's database again at its next request."""
         self._known.clear()

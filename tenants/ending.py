@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import Conflict, Invalid
 from tenants.backups import back_up_in, has_database, nobody, worked_on
+from tenants.moving import remove_aside
 from tenants.pausing import paused
 from tenants.status import TRANSITIONS, TenantStatus
 
@@ -60,6 +61,7 @@ async def delete_tenant(
 
 
 async def _emptied(deployment: Deployment, record: TenantRecord) -> None:
+    await remove_aside(deployment, record.uuid)
     await deployment.placement.remove_databases(record.uuid, record.placement)
     await asyncio.to_thread(shutil.rmtree, deployment.placement.folder(record.uuid), ignore_errors=True)
     deployment.forget(record.uuid)

@@ -7,21 +7,30 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from core.database import bind, value
-from core.errors import Conflict
+from core.database.copying import close_for_writes, open_for_writes
+from core.errors import Conflict, DomainError
 from tenants import registry
 from tenants.backups import locked
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from tenants.deployment import Deployment
     from tenants.registry import TenantRecord
 
+LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 PAUSED: Final = "its database is being exchanged"
+MOVING: Final = "it is being moved: it takes no changes for some seconds"
+"""Why one that is served has no work done meanwhile."""
 SETTLING: Final = registry.REMEMBERED + 0.5
 """Seconds until every process has seen that the tenant is not served, and what had begun has been answered."""
+VISITED: Final = 0.5
+"""Seconds until a worker that was visiting the tenant has begun its last job there."""
 WORK_ENDS_WITHIN: Final = 30.0
 
 
@@ -46,13 +55,48 @@ async def paused(deployment: Deployment, record: TenantRecord, *, watching: bool
             await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
 
 
-async def _work_ends(deployment: Deployment, record: TenantRecord) -> None:
-    deadline = monotonic() + WORK_ENDS_WITHIN
+@asynccontextmanager
+async def closed(deployment: Deployment, record: TenantRecord) -> AsyncIterator[None]:
+    """Read and not changed inside: whoever tries is answered with 503, and none of its work runs. However it ends, the
+    database that is the tenant's then takes changes again.
+    """
+    database = deployment.placement.find(record)
+    if record.status == TenantStatus.ACTIVE:
+        await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE, MOVING)
+    try:
+        deadline = monotonic() + WORK_ENDS_WITHIN
+        if record.status == TenantStatus.ACTIVE:
+            await asyncio.sleep(VISITED)
+        while True:
+            await _work_ends(deployment, record, deadline)
+            await close_for_writes(database)
+            with bind(database):
+                if not await value(_AT_WORK, now=deployment.clock.now()):
+                    break
+            await open_for_writes(database)  # a job began at the last moment: it is to be able to end
+        yield
+    finally:
+        await serve_again(deployment, record.uuid)
+
+
+async def serve_again(deployment: Deployment, uuid: UUID) -> None:
+    """The database that is the tenant's takes changes, and its work is done."""
+    record = await deployment.registry.find_by_uuid(uuid)
+    if record is None:
+        return
+    await open_for_writes(deployment.placement.find(record))
+    if (record.status, record.reason) == (TenantStatus.ACTIVE, MOVING):
+        await deployment.registry.set_status(uuid, TenantStatus.ACTIVE)
+    await deployment.registry.note_due(uuid, deployment.clock.now())
+
+
+_AT_WORK: Final = "SELECT kind FROM job WHERE state IN ('running', 'sending') AND lease_until > :now LIMIT 1"
+
+
+async def _work_ends(deployment: Deployment, record: TenantRecord, deadline: float = 0.0) -> None:
+    deadline = deadline or monotonic() + WORK_ENDS_WITHIN
     with bind(deployment.placement.find(record)):
-        while kind := await value(
-            "SELECT kind FROM job WHERE state IN ('running', 'sending') AND lease_until > :now LIMIT 1",
-            now=deployment.clock.now(),
-        ):
+        while kind := await value(_AT_WORK, now=deployment.clock.now()):
             if monotonic() > deadline:
                 raise Conflict(
                     f"{record.slug} is at work ({kind}), and that does not end. Wait until it is done, or cancel it."
@@ -61,8 +105,14 @@ async def _work_ends(deployment: Deployment, record: TenantRecord) -> None:
 
 
 async def release_abandoned(deployment: Deployment) -> None:
-    """Serve those again whose exchange ended with its process."""
+    """Serve those again whose exchange or move ended with its process."""
     for record in await deployment.registry.list_tenants():
+        if (record.status, record.reason) == (TenantStatus.ACTIVE, MOVING):
+            try:
+                with locked(deployment, record.uuid, record.slug):
+                    await serve_again(deployment, record.uuid)
+            except DomainError as error:
+                LOG.warning("still being moved", slug=record.slug, reason=error.message)
         if (record.status, record.reason) == (TenantStatus.SUSPENDED, PAUSED):
             try:
                 with locked(deployment, record.uuid, record.slug):

@@ -41,9 +41,19 @@ class TenantRecord(Struct, frozen=True):
     host: str
     plugins: tuple[str, ...] = ()
     generation: int = 0
-    """How often it was restored: part of the name of its database, as each restore makes a new one."""
+    """How often it was restored or moved: part of the name of its database, as each restore makes a new one."""
     archive: str = ""
     """Of an archived one: the file that brings it back."""
+
+
+class Aside(Struct, frozen=True):
+    """A database of a tenant beside the one it is in: where it was before it moved, or where it was about to move."""
+
+    id: int
+    uuid: UUID
+    placement: str
+    generation: int
+    remove_at: datetime
 
 
 class _Row(Struct, frozen=True):
@@ -246,6 +256,55 @@ class Registry:
         found = await self.find_by_uuid(uuid)
         assert found is not None
         return found
+
+    async def move(self, before: TenantRecord, placement: str, generation: int, keep_until: datetime) -> None:
+        """From here on the tenant is in this database; the one it was in is kept aside. Conflict where it has been
+        exchanged meanwhile.
+        """
+        async with self._writing():
+            moved = await execute(
+                "UPDATE tenant SET placement = :placement, generation = :generation"
+                " WHERE uuid = :uuid AND generation = :before AND placement = :place AND status = :status",
+                placement=placement,
+                generation=generation,
+                uuid=before.uuid,
+                before=before.generation,
+                place=before.placement,
+                status=before.status,
+            )
+            if moved != 1:
+                raise Conflict(f"{before.slug} has been changed meanwhile. Nothing was moved.")
+            await execute(
+                "DELETE FROM tenant_aside WHERE uuid = :uuid AND placement = :placement AND generation = :generation",
+                uuid=before.uuid,
+                placement=placement,
+                generation=generation,
+            )
+            await self._put_aside(before.uuid, before.placement, before.generation, keep_until)
+
+    async def note_aside(self, uuid: UUID, placement: str, generation: int, remove_at: datetime) -> None:
+        """There is, or will be, a database of this name that is not the tenant's."""
+        async with self._writing():
+            await self._put_aside(uuid, placement, generation, remove_at)
+
+    async def _put_aside(self, uuid: UUID, placement: str, generation: int, remove_at: datetime) -> None:
+        await execute(
+            "INSERT INTO tenant_aside (uuid, placement, generation, remove_at)"
+            " VALUES (:uuid, :placement, :generation, :remove_at)"
+            " ON CONFLICT (uuid, placement, generation) DO UPDATE SET remove_at = excluded.remove_at",
+            uuid=uuid,
+            placement=placement,
+            generation=generation,
+            remove_at=remove_at,
+        )
+
+    async def list_aside(self) -> list[Aside]:
+        """The databases that are kept aside, or that were left behind."""
+        with bind(self.database):
+            return await rows(Aside, "SELECT id, uuid, placement, generation, remove_at FROM tenant_aside ORDER BY id")
+
+    async def forget_aside(self, id: int) -> None:
+        await self._change("DELETE FROM tenant_aside WHERE id = :id", id=id)
 
     async def set_status(self, uuid: UUID, status: TenantStatus, reason: str = "") -> None:
         await self._change(

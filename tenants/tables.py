@@ -48,3 +48,15 @@ class TenantPlugin(Table):
     plugin = Text()
     position = Integer()
     enabled_at = Timestamptz()
+
+
+class TenantAside(Table):
+    """A database of a tenant beside the one that it is in."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    uuid = UUID()
+    placement = Text()
+    generation = BigInt()
+    remove_at = Timestamptz()

@@ -14,6 +14,8 @@ from core.app import JOBS, SCHEDULES
 from core.database import bind
 from core.hooks import usable
 from core.jobs.worker import NotServed, Work, Worker
+from tenants.moving import keep_tidy
+from tenants.pausing import MOVING
 from tenants.spares import keep
 from tenants.status import TenantStatus
 
@@ -31,6 +33,8 @@ class HostOfWork:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
+        self._moving: set[UUID] = set()
+        """Begin nothing there; what has begun may end."""
 
     async def due(self, now: datetime) -> Sequence[UUID]:
         return await self._deployment.registry.take_due(now)
@@ -43,6 +47,7 @@ class HostOfWork:
         record = await self._deployment.registry.find_by_uuid(tenant)
         if record is None or record.status != TenantStatus.ACTIVE:
             raise NotServed(f"tenant {tenant}")
+        (self._moving.add if record.reason == MOVING else self._moving.discard)(tenant)
         database, bound = await self._deployment.open(record)
         with structlog.contextvars.bound_contextvars(tenant=record.slug), bind(database):
             yield bound.scope
@@ -52,6 +57,8 @@ class HostOfWork:
 
     def work(self, scope: Scope) -> Work:
         """The core's jobs and schedules, and what the plugins bring that this tenant has switched on."""
+        if scope.tenant.uuid in self._moving:
+            return Work(kinds={})
         on = [plugin for name, plugin in usable(self._deployment.plugins).items() if name in scope.plugins]
         kinds = {kind.name: kind for kind in JOBS}
         kinds.update({kind.name: kind for plugin in on for kind in plugin.manifest.jobs})  # type: ignore[misc]  # manifests name them by what the core needs to know
@@ -67,9 +74,12 @@ def make_worker(deployment: Deployment) -> Worker:
 
 
 async def work(deployment: Deployment, worker: Worker) -> None:
-    """Runs the worker until it is told to stop, and keeps schemas ready for new tenants beside it."""
+    """Runs the worker until it is told to stop; beside it keeps schemas ready for new tenants, and takes away what
+    moved ones have left.
+    """
     placement, wanted = deployment.placement, deployment.config.placement.spare
     stocks = [asyncio.create_task(keep(placement.spares(name), wanted)) for name in placement.servers if wanted]
+    stocks.append(asyncio.create_task(keep_tidy(deployment)))
     try:
         await worker.run()
     finally:

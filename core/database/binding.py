@@ -76,6 +76,10 @@ class Transaction(Session):
             ) from self.failure
 
     @abstractmethod
+    async def load(self, table: str, columns: Sequence[str], rows: Sequence[Values]) -> None:
+        """Puts rows into a table, the quickest way that the database has."""
+
+    @abstractmethod
     async def command(self, text: str) -> None:
         """A statement that steers the transaction itself, brought to its end even when the task is cancelled."""
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from core.errors import Conflict, Unavailable
+
+CLOSED: Final = "closed for writes"
+"""What SQLite's triggers say while a database is closed for writes."""
 
 
 class NoTenantBound(RuntimeError):
@@ -32,6 +37,16 @@ class SchemaTooNew(WrongDatabase):
 
 class UnsafeServer(Exception):
     """The PostgreSQL server is set up in a way that would break the walls between tenants. The start is refused."""
+
+
+class ClosedForWrites(Unavailable):
+    """The database is being moved: it can be read, and changes are taken again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is being moved to another place and takes no changes for a moment. Try again in a few seconds.",
+            retry_after=5,
+        )
 
 
 class Damaged(Unavailable):

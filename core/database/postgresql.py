@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import asyncpg
 
 from core.database.binding import SEAL, Database, Rows, Transaction, Values
-from core.database.errors import BrokenReference, ConstraintFailed, Duplicate, Refused, TransactionError, UnsafeServer
+from core.database.errors import (
+    BrokenReference,
+    ClosedForWrites,
+    ConstraintFailed,
+    Duplicate,
+    Refused,
+    TransactionError,
+    UnsafeServer,
+)
 from core.database.statements import Dialect, traits
 from core.errors import Invalid, TryAgain, Unavailable
 
@@ -291,6 +299,14 @@ class PostgresTransaction(Transaction):
             count += len(some)
         return count
 
+    async def load(self, table: str, columns: Sequence[str], rows: Sequence[Values]) -> None:
+        await self._ask(
+            f"COPY {table}",
+            lambda taken: taken.copy_records_to_table(
+                table, records=rows, columns=list(columns), schema_name=self.database.schema
+            ),
+        )
+
     async def script(self, text: str) -> None:
         await self._ask(text, lambda taken: taken.execute(text))
 
@@ -435,6 +451,8 @@ def translated(error: Exception) -> Exception:
             return ConstraintFailed(str(error))
         case asyncpg.DataError() if "out of" in str(error):
             return Invalid("A number is too large.")
+        case asyncpg.InsufficientPrivilegeError() if "for table" in str(error):
+            return ClosedForWrites()
         case asyncpg.LockNotAvailableError():
             return Unavailable("This is being changed by many at the moment. Try again in a few seconds.")
         case asyncpg.DiskFullError():

@@ -27,14 +27,16 @@ import piccolo.engine.sqlite  # noqa: F401  # first, so that its converters do n
 
 from core.database.binding import SEAL, Database, Rows, Session, Transaction, Values
 from core.database.errors import (
+    CLOSED,
     BrokenReference,
+    ClosedForWrites,
     ConstraintFailed,
     Damaged,
     Duplicate,
     Refused,
     TransactionError,
 )
-from core.database.statements import Dialect, traits
+from core.database.statements import Dialect, encode, traits
 from core.database.threads import THREADS, give_back
 from core.errors import Invalid, Unavailable
 from core.ids import sort_key
@@ -365,6 +367,11 @@ class SqliteTransaction(Transaction):
         told = "; ".join(text for text, _ in statements)
         return await self._call(_run_all, told, statements, interrupt=False)
 
+    async def load(self, table: str, columns: Sequence[str], rows: Sequence[Values]) -> None:
+        names = ", ".join(f'"{name}"' for name in columns)
+        text = f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("?" * len(columns))})'
+        await self.run_many(text, (encode(row, "sqlite") for row in rows))
+
     async def script(self, text: str) -> None:
         for statement in split(text):
             await self._call(run, statement, ())
@@ -693,7 +700,7 @@ def _constraint(code: int, message: str) -> Exception:
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
         return BrokenReference()
     if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
-        return Refused(message)
+        return ClosedForWrites() if message == CLOSED else Refused(message)
     return ConstraintFailed(message)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import structlog
 
+from core.errors import Unavailable
 from core.scope import ANONYMOUS, Actor, Scope
 from core.texts import SOURCE, accepted, fitting, speaking
 from core.web import sessions
@@ -197,4 +199,5 @@ class Identify:
     async def _note_use(self, visit: Visit) -> None:
         now = visit.scope.now()
         if visit.session is not None and visit.session.last_used_at < now - USE_NOTED_EVERY:
-            await sessions.note_use(visit.scope, visit.session.id, now)
+            with suppress(Unavailable):  # the answer has been given: the next request notes it
+                await sessions.note_use(visit.scope, visit.session.id, now)
