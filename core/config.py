@@ -50,13 +50,20 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Placement(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where new tenants go: "sqlite", or the name of a database."""
+    """Where new tenants go: "sqlite", or the name of a database; several, parted by commas: the least full of them."""
 
     default: str = SQLITE
     spare: Annotated[int, Meta(ge=0, le=50)] = 2
     """Schemas that each PostgreSQL database keeps ready for new tenants."""
     keep_moved: Annotated[int, Meta(ge=0, le=3650)] = 7
     """Days that a moved tenant's old database is kept."""
+    schemas: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    """How many a PostgreSQL database may hold, those kept ready too: its catalogue grows heavy with them."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where new tenants may go."""
+        return tuple(dict.fromkeys(name.strip() for name in self.default.split(",") if name.strip())) or (SQLITE,)
 
 
 class DatabaseServer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,10 +140,11 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
     first start. Raises ConfigError.
     """
     settings = _read(_file(path, environment), environment)
-    if settings.placement.default != SQLITE and settings.placement.default not in settings.database:
-        raise ConfigError(
-            f"placement.default: there is no [database.{settings.placement.default}]; it is “sqlite” or the name of one"
-        )
+    for place in settings.placement.places:
+        if place != SQLITE and place not in settings.database:
+            raise ConfigError(
+                f"placement.default: there is no [database.{place}]; it is “sqlite” or names of databases"
+            )
     data = Path(environment.get("TENANTRY_DATA") or "var").resolve()
     try:
         data.mkdir(parents=True, exist_ok=True)

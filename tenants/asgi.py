@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.app import create_app, surrounded
 from core.config import load_config
+from tenants.console import CONSOLE
 from tenants.deployment import Deployment
 from tenants.logs import set_up_logs
 from tenants.routing import TenantRouting
@@ -39,7 +40,7 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
                 await at_work
             await deployment.stop()
 
-    app = create_app(deployment.plugins, lifespan=[running])
+    app = create_app(deployment.plugins, console=CONSOLE, lifespan=[running])
     return Watched(deployment, TenantRouting(deployment, surrounded(app, secure=deployment.config.server.secure)))
 
 

@@ -41,6 +41,7 @@ from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
 from tenants.backups import BackedUp, back_up, back_up_all
+from tenants.console import CONSOLE
 from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.doctor import examine
@@ -190,6 +191,7 @@ class TenantLine(msgspec.Struct, frozen=True):
 @click.option("--language", default="en")
 @click.option("--database", "placement", default="", help="sqlite, or the name of a database of the configuration.")
 @click.option("--host", "hosts", multiple=True, help="Host name; SLUG.DOMAIN when left out. The first is the main one.")
+@click.option("--provider", "is_provider", is_flag=True, help="Your own tenant, with the console of all; one only.")
 @json_option
 @running
 async def tenant_create(
@@ -203,6 +205,7 @@ async def tenant_create(
     language: str,
     placement: str,
     hosts: tuple[str, ...],
+    is_provider: bool,
     as_json: bool,
 ) -> None:
     """Make a tenant and print the link by which its administrator sets a password."""
@@ -217,6 +220,7 @@ async def tenant_create(
         language=language,
         placement=placement,
         hosts=hosts,
+        is_provider=is_provider,
     )
     async with deployed() as deployment:
         made = await create_tenant(deployment, new)
@@ -757,7 +761,8 @@ async def token_create(slug: str, name: str, permissions: tuple[str, ...], days:
     """Make a token and print it, this once."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
-        known = {permission.key for permission in permissions_of(deployment.plugins)}
+        brought = {**deployment.plugins, **({CONSOLE.name: CONSOLE} if record.is_provider else {})}
+        known = {permission.key for permission in permissions_of(brought)}
         async with deployment.scope(record, command_actor("token create")) as scope:
             made = await again(
                 lambda: create_token(

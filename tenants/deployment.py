@@ -22,6 +22,8 @@ from core.scope import Tenant
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.web.visit import Bound
+from tenants.console import CONSOLE
+from tenants.host import ProviderHost
 from tenants.names import check_names
 from tenants.pausing import release_abandoned
 from tenants.placement import Placement
@@ -64,7 +66,7 @@ class Deployment:
         self.hook_sets = HookSets(
             hookspecs,
             HOOK_MODULES,
-            [(name, plugin.module) for name, plugin in usable(self.plugins).items()],
+            [*((name, plugin.module) for name, plugin in usable(self.plugins).items()), (CONSOLE.name, CONSOLE.module)],
             guard=nothing_kept,
         )
         self.placement = Placement(config)
@@ -112,8 +114,12 @@ class Deployment:
         """The plugins that are switched on and installed."""
         return frozenset(record.plugins) & usable(self.plugins).keys()
 
+    def switched_on(self, record: TenantRecord) -> frozenset[str]:
+        """What answers for the tenant: its plugins, and the console where it is the provider's."""
+        return self.enabled(record) | ({CONSOLE.name} if record.is_provider else set())
+
     def hooks(self, record: TenantRecord) -> Hooks:
-        return self.hook_sets.of(self.enabled(record))
+        return self.hook_sets.of(self.switched_on(record))
 
     async def open(self, record: TenantRecord) -> tuple[Database, Bound]:
         """The tenant's database, proven to be its own and of the current schema, and what requests need to know of it.
@@ -154,9 +160,10 @@ class Deployment:
         return Bound(
             tenant=tenant,
             hooks=self.hooks(record),
-            plugins=self.enabled(record),
+            plugins=self.switched_on(record),
             clock=self.clock,
             keys=self.keys,
+            host=ProviderHost(self, record) if record.is_provider else None,
             secure=self.config.server.secure,
             switches=HostSwitches(self, record),
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tenants.deployment import Deployment
+    from tenants.placement import Fullness
     from tenants.registry import TenantRecord
 
 State = Literal["ok", "warn", "fail"]
@@ -43,12 +44,15 @@ async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
     for name, check in (await readiness(deployment)).checks.items():
         if name != "disk":
             yield Finding(name, "ok" if check.ok else "fail", check.detail or "answers", _way_to(name, ok=check.ok))
+    for place in await deployment.placement.all_fullness():
+        if place.limit:
+            yield _room(place)
     for name, plugin in deployment.plugins.items():
         good = name in usable(deployment.plugins)
         reason = "" if good else str(plugin.error)
         yield Finding(f"plugin {name}", "ok" if good else "fail", reason or plugin.distribution)
     for tenant in await deployment.registry.list_tenants():
-        yield await _tenant(deployment, tenant)
+        yield await examine_tenant(deployment, tenant)
 
 
 def _keys(deployment: Deployment) -> Finding:
@@ -77,6 +81,17 @@ def _disk(deployment: Deployment) -> Finding:
     return Finding("disk", "ok", detail)
 
 
+def _room(place: Fullness) -> Finding:
+    what = f"room in {place.name}"
+    if place.error:
+        return Finding(what, "warn", place.said, "is the owner's address of the database right?")
+    if not place.has_room:
+        return Finding(what, "warn", place.said, "full: name a further database under [placement], or move tenants")
+    if place.room <= place.limit // 10:
+        return Finding(what, "warn", place.said, "less than a tenth is left")
+    return Finding(what, "ok", place.said)
+
+
 def _way_to(name: str, *, ok: bool) -> str:
     if ok:
         return ""
@@ -89,7 +104,8 @@ class _Work(Struct, frozen=True):
     parked: int
 
 
-async def _tenant(deployment: Deployment, tenant: TenantRecord) -> Finding:
+async def examine_tenant(deployment: Deployment, tenant: TenantRecord) -> Finding:
+    """What keeps one tenant from being served well. Reads only."""
     what = f"tenant {tenant.slug}"
     if tenant.status == TenantStatus.ARCHIVED:
         if await asyncio.to_thread(Path(tenant.archive).is_file):

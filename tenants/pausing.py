@@ -55,6 +55,12 @@ async def paused(deployment: Deployment, record: TenantRecord, *, watching: bool
             await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
 
 
+def refuse_paused(record: TenantRecord) -> None:
+    """Conflict while its database is being exchanged: whoever does that decides what it is afterwards."""
+    if (record.status, record.reason) == (TenantStatus.SUSPENDED, PAUSED):
+        raise Conflict(f"{record.slug} is out of use for a moment, since {PAUSED}. Try again when that is done.")
+
+
 @asynccontextmanager
 async def closed(deployment: Deployment, record: TenantRecord) -> AsyncIterator[None]:
     """Read and not changed inside: whoever tries is answered with 503, and none of its work runs. However it ends, the

@@ -2,24 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
 import shutil
+from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
+import structlog
+from msgspec import Struct
+
 from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase
 from core.database.postgresql import drop_schema, spare_schemas
-from core.errors import Invalid, Unavailable
+from core.errors import Conflict, Invalid, Unavailable
 from tenants.spares import Spares
+from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
     from core.config import Config
     from tenants.registry import TenantRecord
+
+LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 
 SQLITE: Final = "sqlite"
 CONTROL: Final = "control.sqlite"
 TENANTS: Final = "tenants"
+TURN: Final = "placement.lock"
+TURN_WITHIN: Final = 60.0
+
+
+class Fullness(Struct, frozen=True, kw_only=True):
+    """How full a place is. SQLite has no limit but the disk."""
+
+    name: str
+    schemas: int = 0
+    """All that count."""
+    ready: int = 0
+    """Of them: kept for new tenants."""
+    limit: int = 0
+    """0: none."""
+    for_new: bool = False
+    """Whether new tenants go there by themselves."""
+    error: str = ""
+    """Why nobody can tell."""
+
+    @property
+    def room(self) -> int:
+        """New tenants that fit."""
+        return max(0, self.limit - self.schemas + self.ready)
+
+    @property
+    def has_room(self) -> bool:
+        return not self.error and (not self.limit or self.room > 0)
+
+    @property
+    def share(self) -> float:
+        """Of what it may hold; one without a limit is taken when no other has room."""
+        return (self.schemas - self.ready) / self.limit if self.limit else 1.0
+
+    @property
+    def said(self) -> str:
+        if self.error:
+            return self.error
+        if not self.limit:
+            return "no limit but the disk"
+        kept = f", {self.ready} of them kept ready" if self.ready else ""
+        return f"{self.schemas:,} of {self.limit:,} schemas{kept}"
 
 
 class Placement:
@@ -55,6 +110,70 @@ class Placement:
             known = ", ".join((SQLITE, *self.servers))
             raise Invalid(f"There is no database “{placement}”. There are: {known}.", field="placement")
         return placement
+
+    async def fullness(self, name: str, expected: Iterable[str] = ()) -> Fullness:
+        """Of one place; `expected` are schemas of tenants that are being made there."""
+        for_new = name in self._config.placement.places
+        if name == SQLITE:
+            return Fullness(name=name, for_new=for_new)
+        limit = self._config.placement.schemas
+        try:
+            spares = self.spares(name)
+            there = await spares.schemas()
+        except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            LOG.warning("a database does not tell how full it is", database=name, reason=str(error))
+            why = error.message if isinstance(error, Unavailable) else "it does not answer"
+            return Fullness(name=name, limit=limit, for_new=for_new, error=why)
+        ready, coming = len(spares.ready(there)), len(set(expected).difference(there))
+        taken = min(ready, coming)
+        return Fullness(
+            name=name, schemas=len(there) + coming - taken, ready=ready - taken, limit=limit, for_new=for_new
+        )
+
+    async def all_fullness(self) -> list[Fullness]:
+        return [await self.fullness(name) for name in (SQLITE, *self.servers)]
+
+    async def choose(self, wanted: str, known: Callable[[], Awaitable[Iterable[TenantRecord]]]) -> str:
+        """Where a new tenant goes: as asked, else to the least full of the usual places. Conflict where none has room.
+
+        Inside `in_turn()`, until the registry knows of the tenant: `known` gives those that it knows.
+        """
+        names = (self.check(wanted),) if wanted else self._config.placement.places
+        if names == (SQLITE,):
+            return SQLITE
+        making = [record for record in await known() if record.status == TenantStatus.CREATING]
+        found = [
+            await self.fullness(name, [schema_of(one.uuid) for one in making if one.placement == name])
+            for name in names
+        ]
+        if free := [one for one in found if one.has_room]:
+            return min(free, key=lambda one: one.share).name
+        told = "; ".join(f"{one.name}: {one.said}" for one in found)
+        if all(one.error for one in found):
+            raise Unavailable(f"No database for a new tenant answers ({told}).", retry_after=60)
+        raise Conflict(
+            f"There is no room for another tenant ({told}). Name a further database under [placement], move tenants to"
+            " another one, or raise placement.schemas."
+        )
+
+    @asynccontextmanager
+    async def in_turn(self, wanted: str = "") -> AsyncIterator[None]:
+        """One at a time chooses a place, of all processes of the deployment. SQLite takes as many as come."""
+        if ((wanted,) if wanted else self._config.placement.places) == (SQLITE,):
+            yield
+            return
+        handle = os.open(self._config.data / TURN, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = monotonic() + TURN_WITHIN
+            while not _locks(handle):
+                if monotonic() > deadline:
+                    raise Unavailable(
+                        "Others are making tenants at this moment. Try again in a minute.", retry_after=60
+                    )
+                await asyncio.sleep(0.02)
+            yield
+        finally:
+            os.close(handle)
 
     def folder(self, uuid: UUID) -> Path:
         """Where the tenant's file and its documents lie, wherever its rows do."""
@@ -94,7 +213,7 @@ class Placement:
         """The schemas that a PostgreSQL database keeps ready."""
         if placement not in self._spares:
             server = self.servers[placement]
-            self._spares[placement] = Spares(owner_dsn(server), app_role(server))
+            self._spares[placement] = Spares(owner_dsn(server), app_role(server), self._config.placement.schemas)
         return self._spares[placement]
 
     async def make_room(self, uuid: UUID, placement: str) -> bool:
@@ -120,6 +239,14 @@ class Placement:
         """Take away what `make_room` and all that came after made. There is no way back."""
         await self.remove_databases(uuid, placement)
         shutil.rmtree(self.folder(uuid), ignore_errors=True)
+
+
+def _locks(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def app_role(server: PostgresServer) -> str:

@@ -42,6 +42,8 @@ class NewTenant(Struct, frozen=True, kw_only=True):
     language: str = "en"
     placement: str = ""
     hosts: tuple[str, ...] = ()
+    is_provider: bool = False
+    """Whether it has the console; there can be one only."""
 
 
 class CreatedTenant(Struct, frozen=True):
@@ -56,10 +58,13 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
     check_slug(new.slug)
     email_of(new.email)
     check_zone(new.time_zone)
-    placement = deployment.placement.check(new.placement or deployment.config.placement.default)
     hosts = new.hosts or (f"{new.slug}.{deployment.config.server.domain}",)
     uuid = new_uuid()
-    record = await deployment.registry.add(uuid, new.slug, new.name, hosts, placement, deployment.clock.now())
+    async with deployment.placement.in_turn(new.placement):
+        placement = await deployment.placement.choose(new.placement, deployment.registry.list_tenants)
+        record = await deployment.registry.add(
+            uuid, new.slug, new.name, hosts, placement, deployment.clock.now(), is_provider=new.is_provider
+        )
     try:
         migrated = await deployment.placement.make_room(uuid, placement)
         if placement == SQLITE:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from core.database import SqliteDatabase, bind, execute, row, rows, transaction, value, values
 from core.database.migrations import MigrationApp, migrate
 from core.errors import Conflict, Invalid
-from core.ids import check_slug
+from core.ids import check_slug, sort_key
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ class Registry:
         with bind(self.database):
             return await self._get("tenant.uuid = :uuid", uuid=uuid)
 
+    async def find(self, tenant_id: int) -> TenantRecord | None:
+        with bind(self.database):
+            return await self._get("tenant.id = :id", id=tenant_id)
+
+    async def find_provider(self) -> TenantRecord | None:
+        """The tenant that has the console, if there is one."""
+        with bind(self.database):
+            return await self._get("tenant.is_provider")
+
     async def hosts(self, uuid: UUID) -> list[str]:
         """The host names that lead to the tenant, the main one first."""
         with bind(self.database):
@@ -180,6 +189,7 @@ class Registry:
         *,
         status: TenantStatus = TenantStatus.CREATING,
         plugins: Sequence[str] = (),
+        is_provider: bool = False,
     ) -> TenantRecord:
         """A tenant that is being created (or was restored: then it has a `status` at once); `hosts` begins with the
         main one.
@@ -194,15 +204,23 @@ class Registry:
                 for host in hosts:
                     if await value("SELECT 1 FROM tenant_host WHERE host = :host", host=host):
                         raise Conflict(f"The host name {host} leads to another tenant already.")
+                if is_provider and (other := await value("SELECT slug FROM tenant WHERE is_provider")):
+                    raise Conflict(f"The provider's tenant is “{other}”: there can be one only.")
                 await execute(
                     "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at)"
-                    " VALUES (:uuid, :slug, :name, :status, :placement, FALSE, :now)",
+                    " VALUES (:uuid, :slug, :name, :status, :placement, :is_provider, :now)",
+                    is_provider=is_provider,
                     status=status.value,
                     uuid=uuid,
                     slug=slug,
                     name=name,
                     placement=placement,
                     now=now,
+                )
+                await execute(
+                    "INSERT INTO tenant_facts (tenant_id, name_key) SELECT id, :key FROM tenant WHERE uuid = :uuid",
+                    key=sort_key(name),
+                    uuid=uuid,
                 )
                 for at, host in enumerate(hosts):
                     await execute(
@@ -242,7 +260,7 @@ class Registry:
         now: datetime,
     ) -> TenantRecord:
         """From here on the tenant is what was restored."""
-        async with self._writing():
+        async with self.writing():
             await execute(
                 "UPDATE tenant SET generation = :generation, placement = :placement, status = :status,"
                 " reason = :reason, archive = '' WHERE uuid = :uuid",
@@ -261,7 +279,7 @@ class Registry:
         """From here on the tenant is in this database; the one it was in is kept aside. Conflict where it has been
         exchanged meanwhile.
         """
-        async with self._writing():
+        async with self.writing():
             moved = await execute(
                 "UPDATE tenant SET placement = :placement, generation = :generation"
                 " WHERE uuid = :uuid AND generation = :before AND placement = :place AND status = :status",
@@ -284,7 +302,7 @@ class Registry:
 
     async def note_aside(self, uuid: UUID, placement: str, generation: int, remove_at: datetime) -> None:
         """There is, or will be, a database of this name that is not the tenant's."""
-        async with self._writing():
+        async with self.writing():
             await self._put_aside(uuid, placement, generation, remove_at)
 
     async def _put_aside(self, uuid: UUID, placement: str, generation: int, remove_at: datetime) -> None:
@@ -315,7 +333,13 @@ class Registry:
         )
 
     async def rename(self, uuid: UUID, name: str) -> None:
-        await self._change("UPDATE tenant SET name = :name WHERE uuid = :uuid", name=name, uuid=uuid)
+        async with self.writing():
+            await execute("UPDATE tenant SET name = :name WHERE uuid = :uuid", name=name, uuid=uuid)
+            await execute(
+                "UPDATE tenant_facts SET name_key = :key WHERE tenant_id = (SELECT id FROM tenant WHERE uuid = :uuid)",
+                key=sort_key(name),
+                uuid=uuid,
+            )
 
     async def set_archived(self, uuid: UUID, file: str) -> None:
         """From here on this backup is all there is of the tenant."""
@@ -328,7 +352,7 @@ class Registry:
     async def rename_slug(self, uuid: UUID, slug: str, domain: str) -> None:
         """Another short name, with its host under the domain as the main one if the old one's was; the others stay."""
         check_slug(slug)
-        async with self._writing():
+        async with self.writing():
             if await value("SELECT 1 FROM tenant WHERE slug = :slug", slug=slug):
                 raise Conflict(f"There is a tenant “{slug}” already. Choose another short name.")
             host = f"{slug}.{domain}"
@@ -402,11 +426,12 @@ class Registry:
             return [one.uuid for one in await rows(_Due, "SELECT uuid, status FROM tenant WHERE status = 'active'")]
 
     async def _change(self, sql: str, **values: object) -> None:
-        async with self._writing():
+        async with self.writing():
             await execute(sql, **values)
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
+    async def writing(self) -> AsyncIterator[None]:
+        """A transaction of the control database."""
         with bind(self.database):
             async with transaction():
                 yield

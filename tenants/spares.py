@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Final
@@ -17,11 +18,19 @@ import structlog
 
 from core.app import MIGRATIONS
 from core.database.migrations import load, script_of
-from core.database.postgresql import drop_schema, prepare_database, provision_schema, spare_schemas, take_schema
+from core.database.postgresql import (
+    EXTENSIONS,
+    drop_schema,
+    prepare_database,
+    provision_schema,
+    spare_schemas,
+    take_schema,
+)
 from core.ids import new_uuid
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 SPARE: Final = "spare_"
+NOT_OURS: Final = frozenset({"public", "information_schema", EXTENSIONS})
 LOOK_AGAIN: Final = 30.0
 """Seconds between two looks at the stock, where this process takes none."""
 
@@ -42,9 +51,11 @@ def version() -> str:
 class Spares:
     """The stock of one database."""
 
-    def __init__(self, owner_dsn: str, role: str) -> None:
+    def __init__(self, owner_dsn: str, role: str, limit: int) -> None:
+        """`limit`: how many schemas the database may hold, these too."""
         self._owner_dsn = owner_dsn
         self._role = role
+        self._limit = limit
         self._beginning = f"{SPARE}{version()}_"
         self._script: str | None = None
         self.taken = asyncio.Event()
@@ -66,10 +77,20 @@ class Spares:
         script = await self._prepared()
         if not script:
             return 0
-        missing = count - len(await spare_schemas(self._owner_dsn, self._beginning))
+        there = await self.schemas()
+        missing = min(count - len(self.ready(there)), self._limit - len(there))
         for _ in range(missing):
             await provision_schema(self._owner_dsn, f"{self._beginning}{new_uuid().hex[:12]}", self._role, script)
         return max(missing, 0)
+
+    async def schemas(self) -> list[str]:
+        """All that count: tenants', these, and what is being restored or moved."""
+        found = await spare_schemas(self._owner_dsn, "")
+        return [name for name in found if name not in NOT_OURS and not name.startswith("pg_")]
+
+    def ready(self, schemas: Iterable[str]) -> list[str]:
+        """Those that a new tenant can take."""
+        return [name for name in schemas if name.startswith(self._beginning)]
 
     async def clear_out(self) -> None:
         """Takes away what other versions of the code have left."""

@@ -27,6 +27,26 @@ class TenantRow(Table, tablename="tenant"):
     changes = BigInt()
 
 
+class TenantFacts(Table):
+    """What was last found out about a tenant."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    tenant_id = ForeignKey(TenantRow, unique=True)
+    name_key = Text()
+    schema_version = Text()
+    behind = BigInt()
+    customers = BigInt(null=True)
+    database_bytes = BigInt(null=True)
+    files_bytes = BigInt()
+    waiting = BigInt()
+    state = Text()
+    last_activity_at = Timestamptz(null=True)
+    backed_up_at = Timestamptz(null=True)
+    looked_at = Timestamptz(null=True)
+
+
 class TenantHost(Table):
     """A host name that leads to a tenant, exactly as browsers send it: lower case, no port."""
 

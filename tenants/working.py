@@ -14,6 +14,8 @@ from core.app import JOBS, SCHEDULES
 from core.database import bind
 from core.hooks import usable
 from core.jobs.worker import NotServed, Work, Worker
+from tenants.console import CONSOLE
+from tenants.jobs import SCHEDULES as CONSOLE_SCHEDULES
 from tenants.moving import keep_tidy
 from tenants.pausing import MOVING
 from tenants.spares import keep
@@ -59,13 +61,15 @@ class HostOfWork:
         """The core's jobs and schedules, and what the plugins bring that this tenant has switched on."""
         if scope.tenant.uuid in self._moving:
             return Work(kinds={})
-        on = [plugin for name, plugin in usable(self._deployment.plugins).items() if name in scope.plugins]
+        usual = {**usable(self._deployment.plugins), CONSOLE.name: CONSOLE}
+        on = [plugin for name, plugin in usual.items() if name in scope.plugins]
         kinds = {kind.name: kind for kind in JOBS}
         kinds.update({kind.name: kind for plugin in on for kind in plugin.manifest.jobs})  # type: ignore[misc]  # manifests name them by what the core needs to know
         readers = [
             plugin_reader(plugin.name, plugin.manifest.events, hookspecs) for plugin in on if plugin.manifest.events
         ]
-        return Work(kinds=kinds, schedules=SCHEDULES, readers=readers)
+        schedules = (*SCHEDULES, *CONSOLE_SCHEDULES) if CONSOLE.name in scope.plugins else SCHEDULES
+        return Work(kinds=kinds, schedules=schedules, readers=readers)
 
 
 def make_worker(deployment: Deployment) -> Worker:

@@ -81,7 +81,7 @@ async def test_a_schema_made_in_one_go_or_taken_from_the_stock_is_as_one_migrate
     await provision_schema(server.owner_dsn, "step_by_step", APP)
     with bind(PostgresDatabase(server, "step_by_step")):
         await migrate(MIGRATIONS)
-    spares = Spares(server.owner_dsn, APP)
+    spares = Spares(server.owner_dsn, APP, limit=10)
 
     assert await spares.take_or_make("in_one_go")
     assert await spares.fill(1) == 1

@@ -1,0 +1,276 @@
+"""What the provider's people do with tenants: each act is recorded in the provider's own activity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from core.activity.unit import again, record, unit_of_work
+from core.database import value
+from core.errors import Conflict, Invalid
+from core.ids import check_slug
+from core.jobs.actions import enqueue
+from core.jobs.schedules import Scheduled
+from tenants.backups import has_database
+from tenants.ending import may_become, rename_tenant
+from tenants.events import (
+    BackupDownloaded,
+    HostWorkAsked,
+    TenantCreated,
+    TenantPluginDisabled,
+    TenantPluginEnabled,
+    TenantRenamed,
+    TenantResumed,
+    TenantSuspended,
+    TenantWorkAsked,
+)
+from tenants.facts import look_again
+from tenants.host import apart, host_of
+from tenants.jobs import ARCHIVE, BACK_UP, BACK_UP_ALL, DELETE, LOOK, RESTORE, UPGRADE, UPGRADE_ALL, OfAll, OfTenant
+from tenants.jobs import Restoring as RestoringJob
+from tenants.pausing import refuse_paused
+from tenants.status import TenantStatus
+
+if TYPE_CHECKING:
+    from core.activity.events import Event
+    from core.jobs.kinds import JobKind
+    from core.scope import Scope
+    from tenants.provisioning import CreatedTenant, NewTenant
+    from tenants.queries import BackupOf
+    from tenants.registry import TenantRecord
+
+OWN: str = "This is the tenant that you work in: do that by command, from outside."
+
+
+async def create(scope: Scope, new: NewTenant) -> CreatedTenant:
+    """A tenant that answers at once, with the link of its administrator."""
+    host = host_of(scope)
+    made = await host.create(new)
+    await _note(scope, TenantCreated(tenant_id=made.record.id, slug=made.record.slug))
+    await apart(look_again(host.deployment, made.record))
+    return made
+
+
+async def suspend(scope: Scope, tenant: TenantRecord, reason: str) -> None:
+    """Nobody is served and none of its work is done until it is resumed."""
+    host = host_of(scope)
+    refuse_own(scope, tenant)
+    if not reason.strip():
+        raise Invalid("Say why: whoever resumes it will want to know.", field="reason")
+    if len(reason) > 500:
+        raise Invalid("Use at most 500 characters.", field="reason")
+    await host.suspend_tenant(tenant.uuid, reason.strip())
+    await _note(
+        scope,
+        TenantSuspended(tenant_id=tenant.id, slug=tenant.slug),
+        {"reason": (None, reason.strip())},
+    )
+
+
+async def resume(scope: Scope, tenant: TenantRecord) -> None:
+    """Served again."""
+    await host_of(scope).resume_tenant(tenant.uuid)
+    await _note(scope, TenantResumed(tenant_id=tenant.id, slug=tenant.slug), {"reason": (tenant.reason, None)})
+
+
+async def rename(scope: Scope, tenant: TenantRecord, *, slug: str, name: str) -> None:
+    """Another short name, and with it another address, another name, or both."""
+    host = host_of(scope)
+    name = " ".join(name.split())
+    slug = slug.strip()
+    if not name or len(name) > 200:
+        raise Invalid("Use 1 to 200 characters.", field="name")
+    changes: dict[str, tuple[object, object]] = {}
+    if name != tenant.name:
+        changes["name"] = (tenant.name, name)
+    if slug != tenant.slug:
+        changes["short_name"] = (tenant.slug, slug)
+    if not changes:
+        raise Invalid("Nothing is changed yet.", field="name")
+    try:
+        await apart(rename_tenant(host.deployment, tenant, slug=slug, name=name))
+    except Conflict as error:
+        raise Invalid(error.message, field="slug") from error
+    await _note(scope, TenantRenamed(tenant_id=tenant.id, slug=slug), changes)
+
+
+async def switch_plugin(scope: Scope, tenant: TenantRecord, plugin: str, *, on: bool) -> None:
+    """Made ready and heard of events from here on; or off, with its data kept."""
+    host = host_of(scope)
+    if host.is_self(tenant):
+        raise Conflict("Switch the plugins of your own tenant under Settings, Plugins.")
+    if tenant.status != TenantStatus.ACTIVE:
+        raise Conflict(f"{tenant.slug} is {tenant.status}: its plugins are switched while it is served.")
+    if on == (plugin in tenant.plugins):
+        return
+    if on:
+        await host.enable_plugin(tenant.uuid, plugin)
+        event: Event = TenantPluginEnabled(tenant_id=tenant.id, slug=tenant.slug, plugin=plugin)
+    else:
+        await host.disable_plugin(tenant.uuid, plugin)
+        event = TenantPluginDisabled(tenant_id=tenant.id, slug=tenant.slug, plugin=plugin)
+    await _note(scope, event)
+
+
+# -- what takes a while -----------------------------------------------------------------------------------------------
+
+
+async def ask_backup(scope: Scope, tenant: TenantRecord) -> int:
+    """Gives the job's id, as all that follow do."""
+    if not has_database(tenant):
+        raise Conflict(f"{tenant.slug} is {tenant.status}: there is nothing to back up.")
+    return await _ask(scope, BACK_UP, _of(tenant), tenant, "A backup")
+
+
+async def ask_upgrade(scope: Scope, tenant: TenantRecord) -> int:
+    if not has_database(tenant):
+        raise Conflict(f"{tenant.slug} is {tenant.status}: restoring it brings it up to date.")
+    return await _ask(scope, UPGRADE, _of(tenant), tenant, "An upgrade")
+
+
+async def ask_archive(scope: Scope, tenant: TenantRecord, repeated: str) -> int:
+    refuse_own(scope, tenant)
+    if not has_database(tenant):
+        raise Conflict(f"{tenant.slug} is {tenant.status}: it cannot be archived.")
+    refuse_paused(tenant)
+    _check_repeated(tenant.slug, repeated)
+    return await _ask(scope, ARCHIVE, _of(tenant), tenant, "Archiving")
+
+
+async def ask_deletion(scope: Scope, tenant: TenantRecord, repeated: str) -> int:
+    refuse_own(scope, tenant)
+    if tenant.status == TenantStatus.CREATING:
+        raise Conflict(f"{tenant.slug} is being made at this moment.")
+    refuse_paused(tenant)
+    _check_repeated(tenant.slug, repeated)
+    return await _ask(scope, DELETE, _of(tenant), tenant, "Deletion")
+
+
+async def ask_copy(scope: Scope, backup: BackupOf, slug: str) -> int:
+    """A tenant of its own, as a backup has it."""
+    await free_slug(scope, slug)
+    payload = RestoringJob(file=backup.backup.file, copy=slug, slug=slug)
+    return await _ask(scope, RESTORE, payload, None, f"A copy ({slug})")
+
+
+async def ask_return(scope: Scope, backup: BackupOf, repeated: str) -> int:
+    """The backup's own tenant as it was then: in the place of what is there, or back where it is gone."""
+    host = host_of(scope)
+    tenant = await apart(host.deployment.registry.find_by_uuid(backup.uuid)) if backup.uuid is not None else None
+    if tenant is None:
+        await free_slug(scope, backup.backup.slug)
+        _check_repeated(backup.backup.slug, repeated)
+        payload = RestoringJob(file=backup.backup.file, slug=backup.backup.slug)
+        return await _ask(scope, RESTORE, payload, None, f"Restoring {backup.backup.slug}")
+    refuse_own(scope, tenant)
+    refuse_paused(tenant)
+    _check_repeated(tenant.slug, repeated)
+    payload = RestoringJob(file=backup.backup.file, tenant_id=tenant.id, generation=tenant.generation, slug=tenant.slug)
+    return await _ask(scope, RESTORE, payload, tenant, "Restoring")
+
+
+async def ask_all_upgrades(scope: Scope) -> int:
+    return await _ask_all(scope, UPGRADE_ALL, "An upgrade of all tenants")
+
+
+async def ask_all_backups(scope: Scope) -> int:
+    return await _ask_all(scope, BACK_UP_ALL, "A backup of all tenants")
+
+
+async def ask_look(scope: Scope) -> int:
+    """Look at each tenant anew."""
+
+    async def ask() -> int:
+        async with unit_of_work(scope):
+            return await _under_way(LOOK, None) or await enqueue(scope, LOOK, Scheduled(scope.today()))
+
+    return await again(ask)
+
+
+async def note_download(scope: Scope, backup: BackupOf) -> None:
+    """Who took a backup away stands in the activity before the first byte leaves."""
+    host = host_of(scope)
+    tenant = await apart(host.deployment.registry.find_by_uuid(backup.uuid)) if backup.uuid is not None else None
+    await _note(scope, BackupDownloaded(file=backup.backup.file, tenant_id=tenant.id if tenant is not None else None))
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def refuse_own(scope: Scope, tenant: TenantRecord) -> None:
+    """Conflict for the provider's own tenant: who does it would saw off the branch."""
+    if host_of(scope).is_self(tenant):
+        raise Conflict(OWN)
+
+
+def may_be_suspended(tenant: TenantRecord) -> bool:
+    try:
+        may_become(tenant, TenantStatus.SUSPENDED)
+    except Conflict:
+        return False
+    return tenant.status != TenantStatus.SUSPENDED
+
+
+async def free_slug(scope: Scope, slug: str) -> str:
+    """The address that a tenant of this short name would have; Invalid where it cannot be or is taken."""
+    deployment = host_of(scope).deployment
+    check_slug(slug)
+    if await apart(deployment.registry.find_by_slug(slug)) is not None:
+        raise Invalid(f"There is a tenant “{slug}” already.", field="slug")
+    host = f"{slug}.{deployment.config.server.domain}"
+    other = await apart(deployment.registry.find_by_host(host))
+    if other is not None:
+        raise Invalid(f"The address {host} leads to {other.slug}, which was called so once.", field="slug")
+    return deployment.config.server.address_of(host)
+
+
+def _check_repeated(slug: str, repeated: str) -> None:
+    if repeated.strip() != slug:
+        raise Invalid(f"Type {slug}, so that it is surely the one that you mean.", field="repeated")
+
+
+def _of(tenant: TenantRecord) -> OfTenant:
+    return OfTenant(tenant_id=tenant.id, slug=tenant.slug)
+
+
+async def _ask(scope: Scope, kind: JobKind[Any], payload: Struct, tenant: TenantRecord | None, what: str) -> int:
+    """Asked for once: as long as the same is under way, that is given."""
+
+    async def ask() -> int:
+        async with unit_of_work(scope):
+            there = await _under_way(kind, payload)
+            if there is not None:
+                return there
+            job_id = await enqueue(scope, kind, payload)
+            if tenant is None:
+                record(scope, HostWorkAsked(what=what, job_id=job_id))
+            else:
+                record(scope, TenantWorkAsked(tenant_id=tenant.id, slug=tenant.slug, what=what, job_id=job_id))
+            return job_id
+
+    return await again(ask)
+
+
+async def _ask_all(scope: Scope, kind: JobKind[OfAll], what: str) -> int:
+    return await _ask(scope, kind, OfAll(), None, what)
+
+
+async def _under_way(kind: JobKind[Any], payload: Struct | None) -> int | None:
+    found: int | None = await value(
+        "SELECT max(id) FROM job WHERE kind = :kind AND state IN ('waiting', 'running')"
+        " AND (payload = :payload OR :all)",
+        kind=kind.name,
+        payload=msgspec.json.encode(payload).decode() if payload is not None else "",
+        all=payload is None,
+    )
+    return found
+
+
+async def _note(scope: Scope, event: Event, changes: dict[str, tuple[object, object]] | None = None) -> None:
+    async def note() -> None:
+        async with unit_of_work(scope):
+            record(scope, event, changes=changes)
+
+    await again(note)

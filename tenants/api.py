@@ -1,0 +1,380 @@
+"""Tenants over JSON, as the console does it; at the provider's address alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from core.database import bind
+from core.errors import NotFound
+from core.hooks import usable
+from core.jobs.status import JobState
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
+from tenants import actions, forms, queries
+from tenants.doctor import examine_tenant
+from tenants.forms import NewTenantForm
+from tenants.host import apart, host_of
+from tenants.jobs import Failure
+from tenants.listing import TENANTS, choices
+from tenants.queries import BackupOf, TenantLine, Work
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
+Sort = Annotated[str, QueryParameter(max_length=40, description="A column, `-` before it for descending")]
+Words = Annotated[str, QueryParameter(max_length=200, description="Part of a name, short name or host")]
+Filter = Annotated[str, QueryParameter(max_length=200, description="One or several, with commas between")]
+
+
+class TenantDetail(Struct, frozen=True, kw_only=True):
+    """One tenant, its health as it is now."""
+
+    id: int
+    uuid: UUID
+    slug: str
+    name: str
+    status: str
+    reason: str
+    placement: str
+    address: str
+    hosts: list[str]
+    plugins: list[str]
+    created_at: datetime
+    health: str
+    finding: str
+    way_out: str
+    behind: int
+    customers: int | None
+    database_bytes: int | None
+    files_bytes: int
+    looked_at: datetime | None
+    """When customers and sizes were found out."""
+
+
+class CreatedTenant(Struct, frozen=True):
+    """A tenant that was made; `link` is told this once."""
+
+    id: int
+    uuid: UUID
+    slug: str
+    address: str
+    link: str
+
+
+class Renaming(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays."""
+
+    name: Annotated[str, Meta(max_length=200)] = ""
+    slug: Annotated[str, Meta(max_length=32)] = ""
+
+
+class Suspension(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="For the provider; visitors do not see it")]
+
+
+class Repeated(Struct, frozen=True, forbid_unknown_fields=True):
+    repeated: Annotated[str, Meta(max_length=32, description="The tenant's short name once more")]
+
+
+class Copying(Struct, frozen=True, forbid_unknown_fields=True):
+    file: Annotated[str, Meta(max_length=100, description="Name of the backup")]
+    slug: Annotated[str, Meta(max_length=32, description="Short name of the copy")]
+
+
+class Returning(Struct, frozen=True, forbid_unknown_fields=True):
+    file: Annotated[str, Meta(max_length=100, description="Name of the backup")]
+    repeated: Annotated[str, Meta(max_length=32, description="The tenant's short name once more")]
+
+
+class BackupItem(Struct, frozen=True, kw_only=True):
+    """A backup; `error` says why it cannot be read."""
+
+    file: str
+    slug: str
+    made_at: datetime
+    size: int
+    uuid: UUID | None
+    version: str
+    error: str
+
+
+class WorkItem(Struct, frozen=True, kw_only=True):
+    """Work at tenants: how far it is, and what came of it."""
+
+    id: int
+    kind: str
+    state: JobState
+    done: int
+    total: int
+    text: str
+    error: str | None
+    tenant_id: int | None
+    file: str
+    failures: list[Failure]
+
+
+class Switched(Struct, frozen=True):
+    plugin: str
+    on: bool
+
+
+@api_get("/tenants", permission="tenants.view", summary="List tenants")
+async def list_tenants(
+    call: Call,
+    q: Words = "",
+    status: Filter = "",
+    health: Filter = "",
+    placement: Filter = "",
+    sort: Sort = "",
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Page[TenantLine]:
+    deployment = host_of(call.scope).deployment
+    address = {"q": q, "status": status, "health": health, "placement": placement, "sort": sort}
+
+    async def read() -> Page[TenantLine]:
+        with bind(deployment.registry.database):
+            return await TENANTS.api_page(call.scope, address, choices=choices(deployment), cursor=cursor, limit=limit)
+
+    return await apart(read())
+
+
+@api_post("/tenants", permission="tenants.create", summary="Make a tenant")
+async def create(call: Call, data: JSONBody[NewTenantForm]) -> CreatedTenant:
+    new = forms.new_tenant_of(data)
+    await actions.free_slug(call.scope, new.slug)
+    made = await actions.create(call.scope, new)
+    address = host_of(call.scope).deployment.config.server.address_of(made.record.host)
+    return CreatedTenant(made.record.id, made.record.uuid, made.record.slug, address, made.link)
+
+
+@api_get("/tenants/{tenant_id:int}", permission="tenants.view", summary="Get a tenant")
+async def show(call: Call, tenant_id: FromPath[int]) -> TenantDetail:
+    return await _detail(call, tenant_id)
+
+
+@api_patch("/tenants/{tenant_id:int}", permission="tenants.manage", summary="Rename a tenant")
+async def rename(call: Call, tenant_id: FromPath[int], data: JSONBody[Renaming]) -> TenantDetail:
+    tenant = await host_of(call.scope).get(tenant_id)
+    await actions.rename(call.scope, tenant, slug=data.slug or tenant.slug, name=data.name or tenant.name)
+    return await _detail(call, tenant_id)
+
+
+@api_post(
+    "/tenants/{tenant_id:int}/suspension", permission="tenants.manage", summary="Suspend a tenant", status_code=200
+)
+async def suspend(call: Call, tenant_id: FromPath[int], data: JSONBody[Suspension]) -> TenantDetail:
+    tenant = await host_of(call.scope).get(tenant_id)
+    await actions.suspend(call.scope, tenant, data.reason)
+    return await _detail(call, tenant_id)
+
+
+@api_delete("/tenants/{tenant_id:int}/suspension", permission="tenants.manage", summary="Resume a tenant")
+async def resume(call: Call, tenant_id: FromPath[int]) -> TenantDetail:
+    tenant = await host_of(call.scope).get(tenant_id)
+    await actions.resume(call.scope, tenant)
+    return await _detail(call, tenant_id)
+
+
+@api_put(
+    "/tenants/{tenant_id:int}/plugins/{plugin_name:str}",
+    permission="tenants.manage",
+    summary="Switch a plugin on for a tenant",
+)
+async def enable_plugin(call: Call, tenant_id: FromPath[int], plugin_name: FromPath[str]) -> Switched:
+    return await _switch(call, tenant_id, plugin_name, on=True)
+
+
+@api_delete(
+    "/tenants/{tenant_id:int}/plugins/{plugin_name:str}",
+    permission="tenants.manage",
+    summary="Switch a plugin off for a tenant",
+)
+async def disable_plugin(call: Call, tenant_id: FromPath[int], plugin_name: FromPath[str]) -> Switched:
+    return await _switch(call, tenant_id, plugin_name, on=False)
+
+
+async def _switch(call: Call, tenant_id: int, plugin: str, *, on: bool) -> Switched:
+    host = host_of(call.scope)
+    tenant = await host.get(tenant_id)
+    if plugin not in usable(host.deployment.plugins):
+        raise NotFound(f"plugin {plugin}")
+    await actions.switch_plugin(call.scope, tenant, plugin, on=on)
+    return Switched(plugin, on)
+
+
+# -- what takes a while -----------------------------------------------------------------------------------------------
+
+
+@api_post("/tenants/{tenant_id:int}/upgrade", permission="tenants.manage", summary="Upgrade a tenant", status_code=202)
+async def upgrade(call: Call, tenant_id: FromPath[int]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_upgrade(call.scope, tenant))
+
+
+@api_post("/tenants/upgrades", permission="tenants.manage", summary="Upgrade all tenants", status_code=202)
+async def upgrade_all(call: Call) -> WorkItem:
+    return await _work(call, await actions.ask_all_upgrades(call.scope))
+
+
+@api_post("/tenants/{tenant_id:int}/backups", permission="tenants.manage", summary="Back a tenant up", status_code=202)
+async def back_up(call: Call, tenant_id: FromPath[int]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_backup(call.scope, tenant))
+
+
+@api_get("/tenants/{tenant_id:int}/backups", permission="tenants.view", summary="List the backups of a tenant")
+async def list_backups(call: Call, tenant_id: FromPath[int]) -> list[BackupItem]:
+    host = host_of(call.scope)
+    tenant = await host.get(tenant_id)
+    found = await apart(queries.backups_of(host.deployment, tenant.uuid, tenant.slug))
+    return [_item(one) for one in found]
+
+
+@api_post("/tenants/backups", permission="tenants.manage", summary="Back all tenants up", status_code=202)
+async def back_up_all(call: Call) -> WorkItem:
+    return await _work(call, await actions.ask_all_backups(call.scope))
+
+
+@api_get("/tenants/backups", permission="tenants.view", summary="List the latest backups of all tenants")
+async def list_all_backups(call: Call, slug: FromQuery[str] = "", limit: Limit = 100) -> list[BackupItem]:
+    deployment = host_of(call.scope).deployment
+    found = await apart(queries.list_backups(deployment, [slug] if slug else None))
+    return [_item(one) for one in await apart(queries.describe(deployment, found[:limit]))]
+
+
+@api_post(
+    "/tenants/backups/copies",
+    permission="tenants.create",
+    summary="Restore a backup as a copy",
+    description="A tenant of its own under another short name; nothing is done to the one that the backup is of.",
+    status_code=202,
+)
+async def copy(call: Call, data: JSONBody[Copying]) -> WorkItem:
+    backup = await apart(queries.get_backup(host_of(call.scope).deployment, data.file))
+    return await _work(call, await actions.ask_copy(call.scope, backup, data.slug))
+
+
+@api_post(
+    "/tenants/backups/returns",
+    permission="tenants.delete",
+    summary="Restore a backup in place of its tenant",
+    description="What is there now is backed up first; one that is gone comes back.",
+    status_code=202,
+)
+async def bring_back(call: Call, data: JSONBody[Returning]) -> WorkItem:
+    backup = await apart(queries.get_backup(host_of(call.scope).deployment, data.file))
+    return await _work(call, await actions.ask_return(call.scope, backup, data.repeated))
+
+
+@api_post(
+    "/tenants/{tenant_id:int}/archiving", permission="tenants.delete", summary="Archive a tenant", status_code=202
+)
+async def archive(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_archive(call.scope, tenant, data.repeated))
+
+
+@api_post(
+    "/tenants/{tenant_id:int}/deletion",
+    permission="tenants.delete",
+    summary="Delete a tenant",
+    description="All of it goes but a last backup, which `GET /api/v1/tenants/work/{job_id}` names.",
+    status_code=202,
+)
+async def delete(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_deletion(call.scope, tenant, data.repeated))
+
+
+@api_get("/tenants/work/{job_id:int}", permission="tenants.view", summary="How far work at tenants is")
+async def show_work(call: Call, job_id: FromPath[int]) -> WorkItem:
+    return await _work(call, job_id)
+
+
+async def _work(call: Call, job_id: int) -> WorkItem:
+    return _work_item(await queries.get_work(call.scope, job_id))
+
+
+def _work_item(work: Work) -> WorkItem:
+    job, made, many = work.job, work.made, work.made_all
+    return WorkItem(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        done=job.progress_done,
+        total=job.progress_total,
+        text=made.text if made is not None else many.text if many is not None else job.progress_text,
+        error=job.error,
+        tenant_id=(made.tenant_id or None) if made is not None else work.about.tenant_id,
+        file=made.file if made is not None else "",
+        failures=list(many.failures) if many is not None else [],
+    )
+
+
+def _item(one: BackupOf) -> BackupItem:
+    file = one.backup
+    return BackupItem(
+        file=file.file,
+        slug=file.slug,
+        made_at=file.made_at,
+        size=file.size,
+        uuid=one.uuid,
+        version=one.version,
+        error=one.error,
+    )
+
+
+async def _detail(call: Call, tenant_id: int) -> TenantDetail:
+    host = host_of(call.scope)
+    deployment = host.deployment
+    tenant = await host.get(tenant_id)
+    line = await apart(queries.get_line(deployment, tenant_id))
+    finding = await apart(examine_tenant(deployment, tenant))
+    return TenantDetail(
+        id=tenant.id,
+        uuid=tenant.uuid,
+        slug=tenant.slug,
+        name=tenant.name,
+        status=tenant.status,
+        reason=tenant.reason,
+        placement=tenant.placement,
+        address=deployment.config.server.address_of(tenant.host),
+        hosts=await apart(deployment.registry.hosts(tenant.uuid)),
+        plugins=list(tenant.plugins),
+        created_at=tenant.created_at,
+        health=finding.state,
+        finding=finding.detail,
+        way_out=finding.way_out,
+        behind=line.behind,
+        customers=line.customers,
+        database_bytes=line.database_bytes,
+        files_bytes=line.files_bytes,
+        looked_at=line.looked_at,
+    )
+
+
+HANDLERS = (
+    list_tenants,
+    create,
+    show,
+    rename,
+    suspend,
+    resume,
+    enable_plugin,
+    disable_plugin,
+    upgrade,
+    upgrade_all,
+    back_up,
+    list_backups,
+    back_up_all,
+    list_all_backups,
+    copy,
+    bring_back,
+    archive,
+    delete,
+    show_work,
+)

@@ -1,0 +1,495 @@
+"""What is done to a tenant from its page, with what it means: shown first in a drawer, then done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from core.errors import Conflict, Invalid, NotFound
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, drawer
+from core.web.parts import Choice, Field
+from core.web.view import errors_by_field
+from tenants import actions
+from tenants.backups import has_database
+from tenants.host import apart, host_of
+from tenants.status import TenantStatus
+from tenants.words import sized
+
+if TYPE_CHECKING:
+    from litestar import Response
+
+    from core.scope import Scope
+    from core.web.view import PageView
+    from tenants.queries import BackupOf
+    from tenants.registry import TenantRecord
+
+Typed = Mapping[str, Sequence[str]]
+Act = Callable[["Scope", "TenantRecord", Typed], Awaitable[str]]
+"""Does it; gives the address that is seen next."""
+
+AWAY: Final = "Its pages and its API answer 503 and say so"
+
+
+def typed_in(typed: Typed, name: str) -> str:
+    return typed.get(name, [""])[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that may be done: who may, when, and how it reads."""
+
+    key: str
+    label: str
+    icon: str
+    permission: str
+    fields: Callable[[TenantRecord], Sequence[Field]]
+    plan: Callable[[TenantRecord], ChangePlan]
+    act: Act
+    said: str
+    refused: Callable[[TenantRecord], str]
+    """Why it cannot be done now; empty: it can."""
+    danger: bool = False
+
+
+def _repeat(tenant: TenantRecord) -> Sequence[Field]:
+    return (
+        Field(
+            name="repeated",
+            label=f"Type {tenant.slug} to confirm",
+            required=True,
+            max_length=32,
+            autocomplete="off",
+            wide=True,
+        ),
+    )
+
+
+def _part(title: str, *lines: str) -> PlanPart:
+    return PlanPart(title=title, lines=[PlanLine(text=line) for line in lines])
+
+
+def _at(tenant: TenantRecord) -> str:
+    return f"/tenants/{tenant.id}"
+
+
+def _work(job_id: int) -> str:
+    return f"/tenants/work/{job_id}"
+
+
+# -- suspending and resuming ------------------------------------------------------------------------------------------
+
+
+def _plan_suspension(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Suspend {tenant.name}",
+        button=f"Suspend {tenant.slug}",
+        parts=[
+            _part("Access", AWAY, "Whoever is logged in sees that page at the next click"),
+            _part("Work", "No billing, no mail, nothing else of it runs until it is resumed"),
+            _part("Data", "Stay as they are"),
+        ],
+        danger=True,
+        keep="Leave it open",
+    )
+
+
+async def _suspend(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    await actions.suspend(scope, tenant, typed_in(typed, "reason"))
+    return _at(tenant)
+
+
+def _no_suspension(tenant: TenantRecord) -> str:
+    return "" if tenant.status == TenantStatus.ACTIVE else "Only while it is open"
+
+
+def _plan_resumption(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Resume {tenant.name}",
+        button=f"Resume {tenant.slug}",
+        parts=[
+            _part("Access", "Its pages and its API answer again"),
+            _part("Work", "What was due meanwhile is done now: schedules once each, waiting jobs and mail"),
+        ],
+        warnings=[f"It was suspended because: {tenant.reason}"] if tenant.reason else [],
+        keep="Leave it suspended",
+    )
+
+
+async def _resume(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    await actions.resume(scope, tenant)
+    return _at(tenant)
+
+
+def _no_resumption(tenant: TenantRecord) -> str:
+    return "" if tenant.status == TenantStatus.SUSPENDED else "Only while it is suspended"
+
+
+# -- renaming ---------------------------------------------------------------------------------------------------------
+
+
+def _rename_fields(tenant: TenantRecord) -> Sequence[Field]:
+    return (
+        Field(name="name", label="Name", value=tenant.name, required=True, max_length=200),
+        Field(
+            name="slug",
+            label="Short name",
+            value=tenant.slug,
+            required=True,
+            max_length=32,
+            autocomplete="off",
+            help="Small letters, digits and hyphens; its address begins with it",
+        ),
+    )
+
+
+def _plan_renaming(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Rename {tenant.name}",
+        button=f"Rename {tenant.slug}",
+        parts=[
+            _part("Name", "As you call it here; what customers read is a setting of the tenant's own"),
+            _part(
+                "Address",
+                "Another short name gives it another address, where everybody logs in anew",
+                "Its old address goes on to lead there",
+            ),
+        ],
+        keep="Leave its names",
+    )
+
+
+async def _rename(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    await actions.rename(scope, tenant, slug=typed_in(typed, "slug"), name=typed_in(typed, "name"))
+    return _at(tenant)
+
+
+# -- archiving and deleting -------------------------------------------------------------------------------------------
+
+
+def _plan_archiving(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Archive {tenant.name}",
+        button=f"Archive {tenant.slug}",
+        parts=[
+            _part("First", "A backup of it: its database and its files. Without that nothing goes on"),
+            _part("Then", "Its database and its files go", AWAY, "Its name, addresses and plugins are kept"),
+            _part("Back", "Restoring that backup brings it back as it was"),
+        ],
+        danger=True,
+        keep="Keep it open",
+    )
+
+
+async def _archive(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    return _work(await actions.ask_archive(scope, tenant, typed_in(typed, "repeated")))
+
+
+def _no_archiving(tenant: TenantRecord) -> str:
+    return "" if has_database(tenant) else "It has no database"
+
+
+def _plan_deletion(tenant: TenantRecord) -> ChangePlan:
+    archived = tenant.status == TenantStatus.ARCHIVED
+    first = "The backup that it was archived with is kept" if archived else "A last backup of it, which is kept"
+    return ChangePlan(
+        title=f"Delete {tenant.name}",
+        button=f"Delete {tenant.slug}",
+        parts=[
+            _part("First", first),
+            _part(
+                "Then",
+                "Its database, its files and its place in this list go",
+                "Its addresses answer as if it had never been",
+                f"The short name {tenant.slug} is free",
+            ),
+            _part("Back", "Only by restoring the last backup"),
+        ],
+        danger=True,
+        keep="Keep the tenant",
+    )
+
+
+async def _delete(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    return _work(await actions.ask_deletion(scope, tenant, typed_in(typed, "repeated")))
+
+
+def _no_deletion(tenant: TenantRecord) -> str:
+    return "It is being made" if tenant.status == TenantStatus.CREATING else ""
+
+
+def _reason(tenant: TenantRecord) -> Sequence[Field]:
+    return (
+        Field(
+            name="reason",
+            label="Reason",
+            required=True,
+            max_length=500,
+            wide=True,
+            help="For you and your colleagues; visitors do not see it",
+        ),
+    )
+
+
+def _nothing(tenant: TenantRecord) -> Sequence[Field]:
+    return ()
+
+
+def _always(tenant: TenantRecord) -> str:
+    return ""
+
+
+DEEDS: Final = {
+    deed.key: deed
+    for deed in (
+        Deed(
+            key="renaming",
+            label="Rename…",
+            icon="pencil",
+            permission="tenants.manage",
+            fields=_rename_fields,
+            plan=_plan_renaming,
+            act=_rename,
+            said="Renamed.",
+            refused=_always,
+        ),
+        Deed(
+            key="suspension",
+            label="Suspend…",
+            icon="player-pause",
+            permission="tenants.manage",
+            fields=_reason,
+            plan=_plan_suspension,
+            act=_suspend,
+            said="Suspended.",
+            refused=_no_suspension,
+            danger=True,
+        ),
+        Deed(
+            key="resumption",
+            label="Resume…",
+            icon="player-play",
+            permission="tenants.manage",
+            fields=_nothing,
+            plan=_plan_resumption,
+            act=_resume,
+            said="It is served again.",
+            refused=_no_resumption,
+        ),
+        Deed(
+            key="archiving",
+            label="Archive…",
+            icon="archive",
+            permission="tenants.delete",
+            fields=_repeat,
+            plan=_plan_archiving,
+            act=_archive,
+            said="It is being archived.",
+            refused=_no_archiving,
+            danger=True,
+        ),
+        Deed(
+            key="deletion",
+            label="Delete…",
+            icon="trash",
+            permission="tenants.delete",
+            fields=_repeat,
+            plan=_plan_deletion,
+            act=_delete,
+            said="It is being deleted.",
+            refused=_no_deletion,
+            danger=True,
+        ),
+    )
+}
+
+
+def deed_of(key: str) -> Deed:
+    if key not in DEEDS:
+        raise NotFound(f"deed {key}")
+    return DEEDS[key]
+
+
+def may_do(scope: Scope, tenant: TenantRecord) -> list[tuple[Deed, str]]:
+    """What the actor is offered, each with why it cannot be done now. Resuming stands where suspending would."""
+    own = host_of(scope).is_self(tenant)
+    found = []
+    for deed in DEEDS.values():
+        if not scope.may(deed.permission):
+            continue
+        refused = deed.refused(tenant)
+        if deed.key == "resumption" and refused:
+            continue
+        if deed.key == "suspension" and tenant.status == TenantStatus.SUSPENDED:
+            continue
+        found.append((deed, "By command only: you work in it" if own and deed.danger else refused))
+    return found
+
+
+async def show_deed(view: PageView, tenant: TenantRecord, deed: Deed, typed: Typed) -> Response[str]:
+    """The drawer: what it would do, or why it cannot be done."""
+    place = _place(tenant, deed)
+    if why := _refused(view.scope, tenant, deed):
+        return drawer(view, place, typed, refused=why)
+    return drawer(view, place, typed, plan=deed.plan(tenant))
+
+
+async def do_deed(view: PageView, tenant: TenantRecord, deed: Deed) -> Response[str]:
+    """Done as it was shown; else the drawer again, and nothing is done."""
+    await view.read()
+    typed, place = view.typed, _place(tenant, deed)
+    if why := _refused(view.scope, tenant, deed):
+        return drawer(view, place, typed, refused=why)
+    plan = deed.plan(tenant)
+    if typed_in(typed, "seen") != plan.seen:
+        return drawer(view, place, typed, plan=plan.against(typed_in(typed, "seen")), stale=True)
+    try:
+        to = await deed.act(view.scope, tenant, typed)
+    except Invalid as error:
+        return drawer(view, place, typed, plan=plan, errors=errors_by_field(error))
+    except Conflict as error:
+        return drawer(view, place, typed, refused=error.message)
+    return view.go(to, deed.said)
+
+
+def _refused(scope: Scope, tenant: TenantRecord, deed: Deed) -> str:
+    return next((why for other, why in may_do(scope, tenant) if other.key == deed.key), "Not now")
+
+
+def _place(tenant: TenantRecord, deed: Deed) -> Place:
+    at = f"/tenants/{tenant.id}/deeds/{deed.key}"
+    return Place(title=f"{deed.label.rstrip('…')} {tenant.name}", asked=at, sent=at, options=deed.fields(tenant))
+
+
+# -- restoring --------------------------------------------------------------------------------------------------------
+
+RESTORED: Final = (
+    "What would have been sent when the backup was made is held, until somebody lets it go",
+    "Everybody logs in again",
+)
+
+
+async def show_restoring(view: PageView, backup: BackupOf, typed: Typed) -> Response[str]:
+    """The drawer of a backup: as a copy, or back to what it is of."""
+    there = await _there(view.scope, backup)
+    place = _restoring_place(view.scope, backup, there, typed)
+    if backup.error:
+        return drawer(view, place, typed, refused=backup.error)
+    return drawer(view, place, typed, plan=_restoring_plan(backup, there, _way(view.scope, typed)))
+
+
+async def do_restoring(view: PageView, backup: BackupOf) -> Response[str]:
+    scope = view.scope
+    await view.read()
+    typed = view.typed
+    there = await _there(scope, backup)
+    place, way = _restoring_place(scope, backup, there, typed), _way(scope, typed)
+    if backup.error:
+        return drawer(view, place, typed, refused=backup.error)
+    plan = _restoring_plan(backup, there, way)
+    if typed_in(typed, "seen") != plan.seen:
+        return drawer(
+            view, place, typed, plan=plan.against(typed_in(typed, "seen")), stale=bool(typed_in(typed, "seen"))
+        )
+    try:
+        if way == "copy":
+            scope.require("tenants.create")
+            job_id = await actions.ask_copy(scope, backup, typed_in(typed, "slug").strip())
+        else:
+            scope.require("tenants.delete")
+            job_id = await actions.ask_return(scope, backup, typed_in(typed, "repeated"))
+    except Invalid as error:
+        return drawer(view, place, typed, plan=plan, errors=errors_by_field(error))
+    except Conflict as error:
+        return drawer(view, place, typed, refused=error.message)
+    return view.go(_work(job_id), "The backup is being restored.")
+
+
+def may_restore(scope: Scope) -> bool:
+    return scope.may("tenants.create") or scope.may("tenants.delete")
+
+
+async def _there(scope: Scope, backup: BackupOf) -> TenantRecord | None:
+    if backup.uuid is None:
+        return None
+    return await apart(host_of(scope).deployment.registry.find_by_uuid(backup.uuid))
+
+
+def _ways(scope: Scope, there: TenantRecord | None) -> list[Choice]:
+    back = "Back as it was" if there is None else f"In place of what {there.slug} is now"
+    ways = (("copy", "As a copy, beside what is there", "tenants.create"), ("back", back, "tenants.delete"))
+    return [Choice(key, label) for key, label, permission in ways if scope.may(permission)]
+
+
+def _way(scope: Scope, typed: Typed) -> str:
+    wanted = typed_in(typed, "way")
+    if wanted in ("copy", "back"):
+        return wanted
+    return "copy" if scope.may("tenants.create") else "back"
+
+
+def _restoring_place(scope: Scope, backup: BackupOf, there: TenantRecord | None, typed: Typed) -> Place:
+    slug = there.slug if there is not None else backup.backup.slug
+    way = _way(scope, typed)
+    at = f"/tenants/backups/{backup.backup.file}/restoring"
+    fields = [Field(name="way", label="How", kind="select", value=way, choices=_ways(scope, there), wide=True)]
+    if way == "copy":
+        fields.append(
+            Field(
+                name="slug",
+                label="Short name of the copy",
+                required=True,
+                max_length=32,
+                autocomplete="off",
+                help="Small letters, digits and hyphens; its address begins with it",
+                wide=True,
+            )
+        )
+    else:
+        fields.append(
+            Field(
+                name="repeated",
+                label=f"Type {slug} to confirm",
+                required=True,
+                max_length=32,
+                autocomplete="off",
+                wide=True,
+            )
+        )
+    return Place(title="Restore a backup", asked=at, sent=at, options=fields)
+
+
+def _restoring_plan(backup: BackupOf, there: TenantRecord | None, way: str) -> ChangePlan:
+    of = f"{backup.name}, {sized(backup.backup.size)}"
+    if way == "copy":
+        return ChangePlan(
+            title="Restore as a copy",
+            button="Restore the copy",
+            parts=[
+                _part("The backup", of, "Checked whole and by hash before anything of it is used"),
+                _part("The copy", "A tenant of its own, at an address of its own", *RESTORED),
+            ],
+            warnings=["What the copy does anew is sent: give it other mail settings before it bills anybody."],
+            keep="Restore nothing",
+        )
+    if there is None:
+        now = [_part("Now", "No tenant of this deployment is it; its name and addresses must be free")]
+    elif has_database(there):
+        now = [
+            _part("First", f"A backup of what {there.slug} is now", "It answers 503 for some seconds"),
+            _part("Lost", f"What happened in {there.slug} since the backup, but for that new backup"),
+        ]
+    else:
+        now = [_part("Now", f"{there.slug} is {there.status}: it comes back")]
+    slug = there.slug if there is not None else backup.backup.slug
+    return ChangePlan(
+        title=f"Restore {slug}",
+        button=f"Restore {slug}",
+        parts=[
+            _part("The backup", of, "Checked whole and by hash before anything of it is used"),
+            *now,
+            _part("Then", *RESTORED),
+        ],
+        danger=True,
+        keep="Restore nothing",
+    )

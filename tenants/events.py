@@ -1,0 +1,101 @@
+"""What the provider's activity tells of its tenants. `tenant_id` is the registry's and never used again."""
+
+from __future__ import annotations
+
+from core.activity.events import Event
+
+
+class TenantCreated(Event, subject="tenant", text="Tenant {slug} created"):
+    tenant_id: int
+    slug: str
+
+
+class TenantSuspended(Event, subject="tenant", text="Tenant {slug} suspended"):
+    tenant_id: int
+    slug: str
+
+
+class TenantResumed(Event, subject="tenant", text="Tenant {slug} resumed"):
+    tenant_id: int
+    slug: str
+
+
+class TenantRenamed(Event, subject="tenant", text="Tenant {slug} renamed"):
+    tenant_id: int
+    slug: str
+
+
+class TenantPluginEnabled(Event, subject="tenant", text="Plugin {plugin} switched on for {slug}"):
+    tenant_id: int
+    slug: str
+    plugin: str
+
+
+class TenantPluginDisabled(Event, subject="tenant", text="Plugin {plugin} switched off for {slug}"):
+    tenant_id: int
+    slug: str
+    plugin: str
+
+
+class TenantLinkMade(Event, subject="tenant", text="A new one-time link made for a person of {slug}"):
+    tenant_id: int
+    slug: str
+
+
+class TenantWorkAsked(Event, subject="tenant", text="{what} of {slug} asked for"):
+    """Something that takes a while was left to the worker."""
+
+    tenant_id: int
+    slug: str
+    what: str
+    job_id: int
+
+
+class HostWorkAsked(Event, subject="job", text="{what} asked for"):
+    """Work that is at no one tenant, or at one that is not there yet."""
+
+    what: str
+    job_id: int
+
+
+class TenantBackedUp(Event, subject="tenant", text="Tenant {slug} backed up: {file}"):
+    tenant_id: int
+    slug: str
+    file: str
+    size: int
+
+
+class BackupDownloaded(Event, subject="tenant", text="Backup {file} downloaded"):
+    """`tenant_id` is None where the tenant of the backup is gone."""
+
+    file: str
+    tenant_id: int | None = None
+
+
+class TenantUpgraded(Event, subject="tenant", text="Tenant {slug} upgraded by {migrations} migrations"):
+    tenant_id: int
+    slug: str
+    migrations: int
+
+
+class TenantUpgradeFailed(Event, subject="tenant", text="The upgrade of {slug} failed"):
+    tenant_id: int
+    slug: str
+
+
+class TenantRestored(Event, subject="tenant", text="Tenant {slug} restored from {file}"):
+    tenant_id: int
+    slug: str
+    file: str
+
+
+class TenantArchived(Event, subject="tenant", text="Tenant {slug} archived: {file}"):
+    tenant_id: int
+    slug: str
+    file: str
+
+
+class TenantDeleted(Event, subject="tenant", text="Tenant {slug} deleted; its last backup: {file}"):
+    tenant_id: int
+    slug: str
+    file: str

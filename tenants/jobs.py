@@ -1,0 +1,311 @@
+"""What takes a while, as jobs of the provider's tenant: each shows how far it is, and may be started again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.database import spawn
+from core.errors import Conflict, NotFound
+from core.jobs.kinds import PROGRESS_EVERY, Job, JobKind
+from core.jobs.schedules import Every, Schedule, Scheduled
+from tenants.backups import BACKUPS, back_up, back_up_all
+from tenants.ending import archive_tenant, delete_tenant
+from tenants.events import (
+    TenantArchived,
+    TenantBackedUp,
+    TenantDeleted,
+    TenantRestored,
+    TenantUpgraded,
+    TenantUpgradeFailed,
+)
+from tenants.facts import backups_by_name, look_again, look_at
+from tenants.host import apart, host_of
+from tenants.restoring import restore
+from tenants.status import TenantStatus
+from tenants.upgrading import upgrade_all, upgrade_tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from core.scope import Scope
+    from tenants.archives import Told
+    from tenants.backups import BackedUp
+    from tenants.deployment import Deployment
+    from tenants.registry import TenantRecord
+    from tenants.upgrading import Upgraded
+
+T = TypeVar("T")
+
+
+class OfTenant(Struct, frozen=True):
+    """Work at one tenant."""
+
+    tenant_id: int
+    slug: str
+
+
+class OfAll(Struct, frozen=True):
+    """Work at each tenant."""
+
+
+class Restoring(Struct, frozen=True, kw_only=True):
+    """A backup that is to be restored, as a copy under `copy`, or in place of the tenant that it is of."""
+
+    file: str
+    """Its name in the deployment's folder of backups."""
+    copy: str = ""
+    tenant_id: int | None = None
+    """Of the tenant that is replaced."""
+    generation: int = 0
+    """Of its database when it was asked for: an attempt after that is another one finds it done."""
+    slug: str = ""
+
+
+class Made(Struct, frozen=True, omit_defaults=True):
+    """What came of work at a tenant: its backup, the tenant that is there now."""
+
+    text: str
+    file: str = ""
+    tenant_id: int = 0
+
+
+class Failure(Struct, frozen=True):
+    """A tenant where it did not work out, and the way out of it."""
+
+    tenant_id: int
+    slug: str
+    error: str
+    way_out: str
+
+
+class MadeAll(Struct, frozen=True, omit_defaults=True):
+    """What came of work at many tenants."""
+
+    text: str
+    failures: tuple[Failure, ...] = ()
+
+
+async def shown(job: Job[Any], work: Callable[[Told], Coroutine[Any, Any, T]], text: str) -> T:
+    """The work apart from the job's own claim and transactions, and how far it is on the job's page meanwhile."""
+    done, total = 0, 0
+
+    def told(now: int, of: int) -> None:
+        nonlocal done, total
+        done, total = now, of
+
+    task = spawn(work(told))
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=PROGRESS_EVERY)
+            await job.progress(min(done, total - 1), total, text) if total else await job.progress(0, 1, text)
+        return task.result()
+    except BaseException:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+
+
+def file_of(deployment: Deployment, name: str) -> Path:
+    """The place of a backup of this name."""
+    return deployment.config.data / BACKUPS / name
+
+
+# -- backups ----------------------------------------------------------------------------------------------------------
+
+
+async def run_backup(scope: Scope, job: Job[OfTenant]) -> Made:
+    host = host_of(scope)
+    tenant = await host.get(job.payload.tenant_id)
+    done = await shown(job, lambda told: back_up(host.deployment, tenant, told=told), f"Backing up {tenant.slug}")
+    name = await _note_backup(scope, tenant, done)
+    await apart(look_again(host.deployment, tenant))
+    return Made(f"{tenant.name} is backed up.", file=name, tenant_id=tenant.id)
+
+
+async def _note_backup(scope: Scope, tenant: TenantRecord, done: BackedUp) -> str:
+    name = done.file.rpartition("/")[2]
+    async with unit_of_work(scope):
+        record(scope, TenantBackedUp(tenant_id=tenant.id, slug=tenant.slug, file=name, size=done.size))
+    return name
+
+
+async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
+    """Each tenant that has a database. One that fails stops no other."""
+    host = host_of(scope)
+
+    async def work(told: Told) -> list[BackedUp]:
+        return await back_up_all(host.deployment, told=lambda done, total, one: told(done, total))
+
+    results = await shown(job, work, "Backing up all tenants")
+    records = {each.slug: each for each in await apart(host.deployment.registry.list_tenants())}
+    failures = []
+    for one in results:
+        tenant = records.get(one.slug)
+        if tenant is None:
+            continue
+        if one.error:
+            failures.append(Failure(tenant.id, one.slug, one.error, "Look at its page, then back it up by itself."))
+        else:
+            await _note_backup(scope, tenant, one)
+    await look_at_all(scope, job)
+    made = len(results) - len(failures)
+    return MadeAll(f"{made:,} of {len(results):,} tenants are backed up.", tuple(failures))
+
+
+# -- upgrades ---------------------------------------------------------------------------------------------------------
+
+
+async def run_upgrade(scope: Scope, job: Job[OfTenant]) -> MadeAll:
+    host = host_of(scope)
+    tenant = await host.get(job.payload.tenant_id)
+    done = await shown(job, lambda told: upgrade_tenant(host.deployment, tenant), f"Upgrading {tenant.slug}")
+    return await _note_upgrades(scope, [done])
+
+
+async def run_all_upgrades(scope: Scope, job: Job[OfAll]) -> MadeAll:
+    """Each tenant. One that fails stops no other; started again, it goes on with those that are behind."""
+    host = host_of(scope)
+
+    async def work(told: Told) -> list[Upgraded]:
+        return await upgrade_all(host.deployment, lambda done, total, one: told(done, total))
+
+    return await _note_upgrades(scope, await shown(job, work, "Upgrading all tenants"))
+
+
+async def _note_upgrades(scope: Scope, results: list[Upgraded]) -> MadeAll:
+    deployment = host_of(scope).deployment
+    records = {each.slug: each for each in await apart(deployment.registry.list_tenants())}
+    failures = []
+    for one in results:
+        tenant = records.get(one.slug)
+        if tenant is None or not (one.ran or one.error):
+            continue
+        async with unit_of_work(scope):
+            if one.error:
+                record(
+                    scope,
+                    TenantUpgradeFailed(tenant_id=tenant.id, slug=one.slug),
+                    changes={"error": (None, one.error)},
+                )
+            else:
+                record(scope, TenantUpgraded(tenant_id=tenant.id, slug=one.slug, migrations=len(one.ran)))
+        if one.error:
+            failures.append(
+                Failure(
+                    tenant.id,
+                    one.slug,
+                    one.error,
+                    "It answers 503 and is as it was before. Mend what the error names, then upgrade it again;"
+                    " or restore a backup of it.",
+                )
+            )
+        await apart(look_again(deployment, tenant))
+    ran = sum(1 for one in results if one.ran and not one.error)
+    current = sum(1 for one in results if not one.ran and not one.error)
+    text = f"{ran:,} {'tenant' if ran == 1 else 'tenants'} upgraded, {current:,} current already."
+    return MadeAll(text, tuple(failures))
+
+
+# -- restoring, archiving, deleting -----------------------------------------------------------------------------------
+
+
+async def run_restore(scope: Scope, job: Job[Restoring]) -> Made:
+    host, asked = host_of(scope), job.payload
+    deployment = host.deployment
+    file = file_of(deployment, asked.file)
+    if not await asyncio.to_thread(file.is_file):
+        raise NotFound(f"backup {asked.file}")
+    if asked.tenant_id is not None:
+        now = await apart(deployment.registry.find(asked.tenant_id))
+        if now is not None and now.generation > asked.generation and now.status != TenantStatus.ARCHIVED:
+            return Made(f"{now.slug} is restored.", tenant_id=now.id)
+        if now is not None and host.is_self(now):
+            raise Conflict("The tenant that you work in is restored by command: tenantry tenant restore.")
+    done = await shown(
+        job,
+        lambda told: restore(deployment, file, copy=asked.copy, replace=asked.tenant_id is not None, told=told),
+        f"Restoring {asked.file}",
+    )
+    tenant = await apart(deployment.registry.get_by_slug(done.slug))
+    async with unit_of_work(scope):
+        record(scope, TenantRestored(tenant_id=tenant.id, slug=tenant.slug, file=asked.file))
+    await apart(look_again(deployment, tenant))
+    text = f"{tenant.slug} answers at {done.address} as the backup has it."
+    if done.held:
+        text += f" {done.held:,} jobs that would send something are held: let them go there where nothing went out yet."
+    if done.missing_keys:
+        text += f" Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here."
+    return Made(text, file=done.backup.rpartition("/")[2], tenant_id=tenant.id)
+
+
+async def run_archive(scope: Scope, job: Job[OfTenant]) -> Made:
+    host = host_of(scope)
+    tenant = await host.get(job.payload.tenant_id)
+    file = tenant.archive
+    if tenant.status != TenantStatus.ARCHIVED:
+        done = await shown(
+            job, lambda told: archive_tenant(host.deployment, tenant, told=told), f"Archiving {tenant.slug}"
+        )
+        file = done.file
+    name = file.rpartition("/")[2]
+    async with unit_of_work(scope):
+        record(scope, TenantArchived(tenant_id=tenant.id, slug=tenant.slug, file=name))
+    await apart(look_again(host.deployment, tenant))
+    return Made(f"{tenant.name} is archived. Restoring its backup brings it back.", file=name, tenant_id=tenant.id)
+
+
+async def run_deletion(scope: Scope, job: Job[OfTenant]) -> Made:
+    host, asked = host_of(scope), job.payload
+    tenant = await apart(host.deployment.registry.find(asked.tenant_id))
+    if tenant is None:
+        return Made(f"{asked.slug} is deleted.")
+    gone = tenant
+    file = await shown(job, lambda told: delete_tenant(host.deployment, gone, told=told), f"Deleting {gone.slug}")
+    name = file.rpartition("/")[2]
+    async with unit_of_work(scope):
+        record(scope, TenantDeleted(tenant_id=gone.id, slug=gone.slug, file=name))
+    return Made(f"{gone.name} is deleted. Its last backup is kept.", file=name)
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def run_look(scope: Scope, job: Job[Scheduled]) -> None:
+    await look_at_all(scope, job)
+
+
+async def look_at_all(scope: Scope, job: Job[Any]) -> None:
+    """At each tenant, one after the other, so that nobody waits for it."""
+    deployment = host_of(scope).deployment
+
+    async def work(told: Told) -> None:
+        newest = await backups_by_name(deployment)
+        tenants = await deployment.registry.list_tenants()
+        for number, tenant in enumerate(tenants):
+            await look_at(deployment, tenant, newest)
+            told(number + 1, len(tenants))
+            await asyncio.sleep(0)
+
+    await shown(job, work, "Looking at each tenant")
+
+
+BACK_UP: Final = JobKind("tenants.back_up", OfTenant, run_backup, attempts=3, limit=None, label="Back up a tenant")
+BACK_UP_ALL: Final = JobKind(
+    "tenants.back_up_all", OfAll, run_all_backups, attempts=3, limit=None, label="Back up all tenants"
+)
+UPGRADE: Final = JobKind("tenants.upgrade", OfTenant, run_upgrade, attempts=3, limit=None, label="Upgrade a tenant")
+UPGRADE_ALL: Final = JobKind(
+    "tenants.upgrade_all", OfAll, run_all_upgrades, attempts=3, limit=None, label="Upgrade all tenants"
+)
+RESTORE: Final = JobKind("tenants.restore", Restoring, run_restore, attempts=3, limit=None, label="Restore a backup")
+ARCHIVE: Final = JobKind("tenants.archive", OfTenant, run_archive, attempts=3, limit=None, label="Archive a tenant")
+DELETE: Final = JobKind("tenants.delete", OfTenant, run_deletion, attempts=3, limit=None, label="Delete a tenant")
+LOOK: Final = JobKind("tenants.look", Scheduled, run_look, attempts=2, limit=None, label="Look at all tenants")
+
+JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, RESTORE, ARCHIVE, DELETE, LOOK)
+SCHEDULES: Final = (Schedule("tenants.look", LOOK, Every(30)),)

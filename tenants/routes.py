@@ -1,0 +1,496 @@
+"""The console: pages of the provider's tenant about all tenants of the deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from litestar import Response
+from litestar.params import FromPath
+from litestar.response import File, ServerSentEvent
+from litestar.response.sse import ServerSentEventMessage
+
+from core.activity.queries import timeline
+from core.customers.timeline import in_words
+from core.database import bind, current
+from core.errors import Conflict, Invalid, NotFound
+from core.hooks import usable
+from core.jobs.actions import start_again
+from core.web.changes import asked
+from core.web.jobs_pages import LOOK_EVERY, running_job
+from core.web.parts import Figure, RunningJob, TabItem
+from core.web.plugin_pages import declared_by
+from core.web.routing import get, post, put
+from core.web.view import View, errors_by_field
+from tenants import actions, deeds, forms, queries
+from tenants.backups import has_database
+from tenants.doctor import examine_tenant
+from tenants.facts import totals
+from tenants.forms import NewTenantForm
+from tenants.host import apart, host_of
+from tenants.jobs import file_of
+from tenants.listing import HEALTH, STATES, TENANTS, choices, views
+from tenants.placement import SQLITE
+from tenants.status import TenantStatus
+from tenants.words import ago, megabytes, sized
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from core.scope import Scope
+    from core.web.view import PageView
+    from tenants.facts import Totals
+    from tenants.queries import Work
+
+BACKUPS_SHOWN: Final = 50
+UNDER_WAY: Final = ("waiting", "running")
+
+
+def tabs(here: str) -> list[TabItem]:
+    """The console's own pages."""
+    known = (
+        ("Tenants", "/tenants"),
+        ("Backups", "/tenants/backups"),
+        ("Databases", "/tenants/databases"),
+        ("Work", "/tenants/work"),
+    )
+    return [TabItem(label=label, href=href, current=label == here) for label, href in known]
+
+
+# -- the list ---------------------------------------------------------------------------------------------------------
+
+
+@get("/tenants", permission="tenants.view")
+async def list_tenants(view: View) -> Response[str]:
+    deployment = host_of(view.scope).deployment
+    with bind(deployment.registry.database):
+        shown = await TENANTS.show(view, choices=choices(deployment))
+    found = await apart(totals(deployment))
+    if view.is_htmx:
+        return view.page("tenants/_list.html", **shown, **_drawing(view.scope), known=found)
+    work = [one for one in await queries.list_work(view.scope, limit=20) if one.is_under_way]
+    return view.page(
+        "tenants/list.html",
+        **shown,
+        **_drawing(view.scope),
+        known=found,
+        tabs=tabs("Tenants"),
+        views=views(found, view.query),
+        figures=_figures(view.scope, found),
+        work=[work_shown(one) for one in work],
+    )
+
+
+def _drawing(scope: Scope) -> dict[str, Any]:
+    """What tables of tenants are drawn with."""
+    now = scope.now()
+    return {
+        "states": STATES,
+        "health": HEALTH,
+        "megabytes": megabytes,
+        "sized": sized,
+        "ago": lambda at: ago(now, at),
+    }
+
+
+def _figures(scope: Scope, found: Totals) -> list[Figure]:
+    deployment = host_of(scope).deployment
+    disk = shutil.disk_usage(deployment.config.data)
+    now = scope.now()
+    late = f"{found.never_backed_up:,} have none" if found.never_backed_up else "each has one"
+    away = [
+        f"{count:,} {word}" for count, word in ((found.suspended, "suspended"), (found.archived, "archived")) if count
+    ]
+    return [
+        Figure(label="Tenants", value=f"{found.tenants:,}", detail=", ".join(away) or "all open"),
+        Figure(
+            label="To look at",
+            value=f"{found.to_look_at:,}",
+            detail=f"{found.waiting:,} jobs and events wait for a person",
+            tone="owes" if found.to_look_at else "",
+        ),
+        Figure(
+            label="Behind this version",
+            value=f"{found.behind:,}",
+            detail=f"{found.failed:,} upgrades failed" if found.failed else "no upgrade failed",
+            tone="owes" if found.failed else "",
+        ),
+        Figure(label="Oldest last backup", value=ago(now, found.backed_up_at), detail=late),
+        Figure(label="Data", value=sized(found.size), detail="databases and files"),
+        Figure(
+            label="Disk",
+            value=f"{disk.used * 100 // disk.total}\u00a0%",
+            detail=f"{sized(disk.free)} free of {sized(disk.total)}",
+        ),
+    ]
+
+
+@post("/tenants/looks", permission="tenants.view")
+async def look(view: View) -> Response[str]:
+    return view.go(f"/tenants/work/{await actions.ask_look(view.scope)}")
+
+
+# -- a new one --------------------------------------------------------------------------------------------------------
+
+
+@get("/tenants/new", permission="tenants.create")
+async def show_new(view: View) -> Response[str]:
+    return await _new(view, {})
+
+
+@get("/tenants/new/short-name", permission="tenants.create")
+async def check_short_name(view: View) -> Response[str]:
+    """What is said below the field while it is typed."""
+    slug = view.query.get("slug", "").strip()
+    try:
+        said, wrong = await actions.free_slug(view.scope, slug), False
+    except Invalid as error:
+        said, wrong = errors_by_field(error).get("slug", error.message), True
+    return view.page("tenants/_short_name.html", said=said, wrong=wrong, empty=not slug)
+
+
+@post("/tenants", permission="tenants.create")
+async def create(view: View) -> Response[str]:
+    """Made at once; the one-time link is in the answer, and nowhere else."""
+    try:
+        form = await view.form(NewTenantForm)
+        new = forms.new_tenant_of(form)
+        await actions.free_slug(view.scope, new.slug)
+        made = await actions.create(view.scope, new)
+    except Invalid as error:
+        return await _new(view, errors_by_field(error), status=422)
+    except Conflict as error:
+        return await _new(view, {"": error.message}, status=422)
+    return view.page(
+        "tenants/created.html",
+        made=made.record,
+        link=made.link,
+        email=new.email,
+        address=host_of(view.scope).deployment.config.server.address_of(made.record.host),
+    )
+
+
+async def _new(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    scope = view.scope
+    deployment = host_of(scope).deployment
+    places = await apart(deployment.placement.all_fullness())
+    own = scope.tenant
+    return view.page(
+        "tenants/new.html",
+        status=status,
+        fields=forms.fields(scope.locale.replace("-", "_"), places),
+        values=view.shown(
+            country=own.country, currency=own.currency, time_zone=own.time_zone, language=own.language, placement=""
+        ),
+        errors=errors,
+        zones=forms.zones(),
+        usual=forms.usual_place(places),
+        domain=deployment.config.server.domain,
+    )
+
+
+# -- one tenant -------------------------------------------------------------------------------------------------------
+
+
+@get("/tenants/{tenant_id:int}", permission="tenants.view")
+async def show_tenant(view: View, tenant_id: FromPath[int]) -> Response[str]:
+    scope, host = view.scope, host_of(view.scope)
+    deployment = host.deployment
+    tenant = await host.get(tenant_id)
+    line = await apart(queries.get_line(deployment, tenant_id))
+    finding = await apart(examine_tenant(deployment, tenant))
+    backups = await apart(queries.backups_of(deployment, tenant.uuid, tenant.slug))
+    work = [one for one in await queries.list_work(scope) if one.about.tenant_id == tenant_id]
+    entries = await timeline(scope, subject=("tenant", tenant_id), limit=30)
+    return view.page(
+        "tenants/tenant.html",
+        record=tenant,
+        line=line,
+        finding=finding,
+        hosts=await apart(deployment.registry.hosts(tenant.uuid)),
+        address=deployment.config.server.address_of(tenant.host),
+        own=host.is_self(tenant),
+        deeds=deeds.may_do(scope, tenant),
+        plugins=_plugins(scope, tenant.plugins, deployment.plugins),
+        may_switch=scope.may("tenants.manage") and tenant.status == TenantStatus.ACTIVE and not host.is_self(tenant),
+        backups=backups[:BACKUPS_SHOWN],
+        more_backups=max(0, len(backups) - BACKUPS_SHOWN),
+        work=[work_shown(one) for one in work if one.is_under_way],
+        may_work=scope.may("tenants.manage") and has_database(tenant),
+        may_restore=deeds.may_restore(scope),
+        happenings=await in_words(entries, scope.locale),
+        **_drawing(scope),
+    )
+
+
+def _plugins(scope: Scope, on: tuple[str, ...], installed: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "label": plugin.manifest.label,
+            "version": plugin.manifest.version,
+            "text": plugin.manifest.description,
+            "on": name in on,
+            "declared": [fact for fact in declared_by(plugin.manifest) if fact.value],
+        }
+        for name, plugin in usable(installed).items()
+    ]
+
+
+@put("/tenants/{tenant_id:int}/plugins/{plugin_name:str}", permission="tenants.manage")
+async def switch_plugin(view: View, tenant_id: FromPath[int], plugin_name: FromPath[str]) -> Response[str]:
+    """On with on=yes, off without."""
+    host = host_of(view.scope)
+    tenant = await host.get(tenant_id)
+    if plugin_name not in usable(host.deployment.plugins):
+        raise NotFound(f"plugin {plugin_name}")
+    await view.read()
+    on = view.typed.get("on") == ["yes"]
+    await actions.switch_plugin(view.scope, tenant, plugin_name, on=on)
+    label = host.deployment.plugins[plugin_name].manifest.label
+    said = f"{label} is on." if on else f"{label} is off. Its data are kept."
+    return view.go(f"/tenants/{tenant_id}", said)
+
+
+@get("/tenants/{tenant_id:int}/deeds/{deed:str}", permission="tenants.view")
+async def show_deed(view: View, tenant_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
+    wanted = deeds.deed_of(deed)
+    view.scope.require(wanted.permission)
+    tenant = await host_of(view.scope).get(tenant_id)
+    return await deeds.show_deed(view, tenant, wanted, asked(view))
+
+
+@post("/tenants/{tenant_id:int}/deeds/{deed:str}", permission="tenants.view")
+async def do_deed(view: View, tenant_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
+    wanted = deeds.deed_of(deed)
+    view.scope.require(wanted.permission)
+    tenant = await host_of(view.scope).get(tenant_id)
+    return await deeds.do_deed(view, tenant, wanted)
+
+
+@post("/tenants/{tenant_id:int}/upgrade", permission="tenants.manage")
+async def upgrade(view: View, tenant_id: FromPath[int]) -> Response[str]:
+    tenant = await host_of(view.scope).get(tenant_id)
+    return view.go(f"/tenants/work/{await actions.ask_upgrade(view.scope, tenant)}")
+
+
+@post("/tenants/upgrades", permission="tenants.manage")
+async def upgrade_all(view: View) -> Response[str]:
+    return view.go(f"/tenants/work/{await actions.ask_all_upgrades(view.scope)}")
+
+
+# -- backups ----------------------------------------------------------------------------------------------------------
+
+
+@get("/tenants/backups", permission="tenants.view")
+async def list_backups(view: View) -> Response[str]:
+    scope = view.scope
+    deployment = host_of(scope).deployment
+    files = await apart(queries.list_backups(deployment))
+    q = view.query.get("q", "").strip().lower()
+    if q:
+        files = [one for one in files if q in one.slug]
+    before = view.query.get("before", "")
+    rest = [one for one in files if not before or one.made_at.isoformat() < before]
+    shown = await apart(queries.describe(deployment, rest[:BACKUPS_SHOWN]))
+    records = {record.uuid: record for record in await apart(deployment.registry.list_tenants())}
+    older = rest[BACKUPS_SHOWN - 1].made_at.isoformat() if len(rest) > BACKUPS_SHOWN else ""
+    return view.page(
+        "tenants/backups.html",
+        tabs=tabs("Backups"),
+        backups=shown,
+        tenants={one.backup.file: records.get(one.uuid) for one in shown if one.uuid is not None},
+        total=len(files),
+        size=sum(one.size for one in files),
+        folder=str(file_of(deployment, "")),
+        older=older,
+        q=q,
+        may_restore=deeds.may_restore(scope),
+        **_drawing(scope),
+    )
+
+
+@post("/tenants/backups", permission="tenants.manage")
+async def back_up_all(view: View) -> Response[str]:
+    return view.go(f"/tenants/work/{await actions.ask_all_backups(view.scope)}")
+
+
+@post("/tenants/{tenant_id:int}/backups", permission="tenants.manage")
+async def back_up(view: View, tenant_id: FromPath[int]) -> Response[str]:
+    tenant = await host_of(view.scope).get(tenant_id)
+    return view.go(f"/tenants/work/{await actions.ask_backup(view.scope, tenant)}")
+
+
+@post("/tenants/backups/{file:str}/download", permission="tenants.download")
+async def download(view: View, file: FromPath[str]) -> File:
+    """Sent as it is; who took it stands in the activity."""
+    deployment = host_of(view.scope).deployment
+    backup = await apart(queries.get_backup(deployment, file))
+    await actions.note_download(view.scope, backup)
+    return File(
+        path=file_of(deployment, backup.backup.file),
+        filename=backup.backup.file,
+        media_type="application/x-tar",
+        content_disposition_type="attachment",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@get("/tenants/backups/{file:str}/restoring", permission="tenants.view")
+async def show_restoring(view: View, file: FromPath[str]) -> Response[str]:
+    _may_restore(view.scope)
+    backup = await apart(queries.get_backup(host_of(view.scope).deployment, file))
+    return await deeds.show_restoring(view, backup, asked(view))
+
+
+@post("/tenants/backups/{file:str}/restoring", permission="tenants.view")
+async def do_restoring(view: View, file: FromPath[str]) -> Response[str]:
+    _may_restore(view.scope)
+    backup = await apart(queries.get_backup(host_of(view.scope).deployment, file))
+    return await deeds.do_restoring(view, backup)
+
+
+def _may_restore(scope: Scope) -> None:
+    if not deeds.may_restore(scope):
+        scope.require("tenants.create")
+
+
+# -- databases --------------------------------------------------------------------------------------------------------
+
+
+@get("/tenants/databases", permission="tenants.view")
+async def list_databases(view: View) -> Response[str]:
+    deployment = host_of(view.scope).deployment
+    return view.page(
+        "tenants/databases.html",
+        tabs=tabs("Databases"),
+        places=await apart(deployment.placement.all_fullness()),
+        counts=await apart(queries.count_by_place(deployment)),
+        sqlite=SQLITE,
+        limit=deployment.config.placement.schemas,
+        **_drawing(view.scope),
+    )
+
+
+# -- work -------------------------------------------------------------------------------------------------------------
+
+
+def work_shown(work: Work) -> RunningJob:
+    """A job of the console with its own address, its sizes written as sizes."""
+    job = running_job(work.job)
+    detail = job.detail
+    if work.job.progress_total > 100_000:
+        detail = f"{sized(work.job.progress_done)} of {sized(work.job.progress_total)}"
+    elif work.job.progress_total <= 1:
+        detail = ""
+    label = job.label
+    if work.about.slug:
+        label = f"{job.label}: {work.about.slug}"
+    text = job.text
+    if work.made is not None:
+        text = work.made.text
+    elif work.made_all is not None:
+        text = work.made_all.text
+    percent = job.percent if work.job.progress_total > 1 or job.state == "done" else None
+    return msgspec.structs.replace(
+        job,
+        label=label,
+        detail=detail,
+        text=text,
+        percent=percent,
+        href=f"/tenants/work/{job.id}",
+        events=f"/tenants/work/{job.id}/events",
+    )
+
+
+@get("/tenants/work", permission="tenants.view")
+async def list_work(view: View) -> Response[str]:
+    found = await queries.list_work(view.scope, limit=100)
+    return view.page("tenants/works.html", tabs=tabs("Work"), work=[(one, work_shown(one)) for one in found])
+
+
+@get("/tenants/work/{job_id:int}", permission="tenants.view")
+async def show_work(view: View, job_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    work = await queries.get_work(scope, job_id)
+    tenant = None
+    tenant_id = (work.made.tenant_id if work.made is not None else 0) or work.about.tenant_id
+    if tenant_id:
+        tenant = await apart(host_of(scope).deployment.registry.find(tenant_id))
+    return view.page(
+        "tenants/work.html",
+        work=work,
+        job=work_shown(work),
+        record=tenant,
+        failures=work.made_all.failures if work.made_all is not None else (),
+        file=work.made.file if work.made is not None else "",
+        may_repeat=work.job.state.value in ("failed", "unknown", "held") and scope.may("tenants.manage"),
+        again="/tenants/upgrades" if work.job.kind == "tenants.upgrade_all" and not work.is_under_way else "",
+    )
+
+
+@post("/tenants/work/{job_id:int}/repetition", permission="tenants.manage")
+async def repeat(view: View, job_id: FromPath[int]) -> Response[str]:
+    work = await queries.get_work(view.scope, job_id)
+    view.scope.require(_permission_of(work))
+    await start_again(view.scope, job_id)
+    return view.go(f"/tenants/work/{job_id}", "Started again.")
+
+
+def _permission_of(work: Work) -> str:
+    """What asking for such work needs."""
+    if work.job.kind in ("tenants.archive", "tenants.delete"):
+        return "tenants.delete"
+    if work.job.kind == "tenants.restore":
+        return "tenants.create" if work.about.copy else "tenants.delete"
+    return "tenants.manage"
+
+
+@get("/tenants/work/{job_id:int}/events", permission="tenants.view")
+async def stream_work(view: View, job_id: FromPath[int]) -> ServerSentEvent:
+    """Live progress: unnamed messages with the card's inside, then the event `done`."""
+    await queries.get_work(view.scope, job_id)
+    return ServerSentEvent(_progress(view, job_id))
+
+
+async def _progress(view: PageView, job_id: int) -> AsyncIterator[ServerSentEventMessage]:
+    database, last = current(), ""
+    while True:
+        with bind(database):
+            job = work_shown(await queries.get_work(view.scope, job_id))
+        html = view.part("_partials/job.html", job=job)
+        if html != last:
+            last = html
+            yield ServerSentEventMessage(data=html)
+        if job.state not in UNDER_WAY:
+            yield ServerSentEventMessage(event="done", data="")
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+HANDLERS = (
+    list_tenants,
+    look,
+    show_new,
+    check_short_name,
+    create,
+    show_tenant,
+    switch_plugin,
+    show_deed,
+    do_deed,
+    upgrade,
+    upgrade_all,
+    list_backups,
+    back_up_all,
+    back_up,
+    download,
+    show_restoring,
+    do_restoring,
+    list_databases,
+    list_work,
+    show_work,
+    repeat,
+    stream_work,
+)
