@@ -18,6 +18,7 @@ from core.jobs.actions import enqueue_set
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.settings.queries import load_settings
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -45,6 +46,12 @@ class Delivered(Struct, frozen=True):
     message_id: int | None
 
 
+class Verified(Struct, frozen=True):
+    """Nothing was found wrong on this day."""
+
+    on: date
+
+
 async def bill_daily(scope: Scope, job: Job[Scheduled]) -> RunReport | None:
     """The tenant's day. Nothing is billed while the books are wrong: a person must look."""
     if not (await load_settings(BillingSettings)).run_daily:
@@ -52,6 +59,15 @@ async def bill_daily(scope: Scope, job: Job[Scheduled]) -> RunReport | None:
     if wrong := await verify(scope):
         raise Conflict(f"Billing stopped: {wrong[0].rule} ({wrong[0].count} times, first at {wrong[0].example}).")
     return await run_billing(scope, job.payload.on, progress=job.progress)
+
+
+async def verify_daily(scope: Scope, job: Job[Scheduled]) -> Verified:
+    """All that `tenantry verify` asks, also what is too much for each run: files, references, the last run again."""
+    wrong = await verify(scope, thorough=True)
+    if wrong:
+        told = "; ".join(f"{one.key} {one.rule} ({one.count} times, first at {one.example})" for one in wrong)
+        raise Conflict(_("The books are not right: %(told)s.", told=told))
+    return Verified(job.payload.on)
 
 
 async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
@@ -68,6 +84,9 @@ async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
     return Delivered(file.id, await send_document(scope, job.payload.document_id))
 
 
+VERIFY_DAILY: Final = JobKind(
+    "verify_daily", Scheduled, verify_daily, limit=None, attempts=1, label="Daily check of the books"
+)
 BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label="Daily billing run")
 BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label="Billing run")
 PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label="Preview of a billing run")
@@ -88,5 +107,8 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (BILL_DAILY, BILL, PREVIEW, DELIVER)
-SCHEDULES: Final = (Schedule("billing_daily", BILL_DAILY, DailyAt(3)),)
+JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER)
+SCHEDULES: Final = (
+    Schedule("verify_daily", VERIFY_DAILY, DailyAt(2)),
+    Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
+)

@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from core.activity.unit import unit_of_work
+from core.billing.jobs import VERIFY_DAILY, Verified, verify_daily
 from core.billing.run import run_billing
 from core.billing.verify import verify
 from core.catalog.actions import create_product
@@ -19,7 +21,12 @@ from core.catalog.schemas import NewPrice, NewProduct
 from core.clock import FixedClock
 from core.database import PostgresDatabase, bind, current, dialect, execute, run_sql, value
 from core.documents.files import store_file
+from core.errors import Conflict
 from core.ids import new_uuid
+from core.jobs import claims
+from core.jobs.actions import enqueue
+from core.jobs.kinds import Job
+from core.jobs.schedules import Scheduled
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.scope import Scope
@@ -187,3 +194,23 @@ async def test_on_postgresql_a_trigger_that_is_switched_off_is_named(books: Scop
         await run_sql("ALTER TABLE posting DISABLE TRIGGER posting_stays")
 
     assert [(each.key, each.example) for each in await verify(books)] == [("V7", "trigger posting_stays of posting")]
+
+
+async def test_each_night_asks_everything_and_books_that_are_wrong_are_a_job_that_failed(books: Scope) -> None:
+    night = await claimed(books)
+
+    assert await verify_daily(books, night) == Verified(books.today())
+
+    async with behind_its_back():
+        await execute("UPDATE document_file SET sha256 = 'x'")
+    with pytest.raises(Conflict, match="The books are not right: V5"):
+        await verify_daily(books, night)
+
+
+async def claimed(scope: Scope) -> Job[Scheduled]:
+    """The night's job, as a worker holds it."""
+    async with unit_of_work(scope):
+        job_id = await enqueue(scope, VERIFY_DAILY, Scheduled(scope.today()))
+    claim = await claims.claim(VERIFY_DAILY, job_id, scope.now())
+    assert claim is not None
+    return Job(scope, claim, Scheduled(scope.today()))
