@@ -23,7 +23,17 @@ from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import api as customers_api
-from core.customers import contact_routes, hierarchy_routes, import_api, import_routes, people_api
+from core.customers import (
+    contact_routes,
+    hierarchy_routes,
+    import_api,
+    import_routes,
+    label_api,
+    label_routes,
+    people_api,
+    status_api,
+    status_routes,
+)
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
@@ -103,9 +113,11 @@ PAGES: Final = (
     settings_pages,
     staff_routes,
     import_routes,
+    status_routes,
     customers_routes,
     contact_routes,
     hierarchy_routes,
+    label_routes,
     catalog_routes,
     ledger_routes,
     subscriptions_routes,
@@ -116,7 +128,9 @@ PAGES: Final = (
 )
 APIS: Final = (
     customers_api,
+    status_api,
     people_api,
+    label_api,
     import_api,
     catalog_api,
     ledger_api,

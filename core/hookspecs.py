@@ -138,6 +138,39 @@ async def plan_customer_payer_change(scope: Scope, customer_id: int, payer_id: i
 
 
 @hookspec
+async def plan_customer_status_date(
+    scope: Scope, customer_id: int, status_key: str, on: date | None
+) -> Sequence[Effect]:
+    """What this plugin sets at once because the customer's status will become `status_key` on a later day, such as the
+    end of a contract; `on` is None when that was given up, and what was set for it is taken back.
+
+    Asked inside the unit of work that plans or cancels the change; each effect's `apply(scope)` runs in it.
+
+    Not asked when the day has come (`plan_customer_status_change`), nor for a change that is made at once.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def plan_status_effects_change(
+    scope: Scope, status_id: int, before: Mapping[str, bool], after: Mapping[str, bool]
+) -> Sequence[Effect]:
+    """What follows for this plugin when a status of the tenant gets other effects, for all customers that have it.
+
+    `before` and `after` hold the switches bill, serve, log_in, notify, dun, may_order and may_delete. Asked inside the
+    unit of work of the change; each effect's `apply(scope)` runs in it, after the switches were written. What would take
+    long leaves jobs.
+
+    Not asked for a status that no customer has, nor when it is only renamed, recoloured or moved.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 async def validate_customer_status_change(scope: Scope, customer_id: int, status_key: str, reason: str) -> None:
     """Refuse a change of a customer's status by raising a DomainError.
 
@@ -288,7 +321,8 @@ async def validate_subscription_start(scope: Scope, customer_id: int, product_id
 
 @hookspec
 async def subscription_activated(scope: Scope, events: Sequence[SubscriptionActivated]) -> None:
-    """Subscriptions are live: activated free, on trial, or because their first invoice was settled.
+    """Subscriptions are live: activated free, on trial, taken over by an import, or because their first invoice was
+    settled.
 
     Not told when a trial becomes a paid subscription, nor at a renewal.
 

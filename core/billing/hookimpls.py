@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.tables import Document, DocumentState
+from core.customers.status import ENDING
 from core.database import row, rows, within
-from core.hooks import Action, Card, Fact, FirstStep, ImportStep, SearchHit, hookimpl
+from core.hooks import Action, Card, Effect, Fact, FirstStep, ImportStep, SearchHit, hookimpl
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from core.scope import Scope
 
@@ -72,6 +75,12 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
             )
         )
     return facts
+
+
+@hookimpl
+async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
+    """The papers of a contract that is over; subscriptions have told before what ends."""
+    return await plan_end(scope, customer_id, on) if status_key in ENDING else ()
 
 
 @hookimpl

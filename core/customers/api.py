@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from core.customers import actions, queries
-from core.customers.listing import CUSTOMERS, list_choices
+from core.customers.listing import CUSTOMERS, choices_for
 from core.customers.schemas import (
     CustomerChange,
     CustomerDetail,
@@ -32,14 +32,15 @@ Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of t
     "/customers",
     permission="customers.view",
     summary="List customers",
-    description="Filters by column: `name.has`, `joined.from`, `joined.to`, `phone.empty=yes`, `status=active`.",
+    description="Filters by column: `name.has`, `joined.from`, `joined.to`, `phone.empty=yes`, `status=active`,"
+    " `tags=3,5` (any of these tags), `tags.all=3,5`, `location=2`, `parent=10477`.",
 )
 async def list_customers(
     call: Call, limit: Limit = 50, cursor: Cursor = "", q: Words = "", sort: Sort = "", status: Status = ""
 ) -> Page[CustomerItem]:
-    return await CUSTOMERS.api_page(
-        call.scope, dict(call.request.query_params), choices=await list_choices(), cursor=cursor, limit=limit
-    )
+    address = dict(call.request.query_params)
+    choices = await choices_for(call.scope, address)
+    return await CUSTOMERS.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
 
 
 @api_post("/customers", permission="customers.create", summary="Create a customer")
@@ -63,10 +64,17 @@ async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody
 
 
 @api_post(
-    "/customers/{customer_id:int}/status", permission="customers.edit", summary="Change the status", status_code=200
+    "/customers/{customer_id:int}/status",
+    permission="customers.edit",
+    summary="Change the status",
+    description="At once, or `on` a day to come. A `plan` that is out of date is refused; `details` has the new one.",
+    status_code=200,
 )
 async def change_status(call: Call, customer_id: FromPath[int], data: JSONBody[StatusChange]) -> CustomerDetail:
-    await actions.change_status(call.scope, customer_id, data.status, reason=data.reason or "hand")
+    if data.on is None or data.on == call.scope.today():
+        await actions.change_status(call.scope, customer_id, data.status, note=data.reason, seen=data.plan)
+    else:
+        await actions.plan_status(call.scope, customer_id, data.status, data.on, note=data.reason, seen=data.plan)
     return await queries.get_customer(call.scope, customer_id)
 
 

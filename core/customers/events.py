@@ -1,5 +1,7 @@
 """What happened to customers."""
 
+from datetime import date
+
 from core.activity.events import Event
 
 
@@ -22,6 +24,50 @@ class CustomerStatusChanged(Event, subject="customer"):
     from_key: str
     to_key: str
     reason: str
+
+
+class CustomerStatusPlanned(Event, subject="customer", text="Change of status planned"):
+    planned_id: int
+    customer_id: int
+    to_key: str
+    on: date
+
+
+class CustomerStatusPlanCancelled(Event, subject="customer", text="Planned change of status cancelled"):
+    planned_id: int
+    customer_id: int
+    to_key: str
+    on: date
+
+
+class CustomerStatusRefused(Event, subject="customer", text="Planned change of status refused"):
+    planned_id: int
+    customer_id: int
+    to_key: str
+    on: date
+
+
+class StatusAdded(Event, subject="status", text="Status {key} added"):
+    status_id: int
+    key: str
+
+
+class StatusChanged(Event, subject="status", text="Status {key} changed"):
+    status_id: int
+    key: str
+
+
+class StatusRemoved(Event, subject="status", text="Status {key} removed"):
+    status_id: int
+    key: str
+
+
+class StatusesOrdered(Event, subject="status", text="Statuses put in order"):
+    pass
+
+
+class StatusTransitionsChanged(Event, subject="status", text="Allowed changes of status changed"):
+    pass
 
 
 class NoteAdded(Event, subject="note"):
@@ -72,3 +118,45 @@ class ContactChanged(Event, subject="contact"):
 class ContactRemoved(Event, subject="contact"):
     contact_id: int
     customer_id: int
+
+
+class TagCreated(Event, subject="tag", text="Tag {tag} created"):
+    tag_id: int
+    tag: str
+
+
+class TagChanged(Event, subject="tag", text="Tag {tag} changed"):
+    tag_id: int
+    tag: str
+
+
+class TagMerged(Event, subject="tag", text="Tag {tag} became {into} for {customers} customers"):
+    tag_id: int
+    into_id: int
+    tag: str
+    into: str
+    customers: int
+
+
+class TagDeleted(Event, subject="tag", text="Tag {tag} removed from {customers} customers"):
+    tag_id: int
+    tag: str
+    customers: int
+
+
+class LocationAdded(Event, subject="location"):
+    location_id: int
+
+
+class LocationChanged(Event, subject="location"):
+    location_id: int
+
+
+class LocationMerged(Event, subject="location", text="Location merged, {customers} customers moved"):
+    location_id: int
+    into_id: int
+    customers: int
+
+
+class LocationRemoved(Event, subject="location"):
+    location_id: int

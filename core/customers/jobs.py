@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from core.activity.unit import again, unit_of_work
 from core.catalog import queries as catalog
+from core.customers.actions import carry_out_planned, due_planned_statuses
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import count_lines, file_of, forget_file, forget_named
 from core.customers.importing.queries import get_batch
+from core.customers.statuses import get_planned
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
+from core.messages.actions import write_message
+from core.staff.queries import find_known
+from core.texts import _, speaking
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -86,6 +93,54 @@ async def forget(scope: Scope, job: Job[Scheduled]) -> None:
         await forget_named(scope, name)
 
 
+class PlannedDone(Struct, frozen=True):
+    """How many planned changes were made, and how many were refused."""
+
+    done: int
+    refused: int
+
+
+async def change_planned(scope: Scope, job: Job[Scheduled]) -> PlannedDone:
+    """Changes of status whose day has begun, each in a commit of its own: what is done stays done."""
+    done = refused = 0
+    due = await due_planned_statuses(job.payload.on)
+    for place, planned_id in enumerate(due):
+        refusal = await again(partial(_change_one, scope, job, planned_id))
+        refused += refusal is not None
+        done += refusal is None
+        await job.progress(place + 1, len(due))
+    return PlannedDone(done, refused)
+
+
+async def _change_one(scope: Scope, job: Job[Scheduled], planned_id: int) -> str | None:
+    async with unit_of_work(scope):
+        await job.check_claim()
+        refusal = await carry_out_planned(scope, planned_id)
+        if refusal is not None:
+            await _tell_planner(scope, planned_id, refusal)
+        return refusal
+
+
+async def _tell_planner(scope: Scope, planned_id: int, refusal: str) -> None:
+    """Whoever planned it reads of the refusal; the customer's page and the dashboard tell everybody."""
+    planned = await get_planned(scope, planned_id)
+    kind, _id, number = planned.planned_by.partition(":")
+    known = await find_known(int(number)) if kind == "staff" and number.isdecimal() else None
+    if known is None:
+        return
+    with speaking(known.language or scope.tenant.language):
+        subject = _("The planned change of %(name)s was refused", name=planned.customer)
+        text = _(
+            "%(name)s was to become %(status)s on %(day)s. This was refused: %(why)s\n\n%(address)s",
+            name=planned.customer,
+            status=planned.label,
+            day=planned.happens_on,
+            why=refusal,
+            address=f"{scope.tenant.address}/customers/{planned.customer_id}",
+        )
+    await write_message(scope, planned.customer_id, subject=subject, text=text, to=[known.email])
+
+
 async def plan_names() -> dict[str, str]:
     """Codes of products by the names that a file may call them."""
     products = await catalog.list_products()
@@ -100,5 +155,19 @@ UNDO_IMPORT: Final = JobKind("customers.undo_import", OfBatch, undo, limit=None,
 TAKE_STEP: Final = JobKind("customers.take_import_step", OfStep, take_step, limit=None, label="Going on with an import")
 FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label="Forgetting old imports")
 
-JOBS: Final[tuple[JobKind[Any], ...]] = (CHECK_IMPORT, TAKE_IMPORT, UNDO_IMPORT, TAKE_STEP, FORGET_IMPORTS)
-SCHEDULES: Final = (Schedule("forget_imports", FORGET_IMPORTS, DailyAt(4, 30)),)
+CHANGE_PLANNED: Final = JobKind(
+    "customers.change_planned", Scheduled, change_planned, limit=None, label="Planned changes of status"
+)
+
+JOBS: Final[tuple[JobKind[Any], ...]] = (
+    CHECK_IMPORT,
+    TAKE_IMPORT,
+    UNDO_IMPORT,
+    TAKE_STEP,
+    FORGET_IMPORTS,
+    CHANGE_PLANNED,
+)
+SCHEDULES: Final = (
+    Schedule("planned_statuses", CHANGE_PLANNED, DailyAt(0)),
+    Schedule("forget_imports", FORGET_IMPORTS, DailyAt(4, 30)),
+)

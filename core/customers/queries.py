@@ -12,16 +12,21 @@ from core.customers.schemas import (
     CustomerDetail,
     CustomerItem,
     CustomerRow,
+    LocationUse,
     NoteRow,
     StatusRow,
     TagRow,
+    TagUse,
 )
 from core.customers.search import customer_search
 from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
 from core.errors import Invalid, NotFound
+from core.ids import sort_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.customers.status import Documents
     from core.scope import Scope
 
@@ -29,12 +34,18 @@ CUSTOMER = """
 SELECT customer.id, customer.kind, customer.full_name, customer.company, customer.login, customer.street, customer.zip,
        customer.city, customer.country, customer.location_id, location.name AS location, customer.parent_id,
        customer.payer_id, status.key AS status, status.label AS status_label, status.kind AS status_kind,
-       customer.status_reason, customer.billing_type, customer.billing_day, customer.currency, customer.language,
+       status.colour AS status_colour, customer.status_reason,
+       customer.billing_type, customer.billing_day, customer.currency, customer.language,
        customer.time_zone, customer.vat_id, customer.tax_profile, customer.terms_days, customer.grace_days,
        customer.never_block, customer.send_by, customer.live_subscriptions, customer.joined_on, customer.external_ref,
-       customer.created_at, customer.version
+       customer.created_at, customer.version, planned.id AS planned_id, planned.state AS planned_state,
+       becomes.key AS planned_status, becomes.label AS planned_label,
+       planned.happens_on AS planned_on, planned.refusal AS planned_refusal
 FROM customer
 JOIN status ON status.id = customer.status_id
+LEFT JOIN planned_status planned ON planned.id = (SELECT max(id) FROM planned_status
+    WHERE customer_id = customer.id AND state IN ('planned', 'refused'))
+LEFT JOIN status becomes ON becomes.id = planned.status_id
 LEFT JOIN location ON location.id = customer.location_id
 WHERE customer.id = :id AND :within
 """
@@ -42,10 +53,15 @@ WHERE customer.id = :id AND :within
 ITEMS = """
 SELECT customer.id, customer.full_name, customer.company, customer.email_key AS email, customer.phone_e164 AS phone,
        customer.city, customer.country, status.key AS status, customer.status_id, status.label AS status_label,
-       status.kind AS status_kind, customer.live_subscriptions, customer.joined_on
+       status.kind AS status_kind, status.colour AS status_colour, customer.live_subscriptions, customer.joined_on,
+       location.name AS location, customer.parent_id, parent.full_name AS parent
 FROM customer
 JOIN status ON status.id = customer.status_id
+LEFT JOIN location ON location.id = customer.location_id
+LEFT JOIN customer parent ON parent.id = customer.parent_id
+    AND coalesce(parent.partition_id, 0) = coalesce(customer.partition_id, 0)
 """
+
 
 
 class _Attached(Struct, frozen=True):
@@ -214,22 +230,96 @@ async def list_notes(scope: Scope, customer_id: int) -> list[NoteRow]:
 
 
 async def list_statuses() -> list[StatusRow]:
-    return await rows(StatusRow, "SELECT id, key, label, kind, may_delete FROM status ORDER BY position, id")
+    return await rows(StatusRow, "SELECT id, key, label, kind, colour, may_delete FROM status ORDER BY position, id")
 
 
 async def list_next_statuses(key: str) -> list[StatusRow]:
     """The statuses that a customer with this one may go to."""
     return await rows(
         StatusRow,
-        "SELECT t.id, t.key, t.label, t.kind, t.may_delete FROM status_transition m"
+        "SELECT t.id, t.key, t.label, t.kind, t.colour, t.may_delete FROM status_transition m"
         " JOIN status f ON f.id = m.from_id JOIN status t ON t.id = m.to_id"
         " WHERE f.key = :key ORDER BY t.position, t.id",
         key=key,
     )
 
 
+class FilterValue(Struct, frozen=True):
+    """Something that the list of customers can be filtered by: its column, and the value in address, words and row."""
+
+    column: str
+    key: str
+    label: str
+    id: int
+
+
+async def list_filter_values() -> list[FilterValue]:
+    """Statuses in their order, tags and locations by name."""
+    return await rows(
+        FilterValue,
+        "SELECT 'status' AS \"column\", key, label, id, position AS place, '' AS name_key FROM status"
+        " UNION ALL SELECT 'tags', CAST(id AS text), name, id, 0, name_key FROM tag"
+        " UNION ALL SELECT 'location', CAST(id AS text), name, id, 0, name_key FROM location ORDER BY 1, 5, 6, 4",
+    )
+
+
+class RowTag(Struct, frozen=True):
+    """A tag of one of several customers."""
+
+    customer_id: int
+    name: str
+    colour: int
+
+
+async def list_tags_of(customer_ids: Sequence[int]) -> list[RowTag]:
+    """The tags of customers that were found within reach, by name."""
+    if not customer_ids:
+        return []
+    return await rows(
+        RowTag,
+        "SELECT customer_tag.customer_id, tag.name, tag.colour FROM customer_tag"
+        " JOIN tag ON tag.id = customer_tag.tag_id WHERE customer_tag.customer_id IN :ids ORDER BY tag.name_key",
+        ids=list(customer_ids),
+    )
+
+
 async def list_tags() -> list[TagRow]:
     return await rows(TagRow, "SELECT id, name, colour FROM tag ORDER BY name_key")
+
+
+_TAG_USE = (
+    "SELECT tag.id, tag.name, tag.colour, (SELECT count(*) FROM customer_tag WHERE tag_id = tag.id) AS customers FROM tag"
+)
+
+
+async def list_tag_uses() -> list[TagUse]:
+    """All tags by name, with how many customers have each."""
+    return await rows(TagUse, f"{_TAG_USE} ORDER BY tag.name_key")
+
+
+async def get_tag(tag_id: int) -> TagUse:
+    """Raises NotFound."""
+    found = await row(TagUse, f"{_TAG_USE} WHERE tag.id = :id", id=tag_id)
+    if found is None:
+        raise NotFound(f"tag {tag_id}")
+    return found
+
+
+async def suggest_tags(typed: str, customer_id: int, *, limit: int = 8) -> list[TagRow]:
+    """Tags with a word that begins so and that the customer does not have yet; nothing typed: all."""
+    key = sort_key(typed)
+    begins = "".join(f"~{one}" if one in "%_~" else one for one in key)
+    return await rows(
+        TagRow,
+        "SELECT tag.id, tag.name, tag.colour FROM tag WHERE (name_key LIKE :begins ESCAPE '~'"
+        " OR name_key LIKE :inside ESCAPE '~')"
+        " AND NOT EXISTS (SELECT 1 FROM customer_tag WHERE tag_id = tag.id AND customer_id = :customer_id)"
+        " ORDER BY CASE WHEN name_key LIKE :begins ESCAPE '~' THEN 0 ELSE 1 END, name_key LIMIT :limit",
+        begins=f"{begins}%",
+        inside=f"% {begins}%",
+        customer_id=customer_id,
+        limit=limit,
+    )
 
 
 async def list_customer_tags(customer_id: int) -> list[TagRow]:
@@ -249,6 +339,25 @@ class LocationRow(Struct, frozen=True):
 
 async def list_locations() -> list[LocationRow]:
     return await rows(LocationRow, "SELECT id, name FROM location ORDER BY name_key, id")
+
+
+_LOCATION_USE = (
+    "SELECT location.id, location.name,"
+    " (SELECT count(*) FROM customer WHERE location_id = location.id) AS customers FROM location"
+)
+
+
+async def list_location_uses() -> list[LocationUse]:
+    """All locations by name, with how many customers are at each."""
+    return await rows(LocationUse, f"{_LOCATION_USE} ORDER BY location.name_key, location.id")
+
+
+async def get_location(location_id: int) -> LocationUse:
+    """Raises NotFound."""
+    found = await row(LocationUse, f"{_LOCATION_USE} WHERE location.id = :id", id=location_id)
+    if found is None:
+        raise NotFound(f"location {location_id}")
+    return found
 
 
 class FirstSteps(Struct, frozen=True):

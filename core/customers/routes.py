@@ -15,8 +15,7 @@ from core.activity.live import watch
 from core.customers import actions, listing, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
-from core.customers.plans import plan_status_change
-from core.customers.schemas import NewCustomer, NewNote, NewTag, StatusChange
+from core.customers.schemas import NewCustomer, NewNote, NewTag
 from core.customers.sections import (
     LISTS,
     STRUCTS,
@@ -28,7 +27,7 @@ from core.customers.sections import (
 )
 from core.customers.timeline import happenings, in_words
 from core.database import current
-from core.errors import Conflict, Invalid, NotFound, Stale
+from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
 from core.web.forms import from_form
@@ -51,7 +50,9 @@ async def list_customers(view: View) -> Response[str]:
     values = await listing.page_values(view, ledger.MAIN_BALANCE)
     balances = await ledger.main_balances(view.scope, [one.id for one in values["rows"]])
     by_customer = {one.customer_id: one for one in balances}
-    values["lines"] = listing.lines_of(values["rows"], by_customer, values.pop("more"), view.scope.locale)
+    values["lines"] = listing.lines_of(
+        values["rows"], by_customer, values.pop("more"), values.pop("tags"), view.scope.locale
+    )
     return view.page("customers/_list.html" if view.is_htmx else "customers/list.html", **values)
 
 
@@ -208,47 +209,6 @@ def _names(key: str) -> frozenset[str]:
     return frozenset(STRUCTS[key].__struct_fields__)
 
 
-@get("/customers/{customer_id:int}/status", permission="customers.edit")
-async def show_status(view: View, customer_id: FromPath[int]) -> Response[str]:
-    return await _status_page(view, customer_id, {})
-
-
-@get("/customers/{customer_id:int}/status/plan", permission="customers.edit")
-async def show_status_plan(view: View, customer_id: FromPath[int]) -> Response[str]:
-    """What follows from the status that is chosen, as features and plugins would do it."""
-    scope = view.scope
-    customer = await queries.get_customer(scope, customer_id)
-    key = view.query.get("status", "")
-    offered = {status.key: status.label for status in await queries.list_next_statuses(customer.status)}
-    effects = await plan_status_change(scope, customer_id, key, scope.today()) if key in offered else []
-    return view.page("customers/_status_plan.html", effects=effects, label=offered.get(key, ""))
-
-
-@post("/customers/{customer_id:int}/status", permission="customers.edit")
-async def change_status(view: View, customer_id: FromPath[int]) -> Response[str]:
-    try:
-        data = await view.form(StatusChange)
-        await actions.change_status(view.scope, customer_id, data.status, reason=data.reason or "hand")
-    except Invalid as error:
-        return await _status_page(view, customer_id, errors_by_field(error), status=422)
-    except Conflict as error:
-        return await _status_page(view, customer_id, {"": error.message}, status=409)
-    return view.go(f"/customers/{customer_id}", "Status changed.")
-
-
-async def _status_page(view: View, customer_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
-    head = await head_values(view, customer_id, "")
-    following = await queries.list_next_statuses(head["customer"].status)
-    return view.page(
-        "customers/status.html",
-        status=status,
-        **head,
-        choices=[Choice("", "Choose…"), *(Choice(one.key, one.label) for one in following)],
-        values=view.shown(status="", reason=""),
-        errors=errors,
-    )
-
-
 @post("/customers/{customer_id:int}/notes", permission="customers.edit")
 async def add_note(view: View, customer_id: FromPath[int]) -> Response[str]:
     try:
@@ -348,9 +308,6 @@ HANDLERS = (
     show_section,
     edit_section,
     save_section,
-    show_status,
-    show_status_plan,
-    change_status,
     add_note,
     pin_note,
     delete_note,

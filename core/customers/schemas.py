@@ -96,8 +96,13 @@ class CustomerChange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class StatusChange(Struct, forbid_unknown_fields=True, frozen=True):
+    """Another status: at once, or `on` a day to come. `reason` is kept in the activity. With `plan`, the fingerprint of
+    a plan that was looked at, exactly that is done or nothing."""
+
     status: ShortText
     reason: Annotated[str, Meta(max_length=500)] = ""
+    on: date | None = None
+    plan: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class NewNote(Struct, forbid_unknown_fields=True, frozen=True):
@@ -107,6 +112,26 @@ class NewNote(Struct, forbid_unknown_fields=True, frozen=True):
 
 class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+Colour = Annotated[int, Meta(ge=1, le=6)]
+
+
+class TagFields(Struct, forbid_unknown_fields=True, frozen=True):
+    """A tag: its name, and one of six colours; none keeps what it has, or takes the next one."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=40)]
+    colour: Colour | None = None
+
+
+class LocationFields(Struct, forbid_unknown_fields=True, frozen=True):
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class MergeInto(Struct, forbid_unknown_fields=True, frozen=True):
+    """Which one stays."""
+
+    into: Id
 
 
 class HierarchyFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -227,6 +252,7 @@ class CustomerRow(Struct, frozen=True):
     status: str
     status_label: str
     status_kind: str
+    status_colour: str
     status_reason: str
     billing_type: str
     billing_day: int | None
@@ -244,6 +270,13 @@ class CustomerRow(Struct, frozen=True):
     external_ref: str
     created_at: datetime
     version: int
+    planned_id: int | None
+    """The change of status that is set for a later day, or was refused on its day and not put away yet."""
+    planned_state: str | None
+    planned_status: str | None
+    planned_label: str | None
+    planned_on: date | None
+    planned_refusal: str | None
 
 
 class CustomerDetail(CustomerRow, frozen=True, kw_only=True):
@@ -269,8 +302,13 @@ class CustomerItem(Struct, frozen=True):
     status_id: int
     status_label: str
     status_kind: str
+    status_colour: str
     live_subscriptions: int
     joined_on: date
+    location: str | None
+    parent_id: int | None
+    parent: str | None
+    """Its name, where it is of the same reseller."""
 
 
 class NoteRow(Struct, frozen=True):
@@ -287,9 +325,24 @@ class TagRow(Struct, frozen=True):
     colour: int
 
 
+class TagUse(TagRow, frozen=True):
+    """A tag with how many customers have it."""
+
+    customers: int
+
+
+class LocationUse(Struct, frozen=True):
+    """A location with how many customers are there."""
+
+    id: int
+    name: str
+    customers: int
+
+
 class StatusRow(Struct, frozen=True):
     id: int
     key: str
     label: str
     kind: str
+    colour: str
     may_delete: bool

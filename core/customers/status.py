@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from core.texts import N_
+
 
 class StatusKind(StrEnum):
     """What a status means to the rules, whatever the tenant calls it."""
@@ -55,35 +57,35 @@ ENDING: Final[frozenset[str]] = frozenset({StatusKey.CANCELLED, StatusKey.TERMIN
 """With these the contract is over: subscriptions end and are settled. Other ended statuses only suspend them."""
 
 SWITCHES: Final[dict[str, tuple[str, str]]] = {
-    "bill": ("Bill", "Recurring days are charged"),
-    "serve": ("Serve", "Services run"),
-    "log_in": ("Log in", "May use the portal"),
-    "notify": ("Notify", "Gets messages"),
-    "dun": ("Dun", "Gets reminders"),
-    "may_order": ("Order", "May take new subscriptions"),
-    "may_delete": ("Delete", "May be deleted"),
+    "bill": (N_("Bill"), N_("Recurring days are charged")),
+    "serve": (N_("Serve"), N_("Services run")),
+    "log_in": (N_("Log in"), N_("May use the portal")),
+    "notify": (N_("Notify"), N_("Gets messages")),
+    "dun": (N_("Dun"), N_("Gets reminders")),
+    "may_order": (N_("Order"), N_("May take new subscriptions")),
+    "may_delete": (N_("Delete"), N_("May be deleted")),
 }
 """What a status does, by the names of its columns: label, and what it means."""
 
 COLOURS: Final[dict[str, str]] = {
-    "live": "Green",
-    "new": "Blue",
-    "lead": "Violet",
-    "warn": "Amber",
-    "blocked": "Red",
-    "ended": "Grey",
+    "live": N_("Green"),
+    "new": N_("Blue"),
+    "lead": N_("Violet"),
+    "warn": N_("Amber"),
+    "blocked": N_("Red"),
+    "ended": N_("Grey"),
 }
 """Looks of a status, each with a shape of its own: a kind's own name, or amber."""
 
 NEEDED: Final[dict[tuple[str, str], str]] = {
-    (StatusKey.NEW, StatusKey.ACTIVE): "The first activated subscription makes a customer active",
-    (StatusKey.ACTIVE, StatusKey.BLOCKED): "Dunning blocks, and so does a balance that does not cover a renewal",
-    (StatusKey.BLOCKED, StatusKey.ACTIVE): "Money that comes in lifts a block",
-    (StatusKey.ACTIVE, StatusKey.INACTIVE): "Dunning ends service when its steps are over",
-    (StatusKey.BLOCKED, StatusKey.INACTIVE): "Dunning ends service when its steps are over",
-    (StatusKey.INACTIVE, StatusKey.ACTIVE): "Money that comes in takes up service again",
-    (StatusKey.ACTIVE, StatusKey.TERMINATED): "Dunning may terminate the contract",
-    (StatusKey.BLOCKED, StatusKey.TERMINATED): "Dunning may terminate the contract",
+    (StatusKey.NEW, StatusKey.ACTIVE): N_("The first activated subscription makes a customer active"),
+    (StatusKey.ACTIVE, StatusKey.BLOCKED): N_("Dunning blocks, and so does a balance that does not cover a renewal"),
+    (StatusKey.BLOCKED, StatusKey.ACTIVE): N_("Money that comes in lifts a block"),
+    (StatusKey.ACTIVE, StatusKey.INACTIVE): N_("Dunning ends service when its steps are over"),
+    (StatusKey.BLOCKED, StatusKey.INACTIVE): N_("Dunning ends service when its steps are over"),
+    (StatusKey.INACTIVE, StatusKey.ACTIVE): N_("Money that comes in takes up service again"),
+    (StatusKey.ACTIVE, StatusKey.TERMINATED): N_("Dunning may terminate the contract"),
+    (StatusKey.BLOCKED, StatusKey.TERMINATED): N_("Dunning may terminate the contract"),
 }
 """Changes that rules make by themselves, and which. They cannot be taken out of the table."""
 

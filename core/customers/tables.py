@@ -18,6 +18,7 @@ class Status(Table):
     key = Text(unique=True)
     label = Text()
     kind = Text()
+    colour = Text()
     position = Integer()
     bill = Boolean()
     serve = Boolean()
@@ -95,6 +96,23 @@ class Customer(Table):
     anonymised_at = Timestamptz(null=True)
     created_at = Timestamptz()
     version = BigInt()
+
+
+class PlannedStatus(Table):
+    """A change of a customer's status that was set for a later day; one open at a time."""
+
+    belongs = via("customer_id")
+
+    id: Serial
+    customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
+    status_id = ForeignKey(Status)
+    happens_on = Date()
+    state = Text()
+    note = Text()
+    refusal = Text()
+    planned_by = Text()
+    created_at = Timestamptz()
+    finished_at = Timestamptz(null=True)
 
 
 class CustomerAddress(Table):

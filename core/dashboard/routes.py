@@ -9,6 +9,7 @@ from litestar import Response
 from core import hookspecs
 from core.customers import queries as customers
 from core.hooks import Card
+from core.texts import _
 from core.web.parts import Hit, HitGroup, Pill, Step
 from core.web.routing import SIGNED_IN, get
 from core.web.view import View
@@ -27,7 +28,7 @@ async def show_home(view: View) -> Response[str]:
     cards: list[Card] = []
     for answer in await scope.hooks.ask(hookspecs.dashboard_cards, scope=scope):
         if answer.error is not None:
-            detail = f"Failed, {answer.error_id}"
+            detail = _("Failed, %(error)s", error=answer.error_id)
             cards.append(Card(key=answer.plugin, label=answer.plugin, value="–", detail=detail, tone="bad"))
         cards.extend(answer.value or ())
     return view.page(
@@ -47,9 +48,9 @@ async def _steps(scope: Scope) -> list[Step]:
         steps.append(
             Step(
                 done=found.customers,
-                title="Customers",
-                text="Import the file of your present system, or type one in.",
-                label="Import customers",
+                title=_("Customers"),
+                text=_("Import the file of your present system, or type one in."),
+                label=_("Import customers"),
                 href="/customers/import",
             )
         )
@@ -71,14 +72,14 @@ async def search(view: View) -> Response[str]:
         found = await customers.search_customers(scope, q, limit=HITS)
         groups.append(
             HitGroup(
-                label="Customers",
+                label=_("Customers"),
                 hits=[
                     Hit(
                         label=one.full_name,
                         href=f"/customers/{one.id}",
                         icon="user-circle",
                         detail=str(one.id),
-                        pill=Pill(one.status_label, one.status_kind),
+                        pill=Pill(one.status_label, one.status_colour),
                     )
                     for one in found
                 ],
@@ -95,7 +96,7 @@ async def search(view: View) -> Response[str]:
     pages = [entry for entry in view.menu if q.casefold() in entry.label.casefold()]
     groups.append(
         HitGroup(
-            label="Pages", hits=[Hit(label=entry.label, href=entry.href, icon=entry.icon) for entry in pages[:HITS]]
+            label=_("Pages"), hits=[Hit(label=entry.label, href=entry.href, icon=entry.icon) for entry in pages[:HITS]]
         )
     )
     return view.page("_partials/search.html", q=q, groups=groups)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from core.customers.status import StatusKind
-from core.database import row
-from core.hooks import Action, Effect, KnownCustomer, Tab, hookimpl
-from core.subscriptions import paying
-from core.subscriptions.actions import charge_arrears, rest, resume, suspend, uncharged_days, wake
-from core.subscriptions.queries import active_ones, is_charged, resting_ones
-from core.subscriptions.status import StateReason
+from core.customers.status import StatusKey
+from core.errors import Conflict
+from core.hooks import Action, Effect, ImportStep, KnownCustomer, Tab, hookimpl
+from core.subscriptions import queries, statuses
+from core.subscriptions.importing import step_of_services
+from core.subscriptions.paying import plan_payer_change
+from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from core.scope import Scope
@@ -52,57 +49,37 @@ async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Ac
     )
 
 
-class _Target(Struct, frozen=True):
-    kind: str
-    bill: bool
+@hookimpl
+async def validate_customer_status_change(customer_id: int, status_key: str) -> None:
+    """Closed is who never had a subscription (domain.md, Status)."""
+    if status_key == StatusKey.CLOSED and await queries.had_one(customer_id):
+        raise Conflict(_("It has or had a subscription, so it cannot be closed. It can be cancelled or terminated."))
 
 
 @hookimpl
-async def plan_customer_status_change(customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
-    """Days up to the one on which a customer is billed no more are charged; the days behind it never are.
-
-    A status that ends suspends what is active; a live one takes up again what a status suspended or left unbilled.
-    """
-    target = await row(_Target, "SELECT kind, bill FROM status WHERE key = :key", key=status_key)
-    if target is None:
-        return ()
-    effects: list[Effect] = []
-    if not target.bill:
-        effects += [
-            Effect(
-                text=f"Days before {on} that are not charged yet are charged",
-                kind="money",
-                inputs=str(subscription_id),
-                apply=partial(charge_arrears, subscription_id=subscription_id, day=on),
-            )
-            for subscription_id in await uncharged_days(customer_id, on)
-        ]
-        if await is_charged(customer_id):
-            text = f"No days from {on} on are charged"
-            effects.append(Effect(text=text, kind="money", apply=partial(rest, customer_id=customer_id)))
-    if target.kind == StatusKind.ENDED:
-        effects += [
-            Effect(
-                text=f"{each.label} is suspended",
-                kind="service",
-                inputs=str(each.id),
-                apply=partial(suspend, subscription_id=each.id, reason=StateReason.STATUS),
-            )
-            for each in await active_ones(customer_id)
-        ]
-    if target.kind == StatusKind.LIVE:
-        effects += [
-            Effect(
-                text=f"{each.label} goes on" if each.suspended else f"{each.label} is charged again",
-                kind="service",
-                inputs=str(each.id),
-                apply=partial(resume if each.suspended else wake, subscription_id=each.id),
-            )
-            for each in await resting_ones(customer_id)
-        ]
-    return effects
+async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
+    return await statuses.plan_change(scope, customer_id, status_key, on)
 
 
 @hookimpl
 async def plan_customer_payer_change(customer_id: int, payer_id: int) -> Sequence[Effect]:
-    return await paying.plan_payer_change(customer_id, payer_id)
+    return await plan_payer_change(customer_id, payer_id)
+
+
+@hookimpl
+async def plan_customer_status_date(
+    scope: Scope, customer_id: int, status_key: str, on: date | None
+) -> Sequence[Effect]:
+    return await statuses.plan_date(scope, customer_id, status_key, on)
+
+
+@hookimpl
+async def plan_status_effects_change(
+    scope: Scope, status_id: int, before: Mapping[str, bool], after: Mapping[str, bool]
+) -> Sequence[Effect]:
+    return await statuses.plan_effects_change(scope, status_id, before, after)
+
+
+@hookimpl
+async def plan_import() -> Sequence[ImportStep]:
+    return (step_of_services(),)

@@ -249,10 +249,11 @@ class Touched(Struct, frozen=True):
     id: int
     label: str
     suspended: bool
+    version: int
 
 
 _TOUCHED: Final = (
-    "SELECT u.id, CASE WHEN u.label <> '' THEN u.label ELSE p.name END AS label, u.state = 'suspended'"
+    "SELECT u.id, u.version, CASE WHEN u.label <> '' THEN u.label ELSE p.name END AS label, u.state = 'suspended'"
     " AND u.state_reason = 'status' AS suspended FROM subscription u JOIN product p ON p.id = u.product_id"
     " LEFT JOIN subscription_schedule s ON s.subscription_id = u.id WHERE u.customer_id = :id"
 )
@@ -271,6 +272,87 @@ async def is_charged(customer_id: int) -> bool:
 
 async def active_ones(customer_id: int) -> list[Touched]:
     return await rows(Touched, f"{_TOUCHED} AND u.state = 'active' ORDER BY u.id", id=customer_id)
+
+
+async def started_ones(customer_id: int) -> list[Touched]:
+    """What ends with the customer's contract."""
+    return await rows(
+        Touched, f"{_TOUCHED} AND u.state IN ('trial', 'active', 'suspended', 'paused') ORDER BY u.id", id=customer_id
+    )
+
+
+async def pending_ones(customer_id: int) -> list[Touched]:
+    """What waits for its invoice."""
+    return await rows(Touched, f"{_TOUCHED} AND u.state = 'pending' ORDER BY u.id", id=customer_id)
+
+
+async def endless_ones(customer_id: int, day: date) -> list[Touched]:
+    """What has no end yet and will have started by a day."""
+    return await rows(
+        Touched,
+        f"{_TOUCHED} AND u.state IN ('trial', 'active', 'suspended', 'paused') AND u.ends_on IS NULL"
+        " AND (u.started_on IS NULL OR u.started_on <= :day) ORDER BY u.id",
+        id=customer_id,
+        day=day,
+    )
+
+
+async def ones_ending_by_status(customer_id: int) -> list[Touched]:
+    """What has an end ahead because of a status that was planned."""
+    return await rows(
+        Touched,
+        f"{_TOUCHED} AND u.state IN ('trial', 'active', 'suspended', 'paused') AND u.ends_on IS NOT NULL"
+        " AND u.end_reason = 'status' ORDER BY u.id",
+        id=customer_id,
+    )
+
+
+class OfStatus(Struct, frozen=True):
+    """Live services of the customers who have a status."""
+
+    served: int
+    charged: int
+    """Those that something is to be charged of."""
+
+
+async def count_of_status(status_id: int) -> OfStatus:
+    found = await row(
+        OfStatus,
+        "SELECT count(*) AS served, CAST(coalesce(sum(CASE WHEN s.due_on IS NOT NULL THEN 1 ELSE 0 END), 0) AS bigint)"
+        " AS charged FROM subscription u JOIN customer c ON c.id = u.customer_id"
+        " LEFT JOIN subscription_schedule s ON s.subscription_id = u.id"
+        " WHERE c.status_id = :id AND u.state IN ('trial', 'active')",
+        id=status_id,
+    )
+    assert found is not None
+    return found
+
+
+OWED_OF_STATUS: Final = (
+    "SELECT u.id, u.customer_id FROM subscription u JOIN customer c ON c.id = u.customer_id"
+    " JOIN subscription_schedule s ON s.subscription_id = u.id WHERE c.status_id = :status_id"
+    " AND u.timing <> 'prepaid' AND s.due_on IS NOT NULL AND s.period_start < :day"
+)
+"""Subscriptions with days before one that are to be charged, of the customers who have a status."""
+
+RESTING_OF_STATUS: Final = (
+    "SELECT u.id, u.customer_id FROM subscription u JOIN customer c ON c.id = u.customer_id"
+    " JOIN subscription_schedule s ON s.subscription_id = u.id WHERE c.status_id = :status_id"
+    " AND u.timing <> 'prepaid' AND s.due_on IS NULL"
+    " AND (u.state = 'active' OR u.state = 'suspended' AND u.state_reason = 'hand')"
+)
+"""Subscriptions that are not charged because of their customers' status alone."""
+
+
+async def had_one(customer_id: int) -> bool:
+    """Whether a subscription of it was ever live, or waits to be."""
+    return bool(
+        await value(
+            "SELECT 1 FROM subscription WHERE customer_id = :id AND (started_on IS NOT NULL OR state = 'pending')"
+            " LIMIT 1",
+            id=customer_id,
+        )
+    )
 
 
 async def resting_ones(customer_id: int) -> list[Touched]:

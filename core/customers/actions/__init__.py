@@ -3,25 +3,46 @@
 from core.customers.actions.contacts import add_contact, add_user, change_contact, change_user, remove_contact
 from core.customers.actions.customers import change_customer, change_sections, create_customer, current_values
 from core.customers.actions.hierarchy import change_hierarchy
+from core.customers.actions.locations import add_location, merge_location, remove_location, rename_location
 from core.customers.actions.notes import add_note, delete_note, pin_note
-from core.customers.actions.statuses import change_status
-from core.customers.actions.tags import add_tag, remove_tag
+from core.customers.actions.statuses import (
+    cancel_planned_status,
+    carry_out_planned,
+    change_status,
+    due_planned_statuses,
+    lift_status,
+    plan_status,
+)
+from core.customers.actions.tags import add_tag, change_tag, create_tag, delete_tag, merge_tag, remove_tag
 
 __all__ = [
     "add_contact",
+    "add_location",
     "add_note",
     "add_tag",
     "add_user",
+    "cancel_planned_status",
+    "carry_out_planned",
     "change_contact",
     "change_customer",
     "change_hierarchy",
     "change_sections",
     "change_status",
+    "change_tag",
     "change_user",
     "create_customer",
+    "create_tag",
     "current_values",
     "delete_note",
+    "delete_tag",
+    "due_planned_statuses",
+    "lift_status",
+    "merge_location",
+    "merge_tag",
     "pin_note",
+    "plan_status",
     "remove_contact",
+    "remove_location",
     "remove_tag",
+    "rename_location",
 ]

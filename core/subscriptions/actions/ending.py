@@ -430,13 +430,19 @@ async def uncharged_days(customer_id: int, day: date) -> list[int]:
     ]
 
 
-async def charge_arrears(scope: Scope, subscription_id: int, day: date) -> None:
-    """Its customer is not billed from a day on: the days up to it are charged, by day, and it waits from there."""
+async def charge_arrears(
+    scope: Scope, subscription_id: int, day: date, *, final: bool = False, resting: bool = False
+) -> None:
+    """Its customer is not billed from a day on: the days up to it are charged, by day, and it waits from there.
+
+    `final`: it ends there, and its last part is charged as its product says. `resting`: it was put to rest on that day
+    already, with everybody of its customer's status.
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
-        if found.period_start is None or found.period_start >= day or found.due_on is None:
+        if found.period_start is None or found.period_start >= day or (found.due_on is None and not resting):
             return
-        rhythm = replace(found.rhythm(day), final_proration="by_day")
+        rhythm = found.rhythm(day) if final else replace(found.rhythm(day), final_proration="by_day")
         due, _ = periods_due(rhythm, found.period_start, day, MOST_PERIODS)
         if len(due) > MOST_PERIODS:
             raise Conflict("More than 15 periods of a subscription are to be charged first. Run the billing.")
@@ -464,6 +470,31 @@ async def charge_arrears(scope: Scope, subscription_id: int, day: date) -> None:
                 per_minor=10 ** (6 - exponent(found.currency)),
             )
         await write_schedule(subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), day), waits=True)
+
+
+async def end_contract(scope: Scope, subscription_id: int, day: date) -> None:
+    """It ends with its customer's contract: the days up to one are charged, then it is over.
+
+    Nothing where it is over already, with the one that it needs. A pending one is billing's: its invoice is voided.
+    """
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        if found.state not in STARTED:
+            return
+        last = max(min(day, found.ends_on or day), found.started_on or day)
+        await charge_arrears(scope, subscription_id, last, final=True)
+        await terminate(scope, subscription_id, last, reason=StateReason.STATUS)
+
+
+async def rest_all(scope: Scope, status_id: int) -> int:
+    """Nobody who has this status is charged any more; gives of how many subscriptions."""
+    async with unit_of_work(scope):
+        return await execute(
+            "UPDATE subscription_schedule SET due_on = NULL WHERE due_on IS NOT NULL AND subscription_id IN ("
+            "SELECT u.id FROM subscription u JOIN customer c ON c.id = u.customer_id WHERE c.status_id = :id"
+            " AND u.timing <> 'prepaid')",
+            id=status_id,
+        )
 
 
 async def rest(scope: Scope, customer_id: int) -> None:

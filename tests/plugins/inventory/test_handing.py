@@ -12,7 +12,6 @@ from core.billing import queries as documents
 from core.catalog import actions as catalogue
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers import actions as customers
-from core.customers.plans import plan_status_change
 from core.customers.schemas import NewCustomer
 from core.database import value
 from core.errors import Conflict, Forbidden, Invalid
@@ -336,10 +335,10 @@ async def test_the_plan_of_an_end_names_what_is_to_be_returned_and_asks_for_it(t
     await actions.rent_item(scope, rented, Rental(customer_id=someone))
     await actions.sell_item(scope, sold, Sale(customer_id=someone))
 
-    plan = await plan_status_change(scope, someone, "terminated", scope.today())
-    await customers.change_status(scope, someone, "terminated")
+    plan = await customers.change_status(scope, someone, "terminated")
 
-    assert "2 items to return: Kestra R6 A1, Kestra R6 A2" in [one.text for one in plan]
+    assert plan is not None
+    assert "2 items to return: Kestra R6 A1, Kestra R6 A2" in [one.text for one in plan.effects]
     assert [(await queries.item_after(one)).status for one in (lent, rented, sold)] == [
         "to_return",
         "to_return",
@@ -352,15 +351,17 @@ async def test_the_page_of_the_status_tells_what_is_to_be_returned_before_it_is_
     someone, item_id = await customer(scope), await router(scope)
     await actions.assign_item(scope, item_id, someone)
     page = await tenant.browser()
-    at = f"/customers/{someone}/status/plan"
+    at = f"/customers/{someone}/status"
 
     ended = await page.get(at, params={"status": "cancelled"})
     active = await page.get(at, params={"status": "active"})
     unknown = await page.get(at, params={"status": "nonsense"})
 
     assert "1 item to return: Kestra R6 A1" in ended.text
-    assert "Nothing else follows from Active" in active.text
-    assert unknown.text.strip() == ""
+    assert "Change to Active" in active.text
+    assert "to return" not in active.text
+    assert unknown.status_code == 409
+    assert "cannot become “nonsense”" in unknown.text
     assert (await queries.item_after(item_id)).status == "assigned"
 
 
