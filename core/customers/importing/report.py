@@ -140,7 +140,7 @@ class Examination:
                 f"{format_amount(-debt, currency)} owed by them. They are booked once the customers are here."
             )
         if self.report.services:
-            yield f"{self.report.services} services were read. They are booked by hand, once their plan is here."
+            yield f"{self.report.services} services were read. They become subscriptions once the customers are here."
 
 
 def examine(path: Path, mapping: Mapping, *, name: str | None = None, limits: Limits = LIMITS) -> Examination:

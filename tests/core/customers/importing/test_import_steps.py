@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from rich.console import Console
 
 from core import hookspecs
 from core.billing.verify import verify
+from core.catalog.actions import create_product
+from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.cli import import_step_command, show_step
 from core.customers.importing import steps
 from core.customers.importing.actions import stage_import, take_over, undo_import
@@ -110,6 +113,36 @@ async def test_who_may_not_credit_sees_why_and_cannot_book(tenant: TestTenant) -
     assert "This needs the permission documents.credit" in shown.text
     assert refused.status_code == 403
     assert await value("SELECT count(*) FROM posting") == 0
+
+
+async def test_G10_services_become_subscriptions_in_the_browser(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    price = NewPrice(cycle_unit="month", amount_minor=9000, valid_from=date(2000, 1, 1))
+    await create_product(tenant.scope(), NewProduct(code="fibre-50", name="Fibre 50", kind="plan", prices=[price]))
+    address = await imported(
+        tenant, page, b"login,name,plan,price,start\na,Ada,Fibre_50,75.00,2024-05-10\nb,Bo,Gold,10.00,2024-05-10\n"
+    )
+    path = f"{address}/steps/subscriptions"
+
+    shown = await page.get(path)
+    assert "2 would be refused" in shown.text
+    assert 'name="go"' not in shown.text
+    matched = await page.post(path, data={"plan:Fibre_50": "fibre-50", "plan:Gold": "", "billed_from": ""})
+    assert "Make the subscriptions: 1" in matched.text
+    assert await value("SELECT count(*) FROM subscription") == 0
+    assert 'value="fibre-50" selected' in (await page.get(path)).text, "what is matched is remembered"
+    chosen = {"plan:Fibre_50": "fibre-50", "plan:Gold": "", "billed_from": "", "go": "yes"}
+    started = await page.post(path, data={**chosen, "seen": seen(matched.text)})
+    assert started.status_code == 303, started.text
+    await work(tenant)
+
+    done = await page.get(path)
+    assert "1 records done, 1 refused" in done.text
+    assert await value("SELECT amount_minor FROM subscription_term") == 7500
+    listed = await page.get(f"{path}/refused.csv")
+    assert "No product was chosen for this plan." in listed.text
+    assert "Gold" in listed.text
+    assert await verify(tenant.scope()) == []
 
 
 async def test_opening_balances_are_booked_over_json(tenant: TestTenant) -> None:
