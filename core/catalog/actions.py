@@ -22,6 +22,7 @@ from core.errors import FieldError, Invalid, NotFound, Stale
 from core.ids import sort_key
 from core.money import check_currency
 from core.periods import Cycle
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,7 @@ async def create_group(scope: Scope, data: NewGroup) -> int:
     """A group of products; `one_live` allows a customer one of them at a time."""
     async with unit_of_work(scope):
         if await value("SELECT id FROM product_group WHERE code = :code", code=data.code):
-            raise Invalid("A group with this code exists already.", field="code")
+            raise Invalid(_("A group with this code exists already."), field="code")
         group_id = int(
             await value(
                 "INSERT INTO product_group (code, name, one_live, position) VALUES (:code, :name, :one_live, :position)"
@@ -55,13 +56,13 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
     """A product with its first prices; gives its id."""
     async with unit_of_work(scope):
         if await queries.find_product_by_code(data.code) is not None:
-            raise Invalid("A product with this code exists already.", field="code")
+            raise Invalid(_("A product with this code exists already."), field="code")
         await _check(data)
         group_id = data.group_id
         if group_id is None and data.kind in _GROUP_OF_KIND:
             group_id = await value("SELECT id FROM product_group WHERE code = :code", code=_GROUP_OF_KIND[data.kind])
         elif group_id is not None and not await value("SELECT 1 FROM product_group WHERE id = :id", id=group_id):
-            raise Invalid("Choose a group of the list.", field="group_id")
+            raise Invalid(_("Choose a group of the list."), field="group_id")
         fields = _columns(data)
         names = ("code", "kind", "group_id", *fields)
         product_id = int(
@@ -116,15 +117,15 @@ def _columns(data: ProductFields) -> dict[str, object]:
 async def _check(data: ProductFields) -> None:
     errors: list[FieldError] = []
     if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=data.tax_category):
-        errors.append(FieldError("tax_category", "Choose a tax category of the list."))
+        errors.append(FieldError("tax_category", _("Choose a tax category of the list.")))
     if (data.min_term_unit is None) != (data.min_term_count is None):
-        errors.append(FieldError("min_term_count", "A minimum term needs a number and a unit."))
+        errors.append(FieldError("min_term_count", _("A minimum term needs a number and a unit.")))
     if data.available_from and data.available_to and data.available_to <= data.available_from:
-        errors.append(FieldError("available_to", "It must lie after the first day."))
+        errors.append(FieldError("available_to", _("It must lie after the first day.")))
     if data.requires_group_id is not None and not await value(
         "SELECT 1 FROM product_group WHERE id = :id", id=data.requires_group_id
     ):
-        errors.append(FieldError("requires_group_id", "Choose a group of the list."))
+        errors.append(FieldError("requires_group_id", _("Choose a group of the list.")))
     if errors:
         raise Invalid(errors=errors)
 
@@ -139,16 +140,17 @@ async def set_price(scope: Scope, product_id: int, data: NewPrice) -> int:
         if kind is None:
             raise NotFound(f"product {product_id}")
         if (data.cycle_unit == "once") != (kind == "one_off"):
-            what = "a one-off item is priced once" if kind == "one_off" else "what is subscribed is priced by a cycle"
-            raise Invalid(f"This does not fit: {what}.", field="cycle_unit")
+            once = _("This does not fit: a one-off item is priced once.")
+            cycle = _("This does not fit: what is subscribed is priced by a cycle.")
+            raise Invalid(once if kind == "one_off" else cycle, field="cycle_unit")
         if data.cycle_unit != "once":
             Cycle(data.cycle_unit, data.cycle_count)
         elif data.cycle_count != 1:
-            raise Invalid("What is sold once has no number of cycles.", field="cycle_count")
+            raise Invalid(_("What is sold once has no number of cycles."), field="cycle_count")
         currency = check_currency(data.currency or scope.tenant.currency)
         price_list_id = data.price_list_id or await value("SELECT id FROM price_list WHERE is_default")
         if not await value("SELECT 1 FROM price_list WHERE id = :id", id=price_list_id):
-            raise Invalid("Choose a price list.", field="price_list_id")
+            raise Invalid(_("Choose a price list."), field="price_list_id")
         valid_from = data.valid_from or scope.today()
         key = {
             "product_id": product_id,
@@ -210,7 +212,7 @@ async def set_tax_rate(scope: Scope, data: NewTaxRate) -> int:
     """The rate of a category in a country from a day on. Issued documents keep theirs."""
     async with unit_of_work(scope):
         if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=data.category):
-            raise Invalid("Choose a tax category of the list.", field="category")
+            raise Invalid(_("Choose a tax category of the list."), field="category")
         old = await value(
             "SELECT rate_ppm FROM tax_rate WHERE country = :country AND category = :category AND valid_from = :day",
             country=data.country,
@@ -239,7 +241,7 @@ async def set_tax_rate(scope: Scope, data: NewTaxRate) -> int:
 async def create_tax_category(scope: Scope, data: NewTaxCategory) -> int:
     async with unit_of_work(scope):
         if await value("SELECT id FROM tax_category WHERE code = :code", code=data.code):
-            raise Invalid("A tax category with this code exists already.", field="code")
+            raise Invalid(_("A tax category with this code exists already."), field="code")
         category_id = int(
             await value(
                 "INSERT INTO tax_category (code, name, einvoice_code, position)"

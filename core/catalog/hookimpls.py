@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.catalog import queries
 from core.hooks import FirstStep, SearchHit, hookimpl
 from core.ids import sort_key
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,9 @@ async def first_steps(scope: Scope) -> Sequence[FirstStep]:
     return (
         FirstStep(
             done=bool(await queries.list_products()),
-            title="Products",
-            text="Plans, modules and services with their prices by cycle.",
-            label="New product",
+            title=_("Products"),
+            text=_("Plans, modules and services with their prices by cycle."),
+            label=_("New product"),
             href="/products/new",
         ),
     )
@@ -36,6 +37,6 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
     key = sort_key(text)
     found = [product for product in await queries.list_products() if key in sort_key(f"{product.name} {product.code}")]
     return [
-        SearchHit(kind="Products", label=product.name, href=f"/products/{product.id}", detail=product.code)
+        SearchHit(kind=_("Products"), label=product.name, href=f"/products/{product.id}", detail=product.code)
         for product in found[:limit]
     ]

@@ -13,9 +13,10 @@ from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate, PriceRow, Pro
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
 from core.money import check_currency, format_amount
+from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, percent_text, typed_amount, typed_percent
 from core.web.forms import checked
-from core.web.parts import Change, Choice, Conflict, Difference, Field, FieldGroup, Section
+from core.web.parts import Change, Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -28,57 +29,67 @@ if TYPE_CHECKING:
     from core.web.parts import Happening
 
 KINDS: Final = (
-    Choice("plan", "Plan"),
-    Choice("module", "Module"),
-    Choice("service", "Service"),
-    Choice("one_off", "One-off item"),
+    Choice("plan", N_("Plan")),
+    Choice("module", N_("Module")),
+    Choice("service", N_("Service")),
+    Choice("one_off", N_("One-off item")),
 )
 KIND_NAMES: Final = {choice.value: choice.label for choice in KINDS}
-KINDS_MANY: Final = {"plan": "Plans", "module": "Modules", "service": "Services", "one_off": "One-off items"}
+KINDS_MANY: Final = {
+    "plan": N_("Plans"),
+    "module": N_("Modules"),
+    "service": N_("Services"),
+    "one_off": N_("One-off items"),
+}
 TIMINGS: Final = (
-    Choice("advance", "In advance, when a period begins"),
-    Choice("arrears", "In arrears, when it is over"),
-    Choice("prepaid", "Prepaid, from the balance"),
+    Choice("advance", N_("In advance, when a period begins")),
+    Choice("arrears", N_("In arrears, when it is over")),
+    Choice("prepaid", N_("Prepaid, from the balance")),
 )
 ACTIVATIONS: Final = (
-    Choice("on_account", "On account: live at once, invoiced on terms"),
-    Choice("invoice_first", "Invoice first: live once its invoice is paid"),
+    Choice("on_account", N_("On account: live at once, invoiced on terms")),
+    Choice("invoice_first", N_("Invoice first: live once its invoice is paid")),
 )
 AT_TRIAL_END: Final = (
-    Choice("end", "It ends"),
-    Choice("convert", "It becomes paid, invoiced on terms"),
-    Choice("invoice_first", "It waits until its first invoice is paid"),
+    Choice("end", N_("It ends")),
+    Choice("convert", N_("It becomes paid, invoiced on terms")),
+    Choice("invoice_first", N_("It waits until its first invoice is paid")),
 )
 PRORATIONS: Final = (
-    Choice("by_day", "By day"),
-    Choice("full", "Full price"),
-    Choice("none", "Nothing"),
-    Choice("merged", "Merged with the next full period"),
+    Choice("by_day", N_("By day")),
+    Choice("full", N_("Full price")),
+    Choice("none", N_("Nothing")),
+    Choice("merged", N_("Merged with the next full period")),
 )
-UNITS: Final = (Choice("day", "Days"), Choice("week", "Weeks"), Choice("month", "Months"), Choice("year", "Years"))
+UNITS: Final = (
+    Choice("day", N_("Days")),
+    Choice("week", N_("Weeks")),
+    Choice("month", N_("Months")),
+    Choice("year", N_("Years")),
+)
 
 LABELS: Final = {
-    "name": "Name",
-    "code": "Code",
-    "kind": "Kind",
-    "group_id": "Group",
-    "description": "Description",
-    "rank": "Rank in its group",
-    "position": "Place in lists",
-    "tax_category": "Tax",
-    "available_from": "Sold from",
-    "available_to": "No longer from",
-    "activation": "How it starts",
-    "trial_days": "Test time, days",
-    "at_trial_end": "After the test time",
-    "pending_days": "Waits for payment, days",
-    "requires_group_id": "Needs one of",
-    "timing": "Billed",
-    "proration": "First part period",
-    "final_proration": "Last part period",
-    "min_term_count": "Minimum term",
-    "min_term_unit": "Its unit",
-    "notice_days": "Notice, days",
+    "name": N_("Name"),
+    "code": N_("Code"),
+    "kind": N_("Kind"),
+    "group_id": N_("Group"),
+    "description": N_("Description"),
+    "rank": N_("Rank in its group"),
+    "position": N_("Place in lists"),
+    "tax_category": N_("Tax"),
+    "available_from": N_("Sold from"),
+    "available_to": N_("No longer from"),
+    "activation": N_("How it starts"),
+    "trial_days": N_("Test time, days"),
+    "at_trial_end": N_("After the test time"),
+    "pending_days": N_("Waits for payment, days"),
+    "requires_group_id": N_("Needs one of"),
+    "timing": N_("Billed"),
+    "proration": N_("First part period"),
+    "final_proration": N_("Last part period"),
+    "min_term_count": N_("Minimum term"),
+    "min_term_unit": N_("Its unit"),
+    "notice_days": N_("Notice, days"),
 }
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     "main": ("name", "tax_category", "description", "rank", "position", "available_from", "available_to"),
@@ -86,7 +97,12 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "billing": ("timing", "proration", "final_proration"),
     "contract": ("min_term_count", "min_term_unit", "notice_days"),
 }
-TITLES: Final = {"main": "Main data", "start": "Start and test time", "billing": "Billing", "contract": "Contract"}
+TITLES: Final = {
+    "main": N_("Main data"),
+    "start": N_("Start and test time"),
+    "billing": N_("Billing"),
+    "contract": N_("Contract"),
+}
 
 
 def _part(key: str) -> type[Struct]:
@@ -146,14 +162,29 @@ class PriceItem(Struct, frozen=True, kw_only=True):
 def cycle_words(unit: str, count: int) -> str:
     """A month, 3 months, a year, once."""
     if unit == "once":
-        return "once"
-    return f"a {unit}" if count == 1 else f"{count} {unit}s"
+        return _("once")
+    match unit:
+        case "day":
+            return ngettext("a day", "%(num)s days", count)
+        case "week":
+            return ngettext("a week", "%(num)s weeks", count)
+        case "month":
+            return ngettext("a month", "%(num)s months", count)
+        case _:
+            return ngettext("a year", "%(num)s years", count)
 
 
 def cycle_adjective(unit: str, count: int) -> str:
     """As it stands before “cycle”: monthly, yearly, 3-month."""
-    plain = {("day", 1): "daily", ("week", 1): "weekly", ("month", 1): "monthly", ("year", 1): "yearly"}
-    return plain.get((unit, count), f"{count}-{unit}")
+    match unit:
+        case "day":
+            return ngettext("daily", "%(num)s-day", count)
+        case "week":
+            return ngettext("weekly", "%(num)s-week", count)
+        case "month":
+            return ngettext("monthly", "%(num)s-month", count)
+        case _:
+            return ngettext("yearly", "%(num)s-year", count)
 
 
 def items_of(
@@ -184,14 +215,14 @@ def _item(
         id=product.id,
         code=product.code,
         name=product.name,
-        kind=KIND_NAMES[product.kind],
+        kind=_(KIND_NAMES[product.kind]),
         group=product.group_name or "",
         prices=", ".join(
             f"{format_amount(price.amount_minor, price.currency)} {cycle_words(price.cycle_unit, price.cycle_count)}"
             for price in prices
         ),
         setup=format_amount(setup, prices[0].currency) if setup else "",
-        trial=f"{product.trial_days} days" if product.trial_days else "",
+        trial=ngettext("%(num)s day", "%(num)s days", product.trial_days) if product.trial_days else "",
         tax=taxes.get(product.tax_category, product.tax_category),
         sold=kind,
         sold_text=text,
@@ -200,12 +231,12 @@ def _item(
 
 def _sold(product: ProductRow, today: date, locale: str) -> tuple[str, str]:
     if product.available_from is not None and product.available_from > today:
-        return "new", f"From {written(product.available_from, locale)}"
+        return "new", _("From %(day)s", day=written(product.available_from, locale))
     if product.available_to is not None and product.available_to <= today:
-        return "ended", "Not sold"
+        return "ended", _("Not sold")
     if product.available_to is not None:
-        return "warn", f"Until {written(product.available_to, locale)}"
-    return "live", "Sold"
+        return "warn", _("Until %(day)s", day=written(product.available_to, locale))
+    return "live", _("Sold")
 
 
 def sold_pill(product: ProductRow, today: date, locale: str) -> tuple[str, str]:
@@ -253,7 +284,7 @@ def section_of(
     """A part of a product as a section that is read and edited."""
     return Section(
         key=key,
-        title=TITLES[key],
+        title=_(TITLES[key]),
         href=f"/products/{product.id}/sections/{key}",
         fields=[_field(product, name, categories, groups, locale) for name in PARTS[key]],
         version=product.version,
@@ -271,12 +302,12 @@ def _field(
     value = getattr(product, name)
     return Field(
         name=name,
-        label=LABELS[name],
+        label=_(LABELS[name]),
         value=text_of(value),
         shown=_read(name, value, locale),
         kind=_FIELD_KINDS.get(name, "text"),
         choices=choices_of_field(name, categories, groups),
-        help=_HELP.get(name, ""),
+        help=_(_HELP[name]) if name in _HELP else "",
         required=name == "name",
         max_length=200 if name == "name" else 4000 if name == "description" else 0,
     )
@@ -290,7 +321,7 @@ def _read(name: str, value: object, locale: str) -> str:
     if isinstance(value, date):
         return written(value, locale)
     if name in ("trial_days", "notice_days", "min_term_count") and not value:
-        return "None"
+        return _("None")
     return ""
 
 
@@ -314,13 +345,13 @@ _FIELD_KINDS: Final = {
     "notice_days": "number",
 }
 _HELP: Final = {
-    "rank": "More is an upgrade, less a downgrade",
-    "position": "Small numbers come first",
-    "trial_days": "0: it cannot be tried",
-    "pending_days": "Then the unpaid order lapses",
-    "notice_days": "Before the end of a period",
-    "proration": "What the days before the first full period cost",
-    "final_proration": "What the days of a period that ends early cost",
+    "rank": N_("More is an upgrade, less a downgrade"),
+    "position": N_("Small numbers come first"),
+    "trial_days": N_("0: it cannot be tried"),
+    "pending_days": N_("Then the unpaid order lapses"),
+    "notice_days": N_("Before the end of a period"),
+    "proration": N_("What the days before the first full period cost"),
+    "final_proration": N_("What the days of a period that ends early cost"),
 }
 
 
@@ -328,15 +359,15 @@ def choices_of_field(name: str, categories: Sequence[TaxCategoryRow], groups: Se
     if name == "tax_category":
         return tuple(Choice(category.code, category.name) for category in categories)
     if name == "requires_group_id":
-        return (Choice("", "Nothing"), *(Choice(str(group.id), group.name) for group in groups))
+        return (Choice("", _("Nothing")), *(Choice(str(group.id), group.name) for group in groups))
     if name == "min_term_unit":
-        return (Choice("", "None"), *UNITS)
+        return (Choice("", _("None")), *spoken(UNITS))
     return {
-        "activation": ACTIVATIONS,
-        "at_trial_end": AT_TRIAL_END,
-        "timing": TIMINGS,
-        "proration": PRORATIONS,
-        "final_proration": PRORATIONS[:3],
+        "activation": spoken(ACTIVATIONS),
+        "at_trial_end": spoken(AT_TRIAL_END),
+        "timing": spoken(TIMINGS),
+        "proration": spoken(PRORATIONS),
+        "final_proration": spoken(PRORATIONS[:3]),
     }.get(name, ())
 
 
@@ -355,7 +386,7 @@ def conflict_of(error: Stale, section: Section, by: str, at: datetime | None) ->
         differences=[
             Difference(
                 field=name,
-                label=LABELS.get(name, name),
+                label=_(LABELS.get(name, name)),
                 theirs=text_of(theirs),
                 yours=text_of(yours),
                 theirs_shown=_label(fields[name], text_of(theirs)),
@@ -384,9 +415,9 @@ async def feed_of(entries: Sequence[Entry], locale: str) -> list[Happening]:
 def _price_change(change: ValueChange) -> Change:
     *label, currency = change.field.split()
     if label[:1] != ["price"] or not change.new:
-        return Change(label="No longer from", old=change.old or "", new=change.new or "")
-    cycle = "once" if label[1:] == ["once"] else cycle_words(label[2], int(label[1]))
-    return Change(label=f"Price {cycle}", new=f"{format_amount(int(change.new), currency)} {currency}")
+        return Change(label=_("No longer from"), old=change.old or "", new=change.new or "")
+    cycle = _("once") if label[1:] == ["once"] else cycle_words(label[2], int(label[1]))
+    return Change(label=_("Price %(cycle)s", cycle=cycle), new=f"{format_amount(int(change.new), currency)} {currency}")
 
 
 # -- a new product ----------------------------------------------------------------------------------------------------
@@ -433,7 +464,8 @@ def new_product(form: ProductForm, currency: str, locale: str) -> NewProduct:
                 continue
             if (unit == "once") != (form.kind == "one_off"):
                 read.wrong(
-                    name, "A one-off item has one price." if form.kind == "one_off" else "This is for one-off items."
+                    name,
+                    _("A one-off item has one price.") if form.kind == "one_off" else _("This is for one-off items."),
                 )
                 continue
             amount = read(name, typed_amount, text, currency, locale, default=0)
@@ -467,49 +499,51 @@ def new_product_groups(categories: Sequence[TaxCategoryRow], currency: str) -> l
     """The form of a new product."""
 
     def field(name: str, label: str = "", **options: Any) -> Field:
-        return Field(name=name, label=label or LABELS[name], **options)
+        return Field(name=name, label=label or _(LABELS[name]), **options)
 
     return [
         FieldGroup(
             key="what",
-            title="What it is",
+            title=_("What it is"),
             fields=[
-                field("name", required=True, max_length=200, autocomplete="off", help="As it stands on invoices"),
+                field("name", required=True, max_length=200, autocomplete="off", help=_("As it stands on invoices")),
                 field(
                     "code",
                     required=True,
                     max_length=60,
                     autocomplete="off",
-                    help="Small letters, digits, . _ - ; stays for good",
+                    help=_("Small letters, digits, . _ - ; stays for good"),
                 ),
-                field("kind", kind="select", value="plan", choices=KINDS),
+                field("kind", kind="select", value="plan", choices=spoken(KINDS)),
                 field(
                     "tax_category",
                     kind="select",
                     value="standard",
                     choices=choices_of_field("tax_category", categories, ()),
                 ),
-                field("description", kind="textarea", max_length=4000, help="Shown in its box on the customer's page"),
+                field(
+                    "description", kind="textarea", max_length=4000, help=_("Shown in its box on the customer's page")
+                ),
             ],
         ),
         FieldGroup(
             key="prices",
-            title=f"Prices, {currency}",
-            help="Fill in the cycles that you offer; other cycles and currencies are added on its page.",
+            title=_("Prices, %(currency)s", currency=currency),
+            help=_("Fill in the cycles that you offer; other cycles and currencies are added on its page."),
             fields=[
-                field("price_month", "A month", kind="money"),
-                field("price_quarter", "3 months", kind="money"),
-                field("price_year", "A year", kind="money"),
-                field("price_once", "Once", kind="money", help="For one-off items"),
-                field("setup", "Set-up", kind="money", help="Charged once at the start"),
-                field("tax_inclusive", "Prices include VAT", kind="check"),
+                field("price_month", _("A month"), kind="money"),
+                field("price_quarter", _("3 months"), kind="money"),
+                field("price_year", _("A year"), kind="money"),
+                field("price_once", _("Once"), kind="money", help=_("For one-off items")),
+                field("setup", _("Set-up"), kind="money", help=_("Charged once at the start")),
+                field("tax_inclusive", _("Prices include VAT"), kind="check"),
             ],
         ),
         FieldGroup(
             key="start",
-            title="How it is sold",
+            title=_("How it is sold"),
             fields=[
-                field("activation", kind="select", value="on_account", choices=ACTIVATIONS),
+                field("activation", kind="select", value="on_account", choices=spoken(ACTIVATIONS)),
                 field("timing", kind="select", value="advance", choices=TIMINGS),
                 field("trial_days", kind="number", value="0", help=_HELP["trial_days"]),
                 field("rank", kind="number", value="0", help=_HELP["rank"]),

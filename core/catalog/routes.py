@@ -17,8 +17,9 @@ from core.database import rows
 from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission
 from core.ids import sort_key
+from core.texts import N_, _, number
 from core.web.forms import checked, from_form
-from core.web.parts import Chip, Choice, FilterChoice, Head, Pager, Pill, TabItem
+from core.web.parts import Chip, Choice, FilterChoice, Head, Pager, Pill, TabItem, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
@@ -34,8 +35,8 @@ class _PriceList(Struct, frozen=True):
 
 
 PERMISSIONS: Final = (
-    Permission("catalog.view", "See products, prices and taxes"),
-    Permission("catalog.edit", "Change products, prices and taxes"),
+    Permission("catalog.view", N_("See products, prices and taxes")),
+    Permission("catalog.edit", N_("Change products, prices and taxes")),
 )
 
 
@@ -58,29 +59,31 @@ async def list_products(view: View) -> Response[str]:
         "catalog/_list.html" if view.is_htmx else "catalog/list.html",
         items=pages.items_of(found, prices, await queries.list_tax_categories(), today, scope.locale),
         heads=[
-            Head(label="Name", cls="c-name"),
-            Head(label="Code"),
-            Head(label="Kind", cls="c-meta"),
-            Head(label="Group"),
-            Head(label=f"Prices, {scope.tenant.currency}", cls="c-amount"),
-            Head(label="Set-up", number=True),
-            Head(label="Test time"),
-            Head(label="Tax"),
-            Head(label="State", cls="c-status"),
+            Head(label=_("Name"), cls="c-name"),
+            Head(label=_("Code")),
+            Head(label=_("Kind"), cls="c-meta"),
+            Head(label=_("Group")),
+            Head(label=_("Prices, %(currency)s", currency=scope.tenant.currency), cls="c-amount"),
+            Head(label=_("Set-up"), number=True),
+            Head(label=_("Test time")),
+            Head(label=_("Tax")),
+            Head(label=_("State"), cls="c-status"),
         ],
         q=q,
-        chips=[Chip(field="Kind", relation="is", value=pages.KINDS_MANY[kind], off=f"/products?q={q}")] if kind else [],
+        chips=[Chip(field=_("Kind"), relation=_("is"), value=_(pages.KINDS_MANY[kind]), off=f"/products?q={q}")]
+        if kind
+        else [],
         filters=[
             FilterChoice(
-                label="Kind",
+                label=_("Kind"),
                 choices=[
-                    TabItem(label=label, href=f"/products?{searched}kind={key}", current=key == kind)
+                    TabItem(label=_(label), href=f"/products?{searched}kind={key}", current=key == kind)
                     for key, label in pages.KINDS_MANY.items()
                 ],
             )
         ],
         kept={"kind": kind} if kind else {},
-        pager=Pager(said=f"{len(found):,} of {len(everything):,}"),
+        pager=Pager(said=_("%(done)s of %(total)s", done=number(len(found)), total=number(len(everything)))),
         filtered=bool(q or kind),
     )
 
@@ -99,7 +102,7 @@ async def create(view: View) -> Response[str]:
         product_id = await actions.create_product(view.scope, data)
     except Invalid as error:
         return await _new_page(view, errors_by_field(error), status=422)
-    return view.go(f"/products/{product_id}", "Product created.")
+    return view.go(f"/products/{product_id}", _("Product created."))
 
 
 async def _new_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -126,7 +129,7 @@ async def _page(
         sections=[await _section(view, product, key) for key in pages.PARTS],
         prices=pages.price_items(product.prices, lists, scope.today()),
         several_lists=len(lists) > 1,
-        units=[Choice("once", "Once")] if product.kind == "one_off" else pages.UNITS,
+        units=[Choice("once", _("Once"))] if product.kind == "one_off" else spoken(pages.UNITS),
         values=view.shown(
             amount="",
             cycle_unit="month",
@@ -146,7 +149,7 @@ async def _head(view: PageView, product: ProductDetail) -> dict[str, Any]:
     return {
         "product": product,
         "pill": Pill(label, kind),
-        "kind": pages.KIND_NAMES[product.kind],
+        "kind": _(pages.KIND_NAMES[product.kind]),
         "may_edit": view.scope.may("catalog.edit"),
     }
 
@@ -215,7 +218,7 @@ async def _section_page(
     typed = {name: texts[-1] for name, texts in view.typed.items()}
     if stale is not None:
         latest = await in_words(await timeline(view.scope, subject=("product", product_id), limit=1), view.scope.locale)
-        by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
+        by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
         conflict = pages.conflict_of(stale, section, by, at)
         typed = {name: text for name, text in typed.items() if name not in stale.fields}
     return view.page(
@@ -239,7 +242,7 @@ def _version(view: PageView) -> int:
     try:
         return int(view.typed.get("version", ["0"])[-1])
     except ValueError:
-        raise Invalid("Load the page again.", field="version") from None
+        raise Invalid(_("Load the page again."), field="version") from None
 
 
 @post("/products/{product_id:int}/prices", permission="catalog.edit")
@@ -251,7 +254,7 @@ async def add_price(view: View, product_id: FromPath[int]) -> Response[str]:
         await actions.set_price(view.scope, product_id, data)
     except Invalid as error:
         return await _page(view, product_id, errors=errors_by_field(error), status=422)
-    return view.go(f"/products/{product_id}", "Price set. Subscriptions keep what they agreed.")
+    return view.go(f"/products/{product_id}", _("Price set. Subscriptions keep what they agreed."))
 
 
 @delete("/products/{product_id:int}/prices/{price_id:int}", permission="catalog.edit")
@@ -261,7 +264,7 @@ async def end_price(view: View, product_id: FromPath[int], price_id: FromPath[in
     if price.product_id != product_id:
         raise NotFound(f"price {price_id} of product {product_id}")
     await actions.withdraw_price(view.scope, price_id)
-    return view.go(f"/products/{product_id}", "Price withdrawn.")
+    return view.go(f"/products/{product_id}", _("Price withdrawn."))
 
 
 # -- groups -----------------------------------------------------------------------------------------------------------
@@ -282,7 +285,7 @@ async def create_group(view: View) -> Response[str]:
         )
     except Invalid as error:
         return await _groups_page(view, errors_by_field(error), status=422)
-    return view.go("/products/groups", "Group created.")
+    return view.go("/products/groups", _("Group created."))
 
 
 async def _groups_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -316,7 +319,7 @@ async def set_rate(view: View) -> Response[str]:
         await actions.set_tax_rate(view.scope, pages.new_rate(form))
     except Invalid as error:
         return await _tax_page(view, errors_by_field(error), status=422)
-    return view.go("/settings/tax", "Rate set. Issued documents keep theirs.")
+    return view.go("/settings/tax", _("Rate set. Issued documents keep theirs."))
 
 
 @post("/settings/tax/categories", permission="catalog.edit")
@@ -328,7 +331,7 @@ async def create_category(view: View) -> Response[str]:
         await actions.create_tax_category(view.scope, data)
     except Invalid as error:
         return await _tax_page(view, errors_by_field(error), status=422, category=True)
-    return view.go("/settings/tax", "Category created.")
+    return view.go("/settings/tax", _("Category created."))
 
 
 async def _tax_page(

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from core.ids import Id
+from core.texts import N_
 
-Code = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,59}$", description="Lower-case letters, digits, . _ -")]
+Code = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,59}$", description=N_("Lower-case letters, digits, . _ -"))]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=4000)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]

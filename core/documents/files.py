@@ -22,6 +22,7 @@ from core.activity.unit import unit_of_work
 from core.database import execute, row, rows, value, values, within
 from core.documents.tables import StoredFile
 from core.errors import Invalid, NotFound
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ async def store_file(
     """Keep these bytes for good. Written to the disk first: call it before the unit of work whose rows name the file,
     or accept that the unit waits for the disk."""
     if len(data) > LARGEST:
-        raise Invalid(f"A file has at most {LARGEST >> 20} MB.", field="file")
+        raise Invalid(_("A file has at most %(largest)s MB.", largest=LARGEST >> 20), field="file")
     sha256 = await asyncio.to_thread(_write, _folder(scope.tenant), data)
     async with unit_of_work(scope):
         file_id = await value(
@@ -78,6 +79,19 @@ async def get_file(scope: Scope, file_id: int) -> FileRow:
         "SELECT id, sha256, size, media_type, name, created_at, customer_id FROM stored_file WHERE id = :id AND :reach",
         id=file_id,
         reach=within(StoredFile, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"file {file_id}")
+    return found
+
+
+async def get_shared_file(file_id: int) -> FileRow:
+    """What is known of a file that belongs to no customer; who may see it, whoever names it decides."""
+    found = await row(
+        FileRow,
+        "SELECT id, sha256, size, media_type, name, created_at, customer_id FROM stored_file"
+        " WHERE id = :id AND customer_id IS NULL",
+        id=file_id,
     )
     if found is None:
         raise NotFound(f"file {file_id}")

@@ -9,6 +9,7 @@ from msgspec import Struct
 from core.documents.files import sweep_files
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
+from core.texts import N_
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -24,7 +25,7 @@ async def sweep(scope: Scope, job: Job[Scheduled]) -> Swept:
     return Swept(await sweep_files(scope))
 
 
-SWEEP: Final = JobKind("sweep_files", Scheduled, sweep, label="Take away files that nothing names")
+SWEEP: Final = JobKind("sweep_files", Scheduled, sweep, label=N_("Take away files that nothing names"))
 
 JOBS: Final = (SWEEP,)
 SCHEDULES: Final = (Schedule("sweep_files", SWEEP, DailyAt(4, 10)),)

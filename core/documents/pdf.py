@@ -20,6 +20,7 @@ from typing import Final
 from core.activity.unit import refuse_inside_unit
 from core.documents.frames import Answer, Broken, Closed, Done, Failed, Job, Ready, TooLate, receive, send
 from core.errors import DomainError, Unavailable
+from core.texts import _
 
 SECONDS: Final = 20.0
 START_SECONDS: Final = 60.0
@@ -74,11 +75,13 @@ class PdfPool:
         except Closed:
             left, said = worker.left_by_itself(), worker.end()
             if not left:
-                raise PdfFailed("crash", f"The document could not be laid out: {said}") from None
+                raise PdfFailed("crash", _("The document could not be laid out: %(said)s", said=said)) from None
             return self.make(job)
         except TooLate:
             worker.end()
-            raise PdfFailed("time", f"The document took more than {self._seconds:.0f} seconds to lay out.") from None
+            raise PdfFailed(
+                "time", _("The document took more than %(seconds)s seconds to lay out.", seconds=f"{self._seconds:.0f}")
+            ) from None
         except BaseException:
             worker.end()
             raise

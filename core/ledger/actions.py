@@ -12,6 +12,7 @@ from core.activity.unit import record, unit_of_work
 from core.database import row, value
 from core.errors import FieldError, Invalid
 from core.ledger.events import FxRateSet
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.ledger.schemas import NewFxRate
@@ -46,7 +47,7 @@ async def set_fx_rate(scope: Scope, data: NewFxRate) -> int:
             return known.id
         if known is not None and data.valid_on <= scope.today():
             raise Invalid(
-                "There is a rate of this day already, and it may have been used: correct it from a later day on.",
+                _("There is a rate of this day already, and it may have been used: correct it from a later day on."),
                 field="valid_on",
             )
         rate_id = int(
@@ -78,12 +79,14 @@ def _check(scope: Scope, data: NewFxRate, to_currency: str) -> None:
     """Raises Invalid with every field that is wrong."""
     base, errors = scope.tenant.currency, []
     if not is_currency(data.from_currency):
-        errors.append(FieldError("from_currency", "Choose a currency of the list, such as USD."))
+        errors.append(FieldError("from_currency", _("Choose a currency of the list, such as USD.")))
     elif data.from_currency == base:
-        errors.append(FieldError("from_currency", f"The books are in {base}: choose another currency."))
+        errors.append(FieldError("from_currency", _("The books are in %(base)s: choose another currency.", base=base)))
     if to_currency != base:
-        errors.append(FieldError("to_currency", f"The books are in {base}: say how many {base} one unit is."))
+        errors.append(
+            FieldError("to_currency", _("The books are in %(base)s: say how many %(base)s one unit is.", base=base))
+        )
     if not EARLIEST <= data.valid_on <= scope.today() + FURTHEST_AHEAD:
-        errors.append(FieldError("valid_on", "Choose a day from 2000 on, at most a year ahead."))
+        errors.append(FieldError("valid_on", _("Choose a day from 2000 on, at most a year ahead.")))
     if errors:
         raise Invalid(errors=errors)

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from core.errors import Invalid
 from core.ledger.schemas import NewFxRate
+from core.texts import _
 from core.web.amounts import Fields, decimal_text, typed_decimal
 from core.web.forms import checked
 from core.web.parts import Choice
@@ -45,7 +46,7 @@ def typed_rate(text: str) -> int:
     """A rate of at most ten decimals, scaled: 0.92 is 9,200,000,000."""
     rate = typed_decimal(text, 10, most=10**16)
     if rate <= 0:
-        raise Invalid("Type a rate above zero.")
+        raise Invalid(_("Type a rate above zero."))
     return rate
 
 

@@ -10,6 +10,7 @@ from core.ledger.accounts import MAIN_BOOK
 from core.ledger.schemas import Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
 from core.lists.columns import ListColumn
+from core.texts import N_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ JOIN account ON account.id = posting.account_id
 
 MAIN_BALANCE: Final = ListColumn(
     key="balance",
-    label="Balance",
+    label=N_("Balance"),
     kind="amount",
     expr="main_balance.balance_minor",
     join="JOIN customer_balance main_balance ON main_balance.customer_id = customer.id AND main_balance.is_main",

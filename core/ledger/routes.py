@@ -9,6 +9,7 @@ from litestar import Response
 from core.errors import Invalid
 from core.hooks import Permission
 from core.ledger import actions, pages, queries
+from core.texts import N_, _
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -16,7 +17,7 @@ from core.web.view import View, errors_by_field
 if TYPE_CHECKING:
     from core.web.view import PageView
 
-PERMISSIONS: Final = (Permission("currencies.edit", "Set exchange rates"),)
+PERMISSIONS: Final = (Permission("currencies.edit", N_("Set exchange rates")),)
 
 
 @get("/settings/currencies", permission="settings.view")
@@ -32,7 +33,7 @@ async def set_fx_rate(view: View) -> Response[str]:
         await actions.set_fx_rate(view.scope, pages.new_fx_rate(form, view.scope.tenant.currency))
     except Invalid as error:
         return await _currencies_page(view, errors_by_field(error), status=422)
-    return view.go("/settings/currencies", "Rate set. What is booked keeps its own.")
+    return view.go("/settings/currencies", _("Rate set. What is booked keeps its own."))
 
 
 async def _currencies_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from core.errors import Invalid
+from core.texts import _, ngettext, number
 
 DELIMITERS: Final = ",;\t|^~:"
 FORMULA_STARTS: Final = frozenset("=+-@＝＋－＠")
@@ -106,7 +107,7 @@ class Table:
         """From the first; each call reads the file anew. Those with nothing in them are passed over."""
         self.blank = self.read = 0
         width = len(self.headers)
-        number = 0
+        count = 0
         for raw in self._source.records(width):
             if raw.line <= self.header_line:
                 continue
@@ -115,14 +116,16 @@ class Table:
                 self.blank += 1
                 if not raw.cells or self.type == "xlsx":
                     continue
-                number += 1
+                count += 1
                 continue
-            number += 1
-            if number > self._limits.records:
-                raise UnreadableFile(f"The file has more than {self._limits.records:,} records. Split it.")
-            self.read = number
-            yield _judged(raw, number, cells, width, self._limits)
-        self.read = number
+            count += 1
+            if count > self._limits.records:
+                raise UnreadableFile(
+                    _("The file has more than %(records)s records. Split it.", records=number(self._limits.records))
+                )
+            self.read = count
+            yield _judged(raw, count, cells, width, self._limits)
+        self.read = count
 
     def slices(self, size: int = 1_000) -> Iterator[list[Record]]:
         """The records in pieces, for work in several processes."""
@@ -148,12 +151,16 @@ def open_table(
     size = path.stat().st_size
     if size > limits.file_bytes:
         raise UnreadableFile(
-            f"The file has {_mebibytes(size)}; at most {_mebibytes(limits.file_bytes)} are read. Split it."
+            _(
+                "The file has %(size)s; at most %(file_bytes)s are read. Split it.",
+                size=_mebibytes(size),
+                file_bytes=_mebibytes(limits.file_bytes),
+            )
         )
     with path.open("rb") as file:
         start = file.read(65_536)
     if not start.strip():
-        raise UnreadableFile("The file is empty.")
+        raise UnreadableFile(_("The file is empty."))
     sources: list[_Source]
     if start.startswith(b"PK"):
         _check_archive(path, limits)
@@ -225,18 +232,28 @@ def _best(sources: Sequence[_Source], header_score: HeaderScore, header_line: in
             found = (score, source, head, place)
     if found is None:
         raise UnreadableFile(
-            f"There is nothing in line {header_line}." if header_line else "No line of the file has anything in it."
+            _("There is nothing in line %(header_line)s.", header_line=header_line)
+            if header_line
+            else _("No line of the file has anything in it.")
         )
-    _, source, head, place = found
+    source, head, place = found[1:]
     header = [cell.strip().lstrip("\ufeff") for cell in head[place].cells]
     if header_line == 0:
         return Table(source, header_line=0, header=[""] * len(header), limits=limits)
     if head[place].fault:
-        raise UnreadableFile(f"The header in line {head[place].line} cannot be read: {head[place].fault}")
+        raise UnreadableFile(
+            _("The header in line %(line)s cannot be read: %(fault)s", line=head[place].line, fault=head[place].fault)
+        )
     while header and not header[-1]:
         header.pop()
     if len(header) > limits.columns:
-        raise UnreadableFile(f"The header has {len(header):,} columns; at most {limits.columns} are read.")
+        raise UnreadableFile(
+            _(
+                "The header has %(count)s columns; at most %(columns)s are read.",
+                count=number(len(header)),
+                columns=limits.columns,
+            )
+        )
     return Table(source, header_line=head[place].line, header=header, limits=limits)
 
 
@@ -245,23 +262,27 @@ def _labels(header: Sequence[str]) -> tuple[str, ...]:
     taken: dict[str, int] = {}
     labels = []
     for place, name in enumerate(header, 1):
-        label = " ".join(name.split())[:200] or f"Column {place}"
+        label = " ".join(name.split())[:200] or _("Column %(place)s", place=place)
         taken[label] = taken.get(label, 0) + 1
         labels.append(label if taken[label] == 1 else f"{label} ({taken[label]})")
     return tuple(labels)
 
 
-def _judged(raw: _Raw, number: int, cells: tuple[str, ...], width: int, limits: Limits) -> Record:
+def _judged(raw: _Raw, place: int, cells: tuple[str, ...], width: int, limits: Limits) -> Record:
     fault = raw.fault
     if len(cells) != width:
         if len(cells) > width and not any(cells[width:]):
             cells = cells[:width]
         elif not fault:
-            fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
-            fault = f"It has {fields}, the header has {width}."
+            fault = ngettext(
+                "It has 1 field, the header has %(width)s.",
+                "It has %(num)s fields, the header has %(width)s.",
+                len(cells),
+                width=width,
+            )
     if not fault and any(len(cell) > limits.cell_characters for cell in cells):
-        fault = f"A field is longer than {limits.cell_characters:,} characters."
-    return Record(number, raw.line, cells, fault, raw.remark)
+        fault = _("A field is longer than %(count)s characters.", count=number(limits.cell_characters))
+    return Record(place, raw.line, cells, fault, raw.remark)
 
 
 # Text
@@ -291,7 +312,11 @@ class _Lines:
                 raise StopIteration
             if len(line) >= self._limits.line_characters:
                 raise UnreadableFile(
-                    f"Line {self.number + 1} is longer than {self._limits.line_characters:,} characters."
+                    _(
+                        "Line %(number)s is longer than %(line_characters)s characters.",
+                        number=self.number + 1,
+                        line_characters=number(self._limits.line_characters),
+                    )
                 )
         self.number += 1
         if self.taken:
@@ -369,17 +394,17 @@ class _Text(_Source):
     def _mended(self, text: str, line: int, width: int | None, delimiter: str) -> _Raw:
         cells = _as_written(text, delimiter)
         if cells is not None and (width is None or len(cells) == width):
-            remark = "Quotation marks inside a field were not doubled; it was read as written."
+            remark = _("Quotation marks inside a field were not doubled; it was read as written.")
             return _Raw(line, cells, self._damage([text]), remark)
         bare = [cell.strip(' "') for cell in text.rstrip("\n").split(delimiter)]
-        return _Raw(line, bare, "Its quotation marks do not close, or are not doubled inside a field.")
+        return _Raw(line, bare, _("Its quotation marks do not close, or are not doubled inside a field."))
 
     def _damage(self, taken: Sequence[str]) -> str:
         for text in taken:
             if "\0" in text:
-                return "It contains a NUL character."
+                return _("It contains a NUL character.")
             if self._errors == "replace" and "\ufffd" in text:
-                return f"It contains bytes that are not {self.encoding}."
+                return _("It contains bytes that are not %(encoding)s.", encoding=self.encoding)
         return ""
 
 
@@ -434,7 +459,7 @@ def _encoding(path: Path, start: bytes, wanted: str | None) -> tuple[str, str]:
         try:
             return codecs.lookup(wanted.split(" ", 1)[0] if wanted != "utf-8 with BOM" else "utf-8-sig").name, "replace"
         except LookupError as unknown:
-            raise UnreadableFile(f"There is no encoding “{wanted}”.") from unknown
+            raise UnreadableFile(_("There is no encoding “%(wanted)s”.", wanted=wanted)) from unknown
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32", "replace"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -445,7 +470,7 @@ def _encoding(path: Path, start: bytes, wanted: str | None) -> tuple[str, str]:
     if sample[0::2].count(0) > 0.4 * len(sample[0::2]):
         return "utf-16-be", "replace"
     if sample.count(0) > 0.1 * len(sample):
-        raise UnreadableFile("This is not a text file. Export the customers as CSV or XLSX.")
+        raise UnreadableFile(_("This is not a text file. Export the customers as CSV or XLSX."))
     plain = "utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"
     bad, good = _fits_utf8(path)
     if bad == 0:
@@ -473,16 +498,18 @@ def _fits_utf8(path: Path) -> tuple[int, int]:
 
 def _refuse_other_formats(start: bytes) -> None:
     told = {
-        b"\xd0\xcf\x11\xe0": "This is an old Excel file, or one with a password. Save it as XLSX or CSV without one.",
-        b"%PDF": "This is a PDF. Export the customers as CSV or XLSX.",
-        b"\x1f\x8b": "This file is compressed. Unpack it first.",
-        b"{\\rtf": "This is a text document. Export the customers as CSV or XLSX.",
+        b"\xd0\xcf\x11\xe0": _(
+            "This is an old Excel file, or one with a password. Save it as XLSX or CSV without one."
+        ),
+        b"%PDF": _("This is a PDF. Export the customers as CSV or XLSX."),
+        b"\x1f\x8b": _("This file is compressed. Unpack it first."),
+        b"{\\rtf": _("This is a text document. Export the customers as CSV or XLSX."),
     }
     for magic, message in told.items():
         if start.startswith(magic):
             raise UnreadableFile(message)
     if re.match(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|table)", start, re.IGNORECASE):
-        raise UnreadableFile("This is a web page or XML, whatever its name says. Save it as XLSX or CSV.")
+        raise UnreadableFile(_("This is a web page or XML, whatever its name says. Save it as XLSX or CSV."))
 
 
 # Workbooks
@@ -494,25 +521,31 @@ def _check_archive(path: Path, limits: Limits) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, UnicodeDecodeError, OSError, ValueError) as broken:
-        raise UnreadableFile("The file is damaged, or no workbook. Save it as XLSX again.") from broken
+        raise UnreadableFile(_("The file is damaged, or no workbook. Save it as XLSX again.")) from broken
     names = {entry.filename for entry in entries}
     if "xl/workbook.xml" not in names:
-        raise UnreadableFile("This archive is no XLSX workbook. Save the table as XLSX or CSV.")
+        raise UnreadableFile(_("This archive is no XLSX workbook. Save the table as XLSX or CSV."))
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if unpacked > limits.unpacked_bytes or (unpacked > 10 * 2**20 and unpacked > limits.ratio * packed):
         raise UnreadableFile(
-            f"The workbook unfolds from {_mebibytes(packed)} to {_mebibytes(unpacked)}: too much. Save it as CSV."
+            _(
+                "The workbook unfolds from %(packed)s to %(unpacked)s: too much. Save it as CSV.",
+                packed=_mebibytes(packed),
+                unpacked=_mebibytes(unpacked),
+            )
         )
     if len(entries) > 10_000 or any(entry.flag_bits & 1 for entry in entries):
-        raise UnreadableFile("The workbook has a password, or too many parts. Save it as CSV.")
+        raise UnreadableFile(_("The workbook has a password, or too many parts. Save it as CSV."))
 
 
 def _open_workbook(path: Path, sheet: str | None, limits: Limits) -> Iterator[_Sheet]:
     with _Child(path, limits) as child:
         heads = child.heads
     if sheet is not None and sheet not in heads:
-        raise UnreadableFile(f"There is no sheet “{sheet}”. There are: {', '.join(heads)}.")
+        raise UnreadableFile(
+            _("There is no sheet “%(sheet)s”. There are: %(heads)s.", sheet=sheet, heads=", ".join(heads))
+        )
     for name, head in heads.items():
         if sheet is None or name == sheet:
             yield _Sheet(path, name, head, limits)
@@ -578,7 +611,10 @@ class _Child:
             unpacked += len(line)
             if unpacked > self._limits.unpacked_bytes:
                 raise UnreadableFile(
-                    f"The sheet holds more than {_mebibytes(self._limits.unpacked_bytes)} of text. Save it as CSV."
+                    _(
+                        "The sheet holds more than %(unpacked_bytes)s of text. Save it as CSV.",
+                        unpacked_bytes=_mebibytes(self._limits.unpacked_bytes),
+                    )
                 )
             yield decoder.decode(line)
         self._ended()
@@ -592,9 +628,11 @@ class _Child:
     def _ended(self, *, too_early: bool = False) -> None:
         code = self._process.wait()
         if code == 4:
-            raise UnreadableFile("The workbook is damaged, or has a password. Save it as XLSX or CSV again.")
+            raise UnreadableFile(_("The workbook is damaged, or has a password. Save it as XLSX or CSV again."))
         if code != 0 or too_early:
-            raise UnreadableFile("The workbook needs more memory or time than is given to one. Save the sheet as CSV.")
+            raise UnreadableFile(
+                _("The workbook needs more memory or time than is given to one. Save the sheet as CSV.")
+            )
 
 
 def _mebibytes(size: int) -> str:

@@ -17,6 +17,7 @@ from typing import IO, Final, Literal
 from msgspec import Struct
 
 from core.errors import Invalid
+from core.texts import _, number
 
 ColumnType = Literal["text", "integer", "decimal", "date", "instant", "boolean"]
 Cell = str | int | Decimal | date | datetime | bool | None
@@ -79,7 +80,7 @@ class XlsxWriter:
     receives the file may save it as CSV.
     """
 
-    def __init__(self, target: Path | IO[bytes], columns: Sequence[ExportColumn], *, sheet: str = "Export") -> None:
+    def __init__(self, target: Path | IO[bytes], columns: Sequence[ExportColumn], *, sheet: str = "") -> None:
         self._columns = tuple(columns)
         options = {
             "constant_memory": True,
@@ -92,7 +93,7 @@ class XlsxWriter:
         import xlsxwriter  # by who writes a workbook, not by everybody's start
 
         self._book = xlsxwriter.Workbook(str(target) if isinstance(target, Path) else target, options)
-        self._sheet = self._book.add_worksheet(sheet[:31])
+        self._sheet = self._book.add_worksheet((sheet or _("Export"))[:31])
         self._instant = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         bold = self._book.add_format({"bold": True})
         self._sheet.freeze_panes(1, 0)
@@ -105,7 +106,12 @@ class XlsxWriter:
             raise ValueError(f"{len(row)} cells for {len(self._columns)} columns")
         self._row += 1
         if self._row >= XLSX_ROWS:
-            raise Invalid(f"XLSX holds {XLSX_ROWS - 1:,} rows at most. Export as CSV, or narrow the list.")
+            raise Invalid(
+                _(
+                    "XLSX holds %(xlsx_rows)s rows at most. Export as CSV, or narrow the list.",
+                    xlsx_rows=number(XLSX_ROWS - 1),
+                )
+            )
         for place, (column, cell) in enumerate(zip(self._columns, row, strict=True)):
             self._write_cell(place, column, cell)
 

@@ -27,6 +27,7 @@ from core.messages.queries import get_message, mail_is_set_up
 from core.messages.schemas import SendMessage
 from core.messages.status import MessageState
 from core.messages.tables import Message
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ async def queue(
     recipients = check_addresses(to, "to")
     copies = [address for address in check_addresses(cc, "cc") if address not in recipients]
     if not recipients:
-        raise Invalid("There is no e-mail address to send it to.", field="to")
+        raise Invalid(_("There is no e-mail address to send it to."), field="to")
     async with unit_of_work(scope):
         message_id = await value(
             "INSERT INTO message (kind, customer_id, language, recipients, copies, fields, message_id, dedupe_key,"
@@ -126,7 +127,12 @@ async def send_again(scope: Scope, message_id: int) -> None:
     async with unit_of_work(scope):
         message = await _locked(scope, message_id)
         if message.state not in {MessageState.FAILED, MessageState.UNKNOWN, MessageState.HELD}:
-            raise Conflict(f"This message is {message.state}: there is nothing to send again.")
+            raise Conflict(
+                _(
+                    "This message is %(state)s: there is nothing to send again.",
+                    state=in_sentence(_(message.state.value.capitalize())),
+                )
+            )
         assert message.job_id is not None
         await start_again(scope, message.job_id)
         record(
@@ -139,7 +145,12 @@ async def mark_as_sent(scope: Scope, message_id: int) -> None:
     async with unit_of_work(scope):
         message = await _locked(scope, message_id)
         if message.state != MessageState.UNKNOWN:
-            raise Conflict(f"This message is {message.state}: only one whose end is unknown can be marked as sent.")
+            raise Conflict(
+                _(
+                    "This message is %(state)s: only one whose end is unknown can be marked as sent.",
+                    state=in_sentence(_(message.state.value.capitalize())),
+                )
+            )
         assert message.job_id is not None
         await settle_as_done(scope, message.job_id)
         await execute(
@@ -154,7 +165,12 @@ async def cancel_message(scope: Scope, message_id: int) -> None:
     async with unit_of_work(scope):
         message = await _locked(scope, message_id)
         if message.state in {MessageState.SENT, MessageState.SENDING, MessageState.CANCELLED}:
-            raise Conflict(f"This message is {message.state}: it can no longer be cancelled.")
+            raise Conflict(
+                _(
+                    "This message is %(state)s: it can no longer be cancelled.",
+                    state=in_sentence(_(message.state.value.capitalize())),
+                )
+            )
         if message.job_id is None:
             await _enqueue(scope, message_id, message.customer_id)
             message = await get_message(scope, message_id)

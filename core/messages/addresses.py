@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from email_validator import EmailNotValidError, validate_email
 
 from core.errors import FieldError, Invalid
+from core.texts import _
 
 MOST = 20
 """Recipients of one message."""
@@ -21,11 +22,11 @@ def check_addresses(addresses: Iterable[str], field: str) -> list[str]:
         try:
             found[validate_email(address.strip(), check_deliverability=False, test_environment=True).normalized] = None
         except EmailNotValidError:
-            errors.append(FieldError(field, f"“{address.strip()}” is no e-mail address."))
+            errors.append(FieldError(field, _("“%(address)s” is no e-mail address.", address=address.strip())))
     if errors:
         raise Invalid(errors=errors)
     if len(found) > MOST:
-        raise Invalid(f"A message has at most {MOST} recipients.", field=field)
+        raise Invalid(_("A message has at most %(most)s recipients.", most=MOST), field=field)
     return list(found)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.hooks import Action, Tab, hookimpl
 from core.messages.queries import mail_is_set_up
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -17,7 +18,7 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
     """The messages of the customer."""
     if not scope.may("messages.view"):
         return ()
-    return [Tab(key="messages", label="Messages", href=f"/customers/{customer_id}/messages")]
+    return [Tab(key="messages", label=_("Messages"), href=f"/customers/{customer_id}/messages")]
 
 
 @hookimpl
@@ -25,6 +26,6 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     """Writing a message, or where mail is set up first."""
     if not scope.may("messages.send"):
         return ()
-    refused = "" if await mail_is_set_up() else "No mail server is set up: see Settings, Mail"
+    refused = "" if await mail_is_set_up() else _("No mail server is set up: see Settings, Mail")
     href = f"/customers/{customer_id}/messages/new"
-    return [Action(label="Write e-mail…", href=href, icon="mail", group="message", refused=refused)]
+    return [Action(label=_("Write e-mail…"), href=href, icon="mail", group="message", refused=refused)]

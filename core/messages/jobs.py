@@ -28,6 +28,7 @@ from core.messages.smtp import MailRefused, NotReached, NotTaken, Refusal, conne
 from core.messages.status import MessageState
 from core.messages.words import Filled, fields_from, fill
 from core.settings.queries import load_settings
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
         return None
     settings = await load_settings(MailSettings, scope.keys)
     if not settings.is_set_up:
-        raise NotReached("No mail server is set up.", retry_after=3600)
+        raise NotReached(_("No mail server is set up."), retry_after=3600)
     filled, mail = await _composed(scope, settings, message)
     unseen = [settings.bcc] if settings.bcc else []
     recipients = [*map(on_the_wire, (*message.recipients, *message.copies, *unseen))]
@@ -73,8 +74,12 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
                 answer = await server.hand_over(mail)
     except NotTaken as refusal:
         if refusal.for_good:
-            raise MailRefused(f"The mail server refuses the message: {refusal.code} {refusal.text}") from refusal
-        raise NotReached(f"The mail server does not take it now: {refusal.code} {refusal.text}") from refusal
+            raise MailRefused(
+                _("The mail server refuses the message: %(code)s %(text)s", code=refusal.code, text=refusal.text)
+            ) from refusal
+        raise NotReached(
+            _("The mail server does not take it now: %(code)s %(text)s", code=refusal.code, text=refusal.text)
+        ) from refusal
     except NotReached as error:
         if not reached:
             _rest(scope, settings, error.message)
@@ -89,7 +94,9 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
 
 async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) -> tuple[Filled, bytes]:
     if message.kind not in KINDS:
-        raise Conflict(f"Nothing knows the kind “{message.kind}” any more: its plugin is switched off or gone.")
+        raise Conflict(
+            _("Nothing knows the kind “%(kind)s” any more: its plugin is switched off or gone.", kind=message.kind)
+        )
     kind = kind_of(message.kind)
     filled = await fill(scope, kind, message.language, fields_from(kind, message.fields))
     try:
@@ -98,7 +105,7 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
             for file in await list_message_files(scope, message.id)
         ]
     except FileDamaged as error:
-        raise Conflict(f"A file of this message is damaged: {error}.") from error
+        raise Conflict(_("A file of this message is damaged: %(error)s.", error=error)) from error
     mail = compose(
         filled,
         settings=settings,
@@ -117,7 +124,7 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
 async def try_connection(scope: Scope, settings: MailSettings, to: str) -> str:
     """Send one mail to this address with these settings, at once and outside the outbox. Gives the server's answer."""
     mail = compose(
-        Filled(f"Test message of {scope.tenant.name}", "The mail server takes messages.\n"),
+        Filled(_("Test message of %(tenant)s", tenant=scope.tenant.name), _("The mail server takes messages.") + "\n"),
         settings=settings,
         recipients=[on_the_wire(to)],
         copies=[],
@@ -128,11 +135,20 @@ async def try_connection(scope: Scope, settings: MailSettings, to: str) -> str:
     )
     async with connected(settings, scope.tenant.internal_hosts) as server:
         for refusal in await server.begin(settings.sender_address, [on_the_wire(to)]):
-            raise MailRefused(f"The mail server refuses {refusal.address}: {refusal.code} {refusal.text}")
+            raise MailRefused(
+                _(
+                    "The mail server refuses %(address)s: %(code)s %(text)s",
+                    address=refusal.address,
+                    code=refusal.code,
+                    text=refusal.text,
+                )
+            )
         try:
             return await server.hand_over(mail.as_bytes())
         except NotTaken as refusal:
-            raise MailRefused(f"The mail server refuses the message: {refusal.code} {refusal.text}") from refusal
+            raise MailRefused(
+                _("The mail server refuses the message: %(code)s %(text)s", code=refusal.code, text=refusal.text)
+            ) from refusal
 
 
 def _check_refused(refused: Sequence[Refusal], recipients: Sequence[str], attempt: int) -> None:
@@ -142,9 +158,9 @@ def _check_refused(refused: Sequence[Refusal], recipients: Sequence[str], attemp
     said = "; ".join(f"{each.address}: {each.code} {each.text}" for each in refused)
     put_off = [each for each in refused if not each.for_good]
     if put_off and (attempt < PATIENCE or len(refused) == len(recipients)):
-        raise NotReached(f"Recipients are put off: {said}", retry_after=60)
+        raise NotReached(_("Recipients are put off: %(said)s", said=said), retry_after=60)
     if len(refused) == len(recipients):
-        raise MailRefused(f"The mail server refuses every recipient: {said}")
+        raise MailRefused(_("The mail server refuses every recipient: %(said)s", said=said))
 
 
 async def _write_down(scope: Scope, message: MessageFull, filled: Filled, sent: Sent) -> None:
@@ -190,9 +206,9 @@ async def release(scope: Scope, job: Job[Nothing]) -> None:
 
 
 SEND_MESSAGE: Final = JobKind(
-    SEND, SendMessage, send_message, policy="once", attempts=200, lease=120, limit=240, label="Send message"
+    SEND, SendMessage, send_message, policy="once", attempts=200, lease=120, limit=240, label=N_("Send message")
 )
-RELEASE: Final = JobKind("release_messages", Nothing, release, label="Send messages that waited for a mail server")
+RELEASE: Final = JobKind("release_messages", Nothing, release, label=N_("Send messages that waited for a mail server"))
 
 JOBS: Final = (SEND_MESSAGE, RELEASE)
 SCHEDULES: Final = (Schedule("release_messages", RELEASE, Every(60), lambda _: Nothing()),)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from core.errors import Invalid
+from core.texts import N_, _
 
 
 class Words(Struct, frozen=True):
@@ -70,7 +71,7 @@ def kind_of(key: str) -> MessageKind:
 def known_kind(key: str) -> MessageKind:
     """As `kind_of`, for what somebody typed: raises Invalid."""
     if key not in KINDS:
-        raise Invalid(f"There is no kind of message “{key}”.", field="kind")
+        raise Invalid(_("There is no kind of message “%(key)s”.", key=key), field="kind")
     return KINDS[key]
 
 
@@ -87,11 +88,11 @@ class OwnWords(Struct, frozen=True, kw_only=True):
 
 BY_HAND: Final = MessageKind(
     key="by_hand",
-    label="Message",
+    label=N_("Message"),
     fields=OwnWords,
-    sample=OwnWords(subject="Work on the line on Tuesday", text="We replace a cabinet in your street."),
+    sample=OwnWords(subject="Work on the line on Tuesday", text=N_("We replace a cabinet in your street.")),
     words={"en": Words("{{ subject }}", "{{ text }}")},
-    about="Written by staff to one customer or many",
+    about=N_("Written by staff to one customer or many"),
     by_hand=True,
 )
 

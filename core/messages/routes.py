@@ -24,6 +24,7 @@ from core.messages.status import MessageState
 from core.messages.words import LANGUAGES, Filled
 from core.settings.actions import save_form
 from core.settings.queries import load_settings
+from core.texts import N_, _, ngettext, number
 from core.web.parts import Choice, Pager, Pill, TabItem
 from core.web.routing import get, post
 from core.web.settings_pages import form_page
@@ -33,25 +34,25 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("messages.view", "See messages and the outbox"),
-    Permission("messages.send", "Write messages; send again, settle or cancel them"),
+    Permission("messages.view", N_("See messages and the outbox")),
+    Permission("messages.send", N_("Write messages; send again, settle or cancel them")),
 )
 PAGE: Final = 50
 PILLS: Final = {
-    MessageState.WAITING: Pill("Waits for a mail server", "warn"),
-    MessageState.QUEUED: Pill("Queued", "new"),
-    MessageState.HELD: Pill("Held", "warn"),
-    MessageState.SENDING: Pill("Sending", "new"),
-    MessageState.SENT: Pill("Sent", "live"),
-    MessageState.FAILED: Pill("Failed", "blocked"),
-    MessageState.UNKNOWN: Pill("Sent or not?", "warn"),
-    MessageState.CANCELLED: Pill("Cancelled", "ended"),
+    MessageState.WAITING: Pill(N_("Waits for a mail server"), "warn"),
+    MessageState.QUEUED: Pill(N_("Queued"), "new"),
+    MessageState.HELD: Pill(N_("Held"), "warn"),
+    MessageState.SENDING: Pill(N_("Sending"), "new"),
+    MessageState.SENT: Pill(N_("Sent"), "live"),
+    MessageState.FAILED: Pill(N_("Failed"), "blocked"),
+    MessageState.UNKNOWN: Pill(N_("Sent or not?"), "warn"),
+    MessageState.CANCELLED: Pill(N_("Cancelled"), "ended"),
 }
 VIEWS: Final = {
-    "": ("All", ()),
-    "person": ("For you to settle", queries.FOR_A_PERSON),
-    "unsent": ("On their way", (MessageState.WAITING, MessageState.QUEUED, MessageState.SENDING)),
-    "sent": ("Sent", (MessageState.SENT,)),
+    "": (N_("All"), ()),
+    "person": (N_("For you to settle"), queries.FOR_A_PERSON),
+    "unsent": (N_("On their way"), (MessageState.WAITING, MessageState.QUEUED, MessageState.SENDING)),
+    "sent": (N_("Sent"), (MessageState.SENT,)),
 }
 
 
@@ -86,13 +87,16 @@ async def list_messages(view: View) -> Response[str]:
 @post("/messages/attempts", permission="messages.send")
 async def try_now(view: View) -> Response[str]:
     hurried = await actions.try_now(view.scope)
-    return view.go("/messages?view=unsent", f"{hurried:,} tried again now." if hurried else "Nothing had to wait.")
+    return view.go(
+        "/messages?view=unsent",
+        _("%(hurried)s tried again now.", hurried=number(hurried)) if hurried else _("Nothing had to wait."),
+    )
 
 
 @post("/messages/release", permission="messages.send")
 async def release_held(view: View) -> Response[str]:
     released = await actions.let_messages_go(view.scope)
-    return view.go("/messages?view=unsent", f"{released:,} let go.")
+    return view.go("/messages?view=unsent", _("%(released)s let go.", released=number(released)))
 
 
 @get("/messages/{message_id:int}", permission="messages.view")
@@ -123,24 +127,24 @@ async def show_file(view: View, message_id: FromPath[int], file_id: FromPath[int
 @post("/messages/{message_id:int}/repetition", permission="messages.send")
 async def send_again(view: View, message_id: FromPath[int]) -> Response[str]:
     await actions.send_again(view.scope, message_id)
-    return view.go(f"/messages/{message_id}", "It goes out again.")
+    return view.go(f"/messages/{message_id}", _("It goes out again."))
 
 
 @post("/messages/{message_id:int}/settlement", permission="messages.send")
 async def mark_as_sent(view: View, message_id: FromPath[int]) -> Response[str]:
     await actions.mark_as_sent(view.scope, message_id)
-    return view.go(f"/messages/{message_id}", "Marked as sent.")
+    return view.go(f"/messages/{message_id}", _("Marked as sent."))
 
 
 @post("/messages/{message_id:int}/cancellation", permission="messages.send")
 async def cancel_message(view: View, message_id: FromPath[int]) -> Response[str]:
     await actions.cancel_message(view.scope, message_id)
-    return view.go(f"/messages/{message_id}", "Cancelled.")
+    return view.go(f"/messages/{message_id}", _("Cancelled."))
 
 
 @get("/customers/{customer_id:int}/messages", permission="messages.view")
 async def list_of_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
-    head = await head_values(view, customer_id, "Messages")
+    head = await head_values(view, customer_id, _("Messages"))
     found = await queries.list_messages(view.scope, customer_id=customer_id, before=_before(view), limit=PAGE + 1)
     listed = _listed(found, f"/customers/{customer_id}/messages?")
     return view.page("messages/customer.html", **head, **listed, set_up=await queries.mail_is_set_up())
@@ -166,7 +170,7 @@ async def write_message(view: View, customer_id: FromPath[int]) -> Response[str]
         )
     except Invalid as error:
         return await _new_page(view, customer_id, errors_by_field(error), status=422)
-    return view.go(f"/messages/{message_id}", "Queued.")
+    return view.go(f"/messages/{message_id}", _("Queued."))
 
 
 @get("/settings/mail", permission="settings.view")
@@ -183,7 +187,10 @@ async def save_mail(view: View) -> Response[str]:
     except Invalid as error:
         return await _mail_page(view, errors=errors_by_field(error), status=422)
     released = await actions.try_now(view.scope)
-    return view.go("/settings/mail", f"Saved. {released:,} waiting messages go out now." if released else "Saved.")
+    return view.go(
+        "/settings/mail",
+        _("Saved. %(released)s waiting messages go out now.", released=number(released)) if released else _("Saved."),
+    )
 
 
 class Tested(Struct, frozen=True):
@@ -198,10 +205,12 @@ class Tested(Struct, frozen=True):
 async def test_mail(view: View) -> Response[str]:
     settings = await load_settings(MailSettings, view.scope.keys)
     if not settings.is_set_up:
-        return await _mail_page(view, tested=Tested(False, view.scope.now(), "Save server and sender’s address first."))
+        return await _mail_page(
+            view, tested=Tested(False, view.scope.now(), _("Save server and sender’s address first."))
+        )
     try:
         said = await try_connection(view.scope, settings, view.visit.email)
-        tested = Tested(True, view.scope.now(), f"The server said: {said}")
+        tested = Tested(True, view.scope.now(), _("The server said: %(said)s", said=said))
     except DomainError as error:
         tested = Tested(False, view.scope.now(), error.message)
     return await _mail_page(view, tested=tested)
@@ -211,7 +220,9 @@ async def test_mail(view: View) -> Response[str]:
 async def list_kinds(view: View) -> Response[str]:
     own = {(row.kind, row.language) for row in await queries.list_templates()}
     kinds = sorted((kind for kind in KINDS.values() if not kind.by_hand), key=lambda kind: kind.label)
-    return view.page("messages/kinds.html", kinds=kinds, languages=LANGUAGES, own=own)
+    return view.page(
+        "messages/kinds.html", kinds=kinds, languages={key: _(label) for key, label in LANGUAGES.items()}, own=own
+    )
 
 
 @get("/settings/messages/{kind:str}/{language:str}", permission="settings.view")
@@ -228,7 +239,7 @@ async def save_words(view: View, kind: FromPath[str], language: FromPath[str]) -
         return await _words_page(view, declared, language, errors=errors_by_field(error), faults=error, status=422)
     except Stale as error:
         return await _words_page(view, declared, language, errors={"": error.message}, status=409)
-    return view.go(f"/settings/messages/{kind}/{language}", "Saved. The next messages say it so.")
+    return view.go(f"/settings/messages/{kind}/{language}", _("Saved. The next messages say it so."))
 
 
 @post("/settings/messages/{kind:str}/{language:str}/preview", permission="settings.view")
@@ -246,7 +257,7 @@ async def preview_words(view: View, kind: FromPath[str], language: FromPath[str]
 @post("/settings/messages/{kind:str}/{language:str}/reset", permission="settings.edit")
 async def reset_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
     await words.remove_words(view.scope, _kind(kind), _language(language))
-    return view.go(f"/settings/messages/{kind}/{language}", "Back to the words that came with Tenantry.")
+    return view.go(f"/settings/messages/{kind}/{language}", _("Back to the words that came with Tenantry."))
 
 
 def file_answer(data: bytes, name: str, media_type: str) -> Response[bytes]:
@@ -272,10 +283,12 @@ def _listed(found: list[MessageRow], base: str) -> dict[str, Any]:
     """A page of messages for `_list.html`; one more row than a page says that there are more."""
     shown = found[:PAGE]
     older = f"{base}&before={shown[-1].id}" if len(found) > PAGE else ""
-    said = f"{len(shown)} message{'' if len(shown) == 1 else 's'}{', and more' if older else ''}"
+    said = ngettext("%(num)s message", "%(num)s messages", len(shown))
+    if older:
+        said = ngettext("%(num)s message, and more", "%(num)s messages, and more", len(shown))
     return {
         "rows": shown,
-        "pills": PILLS,
+        "pills": {state: Pill(_(pill.label), pill.kind) for state, pill in PILLS.items()},
         "labels": {row.id: _label(row) for row in shown},
         "pager": Pager(said=said, next=older),
     }
@@ -286,7 +299,7 @@ def _label(message: MessageRow) -> str:
     if message.subject:
         return message.subject
     kind = KINDS.get(message.kind)
-    return kind.label if kind else message.kind
+    return _(kind.label) if kind else message.kind
 
 
 async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
@@ -294,7 +307,7 @@ async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
     if message.state == MessageState.SENT or message.fields == "{}":
         return Filled(message.subject, message.body), ""
     if message.kind not in KINDS:
-        return Filled("", ""), "Nothing knows this kind of message any more: its plugin is switched off or gone."
+        return Filled("", ""), _("Nothing knows this kind of message any more: its plugin is switched off or gone.")
     kind = KINDS[message.kind]
     try:
         fields = words.fields_from(kind, message.fields)
@@ -304,7 +317,7 @@ async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
 
 
 async def _new_page(view: PageView, customer_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
-    head = await head_values(view, customer_id, "Messages")
+    head = await head_values(view, customer_id, _("Messages"))
     to = ", ".join(await queries.customer_addresses(view.scope, customer_id))
     return view.page(
         "messages/new.html",
@@ -332,8 +345,8 @@ async def _mail_page(
         view,
         MailSettings,
         "/settings/mail",
-        title="Mail",
-        noun="mail server",
+        title=_("Mail"),
+        noun=_("mail server"),
         write="settings.edit",
         errors=errors,
         status=status,
@@ -364,7 +377,7 @@ async def _words_page(
         status=status,
         kind=kind,
         language=language,
-        languages=[Choice(key, label) for key, label in LANGUAGES.items()],
+        languages=[Choice(key, _(label)) for key, label in LANGUAGES.items()],
         values=view.shown(subject=standing.subject, body=standing.body, version=str(own.version if own else 0)),
         version=own.version if own else 0,
         own=own is not None,
@@ -382,13 +395,13 @@ def _names(schema: dict[str, Any], kind: MessageKind, above: str = "") -> list[t
     for name, shape in schema.items():
         path = f"{above}{name}"
         if isinstance(shape, list):
-            found.append((path, kind.names.get(path, "A list, for a loop")))
+            found.append((path, _(kind.names.get(path, N_("A list, for a loop")))))
             if isinstance(shape[0], dict):
                 found.extend(_names(shape[0], kind, f"{path}[]."))
         elif isinstance(shape, dict):
             found.extend(_names(shape, kind, f"{path}."))
         else:
-            found.append((path, kind.names.get(path, "")))
+            found.append((path, _(kind.names[path]) if path in kind.names else ""))
     return found
 
 

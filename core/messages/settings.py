@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from core.settings.fields import Secret
+from core.texts import N_
 
 
 class MailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -14,21 +15,21 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     SETTINGS_KEY: ClassVar[str] = "mail"
 
-    host: Annotated[str, Meta(max_length=253, title="Mail server", description="smtp.example.com")] = ""
-    port: Annotated[int, Meta(ge=1, le=65535, title="Port")] = 587
+    host: Annotated[str, Meta(max_length=253, title=N_("Mail server"), description="smtp.example.com")] = ""
+    port: Annotated[int, Meta(ge=1, le=65535, title=N_("Port"))] = 587
     security: Annotated[
         Literal["starttls", "tls", "none"],
-        Meta(title="Encryption", description="STARTTLS with port 587, TLS with 465"),
+        Meta(title=N_("Encryption"), description=N_("STARTTLS with port 587, TLS with 465")),
     ] = "starttls"
-    user: Annotated[str, Meta(max_length=254, title="User name", description="Empty: without logging in")] = ""
-    password: Annotated[Secret, Meta(title="Password")] = ""
-    sender_name: Annotated[str, Meta(max_length=100, title="Sender’s name")] = ""
-    sender_address: Annotated[str, Meta(max_length=254, title="Sender’s address")] = ""
-    reply_to: Annotated[str, Meta(max_length=254, title="Answers to", description="Empty: to the sender’s address")] = (
-        ""
-    )
+    user: Annotated[str, Meta(max_length=254, title=N_("User name"), description=N_("Empty: without logging in"))] = ""
+    password: Annotated[Secret, Meta(title=N_("Password"))] = ""
+    sender_name: Annotated[str, Meta(max_length=100, title=N_("Sender’s name"))] = ""
+    sender_address: Annotated[str, Meta(max_length=254, title=N_("Sender’s address"))] = ""
+    reply_to: Annotated[
+        str, Meta(max_length=254, title=N_("Answers to"), description=N_("Empty: to the sender’s address"))
+    ] = ""
     bcc: Annotated[
-        str, Meta(max_length=254, title="Copy of everything to", description="An archive, unseen by recipients")
+        str, Meta(max_length=254, title=N_("Copy of everything to"), description=N_("An archive, unseen by recipients"))
     ] = ""
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from msgspec import Struct
 from core.activity.unit import refuse_inside_unit
 from core.errors import Conflict, Unavailable
 from core.jobs.kinds import EffectNotDone
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.messages.settings import MailSettings
@@ -87,7 +88,7 @@ class Server:
         international = not all(address.isascii() for address in (sender, *recipients))
         options = ["SMTPUTF8"] if international else []
         if international and not self._client.supports_extension("smtputf8"):
-            raise MailRefused("The mail server does not take addresses with letters beyond ASCII.")
+            raise MailRefused(_("The mail server does not take addresses with letters beyond ASCII."))
         refused: list[Refusal] = []
         async with _answers():
             await self._client.mail(sender, options=options, encoding="utf-8" if international else "ascii")
@@ -106,7 +107,7 @@ class Server:
             raise NotTaken(error.code, _line(error.message)) from error
         except (aiosmtplib.SMTPException, OSError, EOFError) as error:
             raise Doubtful(
-                "The connection was lost after the message had been handed over: the server may have it or not."
+                _("The connection was lost after the message had been handed over: the server may have it or not.")
             ) from error
         return _line(answer.message)
 
@@ -148,19 +149,29 @@ async def checked_addresses(host: str, port: int, internal_hosts: frozenset[str]
     name = host.strip().strip("[]").lower()
     allowed = name in internal_hosts
     if not allowed and port not in PORTS:
-        raise NotAllowed(f"Mail servers listen on {', '.join(map(str, sorted(PORTS)))}; port {port} is not allowed.")
+        raise NotAllowed(
+            _(
+                "Mail servers listen on %(ports)s; port %(port)s is not allowed.",
+                ports=", ".join(map(str, sorted(PORTS))),
+                port=port,
+            )
+        )
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
-        raise NotReached(f"There is no host “{host}”.", retry_after=60) from error
+        raise NotReached(_("There is no host “%(host)s”.", host=host), retry_after=60) from error
     addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
     if not allowed:
         for address in addresses:
             if not is_public(address):
                 raise NotAllowed(
-                    f"“{host}” is not on the public internet. Only the provider can allow it, in its configuration."
+                    _(
+                        "“%(host)s” is not on the public internet. Only the provider can allow it, in its "
+                        "configuration.",
+                        host=host,
+                    )
                 )
     return addresses
 
@@ -196,7 +207,7 @@ async def _open(addresses: Sequence[str], port: int) -> socket.socket:
         else:
             return sock
     said = os.strerror(reason.errno).lower() if reason.errno else "no answer"
-    raise NotReached(f"The mail server cannot be reached: {said}.", retry_after=30) from reason
+    raise NotReached(_("The mail server cannot be reached: %(said)s.", said=said), retry_after=30) from reason
 
 
 @asynccontextmanager
@@ -205,30 +216,40 @@ async def _answers() -> AsyncIterator[None]:
     try:
         yield
     except aiosmtplib.SMTPAuthenticationError as error:
-        raise NotReached(f"The mail server refuses user name or password: {_said(error)}", retry_after=300) from error
+        raise NotReached(
+            _("The mail server refuses user name or password: %(error)s", error=_said(error)), retry_after=300
+        ) from error
     except aiosmtplib.SMTPSenderRefused as error:
         if error.code >= 500:
-            raise MailRefused(f"The mail server refuses the sender: {_said(error)}") from error
-        raise NotReached(f"The mail server does not take it now: {_said(error)}", retry_after=60) from error
+            raise MailRefused(_("The mail server refuses the sender: %(error)s", error=_said(error))) from error
+        raise NotReached(
+            _("The mail server does not take it now: %(error)s", error=_said(error)), retry_after=60
+        ) from error
     except aiosmtplib.SMTPResponseException as error:
-        raise NotReached(f"The mail server does not take it now: {_said(error)}", retry_after=60) from error
+        raise NotReached(
+            _("The mail server does not take it now: %(error)s", error=_said(error)), retry_after=60
+        ) from error
     except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
-        raise NotReached("The mail server does not answer.", retry_after=30) from error
+        raise NotReached(_("The mail server does not answer."), retry_after=30) from error
     except ssl.SSLError as error:
         raise _not_encrypted(error) from error
     except aiosmtplib.SMTPNotSupported as error:
-        raise NotReached(f"The mail server does not offer that: {_line(str(error))}", retry_after=300) from error
+        raise NotReached(
+            _("The mail server does not offer that: %(error)s", error=_line(str(error))), retry_after=300
+        ) from error
     except (aiosmtplib.SMTPException, OSError, EOFError) as error:
         if isinstance(error.__cause__, ssl.SSLError):
             raise _not_encrypted(error.__cause__) from error
-        raise NotReached(f"The mail server has gone away: {_line(str(error))}", retry_after=30) from error
+        raise NotReached(
+            _("The mail server has gone away: %(error)s", error=_line(str(error))), retry_after=30
+        ) from error
 
 
 def _not_encrypted(error: ssl.SSLError) -> NotReached:
     if isinstance(error, ssl.SSLCertVerificationError):
-        said = f"The mail server’s certificate is not good: {_line(error.verify_message)}"
+        said = _("The mail server’s certificate is not good: %(said)s", said=_line(error.verify_message))
     else:
-        said = f"No encrypted connection: {_line(error.reason or str(error))}."
+        said = _("No encrypted connection: %(said)s.", said=_line(error.reason or str(error)))
     return NotReached(said, retry_after=300)
 
 

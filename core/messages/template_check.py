@@ -25,6 +25,7 @@ from msgspec import Struct
 from core.documents.formats import write_day, write_number
 from core.errors import FieldError, Invalid
 from core.money import Money, format_money
+from core.texts import N_, _, number
 
 LONGEST: Final = 20_000
 """Characters of a template."""
@@ -55,23 +56,23 @@ _PLAIN: Final = (
     nodes.CondExpr,
 )
 _CALLED: Final[dict[type[nodes.Node], str]] = {
-    nodes.Call: "A field cannot be called: write {{ name }}, without brackets.",
-    nodes.Getitem: "Fields under a field are written with a dot: {{ invoice.number }}.",
-    nodes.Include: "Another template cannot be included.",
-    nodes.Import: "Another template cannot be imported.",
-    nodes.FromImport: "Another template cannot be imported.",
-    nodes.Extends: "Another template cannot be extended.",
-    nodes.Block: "Blocks cannot be made here.",
-    nodes.Macro: "Macros cannot be made here.",
-    nodes.Assign: "Values cannot be set here.",
-    nodes.AssignBlock: "Values cannot be set here.",
-    nodes.Test: "“is” cannot be used here: compare with ==, or write {% if name %}.",
-    nodes.Concat: "“~” cannot be used here: write both side by side, {{ a }}{{ b }}.",
-    nodes.BinExpr: "Nothing is reckoned in a template: the fields come ready.",
-    nodes.UnaryExpr: "Nothing is reckoned in a template: the fields come ready.",
-    nodes.List: "Lists come from the fields only.",
-    nodes.Tuple: "Lists come from the fields only.",
-    nodes.Dict: "Lists come from the fields only.",
+    nodes.Call: N_("A field cannot be called: write {{ name }}, without brackets."),
+    nodes.Getitem: N_("Fields under a field are written with a dot: {{ invoice.number }}."),
+    nodes.Include: N_("Another template cannot be included."),
+    nodes.Import: N_("Another template cannot be imported."),
+    nodes.FromImport: N_("Another template cannot be imported."),
+    nodes.Extends: N_("Another template cannot be extended."),
+    nodes.Block: N_("Blocks cannot be made here."),
+    nodes.Macro: N_("Macros cannot be made here."),
+    nodes.Assign: N_("Values cannot be set here."),
+    nodes.AssignBlock: N_("Values cannot be set here."),
+    nodes.Test: N_("“is” cannot be used here: compare with ==, or write {% if name %}."),
+    nodes.Concat: N_("“~” cannot be used here: write both side by side, {{ a }}{{ b }}."),
+    nodes.BinExpr: N_("Nothing is reckoned in a template: the fields come ready."),
+    nodes.UnaryExpr: N_("Nothing is reckoned in a template: the fields come ready."),
+    nodes.List: N_("Lists come from the fields only."),
+    nodes.Tuple: N_("Lists come from the fields only."),
+    nodes.Dict: N_("Lists come from the fields only."),
 }
 
 _RESERVED: Final = frozenset({"self", "super", "caller", "varargs", "kwargs", "loop"})
@@ -109,13 +110,22 @@ class Found(Struct, frozen=True):
 def template_faults(source: str, schema: Schema) -> list[Found]:
     """Everything in a template that is not allowed, in order; nothing if it may be saved."""
     if len(source) > LONGEST:
-        return [Found(1, f"A template has at most {LONGEST:,} characters; this one has {len(source):,}.")]
+        return [
+            Found(
+                1,
+                _(
+                    "A template has at most %(most)s characters; this one has %(count)s.",
+                    most=number(LONGEST),
+                    count=number(len(source)),
+                ),
+            )
+        ]
     try:
         tree = _environment.parse(source)
     except TemplateSyntaxError as error:
-        return [Found(error.lineno, _syntax(error.message or "This cannot be read."))]
+        return [Found(error.lineno, _syntax(error.message or ""))]
     except RecursionError:
-        return [Found(1, "This is nested too deeply.")]
+        return [Found(1, _("This is nested too deeply."))]
     found = _nested_faults(tree) or list(_faults(tree, dict(schema), 0))
     return sorted(dict.fromkeys(found), key=lambda fault: fault.line)
 
@@ -124,7 +134,12 @@ def check_template(source: str, schema: Schema, *, field: str) -> None:
     """Raises Invalid naming the field and each line: “Line 3: There is no field “nmae”. Did you mean “name”?”"""
     faults = template_faults(source, schema)
     if faults:
-        raise Invalid(errors=[FieldError(field, f"Line {fault.line}: {fault.message}") for fault in faults])
+        raise Invalid(
+            errors=[
+                FieldError(field, _("Line %(line)s: %(reason)s", line=fault.line, reason=fault.message))
+                for fault in faults
+            ]
+        )
 
 
 def render_template(source: str, values: Mapping[str, Any]) -> str:
@@ -136,11 +151,16 @@ def render_template(source: str, values: Mapping[str, Any]) -> str:
             pieces.append(piece)
             length += len(piece)
             if length > LONGEST_RESULT:
-                raise Invalid(f"The message would be longer than {LONGEST_RESULT:,} characters.")
+                raise Invalid(
+                    _(
+                        "The message would be longer than %(longest_result)s characters.",
+                        longest_result=number(LONGEST_RESULT),
+                    )
+                )
     except Invalid:
         raise
     except Exception as error:
-        raise Invalid(f"The template cannot be filled in: {error}") from error
+        raise Invalid(_("The template cannot be filled in: %(error)s", error=error)) from error
     return "".join(pieces)
 
 
@@ -149,7 +169,7 @@ def _compiled(source: str) -> Any:
     """Parsed again against the list of what is allowed in form: also a template that came into the table by hand."""
     tree = _environment.parse(source)
     for fault in _nested_faults(tree) or _faults(tree, None, 0):
-        raise Invalid(f"Line {fault.line}: {fault.message}")
+        raise Invalid(_("Line %(line)s: %(reason)s", line=fault.line, reason=fault.message))
     return _environment.from_string(source)
 
 
@@ -170,7 +190,7 @@ def _nested_faults(tree: nodes.Node) -> list[Found]:
     while left:
         node, depth = left.pop()
         if depth > DEEPEST:
-            return [Found(node.lineno or 1, "This is nested too deeply.")]
+            return [Found(node.lineno or 1, _("This is nested too deeply."))]
         left.extend((child, depth + 1) for child in node.iter_child_nodes())
     return []
 
@@ -184,7 +204,7 @@ def _faults(node: nodes.Node, schema: dict[str, Any] | None, loops: int) -> Iter
         yield from _filter_faults(node)
     elif isinstance(node, nodes.Const):
         if isinstance(node.value, int) and not isinstance(node.value, bool) and abs(node.value) > 10**9:
-            yield Found(line, "This number is too large.")
+            yield Found(line, _("This number is too large."))
     elif isinstance(node, nodes.Name):
         taken = node.name in _RESERVED and not (node.name == "loop" and loops)
         if taken or (schema is not None and node.ctx == "load" and node.name not in schema):
@@ -200,24 +220,24 @@ def _faults(node: nodes.Node, schema: dict[str, Any] | None, loops: int) -> Iter
 
 def _loop_faults(node: nodes.For, schema: dict[str, Any] | None, loops: int) -> Iterator[Found]:
     if loops == DEEPEST_LOOP:
-        yield Found(node.lineno, f"Loops stand inside each other at most {DEEPEST_LOOP} deep.")
+        yield Found(node.lineno, _("Loops stand inside each other at most %(count)s deep.", count=DEEPEST_LOOP))
         return
     if node.recursive or node.test is not None:
-        yield Found(node.lineno, "A loop is {% for item in list %}, without if or recursive.")
+        yield Found(node.lineno, _("A loop is {% for item in list %}, without if or recursive."))
         return
     yield from _faults(node.iter, schema, loops)
     if not isinstance(node.iter, nodes.Name | nodes.Getattr):
-        yield Found(node.lineno, "A loop goes over a list of the fields.")
+        yield Found(node.lineno, _("A loop goes over a list of the fields."))
         return
     if not isinstance(node.target, nodes.Name) or node.target.name in _RESERVED:
-        yield Found(node.lineno, "A loop has one name: {% for item in list %}.")
+        yield Found(node.lineno, _("A loop has one name: {% for item in list %}."))
         return
     inside = schema
     if schema is not None:
         shape = _shape_at(node.iter, schema)
         if not isinstance(shape, list):
             if shape is not _UNKNOWN:
-                yield Found(node.lineno, f"“{_path(node.iter)}” is no list.")
+                yield Found(node.lineno, _("“%(path)s” is no list.", path=_path(node.iter)))
             shape = [_UNKNOWN]
         inside = {**schema, node.target.name: shape[0], "loop": _LOOP}
     for child in (*node.body, *node.else_):
@@ -226,21 +246,24 @@ def _loop_faults(node: nodes.For, schema: dict[str, Any] | None, loops: int) -> 
 
 def _filter_faults(node: nodes.Filter) -> Iterator[Found]:
     if node.name not in FILTERS:
-        yield Found(node.lineno, f"There is no filter “{node.name}”. There are: {', '.join(FILTERS)}.")
+        yield Found(
+            node.lineno,
+            _("There is no filter “%(name)s”. There are: %(known)s.", name=node.name, known=", ".join(FILTERS)),
+        )
     elif node.kwargs or node.dyn_args or node.dyn_kwargs or len(node.args) > FILTERS[node.name]:
-        yield Found(node.lineno, f"The filter “{node.name}” is used with too much in its brackets.")
+        yield Found(node.lineno, _("The filter “%(name)s” is used with too much in its brackets.", name=node.name))
     elif any(not isinstance(argument, nodes.Const) for argument in node.args):
-        yield Found(node.lineno, f"In the brackets of “{node.name}” stands a text or a number.")
+        yield Found(node.lineno, _("In the brackets of “%(name)s” stands a text or a number.", name=node.name))
     elif node.node is None:
-        yield Found(node.lineno, "A filter needs a field before it.")
+        yield Found(node.lineno, _("A filter needs a field before it."))
 
 
 def _attribute_faults(node: nodes.Getattr, schema: dict[str, Any] | None) -> Iterator[Found]:
     if node.attr.startswith("_"):
-        yield Found(node.lineno, f"There is no field “{_path(node)}”.")
+        yield Found(node.lineno, _("There is no field “%(name)s”.", name=_path(node)))
         return
     if not isinstance(node.node, nodes.Name | nodes.Getattr):
-        yield Found(node.lineno, "A dot stands after the name of a field.")
+        yield Found(node.lineno, _("A dot stands after the name of a field."))
         return
     if schema is None:
         return
@@ -248,7 +271,7 @@ def _attribute_faults(node: nodes.Getattr, schema: dict[str, Any] | None) -> Ite
     if above is _UNKNOWN:
         return
     if not isinstance(above, Mapping):
-        yield Found(node.lineno, f"“{_path(node.node)}” has no fields under it.")
+        yield Found(node.lineno, _("“%(path)s” has no fields under it.", path=_path(node.node)))
     elif node.attr not in above:
         yield Found(node.lineno, _no_field(node.attr, above, under=_path(node.node)))
 
@@ -278,20 +301,27 @@ def _path(node: nodes.Node) -> str:
 
 def _no_field(name: str, known: Mapping[str, Any], under: str = "") -> str:
     close = difflib.get_close_matches(name, [each for each in known if each != "loop"], n=1)
-    where = f" under “{under}”" if under else ""
-    guess = f" Did you mean “{close[0]}”?" if close else f" There are: {', '.join(known)}." if known else ""
-    return f"There is no field “{name}”{where}.{guess}"
+    said = (
+        _("There is no field “%(name)s” under “%(under)s”.", name=name, under=under)
+        if under
+        else _("There is no field “%(name)s”.", name=name)
+    )
+    if close:
+        return said + " " + _("Did you mean “%(name)s”?", name=close[0])
+    return said + " " + _("There are: %(known)s.", known=", ".join(known)) if known else said
 
 
 def _base_reason(node: nodes.Node) -> str:
     for kind, reason in _CALLED.items():
         if isinstance(node, kind):
-            return reason
-    return "This tag cannot be used in a template."
+            return _(reason)
+    return _("This tag cannot be used in a template.")
 
 
 def _syntax(message: str) -> str:
-    return f"This cannot be read: {message[0].lower()}{message[1:]}"
+    if not message:
+        return _("This cannot be read.")
+    return _("This cannot be read: %(reason)s", reason=f"{message[0].lower()}{message[1:]}")
 
 
 def _shape(hint: Any) -> Any:

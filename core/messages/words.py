@@ -18,13 +18,14 @@ from core.messages.queries import find_template
 from core.messages.template_check import check_template, plain_values, render_template, schema_of
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from core.messages.queries import TemplateRow
     from core.messages.schemas import TypedWords
     from core.scope import Scope
 
-LANGUAGES: Final = {"en": "English", "de": "German"}
+LANGUAGES: Final = {"en": N_("English"), "de": N_("German")}
 LONGEST_SUBJECT: Final = 300
 
 
@@ -75,7 +76,7 @@ def check_words(kind: MessageKind, typed: TypedWords) -> None:
     schema = schema_for(kind)
     for name, source in (("subject", typed.subject), ("body", typed.body)):
         if not source.strip():
-            errors.append(FieldError(name, "This cannot be left empty."))
+            errors.append(FieldError(name, _("This cannot be left empty.")))
             continue
         try:
             check_template(source, schema, field=name)
@@ -89,9 +90,9 @@ async def save_words(scope: Scope, kind: MessageKind, language: str, typed: Type
     """Make these words the tenant's own for this kind and language. Refused as a whole if a line is not allowed, or if
     somebody else changed them since `typed.version`."""
     if kind.by_hand:
-        raise Conflict("This message is written each time: it has no words to be edited beforehand.")
+        raise Conflict(_("This message is written each time: it has no words to be edited beforehand."))
     if language not in LANGUAGES:
-        raise Invalid(f"There is no language “{language}”.", field="language")
+        raise Invalid(_("There is no language “%(language)s”.", language=language), field="language")
     await fill_sample(scope, kind, language, typed)
     async with unit_of_work(scope):
         old = await find_template(kind.key, language)
@@ -133,7 +134,7 @@ async def remove_words(scope: Scope, kind: MessageKind, language: str) -> None:
 def fill_words(words: Words, values: dict[str, Any]) -> Filled:
     subject = " ".join(render_template(words.subject, values).split())
     if not subject:
-        raise Invalid("The subject would be empty.", field="subject")
+        raise Invalid(_("The subject would be empty."), field="subject")
     text = "\n".join(line.rstrip() for line in render_template(words.body, values).splitlines()).strip()
     return Filled(subject[:LONGEST_SUBJECT], text + "\n")
 

@@ -15,6 +15,7 @@ from msgspec import NODEFAULT, Meta, Struct
 
 from core.activity.events import snake_case
 from core.errors import FieldError, Invalid
+from core.texts import N_, _
 
 S = TypeVar("S", bound=Struct)
 
@@ -99,7 +100,7 @@ def parse_form(struct: type[S], typed: Mapping[str, str | Sequence[str]], *, kep
         except ValueError as error:
             errors.append(FieldError(spec.name, str(error)))
     unknown = set(typed) - {name for spec in describe(struct) for name in (spec.name, f"clear_{spec.name}")}
-    errors.extend(FieldError(name, "There is no such setting.") for name in sorted(unknown))
+    errors.extend(FieldError(name, _("There is no such setting.")) for name in sorted(unknown))
     errors.extend(field_errors(struct, values))
     if errors:
         raise Invalid(errors=errors)
@@ -245,24 +246,24 @@ def _sentence(error: msgspec.ValidationError) -> str:
     for said, sentence in _REASONS.items():
         if said in text:
             bound = text.rpartition(said)[2].strip()
-            return sentence.format(bound)
+            return _(sentence, bound=bound) if "%(" in sentence else _(sentence)
     return text if text.endswith(".") else f"{text}."
 
 
 _REASONS: Final = {
-    "Expected `int` >= ": "Use {} or more.",
-    "Expected `int` <= ": "Use {} or less.",
-    "Expected `int` > ": "Use more than {}.",
-    "Expected `int` < ": "Use less than {}.",
-    "Expected `float` >= ": "Use {} or more.",
-    "Expected `float` <= ": "Use {} or less.",
-    "Expected `str` of length >= 1": "This cannot be left empty.",
-    "Expected `str` of length >= ": "Use at least {} characters.",
-    "Expected `str` of length <= ": "Use at most {} characters.",
-    "Expected `str` matching regex": "This does not have the form that is needed.",
-    "Expected `int`": "Use a whole number.",
-    "Expected `float`": "Use a number.",
-    "Expected `decimal": "Use a number.",
-    "Invalid enum value": "Choose one of the list.",
-    "Invalid RFC3339": "Use a date such as 2027-01-31.",
+    "Expected `int` >= ": N_("Use %(bound)s or more."),
+    "Expected `int` <= ": N_("Use %(bound)s or less."),
+    "Expected `int` > ": N_("Use more than %(bound)s."),
+    "Expected `int` < ": N_("Use less than %(bound)s."),
+    "Expected `float` >= ": N_("Use %(bound)s or more."),
+    "Expected `float` <= ": N_("Use %(bound)s or less."),
+    "Expected `str` of length >= 1": N_("This cannot be left empty."),
+    "Expected `str` of length >= ": N_("Use at least %(bound)s characters."),
+    "Expected `str` of length <= ": N_("Use at most %(bound)s characters."),
+    "Expected `str` matching regex": N_("This does not have the form that is needed."),
+    "Expected `int`": N_("Use a whole number."),
+    "Expected `float`": N_("Use a number."),
+    "Expected `decimal": N_("Use a number."),
+    "Invalid enum value": N_("Choose one of the list."),
+    "Invalid RFC3339": N_("Use a date such as 2027-01-31."),
 }

@@ -27,6 +27,7 @@ from core.staff.events import (
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.schemas import AS_ASKED
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
+from core.texts import _
 from core.web.sessions import begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def email_of(typed: str, *, field: str = "email") -> str:
     try:
         return validate_email(typed.strip(), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise Invalid(f"{error} Check the address.", field=field) from error
+        raise Invalid(_("%(error)s Check the address.", error=error), field=field) from error
 
 
 async def invite_staff(scope: Scope, data: Invite) -> Invitation:
@@ -60,9 +61,9 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
     email = email_of(data.email)
     async with unit_of_work(scope):
         if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
-            raise Invalid("Choose a role of the list.", field="role_id")
+            raise Invalid(_("Choose a role of the list."), field="role_id")
         if await value("SELECT id FROM staff WHERE email_key = :key", key=sort_key(email)):
-            raise Invalid("A staff user with this address exists already.", field="email")
+            raise Invalid(_("A staff user with this address exists already."), field="email")
         staff = Staff(
             name=data.name.strip(),
             email=email,
@@ -109,7 +110,7 @@ async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> 
 async def set_password(scope: Scope, token: str, password: str, repeated: str) -> int:
     """Set the password that a one-time link allows. Uses the link up, ends all sessions of the user; gives its id."""
     if password != repeated:
-        raise Invalid("The two passwords differ. Type the same one twice.", field="repeated")
+        raise Invalid(_("The two passwords differ. Type the same one twice."), field="repeated")
     link = await queries.find_link(token, scope.now())
     if link is None:
         raise NotFound("This link has been used or is too old. Ask for a new one.")
@@ -120,7 +121,7 @@ async def set_password(scope: Scope, token: str, password: str, repeated: str) -
             "UPDATE one_time_link SET used_at = :now WHERE id = :id AND used_at IS NULL", now=scope.now(), id=link.id
         )
         if not used:
-            raise Conflict("This link has just been used. Log in, or ask for a new one.")
+            raise Conflict(_("This link has just been used. Log in, or ask for a new one."))
         await execute("UPDATE staff SET password_hash = :hash WHERE id = :id", hash=password_hash, id=link.staff_id)
         await end_sessions(scope, "staff", link.staff_id)
         record(scope, PasswordSet(staff_id=link.staff_id))
@@ -155,7 +156,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
     async with unit_of_work(scope):
         staff = await scoped(Staff, scope).get(staff_id)
         if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
-            raise Invalid("Choose a role of the list.", field="role_id")
+            raise Invalid(_("Choose a role of the list."), field="role_id")
         changes: dict[str, tuple[object, object]] = {}
         for field, new in (("name", data.name.strip()), ("role_id", data.role_id), ("active", data.active)):
             old = getattr(staff, field)
@@ -167,7 +168,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
         await staff.save()
         if not await _somebody_administers():
             raise Conflict(
-                "Nobody would be left who may do everything. Give another person the role Administrator first."
+                _("Nobody would be left who may do everything. Give another person the role Administrator first.")
             )
         if "role_id" in changes or "active" in changes:
             await end_sessions(scope, "staff", staff_id)
@@ -201,7 +202,7 @@ async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "", la
 async def create_role(scope: Scope, data: NewRole, known: Collection[str]) -> int:
     async with unit_of_work(scope):
         if await value("SELECT id FROM role WHERE label = :label", label=data.label.strip()):
-            raise Invalid("A role of this name exists already.", field="label")
+            raise Invalid(_("A role of this name exists already."), field="label")
         role = Role(label=data.label.strip(), permissions=_permissions(scope, data.permissions, known), builtin=False)
         await role.save()
         record(scope, RoleChanged(role_id=int(role.id)), changes={"permissions": (None, role.permissions)})
@@ -213,7 +214,7 @@ async def change_role(scope: Scope, role_id: int, data: NewRole, known: Collecti
     async with unit_of_work(scope):
         role = await scoped(Role, scope).get(role_id)
         if role.builtin:
-            raise Conflict("The roles that came with the product stay as they are. Make a new one.")
+            raise Conflict(_("The roles that came with the product stay as they are. Make a new one."))
         old = role.permissions
         role.label, role.permissions = data.label.strip(), _permissions(scope, data.permissions, known)
         await role.save()
@@ -226,9 +227,12 @@ def _permissions(scope: Scope, wanted: Sequence[str], known: Collection[str]) ->
     """As JSON. Nobody gives what it does not have, and only what exists can be given."""
     for permission in wanted:
         if permission not in known:
-            raise Invalid(f"There is no permission “{permission}”.", field="permissions")
+            raise Invalid(_("There is no permission “%(permission)s”.", permission=permission), field="permissions")
         if not scope.may(permission):
-            raise Invalid(f"You cannot give “{permission}”: you do not have it yourself.", field="permissions")
+            raise Invalid(
+                _("You cannot give “%(permission)s”: you do not have it yourself.", permission=permission),
+                field="permissions",
+            )
     return msgspec.json.encode(sorted(set(wanted))).decode()
 
 
@@ -242,7 +246,7 @@ class CreatedToken(Struct, frozen=True):
 async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> CreatedToken:
     """A bearer token with some of the actor's own permissions, for a number of days."""
     if not data.permissions:
-        raise Invalid("Choose at least one permission.", field="permissions")
+        raise Invalid(_("Choose at least one permission."), field="permissions")
     everything = list(data.permissions) == ["*"] and scope.may("*")
     permissions = '["*"]' if everything else _permissions(scope, data.permissions, known)
     token = f"tnt_{new_token()}"

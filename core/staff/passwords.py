@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from core.errors import Invalid
+from core.texts import _
 
 SHORTEST: Final = 10
 LONGEST: Final = 200
@@ -58,8 +59,8 @@ PASSWORDS: Final = Passwords()
 def check_password(password: str, *, name: str, email: str) -> None:
     """Raises Invalid when it is too short, too long, or the user's own name or address."""
     if len(password) < SHORTEST:
-        raise Invalid(f"Use at least {SHORTEST} characters.", field="password")
+        raise Invalid(_("Use at least %(shortest)s characters.", shortest=SHORTEST), field="password")
     if len(password) > LONGEST:
-        raise Invalid(f"Use at most {LONGEST} characters.", field="password")
+        raise Invalid(_("Use at most %(longest)s characters.", longest=LONGEST), field="password")
     if password.casefold() in {name.casefold(), email.casefold(), email.split("@")[0].casefold()}:
-        raise Invalid("Use something other than the name or the e-mail address.", field="password")
+        raise Invalid(_("Use something other than the name or the e-mail address."), field="password")

@@ -14,6 +14,7 @@ from core.ids import hash_token
 from core.scope import Actor
 from core.staff.schemas import RoleRow, StaffRow, TokenRow
 from core.staff.tables import ApiToken, Role, Staff
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -183,12 +184,12 @@ async def names_of(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _in_words(key: str) -> str:
-    kind, _, name = key.partition(":")
+    kind, __, name = key.partition(":")
     words = {
-        "command": "Command line",
-        "schedule": "Schedule",
-        "plugin": "Plugin",
-        "token": "API token",
-        "staff": "Staff",
+        "command": _("Command line"),
+        "schedule": _("Schedule"),
+        "plugin": _("Plugin"),
+        "token": _("API token"),
+        "staff": _("Staff"),
     }
     return f"{words.get(kind, kind.capitalize())} {name}".strip()

@@ -16,7 +16,7 @@ from core.hooks import Permission
 from core.ids import sort_key
 from core.staff import actions, queries
 from core.staff.schemas import AS_ASKED, Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
-from core.texts import LANGUAGES
+from core.texts import LANGUAGES, N_, _
 from core.web import sessions
 from core.web.parts import Choice
 from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 PERMISSIONS: Final = (
-    Permission("staff.view", "See staff and roles"),
-    Permission("staff.edit", "Invite and change staff, roles and API tokens"),
+    Permission("staff.view", N_("See staff and roles")),
+    Permission("staff.edit", N_("Invite and change staff, roles and API tokens")),
 )
 
 
@@ -51,7 +51,7 @@ async def log_in(view: View) -> Response[str]:
         known = await actions.check_log_in(email, data.password)
         if known is None:
             count_try(*tries)
-            raise Invalid("This e-mail address and password do not belong together.")
+            raise Invalid(_("This e-mail address and password do not belong together."))
     except DomainError as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return view.page("login.html", status=error.status, email=email, next=after, errors=errors)
@@ -95,7 +95,7 @@ async def set_first_password(view: View, token: FromPath[str]) -> Response[str]:
     address = view.request.client.host if view.request.client else ""
     known = await queries.find_known(staff_id)
     if known is None:
-        raise Conflict("This user may not log in any more. Ask your administrator.")
+        raise Conflict(_("This user may not log in any more. Ask your administrator."))
     session = await actions.begin_staff_session(
         view.scope.as_actor(queries.actor_of(known)),
         staff_id,
@@ -149,7 +149,7 @@ async def end_own_session(view: View, session_id: FromPath[int]) -> Response[str
     if session_id not in {session.id for session in own}:
         raise NotFound(f"session {session_id}")
     await sessions.end_session(view.scope, session_id)
-    return view.go("/profile", "Session ended.")
+    return view.go("/profile", _("Session ended."))
 
 
 @get("/settings/staff", permission="staff.view")
@@ -178,7 +178,7 @@ async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
     except (Invalid, Conflict) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _one_staff_page(view, staff_id, errors, status=error.status)
-    return view.go("/settings/staff", "Saved.")
+    return view.go("/settings/staff", _("Saved."))
 
 
 @post("/settings/staff/{staff_id:int}/link", permission="staff.edit")
@@ -272,9 +272,9 @@ async def list_roles(view: View) -> Response[str]:
         roles=[RoleLine(role.id, role.label, role.builtin, people.get(role.id, 0)) for role in roles],
         areas=[
             Area(
-                label=key.capitalize(),
+                label=_(key.capitalize()),
                 key=key,
-                rows=[Given(one.key, one.label, [_has(each, one.key) for each in held]) for one in permissions],
+                rows=[Given(one.key, _(one.label), [_has(each, one.key) for each in held]) for one in permissions],
             )
             for key, permissions in _by_area(known_permissions(view)).items()
         ],
@@ -293,7 +293,7 @@ async def create_role(view: View) -> Response[str]:
         await actions.create_role(view.scope, await view.form(NewRole), _keys(view))
     except Invalid as error:
         return await _role_page(view, None, errors_by_field(error), status=422)
-    return view.go("/settings/roles", "Role created.")
+    return view.go("/settings/roles", _("Role created."))
 
 
 @get("/settings/roles/{role_id:int}", permission="staff.view")
@@ -308,7 +308,7 @@ async def change_role(view: View, role_id: FromPath[int]) -> Response[str]:
     except (Invalid, Conflict) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _role_page(view, role_id, errors, status=error.status)
-    return view.go("/settings/roles", "Role saved.")
+    return view.go("/settings/roles", _("Role saved."))
 
 
 def _keys(view: PageView) -> frozenset[str]:
@@ -327,16 +327,22 @@ async def _role_page(
     return view.page(
         "staff/role.html",
         status=status,
-        title=role.label if role else "New role",
+        title=role.label if role else _("New role"),
         action=f"/settings/roles/{role_id}" if role else "/settings/roles",
         values=view.shown(label=role.label if role else ""),
         errors=errors,
         areas=[
             Area(
-                label=key.capitalize(),
+                label=_(key.capitalize()),
                 key=key,
                 permissions=[
-                    Choosable(one.key, one.label, one.description, _has(held, one.key), view.scope.may(one.key))
+                    Choosable(
+                        one.key,
+                        _(one.label),
+                        _(one.description) if one.description else "",
+                        _has(held, one.key),
+                        view.scope.may(one.key),
+                    )
                     for one in permissions
                 ],
             )
@@ -366,7 +372,7 @@ async def create_token(view: View) -> Response[str]:
 @delete("/settings/tokens/{token_id:int}", permission="staff.edit")
 async def revoke_token(view: View, token_id: FromPath[int]) -> Response[str]:
     await actions.revoke_token(view.scope, token_id)
-    return view.go("/settings/tokens", "Token revoked.")
+    return view.go("/settings/tokens", _("Token revoked."))
 
 
 async def _tokens_page(
@@ -379,7 +385,9 @@ async def _tokens_page(
         status=status,
         tokens=await queries.list_tokens(view.scope),
         permission_choices=[
-            Choice(one.key, one.label, one.description) for one in known_permissions(view) if view.scope.may(one.key)
+            Choice(one.key, _(one.label), _(one.description) if one.description else "")
+            for one in known_permissions(view)
+            if view.scope.may(one.key)
         ],
         values=typed,
         errors=errors,

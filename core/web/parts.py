@@ -21,6 +21,11 @@ class Choice(Struct, frozen=True):
     help: str = ""
 
 
+def spoken(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Choices that stand as constants, in the language that is spoken now."""
+    return tuple(Choice(one.value, _(one.label), _(one.help) if one.help else "") for one in choices)
+
+
 class Field(Struct, frozen=True, kw_only=True):
     """A field, read or edited. `kind` is a type of input, or: textarea, select, radio, check, money, secret, read.
 
