@@ -186,6 +186,13 @@ MENU: Final = (
 
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Company"), href="/settings/company", icon="building", permission="settings.view"),
+    MenuEntry(
+        area="",
+        label=N_("Statuses"),
+        href="/settings/statuses",
+        icon="adjustments-horizontal",
+        permission="settings.view",
+    ),
     MenuEntry(area="", label=N_("Tax"), href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
     MenuEntry(area="", label=N_("Currencies"), href="/settings/currencies", icon="coins", permission="settings.view"),
     MenuEntry(area="", label=N_("Seller"), href="/settings/seller", icon="building", permission="settings.view"),
@@ -199,6 +206,8 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Billing"), href="/settings/billing", icon="coins", permission="settings.view"),
     MenuEntry(area="", label=N_("Mail"), href="/settings/mail", icon="mail", permission="settings.view"),
     MenuEntry(area="", label=N_("Messages"), href="/settings/messages", icon="message", permission="settings.view"),
+    MenuEntry(area="", label=N_("Tags"), href="/settings/tags", icon="tag", permission="settings.view"),
+    MenuEntry(area="", label=N_("Locations"), href="/settings/locations", icon="map-2", permission="settings.view"),
     MenuEntry(area="", label=N_("Plugins"), href="/settings/plugins", icon="plug", permission="settings.view"),
     MenuEntry(area="", label=N_("Staff"), href="/settings/staff", icon="users", permission="staff.view"),
     MenuEntry(area="", label=N_("Roles"), href="/settings/roles", icon="shield-lock", permission="staff.view"),

@@ -14,7 +14,7 @@ from core.customers import actions
 from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.steps import begin_step, take_step
-from core.customers.schemas import ContactFields, NewCustomer
+from core.customers.schemas import ContactFields, LocationFields, NewCustomer
 from core.database import execute, value
 from core.documents.files import store_file
 from core.jobs.actions import enqueue
@@ -78,6 +78,7 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["note_id"] = await actions.add_note(scope, customer_id, f"{MARKER} rang")
     await actions.add_tag(scope, customer_id, "harbour")
     world.ids["tag_id"] = await value("SELECT id FROM tag")
+    world.ids["location_id"] = await actions.add_location(scope, LocationFields(name="Harbour Row"))
     world.ids["key"] = "main"
     world.ids["contact_id"] = await actions.add_contact(
         scope, customer_id, ContactFields(first_name=MARKER, surname="Contact")

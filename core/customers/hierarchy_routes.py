@@ -212,7 +212,9 @@ def _effect_parts(scope: Scope, effects: Sequence[Effect]) -> list[PlanPart]:
     lines = [
         PlanLine(
             text=one.text,
-            value=format_money(one.amount_minor, one.currency, scope.locale) if one.amount_minor is not None else "",
+            value=format_money(one.amount_minor, one.currency, scope.locale)
+            if one.amount_minor is not None and one.currency is not None
+            else "",
         )
         for one in effects
     ]

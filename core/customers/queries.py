@@ -63,7 +63,6 @@ LEFT JOIN customer parent ON parent.id = customer.parent_id
 """
 
 
-
 class _Attached(Struct, frozen=True):
     kind: str
     id: int
@@ -288,7 +287,8 @@ async def list_tags() -> list[TagRow]:
 
 
 _TAG_USE = (
-    "SELECT tag.id, tag.name, tag.colour, (SELECT count(*) FROM customer_tag WHERE tag_id = tag.id) AS customers FROM tag"
+    "SELECT tag.id, tag.name, tag.colour,"
+    " (SELECT count(*) FROM customer_tag WHERE customer_tag.tag_id = tag.id) AS customers FROM tag"
 )
 
 

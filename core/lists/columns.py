@@ -18,7 +18,9 @@ class ListColumn(Struct, frozen=True, kw_only=True):
 
     `expr` is SQL that is never NULL where `sorts`; an index on (expr, id) carries the sort. `keyed` says that it holds
     `sort_key`s, so that text is compared in that form. `join` is a further table that `expr` stands in, with one row
-    for each of the list's; `tie` is the list's id there, as the join's own index has it.
+    for each of the list's; `tie` is the list's id there, as the join's own index has it. What a row may have several of
+    has `among`: a SELECT of the list's ids up to the column that holds the choice ("SELECT customer_id FROM
+    customer_tag WHERE tag_id"). A column that is not `shown` has no head in the table: it is sorted and filtered by.
     """
 
     key: str
@@ -29,6 +31,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     sorts: bool = True
     join: str = ""
     tie: str = ""
+    among: str = ""
+    shown: bool = True
 
     @property
     def is_number(self) -> bool:

@@ -18,7 +18,8 @@ and shown by `values = await INVOICES.show(view, choices={"state": [ListChoice("
 `m.list_tools`, `m.list_head` and `m.pager` take, with `rows`. `INVOICES.read(scope, asked)` gives the rows to the API.
 `into` has the `id` of its row. `select` has neither WHERE nor ORDER BY.
 
-The address, for a column `x`: `sort=x` or `sort=-x`; `x=a,b` one of its choices; `x.has=` text in it; `x.from=` and
+The address, for a column `x`: `sort=x` or `sort=-x`; `x=a,b` one of its choices; `x.all=a,b` all of them, where a row
+may have several; `x.has=` text in it; `x.from=` and
 `x.to=` of a number or date, both included; `x.empty=yes` or `no`; `q=` the search; `after=`, `before=` a cursor.
 
 How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
@@ -27,8 +28,6 @@ full. What is found nowhere near is looked for once more from its other end.
 """
 
 from __future__ import annotations
-
-from core.texts import _
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,6 +43,7 @@ from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.money import exponent
+from core.texts import _
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
 from core.web.parts import Chip, FilterChoice, Head, Pager, TabItem
 
@@ -170,7 +170,7 @@ class Listing(Generic[R]):
         shown = f"{len(ids):,} of {found.count:,}" if found.count <= COUNTED else f"{len(ids):,} of {COUNTED:,}+"
         return {
             "rows": found.rows,
-            "heads": [self._head(column, asked) for column in self.columns],
+            "heads": [self._head(column, asked) for column in self.columns if column.shown],
             "q": asked.q,
             "chips": [
                 Chip(field=one.field, relation=one.relation, value=one.value, off=self._address(kept, **{one.name: ""}))
@@ -178,10 +178,12 @@ class Listing(Generic[R]):
             ],
             "filters": [
                 FilterChoice(
-                    label=column.label,
-                    choices=[
+                    label=_(column.label),
+                    choices=self._choices_among(column, choices[column.key], kept)
+                    if column.among
+                    else [
                         TabItem(
-                            label=choice.label,
+                            label=_(choice.label),
                             href=self._address(kept, **{column.key: choice.key}),
                             current=kept.get(column.key) == choice.key,
                         )
@@ -189,11 +191,11 @@ class Listing(Generic[R]):
                     ],
                 )
                 for column in self.columns
-                if column.key in choices
+                if choices.get(column.key)
             ],
             "pager": Pager(
                 said=shown,
-                range=f"Ids {ids[0]} to {ids[-1]}" if ids else "",
+                range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
                 first=self._address(kept) if found.before else "",
                 previous=self._address(kept, before=found.before) if found.before else "",
                 next=self._address(kept, after=found.after) if found.after else "",
@@ -237,12 +239,45 @@ class Listing(Generic[R]):
         current = column.key == asked.column.key
         order = f"-{column.key}" if current and not asked.descending else column.key
         return Head(
-            label=column.label,
+            label=_(column.label),
             href=self._address(asked.kept, sort=order) if column.sorts else "",
             sort=("descending" if asked.descending else "ascending") if current else "",
             number=column.is_number,
             cls=self.heads.get(column.key, ""),
         )
+
+    def _choices_among(
+        self, column: ListColumn, choices: Sequence[ListChoice], kept: Mapping[str, str]
+    ) -> list[TabItem]:
+        """What a row may have several of is ticked one by one; with two, whether any or all of them are meant."""
+        key, every = column.key, f"{column.key}.all"
+        name = every if every in kept else key
+        chosen = [one for one in kept.get(name, "").split(",") if one]
+        other = key if name == every else every
+        switch = TabItem(
+            label=_("With any of them") if name == every else _("With all of them"),
+            href=self._address(kept, **{name: "", other: ",".join(chosen)}),
+        )
+        return [
+            *([switch] if len(chosen) > 1 else []),
+            *(
+                TabItem(
+                    label=one.label,
+                    href=self._address(
+                        kept,
+                        **{
+                            name: ",".join(
+                                [each for each in chosen if each != one.key]
+                                if one.key in chosen
+                                else [*chosen, one.key]
+                            )
+                        },
+                    ),
+                    current=one.key in chosen,
+                )
+                for one in choices
+            ),
+        ]
 
     def _address(self, kept: Mapping[str, str], **changed: str) -> str:
         query = {name: text for name, text in {**kept, **changed}.items() if text}
@@ -433,35 +468,59 @@ def _filters(
     """The filters that the address sets for a column."""
     key, expr = column.key, column.expr
     slot = f"filter_{key}"
-    if choices and (text := address.get(key, "")):
+    if column.among:
+        yield from _filters_among(column, address, choices)
+    elif choices and (text := address.get(key, "")):
         known = {choice.key: choice for choice in choices}
         chosen = [known[one] for one in text.split(",") if one in known]
         if len(chosen) != len(text.split(",")):
-            raise Invalid(_("%(label)s is one of %(known)s.", label=column.label, known=", ".join(known)), field=key)
+            raise Invalid(_("%(label)s is one of %(known)s.", label=_(column.label), known=", ".join(known)), field=key)
         yield (
             Condition(f"{expr} IN :{slot}", {slot: [one.value for one in chosen]}),
-            Filter(key, column.label, "is", " or ".join(one.label for one in chosen)),
+            Filter(key, _(column.label), _("is"), f" {_('or')} ".join(_(one.label) for one in chosen)),
         )
     if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
         pattern = "".join(f"~{one}" if one in "%_~" else one for one in (sort_key(text) if column.keyed else text))
         yield (
             Condition(f"{expr} LIKE :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"}),
-            Filter(f"{key}.has", column.label, "has", text),
+            Filter(f"{key}.has", _(column.label), _("has"), text),
         )
     if column.kind in {"number", "amount", "date"}:
-        for end, sign, relation in (("from", ">=", "from"), ("to", "<=", "to")):
+        for end, sign, relation in (("from", ">=", _("from")), ("to", "<=", _("to"))):
             if text := address.get(f"{key}.{end}", "").strip():
                 name = f"{slot}_{end}"
                 given = _typed(column, text, currency, f"{key}.{end}")
                 yield (
                     Condition(f"{expr} {sign} :{name}", {name: given}),
-                    Filter(f"{key}.{end}", column.label, relation, text),
+                    Filter(f"{key}.{end}", _(column.label), relation, text),
                 )
     if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
-        empty = f"{expr} = ''" if column.kind == "text" else f"{expr} IS NULL"
+        empty = f"{expr} = ''" if column.kind == "text" or column.among else f"{expr} IS NULL"
         yield (
             Condition(empty if text == "yes" else f"NOT {empty}"),
-            Filter(f"{key}.empty", column.label, "is", "empty" if text == "yes" else "not empty"),
+            Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
+        )
+
+
+def _filters_among(
+    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice]
+) -> Iterator[tuple[Condition, Filter]]:
+    """Rows that have any of the choices, or all of them."""
+    known = {choice.key: choice for choice in choices}
+    for name, every in ((column.key, False), (f"{column.key}.all", True)):
+        asked = [one for one in address.get(name, "").split(",") if one]
+        if not asked:
+            continue
+        if any(one not in known for one in asked):
+            raise Invalid(_("This is none of the choices of %(label)s.", label=_(column.label)), field=name)
+        slots = {
+            f"filter_{column.key}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)
+        }
+        tests = [f"{column.tie} IN ({column.among} = :{slot})" for slot in slots]
+        several = _(" and ") if every else _(" or ")
+        yield (
+            Condition((" AND " if every else " OR ").join(tests), slots),
+            Filter(name, _(column.label), _("is"), several.join(known[one].label for one in asked)),
         )
 
 
@@ -478,11 +537,14 @@ def _typed(column: ListColumn, text: str, currency: str, name: str) -> int | dat
             case _:
                 return int(text)
     except (ValueError, InvalidOperation):
-        what = "a day as 2026-12-31" if column.kind == "date" else "a number"
-        raise Invalid(_("Give %(what)s.", what=what), field=name) from None
+        wanted = _("Give a day as 2026-12-31.") if column.kind == "date" else _("Give a number.")
+        raise Invalid(wanted, field=name) from None
 
 
 def _none_text(asked: Asked) -> str:
-    searched = f"Nothing is found for “{asked.q}”" if asked.q else "Nothing is found"
-    filtered = " and ".join(f"{one.field} {one.relation} {one.value}" for one in asked.filters)
-    return f"{searched} where {filtered}." if filtered else f"{searched}."
+    filtered = f" {_('and')} ".join(f"{one.field} {one.relation} {one.value}" for one in asked.filters)
+    if asked.q and filtered:
+        return _("Nothing is found for “%(q)s” where %(filters)s.", q=asked.q, filters=filtered)
+    if filtered:
+        return _("Nothing is found where %(filters)s.", filters=filtered)
+    return _("Nothing is found for “%(q)s”.", q=asked.q) if asked.q else _("Nothing is found.")

@@ -45,6 +45,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/customers/{customer_id:int}/notes"): {"text": "x"},
     ("POST", "/customers/{customer_id:int}/tags"): {"name": "x"},
     ("PUT", "/api/v1/customers/{customer_id:int}/hierarchy"): {"version": 1},
+    ("POST", "/api/v1/customers/{customer_id:int}/tags"): {"name": "x"},
     ("POST", "/customers/{customer_id:int}/users"): {"surname": "x", "email": "x@example.com"},
     ("POST", "/customers/{customer_id:int}/contacts"): {"surname": "x"},
     ("POST", "/api/v1/customers/{customer_id:int}/users"): {"surname": "x", "email": "x@example.com"},

@@ -68,7 +68,7 @@ async def test_every_sort_shows_each_row_once_forwards_and_backwards(
     await fill(tenant)
     scope, choices = tenant.scope(), await list_choices()
 
-    for column in FULL.columns:
+    for column in [one for one in FULL.columns if one.sorts]:
         for order in (column.key, f"-{column.key}"):
             asked = {**address, "sort": order}
             pages, after = [], ""
