@@ -1,4 +1,7 @@
-"""Opening balances: which record of an import was booked as which credit or document. One for a record, for ever."""
+"""Opening balances: which record of an import was booked as which credit or document. One for a record, for ever.
+
+`transaction_id` is no reference: SQLite would look for it at each transaction that is written, whatever it is about.
+"""
 
 from core.database.migrations import run_sql
 
@@ -21,7 +24,7 @@ CREATE TABLE opening_balance (
     due_on date NOT NULL,
     document_id bigint UNIQUE REFERENCES document (id) DEFERRABLE INITIALLY DEFERRED,
     credit_entry_id bigint UNIQUE REFERENCES credit_entry (id) DEFERRABLE INITIALLY DEFERRED,
-    transaction_id bigint NOT NULL REFERENCES ledger_transaction (id) DEFERRABLE INITIALLY DEFERRED,
+    transaction_id bigint NOT NULL,
     reversed_on date,
     UNIQUE (batch_id, record),
     CHECK ((document_id IS NULL) <> (credit_entry_id IS NULL)),

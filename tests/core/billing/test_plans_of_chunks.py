@@ -23,9 +23,9 @@ TABLE = re.compile(r"\b(?:FROM|JOIN|UPDATE) (\w+)(?: (?:AS )?(\w+))?")
 SCAN = re.compile(r"(?:SCAN (\w+)|BLOOM FILTER ON (\w+) )")
 
 
-def gone_over(text: str, plan: list[tuple[object, ...]]) -> list[str]:
+def gone_over(text: str, plan: list[tuple[object, ...]], growing: set[str] = GROWING) -> list[str]:
     """The growing tables that a statement reads from one end to the other."""
-    named = {alias or table: table for table, alias in TABLE.findall(text)} | {table: table for table in GROWING}
+    named = {alias or table: table for table, alias in TABLE.findall(text)} | {table: table for table in growing}
     steps = [SCAN.match(str(step)) for *_, step in plan]
     return [named[name] for found in steps if found and (name := found[1] or found[2]) in named]
 
