@@ -28,7 +28,20 @@ from tenants.events import (
 )
 from tenants.facts import look_again
 from tenants.host import apart, host_of
-from tenants.jobs import ARCHIVE, BACK_UP, BACK_UP_ALL, DELETE, LOOK, RESTORE, UPGRADE, UPGRADE_ALL, OfAll, OfTenant
+from tenants.jobs import (
+    ARCHIVE,
+    BACK_UP,
+    BACK_UP_ALL,
+    DELETE,
+    LOOK,
+    MOVE,
+    RESTORE,
+    UPGRADE,
+    UPGRADE_ALL,
+    Moving,
+    OfAll,
+    OfTenant,
+)
 from tenants.jobs import Restoring as RestoringJob
 from tenants.pausing import refuse_paused
 from tenants.status import TenantStatus
@@ -128,6 +141,23 @@ async def ask_upgrade(scope: Scope, tenant: TenantRecord) -> int:
     if not has_database(tenant):
         raise Conflict(f"{tenant.slug} is {tenant.status}: restoring it brings it up to date.")
     return await _ask(scope, UPGRADE, _of(tenant), tenant, "An upgrade")
+
+
+async def ask_move(scope: Scope, tenant: TenantRecord, placement: str) -> int:
+    """Into another database; what it had aside is kept for some days."""
+    placed = host_of(scope).deployment.placement
+    refuse_own(scope, tenant)
+    refuse_paused(tenant)
+    if not has_database(tenant):
+        raise Conflict(f"{tenant.slug} is {tenant.status}: there is nothing to move.")
+    placed.check(placement)
+    if placement == tenant.placement:
+        raise Invalid(f"{tenant.slug} is there already.", field="placement")
+    full = await apart(placed.fullness(placement))
+    if not full.has_room:
+        raise Invalid(f"There is no room in {placement} ({full.said}).", field="placement")
+    payload = Moving(tenant_id=tenant.id, slug=tenant.slug, placement=placement)
+    return await _ask(scope, MOVE, payload, tenant, f"Moving to {placement}")
 
 
 async def ask_archive(scope: Scope, tenant: TenantRecord, repeated: str) -> int:

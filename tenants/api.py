@@ -15,7 +15,7 @@ from core.hooks import usable
 from core.jobs.status import JobState
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 from tenants import actions, forms, queries
-from tenants.doctor import examine_tenant
+from tenants.facts import backups_by_name, see
 from tenants.forms import NewTenantForm
 from tenants.host import apart, host_of
 from tenants.jobs import Failure
@@ -50,8 +50,8 @@ class TenantDetail(Struct, frozen=True, kw_only=True):
     customers: int | None
     database_bytes: int | None
     files_bytes: int
-    looked_at: datetime | None
-    """When customers and sizes were found out."""
+    last_activity_at: datetime | None
+    backed_up_at: datetime | None
 
 
 class CreatedTenant(Struct, frozen=True):
@@ -332,8 +332,7 @@ async def _detail(call: Call, tenant_id: int) -> TenantDetail:
     host = host_of(call.scope)
     deployment = host.deployment
     tenant = await host.get(tenant_id)
-    line = await apart(queries.get_line(deployment, tenant_id))
-    finding = await apart(examine_tenant(deployment, tenant))
+    seen = await apart(see(deployment, tenant, await backups_by_name(deployment)))
     return TenantDetail(
         id=tenant.id,
         uuid=tenant.uuid,
@@ -346,14 +345,15 @@ async def _detail(call: Call, tenant_id: int) -> TenantDetail:
         hosts=await apart(deployment.registry.hosts(tenant.uuid)),
         plugins=list(tenant.plugins),
         created_at=tenant.created_at,
-        health=finding.state,
-        finding=finding.detail,
-        way_out=finding.way_out,
-        behind=line.behind,
-        customers=line.customers,
-        database_bytes=line.database_bytes,
-        files_bytes=line.files_bytes,
-        looked_at=line.looked_at,
+        health=seen.finding.state,
+        finding=seen.finding.detail,
+        way_out=seen.finding.way_out,
+        behind=seen.behind,
+        customers=seen.customers,
+        database_bytes=seen.database_bytes,
+        files_bytes=seen.files_bytes,
+        last_activity_at=seen.last_activity_at,
+        backed_up_at=seen.backed_up_at,
     )
 
 

@@ -13,6 +13,7 @@ from core.web.view import errors_by_field
 from tenants import actions
 from tenants.backups import has_database
 from tenants.host import apart, host_of
+from tenants.placement import SQLITE
 from tenants.status import TenantStatus
 from tenants.words import sized
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from core.scope import Scope
     from core.web.view import PageView
+    from tenants.facts import Totals
     from tenants.queries import BackupOf
     from tenants.registry import TenantRecord
 
@@ -43,16 +45,18 @@ class Deed:
     label: str
     icon: str
     permission: str
-    fields: Callable[[TenantRecord], Sequence[Field]]
+    fields: Callable[[Scope, TenantRecord], Sequence[Field]]
     plan: Callable[[TenantRecord], ChangePlan]
     act: Act
     said: str
     refused: Callable[[TenantRecord], str]
     """Why it cannot be done now; empty: it can."""
     danger: bool = False
+    leaves: bool = False
+    """Whether it takes the tenant out of use for a moment."""
 
 
-def _repeat(tenant: TenantRecord) -> Sequence[Field]:
+def _repeat(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(
             name="repeated",
@@ -128,7 +132,7 @@ def _no_resumption(tenant: TenantRecord) -> str:
 # -- renaming ---------------------------------------------------------------------------------------------------------
 
 
-def _rename_fields(tenant: TenantRecord) -> Sequence[Field]:
+def _rename_fields(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(name="name", label="Name", value=tenant.name, required=True, max_length=200),
         Field(
@@ -162,6 +166,77 @@ def _plan_renaming(tenant: TenantRecord) -> ChangePlan:
 async def _rename(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
     await actions.rename(scope, tenant, slug=typed_in(typed, "slug"), name=typed_in(typed, "name"))
     return _at(tenant)
+
+
+# -- upgrading --------------------------------------------------------------------------------------------------------
+
+UPGRADED: Final = (
+    "A backup of each SQLite database first; one transaction each, all of it or nothing",
+    "One that fails answers 503, is as it was before, and stops no other",
+)
+UPGRADES: Final = Place(title="Upgrade all tenants", asked="/tenants/upgrades", sent="/tenants/upgrades")
+
+
+def plan_upgrades(known: Totals) -> ChangePlan:
+    """What an upgrade of all does."""
+    behind = f"{known.behind:,} were behind when they were last looked at, {known.failed:,} failed before"
+    return ChangePlan(
+        title="Upgrade all tenants",
+        button="Upgrade all tenants",
+        parts=[
+            _part(
+                "Tenants",
+                f"{known.tenants - known.archived:,} are gone through, those that are behind upgraded",
+                behind,
+            ),
+            _part("Each", *UPGRADED),
+            _part("Again", "Repeated, it goes on with those that are left"),
+        ],
+    )
+
+
+def _plan_upgrade(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Upgrade {tenant.name}",
+        button=f"Upgrade {tenant.slug}",
+        parts=[_part("What is done", "Its database is brought to the version of this code", *UPGRADED)],
+    )
+
+
+async def _upgrade(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    return _work(await actions.ask_upgrade(scope, tenant))
+
+
+# -- moving -----------------------------------------------------------------------------------------------------------
+
+
+def _places(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
+    placed = host_of(scope).deployment.placement
+    others = [Choice(name, name) for name in (SQLITE, *placed.servers) if name != tenant.placement]
+    return (Field(name="placement", label="To", kind="select", choices=others, required=True, wide=True),)
+
+
+def _plan_moving(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=f"Move {tenant.name}",
+        button=f"Move {tenant.slug}",
+        parts=[
+            _part("Meanwhile", "It is copied while it is used", "Then it takes no changes for some seconds"),
+            _part("Proof", "Every row is compared and the books of the copy are proven before it is switched to"),
+            _part(
+                "After", f"Its database in {tenant.placement} is kept aside for some days", "Its files stay in place"
+            ),
+        ],
+        keep="Leave it there",
+    )
+
+
+async def _move(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    return _work(await actions.ask_move(scope, tenant, typed_in(typed, "placement")))
+
+
+def _no_moving(tenant: TenantRecord) -> str:
+    return "" if has_database(tenant) else "It has no database"
 
 
 # -- archiving and deleting -------------------------------------------------------------------------------------------
@@ -218,7 +293,7 @@ def _no_deletion(tenant: TenantRecord) -> str:
     return "It is being made" if tenant.status == TenantStatus.CREATING else ""
 
 
-def _reason(tenant: TenantRecord) -> Sequence[Field]:
+def _reason(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(
             name="reason",
@@ -231,7 +306,7 @@ def _reason(tenant: TenantRecord) -> Sequence[Field]:
     )
 
 
-def _nothing(tenant: TenantRecord) -> Sequence[Field]:
+def _nothing(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return ()
 
 
@@ -252,6 +327,29 @@ DEEDS: Final = {
             act=_rename,
             said="Renamed.",
             refused=_always,
+        ),
+        Deed(
+            key="upgrading",
+            label="Upgrade…",
+            icon="cloud-upload",
+            permission="tenants.manage",
+            fields=_nothing,
+            plan=_plan_upgrade,
+            act=_upgrade,
+            said="It is being upgraded.",
+            refused=_no_archiving,
+        ),
+        Deed(
+            key="moving",
+            label="Move…",
+            icon="server",
+            permission="tenants.manage",
+            fields=_places,
+            plan=_plan_moving,
+            act=_move,
+            said="It is being moved.",
+            refused=_no_moving,
+            leaves=True,
         ),
         Deed(
             key="suspension",
@@ -320,15 +418,17 @@ def may_do(scope: Scope, tenant: TenantRecord) -> list[tuple[Deed, str]]:
         refused = deed.refused(tenant)
         if deed.key == "resumption" and refused:
             continue
+        if deed.key == "moving" and not host_of(scope).deployment.placement.servers:
+            continue
         if deed.key == "suspension" and tenant.status == TenantStatus.SUSPENDED:
             continue
-        found.append((deed, "By command only: you work in it" if own and deed.danger else refused))
+        found.append((deed, "By command only: you work in it" if own and (deed.danger or deed.leaves) else refused))
     return found
 
 
 async def show_deed(view: PageView, tenant: TenantRecord, deed: Deed, typed: Typed) -> Response[str]:
     """The drawer: what it would do, or why it cannot be done."""
-    place = _place(tenant, deed)
+    place = _place(view.scope, tenant, deed)
     if why := _refused(view.scope, tenant, deed):
         return drawer(view, place, typed, refused=why)
     return drawer(view, place, typed, plan=deed.plan(tenant))
@@ -337,7 +437,7 @@ async def show_deed(view: PageView, tenant: TenantRecord, deed: Deed, typed: Typ
 async def do_deed(view: PageView, tenant: TenantRecord, deed: Deed) -> Response[str]:
     """Done as it was shown; else the drawer again, and nothing is done."""
     await view.read()
-    typed, place = view.typed, _place(tenant, deed)
+    typed, place = view.typed, _place(view.scope, tenant, deed)
     if why := _refused(view.scope, tenant, deed):
         return drawer(view, place, typed, refused=why)
     plan = deed.plan(tenant)
@@ -356,9 +456,9 @@ def _refused(scope: Scope, tenant: TenantRecord, deed: Deed) -> str:
     return next((why for other, why in may_do(scope, tenant) if other.key == deed.key), "Not now")
 
 
-def _place(tenant: TenantRecord, deed: Deed) -> Place:
+def _place(scope: Scope, tenant: TenantRecord, deed: Deed) -> Place:
     at = f"/tenants/{tenant.id}/deeds/{deed.key}"
-    return Place(title=f"{deed.label.rstrip('…')} {tenant.name}", asked=at, sent=at, options=deed.fields(tenant))
+    return Place(title=f"{deed.label.rstrip('…')} {tenant.name}", asked=at, sent=at, options=deed.fields(scope, tenant))
 
 
 # -- restoring --------------------------------------------------------------------------------------------------------

@@ -89,6 +89,13 @@ class TenantRestored(Event, subject="tenant", text="Tenant {slug} restored from 
     file: str
 
 
+class TenantMoved(Event, subject="tenant", text="Tenant {slug} moved from {came_from} to {went_to}"):
+    tenant_id: int
+    slug: str
+    came_from: str
+    went_to: str
+
+
 class TenantArchived(Event, subject="tenant", text="Tenant {slug} archived: {file}"):
     tenant_id: int
     slug: str

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from core.app import migrations_of
 from core.database import bind, execute, pending, row, rows
-from tenants.backups import BACKUPS, has_database
-from tenants.doctor import examine_tenant
+from tenants.backups import BACKUPS
+from tenants.doctor import Finding, examine_tenant
 from tenants.sizes import size_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenants.deployment import Deployment
-    from tenants.doctor import Finding
     from tenants.registry import TenantRecord
 
 NAME: Final = re.compile(r"(?P<slug>[a-z][a-z0-9-]{1,30}[a-z0-9])-(?P<at>\d{8}T\d{12})Z(?:-\d+)?\.tar")
@@ -68,8 +67,26 @@ def newest_backups(folder: Path) -> dict[str, datetime]:
     return newest
 
 
-async def look_at(deployment: Deployment, record: TenantRecord, newest: Mapping[str, datetime]) -> Finding:
-    """Opens the tenant once, and keeps what is found; a tenant that cannot be opened is kept as that."""
+class Seen(Struct, frozen=True, kw_only=True):
+    """A tenant as it is now. What lies in its database is None where that cannot be opened."""
+
+    finding: Finding
+    version: str
+    behind: int
+    waiting: int
+    files_bytes: int
+    customers: int | None
+    database_bytes: int | None
+    last_activity_at: datetime | None
+    backed_up_at: datetime | None
+
+    @property
+    def size(self) -> int | None:
+        return None if self.database_bytes is None else self.database_bytes + self.files_bytes
+
+
+async def see(deployment: Deployment, record: TenantRecord, newest: Mapping[str, datetime]) -> Seen:
+    """Opens the tenant and looks; writes nothing."""
     size, finding = await size_of(deployment, record), await examine_tenant(deployment, record)
     counts, behind = _Counts(0, 0), 0
     known = size.schema_version is not None
@@ -80,25 +97,40 @@ async def look_at(deployment: Deployment, record: TenantRecord, newest: Mapping[
     backed_up_at = newest.get(record.slug)
     if backed_up_at is not None and backed_up_at < record.created_at:
         backed_up_at = None  # of another tenant that had its name
+    return Seen(
+        finding=finding,
+        version=size.schema_version or "",
+        behind=behind,
+        waiting=counts.waiting,
+        files_bytes=size.files_bytes,
+        customers=counts.customers if known else None,
+        database_bytes=size.database_bytes,
+        last_activity_at=size.last_activity_at,
+        backed_up_at=backed_up_at,
+    )
+
+
+async def look_at(deployment: Deployment, record: TenantRecord, newest: Mapping[str, datetime]) -> None:
+    """See it, and keep what was seen; a tenant that cannot be opened is kept as that."""
+    seen = await see(deployment, record, newest)
     async with deployment.registry.writing():
         await execute(
             "UPDATE tenant_facts SET schema_version = :version, behind = :behind, customers = :customers,"
             " database_bytes = :database_bytes, files_bytes = :files_bytes, waiting = :waiting, state = :state,"
             " last_activity_at = :last, backed_up_at = :backed_up_at, looked_at = :now"
             " WHERE tenant_id = :id",
-            version=size.schema_version or "",
-            behind=behind,
-            customers=counts.customers if known else None,
-            database_bytes=size.database_bytes,
-            files_bytes=size.files_bytes,
-            waiting=counts.waiting,
-            state="ok" if not has_database(record) else finding.state,
-            last=size.last_activity_at,
-            backed_up_at=backed_up_at,
+            version=seen.version,
+            behind=seen.behind,
+            customers=seen.customers,
+            database_bytes=seen.database_bytes,
+            files_bytes=seen.files_bytes,
+            waiting=seen.waiting,
+            state=seen.finding.state,
+            last=seen.last_activity_at,
+            backed_up_at=seen.backed_up_at,
             now=deployment.clock.now(),
             id=record.id,
         )
-    return finding
 
 
 _COUNTS: Final = """
@@ -133,7 +165,8 @@ SELECT count(*) AS tenants,
        count(*) FILTER (WHERE f.state IN ('warn', 'fail') AND status = 'active' OR status = 'failed') AS to_look_at,
        coalesce(sum(f.waiting), 0) AS waiting,
        count(*) FILTER (WHERE f.behind > 0) AS behind,
-       count(*) FILTER (WHERE f.backed_up_at IS NULL AND status <> 'archived') AS never_backed_up,
+       count(*) FILTER (WHERE f.backed_up_at IS NULL AND f.looked_at IS NOT NULL AND status <> 'archived')
+       AS never_backed_up,
        coalesce(sum(coalesce(f.database_bytes, 0) + f.files_bytes), 0) AS size,
        min(f.backed_up_at) AS backed_up_at,
        CASE WHEN count(f.looked_at) = count(*) THEN min(f.looked_at) END AS looked_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -18,12 +18,14 @@ from tenants.events import (
     TenantArchived,
     TenantBackedUp,
     TenantDeleted,
+    TenantMoved,
     TenantRestored,
     TenantUpgraded,
     TenantUpgradeFailed,
 )
 from tenants.facts import backups_by_name, look_again, look_at
 from tenants.host import apart, host_of
+from tenants.moving import Moved, move_tenant
 from tenants.restoring import restore
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all, upgrade_tenant
@@ -33,13 +35,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.scope import Scope
-    from tenants.archives import Told
     from tenants.backups import BackedUp
     from tenants.deployment import Deployment
     from tenants.registry import TenantRecord
     from tenants.upgrading import Upgraded
 
 T = TypeVar("T")
+
+
+class Says(Protocol):
+    """Hears how far the work is, and what it does at this moment."""
+
+    def __call__(self, now: int, of: int, what: str = "", /) -> None: ...
 
 
 class OfTenant(Struct, frozen=True):
@@ -51,6 +58,14 @@ class OfTenant(Struct, frozen=True):
 
 class OfAll(Struct, frozen=True):
     """Work at each tenant."""
+
+
+class Moving(Struct, frozen=True, kw_only=True):
+    """A tenant that is to be moved into another database."""
+
+    tenant_id: int
+    slug: str
+    placement: str
 
 
 class Restoring(Struct, frozen=True, kw_only=True):
@@ -90,13 +105,13 @@ class MadeAll(Struct, frozen=True, omit_defaults=True):
     failures: tuple[Failure, ...] = ()
 
 
-async def shown(job: Job[Any], work: Callable[[Told], Coroutine[Any, Any, T]], text: str) -> T:
+async def shown(job: Job[Any], work: Callable[[Says], Coroutine[Any, Any, T]], text: str) -> T:
     """The work apart from the job's own claim and transactions, and how far it is on the job's page meanwhile."""
     done, total = 0, 0
 
-    def told(now: int, of: int) -> None:
-        nonlocal done, total
-        done, total = now, of
+    def told(now: int, of: int, what: str = "") -> None:
+        nonlocal done, total, text
+        done, total, text = now, of, what or text
 
     task = spawn(work(told))
     try:
@@ -138,7 +153,7 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
     """Each tenant that has a database. One that fails stops no other."""
     host = host_of(scope)
 
-    async def work(told: Told) -> list[BackedUp]:
+    async def work(told: Says) -> list[BackedUp]:
         return await back_up_all(host.deployment, told=lambda done, total, one: told(done, total))
 
     results = await shown(job, work, "Backing up all tenants")
@@ -171,7 +186,7 @@ async def run_all_upgrades(scope: Scope, job: Job[OfAll]) -> MadeAll:
     """Each tenant. One that fails stops no other; started again, it goes on with those that are behind."""
     host = host_of(scope)
 
-    async def work(told: Told) -> list[Upgraded]:
+    async def work(told: Says) -> list[Upgraded]:
         return await upgrade_all(host.deployment, lambda done, total, one: told(done, total))
 
     return await _note_upgrades(scope, await shown(job, work, "Upgrading all tenants"))
@@ -209,6 +224,35 @@ async def _note_upgrades(scope: Scope, results: list[Upgraded]) -> MadeAll:
     current = sum(1 for one in results if not one.ran and not one.error)
     text = f"{ran:,} {'tenant' if ran == 1 else 'tenants'} upgraded, {current:,} current already."
     return MadeAll(text, tuple(failures))
+
+
+# -- moving -----------------------------------------------------------------------------------------------------------
+
+
+async def run_move(scope: Scope, job: Job[Moving]) -> Made:
+    host, asked = host_of(scope), job.payload
+    tenant = await host.get(asked.tenant_id)
+    if tenant.placement == asked.placement and tenant.status != TenantStatus.ARCHIVED:
+        return Made(f"{tenant.slug} is in {asked.placement}.", tenant_id=tenant.id)
+
+    async def work(told: Says) -> Moved:
+        return await move_tenant(
+            host.deployment, tenant, asked.placement, told=lambda what, done, total: told(done, total, what)
+        )
+
+    done = await shown(job, work, f"Moving {tenant.slug}")
+    async with unit_of_work(scope):
+        record(
+            scope,
+            TenantMoved(tenant_id=tenant.id, slug=tenant.slug, came_from=done.came_from, went_to=done.went_to),
+        )
+    await apart(look_again(host.deployment, tenant))
+    return Made(
+        f"{tenant.slug} is in {done.went_to}: {done.rows:,} rows of {done.tables:,} tables, each found to be the same."
+        f" It took no changes for {done.paused:.1f} s. The old database is kept until"
+        f" {done.keep_until:%Y-%m-%d %H:%M} UTC: {done.kept}",
+        tenant_id=tenant.id,
+    )
 
 
 # -- restoring, archiving, deleting -----------------------------------------------------------------------------------
@@ -283,7 +327,7 @@ async def look_at_all(scope: Scope, job: Job[Any]) -> None:
     """At each tenant, one after the other, so that nobody waits for it."""
     deployment = host_of(scope).deployment
 
-    async def work(told: Told) -> None:
+    async def work(told: Says) -> None:
         newest = await backups_by_name(deployment)
         tenants = await deployment.registry.list_tenants()
         for number, tenant in enumerate(tenants):
@@ -303,9 +347,10 @@ UPGRADE_ALL: Final = JobKind(
     "tenants.upgrade_all", OfAll, run_all_upgrades, attempts=3, limit=None, label="Upgrade all tenants"
 )
 RESTORE: Final = JobKind("tenants.restore", Restoring, run_restore, attempts=3, limit=None, label="Restore a backup")
+MOVE: Final = JobKind("tenants.move", Moving, run_move, attempts=3, limit=None, label="Move a tenant")
 ARCHIVE: Final = JobKind("tenants.archive", OfTenant, run_archive, attempts=3, limit=None, label="Archive a tenant")
 DELETE: Final = JobKind("tenants.delete", OfTenant, run_deletion, attempts=3, limit=None, label="Delete a tenant")
 LOOK: Final = JobKind("tenants.look", Scheduled, run_look, attempts=2, limit=None, label="Look at all tenants")
 
-JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, RESTORE, ARCHIVE, DELETE, LOOK)
+JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, MOVE, RESTORE, ARCHIVE, DELETE, LOOK)
 SCHEDULES: Final = (Schedule("tenants.look", LOOK, Every(30)),)

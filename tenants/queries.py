@@ -110,14 +110,6 @@ async def find_tenants(deployment: Deployment, typed: str, limit: int) -> list[T
         )
 
 
-async def get_line(deployment: Deployment, tenant_id: int) -> TenantLine:
-    with bind(deployment.registry.database):
-        found = await rows(TenantLine, f"{LINES} WHERE tenant.id = :id", id=tenant_id)
-    if not found:
-        raise NotFound(f"tenant {tenant_id}")
-    return found[0]
-
-
 async def count_by_place(deployment: Deployment) -> dict[str, int]:
     """Tenants that have a database, by where it is."""
     with bind(deployment.registry.database):

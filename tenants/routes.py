@@ -18,7 +18,7 @@ from core.database import bind, current
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import usable
 from core.jobs.actions import start_again
-from core.web.changes import asked
+from core.web.changes import asked, drawer
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Figure, RunningJob, TabItem
 from core.web.plugin_pages import declared_by
@@ -26,8 +26,7 @@ from core.web.routing import get, post, put
 from core.web.view import View, errors_by_field
 from tenants import actions, deeds, forms, queries
 from tenants.backups import has_database
-from tenants.doctor import examine_tenant
-from tenants.facts import totals
+from tenants.facts import backups_by_name, see, totals
 from tenants.forms import NewTenantForm
 from tenants.host import apart, host_of
 from tenants.jobs import file_of
@@ -199,16 +198,14 @@ async def show_tenant(view: View, tenant_id: FromPath[int]) -> Response[str]:
     scope, host = view.scope, host_of(view.scope)
     deployment = host.deployment
     tenant = await host.get(tenant_id)
-    line = await apart(queries.get_line(deployment, tenant_id))
-    finding = await apart(examine_tenant(deployment, tenant))
+    seen = await apart(see(deployment, tenant, await backups_by_name(deployment)))
     backups = await apart(queries.backups_of(deployment, tenant.uuid, tenant.slug))
     work = [one for one in await queries.list_work(scope) if one.about.tenant_id == tenant_id]
     entries = await timeline(scope, subject=("tenant", tenant_id), limit=30)
     return view.page(
         "tenants/tenant.html",
         record=tenant,
-        line=line,
-        finding=finding,
+        seen=seen,
         hosts=await apart(deployment.registry.hosts(tenant.uuid)),
         address=deployment.config.server.address_of(tenant.host),
         own=host.is_self(tenant),
@@ -270,10 +267,11 @@ async def do_deed(view: View, tenant_id: FromPath[int], deed: FromPath[str]) -> 
     return await deeds.do_deed(view, tenant, wanted)
 
 
-@post("/tenants/{tenant_id:int}/upgrade", permission="tenants.manage")
-async def upgrade(view: View, tenant_id: FromPath[int]) -> Response[str]:
-    tenant = await host_of(view.scope).get(tenant_id)
-    return view.go(f"/tenants/work/{await actions.ask_upgrade(view.scope, tenant)}")
+@get("/tenants/upgrades", permission="tenants.manage")
+async def show_upgrade_all(view: View) -> Response[str]:
+    """The drawer: what an upgrade of all does."""
+    found = await apart(totals(host_of(view.scope).deployment))
+    return drawer(view, deeds.UPGRADES, {}, plan=deeds.plan_upgrades(found))
 
 
 @post("/tenants/upgrades", permission="tenants.manage")
@@ -480,7 +478,7 @@ HANDLERS = (
     switch_plugin,
     show_deed,
     do_deed,
-    upgrade,
+    show_upgrade_all,
     upgrade_all,
     list_backups,
     back_up_all,
