@@ -19,7 +19,7 @@ from core.catalog.schemas import PriceRow, ProductRow
 from core.customers.importing.standing import make_new_ones_active
 from core.customers.importing.validating import ImportedService
 from core.customers.status import StatusKey, StatusKind
-from core.database import dialect, execute_many, rows, stream, value, values
+from core.database import dialect, execute, execute_many, rows, stream, value, values
 from core.errors import Invalid
 from core.hooks import ImportedRows, ImportField, ImportLine, ImportPreview, ImportRefusal, ImportStep
 from core.ids import sort_key
@@ -484,87 +484,115 @@ async def make(scope: Scope, wanted: ImportedRows, choices: Mapping[str, str]) -
 async def _write(scope: Scope, made: Sequence[_New]) -> None:
     ids = await _new_ids(len(made))
     numbered = list(zip(ids, made, strict=True))
-    await execute_many(
-        "INSERT INTO subscription (id, customer_id, product_id, exclusive_group_id, state, state_reason, timing,"
-        " anchor_on, started_on, ends_on, min_term_ends_on, created_at) VALUES (:id, :customer_id,"
-        " :product_id, :group_id, :state, :reason, :timing, :anchor_on, :started_on, :ends_on, :min_term,"
-        " :now)",
+    await _insert(
+        "subscription",
         [
             {
                 "id": id_,
                 "customer_id": each.customer_id,
                 "product_id": each.product.id,
-                "group_id": each.product.group_id if each.product.one_live else None,
+                "exclusive_group_id": each.product.group_id if each.product.one_live else None,
                 "state": each.state,
-                "reason": StateReason.STATUS if each.state == SubscriptionState.SUSPENDED else StateReason.IMPORT,
+                "state_reason": StateReason.STATUS if each.state == SubscriptionState.SUSPENDED else StateReason.IMPORT,
                 "timing": each.timing,
                 "anchor_on": each.anchor_on,
                 "started_on": each.started_on,
                 "ends_on": each.ends_on,
-                "min_term": _min_term(each),
-                "now": scope.now(),
+                "min_term_ends_on": _min_term(each),
+                "created_at": scope.now(),
             }
             for id_, each in numbered
         ],
     )
-    await execute_many(
-        "INSERT INTO subscription_term (subscription_id, valid_from, product_id, price_id, amount_minor, currency,"
-        " quantity_e6, cycle_unit, cycle_count, tax_category, tax_inclusive, proration, final_proration, gross_minor,"
-        " cycle_minor) VALUES (:id, :from_on, :product_id, :price_id, :amount, :currency, :one, :unit, :count,"
-        " :tax_category, :tax_inclusive, :proration, :final_proration, :amount, :amount)",
+    await _insert(
+        "subscription_term",
         [
             {
-                "id": id_,
-                "from_on": each.started_on,
+                "subscription_id": id_,
+                "valid_from": each.started_on,
                 "product_id": each.product.id,
                 "price_id": each.price.id if each.price else None,
-                "amount": each.amount_minor,
+                "amount_minor": each.amount_minor,
                 "currency": each.currency,
-                "one": ONE_E6,
-                "unit": each.cycle.unit,
-                "count": each.cycle.count,
+                "quantity_e6": ONE_E6,
+                "cycle_unit": each.cycle.unit,
+                "cycle_count": each.cycle.count,
                 "tax_category": each.product.tax_category,
                 "tax_inclusive": each.tax_inclusive,
                 "proration": each.product.proration,
                 "final_proration": each.product.final_proration,
+                "gross_minor": each.amount_minor,
+                "cycle_minor": each.amount_minor,
             }
             for id_, each in numbered
         ],
     )
-    await execute_many(
-        "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason) VALUES (:id, :from_on, :to_on, 'import')",
+    await _insert(
+        "unbilled_span",
         [
-            {"id": id_, "from_on": each.started_on, "to_on": each.billed_from}
+            {"subscription_id": id_, "from_on": each.started_on, "to_on": each.billed_from, "reason": "import"}
             for id_, each in numbered
             if each.started_on < each.billed_from
         ],
     )
-    await execute_many(
-        "INSERT INTO subscription_schedule (subscription_id, payer_id, cycle_no, period_start, period_end, due_on)"
-        " VALUES (:id, :payer_id, :cycle_no, :start, :end, :due_on)",
+    await _insert(
+        "subscription_schedule",
         [
             {
-                "id": id_,
+                "subscription_id": id_,
                 "payer_id": each.payer_id,
                 "cycle_no": each.following.cycle_no,
-                "start": each.following.start,
-                "end": each.following.end,
+                "period_start": each.following.start,
+                "period_end": each.following.end,
                 "due_on": None if each.waits else each.following.due_on,
             }
             for id_, each in numbered
             if each.following is not None
         ],
     )
-    await execute_many(
-        "INSERT INTO note (customer_id, text, author, created_at) VALUES (:customer_id, :text, :author, :now)",
+    await _insert(
+        "note",
         [
-            {"customer_id": each.customer_id, "text": each.note, "author": AUTHOR, "now": scope.now()}
+            {"customer_id": each.customer_id, "text": each.note, "author": AUTHOR, "created_at": scope.now()}
             for each in made
             if each.note
         ],
     )
     await make_new_ones_active(scope, [each.customer_id for each in made if each.is_new])
     _tell(scope, ids, [id_ for id_, each in numbered if each.state == SubscriptionState.SUSPENDED])
+
+
+async def _insert(table: str, new: Sequence[Mapping[str, Any]]) -> None:
+    """Row after row on SQLite; on PostgreSQL in one statement, whose triggers then run once."""
+    if not new:
+        return
+    names = list(new[0])
+    head = f"INSERT INTO {table} ({', '.join(names)})"
+    if dialect() == "sqlite":
+        await execute_many(f"{head} VALUES ({', '.join(f':{name}' for name in names)})", new)
+        return
+    lists = ", ".join(f":{name}::{_type(name)}[]" for name in names)
+    await execute(f"{head} SELECT * FROM unnest({lists})", **{name: [each[name] for each in new] for name in names})
+
+
+def _type(column: str) -> str:
+    """What PostgreSQL calls what stands in a column, by the end of its name."""
+    for ending, meant in (("_on", "date"), ("_at", "timestamptz"), ("_id", "bigint"), ("_minor", "bigint")):
+        if column.endswith(ending):
+            return meant
+    return _TYPES.get(column, "text")
+
+
+_TYPES: Final = {
+    "id": "bigint",
+    "quantity_e6": "bigint",
+    "cycle_count": "integer",
+    "cycle_no": "integer",
+    "tax_inclusive": "boolean",
+    "valid_from": "date",
+    "period_start": "date",
+    "period_end": "date",
+}
 
 
 def _tell(scope: Scope, ids: Sequence[int], suspended: Sequence[int]) -> None:

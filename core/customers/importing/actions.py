@@ -654,8 +654,8 @@ async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress
             going = await rows(
                 _Made,
                 "SELECT m.batch_id, m.row_id, m.customer_id FROM import_customer m"
-                " WHERE m.batch_id = :batch AND m.customer_id < :before AND NOT EXISTS ("
-                f"SELECT 1 FROM import_taken t WHERE t.step = '{KEPT_STEP}' AND t.row_id = m.row_id)"
+                " WHERE m.batch_id = :batch AND m.customer_id < :before AND (SELECT count(*)"
+                f" FROM import_taken t WHERE t.step = '{KEPT_STEP}' AND t.row_id = m.row_id) = 0"
                 " ORDER BY m.customer_id DESC LIMIT :size",
                 batch=batch_id,
                 before=before,

@@ -221,11 +221,13 @@ async def take_step(scope: Scope, batch_id: int, key: str, *, progress: Progress
     return await _end(scope, batch, step)
 
 
+_UNMARKED: Final = "(SELECT count(*) FROM import_taken t WHERE t.step = :step AND t.row_id = r.id) = 0"
+"""Counted, since PostgreSQL would join a table that it takes for empty."""
 _MARK: Final = (
     "INSERT INTO import_taken (step, row_id, batch_id, record, turn)"
     " SELECT :step, r.id, r.batch_id, r.record, :turn::bigint FROM import_row r"
     " WHERE r.batch_id = :batch AND r.record > :after AND r.record <= :until AND r.good AND ({where})"
-    " AND NOT EXISTS (SELECT 1 FROM import_taken t WHERE t.step = :step AND t.row_id = r.id)"
+    f" AND {_UNMARKED}"
 )
 _OF_CHUNK: Final = (
     f"SELECT {_ROW_COLUMNS} FROM import_taken k CROSS JOIN import_row r"
@@ -249,9 +251,7 @@ async def _take_chunk(scope: Scope, batch: ImportBatchRow, step: ImportStep, siz
         piece: dict[str, Any] = {"batch": batch.id, "step": step.key, "after": state.taken_to}
         until = await value(
             "SELECT max(record) FROM (SELECT r.record FROM import_row r WHERE r.batch_id = :batch AND r.record > :after"
-            f" AND r.good AND ({step.where}) AND NOT EXISTS ("
-            "SELECT 1 FROM import_taken t WHERE t.step = :step AND t.row_id = r.id)"
-            " ORDER BY r.record LIMIT :size) AS piece",
+            f" AND r.good AND ({step.where}) AND {_UNMARKED} ORDER BY r.record LIMIT :size) AS piece",
             **piece,
             size=size,
         )
