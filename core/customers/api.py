@@ -15,11 +15,13 @@ from core.customers.schemas import (
     CustomerItem,
     NewCustomer,
     NewNote,
+    NoteChange,
+    NotePinning,
     NoteRow,
     StatusChange,
 )
 from core.errors import Invalid
-from core.web.jsonapi import Call, Page, api_get, api_patch, api_post
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Words = Annotated[str, QueryParameter(max_length=200, description="Beginnings of words to search for")]
@@ -93,4 +95,45 @@ async def list_notes(call: Call, customer_id: FromPath[int]) -> list[NoteRow]:
     return await queries.list_notes(call.scope, customer_id)
 
 
-HANDLERS = (list_customers, create_customer, get_customer, change_customer, change_status, add_note, list_notes)
+@api_put("/customers/{customer_id:int}/notes/{note_id:int}", permission="customers.edit", summary="Change a note")
+async def change_note(
+    call: Call, customer_id: FromPath[int], note_id: FromPath[int], data: JSONBody[NoteChange]
+) -> NoteRow:
+    await actions.change_note(call.scope, customer_id, note_id, data.text, version=data.version)
+    return await queries.get_note(call.scope, customer_id, note_id)
+
+
+@api_put(
+    "/customers/{customer_id:int}/notes/{note_id:int}/pinned",
+    permission="customers.edit",
+    summary="Pin or unpin a note",
+)
+async def pin_note(
+    call: Call, customer_id: FromPath[int], note_id: FromPath[int], data: JSONBody[NotePinning]
+) -> NoteRow:
+    await actions.pin_note(call.scope, customer_id, note_id, pinned=data.pinned)
+    return await queries.get_note(call.scope, customer_id, note_id)
+
+
+class DeletedNote(Struct, frozen=True):
+    id: int
+
+
+@api_delete("/customers/{customer_id:int}/notes/{note_id:int}", permission="customers.edit", summary="Delete a note")
+async def delete_note(call: Call, customer_id: FromPath[int], note_id: FromPath[int]) -> DeletedNote:
+    await actions.delete_note(call.scope, customer_id, note_id)
+    return DeletedNote(id=note_id)
+
+
+HANDLERS = (
+    list_customers,
+    create_customer,
+    get_customer,
+    change_customer,
+    change_status,
+    add_note,
+    list_notes,
+    change_note,
+    pin_note,
+    delete_note,
+)

@@ -75,6 +75,21 @@ class NoteAdded(Event, subject="note"):
     customer_id: int
 
 
+class NoteChanged(Event, subject="note"):
+    note_id: int
+    customer_id: int
+
+
+class NotePinned(Event, subject="note"):
+    note_id: int
+    customer_id: int
+
+
+class NoteUnpinned(Event, subject="note"):
+    note_id: int
+    customer_id: int
+
+
 class NoteDeleted(Event, subject="note"):
     note_id: int
     customer_id: int

@@ -70,6 +70,7 @@ async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) 
         from_core = answer.plugin in CORE_NAMES
         for tab in answer.value or ():
             (own if from_core else plugins).append(_tab_item(tab, "" if from_core else answer.plugin))
+    own.append(TabItem(label="Notes", href=f"{base}/notes", count=f"{head.notes:,}" if head.notes else ""))
     if scope.may("activity.view"):
         own.append(TabItem(label="Activity", href=f"{base}/activity"))
     return [*own, "|", *plugins] if plugins else [*own]

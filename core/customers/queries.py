@@ -81,6 +81,7 @@ class CustomerHead(Struct, frozen=True):
     """Whether its status lets it take new subscriptions."""
     people: int
     """Users and contacts."""
+    notes: int
 
 
 async def get_customer(scope: Scope, customer_id: int) -> CustomerDetail:
@@ -102,7 +103,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id"
         " UNION ALL SELECT 'order', status.id, '', 0, 0 FROM customer JOIN status ON status.id = customer.status_id"
         " WHERE customer.id = :id AND status.may_order"
-        " UNION ALL SELECT 'people', count(*), '', 0, 0 FROM contact WHERE customer_id = :id ORDER BY 1, 5, 3",
+        " UNION ALL SELECT 'people', count(*), '', 0, 0 FROM contact WHERE customer_id = :id"
+        " UNION ALL SELECT 'notes', count(*), '', 0, 0 FROM note WHERE customer_id = :id ORDER BY 1, 5, 3",
         id=customer_id,
     )
     by_kind: dict[str, list[str]] = {}
@@ -116,8 +118,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         tags=by_kind.get("tag", []),
     )
     tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
-    counts = {item.kind: item.id for item in attached if item.kind == "people"}
-    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind, counts["people"])
+    counts = {item.kind: item.id for item in attached if item.kind in ("people", "notes")}
+    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind, counts["people"], counts["notes"])
 
 
 async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:
@@ -217,15 +219,34 @@ async def find_customer(scope: Scope, typed: str, *, field: str = "customer") ->
     raise Invalid(f"Several are found: {names}{others}. Type the id.", field=field)
 
 
-async def list_notes(scope: Scope, customer_id: int) -> list[NoteRow]:
-    """Pinned ones first, then the newest."""
+_NOTE = "SELECT id, text, pinned, author, actor, created_at, updated_at, version FROM note"
+
+
+async def list_notes(scope: Scope, customer_id: int, *, before: int | None = None, limit: int = 100) -> list[NoteRow]:
+    """Pinned ones first, then the newest; `before` an id, the others that are older."""
+    place = "AND NOT pinned AND id < :before" if before is not None else ""
     return await rows(
         NoteRow,
-        "SELECT id, text, pinned, author, created_at FROM note WHERE customer_id = :id AND :within"
-        " ORDER BY pinned DESC, id DESC LIMIT 100",
+        f"{_NOTE} WHERE customer_id = :id AND :within {place} ORDER BY pinned DESC, id DESC LIMIT :limit",
+        id=customer_id,
+        within=within(Note, scope.actor.reach),
+        limit=limit,
+        **({"before": before} if before is not None else {}),
+    )
+
+
+async def get_note(scope: Scope, customer_id: int, note_id: int) -> NoteRow:
+    """A note of this customer. Raises NotFound."""
+    found = await row(
+        NoteRow,
+        f"{_NOTE} WHERE id = :note_id AND customer_id = :id AND :within",
+        note_id=note_id,
         id=customer_id,
         within=within(Note, scope.actor.reach),
     )
+    if found is None:
+        raise NotFound(f"note {note_id} of customer {customer_id}")
+    return found
 
 
 async def list_statuses() -> list[StatusRow]:

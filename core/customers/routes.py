@@ -1,4 +1,4 @@
-"""Pages of customers: the list, a new one, the page with its sections, notes, tags, status and activity."""
+"""Pages of customers: the list, a new one, the page with its sections, tags, status and activity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from core.activity.live import watch
 from core.customers import actions, listing, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
-from core.customers.schemas import NewCustomer, NewNote, NewTag
+from core.customers.note_routes import note_values
+from core.customers.schemas import NewCustomer, NewTag
 from core.customers.sections import (
     LISTS,
     STRUCTS,
@@ -42,6 +43,7 @@ PERMISSIONS: Final = (
     Permission("customers.view", "See customers"),
     Permission("customers.create", "Create and import customers"),
     Permission("customers.edit", "Change customers, their status, notes and tags"),
+    Permission("customers.notes", "Change and delete notes of others"),
 )
 
 
@@ -94,7 +96,7 @@ async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
             for key in STRUCTS
         ],
         warning=None,
-        notes=await queries.list_notes(scope, customer_id),
+        **await note_values(scope, customer_id),
         panels=await _panels(view, customer_id),
         happenings=shown,
         events=f"/customers/{customer_id}/events?after={last}" if scope.may("activity.view") else "",
@@ -209,44 +211,6 @@ def _names(key: str) -> frozenset[str]:
     return frozenset(STRUCTS[key].__struct_fields__)
 
 
-@post("/customers/{customer_id:int}/notes", permission="customers.edit")
-async def add_note(view: View, customer_id: FromPath[int]) -> Response[str]:
-    try:
-        data = await view.form(NewNote)
-        await actions.add_note(view.scope, customer_id, data.text, pinned=data.pinned)
-    except Invalid as error:
-        typed = view.typed.get("text", [""])[-1]
-        return await _notes(view, customer_id, status=422, errors=errors_by_field(error), typed=typed)
-    return await _notes(view, customer_id)
-
-
-@put("/customers/{customer_id:int}/notes/{note_id:int}/pinned", permission="customers.edit")
-async def pin_note(view: View, customer_id: FromPath[int], note_id: FromPath[int]) -> Response[str]:
-    await view.read()
-    await actions.pin_note(view.scope, customer_id, note_id, pinned=view.typed.get("pinned") == ["yes"])
-    return await _notes(view, customer_id)
-
-
-@delete("/customers/{customer_id:int}/notes/{note_id:int}", permission="customers.edit")
-async def delete_note(view: View, customer_id: FromPath[int], note_id: FromPath[int]) -> Response[str]:
-    await actions.delete_note(view.scope, customer_id, note_id)
-    return await _notes(view, customer_id)
-
-
-async def _notes(
-    view: View, customer_id: int, *, status: int = 200, errors: dict[str, str] | None = None, typed: str = ""
-) -> Response[str]:
-    return view.page(
-        "customers/_notes.html",
-        status=status,
-        customer=await queries.get_customer(view.scope, customer_id),
-        notes=await queries.list_notes(view.scope, customer_id),
-        may_edit=True,
-        errors=errors or {},
-        typed=typed,
-    )
-
-
 @post("/customers/{customer_id:int}/tags", permission="customers.edit")
 async def add_tag(view: View, customer_id: FromPath[int]) -> Response[str]:
     data = await view.form(NewTag)
@@ -308,9 +272,6 @@ HANDLERS = (
     show_section,
     edit_section,
     save_section,
-    add_note,
-    pin_note,
-    delete_note,
     add_tag,
     remove_tag,
     show_activity,

@@ -105,9 +105,23 @@ class StatusChange(Struct, forbid_unknown_fields=True, frozen=True):
     plan: Annotated[str, Meta(max_length=64)] | None = None
 
 
+NoteText = Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+
 class NewNote(Struct, forbid_unknown_fields=True, frozen=True):
-    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    text: NoteText
     pinned: bool = False
+
+
+class NoteChange(Struct, forbid_unknown_fields=True, frozen=True):
+    """Other words, against the version that was read."""
+
+    text: NoteText
+    version: Annotated[int, Meta(ge=1)]
+
+
+class NotePinning(Struct, forbid_unknown_fields=True, frozen=True):
+    pinned: bool
 
 
 class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
@@ -312,11 +326,16 @@ class CustomerItem(Struct, frozen=True):
 
 
 class NoteRow(Struct, frozen=True):
+    """A note; `actor` is who wrote it, as the activity names people."""
+
     id: int
     text: str
     pinned: bool
     author: str
+    actor: str
     created_at: datetime
+    updated_at: datetime | None
+    version: int
 
 
 class TagRow(Struct, frozen=True):

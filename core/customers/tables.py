@@ -181,7 +181,7 @@ class CustomerTag(Table):
 
 
 class Note(Table):
-    """What staff wrote down about a customer; Markdown is not rendered, it is text."""
+    """What staff wrote down about a customer; Markdown is not rendered, it is text. `actor` is who may change it."""
 
     belongs = via("customer_id")
 
@@ -190,8 +190,10 @@ class Note(Table):
     text = Text()
     pinned = Boolean()
     author = Text()
+    actor = Text()
     created_at = Timestamptz()
     updated_at = Timestamptz(null=True)
+    version = BigInt()
 
 
 class ImportBatch(Table):

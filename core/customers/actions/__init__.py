@@ -4,7 +4,7 @@ from core.customers.actions.contacts import add_contact, add_user, change_contac
 from core.customers.actions.customers import change_customer, change_sections, create_customer, current_values
 from core.customers.actions.hierarchy import change_hierarchy
 from core.customers.actions.locations import add_location, merge_location, remove_location, rename_location
-from core.customers.actions.notes import add_note, delete_note, pin_note
+from core.customers.actions.notes import add_note, change_note, delete_note, pin_note
 from core.customers.actions.statuses import (
     cancel_planned_status,
     carry_out_planned,
@@ -26,6 +26,7 @@ __all__ = [
     "change_contact",
     "change_customer",
     "change_hierarchy",
+    "change_note",
     "change_sections",
     "change_status",
     "change_tag",
