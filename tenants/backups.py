@@ -62,6 +62,10 @@ class BackedUp(Struct, frozen=True):
     error: str = ""
 
 
+class Busy(Conflict):
+    """Another process works on the tenant."""
+
+
 def nobody(done: int, total: int) -> None:
     """Hears of progress where nobody asks."""
 
@@ -186,7 +190,7 @@ def locked(deployment: Deployment, uuid: UUID, slug: str) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Somebody else backs up, restores or moves {slug} at this moment.") from None
+            raise Busy(f"Somebody else backs up, restores or moves {slug} at this moment.") from None
         try:
             shutil.rmtree(staging, ignore_errors=True)
             with room_on(working):
@@ -229,13 +233,18 @@ async def _copy(deployment: Deployment, record: TenantRecord, target: Path) -> _
     program("pg_dump")
     with bind(database):
         async with reading():
-            await execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await prove_owner(record.uuid)
-            snapshot = await value("SELECT pg_catalog.pg_export_snapshot()")
             seen = await look_at()
-            server = deployment.placement.servers[record.placement]
-            await dump_schema(owner_dsn(server), schema_of(record.uuid, record.generation), snapshot, target)
+            await dump_picture(deployment, record, target)
     return seen
+
+
+async def dump_picture(deployment: Deployment, record: TenantRecord, target: Path) -> None:
+    """The schema as the transaction that is open sees it."""
+    await execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    snapshot = await value("SELECT pg_catalog.pg_export_snapshot()")
+    server = deployment.placement.servers[record.placement]
+    await dump_schema(owner_dsn(server), schema_of(record.uuid, record.generation), snapshot, target)
 
 
 async def _seen_in_file(uuid: UUID, file: Path) -> _Seen:

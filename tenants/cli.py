@@ -291,20 +291,26 @@ async def tenant_resume(slug: str) -> None:
 @tenant.command("upgrade")
 @click.argument("slug", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every tenant; one that fails stops no other.")
+@click.option(
+    "--dump/--no-dump", default=None, help="Of a PostgreSQL tenant: of one alone it is made, with --all only if asked."
+)
 @json_option
 @running
-async def tenant_upgrade(slug: str | None, everyone: bool, as_json: bool) -> None:
+async def tenant_upgrade(slug: str | None, everyone: bool, dump: bool | None, as_json: bool) -> None:
     """Bring a tenant's database, or all, to the version of this code. A backup is made first; repeat it at any time."""
     if bool(slug) == everyone:
         raise Invalid("Name one tenant, or give --all.", field="SLUG")
     async with deployed() as deployment:
         if slug:
-            results = [await upgrade_tenant(deployment, await deployment.registry.get_by_slug(slug))]
+            record = await deployment.registry.get_by_slug(slug)
+            results = [await upgrade_tenant(deployment, record, dump=dump is not False)]
         else:
             with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
                 task = bar.add_task("Upgrading", total=None)
                 results = await upgrade_all(
-                    deployment, lambda done, total, one: bar.update(task, completed=done, total=total)
+                    deployment,
+                    lambda done, total, one: bar.update(task, completed=done, total=total),
+                    dump=dump is True,
                 )
     show(results, ("slug", "ran", "error", "backup"), as_json=as_json, empty="No tenants yet.")
     if any(result.error for result in results):

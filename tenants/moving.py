@@ -183,6 +183,8 @@ async def _move(
         await copy.fill()
         async with closed(deployment, record):
             paused = monotonic()
+            if await shared_layouts(source, target, but=DERIVED) != copy.tables:
+                raise Unlike("Its tables have been changed meanwhile. Nothing was moved; repeat it.")
             found = await copy.settle()
             if record.status == TenantStatus.ACTIVE:
                 await close_for_writes(target)  # until nobody looks at the old one any more
@@ -219,7 +221,11 @@ async def _made(deployment: Deployment, new: TenantRecord, apps: list[MigrationA
         template = await migrated_template(deployment.config.data / TEMPLATES)
         await asyncio.to_thread(copy_template, template, deployment.placement.file(new.uuid, new.generation))
     else:
-        await deployment.placement.spares(new.placement).take_or_make(schema_of(new.uuid, new.generation))
+        async with deployment.placement.in_turn(new.placement):
+            place = await deployment.placement.fullness(new.placement)
+            if not place.has_room:
+                raise Conflict(f"There is no room in {place.name} ({place.said}). Nothing was changed.")
+            await deployment.placement.spares(new.placement).take_or_make(schema_of(new.uuid, new.generation))
     made = deployment.placement.at(new.uuid, new.placement, new.generation)
     target = made.owned() if isinstance(made, PostgresDatabase) else made
     with bind(target):
@@ -233,48 +239,48 @@ class _Copy:
     def __init__(self, source: Database, target: Database, tables: list[Layout], told: Told) -> None:
         self._source = source
         self._target = target
-        self._tables = tables
+        self.tables = tables
         self._told = told
         self.late = 0
 
     async def fill(self) -> None:
         """All rows as they are now, while the tenant is used."""
-        self._rules = await take_rules_off(self._target, self._tables)
+        self._rules = await take_rules_off(self._target, self.tables)
         began = monotonic()
         async with picture(self._source) as now:
-            total = sum((await count_rows(now, self._tables)).values())
+            total = sum((await count_rows(now, self.tables)).values())
             done = 0
-            for layout in self._tables:
+            for layout in self.tables:
                 done += await copy_table(now, self._target, layout, self._telling("copying", done, total))
         if monotonic() - began > LONG:
             async with picture(self._source) as now:
-                await self._level(now, self._tables, "catching up", total)
+                await self._level(now, self.tables, "catching up", total)
         if isinstance(self._target, SqliteDatabase):  # its index of words is kept by triggers
-            await put_triggers_on(self._target, self._tables, self._rules)
+            await put_triggers_on(self._target, self.tables, self._rules)
         await self._derive()
         with bind(self._target):
             await analyze()
         if isinstance(self._target, SqliteDatabase):
-            self._rules = await take_rules_off(self._target, self._tables)
+            self._rules = await take_rules_off(self._target, self.tables)
 
     async def settle(self) -> list[Likeness]:
         """Brings over what has changed since, until every table is the same on both sides."""
         async with picture(self._source) as now:
-            total = sum((await count_rows(now, self._tables)).values())
-            found = await self._level(now, self._tables, "comparing", total)
-            different = [layout for layout in self._tables if found[layout.name].differences]
+            total = sum((await count_rows(now, self.tables)).values())
+            found = await self._level(now, self.tables, "comparing", total)
+            different = [layout for layout in self.tables if found[layout.name].differences]
             self.late = sum(each.differences for each in found.values())
             found |= await self._level(now, different, "comparing", total)
             if unlike := [each.table for each in found.values() if each.differences]:
                 raise Unlike(f"The rows of {', '.join(unlike)} cannot be made the same. Nothing was moved.")
-        await put_triggers_on(self._target, self._tables, self._rules)
+        await put_triggers_on(self._target, self.tables, self._rules)
         await self._derive()
         await put_references_on(self._target, self._rules)
         await set_counters(self._target, await counters(self._source))
         if isinstance(self._target, SqliteDatabase):
             with bind(self._target):
                 await value("PRAGMA wal_checkpoint(TRUNCATE)")
-        return [found[layout.name] for layout in self._tables]
+        return [found[layout.name] for layout in self.tables]
 
     def _telling(self, what: str, before: int, total: int) -> Callable[[str, int], None]:
         return lambda _, rows: self._told(what, before + rows, total)

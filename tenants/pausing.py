@@ -14,7 +14,7 @@ from core.database.copying import close_for_writes, open_for_writes
 from core.errors import Conflict, DomainError
 from tenants import registry
 from tenants.backups import locked
-from tenants.status import TenantStatus
+from tenants.status import MOVING, TenantStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 PAUSED: Final = "its database is being exchanged"
-MOVING: Final = "it is being moved: it takes no changes for some seconds"
-"""Why one that is served has no work done meanwhile."""
 SETTLING: Final = registry.REMEMBERED + 0.5
 """Seconds until every process has seen that the tenant is not served, and what had begun has been answered."""
 VISITED: Final = 0.5
@@ -59,6 +57,8 @@ def refuse_paused(record: TenantRecord) -> None:
     """Conflict while its database is being exchanged: whoever does that decides what it is afterwards."""
     if (record.status, record.reason) == (TenantStatus.SUSPENDED, PAUSED):
         raise Conflict(f"{record.slug} is out of use for a moment, since {PAUSED}. Try again when that is done.")
+    if (record.status, record.reason) == (TenantStatus.ACTIVE, MOVING):
+        raise Conflict(f"{record.slug} is being moved at this moment. Try again when that is done.")
 
 
 @asynccontextmanager

@@ -8,9 +8,11 @@ from core.activity.actions import disable_reader, enable_reader
 from core.activity.unit import record, unit_of_work
 from core.app import migrations_of
 from core.database import bind, migrate
+from core.database.errors import ClosedForWrites
 from core.errors import Conflict, NotFound
 from core.hooks import usable
 from core.settings.events import PluginDisabled, PluginEnabled
+from tenants.status import MOVING
 
 if TYPE_CHECKING:
     from core.scope import Actor, Scope
@@ -45,6 +47,9 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
     enabled = deployment.enabled(record_of)
     if name in enabled:
         return
+    now = await deployment.registry.find_by_uuid(record_of.uuid)
+    if now is not None and now.reason == MOVING:
+        raise ClosedForWrites
     if missing := [need for need in plugin.manifest.needs if need not in enabled]:
         raise Conflict(f"{plugin.manifest.label} needs {' and '.join(missing)}: switch that on first.")
     with bind(deployment.placement.migrating(record_of)):

@@ -21,3 +21,6 @@ TRANSITIONS: Final[dict[TenantStatus, frozenset[TenantStatus]]] = {
     TenantStatus.FAILED: frozenset({TenantStatus.ACTIVE, TenantStatus.ARCHIVED}),
     TenantStatus.ARCHIVED: frozenset({TenantStatus.ACTIVE}),
 }
+
+MOVING: Final = "it is being moved: it takes no changes for some seconds"
+"""The reason that stands at an active one while it is: it is served, and none of its work begins."""

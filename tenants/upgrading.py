@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, transaction
+from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
+from tenants.archives import room_on, sync_folder
+from tenants.backups import Busy, dump_picture, worked_on
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
+PATIENCE: Final = 120.0
+"""Seconds that a backup under way is waited for."""
 AT_ONCE: Final = 2
 """Tenants that are upgraded at the same time: as many as the owner of a PostgreSQL database has connections."""
 
@@ -34,43 +40,75 @@ class Upgraded(Struct, frozen=True):
     backup: str = ""
 
 
-async def upgrade_tenant(deployment: Deployment, record: TenantRecord) -> Upgraded:
-    """Run what is missing, all or nothing. A tenant that fails answers 503 until it is mended; repeated, it goes on."""
+async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: bool = True) -> Upgraded:
+    """Run what is missing, all or nothing, after a backup (of a PostgreSQL tenant only with `dump`). One that fails
+    answers 503 until it is mended; repeated, it goes on.
+    """
     if record.status == TenantStatus.ARCHIVED:
         return Upgraded(record.slug, error="It is archived: restoring it brings it up to date.")
     try:
-        with bind(deployment.placement.find(record)):
-            async with transaction():  # by the writer: a SQLite file is opened once for all that follows
-                await prove_owner(record.uuid)
-                missing = await pending(migrations_of(deployment.plugins, deployment.enabled(record)))
-        if not missing:
-            if record.status == TenantStatus.FAILED:
-                await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
+        if not await _missing(deployment, record):
+            await _serve(deployment, record)
             return Upgraded(record.slug)
-        backup = await _back_up(deployment, record)
-        with bind(deployment.placement.migrating(record)):
-            ran = await migrate(migrations_of(deployment.plugins, deployment.enabled(record)))
+        async with _alone(deployment, record):
+            backup = await _back_up(deployment, record, dump=dump) if await _missing(deployment, record) else None
+            with bind(deployment.placement.migrating(record)):
+                ran = await migrate(migrations_of(deployment.plugins, deployment.enabled(record)))
+    except Busy as error:
+        return Upgraded(record.slug, error=error.message)
     except Exception as error:
         LOG.exception("upgrade failed", slug=record.slug)
         if record.status == TenantStatus.ACTIVE:
             await deployment.registry.set_status(record.uuid, TenantStatus.FAILED, f"Upgrade: {error}")
         return Upgraded(record.slug, error=f"{type(error).__name__}: {error}")
-    if record.status == TenantStatus.FAILED:
-        await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
+    await _serve(deployment, record)
     return Upgraded(record.slug, tuple(ran), backup=str(backup or ""))
 
 
+async def _missing(deployment: Deployment, record: TenantRecord) -> list[str]:
+    with bind(deployment.placement.find(record)):
+        async with transaction():  # by the writer: a SQLite file is opened once for all that follows
+            await prove_owner(record.uuid)
+            return await pending(migrations_of(deployment.plugins, deployment.enabled(record)))
+
+
+async def _serve(deployment: Deployment, record: TenantRecord) -> None:
+    if record.status == TenantStatus.FAILED:
+        await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
+
+
+@asynccontextmanager
+async def _alone(deployment: Deployment, record: TenantRecord) -> AsyncIterator[None]:
+    """Nobody backs it up or moves it inside; a backup that is being made is waited for."""
+    deadline = monotonic() + PATIENCE
+    with ExitStack() as holding:
+        while True:
+            try:
+                holding.enter_context(worked_on(deployment, record))
+                break
+            except Busy:
+                if monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
+        yield
+
+
 async def upgrade_all(
-    deployment: Deployment, told: Callable[[int, int, Upgraded], None] = lambda done, total, one: None
+    deployment: Deployment,
+    told: Callable[[int, int, Upgraded], None] = lambda done, total, one: None,
+    *,
+    dump: bool = False,
 ) -> list[Upgraded]:
-    """Every tenant, a few at a time; `told` hears (done, total, result) after each."""
+    """Every tenant, a few at a time; `told` hears (done, total, result) after each. Of PostgreSQL the provider has a
+    base backup, unless a `dump` of each tenant is asked for.
+    """
     records = [record for record in await deployment.registry.list_tenants() if record.status != TenantStatus.ARCHIVED]
     waiting = iter(enumerate(records))
     results: dict[int, Upgraded] = {}
 
     async def work() -> None:
         for number, record in waiting:
-            results[number] = await upgrade_tenant(deployment, record)
+            results[number] = await upgrade_tenant(deployment, record, dump=dump)
             told(len(results), len(records), results[number])
 
     async with asyncio.TaskGroup() as group:
@@ -79,14 +117,30 @@ async def upgrade_all(
     return [results[number] for number in range(len(records))]
 
 
-async def _back_up(deployment: Deployment, record: TenantRecord) -> Path | None:
-    """A copy of a SQLite tenant beside it; a PostgreSQL tenant's backup is the provider's base backup (or pg_dump)."""
+async def _back_up(deployment: Deployment, record: TenantRecord, *, dump: bool) -> Path | None:
+    """A copy of the database beside the tenant's files; under its name it is whole."""
     database = deployment.placement.find(record)
-    if not isinstance(database, SqliteDatabase):
+    if not isinstance(database, SqliteDatabase) and not dump:
         return None
     folder = deployment.placement.folder(record.uuid) / BACKUPS
-    folder.mkdir(exist_ok=True)
-    target = folder / f"before-upgrade-{deployment.clock.now():%Y%m%dT%H%M%S%f}.sqlite"
-    await database.vacuum_into(target)
-    target.chmod(0o600)
+    with room_on(folder):
+        folder.mkdir(exist_ok=True)
+        for left in folder.glob(".*.part"):
+            left.unlink()
+        name = f"before-upgrade-{deployment.clock.now():%Y%m%dT%H%M%S%f}"
+        target = folder / f"{name}{'.sqlite' if isinstance(database, SqliteDatabase) else '.pgdump'}"
+        part = folder / f".{name}.part"
+        try:
+            if isinstance(database, SqliteDatabase):
+                await database.vacuum_into(part)
+                part.chmod(0o600)
+            else:
+                with bind(deployment.placement.migrating(record)):
+                    async with reading():
+                        await dump_picture(deployment, record, part)
+                await asyncio.to_thread(sync_folder, part)
+            part.replace(target)
+            await asyncio.to_thread(sync_folder, folder)
+        finally:
+            part.unlink(missing_ok=True)
     return target

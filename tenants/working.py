@@ -17,9 +17,8 @@ from core.jobs.worker import NotServed, Work, Worker
 from tenants.console import CONSOLE
 from tenants.jobs import SCHEDULES as CONSOLE_SCHEDULES
 from tenants.moving import keep_tidy
-from tenants.pausing import MOVING
 from tenants.spares import keep
-from tenants.status import TenantStatus
+from tenants.status import MOVING, TenantStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

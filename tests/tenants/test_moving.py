@@ -16,8 +16,10 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from click.testing import CliRunner
 from msgspec import Struct
@@ -38,6 +40,7 @@ from core.database import (
     SqliteDatabase,
     bind,
     execute,
+    provision_schema,
     run_sql,
     transaction,
     value,
@@ -61,10 +64,9 @@ from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.ending import archive_tenant
 from tenants.moving import move_tenant, tidy
-from tenants.pausing import MOVING
 from tenants.placement import schema_of
 from tenants.plugins import disable_plugin, enable_plugin
-from tenants.status import TenantStatus
+from tenants.status import MOVING, TenantStatus
 from tenants.working import HostOfWork
 from tests.databases import APP, OWNER, dsn, postgres_database
 from tests.hosts import environment_of, made, visitor
@@ -605,6 +607,12 @@ async def test_what_cannot_be_moved_is_refused_with_a_line_and_left_as_it_is(
         patch.setattr(moving, "LEAST_FREE", 2**60)
         with pytest.raises(Unavailable, match="There is no room for alpha"):
             await moving._room(places, record, "sqlite")
+    with monkeypatch.context() as patch:
+        patch.setattr(places.placement, "_config", msgspec.structs.replace(
+            places.config, placement=msgspec.structs.replace(places.config.placement, schemas=1)))  # fmt: skip
+        await places.placement.spares("main").fill(1)
+        await provision_schema(places.config.databases["main"].owner_dsn, f"t_{uuid4().hex}", APP)
+        await refused("There is no room in main")
     with bind(places.placement.migrating(record)):
         await run_sql("CREATE TABLE of_nobody (id integer PRIMARY KEY)")
         await refused("of_nobody is made by no migration")

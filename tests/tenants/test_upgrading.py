@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
+from core.app import MIGRATIONS
 from core.clock import FixedClock
-from core.database import SqliteDatabase, bind, execute, prove_owner, run_sql, value
+from core.database import SqliteDatabase, bind, execute, pending, prove_owner, run_sql, value, values
+from tenants import upgrading
+from tenants.backups import worked_on
+from tenants.dumping import restore_schema
+from tenants.placement import schema_of
 from tenants.status import TenantStatus
-from tenants.upgrading import upgrade_all
-from tests.hosts import made
+from tenants.upgrading import upgrade_all, upgrade_tenant
+from tests.hosts import environment_of, made, visitor
+from tests.tenants.upgrading_process import STEPS
 
 if TYPE_CHECKING:
     from core.database import Database
@@ -22,6 +35,19 @@ if TYPE_CHECKING:
 
 def migrating(deployment: Deployment, record: TenantRecord) -> Database:
     return deployment.placement.migrating(record)
+
+
+async def upgraded(deployment: Deployment, *dying: str) -> tuple[int, dict[str, tuple[int, str]]]:
+    """What a process of its own comes to: how it ends, and by tenant how many migrations ran and what went wrong."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.tenants.upgrading_process", *dying),
+        env=environment_of(deployment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, json.loads(said.splitlines()[-1]) if process.returncode == 0 else {}
 
 
 async def set_back(deployment: Deployment, record: TenantRecord) -> None:
@@ -99,3 +125,128 @@ async def test_a_tenant_that_is_current_is_left_as_it_is(deployment: Deployment)
 
     assert (result.ran, result.error, result.backup) == ((), "", "")
     assert not (deployment.placement.folder(record.uuid) / "backups").exists()
+
+
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+async def test_one_tenant_on_postgresql_is_dumped_before_its_upgrade_and_all_of_them_only_if_asked(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    records = [(await made(deployment, slug)).record for slug in ("alpha", "beta")]
+    for record in records:
+        await set_back(deployment, record)
+
+    alone = await upgrade_tenant(deployment, records[0])
+    (_, beta) = await upgrade_all(deployment)
+    await set_back(deployment, records[1])
+    (_, asked) = await upgrade_all(deployment, dump=True)
+
+    assert (bool(alone.ran), bool(beta.ran), beta.backup) == (True, True, "")
+    assert Path(asked.backup).stat().st_size > 10_000
+    dump = Path(alone.backup)
+    assert dump.parent == deployment.placement.folder(records[0].uuid) / "backups"
+    assert dump.stat().st_mode & 0o777 == 0o600
+    owner = deployment.config.databases["main"].owner_dsn
+    await restore_schema(owner, dump, schema_of(records[0].uuid), "as_it_was")
+    connection = await asyncpg.connect(owner)
+    tables = {name for (name,) in await connection.fetch(
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'as_it_was'")}  # fmt: skip
+    assert await connection.fetchval("SELECT email FROM as_it_was.staff") == "admin@alpha.example"
+    await connection.close()
+    assert "customer" in tables
+    assert "session" not in tables
+
+
+async def test_an_upgrade_waits_for_a_backup_under_way_and_is_no_failure_of_the_tenant(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = (await made(deployment, "alpha")).record
+    await set_back(deployment, record)
+
+    with worked_on(deployment, record):
+        monkeypatch.setattr(upgrading, "PATIENCE", 0.1)
+        (busy,) = await upgrade_all(deployment)
+        monkeypatch.setattr(upgrading, "PATIENCE", 60.0)
+        waiting = asyncio.create_task(upgrade_all(deployment))
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+    (result,) = await waiting
+
+    assert "Somebody else" in busy.error
+    assert result.ran
+    assert (await deployment.registry.get_by_slug("alpha")).status == TenantStatus.ACTIVE
+
+
+async def killed_while_upgrading(deployment: Deployment, tenants: int, kills: list[tuple[str, int]]) -> None:
+    """So many tenants, one with a migration that cannot run; killed again and again, then left to end."""
+    bad = f"isp-{tenants // 2}"
+    records = [(await made(deployment, f"isp-{number}")).record for number in range(tenants)]
+    for record in records:
+        await set_back(deployment, record)
+        if record.slug == bad:
+            with bind(migrating(deployment, record)):
+                await run_sql("CREATE TABLE session (id integer)")
+    before = await upgraded_so_far(deployment)
+    assert before == set()
+    killed = 0
+
+    for step, times in kills:
+        code, _ = await upgraded(deployment, step, str(times))
+        now = await upgraded_so_far(deployment)
+        assert before <= now, "what was upgraded stays so"
+        assert bad not in now
+        print(f"{step}: ended with {code}, {len(now)} of {tenants} done")
+        before, killed = now, killed + (code == -signal.SIGKILL)
+    assert killed >= len(kills) * 2 // 3
+    code, results = await upgraded(deployment)
+
+    assert code == 0
+    assert {slug for slug, (_, error) in results.items() if error} == {bad}
+    assert {slug for slug, (ran, _) in results.items() if ran}.isdisjoint(before), "nothing is run twice"
+    assert await upgraded_so_far(deployment) == {record.slug for record in records} - {bad}
+    deployment.registry.forget()
+    deployment.forget_all()
+    for record in await deployment.registry.list_tenants():
+        well = record.slug != bad
+        assert record.status == (TenantStatus.ACTIVE if well else TenantStatus.FAILED)
+        async with visitor(deployment, record.host) as page:
+            assert (await page.get("/login")).status_code == (200 if well else 503)
+        with bind(deployment.placement.find(record)):
+            await prove_owner(record.uuid)
+            assert await values("SELECT email FROM staff") == [f"admin@{record.slug}.example"]
+    with bind(migrating(deployment, await deployment.registry.get_by_slug(bad))):
+        await run_sql("DROP TABLE session")
+    _, mended = await upgraded(deployment)
+    assert [slug for slug, (ran, _) in mended.items() if ran] == [bad]
+    deployment.registry.forget()
+    async with visitor(deployment, f"{bad}.localhost") as page:
+        assert (await page.get("/login")).status_code == 200
+
+
+async def upgraded_so_far(deployment: Deployment) -> set[str]:
+    """Each tenant's database is as it was or of the new version, nothing between; those of the new one."""
+    done = set()
+    for record in await deployment.registry.list_tenants():
+        with bind(migrating(deployment, record)):
+            if not await pending(MIGRATIONS):
+                assert await value("SELECT count(*) FROM idempotency") == 0
+                done.add(record.slug)
+            else:
+                with pytest.raises(Exception, match="idempotency"):
+                    await value("SELECT count(*) FROM idempotency")
+        await deployment.placement.forget(record.uuid)
+    return done
+
+
+@pytest.mark.timeout(240)
+async def test_an_upgrade_that_is_killed_goes_on_where_it_was(deployment: Deployment) -> None:
+    steps = [("in the middle of a migration", 2), ("upgraded", 1), ("one is marked as failed", 1)]
+
+    await killed_while_upgrading(deployment, 5, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+async def test_H2_of_a_hundred_tenants_99_are_upgraded_however_often_it_is_killed(deployment: Deployment) -> None:
+    chance = random.Random(5)
+
+    await killed_while_upgrading(deployment, 100, [(step, chance.randint(1, 9)) for step in [*STEPS, *STEPS]])
