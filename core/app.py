@@ -34,6 +34,7 @@ from core.customers import (
     people_api,
     status_api,
     status_routes,
+    status_settings_routes,
 )
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
@@ -115,6 +116,7 @@ PAGES: Final = (
     staff_routes,
     import_routes,
     status_routes,
+    status_settings_routes,
     customers_routes,
     contact_routes,
     hierarchy_routes,

@@ -34,6 +34,7 @@ class _Wanted(Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[str, Meta(max_length=60)]
     on: date | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
+    seen: str = ""
 
 
 @get("/customers/{customer_id:int}/status", permission="customers.edit")

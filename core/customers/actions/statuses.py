@@ -253,6 +253,7 @@ async def carry_out_planned(scope: Scope, planned_id: int) -> str | None:
                 ),
                 changes={"refusal": (None, error.message)},
             )
+            await carry_out(acting, await plan_status_date(acting, planned.customer_id, planned.to_key, None))
             return error.message
         return None
 

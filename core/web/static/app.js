@@ -7,6 +7,7 @@ import "./js/tabs.js";
 import "./js/forms.js";
 import "./js/sections.js";
 import "./js/lists.js";
+import "./js/matrix.js";
 import "./js/live.js";
 import "./js/palette.js";
 import "./js/suggest.js";
