@@ -10,7 +10,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 import core
@@ -61,6 +60,7 @@ from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.texts import N_
 from core.web import home, jobs_pages, plugin_pages, settings_pages
+from core.web.api_document import DocumentOfTenant
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
@@ -318,7 +318,7 @@ def create_app(
             title="Tenantry",
             version="1",
             components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            render_plugins=[DocumentOfTenant(good, path="/openapi.json")],
             openapi_router=Router("/api/v1", route_handlers=[], include_in_schema=False, guards=[only_the_document]),
         ),
         request_max_body_size=30_000_000,

@@ -170,3 +170,25 @@ async def test_the_side_bar_and_the_search_know_tenants_in_the_providers_tenant_
     assert 'href="/tenants"' not in (await there.get("/customers")).text
     assert f"/tenants/{world.other.id}" in (await here.get("/search", params={"q": "alpha"})).text
     assert "/tenants/" not in (await there.get("/search", params={"q": "alpha"})).text
+
+
+async def test_the_document_of_the_api_tells_of_the_console_in_the_providers_tenant_alone(world: World) -> None:
+    here = (await (await program(world.deployment, world.host)).get("/api/v1/openapi.json")).json()
+    there = (await world.clients["elsewhere by token"].get("/api/v1/openapi.json")).json()
+    told = {(method.upper(), path) for path, operations in here["paths"].items() for method in operations}
+
+    assert {(method, re.sub(r":\w+}", "}", path)) for method, path, _ in API} <= told
+    assert not [path for path in there["paths"] if path.startswith(("/api/v1/tenants", "/api/v1/inventory"))]
+    assert "TenantLine" in str(here["components"])
+    assert "TenantLine" not in str(there)
+    assert "/api/v1/customers" in there["paths"]
+
+
+async def test_every_operation_of_the_console_says_what_it_does_and_names_its_fields(world: World) -> None:
+    document = (await (await program(world.deployment, world.host)).get("/api/v1/openapi.json")).json()
+
+    for path, operations in document["paths"].items():
+        if path.startswith("/api/v1/tenants"):
+            for method, operation in operations.items():
+                assert operation["summary"], (method, path)
+                assert {"401", "403", "404", "422"} <= operation["responses"].keys(), (method, path)
