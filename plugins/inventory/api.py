@@ -12,8 +12,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryP
 from msgspec import Struct
 
 from core.customers.queries import get_customer
+from core.documents.pictures import MEDIA_TYPE
 from core.errors import Invalid
 from core.ids import LARGEST_ID, Id
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
 from core.web.reach import check_sees_everyone
 from plugins.inventory import actions, importing, listing, queries
@@ -231,6 +233,39 @@ async def change_product(call: Call, model_id: FromPath[int], data: JSONBody[Pro
     return await queries.get_product(model_id)
 
 
+@api_get(
+    "/inventory/products/{model_id:int}/photo",
+    permission="inventory.view",
+    summary="The product's photo as JPEG",
+    media_type=MEDIA_TYPE,
+)
+async def get_photo(call: Call, model_id: FromPath[int]) -> Response[bytes]:
+    return Response(
+        await queries.read_photo(call.scope, model_id),
+        media_type=MEDIA_TYPE,
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+@dataclass
+class Photo:
+    """A JPEG, PNG or WebP file. It is kept as JPEG, 1,024 pixels at most, without place and time."""
+
+    photo: UploadFile
+
+
+@api_put("/inventory/products/{model_id:int}/photo", permission="inventory.edit", summary="Set the product's photo")
+async def set_photo(call: Call, model_id: FromPath[int], data: MultipartBody[Photo]) -> ProductRow:
+    await actions.set_photo(call.scope, model_id, await data.photo.read())
+    return await queries.get_product(model_id)
+
+
+@api_delete("/inventory/products/{model_id:int}/photo", permission="inventory.edit", summary="Remove the photo")
+async def remove_photo(call: Call, model_id: FromPath[int]) -> ProductRow:
+    await actions.remove_photo(call.scope, model_id)
+    return await queries.get_product(model_id)
+
+
 @api_delete("/inventory/products/{model_id:int}", permission="inventory.edit", summary="Remove a product without items")
 async def remove_product(call: Call, model_id: FromPath[int]) -> Removed:
     await actions.remove_product(call.scope, model_id)
@@ -363,7 +398,7 @@ def _detail(found: ImportRow) -> ImportDetail:
 )
 async def upload(call: Call, data: MultipartBody[Upload]) -> ImportDetail:
     if not data.file.filename:
-        raise Invalid("Choose a file.", field="file")
+        raise Invalid(_("Choose a file."), field="file")
     check_sees_everyone(call.scope)
     import_id = await importing.check_file(
         call.scope, await data.file.read(), name=data.file.filename, location_id=data.location_id
@@ -422,6 +457,9 @@ HANDLERS = (
     add_product,
     get_product,
     change_product,
+    get_photo,
+    set_photo,
+    remove_photo,
     remove_product,
     list_vendors,
     add_vendor,

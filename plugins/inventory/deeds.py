@@ -15,6 +15,7 @@ from core.errors import Invalid, NotFound
 from core.ids import Id
 from core.money import format_money
 from core.subscriptions.queries import get_subscription, list_charges
+from core.texts import N_, _
 from core.web.amounts import amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed
 from core.web.forms import from_form
@@ -22,7 +23,7 @@ from core.web.parts import Choice, Field
 from core.web.templating import written
 from plugins.inventory import actions, queries
 from plugins.inventory.schemas import Move, Rental, Return, Sale, Shape, WriteOff
-from plugins.inventory.status import CONDITIONS, FROM, LABELS, RENTED_AS, Condition, Deed, ItemStatus
+from plugins.inventory.status import CONDITIONS, FROM, RENTED_AS, Condition, Deed, ItemStatus, pill_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,38 +34,38 @@ if TYPE_CHECKING:
     from plugins.inventory.schemas import ItemRow
 
 BUTTONS: Final = {
-    Deed.ASSIGN: ("Assign…", "user-plus"),
-    Deed.SELL: ("Sell…", "cash"),
-    Deed.RENT: ("Rent out…", "repeat"),
-    Deed.RETURN: ("Take back…", "arrow-back-up"),
-    Deed.KEEP: ("Leave with the customer…", "check"),
-    Deed.MOVE: ("Move…", "arrows-exchange"),
-    Deed.USE: ("Use ourselves…", "server"),
-    Deed.RESTOCK: ("Put into stock…", "archive"),
-    Deed.WRITE_OFF: ("Write off…", "trash"),
+    Deed.ASSIGN: (N_("Assign…"), "user-plus"),
+    Deed.SELL: (N_("Sell…"), "cash"),
+    Deed.RENT: (N_("Rent out…"), "repeat"),
+    Deed.RETURN: (N_("Take back…"), "arrow-back-up"),
+    Deed.KEEP: (N_("Leave with the customer…"), "check"),
+    Deed.MOVE: (N_("Move…"), "arrows-exchange"),
+    Deed.USE: (N_("Use ourselves…"), "server"),
+    Deed.RESTOCK: (N_("Put into stock…"), "archive"),
+    Deed.WRITE_OFF: (N_("Write off…"), "trash"),
 }
 """How each deed reads on an item's page, and its icon."""
 TITLES: Final = {
-    Deed.ASSIGN: "Assign {name}",
-    Deed.SELL: "Sell {name}",
-    Deed.RENT: "Rent out {name}",
-    Deed.RETURN: "Take back {name}",
-    Deed.KEEP: "Leave {name} with the customer",
-    Deed.MOVE: "Move {name}",
-    Deed.USE: "Use {name} ourselves",
-    Deed.RESTOCK: "Put {name} into stock",
-    Deed.WRITE_OFF: "Write off {name}",
+    Deed.ASSIGN: N_("Assign {name}"),
+    Deed.SELL: N_("Sell {name}"),
+    Deed.RENT: N_("Rent out {name}"),
+    Deed.RETURN: N_("Take back {name}"),
+    Deed.KEEP: N_("Leave {name} with the customer"),
+    Deed.MOVE: N_("Move {name}"),
+    Deed.USE: N_("Use {name} ourselves"),
+    Deed.RESTOCK: N_("Put {name} into stock"),
+    Deed.WRITE_OFF: N_("Write off {name}"),
 }
 SAID: Final = {
-    Deed.ASSIGN: "Assigned.",
-    Deed.SELL: "Sold. The charge is made.",
-    Deed.RENT: "Rented out. The subscription is live.",
-    Deed.RETURN: "It is back.",
-    Deed.KEEP: "It stays with the customer.",
-    Deed.MOVE: "Moved.",
-    Deed.USE: "It is in use.",
-    Deed.RESTOCK: "It is in stock.",
-    Deed.WRITE_OFF: "Written off.",
+    Deed.ASSIGN: N_("Assigned."),
+    Deed.SELL: N_("Sold. The charge is made."),
+    Deed.RENT: N_("Rented out. The subscription is live."),
+    Deed.RETURN: N_("It is back."),
+    Deed.KEEP: N_("It stays with the customer."),
+    Deed.MOVE: N_("Moved."),
+    Deed.USE: N_("It is in use."),
+    Deed.RESTOCK: N_("It is in stock."),
+    Deed.WRITE_OFF: N_("Written off."),
 }
 NEEDS_A_CUSTOMER: Final = frozenset({Deed.ASSIGN, Deed.SELL, Deed.RENT})
 MONEY: Final = frozenset({Deed.SELL, Deed.RENT})
@@ -111,7 +112,7 @@ async def place_of(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Pla
     """The drawer of a deed."""
     path = f"/inventory/items/{item.id}/deeds/{deed}"
     return Place(
-        title=TITLES[deed].format(name=item.name),
+        title=_(TITLES[deed]).format(name=item.name),
         asked=path,
         sent=path,
         options=await _options(scope, item, deed, typed),
@@ -126,8 +127,8 @@ async def _options(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> lis
         fields.append(
             Field(
                 name="customer",
-                label="Customer",
-                help="Id, name, e-mail or login",
+                label=_("Customer"),
+                help=_("Id, name, e-mail or login"),
                 required=True,
                 wide=True,
                 max_length=200,
@@ -143,7 +144,7 @@ async def _options(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> lis
     if deed in (Deed.RETURN, Deed.MOVE, Deed.USE, Deed.RESTOCK):
         fields.append(await _location_option(item))
     if deed is Deed.WRITE_OFF:
-        fields.append(Field(name="reason", label="Why", max_length=500, wide=True, help="Kept in its history"))
+        fields.append(Field(name="reason", label=_("Why"), max_length=500, wide=True, help=_("Kept in its history")))
     return fields
 
 
@@ -154,20 +155,20 @@ async def _sale_options(scope: Scope, item: ItemRow, customer: CustomerDetail | 
     fields = [
         Field(
             name="amount",
-            label=f"Price, {currency}",
+            label=_("Price, %(currency)s", currency=currency),
             kind="money",
             value=usual,
-            help="It includes VAT" if product.tax_inclusive else "VAT is added",
+            help=_("It includes VAT") if product.tax_inclusive else _("VAT is added"),
         )
     ]
     if scope.may("documents.issue"):
         fields.append(
             Field(
                 name="invoice",
-                label="Invoice",
+                label=_("Invoice"),
                 kind="select",
                 value="next",
-                choices=(Choice("next", "With the next one"), Choice("now", "Now, with all that is open")),
+                choices=(Choice("next", _("With the next one")), Choice("now", _("Now, with all that is open"))),
             )
         )
     return fields
@@ -191,19 +192,26 @@ async def _rental_options(scope: Scope, item: ItemRow, customer: CustomerDetail 
     )
     known = product.rent_product_id in {price.product_id for price in prices}
     if not known:
-        choices = (Choice("", "Choose a service of the catalogue"), *choices)
+        choices = (Choice("", _("Choose a service of the catalogue")), *choices)
     return [
         Field(
             name="price_id",
-            label="Rented as",
+            label=_("Rented as"),
             kind="select",
             value=choices[0].value,
             choices=choices,
             wide=True,
-            help="Services and modules of the catalogue with a price",
+            help=_("Services and modules of the catalogue with a price"),
         ),
-        Field(name="amount", label=f"Price agreed, {currency}", kind="money", help="Empty: as in the catalogue"),
-        Field(name="starts_on", label="From", kind="date", value=scope.today().isoformat(), help="Today or earlier"),
+        Field(
+            name="amount",
+            label=_("Price agreed, %(currency)s", currency=currency),
+            kind="money",
+            help=_("Empty: as in the catalogue"),
+        ),
+        Field(
+            name="starts_on", label=_("From"), kind="date", value=scope.today().isoformat(), help=_("Today or earlier")
+        ),
     ]
 
 
@@ -212,30 +220,30 @@ async def _return_options(scope: Scope, item: ItemRow) -> list[Field]:
     fields = [
         Field(
             name="condition",
-            label="Condition",
+            label=_("Condition"),
             kind="select",
             value=used.value,
-            choices=tuple(Choice(key.value, label) for key, label in CONDITIONS.items()),
+            choices=tuple(Choice(key.value, _(label)) for key, label in CONDITIONS.items()),
         ),
         Field(
             name="checked",
-            label="Then it is",
+            label=_("Then it is"),
             kind="select",
             value="yes",
-            choices=(Choice("yes", "In stock"), Choice("no", "Returned, to be checked")),
+            choices=(Choice("yes", _("In stock")), Choice("no", _("Returned, to be checked"))),
         ),
     ]
     if item.subscription_id is not None and scope.may("subscriptions.change"):
         fields.append(
             Field(
                 name="rent",
-                label="Its subscription",
+                label=_("Its subscription"),
                 kind="select",
                 value="today",
                 choices=(
-                    Choice("today", "Ends today"),
-                    Choice("expiry", "Ends with its period"),
-                    Choice("leave", "Goes on"),
+                    Choice("today", _("Ends today")),
+                    Choice("expiry", _("Ends with its period")),
+                    Choice("leave", _("Goes on")),
                 ),
             )
         )
@@ -245,11 +253,11 @@ async def _return_options(scope: Scope, item: ItemRow) -> list[Field]:
 async def _location_option(item: ItemRow) -> Field:
     return Field(
         name="location_id",
-        label="Location",
+        label=_("Location"),
         kind="select",
         value=str(item.location_id or ""),
         choices=(
-            Choice("", "None"),
+            Choice("", _("None")),
             *(Choice(str(one.id), one.name) for one in await queries.list_locations()),
         ),
     )
@@ -289,7 +297,7 @@ def deed_for(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Callable[
         after = await queries.item_after(item.id)
         made = [one for one in await documents.list_documents(scope, limit=5) if one.id > latest]
         return ChangePlan(
-            title=TITLES[deed].format(name=item.name),
+            title=_(TITLES[deed]).format(name=item.name),
             button=await _button(scope, deed, after),
             parts=[
                 part
@@ -352,7 +360,7 @@ async def _do(
                 ),
             )
             if told.invoiced:
-                return ["It has been invoiced: what is given back stands in a credit note, made on that invoice."]
+                return [_("It has been invoiced: what is given back stands in a credit note, made on that invoice.")]
         case Deed.KEEP:
             await actions.keep_item(scope, item.id)
         case Deed.MOVE:
@@ -380,31 +388,31 @@ async def _button(scope: Scope, deed: Deed, after: ItemRow) -> str:
     if deed is Deed.SELL:
         charge = await _charge(scope, after)
         if charge is not None:
-            return f"Sell for {charge}"
+            return _("Sell for %(amount)s", amount=charge)
     return {
-        Deed.ASSIGN: "Assign item",
-        Deed.SELL: "Sell item",
-        Deed.RENT: "Rent out",
-        Deed.RETURN: "Take back",
-        Deed.KEEP: "Leave it there",
-        Deed.MOVE: "Move item",
-        Deed.USE: "Use it",
-        Deed.RESTOCK: "Put into stock",
-        Deed.WRITE_OFF: "Write off",
+        Deed.ASSIGN: _("Assign item"),
+        Deed.SELL: _("Sell item"),
+        Deed.RENT: _("Rent out"),
+        Deed.RETURN: _("Take back"),
+        Deed.KEEP: _("Leave it there"),
+        Deed.MOVE: _("Move item"),
+        Deed.USE: _("Use it"),
+        Deed.RESTOCK: _("Put into stock"),
+        Deed.WRITE_OFF: _("Write off"),
     }[deed]
 
 
 def _item_part(before: ItemRow, after: ItemRow) -> PlanPart:
     pairs = (
-        ("Status", LABELS[ItemStatus(before.status)][0], LABELS[ItemStatus(after.status)][0]),
-        ("Customer", before.customer or "Nobody", after.customer or "Nobody"),
-        ("Location", before.location or "None", after.location or "None"),
-        ("Condition", CONDITIONS[Condition(before.condition)], CONDITIONS[Condition(after.condition)]),
+        (_("Status"), pill_of(before.status)[0], pill_of(after.status)[0]),
+        (_("Customer"), before.customer or _("Nobody"), after.customer or _("Nobody")),
+        (_("Location"), before.location or _("None"), after.location or _("None")),
+        (_("Condition"), _(CONDITIONS[Condition(before.condition)]), _(CONDITIONS[Condition(after.condition)])),
     )
     return PlanPart(
-        title="Item",
+        title=_("Item"),
         lines=[
-            PlanLine(text="Serial number", value=before.serial),
+            PlanLine(text=_("Serial number"), value=before.serial),
             *(PlanLine(text=text, before=old, value=new) for text, old, new in pairs if old != new),
         ],
     )
@@ -422,14 +430,21 @@ async def _charge(scope: Scope, item: ItemRow) -> str | None:
 async def _money_part(scope: Scope, before: ItemRow, after: ItemRow, numbers: list[str]) -> PlanPart | None:
     lines: list[PlanLine] = []
     if after.charge_id is not None and after.charge_id != before.charge_id:
-        waits = f"Invoice {', '.join(numbers)}" if numbers else "Waits for the next invoice"
-        lines.append(PlanLine(text=f"Charge for {after.name}", detail=waits, value=await _charge(scope, after) or ""))
+        invoice = _("Invoice %(numbers)s", numbers=", ".join(numbers))
+        waits = invoice if numbers else _("Waits for the next invoice")
+        lines.append(
+            PlanLine(
+                text=_("Charge for %(name)s", name=after.name), detail=waits, value=await _charge(scope, after) or ""
+            )
+        )
     if before.charge_id is not None and after.charge_id is None:
         for charge in await list_charges(scope, customer_id=before.customer_id):
             if charge.id == before.charge_id and charge.state == "waived":
                 shown = format_money(charge.amount_minor, charge.currency, scope.locale)
-                lines.append(PlanLine(text=f"Charge for {before.name}", before=shown, value="given up"))
-    return PlanPart(title="Money", lines=lines) if lines else None
+                lines.append(
+                    PlanLine(text=_("Charge for %(name)s", name=before.name), before=shown, value=_("given up"))
+                )
+    return PlanPart(title=_("Money"), lines=lines) if lines else None
 
 
 async def _rent(scope: Scope, item: ItemRow) -> SubscriptionRow | None:
@@ -449,7 +464,7 @@ async def _service_part(scope: Scope, before: SubscriptionRow | None, after: Ite
         lines.append(
             PlanLine(
                 text=now.product,
-                detail=f"From {written(now.started_on, scope.locale)}" if now.started_on else "",
+                detail=_("From %(day)s", day=written(now.started_on, scope.locale)) if now.started_on else "",
                 value=f"{price} {cycle_words(now.cycle_unit, now.cycle_count)}",
             )
         )
@@ -459,9 +474,9 @@ async def _service_part(scope: Scope, before: SubscriptionRow | None, after: Ite
             over = left.ended_on or left.ends_on
             lines.append(
                 PlanLine(
-                    text=f"Subscription {left.id}, {left.product}",
-                    detail="First day without it",
+                    text=_("Subscription %(id)s, %(product)s", id=left.id, product=left.product),
+                    detail=_("First day without it"),
                     value=written(over, scope.locale) if over else "",
                 )
             )
-    return PlanPart(title="Service", lines=lines) if lines else None
+    return PlanPart(title=_("Service"), lines=lines) if lines else None

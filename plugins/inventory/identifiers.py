@@ -7,6 +7,7 @@ from typing import Final
 
 from core.errors import Invalid
 from core.ids import sort_key
+from core.texts import _
 
 _MAC: Final = re.compile(r"[0-9a-f]{12}")
 _SEPARATORS: Final = re.compile(r"[\s:.\-]")
@@ -38,9 +39,9 @@ def check_mac(text: str) -> str | None:
         return None
     key = mac_key(text)
     if not key:
-        raise Invalid("A MAC address has twelve hexadecimal digits, like 00:1A:2B:3C:4D:5E.", field="mac")
+        raise Invalid(_("A MAC address has twelve hexadecimal digits, like 00:1A:2B:3C:4D:5E."), field="mac")
     if key == "0" * 12 or int(key[:2], 16) & 1:
-        raise Invalid("This is the address of a group, not of a device.", field="mac")
+        raise Invalid(_("This is the address of a group, not of a device."), field="mac")
     return key
 
 

@@ -20,6 +20,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.jobs.actions import enqueue
 from core.jobs.kinds import Job, JobKind
 from core.lists.reading import Limits, Record, Table, UnreadableFile, header_key, open_table
+from core.texts import N_, _
 from core.web.amounts import typed_amount
 from core.web.reach import check_sees_everyone
 from plugins.inventory.actions import add_item
@@ -39,16 +40,16 @@ CHUNK: Final = 100
 """Items of one unit of work."""
 LIMITS: Final = Limits(file_bytes=20 << 20, unpacked_bytes=200 << 20, records=MOST_RECORDS, columns=100)
 FIELDS: Final = {
-    "product": "Product",
-    "vendor": "Vendor",
-    "serial": "Serial number",
-    "mac": "MAC address",
-    "barcode": "Barcode",
-    "location": "Location",
-    "condition": "Condition",
-    "cost": "Cost price",
-    "bought_on": "Bought on",
-    "note": "Note",
+    "product": N_("Product"),
+    "vendor": N_("Vendor"),
+    "serial": N_("Serial number"),
+    "mac": N_("MAC address"),
+    "barcode": N_("Barcode"),
+    "location": N_("Location"),
+    "condition": N_("Condition"),
+    "cost": N_("Cost price"),
+    "bought_on": N_("Bought on"),
+    "note": N_("Note"),
 }
 _NAMES: Final = {
     "product": "product model name device item producttype productname modelname type hardware",
@@ -139,7 +140,7 @@ async def check_file(scope: Scope, data: bytes, *, name: str, location_id: int |
         try:
             await get_location(location_id)
         except NotFound:
-            raise Invalid("Choose a location of the list.", field="location_id") from None
+            raise Invalid(_("Choose a location of the list."), field="location_id") from None
     table, records = await _read(data)
     checked = await _check(scope, table, records)
     file = await store_file(scope, data, name=name, media_type="application/octet-stream")
@@ -170,10 +171,16 @@ async def _read(data: bytes) -> tuple[Table, list[Record]]:
 
     table, records = await asyncio.to_thread(read)
     fields = {field for field in _laid_out(table) if field}
-    missing = [FIELDS[field] for field in ("product", "serial") if field not in fields]
+    missing = [_(FIELDS[field]) for field in ("product", "serial") if field not in fields]
     if missing:
         there = ", ".join(table.headers[:12])
-        raise UnreadableFile(f"There is no column for {' and '.join(missing)}. The file has: {there}.")
+        raise UnreadableFile(
+            _(
+                "There is no column for %(missing)s. The file has: %(there)s.",
+                missing=" and ".join(missing),
+                there=there,
+            )
+        )
     return table, records
 
 
@@ -241,14 +248,16 @@ class _Judge:
 
     def _item(self, line: int, cells: dict[str, str]) -> NewItem | None:
         def wrong(field: str, message: str) -> None:
-            self.faults.append(Fault(line, self._names.get(field, FIELDS[field]), cells.get(field, "")[:100], message))
+            self.faults.append(
+                Fault(line, self._names.get(field, _(FIELDS[field])), cells.get(field, "")[:100], message)
+            )
 
         for field in ("product", "serial"):
             if not one_line(cells.get(field, "")):
-                wrong(field, "This is missing.")
+                wrong(field, _("This is missing."))
         for field, longest in LENGTHS.items():
             if len(cells.get(field, "")) > longest:
-                wrong(field, f"Use at most {longest} characters.")
+                wrong(field, _("Use at most %(longest)s characters.", longest=longest))
         mac: str | None = None
         try:
             mac = check_mac(cells.get("mac", ""))
@@ -256,7 +265,7 @@ class _Judge:
             wrong("mac", error.message)
         condition = cells.get("condition", "").lower() or "new"
         if condition not in set(Condition):
-            wrong("condition", "It is one of new, used and broken.")
+            wrong("condition", _("It is one of new, used and broken."))
         cost: int | None = None
         if text := cells.get("cost", ""):
             try:
@@ -267,7 +276,7 @@ class _Judge:
         if text := cells.get("bought_on", ""):
             bought_on = _day(text)
             if bought_on is None:
-                wrong("bought_on", "Write a day as 2026-11-30.")
+                wrong("bought_on", _("Write a day as 2026-11-30."))
         keys = {
             "serial": serial_key(cells.get("serial", "")),
             "mac": mac,
@@ -275,7 +284,7 @@ class _Judge:
         }
         for field, key in keys.items():
             if key and (first := self._seen.setdefault((field, key), line)) != line:
-                wrong(field, f"It is in line {first} already.")
+                wrong(field, _("It is in line %(first)s already.", first=first))
         try:
             return msgspec.convert(
                 {
@@ -312,7 +321,9 @@ class _Judge:
     def _is_there(self, field: str, line: int, item_id: int) -> None:
         item = self.items.pop(line, None)
         shown = getattr(item, field) if item is not None else ""
-        self.faults.append(Fault(line, self._names.get(field, FIELDS[field]), shown, f"Item {item_id} has it already."))
+        self.faults.append(
+            Fault(line, self._names.get(field, _(FIELDS[field])), shown, _("Item %(id)s has it already.", id=item_id))
+        )
 
 
 class _There(Struct, frozen=True):
@@ -353,9 +364,9 @@ async def start_import(scope: Scope, import_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_import(scope, import_id)
         if found.state != "checked":
-            raise Conflict("This file has been imported. Choose another one.")
+            raise Conflict(_("This file has been imported. Choose another one."))
         if not found.told().good:
-            raise Conflict("No row of this file can become an item. Correct it and bring it again.")
+            raise Conflict(_("No row of this file can become an item. Correct it and bring it again."))
         job_id = await enqueue(scope, TAKE_IMPORT, OfImport(import_id))
         await execute(
             "UPDATE inventory_import SET state = 'taking', job_id = :job_id WHERE id = :id", job_id=job_id, id=import_id
@@ -367,7 +378,7 @@ async def discard_import(scope: Scope, import_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_import(scope, import_id)
         if found.state != "checked":
-            raise Conflict("This file has been imported: its items are in the stock.")
+            raise Conflict(_("This file has been imported: its items are in the stock."))
         await execute("DELETE FROM inventory_import WHERE id = :id", id=import_id)
         if found.file_id is not None:
             await remove_file(scope, found.file_id)
@@ -386,13 +397,13 @@ async def take_import(scope: Scope, job: Job[OfImport]) -> Imported:
         some = checked.items[start : start + CHUNK]
         async with unit_of_work(scope):
             await job.check_claim()
-            there = await _made_before(found.id, [item for _, item in some])
-            for _, item in some:
+            there = await _made_before(found.id, [item for __, item in some])
+            for __, item in some:
                 if serial_key(item.serial) not in there:
                     placed = item if item.location else msgspec.structs.replace(item, location=place)
                     await add_item(scope, placed, import_id=found.id)
         done += len(some)
-        await job.progress(done, len(checked.items), "Making items")
+        await job.progress(done, len(checked.items), _("Making items"))
     async with unit_of_work(scope):
         await job.check_claim()
         made = int(await value("SELECT count(*) FROM inventory_item WHERE import_id = :id", id=found.id))
@@ -416,4 +427,4 @@ async def _made_before(import_id: int, items: Sequence[NewItem]) -> set[str]:
     return {one.key for one in found}
 
 
-TAKE_IMPORT: Final = JobKind("inventory_import", OfImport, take_import, limit=None, label="Import of hardware")
+TAKE_IMPORT: Final = JobKind("inventory_import", OfImport, take_import, limit=None, label=N_("Import of hardware"))

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from core.documents.pdf import render_pdf
 from core.errors import Invalid
+from core.texts import _
 from plugins.inventory import listing
 from plugins.inventory.queries import LABEL_PREFIX
 
@@ -44,9 +45,9 @@ async def labels_of(scope: Scope, address: Mapping[str, str], sheet: LabelSheet)
         scope, address, choices=await listing.item_choices(), after=address.get("after", ""), limit=MOST + 1
     )
     if not found.rows:
-        raise Invalid("There is no item to print a label of.", field="")
+        raise Invalid(_("There is no item to print a label of."), field="")
     if len(found.rows) > MOST:
-        raise Invalid(f"These are more than {MOST} items. Filter the list first.", field="")
+        raise Invalid(_("These are more than %(most)s items. Filter the list first.", most=MOST), field="")
     return await make_labels(scope, found.rows, sheet)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.listing import Choices, Listing
+from core.texts import N_, _
 from plugins.inventory import queries
 from plugins.inventory.queries import END, ITEMS, PRODUCTS, item_search
 from plugins.inventory.schemas import ItemRow, ProductRow
-from plugins.inventory.status import CONDITIONS, LABELS
+from plugins.inventory.status import CONDITIONS, LABELS, pill_of
 from plugins.inventory.tables import InventoryItem, InventoryProduct
 
 if TYPE_CHECKING:
@@ -27,30 +28,30 @@ ITEM_LIST: Final = Listing(
     columns=(
         ListColumn(
             key="product",
-            label="Product",
+            label=N_("Product"),
             expr="lp.name_key",
             keyed=True,
             join="JOIN inventory_product lp ON lp.id = inventory_item.product_id",
         ),
-        ListColumn(key="id", label="Id", expr="inventory_item.id", kind="number"),
-        ListColumn(key="serial", label="Serial number", expr="inventory_item.serial_key", keyed=True),
-        ListColumn(key="mac", label="MAC address", expr="coalesce(inventory_item.mac, '')", sorts=False),
+        ListColumn(key="id", label=N_("Id"), expr="inventory_item.id", kind="number"),
+        ListColumn(key="serial", label=N_("Serial number"), expr="inventory_item.serial_key", keyed=True),
+        ListColumn(key="mac", label=N_("MAC address"), expr="coalesce(inventory_item.mac, '')", sorts=False),
         ListColumn(
             key="customer",
-            label="Customer",
+            label=N_("Customer"),
             expr="coalesce(lc.name_key, '')",
             keyed=True,
             join="LEFT JOIN customer lc ON lc.id = inventory_item.customer_id",
         ),
         ListColumn(
             key="location",
-            label="Location",
+            label=N_("Location"),
             expr="coalesce(inventory_item.location_id, 0)",
             kind="choice",
             sorts=False,
         ),
-        ListColumn(key="condition", label="Condition", expr="inventory_item.condition", kind="choice", sorts=False),
-        ListColumn(key="status", label="Status", expr="inventory_item.status", kind="choice"),
+        ListColumn(key="condition", label=N_("Condition"), expr="inventory_item.condition", kind="choice", sorts=False),
+        ListColumn(key="status", label=N_("Status"), expr="inventory_item.status", kind="choice"),
     ),
     heads={"product": "c-name", "serial": "c-meta", "status": "c-status"},
 )
@@ -59,11 +60,11 @@ ITEM_LIST: Final = Listing(
 async def item_choices() -> Choices:
     """What columns of choices can be filtered by."""
     return {
-        "status": [ListChoice(key.value, label, key.value) for key, (label, _) in LABELS.items()],
-        "condition": [ListChoice(key.value, label, key.value) for key, label in CONDITIONS.items()],
+        "status": [ListChoice(key.value, pill_of(key)[0], key.value) for key in LABELS],
+        "condition": [ListChoice(key.value, _(label), key.value) for key, label in CONDITIONS.items()],
         "location": [
             *(ListChoice(str(one.id), one.name, one.id) for one in await queries.list_locations()),
-            ListChoice("0", "No location", 0),
+            ListChoice("0", _("No location"), 0),
         ],
     }
 
@@ -89,20 +90,20 @@ PRODUCT_LIST: Final = Listing(
     sort="name",
     search=_product_search,
     columns=(
-        ListColumn(key="name", label="Model", expr="inventory_product.name_key", keyed=True),
+        ListColumn(key="name", label=N_("Model"), expr="inventory_product.name_key", keyed=True),
         ListColumn(
             key="vendor",
-            label="Vendor",
+            label=N_("Vendor"),
             expr="coalesce(lv.name_key, '')",
             keyed=True,
             join="LEFT JOIN inventory_vendor lv ON lv.id = inventory_product.vendor_id",
         ),
-        ListColumn(key="category", label="Category", expr="inventory_product.category", kind="choice"),
-        ListColumn(key="price", label="Price", expr="inventory_product.sell_minor", kind="amount", sorts=False),
-        ListColumn(key="warranty", label="Warranty", expr="inventory_product.warranty_months", kind="number"),
+        ListColumn(key="category", label=N_("Category"), expr="inventory_product.category", kind="choice"),
+        ListColumn(key="price", label=N_("Price"), expr="inventory_product.sell_minor", kind="amount", sorts=False),
+        ListColumn(key="warranty", label=N_("Warranty"), expr="inventory_product.warranty_months", kind="number"),
         ListColumn(
             key="stock",
-            label="In stock",
+            label=N_("In stock"),
             expr="(SELECT count(*) FROM inventory_item si"
             " WHERE si.product_id = inventory_product.id AND si.status = 'in_stock')",
             kind="number",
@@ -110,7 +111,7 @@ PRODUCT_LIST: Final = Listing(
         ),
         ListColumn(
             key="items",
-            label="Items",
+            label=N_("Items"),
             expr="(SELECT count(*) FROM inventory_item si WHERE si.product_id = inventory_product.id)",
             kind="number",
             sorts=False,

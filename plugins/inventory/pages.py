@@ -13,13 +13,14 @@ from core.catalog.schemas import ProductRow as CatalogueProduct
 from core.database import Everything
 from core.ids import Id
 from core.money import format_amount
+from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.forms import checked
 from core.web.keyset import address
-from core.web.parts import Choice, Conflict, Difference, Field, Section, TabItem
+from core.web.parts import Choice, Conflict, Difference, Field, Section, TabItem, spoken
 from core.web.templating import written
 from plugins.inventory.schemas import ItemFields, NewItem, Note, ProductFields, Shape, Text
-from plugins.inventory.status import CONDITIONS, LABELS, RENTED_AS, Condition
+from plugins.inventory.status import CONDITIONS, RENTED_AS, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from core.scope import Scope
     from plugins.inventory.schemas import ItemRow, LocationRow, ProductRow, VendorRow
 
-PILLS: Final = {key.value: label for key, label in LABELS.items()}
 SHAPES: Final = tuple(Choice(key.value, label) for key, label in CONDITIONS.items())
 Amount = Annotated[str, Meta(max_length=40)]
 
@@ -38,11 +38,11 @@ def tabs(scope: Scope) -> list[TabItem]:
     """The pages of the inventory."""
     sees_everyone = isinstance(scope.actor.reach, Everything)
     return [
-        TabItem(label="Items", href="/inventory/items"),
-        TabItem(label="Products", href="/inventory/products"),
-        TabItem(label="Locations", href="/inventory/locations"),
-        TabItem(label="Vendors", href="/inventory/vendors"),
-        *([TabItem(label="Valuation", href="/inventory/valuation")] if sees_everyone else []),
+        TabItem(label=_("Items"), href="/inventory/items"),
+        TabItem(label=_("Products"), href="/inventory/products"),
+        TabItem(label=_("Locations"), href="/inventory/locations"),
+        TabItem(label=_("Vendors"), href="/inventory/vendors"),
+        *([TabItem(label=_("Valuation"), href="/inventory/valuation")] if sees_everyone else []),
     ]
 
 
@@ -91,17 +91,17 @@ class NewItemForm(ItemForm, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 ITEM_LABELS: Final = {
-    "product": "Model",
-    "vendor": "Vendor",
-    "location": "Location",
-    "serial": "Serial number",
-    "mac": "MAC address",
-    "barcode": "Barcode",
-    "condition": "Condition",
-    "cost": "Cost price",
-    "cost_minor": "Cost price",
-    "bought_on": "Bought on",
-    "note": "Note",
+    "product": N_("Model"),
+    "vendor": N_("Vendor"),
+    "location": N_("Location"),
+    "serial": N_("Serial number"),
+    "mac": N_("MAC address"),
+    "barcode": N_("Barcode"),
+    "condition": N_("Condition"),
+    "cost": N_("Cost price"),
+    "cost_minor": N_("Cost price"),
+    "bought_on": N_("Bought on"),
+    "note": N_("Note"),
 }
 
 
@@ -140,12 +140,13 @@ def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
     if item.cost_minor is not None:
         cost = f"{format_amount(item.cost_minor, currency)} {currency}"
     elif product.cost_minor is not None:
-        cost = f"{format_amount(product.cost_minor, currency)} {currency}, as of the product"
+        amount = f"{format_amount(product.cost_minor, currency)} {currency}"
+        cost = _("%(amount)s, as of the product", amount=amount)
     else:
         cost = ""
     return Section(
         key="item",
-        title="Details",
+        title=_("Details"),
         href=f"/inventory/items/{item.id}/section",
         version=item.version,
         editable=scope.may("inventory.edit"),
@@ -153,13 +154,13 @@ def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
             _field("serial", item.serial, required=True, max_length=120),
             _field("mac", item.mac_text, max_length=40),
             _field("barcode", item.barcode, max_length=80),
-            _field("condition", item.condition, kind="select", choices=SHAPES),
+            _field("condition", item.condition, kind="select", choices=spoken(SHAPES)),
             _field(
                 "cost",
                 amount_text(item.cost_minor, currency),
                 kind="money",
                 shown=cost,
-                help="Empty: as of the product",
+                help=_("Empty: as of the product"),
             ),
             _field(
                 "bought_on",
@@ -174,21 +175,26 @@ def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
 
 def new_item_fields(products: Sequence[ProductRow], locations: Sequence[LocationRow], currency: str) -> list[Field]:
     return [
-        _field("product", required=True, max_length=120, help="A new one is made", autocomplete="off"),
+        _field("product", required=True, max_length=120, help=_("A new one is made"), autocomplete="off"),
         _field("vendor", max_length=120, autocomplete="off"),
         _field("serial", required=True, max_length=120, autocomplete="off"),
         _field("mac", max_length=40, autocomplete="off"),
-        _field("barcode", max_length=80, autocomplete="off", help="Of a label of your own"),
-        _field("location", max_length=120, autocomplete="off", help="A new one is made"),
-        _field("condition", "new", kind="select", choices=SHAPES),
-        Field(name="cost", label=f"Cost price, {currency}", kind="money", help="Empty: as of the product"),
+        _field("barcode", max_length=80, autocomplete="off", help=_("Of a label of your own")),
+        _field("location", max_length=120, autocomplete="off", help=_("A new one is made")),
+        _field("condition", "new", kind="select", choices=spoken(SHAPES)),
+        Field(
+            name="cost",
+            label=_("Cost price, %(currency)s", currency=currency),
+            kind="money",
+            help=_("Empty: as of the product"),
+        ),
         _field("bought_on", kind="date"),
         _field("note", kind="textarea", max_length=2000),
     ]
 
 
 def _field(name: str, value: str = "", **more: object) -> Field:
-    return msgspec.convert({"name": name, "label": ITEM_LABELS[name], "value": value, **more}, Field)
+    return msgspec.convert({"name": name, "label": _(ITEM_LABELS[name]), "value": value, **more}, Field)
 
 
 def warranty_until(item: ItemRow, months: int) -> date | None:
@@ -224,18 +230,18 @@ class ProductForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 PRODUCT_LABELS: Final = {
-    "name": "Model",
-    "vendor": "Vendor",
-    "category": "Category",
-    "cost": "Cost price",
-    "cost_minor": "Cost price",
-    "sell": "Price",
-    "sell_minor": "Price",
-    "tax_category": "Tax",
-    "tax_inclusive": "Includes VAT",
-    "rent_product_id": "Rented as",
-    "warranty_months": "Warranty, months",
-    "note": "Note",
+    "name": N_("Model"),
+    "vendor": N_("Vendor"),
+    "category": N_("Category"),
+    "cost": N_("Cost price"),
+    "cost_minor": N_("Cost price"),
+    "sell": N_("Price"),
+    "sell_minor": N_("Price"),
+    "tax_category": N_("Tax"),
+    "tax_inclusive": N_("Includes VAT"),
+    "rent_product_id": N_("Rented as"),
+    "warranty_months": N_("Warranty, months"),
+    "note": N_("Note"),
 }
 
 
@@ -253,15 +259,15 @@ async def product_fields(scope: Scope, found: ProductRow | None = None) -> list[
     services = [one for one in await list_products() if one.kind in RENTED_AS]
 
     def field(name: str, value: str = "", **more: object) -> Field:
-        return msgspec.convert({"name": name, "label": PRODUCT_LABELS[name], "value": value, **more}, Field)
+        return msgspec.convert({"name": name, "label": _(PRODUCT_LABELS[name]), "value": value, **more}, Field)
 
     return [
         field("name", found.name if found else "", required=True, max_length=120, autocomplete="off"),
-        field("vendor", found.vendor if found else "", max_length=120, autocomplete="off", help="A new one is made"),
-        field("category", found.category if found else "", max_length=120, help="Router, antenna, cable"),
+        field("vendor", found.vendor if found else "", max_length=120, autocomplete="off", help=_("A new one is made")),
+        field("category", found.category if found else "", max_length=120, help=_("Router, antenna, cable")),
         field("warranty_months", str(found.warranty_months) if found else "0", kind="number"),
-        _money("cost", found.cost_minor if found else None, currency, "What one costs you"),
-        _money("sell", found.sell_minor if found else None, currency, "What one is sold for"),
+        _money("cost", found.cost_minor if found else None, currency, _("What one costs you")),
+        _money("sell", found.sell_minor if found else None, currency, _("What one is sold for")),
         field(
             "tax_category",
             found.tax_category if found else "standard",
@@ -274,7 +280,7 @@ async def product_fields(scope: Scope, found: ProductRow | None = None) -> list[
             str(found.rent_product_id or "") if found else "",
             kind="select",
             choices=_rented_as(services, found),
-            help="A service or module of the catalogue: it has the price",
+            help=_("A service or module of the catalogue: it has the price"),
         ),
         field("note", found.note if found else "", kind="textarea", max_length=2000),
     ]
@@ -284,13 +290,13 @@ def _rented_as(services: Sequence[CatalogueProduct], found: ProductRow | None) -
     known = {one.id: one.name for one in services}
     if found is not None and found.rent_product_id is not None:
         known.setdefault(found.rent_product_id, found.rent_product or "")
-    return (Choice("", "Not rented"), *(Choice(str(key), name) for key, name in known.items()))
+    return (Choice("", _("Not rented")), *(Choice(str(key), name) for key, name in known.items()))
 
 
 def _money(name: str, minor: int | None, currency: str, help: str) -> Field:
     return Field(
         name=name,
-        label=f"{PRODUCT_LABELS[name]}, {currency}",
+        label=f"{_(PRODUCT_LABELS[name])}, {currency}",
         value=amount_text(minor, currency),
         shown=format_amount(minor, currency) if minor is not None else "",
         kind="money",
@@ -301,7 +307,7 @@ def _money(name: str, minor: int | None, currency: str, help: str) -> Field:
 async def product_section(found: ProductRow, scope: Scope) -> Section:
     return Section(
         key="product",
-        title="Product",
+        title=_("Product"),
         href=f"/inventory/products/{found.id}/section",
         version=found.version,
         editable=scope.may("inventory.edit"),
@@ -336,27 +342,29 @@ def place_fields(found: LocationRow | None = None) -> list[Field]:
     return [
         Field(
             name="name",
-            label="Name",
+            label=_("Name"),
             value=found.name if found else "",
             required=True,
             max_length=120,
             wide=True,
-            help="A store room, a van, a site",
+            help=_("A store room, a van, a site"),
         ),
-        Field(name="note", label="Note", value=found.note if found else "", kind="textarea", max_length=500),
+        Field(name="note", label=_("Note"), value=found.note if found else "", kind="textarea", max_length=500),
     ]
 
 
 def vendor_fields(found: VendorRow | None = None) -> list[Field]:
     return [
-        Field(name="name", label="Name", value=found.name if found else "", required=True, max_length=120, wide=True),
+        Field(
+            name="name", label=_("Name"), value=found.name if found else "", required=True, max_length=120, wide=True
+        ),
         Field(
             name="contact",
-            label="Contact",
+            label=_("Contact"),
             value=found.contact if found else "",
             kind="textarea",
             max_length=500,
-            help="Who to call, and your number there",
+            help=_("Who to call, and your number there"),
         ),
     ]
 
@@ -367,4 +375,4 @@ def typed_values(shown: Mapping[str, object], fields: Sequence[Field]) -> dict[s
 
 
 def shape(condition: str) -> str:
-    return CONDITIONS[Condition(condition)]
+    return _(CONDITIONS[Condition(condition)])

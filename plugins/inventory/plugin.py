@@ -24,9 +24,10 @@ from core.hooks import (
     hookimpl,
 )
 from core.settings.queries import load_settings
-from plugins.inventory import actions, api, queries, routes
+from core.texts import N_, _
+from plugins.inventory import actions, api, queries, routes, words
 from plugins.inventory.importing import TAKE_IMPORT
-from plugins.inventory.status import ENDED, LABELS, ItemStatus
+from plugins.inventory.status import ENDED, LABELS, ItemStatus, pill_of
 from plugins.inventory.tables import (
     InventoryImport,
     InventoryItem,
@@ -34,7 +35,6 @@ from plugins.inventory.tables import (
     InventoryProduct,
     InventoryVendor,
 )
-from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
     from core.customers.events import CustomerStatusChanged
@@ -45,21 +45,21 @@ class InventorySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How the operator works with hardware."""
 
     ask_back: Annotated[
-        bool, Meta(title="Ask for hardware back", description="When a customer is cancelled or terminated")
+        bool, Meta(title=N_("Ask for hardware back"), description=N_("When a customer is cancelled or terminated"))
     ] = True
 
 
 MANIFEST = Manifest(
     name="inventory",
-    label="Inventory",
+    label=N_("Inventory"),
     version="1.0",
     hook_version="1.0",
-    description="Hardware in stock and at customers: serial numbers, selling, renting, returns, labels, valuation.",
+    description=N_("Hardware in stock and at customers: serial numbers, selling, renting, returns, labels, valuation."),
     order=20,
     routes=(*routes.HANDLERS, *api.HANDLERS),
     permissions=(
-        Permission("inventory.view", "See items"),
-        Permission("inventory.edit", "Add, assign, move, return and write off items"),
+        Permission("inventory.view", N_("See items")),
+        Permission("inventory.edit", N_("Add, assign, move, return and write off items")),
     ),
     tables=(InventoryVendor, InventoryProduct, InventoryLocation, InventoryImport, InventoryItem),
     migrations=Path(__file__).parent / "migrations",
@@ -67,9 +67,11 @@ MANIFEST = Manifest(
     jobs=(TAKE_IMPORT,),
     events=("customer_status_changed",),
     menu=(
-        MenuItem(area="network", label="Inventory", href="/inventory", permission="inventory.view", icon="packages"),
+        MenuItem(
+            area="network", label=N_("Inventory"), href="/inventory", permission="inventory.view", icon="packages"
+        ),
     ),
-    icons=("packages", "barcode"),
+    icons=("packages", "barcode", "photo-plus"),
 )
 
 
@@ -78,7 +80,7 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
     if not scope.may("inventory.view"):
         return ()
     count = (await queries.count_by_customer(scope, [customer_id])).get(customer_id, 0)
-    return (Tab(key="hardware", label="Hardware", href=f"/inventory/customers/{customer_id}", count=count or None),)
+    return (Tab(key="hardware", label=_("Hardware"), href=f"/inventory/customers/{customer_id}", count=count or None),)
 
 
 @hookimpl
@@ -89,11 +91,11 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
     items = await queries.list_of_customer(scope, customer_id)
     if not items:
         return ()
-    labels = {key.value: label for key, label in LABELS.items()}
+    labels = {key.value: pill_of(key) for key in LABELS}
     return (
         Panel(
             key="hardware",
-            title="Hardware",
+            title=_("Hardware"),
             template="inventory/_panel.html",
             values={"items": items, "labels": labels},
         ),
@@ -104,12 +106,12 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
 async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     if not scope.may("inventory.edit"):
         return ()
-    return (Action(label="Hardware…", href=f"/inventory/customers/{customer_id}", icon="packages", group="create"),)
+    return (Action(label=_("Hardware…"), href=f"/inventory/customers/{customer_id}", icon="packages", group="create"),)
 
 
 @hookimpl
 async def customer_columns(scope: Scope) -> Sequence[Column]:
-    return (Column(key="inventory.items", label="Hardware", kind="number"),)
+    return (Column(key="inventory.items", label=_("Hardware"), kind="number"),)
 
 
 @hookimpl
@@ -127,7 +129,7 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
         return ()
     return [
         SearchHit(
-            kind="Items",
+            kind=_("Items"),
             label=f"{item.name} {item.serial}",
             href=f"/inventory/items/{item.id}",
             detail=item.customer or "",
@@ -144,7 +146,7 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     if not waiting:
         return ()
     href = f"/inventory/items?status={ItemStatus.TO_RETURN}"
-    return (Card(key="to_return", label="Hardware to be returned", value=f"{waiting:,}", href=href, tone="warn"),)
+    return (Card(key="to_return", label=_("Hardware to be returned"), value=f"{waiting:,}", href=href, tone="warn"),)
 
 
 @hookimpl
@@ -158,7 +160,7 @@ async def plan_customer_status_change(scope: Scope, customer_id: int, status_key
     names = ", ".join(f"{item.name} {item.serial}" for item in items[:3]) + (", …" if len(items) > 3 else "")
     return (
         Effect(
-            text=f"{counted(len(items), 'item')} to return: {names}",
+            text=_("%(count)s to return: %(names)s", count=words.items(len(items)), names=names),
             kind="service",
             inputs=",".join(str(item.id) for item in items),
             apply=partial(_ask_back, customer_id=customer_id),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.database import row, rows, value, within
+from core.documents.files import get_shared_file, read_file
 from core.errors import NotFound
 from core.ids import sort_key
 from core.lists.columns import Condition
@@ -36,7 +37,8 @@ PRODUCTS: Final = """
 SELECT inventory_product.id, inventory_product.vendor_id, coalesce(v.name, '') AS vendor, inventory_product.name,
        inventory_product.category, inventory_product.cost_minor, inventory_product.sell_minor,
        inventory_product.tax_category, inventory_product.tax_inclusive, inventory_product.rent_product_id,
-       r.name AS rent_product, inventory_product.warranty_months, inventory_product.note, inventory_product.version,
+       r.name AS rent_product, inventory_product.warranty_months, inventory_product.note,
+       inventory_product.photo_file_id, inventory_product.version,
        (SELECT count(*) FROM inventory_item i WHERE i.product_id = inventory_product.id AND i.status = 'in_stock')
            AS in_stock,
        (SELECT count(*) FROM inventory_item i WHERE i.product_id = inventory_product.id) AS items
@@ -221,6 +223,14 @@ async def get_product(product_id: int) -> ProductRow:
     if found is None:
         raise NotFound(f"product {product_id}")
     return found
+
+
+async def read_photo(scope: Scope, product_id: int) -> bytes:
+    """The product's picture as JPEG, or NotFound where it has none."""
+    found = await get_product(product_id)
+    if found.photo_file_id is None:
+        raise NotFound(f"photo of product {product_id}")
+    return await read_file(scope, await get_shared_file(found.photo_file_id))
 
 
 async def list_product_names() -> list[ProductRow]:

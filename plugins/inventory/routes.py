@@ -13,9 +13,11 @@ from core.customers.head import head_values
 from core.customers.queries import get_customer
 from core.customers.timeline import in_words
 from core.database import Everything
+from core.documents.pictures import MEDIA_TYPE
 from core.errors import Invalid, Stale
 from core.jobs.queries import get_job
 from core.money import format_amount, format_money
+from core.texts import _, in_sentence, number
 from core.web.changes import asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.jobs_pages import running_job
@@ -26,9 +28,9 @@ from core.web.view import PageView, View, errors_by_field
 from plugins.inventory import actions, deeds, importing, labels, listing, pages, queries
 from plugins.inventory.labels import LabelSheet
 from plugins.inventory.schemas import LocationFields, VendorFields
-from plugins.inventory.status import Deed, ItemStatus
+from plugins.inventory.status import Deed, ItemStatus, pill_of
 from plugins.inventory.valuation import valuation
-from plugins.inventory.words import counted
+from plugins.inventory.words import items, products
 
 if TYPE_CHECKING:
     from core.web.parts import Section
@@ -49,7 +51,7 @@ async def list_items(view: View) -> Response[str]:
     return view.page(
         "inventory/_items.html" if view.is_htmx else "inventory/items.html",
         **await listing.item_values(view),
-        pills=pages.PILLS,
+        pills={state.value: pill_of(state) for state in ItemStatus},
         shape=pages.shape,
         tabs=pages.tabs(view.scope),
         may_add=view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything),
@@ -70,7 +72,7 @@ async def add_item(view: View) -> Response[str]:
         item_id = await actions.add_item(scope, pages.new_item_of(form, scope.tenant.currency, scope.locale))
     except Invalid as error:
         return await _new_item(view, errors_by_field(error), status=422)
-    return view.go(f"/inventory/items/{item_id}", "Item added.")
+    return view.go(f"/inventory/items/{item_id}", _("Item added."))
 
 
 async def _new_item(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -99,7 +101,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
     item = await queries.get_item(scope, item_id)
     product = await queries.get_product(item.product_id)
     entries = await timeline(scope, subject=("inventory_item", item_id), limit=50)
-    label, kind = pages.PILLS[item.status]
+    label, kind = pill_of(item.status)
     return view.page(
         "inventory/item.html",
         item=item,
@@ -110,7 +112,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
         warranty=pages.warranty_until(item, product.warranty_months),
         buttons=[
             {
-                "label": deeds.BUTTONS[deed][0],
+                "label": _(deeds.BUTTONS[deed][0]),
                 "icon": deeds.BUTTONS[deed][1],
                 "at": f"/inventory/items/{item_id}/deeds/{deed}",
                 "danger": deed is Deed.WRITE_OFF,
@@ -156,7 +158,7 @@ async def _item_section(view: PageView, item_id: int) -> Section:
 @delete("/inventory/items/{item_id:int}", permission="inventory.edit")
 async def remove_item(view: View, item_id: FromPath[int]) -> Response[str]:
     await actions.remove_item(view.scope, item_id)
-    return view.go("/inventory/items", "Item removed.")
+    return view.go("/inventory/items", _("Item removed."))
 
 
 # -- deeds ------------------------------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ async def carry_out_deed(view: View, item_id: FromPath[int], deed: FromPath[str]
     back = view.typed.get("back", [""])[-1]
     if back.startswith("/inventory/customers/"):
         to = back
-    return await do_plan(view, place, run, to=to, said=deeds.SAID[wanted])
+    return await do_plan(view, place, run, to=to, said=_(deeds.SAID[wanted]))
 
 
 # -- scanning ---------------------------------------------------------------------------------------------------------
@@ -207,18 +209,21 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
     code = view.query.get("code", "").strip()[:200]
     found = await queries.find_by_code(scope, code)
     if len(found) != 1:
-        told = f"Nothing has the code “{code}”." if not found else f"{len(found)} items have the code “{code}”."
-        return view.drawer("inventory/scanned.html", title="Not found", text=told, page_title="Not found")
+        several = _("%(count)s items have the code “%(code)s”.", count=len(found), code=code)
+        told = several if found else _("Nothing has the code “%(code)s”.", code=code)
+        return view.drawer("inventory/scanned.html", title=_("Not found"), text=told, page_title=_("Not found"))
     item = found[0]
     if item.customer_id == customer_id:
         wanted = Deed.RETURN
     elif item.status == ItemStatus.IN_STOCK:
         wanted = Deed.ASSIGN
     else:
-        held = f", with {item.customer}" if item.customer else ""
-        told = f"{item.name} {item.serial} is {pages.PILLS[item.status][0].lower()}{held}."
+        name, state = f"{item.name} {item.serial}", in_sentence(pill_of(item.status)[0])
+        told = _("%(item)s is %(state)s.", item=name, state=state)
+        if item.customer:
+            told = _("%(item)s is %(state)s, with %(customer)s.", item=name, state=state, customer=item.customer)
         return view.drawer(
-            "inventory/scanned.html", title="It cannot be assigned", text=told, page_title="Not assigned"
+            "inventory/scanned.html", title=_("It cannot be assigned"), text=told, page_title=_("Not assigned")
         )
     typed = {"back": [f"/inventory/customers/{customer_id}"]}
     if wanted is Deed.ASSIGN:
@@ -233,7 +238,7 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
 @get("/inventory/customers/{customer_id:int}", permission="inventory.view")
 async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
     """The tab Hardware of a customer."""
-    head = await head_values(view, customer_id, "Hardware")
+    head = await head_values(view, customer_id, _("Hardware"))
     items = await queries.list_of_customer(view.scope, customer_id)
     return view.page(
         "inventory/customer.html",
@@ -243,7 +248,7 @@ async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]
                 "item": item,
                 "deeds": [
                     {
-                        "label": deeds.BUTTONS[deed][0],
+                        "label": _(deeds.BUTTONS[deed][0]),
                         "at": f"/inventory/items/{item.id}/deeds/{deed}?back=/inventory/customers/{customer_id}",
                     }
                     for deed in deeds.may_do(view.scope, item)
@@ -252,7 +257,7 @@ async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]
             }
             for item in items
         ],
-        pills=pages.PILLS,
+        pills={state.value: pill_of(state) for state in ItemStatus},
         shape=pages.shape,
     )
 
@@ -284,7 +289,7 @@ async def add_product(view: View) -> Response[str]:
         model_id = await actions.add_product(scope, pages.product_of(form, scope.tenant.currency, scope.locale))
     except Invalid as error:
         return await _new_product(view, errors_by_field(error), status=422)
-    return view.go(f"/inventory/products/{model_id}", "Product added.")
+    return view.go(f"/inventory/products/{model_id}", _("Product added."))
 
 
 async def _new_product(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -299,11 +304,17 @@ async def _new_product(view: PageView, errors: dict[str, str], *, status: int = 
 
 @get("/inventory/products/{model_id:int}", permission="inventory.view")
 async def show_product(view: View, model_id: FromPath[int]) -> Response[str]:
+    return await _product(view, model_id, {})
+
+
+async def _product(view: PageView, model_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
     scope = view.scope
     found = await queries.get_product(model_id)
     entries = await timeline(scope, subject=("inventory_product", model_id), limit=20)
     return view.page(
         "inventory/product.html",
+        status=status,
+        errors=errors,
         product=found,
         price=_price(found, scope.tenant.currency),
         warranty=pages.warranty_text(found.warranty_months),
@@ -317,6 +328,35 @@ async def show_product(view: View, model_id: FromPath[int]) -> Response[str]:
 
 def _price(found: ProductRow, currency: str) -> str:
     return f"{format_amount(found.sell_minor, currency)} {currency}" if found.sell_minor is not None else ""
+
+
+@get("/inventory/products/{model_id:int}/photo", permission="inventory.view")
+async def show_photo(view: View, model_id: FromPath[int]) -> Response[bytes]:
+    """Its address on pages ends with the file's id, so that a browser may keep it."""
+    return Response(
+        await queries.read_photo(view.scope, model_id),
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@post("/inventory/products/{model_id:int}/photo", permission="inventory.edit")
+async def set_photo(view: View, model_id: FromPath[int]) -> Response[str]:
+    await view.read()
+    file = view.files.get("photo")
+    try:
+        if file is None or not file.filename:
+            raise Invalid(_("Choose a picture."), field="photo")
+        await actions.set_photo(view.scope, model_id, await file.read())
+    except Invalid as error:
+        return await _product(view, model_id, errors_by_field(error), status=422)
+    return view.go(f"/inventory/products/{model_id}", _("Photo saved."))
+
+
+@delete("/inventory/products/{model_id:int}/photo", permission="inventory.edit")
+async def remove_photo(view: View, model_id: FromPath[int]) -> Response[str]:
+    await actions.remove_photo(view.scope, model_id)
+    return view.go(f"/inventory/products/{model_id}", _("Photo removed."))
 
 
 @get("/inventory/products/{model_id:int}/section", permission="inventory.view")
@@ -348,7 +388,7 @@ async def save_product_section(view: View, model_id: FromPath[int]) -> Response[
 @delete("/inventory/products/{model_id:int}", permission="inventory.edit")
 async def remove_product(view: View, model_id: FromPath[int]) -> Response[str]:
     await actions.remove_product(view.scope, model_id)
-    return view.go("/inventory/products", "Product removed.")
+    return view.go("/inventory/products", _("Product removed."))
 
 
 # -- vendors and locations --------------------------------------------------------------------------------------------
@@ -365,7 +405,7 @@ async def add_vendor(view: View) -> Response[str]:
         await actions.add_vendor(view.scope, await view.form(VendorFields))
     except Invalid as error:
         return await _vendors(view, errors_by_field(error), status=422)
-    return view.go("/inventory/vendors", "Vendor added.")
+    return view.go("/inventory/vendors", _("Vendor added."))
 
 
 async def _vendors(view: PageView, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
@@ -391,7 +431,7 @@ async def save_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
         await actions.change_vendor(view.scope, vendor_id, await view.form(VendorFields))
     except Invalid as error:
         return await _vendor(view, vendor_id, errors_by_field(error), status=422)
-    return view.go("/inventory/vendors", "Vendor saved.")
+    return view.go("/inventory/vendors", _("Vendor saved."))
 
 
 async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -399,9 +439,10 @@ async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, sta
     return view.page(
         "inventory/place.html",
         status=status,
-        title="Vendor",
+        title=_("Vendor"),
         at=f"/inventory/vendors/{vendor_id}",
-        refused=f"It has {counted(found.products, 'product')}" if found.products else "",
+        refused=_("It has %(products)s", products=products(found.products)) if found.products else "",
+        plural=_("Vendors"),
         fields=pages.vendor_fields(found),
         values=view.shown(),
         errors=errors,
@@ -411,7 +452,7 @@ async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, sta
 @delete("/inventory/vendors/{vendor_id:int}", permission="inventory.edit")
 async def remove_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
     await actions.remove_vendor(view.scope, vendor_id)
-    return view.go("/inventory/vendors", "Vendor removed.")
+    return view.go("/inventory/vendors", _("Vendor removed."))
 
 
 @get("/inventory/locations", permission="inventory.view")
@@ -425,7 +466,7 @@ async def add_location(view: View) -> Response[str]:
         await actions.add_location(view.scope, await view.form(LocationFields))
     except Invalid as error:
         return await _locations(view, errors_by_field(error), status=422)
-    return view.go("/inventory/locations", "Location added.")
+    return view.go("/inventory/locations", _("Location added."))
 
 
 async def _locations(view: PageView, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
@@ -451,7 +492,7 @@ async def save_location(view: View, place_id: FromPath[int]) -> Response[str]:
         await actions.change_location(view.scope, place_id, await view.form(LocationFields))
     except Invalid as error:
         return await _location(view, place_id, errors_by_field(error), status=422)
-    return view.go("/inventory/locations", "Location saved.")
+    return view.go("/inventory/locations", _("Location saved."))
 
 
 async def _location(view: PageView, place_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -459,9 +500,10 @@ async def _location(view: PageView, place_id: int, errors: dict[str, str], *, st
     return view.page(
         "inventory/place.html",
         status=status,
-        title="Location",
+        title=_("Location"),
         at=f"/inventory/locations/{place_id}",
-        refused=f"It holds {counted(found.items, 'item')}" if found.items else "",
+        refused=_("It holds %(items)s", items=items(found.items)) if found.items else "",
+        plural=_("Locations"),
         fields=pages.place_fields(found),
         values=view.shown(),
         errors=errors,
@@ -471,7 +513,7 @@ async def _location(view: PageView, place_id: int, errors: dict[str, str], *, st
 @delete("/inventory/locations/{place_id:int}", permission="inventory.edit")
 async def remove_location(view: View, place_id: FromPath[int]) -> Response[str]:
     await actions.remove_location(view.scope, place_id)
-    return view.go("/inventory/locations", "Location removed.")
+    return view.go("/inventory/locations", _("Location removed."))
 
 
 # -- import -----------------------------------------------------------------------------------------------------------
@@ -488,7 +530,7 @@ async def upload(view: View) -> Response[str]:
     await view.read()
     file = view.files.get("file")
     if file is None or not file.filename:
-        return await _choose(view, {"file": "Choose a file."}, status=422)
+        return await _choose(view, {"file": _("Choose a file.")}, status=422)
     place = view.typed.get("location_id", [""])[-1]
     try:
         import_id = await importing.check_file(
@@ -507,7 +549,7 @@ async def _choose(view: PageView, errors: dict[str, str], *, status: int = 200) 
         "inventory/import.html",
         status=status,
         imports=await importing.list_imports(view.scope),
-        places=[Choice("", "None"), *(Choice(str(one.id), one.name) for one in await queries.list_locations())],
+        places=[Choice("", _("None")), *(Choice(str(one.id), one.name) for one in await queries.list_locations())],
         columns=importing.FIELDS.values(),
         values=view.shown(location_id=""),
         errors=errors,
@@ -525,15 +567,15 @@ async def show_import(view: View, import_id: FromPath[int]) -> Response[str]:
         report=report,
         job=running_job(job) if job is not None and found.state == "taking" else None,
         figures=[
-            Figure(label="Rows", value=f"{report.records:,}"),
-            Figure(label="Right", value=f"{report.good:,}", detail="become items"),
+            Figure(label=_("Rows"), value=f"{report.records:,}"),
+            Figure(label=_("Right"), value=f"{report.good:,}", detail=_("become items")),
             Figure(
-                label="Wrong",
+                label=_("Wrong"),
                 value=f"{report.records - report.good:,}",
-                detail="are left out",
+                detail=_("are left out"),
                 tone="owes" if report.records > report.good else "",
             ),
-            *([Figure(label="Items made", value=f"{found.made:,}")] if found.state == "done" else []),
+            *([Figure(label=_("Items made"), value=f"{found.made:,}")] if found.state == "done" else []),
         ],
     )
 
@@ -556,7 +598,7 @@ async def start_import(view: View, import_id: FromPath[int]) -> Response[str]:
 @post("/inventory/import/{import_id:int}/discard", permission="inventory.edit")
 async def discard_import(view: View, import_id: FromPath[int]) -> Response[str]:
     await importing.discard_import(view.scope, import_id)
-    return view.go("/inventory/import", "Forgotten. Nothing was imported.")
+    return view.go("/inventory/import", _("Forgotten. Nothing was imported."))
 
 
 # -- valuation and labels ---------------------------------------------------------------------------------------------
@@ -569,15 +611,18 @@ async def show_valuation(view: View) -> Response[str]:
         "inventory/valuation.html",
         found=found,
         figures=[
-            Figure(label="At cost", value=format_money(found.cost_minor, found.currency, view.scope.locale)),
-            Figure(label="Items", value=f"{found.items:,}", detail="without those sold and written off"),
-            Figure(label="Without a cost price", value=f"{found.unpriced:,}", tone="owes" if found.unpriced else ""),
+            Figure(label=_("At cost"), value=format_money(found.cost_minor, found.currency, view.scope.locale)),
+            Figure(label=_("Items"), value=number(found.items), detail=_("without those sold and written off")),
+            Figure(
+                label=_("Without a cost price"), value=number(found.unpriced), tone="owes" if found.unpriced else ""
+            ),
         ],
         parts=[
-            ("By location", "location", found.by_location),
-            ("By product", "product", found.by_product),
-            ("By state", "state", found.by_state),
+            (_("By location"), "location", found.by_location),
+            (_("By product"), "product", found.by_product),
+            (_("By state"), "state", found.by_state),
         ],
+        heads={"location": _("Location"), "product": _("Product"), "state": _("State")},
         tabs=pages.tabs(view.scope),
     )
 
@@ -587,7 +632,7 @@ async def show_labels(view: View) -> Response[str]:
     """The drawer that asks for the sheet; the address says of which items."""
     kept = {name: text for name, text in view.query.items() if name not in LabelSheet.__struct_fields__}
     return view.drawer(
-        "inventory/labels.html", page_title="Labels", kept=kept, most=labels.MOST, per_sheet=labels.PER_SHEET
+        "inventory/labels.html", page_title=_("Labels"), kept=kept, most=labels.MOST, per_sheet=labels.PER_SHEET
     )
 
 
@@ -610,7 +655,7 @@ async def _versioned(view: PageView, form: Any) -> tuple[int, Any]:
     await view.read()
     text = view.typed.get("version", [""])[-1]
     if not text.isdecimal() or len(text) > 18:
-        raise Invalid("Load the page again.", field="version")
+        raise Invalid(_("Load the page again."), field="version")
     return int(text), from_form(form, {name: texts for name, texts in view.typed.items() if name != "version"})
 
 
@@ -633,7 +678,7 @@ def _section(
 
 async def _stale(view: PageView, section: Section, error: Stale, subject: tuple[str, int]) -> Response[str]:
     latest = await in_words(await timeline(view.scope, subject=subject, limit=1), view.scope.locale)
-    by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
+    by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
     conflict = pages.conflict_of(error, section, by, at, view.scope.tenant.currency)
     theirs = {one.field for one in conflict.differences}
     values = {name: texts[-1] for name, texts in view.typed.items() if name not in theirs}
@@ -659,6 +704,9 @@ HANDLERS = (
     show_new_product,
     add_product,
     show_product,
+    show_photo,
+    set_photo,
+    remove_photo,
     show_product_section,
     edit_product_section,
     save_product_section,

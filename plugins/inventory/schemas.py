@@ -173,6 +173,7 @@ class ProductRow(Struct, frozen=True):
     rent_product: str | None
     warranty_months: int
     note: str
+    photo_file_id: int | None
     version: int
     in_stock: int
     items: int

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from core.texts import N_, _
+
 
 class ItemStatus(StrEnum):
     IN_STOCK = "in_stock"
@@ -67,16 +69,23 @@ TRANSITIONS: Final[dict[ItemStatus, frozenset[ItemStatus]]] = {
 }
 
 LABELS: Final = {
-    ItemStatus.IN_STOCK: ("In stock", "new"),
-    ItemStatus.INTERNAL_USE: ("Internal use", "lead"),
-    ItemStatus.ASSIGNED: ("Assigned", "live"),
-    ItemStatus.RENTED: ("Rented", "live"),
-    ItemStatus.SOLD: ("Sold", "ended"),
-    ItemStatus.TO_RETURN: ("To be returned", "warn"),
-    ItemStatus.RETURNED: ("Returned, to be checked", "warn"),
-    ItemStatus.WRITTEN_OFF: ("Written off", "ended"),
+    ItemStatus.IN_STOCK: (N_("In stock"), "new"),
+    ItemStatus.INTERNAL_USE: (N_("Internal use"), "lead"),
+    ItemStatus.ASSIGNED: (N_("Assigned"), "live"),
+    ItemStatus.RENTED: (N_("Rented"), "live"),
+    ItemStatus.SOLD: (N_("Sold"), "ended"),
+    ItemStatus.TO_RETURN: (N_("To be returned"), "warn"),
+    ItemStatus.RETURNED: (N_("Returned, to be checked"), "warn"),
+    ItemStatus.WRITTEN_OFF: (N_("Written off"), "ended"),
 }
 """How a state reads, and its kind of pill."""
+
+
+def pill_of(status: str) -> tuple[str, str]:
+    """How a state reads now, and its kind of pill."""
+    label, kind = LABELS[ItemStatus(status)]
+    return _(label), kind
+
 
 WITH_CUSTOMER: Final = frozenset({ItemStatus.ASSIGNED, ItemStatus.RENTED, ItemStatus.SOLD, ItemStatus.TO_RETURN})
 AT_PLACE: Final = frozenset({ItemStatus.IN_STOCK, ItemStatus.INTERNAL_USE, ItemStatus.RETURNED})
@@ -98,7 +107,7 @@ class Condition(StrEnum):
     BROKEN = "broken"
 
 
-CONDITIONS: Final = {Condition.NEW: "New", Condition.USED: "Used", Condition.BROKEN: "Broken"}
+CONDITIONS: Final = {Condition.NEW: N_("New"), Condition.USED: N_("Used"), Condition.BROKEN: N_("Broken")}
 
 
 class Deed(StrEnum):

@@ -39,6 +39,7 @@ class InventoryProduct(Table):
     rent_product_id = BigInt(null=True)
     warranty_months = Integer()
     note = Text()
+    photo_file_id = BigInt(null=True)
     version = BigInt()
 
 

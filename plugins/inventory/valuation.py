@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from core.database import rows
+from core.texts import N_, _
 from core.web.reach import check_sees_everyone
 from plugins.inventory.schemas import Valuation, ValueRow
-from plugins.inventory.status import LABELS, OWNED, ItemStatus
+from plugins.inventory.status import OWNED, pill_of
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -24,8 +25,8 @@ LEFT JOIN inventory_vendor v ON v.id = p.vendor_id
 LEFT JOIN inventory_location l ON l.id = i.location_id
 WHERE i.status IN :owned
 """
-WITH_CUSTOMERS: Final = "With customers"
-NOWHERE: Final = "No location"
+WITH_CUSTOMERS: Final = N_("With customers")
+NOWHERE: Final = N_("No location")
 
 
 async def valuation(scope: Scope) -> Valuation:
@@ -42,8 +43,8 @@ async def valuation(scope: Scope) -> Valuation:
         " GROUP BY i.location_id, CASE WHEN i.customer_id IS NOT NULL THEN :customers"
         " ELSE coalesce(l.name, :nowhere) END ORDER BY cost_minor DESC, label",
         owned=owned,
-        customers=WITH_CUSTOMERS,
-        nowhere=NOWHERE,
+        customers=_(WITH_CUSTOMERS),
+        nowhere=_(NOWHERE),
     )
     by_product = await rows(
         ValueRow,
@@ -64,5 +65,5 @@ async def valuation(scope: Scope) -> Valuation:
         cost_minor=sum(one.cost_minor for one in by_product),
         by_location=by_location,
         by_product=by_product,
-        by_state=[msgspec.structs.replace(one, label=LABELS[ItemStatus(one.label)][0]) for one in by_state],
+        by_state=[msgspec.structs.replace(one, label=pill_of(one.label)[0]) for one in by_state],
     )

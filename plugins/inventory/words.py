@@ -1,6 +1,13 @@
 """Numbers of things in words."""
 
+from core.texts import ngettext, number
 
-def counted(number: int, one: str) -> str:
+
+def items(count: int) -> str:
     """1 item, 2 items."""
-    return f"{number:,} {one if number == 1 else one + 's'}"
+    return ngettext("%(count)s item", "%(count)s items", count, count=number(count))
+
+
+def products(count: int) -> str:
+    """1 product, 2 products."""
+    return ngettext("%(count)s product", "%(count)s products", count, count=number(count))

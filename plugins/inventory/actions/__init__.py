@@ -21,8 +21,10 @@ from plugins.inventory.actions.stock import (
     change_product,
     change_vendor,
     remove_location,
+    remove_photo,
     remove_product,
     remove_vendor,
+    set_photo,
 )
 
 __all__ = [
@@ -40,12 +42,14 @@ __all__ = [
     "move_item",
     "remove_item",
     "remove_location",
+    "remove_photo",
     "remove_product",
     "remove_vendor",
     "rent_item",
     "restock_item",
     "return_item",
     "sell_item",
+    "set_photo",
     "use_item",
     "write_off_item",
 ]

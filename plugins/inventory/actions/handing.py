@@ -14,6 +14,7 @@ from core.subscriptions import actions as subscriptions
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewCharge, NewSubscription
 from core.subscriptions.status import STARTED
+from core.texts import _, in_sentence
 from plugins.inventory.events import (
     InventoryItemAssigned,
     InventoryItemInUse,
@@ -38,6 +39,7 @@ from plugins.inventory.status import (
     Condition,
     Deed,
     ItemStatus,
+    pill_of,
 )
 
 if TYPE_CHECKING:
@@ -103,9 +105,16 @@ def _price(scope: Scope, customer: CustomerDetail, product: ProductRow, given: i
     if given is not None:
         return given
     if customer.currency != scope.tenant.currency:
-        raise Invalid(f"{customer.full_name} pays in {customer.currency}: type the price.", field="amount_minor")
+        raise Invalid(
+            _(
+                "%(full_name)s pays in %(currency)s: type the price.",
+                full_name=customer.full_name,
+                currency=customer.currency,
+            ),
+            field="amount_minor",
+        )
     if product.sell_minor is None:
-        raise Invalid(f"{product.full_name} has no price: type one.", field="amount_minor")
+        raise Invalid(_("%(full_name)s has no price: type one.", full_name=product.full_name), field="amount_minor")
     return product.sell_minor
 
 
@@ -144,30 +153,40 @@ async def _rented_as(scope: Scope, item: ItemRow, customer: CustomerDetail, pric
     if price_id is not None:
         found = await value("SELECT product_id FROM price WHERE id = :id", id=price_id)
         if found is None:
-            raise Invalid("Choose a price of the list.", field="price_id")
+            raise Invalid(_("Choose a price of the list."), field="price_id")
         if (await get_catalogue_product(int(found))).kind not in RENTED_AS:
-            raise Invalid("Hardware is rented as a service or module: choose one of their prices.", field="price_id")
+            raise Invalid(_("Hardware is rented as a service or module: choose one of their prices."), field="price_id")
         return int(found), price_id
     product = await get_product(item.product_id)
     if product.rent_product_id is None:
         raise Invalid(
-            f"Choose what {product.full_name} is rented as, or say so on the product's page.", field="price_id"
+            _("Choose what %(full_name)s is rented as, or say so on the product's page.", full_name=product.full_name),
+            field="price_id",
         )
     today = scope.today()
     for price in sorted((await get_catalogue_product(product.rent_product_id)).prices, key=lambda one: one.id):
         in_force = price.valid_from <= today and (price.valid_to is None or price.valid_to > today)
         if price.currency == customer.currency and in_force and price.cycle_unit != "once":
             return product.rent_product_id, price.id
-    raise Invalid(f"{product.rent_product} has no price in {customer.currency}.", field="price_id")
+    raise Invalid(
+        _(
+            "%(rent_product)s has no price in %(currency)s.",
+            rent_product=product.rent_product,
+            currency=customer.currency,
+        ),
+        field="price_id",
+    )
 
 
 async def _buyer(scope: Scope, item: ItemRow, customer_id: int | None) -> CustomerDetail:
     if item.customer_id is not None:
         if customer_id not in (None, item.customer_id):
-            raise Conflict(f"Customer {item.customer_id} has this item. Take it back first.")
+            raise Conflict(
+                _("Customer %(customer_id)s has this item. Take it back first.", customer_id=item.customer_id)
+            )
         return await get_customer(scope, item.customer_id)
     if customer_id is None:
-        raise Invalid("Choose a customer.", field="customer_id")
+        raise Invalid(_("Choose a customer."), field="customer_id")
     return await get_customer(scope, customer_id)
 
 
@@ -196,7 +215,7 @@ async def keep_item(scope: Scope, item_id: int) -> None:
     async with unit_of_work(scope):
         item = await get_item(scope, item_id)
         if item.status != ItemStatus.TO_RETURN or item.customer_id is None:
-            raise Conflict("This item was not asked back.")
+            raise Conflict(_("This item was not asked back."))
         rented = item.subscription_id is not None and await _is_live(scope, item.subscription_id)
         to = ItemStatus.RENTED if rented else ItemStatus.ASSIGNED
         await _put(
@@ -228,7 +247,7 @@ async def return_item(scope: Scope, item_id: int, data: Return | None = None) ->
     async with unit_of_work(scope):
         item = await get_item(scope, item_id)
         if item.customer_id is None:
-            raise Conflict("Nobody has this item: there is nothing to return.")
+            raise Conflict(_("Nobody has this item: there is nothing to return."))
         to = ItemStatus.IN_STOCK if data.checked else ItemStatus.RETURNED
         _check(item, to, Deed.RETURN)
         told = Returned()
@@ -275,10 +294,14 @@ async def move_item(scope: Scope, item_id: int, data: Move) -> None:
         item = await get_item(scope, item_id)
         status = ItemStatus(item.status)
         if status not in AT_PLACE:
-            raise Conflict(f"An item that is {LABELS[status][0].lower()} is at no location.")
+            raise Conflict(_("An item that is %(state)s is at no location.", state=in_sentence(pill_of(status)[0])))
         location_id = await _location(data.location_id)
         if location_id == item.location_id:
-            raise Conflict(f"It is {'at ' + item.location if item.location else 'at no location'} already.")
+            raise Conflict(
+                _("It is at %(location)s already.", location=item.location)
+                if item.location
+                else _("It is at no location already.")
+            )
         await _write(scope, item, status, customer_id=None, location_id=location_id)
         to = (await get_location(location_id)).name if location_id is not None else None
         record(scope, InventoryItemMoved(inventory_item_id=item_id), changes={"location": (item.location, to)})
@@ -298,7 +321,7 @@ async def restock_item(scope: Scope, item_id: int, data: Move | None = None) -> 
     async with unit_of_work(scope):
         item = await get_item(scope, item_id)
         if item.customer_id is not None:
-            raise Conflict("A customer has this item: return it.")
+            raise Conflict(_("A customer has this item: return it."))
         location_id = await _location(data.location_id) if data is not None else item.location_id
         await _put(scope, item, ItemStatus.IN_STOCK, location_id=location_id)
         record(scope, InventoryItemRestocked(inventory_item_id=item_id), changes=_status(item, ItemStatus.IN_STOCK))
@@ -329,7 +352,13 @@ def _check(item: ItemRow, to: ItemStatus, deed: Deed | None = None) -> None:
     """Raises Conflict where that way is not in the table of transitions, or the deed is not one of this state."""
     before = ItemStatus(item.status)
     if to not in TRANSITIONS[before] or (deed is not None and before not in FROM[deed]):
-        raise Conflict(f"An item that is {LABELS[before][0].lower()} cannot become {LABELS[to][0].lower()}.")
+        raise Conflict(
+            _(
+                "An item that is %(state)s cannot become %(to)s.",
+                state=in_sentence(pill_of(before)[0]),
+                to=in_sentence(pill_of(to)[0]),
+            )
+        )
 
 
 async def _location(location_id: int | None) -> int | None:
@@ -338,7 +367,7 @@ async def _location(location_id: int | None) -> int | None:
     try:
         return (await get_location(location_id)).id
     except NotFound:
-        raise Invalid("Choose a location of the list.", field="location_id") from None
+        raise Invalid(_("Choose a location of the list."), field="location_id") from None
 
 
 async def _put(
@@ -395,4 +424,4 @@ async def _write(
         version=item.version,
     )
     if not touched:
-        raise Conflict("Somebody else has just moved this item. Look at it again.")
+        raise Conflict(_("Somebody else has just moved this item. Look at it again."))

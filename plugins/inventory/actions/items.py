@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.activity.unit import record, unit_of_work
 from core.database import execute, value
 from core.errors import Conflict, FieldError, Invalid, Stale
+from core.texts import _
 from core.web.reach import check_sees_everyone
 from plugins.inventory.actions.stock import location_named, product_named
 from plugins.inventory.events import InventoryItemAdded, InventoryItemChanged
@@ -85,7 +86,7 @@ async def remove_item(scope: Scope, item_id: int) -> None:
             id=item_id,
         )
         if found.status != ItemStatus.IN_STOCK or been_out:
-            raise Conflict("This item has been out of stock: write it off, so that its history stays.")
+            raise Conflict(_("This item has been out of stock: write it off, so that its history stays."))
         await execute("DELETE FROM inventory_item WHERE id = :id", id=item_id)
         record(scope, InventoryItemChanged(inventory_item_id=item_id), changes={"serial": (found.serial, None)})
 
@@ -102,18 +103,18 @@ async def _known_by(serial: str, mac: str, barcode: str, own_id: int = 0) -> dic
     errors: list[FieldError] = []
     key, code = serial_key(serial), serial_key(barcode)
     if not key:
-        errors.append(FieldError("serial", "Fill this in."))
+        errors.append(FieldError("serial", _("Fill this in.")))
     elif await _taken("serial_key", key, own_id):
-        errors.append(FieldError("serial", "An item with this serial number is there already."))
+        errors.append(FieldError("serial", _("An item with this serial number is there already.")))
     address: str | None = None
     try:
         address = check_mac(mac)
     except Invalid as error:
         errors.extend(error.errors)
     if address and await _taken("mac", address, own_id):
-        errors.append(FieldError("mac", "An item with this MAC address is there already."))
+        errors.append(FieldError("mac", _("An item with this MAC address is there already.")))
     if code and await _taken("barcode_key", code, own_id):
-        errors.append(FieldError("barcode", "An item with this barcode is there already."))
+        errors.append(FieldError("barcode", _("An item with this barcode is there already.")))
     if errors:
         raise Invalid(errors=errors)
     return {

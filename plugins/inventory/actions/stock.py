@@ -8,9 +8,13 @@ from core.activity.unit import record, unit_of_work
 from core.catalog.queries import get_product as get_catalogue_product
 from core.catalog.queries import list_tax_categories
 from core.database import execute, value
+from core.documents.files import store_file
+from core.documents.pictures import MEDIA_TYPE, small_picture
 from core.errors import Conflict, Invalid, NotFound, Stale
 from core.ids import sort_key
+from core.texts import _
 from core.web.reach import check_sees_everyone
+from plugins.inventory import words
 from plugins.inventory.events import (
     InventoryLocationAdded,
     InventoryLocationChanged,
@@ -23,7 +27,6 @@ from plugins.inventory.identifiers import one_line
 from plugins.inventory.queries import get_location, get_product, get_vendor
 from plugins.inventory.schemas import ProductFields
 from plugins.inventory.status import RENTED_AS
-from plugins.inventory.words import counted
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -73,7 +76,13 @@ async def remove_vendor(scope: Scope, vendor_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_vendor(vendor_id)
         if found.products:
-            raise Conflict(f"{found.name} has {counted(found.products, 'product')}: give them another vendor first.")
+            raise Conflict(
+                _(
+                    "%(name)s has %(products)s: give them another vendor first.",
+                    name=found.name,
+                    products=words.products(found.products),
+                )
+            )
         await execute("DELETE FROM inventory_vendor WHERE id = :id", id=vendor_id)
         record(scope, InventoryVendorChanged(inventory_vendor_id=vendor_id), changes={"name": (found.name, None)})
 
@@ -118,7 +127,13 @@ async def remove_location(scope: Scope, location_id: int) -> None:
     async with unit_of_work(scope):
         found = await get_location(location_id)
         if found.items:
-            raise Conflict(f"There is hardware at {found.name}, {counted(found.items, 'item')}: move it first.")
+            raise Conflict(
+                _(
+                    "There is hardware at %(name)s, %(items)s: move it first.",
+                    name=found.name,
+                    items=words.items(found.items),
+                )
+            )
         await execute("UPDATE inventory_import SET location_id = NULL WHERE location_id = :id", id=location_id)
         await execute("DELETE FROM inventory_location WHERE id = :id", id=location_id)
         record(scope, InventoryLocationChanged(inventory_location_id=location_id), changes={"name": (found.name, None)})
@@ -127,9 +142,9 @@ async def remove_location(scope: Scope, location_id: int) -> None:
 async def _free_name(table: str, typed: str, own_id: int = 0) -> str:
     name = one_line(typed)
     if not name:
-        raise Invalid("Fill this in.", field="name")
+        raise Invalid(_("Fill this in."), field="name")
     if await value(f"SELECT 1 FROM {table} WHERE name_key = :key AND id <> :id", key=sort_key(name), id=own_id):
-        raise Invalid("This name is there already.", field="name")
+        raise Invalid(_("This name is there already."), field="name")
     return name
 
 
@@ -235,14 +250,52 @@ async def change_product(scope: Scope, product_id: int, data: ProductFields, *, 
         return version + 1
 
 
+async def set_photo(scope: Scope, product_id: int, data: bytes) -> None:
+    """The product's picture, made small; one that it had goes."""
+    check_sees_everyone(scope)
+    await get_product(product_id)
+    picture = await small_picture(data, field="photo")
+    async with unit_of_work(scope):
+        before = await get_product(product_id)
+        file = await store_file(scope, picture, name=f"product-{product_id}.jpg", media_type=MEDIA_TYPE)
+        await _put_photo(scope, before, file.id)
+
+
+async def remove_photo(scope: Scope, product_id: int) -> None:
+    check_sees_everyone(scope)
+    async with unit_of_work(scope):
+        before = await get_product(product_id)
+        if before.photo_file_id is not None:
+            await _put_photo(scope, before, None)
+
+
+async def _put_photo(scope: Scope, before: ProductRow, file_id: int | None) -> None:
+    await execute("UPDATE inventory_product SET photo_file_id = :file_id WHERE id = :id", file_id=file_id, id=before.id)
+    if before.photo_file_id is not None:
+        await execute("DELETE FROM stored_file WHERE id = :id", id=before.photo_file_id)
+    record(
+        scope,
+        InventoryProductChanged(inventory_product_id=before.id),
+        changes={"photo": (before.photo_file_id, file_id)},
+    )
+
+
 async def remove_product(scope: Scope, product_id: int) -> None:
     """Only while there is no item of it."""
     check_sees_everyone(scope)
     async with unit_of_work(scope):
         found = await get_product(product_id)
         if found.items:
-            raise Conflict(f"There is hardware of {found.full_name}: {counted(found.items, 'item')}.")
+            raise Conflict(
+                _(
+                    "There is hardware of %(full_name)s: %(items)s.",
+                    full_name=found.full_name,
+                    items=words.items(found.items),
+                )
+            )
         await execute("DELETE FROM inventory_product WHERE id = :id", id=product_id)
+        if found.photo_file_id is not None:
+            await execute("DELETE FROM stored_file WHERE id = :id", id=found.photo_file_id)
         record(
             scope, InventoryProductChanged(inventory_product_id=product_id), changes={"name": (found.full_name, None)}
         )
@@ -263,26 +316,26 @@ def _differences(pairs: dict[str, tuple[object, object]]) -> dict[str, tuple[obj
 
 async def _check_product(data: ProductFields) -> None:
     if data.tax_category not in {one.code for one in await list_tax_categories()}:
-        raise Invalid("Choose a tax category of the list.", field="tax_category")
+        raise Invalid(_("Choose a tax category of the list."), field="tax_category")
     if data.rent_product_id is None:
         return
     try:
         rented_as = await get_catalogue_product(data.rent_product_id)
     except NotFound:
-        raise Invalid("This product is not in the catalogue.", field="rent_product_id") from None
+        raise Invalid(_("This product is not in the catalogue."), field="rent_product_id") from None
     if rented_as.kind not in RENTED_AS:
-        raise Invalid(f"{rented_as.name} is no service or module: choose one.", field="rent_product_id")
+        raise Invalid(_("%(name)s is no service or module: choose one.", name=rented_as.name), field="rent_product_id")
 
 
 async def _free_model(vendor_id: int | None, typed: str, own_id: int = 0) -> str:
     name = one_line(typed)
     if not name:
-        raise Invalid("Fill this in.", field="name")
+        raise Invalid(_("Fill this in."), field="name")
     if await value(
         "SELECT 1 FROM inventory_product WHERE coalesce(vendor_id, 0) = :vendor_id AND name_key = :key AND id <> :id",
         vendor_id=vendor_id or 0,
         key=sort_key(name),
         id=own_id,
     ):
-        raise Invalid("This vendor's product of this name is there already.", field="name")
+        raise Invalid(_("This vendor's product of this name is there already."), field="name")
     return name
