@@ -1,0 +1,122 @@
+"""The console over JSON, at the provider's address."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants import pausing
+from tenants.deployment import Deployment
+from tests.consoles import happened, program, provider, worked
+from tests.hosts import made, visitor
+
+
+@pytest.fixture(autouse=True)
+def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other process serves these tenants: nobody needs to be waited for."""
+    monkeypatch.setattr(pausing, "SETTLING", 0.0)
+
+
+NEW = {
+    "slug": "alpha",
+    "name": "Alpha Net",
+    "email": "orla@alpha.example",
+    "country": "DE",
+    "time_zone": "Europe/Berlin",
+}
+
+
+async def test_H1_a_tenants_life_over_json(deployment: Deployment) -> None:
+    host = await provider(deployment)
+    api = await program(deployment, host)
+
+    new = (await api.post("/api/v1/tenants", json=NEW)).json()
+    at = f"/api/v1/tenants/{new['id']}"
+    renamed = (await api.patch(at, json={"name": "Alpha Networks"})).json()
+    suspended = (await api.post(f"{at}/suspension", json={"reason": "unpaid"})).json()
+    async with visitor(deployment, "alpha.localhost") as outside:
+        away = (await outside.get("/login")).status_code
+    resumed = (await api.delete(f"{at}/suspension")).json()
+    on = (await api.put(f"{at}/plugins/inventory")).json()
+    off = (await api.delete(f"{at}/plugins/inventory")).json()
+    backup = (await api.post(f"{at}/backups")).json()
+    await worked(deployment, host)
+    backup = (await api.get(f"/api/v1/tenants/work/{backup['id']}")).json()
+    files = (await api.get(f"{at}/backups")).json()
+    copy = await api.post("/api/v1/tenants/backups/copies", json={"file": backup["file"], "slug": "copied"})
+    upgrade = await api.post(f"{at}/upgrade")
+    await worked(deployment, host)
+    listed = (await api.get("/api/v1/tenants", params={"sort": "-name", "limit": 2})).json()
+    rest = (await api.get("/api/v1/tenants", params={"sort": "-name", "limit": 2, "cursor": listed["next"]})).json()
+    deletion = await api.post(f"{at}/deletion", json={"repeated": "alpha"})
+    await worked(deployment, host)
+    done = (await api.get(f"/api/v1/tenants/work/{deletion.json()['id']}")).json()
+    gone = await api.get(at)
+    back = await api.post("/api/v1/tenants/backups/returns", json={"file": done["file"], "repeated": "alpha"})
+    await worked(deployment, host)
+
+    assert "/welcome/" in new["link"]
+    assert (renamed["name"], renamed["slug"], renamed["health"]) == ("Alpha Networks", "alpha", "ok")
+    assert (suspended["status"], suspended["reason"], away, resumed["status"]) == (
+        "suspended",
+        "unpaid",
+        503,
+        "active",
+    )
+    assert (on, off) == ({"plugin": "inventory", "on": True}, {"plugin": "inventory", "on": False})
+    assert (backup["state"], [one["file"] for one in files]) == ("done", [backup["file"]])
+    assert (copy.status_code, upgrade.status_code, deletion.status_code, back.status_code) == (202, 202, 202, 202)
+    assert [one["name"] for one in (*listed["items"], *rest["items"])] == [
+        "Northmoor Host",
+        "Alpha Networks",
+        "Alpha Networks",
+    ]
+    assert rest["next"] is None
+    assert gone.status_code == 404
+    assert (await deployment.registry.get_by_slug("alpha")).name == "Alpha Networks"
+    assert "tenant_deleted" in await happened(deployment, host)
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_the_same_request_with_its_key_makes_one_tenant(deployment: Deployment) -> None:
+    host = await provider(deployment)
+    api = await program(deployment, host)
+
+    first, second = [await api.post("/api/v1/tenants", json=NEW, headers={"idempotency-key": "one"}) for _ in range(2)]
+    suspended = await api.post(
+        f"/api/v1/tenants/{first.json()['id']}/suspension", json={"reason": "x"}, headers={"idempotency-key": "two"}
+    )
+    backup = await api.post("/api/v1/tenants/backups", headers={"idempotency-key": "three"})
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert second.headers["idempotent-replay"] == "true"
+    assert (suspended.status_code, backup.status_code) == (200, 202)
+    assert len(await deployment.registry.list_tenants()) == 2
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_what_cannot_be_names_its_field_and_changes_nothing(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    api = await program(deployment, host)
+    at = f"/api/v1/tenants/{tenant.id}"
+
+    answers = {
+        "time_zone": await api.post("/api/v1/tenants", json={**NEW, "slug": "beta", "time_zone": "Nowhere"}),
+        "slug": await api.post("/api/v1/tenants", json=NEW),
+        "country": await api.post("/api/v1/tenants", json={**NEW, "slug": "beta", "country": "germany"}),
+        "reason": await api.post(f"{at}/suspension", json={"reason": ""}),
+        "repeated": await api.post(f"{at}/deletion", json={"repeated": "alfa"}),
+        "sort": await api.get("/api/v1/tenants", params={"sort": "colour"}),
+    }
+    missing = [
+        await api.get("/api/v1/tenants/999"),
+        await api.post("/api/v1/tenants/backups/copies", json={"file": "../keys", "slug": "beta"}),
+        await api.put(f"{at}/plugins/nothing"),
+        await api.get("/api/v1/tenants/work/999"),
+    ]
+
+    for field, answer in answers.items():
+        assert answer.status_code == 422, (field, answer.text)
+        assert field in [fault["field"] for fault in answer.json()["errors"]], answer.text
+    assert {answer.status_code for answer in missing} == {404}
+    assert [record.status for record in await deployment.registry.list_tenants()] == ["active", "active"]
