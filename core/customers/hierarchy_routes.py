@@ -16,7 +16,7 @@ from core.customers.schemas import HierarchyFields
 from core.errors import FieldError, Invalid
 from core.money import format_money
 from core.texts import _
-from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, drawer, show_plan
 from core.web.forms import from_form
 from core.web.parts import Choice, Field
 from core.web.routing import get, post
@@ -75,7 +75,10 @@ async def plan_hierarchy(view: View, customer_id: FromPath[int]) -> Response[str
     scope = view.scope
     now = await queries.get_customer(scope, customer_id)
     typed = asked(view) or await _now_typed(scope, now)
-    return await show_plan(view, await _place(scope, now, typed), typed, _deed(scope, now, typed))
+    place = await _place(scope, now, typed)
+    if typed == await _now_typed(scope, now):
+        return drawer(view, place, typed)  # nothing to plan
+    return await show_plan(view, place, typed, _deed(scope, now, typed))
 
 
 @post("/customers/{customer_id:int}/hierarchy", permission="customers.edit")

@@ -517,10 +517,10 @@ def _filters_among(
             f"filter_{column.key}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)
         }
         tests = [f"{column.tie} IN ({column.among} = :{slot})" for slot in slots]
-        several = _(" and ") if every else _(" or ")
+        several = f" {_('and') if every else _('or')} "
         yield (
             Condition((" AND " if every else " OR ").join(tests), slots),
-            Filter(name, _(column.label), _("is"), several.join(known[one].label for one in asked)),
+            Filter(name, _(column.label), _("are"), several.join(known[one].label for one in asked)),
         )
 
 
