@@ -35,7 +35,7 @@ class _Made(Struct, frozen=True):
 async def plan_end(scope: Scope, customer_id: int, on: date) -> list[Effect]:
     """The documents that the end of a contract brings, with their totals: worked out by the deed, which is taken back.
 
-    For a day to come the totals are what is known today, without what runs charge and invoice until then.
+    Credit notes have a minus. For a day to come the totals are what is known today, without what runs charge and invoice until then.
     """
     pending, started = await pending_ones(customer_id), await started_ones(customer_id)
     effects = [await _voided(scope, each) for each in pending]
@@ -57,7 +57,7 @@ async def plan_end(scope: Scope, customer_id: int, on: date) -> list[Effect]:
             Effect(
                 text=name,
                 kind="document",
-                amount_minor=each.total_minor,
+                amount_minor=-each.total_minor if each.kind == "credit_note" else each.total_minor,
                 currency=each.currency,
                 apply=settle if place == 0 else None,
             )

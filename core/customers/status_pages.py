@@ -106,10 +106,17 @@ def _button(scope: Scope, plan: StatusPlan) -> str:
     if plan.later:
         day = written(plan.on, scope.locale, year=False)
         return _("Set %(status)s for %(day)s", status=plan.to.label, day=day)
-    invoices = [each for each in plan.effects if each.kind == "document" and each.amount_minor is not None]
-    if invoices and invoices[-1].amount_minor is not None and invoices[-1].currency is not None:
-        amount = format_money(invoices[-1].amount_minor, invoices[-1].currency, scope.locale)
-        return _("Change to %(status)s, documents of %(amount)s", status=plan.to.label, amount=amount)
+    found = [
+        (each.amount_minor, each.currency)
+        for each in plan.effects
+        if each.kind == "document" and each.amount_minor is not None and each.currency is not None
+    ]
+    if found:
+        minor, currency = max(found)
+        amount = format_money(abs(minor), currency, scope.locale)
+        if minor < 0:
+            return _("Change to %(status)s and credit %(amount)s", status=plan.to.label, amount=amount)
+        return _("Change to %(status)s and invoice %(amount)s", status=plan.to.label, amount=amount)
     return _("Change to %(status)s", status=plan.to.label)
 
 

@@ -95,13 +95,15 @@ def _condition(before: StatusFull, after: StatusFull) -> tuple[str, str]:
     if after.key == StatusKey.CLOSED:
         return _("never had a subscription"), "–"
     only_if = _("by a rule: not “never block”") if after.kind == StatusKind.BLOCKED else _("always")
+    if before.kind == StatusKind.NEW:
+        return only_if, "–"
     if after.key in ENDING:
         return only_if, _("subscriptions end, final invoice")
     if after.kind == StatusKind.ENDED:
         return only_if, _("subscriptions are suspended")
     if before.serve and not after.serve:
         return only_if, _("services are denied")
-    if after.serve and not before.serve and before.kind != StatusKind.NEW:
+    if after.serve and not before.serve:
         return only_if, _("services go on")
     return only_if, "–"
 

@@ -99,11 +99,12 @@ async def _allowed(customer: CustomerDetail, to_key: str) -> StatusRow:
     allowed = await queries.list_next_statuses(customer.status)
     target = next((status for status in allowed if status.key == to_key), None)
     if target is None:
+        wanted = await value("SELECT label FROM status WHERE key = :key", key=to_key)
         raise Conflict(
             _(
                 "A customer that is %(status)s cannot become “%(wanted)s”. It can become: %(others)s.",
                 status=customer.status_label,
-                wanted=to_key,
+                wanted=wanted or to_key,
                 others=", ".join(status.label for status in allowed) or _("no other"),
             )
         )

@@ -165,6 +165,22 @@ async def test_the_words_of_a_trade_rename_and_add_and_lose_nothing(tenant: Test
     assert len(labels) == len(set(labels))
 
 
+async def test_the_page_shows_what_each_status_does_and_who_has_it(tenant: TestTenant) -> None:
+    await somebody(tenant, "active")
+    page, reader = await tenant.browser(), await tenant.browser("Read only")
+
+    shown = await page.get("/settings/statuses")
+    ways = await page.get("/settings/statuses/transitions")
+    read = await reader.get("/settings/statuses")
+
+    assert shown.status_code == 200
+    assert '<a href="/customers?status=active">1</a>' in shown.text
+    assert 'name="bill.blocked" value="yes" checked' in shown.text
+    assert "subscriptions end, final invoice" in shown.text
+    assert "Money that comes in lifts a block" in ways.text
+    assert read.status_code == 403 or "data-review" not in read.text
+
+
 # -- other effects, for all who have the status (plan_status_effects_change) ------------------------------------------
 
 

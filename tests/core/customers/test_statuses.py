@@ -169,7 +169,7 @@ async def test_a_refusal_stands_in_the_drawer_before_there_is_a_button(tenant: T
     refused = await page.get(f"/customers/{customer_id}/status", params={"status": "closed"})
 
     assert refused.status_code == 409
-    assert "cannot become “closed”" in refused.text
+    assert "cannot become “Closed”" in refused.text
     assert 'name="seen"' not in refused.text
 
 
@@ -259,10 +259,10 @@ async def test_a_planned_change_that_is_no_longer_allowed_is_refused_with_the_re
     listed = await page.get("/customers/planned-statuses", params={"state": "refused"})
 
     assert refusal is not None
-    assert "cannot become “blocked”" in refusal
+    assert "cannot become “Blocked”" in refusal
     assert await status_of(customer_id) == "terminated"
     assert "was refused" in shown.text
-    assert "cannot become “blocked”" in listed.text
+    assert "cannot become “Blocked”" in listed.text
     noted = await page.post(f"/customers/{customer_id}/planned-statuses/{due}/noted")
     assert noted.status_code == 303
     assert "was refused" not in (await page.get(f"/customers/{customer_id}")).text

@@ -21,7 +21,7 @@ const keep = async table => {
 };
 const told = row => {
   const place = $("[data-moved]", row.closest("form"));
-  if (place) place.textContent = place.dataset.said.replace("#", $("input", row).value).replace("%", [...row.parentElement.children].indexOf(row) + 1);
+  if (place) place.textContent = place.dataset.said.replace("#", $("input", row).value).replace("@", [...row.parentElement.children].indexOf(row) + 1);
 };
 on("keydown", "[data-grip]", (e, grip) => {
   if (!["ArrowUp", "ArrowDown"].includes(e.key)) return;
