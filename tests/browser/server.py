@@ -34,7 +34,7 @@ class Served:
     state: Path
     environment: dict[str, str]
 
-    def create_tenant(self, slug: str) -> str:
+    def create_tenant(self, slug: str, *options: str) -> str:
         """Another tenant, made by the command; gives the one-time link of its administrator."""
         made = subprocess.run(
             [
@@ -47,6 +47,7 @@ class Served:
                 "--email",
                 f"admin@{slug}.example",
                 "--json",
+                *options,
             ],
             cwd=ROOT,
             env=self.environment,
