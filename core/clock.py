@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,24 @@ class FixedClock:
 
     def move(self, by: timedelta) -> None:
         self._now += by
+
+
+class Seldom:
+    """What is the same again and again is said once a minute: for lines in the log."""
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
+        self._said: dict[tuple[object, str], float] = {}
+
+    def is_new(self, about: object, what: str) -> bool:
+        """Whether it was not said of the same in the last minute; it is now."""
+        now = monotonic()
+        if self._said.get((about, what), 0.0) > now:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[about, what] = now + self._seconds
+        return True
 
 
 def today(clock: Clock, zone: str) -> date:

@@ -14,7 +14,7 @@ from core import hookspecs
 from core.activity.asking import nothing_kept
 from core.activity.unit import listen
 from core.app import HOOK_MODULES, RESERVED, migrations_of
-from core.clock import SystemClock
+from core.clock import Seldom, SystemClock
 from core.database import WrongDatabase, bind, prove_owner
 from core.errors import Unavailable
 from core.hooks import HookSets, find_plugins, usable
@@ -72,6 +72,7 @@ class Deployment:
         self.placement = Placement(config)
         self.registry = Registry(self.placement.control())
         self._known: dict[UUID, _Known] = {}
+        self._refused = Seldom()
         self._started = False
         self._unlisten = listen(lambda uuid, last: self.forget(uuid) if last is not None else None)
 
@@ -138,8 +139,11 @@ class Deployment:
     async def _prove(self, record: TenantRecord) -> None:
         try:
             await prove_owner(record.uuid, migrations_of(self.plugins, self.enabled(record)))
-        except WrongDatabase as error:
-            LOG.error("tenant not served", slug=record.slug, reason=str(error))
+        except (WrongDatabase, Unavailable) as error:
+            if self._refused.is_new(record.uuid, str(error)):
+                LOG.error("tenant not served", slug=record.slug, reason=str(error))
+            if isinstance(error, Unavailable):
+                raise
             raise Unavailable(str(error), retry_after=60) from error
 
     async def _bound(self, record: TenantRecord, company: CompanySettings | None = None) -> Bound:

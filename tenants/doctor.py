@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import WrongDatabase, bind, pending, prove_owner, row
+from core.database import Damaged, WrongDatabase, bind, dialect, pending, prove_owner, row, value
 from core.hooks import usable
 from core.web.assets import MissingAsset, load_manifest
 from tenants.status import TenantStatus
@@ -52,7 +52,7 @@ async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
         reason = "" if good else str(plugin.error)
         yield Finding(f"plugin {name}", "ok" if good else "fail", reason or plugin.distribution)
     for tenant in await deployment.registry.list_tenants():
-        yield await examine_tenant(deployment, tenant)
+        yield await examine_tenant(deployment, tenant, thorough=True)
 
 
 def _keys(deployment: Deployment) -> Finding:
@@ -104,8 +104,8 @@ class _Work(Struct, frozen=True):
     parked: int
 
 
-async def examine_tenant(deployment: Deployment, tenant: TenantRecord) -> Finding:
-    """What keeps one tenant from being served well. Reads only."""
+async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorough: bool = False) -> Finding:
+    """What keeps one tenant from being served well. Reads only; `thorough`: all of an SQLite file."""
     what = f"tenant {tenant.slug}"
     if tenant.status == TenantStatus.ARCHIVED:
         if await asyncio.to_thread(Path(tenant.archive).is_file):
@@ -118,6 +118,8 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord) -> Findin
     try:
         with bind(deployment.placement.find(tenant)):
             await prove_owner(tenant.uuid)
+            if thorough and dialect() == "sqlite" and (found := await value("PRAGMA quick_check(1)")) != "ok":
+                raise Damaged(f"The database file is damaged: {found}")
             missing = await pending(migrations_of(deployment.plugins, deployment.enabled(tenant)))
             if missing:
                 detail = f"{len(missing)} migrations behind"
@@ -131,6 +133,8 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord) -> Findin
             )
     except WrongDatabase as error:
         return Finding(what, "fail", str(error), "put its own database back, from a backup")
+    except Damaged as error:
+        return Finding(what, "fail", error.message, "tenantry tenant restore FILE --replace --no-backup")
     except Exception as error:
         return Finding(what, "fail", f"{type(error).__name__}: {error}", "the log of the server says more")
     assert work is not None

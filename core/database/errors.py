@@ -49,6 +49,13 @@ class ClosedForWrites(Unavailable):
         )
 
 
+class DiskFull(Unavailable):
+    """Nothing can be written until there is room again."""
+
+    def __init__(self) -> None:
+        super().__init__("The disk is full. Nothing was changed.", retry_after=60)
+
+
 class Damaged(Unavailable):
     """The database file is damaged. The others are not concerned."""
 

@@ -21,6 +21,7 @@ from core.database.errors import (
     BrokenReference,
     ClosedForWrites,
     ConstraintFailed,
+    DiskFull,
     Duplicate,
     Refused,
     TransactionError,
@@ -456,7 +457,7 @@ def translated(error: Exception) -> Exception:
         case asyncpg.LockNotAvailableError():
             return Unavailable("This is being changed by many at the moment. Try again in a few seconds.")
         case asyncpg.DiskFullError():
-            return Unavailable("The disk is full. Nothing was changed.", retry_after=60)
+            return DiskFull()
         case asyncpg.InterfaceError() if "closed" in str(error) or "released" in str(error):
             return ConnectionLost()
     if isinstance(error, _AGAIN):

@@ -32,6 +32,7 @@ from core.database.errors import (
     ClosedForWrites,
     ConstraintFailed,
     Damaged,
+    DiskFull,
     Duplicate,
     Refused,
     TransactionError,
@@ -536,7 +537,7 @@ def _too_busy() -> Unavailable:
 def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
     if not path.exists():
         if not create:
-            raise Unavailable(f"The database file {path.name} is missing.")
+            raise Damaged(f"The database file {path.name} is missing. It needs to be restored from a backup.")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
@@ -680,7 +681,7 @@ def translated(error: sqlite3.Error) -> Exception:
         case sqlite3.SQLITE_BUSY:
             return _too_busy()
         case sqlite3.SQLITE_FULL:
-            return Unavailable("The disk is full. Nothing was changed.", retry_after=60)
+            return DiskFull()
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:
             return Unavailable("The database file cannot be read or written at the moment.", retry_after=60)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:

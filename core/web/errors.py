@@ -13,10 +13,12 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
+from core.clock import Seldom
+from core.database import Damaged, DiskFull
 from core.errors import DomainError, FieldError, Invalid, NotFound, TooMany, TryAgain, Unauthenticated, Unavailable
 from core.texts import N_, _
 from core.web.forms import field_of, in_words
-from core.web.visit import API_PREFIX, STATE_KEY
+from core.web.visit import API_PREFIX, STATE_KEY, bound_in
 
 LOG: Final = logging.getLogger("tenantry.web")
 
@@ -41,7 +43,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 def error_handlers(render: RenderError) -> dict[Any, Any]:
     """For Litestar: what each kind of exception is answered with."""
 
+    seldom = Seldom()
+
     def domain(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+        if isinstance(error, Damaged | DiskFull) and seldom.is_new(bound_in(request.scope).tenant.uuid, error.code):
+            LOG.error(error.message, extra={"request_id": request_id(request)})
         return _answer(request, render, error.status, error.message, error)
 
     def again(request: Request[Any, Any, Any], error: TryAgain) -> Response[Any]:

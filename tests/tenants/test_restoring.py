@@ -309,7 +309,8 @@ async def test_a_schema_that_the_registry_does_not_know_is_left_alone(deployment
         assert await value("SELECT count(*) FROM customer") == 1
 
 
-async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
+async def backed_up_while_written(deployment: Deployment, number_of: int) -> None:
+    """So many backups while another process writes; each is restored as a copy and proven."""
     record = (await made(deployment, "alpha")).record
     other = Deployment(deployment.config, clock=deployment.clock)
     await other.start()
@@ -328,7 +329,7 @@ async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployme
 
     writing = asyncio.create_task(write())
     backups = []
-    while len(backups) < 10:
+    while len(backups) < number_of:
         await asyncio.sleep(0.1)
         backups.append(await back_up(deployment, record))
     stop.set()
@@ -341,6 +342,16 @@ async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployme
         assert backup.missing == 0
         await restore(deployment, Path(backup.file), copy=f"copy-{number}")
         await right(deployment, f"copy-{number}")
+
+
+async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
+    await backed_up_while_written(deployment, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_fifty_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
+    await backed_up_while_written(deployment, 50)
 
 
 async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
