@@ -21,7 +21,7 @@ from babel.numbers import (
 from msgspec import Struct
 
 from core.errors import Invalid
-from core.texts import N_, _, ngettext
+from core.texts import N_, _, figures, ngettext
 
 MINUS: Final = "\N{MINUS SIGN}"
 MOST_MINOR: Final = 10**12
@@ -169,10 +169,10 @@ def from_decimal(amount: Decimal, currency: str) -> int:
 
 
 def format_amount(minor: int, currency: str) -> str:
-    """For tables of one currency, the same in every language: 1,257.29 or −0.05."""
+    """For tables of one currency, without it, as the locale that is spoken now has it: 1,257.29 or −0.05."""
     places = exponent(currency)
     units, rest = divmod(abs(minor), 10**places)
-    return f"{MINUS if minor < 0 else ''}{units:,}" + (f".{rest:0{places}}" if places else "")
+    return figures(f"{MINUS if minor < 0 else ''}{units:,}" + (f".{rest:0{places}}" if places else ""))
 
 
 _LETTER_AT_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")

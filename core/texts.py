@@ -213,12 +213,27 @@ def npgettext(context: str, one: str, many: str, num: int, /, **values: object) 
 
 
 def number(count: int) -> str:
-    """A count in a text, its thousands apart as the language that is spoken now writes them."""
-    if language_of(_LOCALE.get()) == SOURCE:
-        return f"{count:,}"
-    from babel.numbers import format_decimal  # only where a language other than English is asked for
+    """A count in a text, its thousands apart as the locale that is spoken now writes them."""
+    return figures(f"{count:,}")
 
-    return format_decimal(count, locale=_LOCALE.get().replace("-", "_"))
+
+def figures(text: str) -> str:
+    """A number that is written as English does, 1,257.29, with the signs of the locale that is spoken now."""
+    locale = _LOCALE.get()
+    return text if locale.startswith(SOURCE) else text.translate(_signs(locale))
+
+
+@lru_cache(maxsize=100)
+def _signs(locale: str) -> dict[int, str]:
+    """What the locale writes for the signs of English numbers."""
+    from babel import Locale, UnknownLocaleError  # only where another language than English is spoken
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    try:
+        known = Locale.parse(locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return {}
+    return str.maketrans({",": get_group_symbol(known), ".": get_decimal_symbol(known)})
 
 
 def in_sentence(noun: str) -> str:

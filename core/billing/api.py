@@ -25,6 +25,7 @@ from core.customers import queries as customers
 from core.documents.files import get_file, read_file
 from core.errors import Conflict, NotFound
 from core.ids import Id
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, decode_cursor, encode_cursor
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -204,7 +205,7 @@ async def get_pdf(call: Call, invoice_id: FromPath[int]) -> Response[bytes]:
 async def send(call: Call, invoice_id: FromPath[int]) -> Sent:
     document = await queries.get_document(call.scope, invoice_id)
     if document.state != "issued":
-        raise Conflict("A draft has no document yet. Issue it first.")
+        raise Conflict(_("A draft has no document yet. Issue it first."))
     await document_file(call.scope, invoice_id)
     return Sent(await send_document(call.scope, invoice_id, again=True))
 

@@ -15,6 +15,7 @@ from core.hooks import Action, Card, Effect, Fact, FirstStep, ImportStep, Search
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
+from core.texts import _, ngettext, number, pgettext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +58,12 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
     words = format_money(abs(minor), balance.currency, scope.locale)
     facts = [
         Fact(
-            label="Balance",
-            value=f"Owes {words}" if minor < 0 else f"Credit {words}" if minor > 0 else "Settled",
+            label=_("Balance"),
+            value=_("Owes %(amount)s", amount=words)
+            if minor < 0
+            else _("Credit %(amount)s", amount=words)
+            if minor > 0
+            else _("Settled"),
             tone="owes" if minor < 0 else "plus" if minor > 0 else "",
         )
     ]
@@ -66,11 +71,12 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
     if found:
         count = sum(each.documents for each in found)
         late = [format_money(each.overdue_minor, each.currency, scope.locale) for each in found if each.overdue]
-        text = f"{count} {'invoice' if count == 1 else 'invoices'}"
+        text = ngettext("%(num)s invoice", "%(num)s invoices", count)
+        amounts = f" {_('and')} ".join(late)
         facts.append(
             Fact(
-                label="Open",
-                value=f"{text}, {' and '.join(late)} overdue" if late else text,
+                label=pgettext("invoice", "Open"),
+                value=_("%(invoices)s, %(amounts)s overdue", invoices=text, amounts=amounts) if late else text,
                 tone="owes" if late else "",
             )
         )
@@ -88,7 +94,7 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     if not scope.may("documents.edit"):
         return ()
     return (
-        Action(label="Invoice…", href=f"/customers/{customer_id}/invoices/new", icon="file-invoice", group="create"),
+        Action(label=_("Invoice…"), href=f"/customers/{customer_id}/invoices/new", icon="file-invoice", group="create"),
     )
 
 
@@ -115,22 +121,22 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     cards.append(
         Card(
             key="open",
-            label="Open",
+            label=pgettext("invoice", "Open"),
             value=format_money(main.open_minor if main else 0, scope.tenant.currency, scope.locale),
-            detail=f"{main.documents:,} {'invoice' if main.documents == 1 else 'invoices'}"
+            detail=ngettext("%(count)s invoice", "%(count)s invoices", main.documents, count=number(main.documents))
             if main
-            else "nothing is due",
+            else _("nothing is due"),
             href="/invoices?status=open",
         )
     )
     cards.append(
         Card(
             key="overdue",
-            label="Overdue",
+            label=_("Overdue"),
             value=format_money(main.overdue_minor if main else 0, scope.tenant.currency, scope.locale),
-            detail=f"{main.overdue:,} {'invoice' if main.overdue == 1 else 'invoices'}"
+            detail=ngettext("%(count)s invoice", "%(count)s invoices", main.overdue, count=number(main.overdue))
             if main and main.overdue
-            else "nothing",
+            else _("nothing"),
             href="/invoices?status=overdue",
             tone="bad" if main and main.overdue else "",
         )
@@ -158,9 +164,9 @@ async def _mrr(scope: Scope) -> Card:
     )
     return Card(
         key="mrr",
-        label="Recurring a month",
+        label=_("Recurring a month"),
         value=format_money(monthly, scope.tenant.currency, scope.locale),
-        detail="of active subscriptions, as priced",
+        detail=_("of active subscriptions, as priced"),
         href="/subscriptions?status=active",
     )
 
@@ -173,9 +179,9 @@ async def first_steps(scope: Scope) -> Sequence[FirstStep]:
     return (
         FirstStep(
             done=issued is not None and bool(issued.there),
-            title="First invoice",
-            text="Subscribe a customer to a plan, then bill what is due.",
-            label="New billing run",
+            title=_("First invoice"),
+            text=_("Subscribe a customer to a plan, then bill what is due."),
+            label=_("New billing run"),
             href="/billing/runs/new",
         ),
     )
@@ -209,7 +215,7 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
     )
     return [
         SearchHit(
-            kind="Credit notes" if each.kind == "credit_note" else "Invoices",
+            kind=_("Credit notes") if each.kind == "credit_note" else _("Invoices"),
             label=each.number,
             href=f"/invoices/{each.id}",
             detail=each.payer,

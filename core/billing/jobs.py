@@ -18,7 +18,7 @@ from core.jobs.actions import enqueue_set
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.settings.queries import load_settings
-from core.texts import _
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -57,7 +57,14 @@ async def bill_daily(scope: Scope, job: Job[Scheduled]) -> RunReport | None:
     if not (await load_settings(BillingSettings)).run_daily:
         return None
     if wrong := await verify(scope):
-        raise Conflict(f"Billing stopped: {wrong[0].rule} ({wrong[0].count} times, first at {wrong[0].example}).")
+        raise Conflict(
+            _(
+                "Billing stopped: %(rule)s (%(count)s times, first at %(example)s).",
+                rule=wrong[0].rule,
+                count=wrong[0].count,
+                example=wrong[0].example,
+            )
+        )
     return await run_billing(scope, job.payload.on, progress=job.progress)
 
 
@@ -85,12 +92,12 @@ async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
 
 
 VERIFY_DAILY: Final = JobKind(
-    "verify_daily", Scheduled, verify_daily, limit=None, attempts=1, label="Daily check of the books"
+    "verify_daily", Scheduled, verify_daily, limit=None, attempts=1, label=N_("Daily check of the books")
 )
-BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label="Daily billing run")
-BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label="Billing run")
-PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label="Preview of a billing run")
-DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label="Document as PDF and e-mail")
+BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label=N_("Daily billing run"))
+BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label=N_("Billing run"))
+PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label=N_("Preview of a billing run"))
+DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Document as PDF and e-mail"))
 
 
 async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from core.billing.schemas import DocumentRow
 from core.billing.tables import Document
 from core.database import within
 from core.ids import sort_key
+from core.texts import N_, _, pgettext
 from core.web.keyset import Slice, address, counted, pager_of, row_id, slice_of
 from core.web.parts import Chip, FilterChoice, Head, TabItem
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from core.web.view import View
 
 PATH: Final = "/invoices"
-KINDS: Final = {"invoice": "Invoices", "credit_note": "Credit notes"}
-STATES: Final = {"draft": "Draft", "open": "Open", "overdue": "Overdue", "settled": "Settled"}
+KINDS: Final = {"invoice": N_("Invoices"), "credit_note": N_("Credit notes")}
 _STATE_SQL: Final = {
     "draft": "document.state = 'draft'",
     "open": "s.open_minor > 0",
@@ -29,11 +29,21 @@ _STATE_SQL: Final = {
 }
 
 
+def states() -> dict[str, str]:
+    """What the list can be filtered by, and how it reads."""
+    return {
+        "draft": _("Draft"),
+        "open": pgettext("invoice", "Open"),
+        "overdue": _("Overdue"),
+        "settled": _("Settled"),
+    }
+
+
 async def page_values(view: View) -> dict[str, Any]:
     """The values of billing/_list.html for the address that was asked for."""
     scope, asked = view.scope, view.query
     q = asked.get("q", "").strip()[:200]
-    state = asked.get("status", "") if asked.get("status", "") in STATES else ""
+    state = asked.get("status", "") if asked.get("status", "") in _STATE_SQL else ""
     kind = asked.get("kind", "") if asked.get("kind", "") in KINDS else ""
     kept = {"q": q, "status": state, "kind": kind}
     conditions, values = _conditions(scope, q, state, kind)
@@ -48,15 +58,19 @@ async def page_values(view: View) -> dict[str, Any]:
         "q": q,
         "chips": [
             *(
-                [Chip(field="Status", relation="is", value=STATES[state], off=address(PATH, kept, status=""))]
+                [Chip(field=_("Status"), relation=_("is"), value=states()[state], off=address(PATH, kept, status=""))]
                 if state
                 else []
             ),
-            *([Chip(field="Kind", relation="is", value=KINDS[kind], off=address(PATH, kept, kind=""))] if kind else []),
+            *(
+                [Chip(field=_("Kind"), relation=_("is"), value=_(KINDS[kind]), off=address(PATH, kept, kind=""))]
+                if kind
+                else []
+            ),
         ],
         "filters": [
-            FilterChoice(label="Status", choices=_choices(kept, "status", STATES, state)),
-            FilterChoice(label="Kind", choices=_choices(kept, "kind", KINDS, kind)),
+            FilterChoice(label=_("Status"), choices=_choices(kept, "status", states(), state)),
+            FilterChoice(label=_("Kind"), choices=_choices(kept, "kind", KINDS, kind)),
         ],
         "kept": {name: text for name, text in kept.items() if text and name != "q"},
         "pager": pager_of(PATH, kept, page, await _count(conditions, values)),
@@ -66,22 +80,25 @@ async def page_values(view: View) -> dict[str, Any]:
 
 def heads(currency: str, *, customer: bool) -> list[Head]:
     """Heads of a table of documents; the currency stands in them where it is the same everywhere."""
-    of = f", {currency}" if currency else ""
     return [
-        Head(label="Number", cls="c-name"),
-        Head(label="Kind"),
-        *([Head(label="Customer")] if customer else []),
-        Head(label="Issued"),
-        Head(label="Due", cls="c-meta"),
-        Head(label="Status", cls="c-status"),
-        Head(label=f"Amount{of}", number=True),
-        Head(label=f"Open{of}", number=True, cls="c-amount"),
+        Head(label=_("Number"), cls="c-name"),
+        Head(label=_("Kind")),
+        *([Head(label=_("Customer"))] if customer else []),
+        Head(label=_("Issued")),
+        Head(label=_("Due"), cls="c-meta"),
+        Head(label=_("Status"), cls="c-status"),
+        Head(label=_("Amount, %(currency)s", currency=currency) if currency else _("Amount"), number=True),
+        Head(
+            label=_("Open, %(currency)s", currency=currency) if currency else pgettext("invoice", "Open"),
+            number=True,
+            cls="c-amount",
+        ),
     ]
 
 
 def _choices(kept: dict[str, str], name: str, labels: dict[str, str], current: str) -> list[TabItem]:
     return [
-        TabItem(label=label, href=address(PATH, kept, **{name: key}), current=key == current)
+        TabItem(label=_(label), href=address(PATH, kept, **{name: key}), current=key == current)
         for key, label in labels.items()
     ]
 

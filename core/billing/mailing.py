@@ -18,6 +18,7 @@ from core.documents.sheet import document_pdf
 from core.messages.actions import queue
 from core.messages.kinds import MessageKind, Words
 from core.money import Money
+from core.texts import N_
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -40,8 +41,8 @@ class InvoiceFields(Struct, frozen=True, kw_only=True):
 
 INVOICE_MAIL: Final = MessageKind(
     key="invoice",
-    label="Invoice",
-    about="Sent with the PDF when an invoice or credit note is issued.",
+    label=N_("Invoice"),
+    about=N_("Sent with the PDF when an invoice or credit note is issued."),
     fields=InvoiceFields,
     sample=InvoiceFields(
         customer="Siobhán Kavanagh-Reyes",
@@ -76,10 +77,10 @@ INVOICE_MAIL: Final = MessageKind(
         ),
     },
     names={
-        "number": "Number of the document",
-        "total": "Its total",
-        "open": "What is still open",
-        "due_on": "Due date",
+        "number": N_("Number of the document"),
+        "total": N_("Its total"),
+        "open": N_("What is still open"),
+        "due_on": N_("Due date"),
     },
 )
 

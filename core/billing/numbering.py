@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from core.database import execute, row, value
 from core.errors import Conflict, Invalid
+from core.texts import _
 
 _PLACE: Final = re.compile(r"\{(YYYY|YY|seq(?::0([1-9]))?)\}")
 
@@ -30,13 +31,13 @@ def check_pattern(pattern: str, reset: str) -> str:
     places = [found[1] for found in _PLACE.finditer(pattern)]
     rest = _PLACE.sub("", pattern)
     if "{" in rest or "}" in rest:
-        raise Invalid("Use {YYYY}, {YY} and {seq} or {seq:06}.", field="pattern")
+        raise Invalid(_("Use {YYYY}, {YY} and {seq} or {seq:06}."), field="pattern")
     if sum(place.startswith("seq") for place in places) != 1:
-        raise Invalid("The number itself must stand in it once: {seq} or {seq:06}.", field="pattern")
+        raise Invalid(_("The number itself must stand in it once: {seq} or {seq:06}."), field="pattern")
     if len(rest) > 30 or any(ord(character) < 32 for character in rest):
-        raise Invalid("Use at most 30 further characters.", field="pattern")
+        raise Invalid(_("Use at most 30 further characters."), field="pattern")
     if reset == "yearly" and not any(place.startswith("Y") for place in places):
-        raise Invalid("Numbers that begin anew each year need the year in the pattern: {YYYY}.", field="pattern")
+        raise Invalid(_("Numbers that begin anew each year need the year in the pattern: {YYYY}."), field="pattern")
     return pattern
 
 
@@ -80,11 +81,15 @@ async def take_numbers(kind: str, seller_id: int, issued_on: date, count: int) -
         seller=seller_id,
     )
     if series is None:
-        raise NoNumbers("This seller has no number series for such documents yet. Make one in the billing settings.")
+        raise NoNumbers(_("This seller has no number series for such documents yet. Make one in the billing settings."))
     if series.last_issued_on is not None and series.last_issued_on > issued_on:
         raise NoNumbers(
-            f"The last document of this series is of {series.last_issued_on}: nothing can be issued on {issued_on}."
-            " Look at the clock of the machine."
+            _(
+                "The last document of this series is of %(last_issued_on)s: nothing can be issued on "
+                "%(issued_on)s. Look at the clock of the machine.",
+                last_issued_on=series.last_issued_on,
+                issued_on=issued_on,
+            )
         )
     year = issued_on.year if series.reset == "yearly" else 0
     await execute(

@@ -16,6 +16,7 @@ from core.database import row
 from core.errors import FieldError, Invalid
 from core.money import format_amount, format_money
 from core.subscriptions.pages import period_words
+from core.texts import N_, _, figures, ngettext, pgettext
 from core.web.amounts import Fields, amount_text, decimal_text, percent_text, typed_amount, typed_decimal
 from core.web.forms import checked
 from core.web.parts import Choice, Field, Figure, Pill
@@ -28,29 +29,29 @@ if TYPE_CHECKING:
     from core.subscriptions.schemas import ChargeRow
 
 PILLS: Final[dict[str, Pill]] = {
-    "draft": Pill("Draft", "lead"),
-    "open": Pill("Issued", "new"),
-    "partly_paid": Pill("Partly paid", "warn"),
-    "paid": Pill("Paid", "live"),
-    "credited": Pill("Void", "ended"),
-    "written_off": Pill("Written off", "ended"),
-    "overdue": Pill("Overdue", "blocked"),
+    "draft": Pill(N_("Draft"), "lead"),
+    "open": Pill(N_("Issued"), "new"),
+    "partly_paid": Pill(N_("Partly paid"), "warn"),
+    "paid": Pill(N_("Paid"), "live"),
+    "credited": Pill(N_("Void"), "ended"),
+    "written_off": Pill(N_("Written off"), "ended"),
+    "overdue": Pill(N_("Overdue"), "blocked"),
 }
 KINDS: Final = {
-    "invoice": "Invoice",
-    "credit_note": "Credit note",
-    "proforma": "Proforma",
-    "opening": "Taken over",
+    "invoice": N_("Invoice"),
+    "credit_note": N_("Credit note"),
+    "proforma": N_("Proforma"),
+    "opening": N_("Taken over"),
 }
 SETTLED_BY: Final = {
-    "payment": "Payment",
-    "credit_note": "Credit note",
-    "goodwill": "Goodwill",
-    "deposit": "Deposit",
-    "transfer": "Transfer",
-    "opening": "Credit taken over",
-    "bad_debt": "Written off",
-    "small_difference": "Small difference",
+    "payment": N_("Payment"),
+    "credit_note": N_("Credit note"),
+    "goodwill": N_("Goodwill"),
+    "deposit": N_("Deposit"),
+    "transfer": N_("Transfer"),
+    "opening": N_("Credit taken over"),
+    "bad_debt": N_("Written off"),
+    "small_difference": N_("Small difference"),
 }
 MOST_LINES: Final = 500
 BLANK: Final = 3
@@ -60,21 +61,24 @@ BLANK: Final = 3
 def pill_of(document: DocumentRow, today: date) -> Pill:
     """The state of a document as a person sees it."""
     if document.kind == "credit_note" and document.state == "issued":
-        return Pill("Issued", "live")
+        return Pill(_("Issued"), "live")
     if document.settlement == "overdue" and document.due_on is not None:
         days = (today - document.due_on).days
-        return Pill(f"Overdue {days} {'day' if days == 1 else 'days'}", "blocked")
-    return PILLS[document.settlement]
+        return Pill(ngettext("Overdue %(num)s day", "Overdue %(num)s days", days), "blocked")
+    pill = PILLS[document.settlement]
+    return Pill(_(pill.label), pill.kind)
 
 
 def title_of(document: DocumentRow) -> str:
     """Invoice 2026-000042, Draft of an invoice."""
-    kind = KINDS[document.kind]
-    return f"{kind} {document.number}" if document.number else f"Draft of {_a(kind)}"
-
-
-def _a(kind: str) -> str:
-    return f"{'an' if kind[0] in 'IO' else 'a'} {kind[0].lower()}{kind[1:]}"
+    if document.number:
+        return f"{_(KINDS[document.kind])} {document.number}"
+    drafts = {
+        "invoice": _("Draft of an invoice"),
+        "credit_note": _("Draft of a credit note"),
+        "proforma": _("Draft of a proforma"),
+    }
+    return drafts[document.kind]
 
 
 class DocumentItem(Struct, frozen=True, kw_only=True):
@@ -100,8 +104,8 @@ def item_of(document: DocumentRow, today: date) -> DocumentItem:
     minor = -document.total_minor if document.kind == "credit_note" else document.total_minor
     return DocumentItem(
         id=document.id,
-        number=document.number or "Draft",
-        kind=KINDS[document.kind],
+        number=document.number or _("Draft"),
+        kind=_(KINDS[document.kind]),
         payer_id=document.payer_id,
         payer=document.payer,
         issued_on=document.issued_on,
@@ -181,7 +185,7 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         line.beneficiary or "" if line.beneficiary_id not in (None, document.payer_id) else "",
         period_words(line.period_from, line.period_to, locale)
         if line.period_from is not None and line.period_to is not None
-        else "one period from activation"
+        else _("one period from activation")
         if line.kind == "recurring"
         else "",
     ]
@@ -189,9 +193,11 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         position=line.position,
         text=line.description,
         detail=" · ".join(text for text in details if text),
-        quantity=decimal_text(line.quantity_e6, 6),
+        quantity=figures(decimal_text(line.quantity_e6, 6)),
         price=_price_text(line.unit_price_e6),
-        less=f"less {format_amount(line.discount_minor, document.currency)}" if line.discount_minor else "",
+        less=_("less %(amount)s", amount=format_amount(line.discount_minor, document.currency))
+        if line.discount_minor
+        else "",
         tax="–" if line.tax_code == "O" or not line.tax_code else percent_text(line.rate_ppm),
         amount=format_amount(line.amount_minor, document.currency),
     )
@@ -200,12 +206,12 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
 def _price_text(unit_price_e6: int) -> str:
     """A unit price with at least two decimals."""
     text = decimal_text(abs(unit_price_e6), 6)
-    whole, _, rest = text.partition(".")
-    return f"{'−' if unit_price_e6 < 0 else ''}{int(whole):,}.{rest.ljust(2, '0')}"
+    whole, __, rest = text.partition(".")
+    return figures(f"{'−' if unit_price_e6 < 0 else ''}{int(whole):,}.{rest.ljust(2, '0')}")
 
 
 def tax_items(document: DocumentDetail) -> list[TaxItem]:
-    notes = {"AE": "reverse charge", "E": "exempt", "O": "outside VAT"}
+    notes = {"AE": _("reverse charge"), "E": _("exempt"), "O": _("outside VAT")}
     return [
         TaxItem(
             rate="–" if tax.category == "O" else percent_text(tax.rate_ppm),
@@ -221,7 +227,7 @@ def settled_items(document: DocumentDetail) -> list[SettledItem]:
     paths = {"payment": "/payments/{}", "credit_note": "/invoices/{}"}
     return [
         SettledItem(
-            text=SETTLED_BY.get(each.kind, each.kind),
+            text=_(SETTLED_BY.get(each.kind, each.kind)),
             href=paths[each.kind].format(each.source_id) if each.kind in paths else "",
             on=each.on,
             amount=format_amount(each.amount_minor, document.currency),
@@ -264,13 +270,13 @@ def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> l
     money = format_money(document.total_minor, document.currency, locale)
     if document.state == "draft":
         return [
-            {"label": "Customer", "value": document.payer},
-            {"label": "Total now", "value": money},
+            {"label": _("Customer"), "value": document.payer},
+            {"label": _("Total now"), "value": money},
             {
-                "label": "Due",
-                "value": f"{document.terms_days} days after issue"
+                "label": _("Due"),
+                "value": ngettext("%(num)s day after issue", "%(num)s days after issue", document.terms_days)
                 if document.terms_days is not None
-                else "on the customer's terms",
+                else _("on the customer's terms"),
             },
         ]
     facts = []
@@ -278,30 +284,32 @@ def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> l
         open_now = format_money(document.open_minor, document.currency, locale)
         facts.append(
             {
-                "label": "Open",
-                "value": f"{open_now} of {money}",
+                "label": pgettext("invoice", "Open"),
+                "value": _("%(open)s of %(total)s", open=open_now, total=money),
                 "tone": "owes" if document.settlement == "overdue" else "",
             }
         )
     else:
-        facts.append({"label": "Total", "value": money})
+        facts.append({"label": _("Total"), "value": money})
     if document.issued_on is not None:
-        facts.append({"label": "Issued", "value": written(document.issued_on, locale)})
+        facts.append({"label": _("Issued"), "value": written(document.issued_on, locale)})
     if document.due_on is not None and document.kind != "credit_note":
-        facts.append({"label": "Due", "value": f"{written(document.due_on, locale)}{_in_days(document, today)}"})
-    facts.append({"label": "E-mail", "value": sent or "None"})
+        facts.append({"label": _("Due"), "value": _due(document, document.due_on, today, locale)})
+    facts.append({"label": _("E-mail"), "value": sent or _("None")})
     spans = [(line.period_from, line.period_to) for line in document.lines if line.period_from and line.period_to]
     if spans:
-        first, end = min(start for start, _ in spans), max(stop for _, stop in spans)
-        facts.append({"label": "Period", "value": period_words(first, end, locale)})
+        first, end = min(start for start, __ in spans), max(stop for __, stop in spans)
+        facts.append({"label": _("Period"), "value": period_words(first, end, locale)})
     return facts
 
 
-def _in_days(document: DocumentDetail, today: date) -> str:
-    if document.due_on is None or not document.open_minor:
-        return ""
-    days = (document.due_on - today).days
-    return f", in {days} {'day' if days == 1 else 'days'}" if days > 0 else ", today" if days == 0 else ""
+def _due(document: DocumentDetail, on: date, today: date, locale: str) -> str:
+    day, days = written(on, locale), (on - today).days
+    if not document.open_minor or days < 0:
+        return day
+    if days == 0:
+        return _("%(day)s, today", day=day)
+    return ngettext("%(day)s, in %(num)s day", "%(day)s, in %(num)s days", days, day=day)
 
 
 class StoredPdf(Struct, frozen=True):
@@ -408,23 +416,24 @@ def decimal_text_of(minor: int, currency: str) -> str:
 
 
 LINE_LABELS: Final = {
-    "description": "description",
-    "quantity": "quantity",
-    "price": "price of one",
-    "discount": "discount",
-    "tax_category": "tax",
-    "period_from": "first day",
-    "period_to": "last day",
+    "description": N_("description"),
+    "quantity": N_("quantity"),
+    "price": N_("price of one"),
+    "discount": N_("discount"),
+    "tax_category": N_("tax"),
+    "period_from": N_("first day"),
+    "period_to": N_("last day"),
 }
 
 
 def labels_of(errors: Mapping[str, str]) -> dict[str, str]:
     """How the fields of a draft are called where their errors are listed."""
-    labels = {"terms_days": "Days to pay", "reference": "Reference", "note": "Note"}
+    labels = {"terms_days": _("Days to pay"), "reference": _("Reference"), "note": _("Note")}
     for name in errors:
         found = _LINE.fullmatch(name)
         if found:
-            labels[name] = f"Line {int(found[1]) + 1}, {LINE_LABELS.get(found[2], found[2])}"
+            label = _(LINE_LABELS.get(found[2], found[2]))
+            labels[name] = _("Line %(line)s, %(label)s", line=int(found[1]) + 1, label=label)
     return labels
 
 
@@ -439,7 +448,7 @@ def new_lines(lines: Sequence[TypedLine], currency: str, locale: str) -> list[Ne
     """The lines that were filled in. Raises Invalid with `line-2-price` for each field that is wrong."""
     filled = [line for line in lines if not line.is_empty]
     if len(filled) > MOST_LINES:
-        raise Invalid(f"An invoice has at most {MOST_LINES} lines.", field="")
+        raise Invalid(_("An invoice has at most %(most_lines)s lines.", most_lines=MOST_LINES), field="")
     found: list[NewLine] = []
     errors: list[FieldError] = []
     for line in filled:
@@ -463,9 +472,9 @@ def _new_line(line: TypedLine, currency: str, locale: str) -> NewLine:
         first = read("period_from", _day, line.period_from, default=None)
         last = read("period_to", _day, line.period_to, default=None)
         if not line.description:
-            read.wrong("description", "Fill this in.")
+            read.wrong("description", _("Fill this in."))
         if not line.price:
-            read.wrong("price", "Fill this in.")
+            read.wrong("price", _("Fill this in."))
     return checked(
         NewLine,
         {
@@ -489,7 +498,7 @@ def _day(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Invalid("Type a date as year, month, day: 2026-11-30.") from None
+        raise Invalid(_("Type a date as year, month, day: 2026-11-30.")) from None
 
 
 def at_their_lines(error: Invalid, lines: Sequence[TypedLine]) -> Invalid:
@@ -566,8 +575,8 @@ def product_choices(products: Sequence[ProductRow]) -> list[Choice]:
 # -- drawers ----------------------------------------------------------------------------------------------------------
 
 CHARGES: Final = (
-    Choice("waive", "Waived: their days stay covered"),
-    Choice("bill_again", "Billed again with the next run"),
+    Choice("waive", N_("Waived: their days stay covered")),
+    Choice("bill_again", N_("Billed again with the next run")),
 )
 
 
@@ -600,22 +609,22 @@ def figures_of_customer(
 
     return [
         Figure(
-            label="Open",
+            label=pgettext("invoice", "Open"),
             value=money(sum(each.open_minor for each in documents)),
-            detail=f"{len(documents)} {'invoice' if len(documents) == 1 else 'invoices'}"
+            detail=ngettext("%(num)s invoice", "%(num)s invoices", len(documents))
             if documents
-            else "nothing is due",
+            else _("nothing is due"),
         ),
         Figure(
-            label="Overdue",
+            label=_("Overdue"),
             value=money(sum(each.open_minor for each in overdue)),
-            detail=f"{oldest} {'day' if oldest == 1 else 'days'}" if overdue else "nothing",
+            detail=ngettext("%(num)s day", "%(num)s days", oldest) if overdue else _("nothing"),
             tone="owes" if overdue else "",
         ),
         Figure(
-            label="Credit",
+            label=_("Credit"),
             value=money(credit_minor),
-            detail="pays the next invoice" if credit_minor else "nothing unallocated",
+            detail=_("pays the next invoice") if credit_minor else _("nothing unallocated"),
             tone="plus" if credit_minor else "",
         ),
     ]
@@ -629,7 +638,12 @@ def credit_fields(left: Sequence[Left], currency: str) -> list[Field]:
     """One amount a line of the invoice, all that is left of it beforehand."""
     return [
         Field(
-            name="reason", label="Reason", required=True, max_length=500, wide=True, help="Stands on the credit note"
+            name="reason",
+            label=_("Reason"),
+            required=True,
+            max_length=500,
+            wide=True,
+            help=_("Stands on the credit note"),
         ),
         *(
             Field(
@@ -637,8 +651,9 @@ def credit_fields(left: Sequence[Left], currency: str) -> list[Field]:
                 label=f"{line.position}. {line.description}",
                 kind="money",
                 value=decimal_text_of(left_of(line), currency),
-                help=f"Left {format_amount(left_of(line), currency)}"
-                + (", VAT included" if line.tax_inclusive else ", net"),
+                help=_("Left %(amount)s, VAT included", amount=format_amount(left_of(line), currency))
+                if line.tax_inclusive
+                else _("Left %(amount)s, net", amount=format_amount(left_of(line), currency)),
             )
             for line in left
             if left_of(line)

@@ -27,11 +27,12 @@ from core.ledger import queries as ledger
 from core.messages.queries import mail_is_set_up
 from core.money import format_amount, format_money
 from core.subscriptions import queries as subscriptions
+from core.texts import N_, _, in_sentence, pgettext
 from core.web.amounts import Fields, typed_amount
 from core.web.assets import load_manifest
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
-from core.web.parts import Field, MenuEntry
+from core.web.parts import Field, MenuEntry, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.templating import written
@@ -46,12 +47,12 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("documents.view", "See invoices and credit notes"),
-    Permission("documents.edit", "Make and change drafts of invoices"),
-    Permission("documents.issue", "Issue invoices"),
-    Permission("documents.credit", "Make credit notes, void and write off invoices, grant credit"),
-    Permission("billing.view", "See billing runs"),
-    Permission("billing.run", "Start and cancel billing runs"),
+    Permission("documents.view", N_("See invoices and credit notes")),
+    Permission("documents.edit", N_("Make and change drafts of invoices")),
+    Permission("documents.issue", N_("Issue invoices")),
+    Permission("documents.credit", N_("Make credit notes, void and write off invoices, grant credit")),
+    Permission("billing.view", N_("See billing runs")),
+    Permission("billing.run", N_("Start and cancel billing runs")),
 )
 
 
@@ -82,7 +83,7 @@ async def create(view: View, customer_id: FromPath[int]) -> Response[str]:
         invoice_id = await actions.create_draft(scope, data)
     except (Invalid, Conflict) as error:
         return await _refused_draft(view, customer, None, error)
-    return view.go(f"/invoices/{invoice_id}", "Draft saved.")
+    return view.go(f"/invoices/{invoice_id}", _("Draft saved."))
 
 
 @post("/invoices/{invoice_id:int}", permission="documents.edit")
@@ -96,7 +97,7 @@ async def save(view: View, invoice_id: FromPath[int]) -> Response[str]:
         await actions.change_draft(scope, invoice_id, fields, version=_version(view))
     except (Invalid, Conflict) as error:
         return await _refused_draft(view, customer, document, error)
-    return view.go(f"/invoices/{invoice_id}", "Draft saved.")
+    return view.go(f"/invoices/{invoice_id}", _("Draft saved."))
 
 
 @get("/invoices/lines/new", permission="documents.edit")
@@ -129,7 +130,7 @@ def _draft_fields(view: PageView, currency: str) -> DraftFields:
 def _version(view: PageView) -> int:
     text = view.typed.get("version", ["0"])[-1]
     if not text.isdecimal() or len(text) > 18:
-        raise Invalid("Load the page again.", field="version")
+        raise Invalid(_("Load the page again."), field="version")
     return int(text)
 
 
@@ -137,7 +138,7 @@ async def _refused_draft(
     view: PageView, customer: CustomerDetail, document: DocumentDetail | None, error: Invalid | Conflict
 ) -> Response[str]:
     if isinstance(error, Stale):
-        errors = {"": "Somebody else saved this draft meanwhile. Load the page again to see it; nothing was saved."}
+        errors = {"": _("Somebody else saved this draft meanwhile. Load the page again to see it; nothing was saved.")}
     elif isinstance(error, Invalid):
         errors = errors_by_field(pages.at_their_lines(error, pages.typed_lines(view.typed)))
     else:
@@ -183,7 +184,7 @@ async def _draft_page(
         status=status,
         customer=customer,
         document=document,
-        title=pages.title_of(document) if document is not None else "New invoice",
+        title=pages.title_of(document) if document is not None else _("New invoice"),
         action=f"/invoices/{document.id}" if document is not None else f"/customers/{customer.id}/invoices",
         lines=pages.with_blanks(shown),
         charges=pages.charge_choices(
@@ -230,7 +231,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         "billing/invoice.html",
         document=document,
         title=pages.title_of(document),
-        kind=pages.KINDS[document.kind],
+        kind=_(pages.KINDS[document.kind]),
         pill=pages.pill_of(document, scope.today()),
         facts=pages.facts_of(document, scope.today(), locale, sent),
         lines=pages.line_items(document, locale),
@@ -254,13 +255,13 @@ def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
     if document.state == "draft" or document.kind != "invoice" or not scope.may("documents.credit"):
         return []
     path = f"/invoices/{document.id}"
-    credited = "Nothing is left of it" if document.settlement == "credited" else ""
-    settled = "" if document.open_minor else "Nothing is open on it"
+    credited = _("Nothing is left of it") if document.settlement == "credited" else ""
+    settled = "" if document.open_minor else _("Nothing is open on it")
     return [
-        [_drawer_entry("Credit note…", "receipt-refund", f"{path}/credit-note", refused=credited)],
+        [_drawer_entry(_("Credit note…"), "receipt-refund", f"{path}/credit-note", refused=credited)],
         [
-            _drawer_entry("Write off…", "eraser", f"{path}/write-off", danger=True, refused=settled),
-            _drawer_entry("Void by credit note in full…", "ban", f"{path}/void", danger=True, refused=credited),
+            _drawer_entry(_("Write off…"), "eraser", f"{path}/write-off", danger=True, refused=settled),
+            _drawer_entry(_("Void by credit note in full…"), "ban", f"{path}/void", danger=True, refused=credited),
         ],
     ]
 
@@ -309,7 +310,7 @@ async def make_pdf(view: View, invoice_id: FromPath[int]) -> Response[str]:
 async def _issued(scope: Scope, invoice_id: int) -> DocumentDetail:
     document = await queries.get_document(scope, invoice_id)
     if document.state != "issued":
-        raise Conflict("A draft has no document yet. Issue it first.")
+        raise Conflict(_("A draft has no document yet. Issue it first."))
     return document
 
 
@@ -324,7 +325,7 @@ async def send(view: View, invoice_id: FromPath[int]) -> Response[str]:
     message_id = await send_document(view.scope, invoice_id, again=True)
     if message_id is None:
         return await _sending_drawer(view, invoice_id, status=409)
-    return view.go(f"/invoices/{invoice_id}", "The e-mail is on its way.")
+    return view.go(f"/invoices/{invoice_id}", _("The e-mail is on its way."))
 
 
 async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200) -> Response[str]:
@@ -333,7 +334,7 @@ async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200)
     return view.drawer(
         "billing/sending.html",
         status=status,
-        page_title="Send a document",
+        page_title=_("Send a document"),
         document=document,
         title=pages.title_of(document),
         customer=customer,
@@ -349,7 +350,7 @@ async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200)
 async def show_issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
     await queries.get_document(view.scope, invoice_id)
     return await show_plan(
-        view, _place(invoice_id, "Issue", "issue"), asked(view), lambda: _issue(view.scope, invoice_id)
+        view, _place(invoice_id, _("Issue"), "issue"), asked(view), lambda: _issue(view.scope, invoice_id)
     )
 
 
@@ -359,10 +360,10 @@ async def issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
     await view.read()
     return await do_plan(
         view,
-        _place(invoice_id, "Issue", "issue"),
+        _place(invoice_id, _("Issue"), "issue"),
         lambda: _issue(view.scope, invoice_id),
         to=f"/invoices/{invoice_id}",
-        said="Issued.",
+        said=_("Issued."),
     )
 
 
@@ -376,22 +377,24 @@ async def _issue(scope: Scope, invoice_id: int) -> ChangePlan:
     to = (await customers.document_recipients(scope, customer, Documents.INVOICES)).all
     by_mail = to and customer.send_by == "email"
     return ChangePlan(
-        title=f"Issue the invoice of {total}?",
-        button=f"Issue invoice of {total}",
+        title=_("Issue the invoice of %(amount)s?", amount=total),
+        button=_("Issue invoice of %(amount)s", amount=total),
         parts=[
             _documents([after], scope.locale),
             _balances(balance, await ledger.get_balance(scope, after.payer_id, after.currency), _settled_lines(after)),
             PlanPart(
-                title="Messages",
+                title=_("Messages"),
                 lines=[
                     PlanLine(
-                        text="E-mail with the PDF" if by_mail else "No e-mail",
-                        detail=", ".join(to) if by_mail else "The customer has no address, or gets documents by post",
+                        text=_("E-mail with the PDF") if by_mail else _("No e-mail"),
+                        detail=", ".join(to)
+                        if by_mail
+                        else _("The customer has no address, or gets documents by post"),
                     )
                 ],
             ),
         ],
-        warnings=["An issued invoice cannot be changed any more, only corrected by a credit note."],
+        warnings=[_("An issued invoice cannot be changed any more, only corrected by a credit note.")],
     )
 
 
@@ -416,33 +419,39 @@ async def delete_draft(view: View, invoice_id: FromPath[int]) -> Response[str]:
         _deletion_place(invoice_id),
         lambda: _delete(view.scope, invoice_id, from_form(pages.Deletion, view.typed)),
         to=f"/customers/{document.payer_id}/transactions",
-        said="Draft deleted.",
+        said=_("Draft deleted."),
     )
 
 
 def _deletion_place(invoice_id: int) -> Place:
-    charges = Field(name="charges", label="Its charges are", kind="select", value="bill_again", choices=pages.CHARGES)
-    return _place(invoice_id, "Delete the draft", "deletion", [charges])
+    charges = Field(
+        name="charges", label=_("Its charges are"), kind="select", value="bill_again", choices=spoken(pages.CHARGES)
+    )
+    return _place(invoice_id, _("Delete the draft"), "deletion", [charges])
 
 
 async def _delete(scope: Scope, invoice_id: int, form: pages.Deletion) -> ChangePlan:
     before = await queries.get_document(scope, invoice_id)
     held = [line for line in before.lines if line.charge_id is not None]
     await actions.delete_draft(scope, invoice_id, Charges(form.charges))
-    value = "billed again with the next run" if form.charges == "bill_again" else "waived"
+    value = _("billed again with the next run") if form.charges == "bill_again" else _("waived")
     return ChangePlan(
-        title="Delete the draft?",
-        button="Delete draft",
+        title=_("Delete the draft?"),
+        button=_("Delete draft"),
         danger=True,
-        keep="Keep the draft",
+        keep=_("Keep the draft"),
         parts=[
             PlanPart(
-                title="Lines",
+                title=_("Lines"),
                 lines=[
-                    *(PlanLine(text=line.description, value="gone") for line in before.lines if line.charge_id is None),
-                    *(PlanLine(text=line.description, detail="a charge", value=value) for line in held),
+                    *(
+                        PlanLine(text=line.description, value=_("gone"))
+                        for line in before.lines
+                        if line.charge_id is None
+                    ),
+                    *(PlanLine(text=line.description, detail=_("a charge"), value=value) for line in held),
                 ]
-                or [PlanLine(text="It has no lines", value="gone")],
+                or [PlanLine(text=_("It has no lines"), value=_("gone"))],
             )
         ],
     )
@@ -469,31 +478,38 @@ async def void(view: View, invoice_id: FromPath[int]) -> Response[str]:
         _void_place(invoice_id),
         lambda: _void(view.scope, invoice_id, from_form(pages.Voiding, view.typed), must=True),
         to=f"/invoices/{invoice_id}",
-        said="Voided by a credit note in full.",
+        said=_("Voided by a credit note in full."),
     )
 
 
 def _void_place(invoice_id: int) -> Place:
     return _place(
         invoice_id,
-        "Void",
+        pgettext("to void", "Void"),
         "void",
         [
-            Field(name="reason", label="Reason", required=True, max_length=500, help="Stands on the credit note"),
-            Field(name="charges", label="Its charges are", kind="select", value="waive", choices=pages.CHARGES),
+            Field(name="reason", label=_("Reason"), required=True, max_length=500, help=_("Stands on the credit note")),
+            Field(
+                name="charges", label=_("Its charges are"), kind="select", value="waive", choices=spoken(pages.CHARGES)
+            ),
         ],
     )
 
 
 async def _void(scope: Scope, invoice_id: int, form: pages.Voiding, *, must: bool = False) -> ChangePlan:
     if must and not form.reason:
-        raise Invalid("Say why: it stands on the credit note.", field="reason")
+        raise Invalid(_("Say why: it stands on the credit note."), field="reason")
     return await _credited(
-        scope, invoice_id, lambda: actions.void(scope, invoice_id, form.reason or "–", Charges(form.charges)), "Void"
+        scope,
+        invoice_id,
+        lambda: actions.void(scope, invoice_id, form.reason or "–", Charges(form.charges)),
+        voids=True,
     )
 
 
-async def _credited(scope: Scope, invoice_id: int, deed: Callable[[], Awaitable[int]], verb: str) -> ChangePlan:
+async def _credited(
+    scope: Scope, invoice_id: int, deed: Callable[[], Awaitable[int]], *, voids: bool = False
+) -> ChangePlan:
     """The plan of a credit note, whatever it credits."""
     before = await queries.get_document(scope, invoice_id)
     balance = await ledger.get_balance(scope, before.payer_id, before.currency)
@@ -502,16 +518,20 @@ async def _credited(scope: Scope, invoice_id: int, deed: Callable[[], Awaitable[
     total = format_money(note.total_minor, note.currency, scope.locale)
     money = [
         PlanLine(
-            text=f"Open of {before.number}",
+            text=_("Open of %(number)s", number=before.number),
             before=format_amount(before.open_minor, before.currency),
             value=format_amount(after.open_minor, after.currency),
         )
     ]
     return ChangePlan(
-        title=f"{verb} {before.number}",
-        button=f"{verb} {before.number}" if verb == "Void" else f"Credit {total}",
-        danger=verb == "Void",
-        keep="Keep the invoice" if verb == "Void" else "Leave as it is",
+        title=_("Void %(number)s", number=before.number)
+        if voids
+        else _("Credit note for %(number)s", number=before.number),
+        button=_("Void %(number)s", number=before.number)
+        if voids
+        else pgettext("to credit", "Credit %(amount)s", amount=total),
+        danger=voids,
+        keep=_("Keep the invoice") if voids else _("Leave as it is"),
         parts=[
             _documents([note], scope.locale),
             _balances(balance, await ledger.get_balance(scope, before.payer_id, before.currency), money),
@@ -535,13 +555,13 @@ async def create_credit_note(view: View, invoice_id: FromPath[int]) -> Response[
         await _credit_place(document),
         lambda: _credit(view.scope, document, view.typed, must=True),
         to=f"/invoices/{invoice_id}",
-        said="Credit note issued.",
+        said=_("Credit note issued."),
     )
 
 
 async def _credit_place(document: DocumentDetail) -> Place:
     fields = pages.credit_fields(await list_left(document.id), document.currency)
-    return _place(document.id, "Credit note", "credit-note", fields)
+    return _place(document.id, _("Credit note"), "credit-note", fields)
 
 
 async def _credit(
@@ -549,7 +569,7 @@ async def _credit(
 ) -> ChangePlan:
     reason = typed.get("reason", [""])[-1].strip()
     if must and not reason:
-        raise Invalid("Say why: it stands on the credit note.", field="reason")
+        raise Invalid(_("Say why: it stands on the credit note."), field="reason")
     left = [line for line in await list_left(document.id) if pages.left_of(line)]
     wanted: dict[int, int] = {}
     with Fields() as read:
@@ -568,7 +588,7 @@ async def _credit(
         lines=None if in_full else [CreditLine(line_id=each, amount_minor=amount) for each, amount in wanted.items()],
     )
     try:
-        return await _credited(scope, document.id, lambda: actions.create_credit_note(scope, data), "Credit note for")
+        return await _credited(scope, document.id, lambda: actions.create_credit_note(scope, data))
     except Invalid as error:
         names = [pages.field_of_line(each) for each in wanted]
         raise _at_lines(error, names) from None
@@ -604,7 +624,7 @@ async def write_off(view: View, invoice_id: FromPath[int]) -> Response[str]:
         _write_off_place(document),
         lambda: _write_off(view.scope, document, from_form(pages.WritingOff, view.typed), must=True),
         to=f"/invoices/{invoice_id}",
-        said="Written off.",
+        said=_("Written off."),
     )
 
 
@@ -612,15 +632,15 @@ def _write_off_place(document: DocumentDetail) -> Place:
     left = format_amount(document.open_minor, document.currency)
     return _place(
         document.id,
-        "Write off",
+        _("Write off"),
         "write-off",
         [
-            Field(name="reason", label="Reason", required=True, max_length=500),
+            Field(name="reason", label=_("Reason"), required=True, max_length=500),
             Field(
                 name="amount",
-                label=f"Amount, {document.currency}",
+                label=_("Amount, %(currency)s", currency=document.currency),
                 kind="money",
-                help=f"Empty: all that is open, {left}",
+                help=_("Empty: all that is open, %(left)s", left=left),
             ),
         ],
     )
@@ -630,7 +650,7 @@ async def _write_off(
     scope: Scope, document: DocumentDetail, form: pages.WritingOff, *, must: bool = False
 ) -> ChangePlan:
     if must and not form.reason:
-        raise Invalid("Say why it is given up.", field="reason")
+        raise Invalid(_("Say why it is given up."), field="reason")
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, document.currency, scope.locale, least=1, default=0)
     balance = await ledger.get_balance(scope, document.payer_id, document.currency)
@@ -641,8 +661,8 @@ async def _write_off(
     after = await queries.get_document(scope, document.id)
     given_up = format_money(document.open_minor - after.open_minor, document.currency, scope.locale)
     return ChangePlan(
-        title=f"Write off {given_up} of {document.number}",
-        button=f"Write off {given_up}",
+        title=_("Write off %(amount)s of %(number)s", amount=given_up, number=document.number),
+        button=_("Write off %(amount)s", amount=given_up),
         danger=True,
         parts=[
             _balances(
@@ -650,15 +670,15 @@ async def _write_off(
                 await ledger.get_balance(scope, document.payer_id, document.currency),
                 [
                     PlanLine(
-                        text=f"Open of {document.number}",
+                        text=_("Open of %(number)s", number=document.number),
                         before=format_amount(document.open_minor, document.currency),
                         value=format_amount(after.open_minor, after.currency),
                     ),
-                    PlanLine(text="Bad debts", value=given_up),
+                    PlanLine(text=_("Bad debts"), value=given_up),
                 ],
             )
         ],
-        warnings=["The invoice stays as it is; what waited for its payment is not activated."],
+        warnings=[_("The invoice stays as it is; what waited for its payment is not activated.")],
     )
 
 
@@ -672,10 +692,12 @@ def _documents(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
     document = made[0]
     sign = -1 if document.kind == "credit_note" else 1
     total = format_money(sign * document.total_minor, document.currency, locale)
-    due = f", due {written(document.due_on, locale)}" if document.due_on is not None and sign > 0 else ""
+    note = _("1 %(kind)s", kind=in_sentence(_(pages.KINDS[document.kind])))
+    if document.due_on is not None and sign > 0:
+        note = _("%(documents)s, due %(day)s", documents=note, day=written(document.due_on, locale))
     return PlanPart(
-        title="Documents",
-        note=f"1 {pages.KINDS[document.kind].lower()}{due}",
+        title=_("Documents"),
+        note=note,
         lines=[
             PlanLine(
                 text=item.text,
@@ -685,7 +707,8 @@ def _documents(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
             for item, line in zip(pages.line_items(document, locale), document.lines, strict=True)
         ],
         total=PlanLine(
-            text=f"Total, with {format_money(document.tax_minor, document.currency, locale)} VAT", value=total
+            text=_("Total, with %(amount)s VAT", amount=format_money(document.tax_minor, document.currency, locale)),
+            value=total,
         ),
     )
 
@@ -696,18 +719,18 @@ def _settled_lines(document: DocumentDetail) -> list[PlanLine]:
         return []
     used = document.total_minor - document.open_minor
     return [
-        PlanLine(text="Paid from credit", value=format_amount(used, document.currency)),
-        PlanLine(text="Stays open", value=format_amount(document.open_minor, document.currency)),
+        PlanLine(text=_("Paid from credit"), value=format_amount(used, document.currency)),
+        PlanLine(text=_("Stays open"), value=format_amount(document.open_minor, document.currency)),
     ]
 
 
 def _balances(before: Any, after: Any, lines: Sequence[PlanLine]) -> PlanPart:
     return PlanPart(
-        title="Money",
+        title=_("Money"),
         lines=[
             *lines,
             PlanLine(
-                text=f"Balance, {after.currency}",
+                text=_("Balance, %(currency)s", currency=after.currency),
                 before=format_amount(before.balance_minor, before.currency) if before != after else "",
                 value=format_amount(after.balance_minor, after.currency),
                 tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
@@ -734,9 +757,9 @@ async def save_seller(view: View) -> Response[str]:
     except Invalid as error:
         return await _seller_page(view, errors_by_field(error), status=422)
     except Stale:
-        errors = {"": "Somebody else saved the seller meanwhile. Load the page again; nothing was saved."}
+        errors = {"": _("Somebody else saved the seller meanwhile. Load the page again; nothing was saved.")}
         return await _seller_page(view, errors, status=409)
-    return view.go("/settings/seller", "Saved. Documents that were issued keep what they say.")
+    return view.go("/settings/seller", _("Saved. Documents that were issued keep what they say."))
 
 
 @post("/settings/seller/opening", permission="settings.edit")
@@ -744,7 +767,7 @@ async def open_books(view: View) -> Response[str]:
     """Make the seller and its number series from the company's data, before the first document does."""
     check_sees_everyone(view.scope)
     await actions.default_seller(view.scope)
-    return view.go("/settings/seller", "Made from the company's data.")
+    return view.go("/settings/seller", _("Made from the company's data."))
 
 
 async def _seller_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -778,7 +801,7 @@ async def save_numbering(view: View, series_kind: FromPath[str]) -> Response[str
         return await _numbering_page(view, series_kind, errors_by_field(error), status=422)
     except Conflict as error:
         return await _numbering_page(view, series_kind, {"reset": error.message}, status=409)
-    return view.go("/settings/numbering", "Saved. Numbers that were given stay.")
+    return view.go("/settings/numbering", _("Saved. Numbers that were given stay."))
 
 
 async def _numbering_page(

@@ -48,6 +48,7 @@ from core.money import MOST_MINOR, format_amount
 from core.periods import Cycle, nth
 from core.settings.queries import load_settings
 from core.subscriptions.actions import convert_due, end_due, lapse, wake
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.hooks import ChargeSource
@@ -205,9 +206,9 @@ class _Work:
 def check_date(scope: Scope, as_of: date) -> None:
     """Raises Invalid for a date that is mistyped rather than meant."""
     if as_of > nth(scope.today(), FURTHEST_AHEAD, 1):
-        raise Invalid("Billing goes at most 36 months ahead.", field="date")
+        raise Invalid(_("Billing goes at most 36 months ahead."), field="date")
     if as_of < EARLIEST:
-        raise Invalid("Billing goes back to the year 2000.", field="date")
+        raise Invalid(_("Billing goes back to the year 2000."), field="date")
 
 
 async def run_billing(
@@ -281,7 +282,12 @@ async def _refuse_time_going_back(seller_id: int, today: date) -> None:
     )
     if last is not None and last > today:
         raise NoNumbers(
-            f"The last invoice is of {last}, but it is {today}: billing stops. Look at the clock of the machine."
+            _(
+                "The last invoice is of %(last)s, but it is %(today)s: billing stops. Look at the "
+                "clock of the machine.",
+                last=last,
+                today=today,
+            )
         )
 
 
@@ -429,7 +435,7 @@ async def cancel_run(scope: Scope, run_id: int) -> None:
             id=run_id,
             now=scope.now(),
         ):
-            raise Conflict("This run is over already.")
+            raise Conflict(_("This run is over already."))
 
 
 async def count_payers(as_of: date, today: date) -> int:
@@ -460,7 +466,7 @@ async def _question(plan: Plan) -> str:
         return ""
     if plan.as_of_on - last > LONGEST_GAP:
         days = (plan.as_of_on - last).days
-        return f"The last run was for {last}: {days} days would be made up for at once."
+        return _("The last run was for %(day)s: %(days)s days would be made up for at once.", day=last, days=days)
     before = await value(
         "SELECT totals FROM billing_run WHERE state = 'done' AND as_of_on = :day ORDER BY id DESC LIMIT 1",
         day=nth(plan.as_of_on, Cycle("month"), -1),
@@ -479,9 +485,11 @@ async def _question(plan: Plan) -> str:
     for each in expected:
         was = totals.get(each.currency, 0)
         if each.minor > max(2 * was, plan.settings.confirm_above_minor) and each.minor <= MOST_MINOR * 10**3:
-            return (
-                f"About {format_amount(each.minor, each.currency)} {each.currency} would be billed,"
-                f" more than twice the {format_amount(was, each.currency)} of a month before."
+            return _(
+                "About %(amount)s %(currency)s would be billed, more than twice the %(before)s of a month before.",
+                amount=format_amount(each.minor, each.currency),
+                currency=each.currency,
+                before=format_amount(was, each.currency),
             )
     return ""
 
@@ -509,7 +517,7 @@ async def _currencies() -> list[str]:
 
 async def _next_chunk(work: _Work) -> _Run:
     """One chunk, again if somebody was in between; smaller, if it fails, until the payer that it is about is parked."""
-    for _ in range(4):
+    for __ in range(4):
         began = perf_counter()
         try:
             done, payers = await _bill_chunk(work)
@@ -534,7 +542,7 @@ async def _next_chunk(work: _Work) -> _Run:
         work.pace.took(seconds, payers)
         return done
     raise Unavailable(
-        "Others are changing the same subscriptions now. The run goes on where it is when it is started again."
+        _("Others are changing the same subscriptions now. The run goes on where it is when it is started again.")
     )
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from core.billing.writing import parked_reason
 from core.money import format_amount, format_money
+from core.texts import N_, _, figures, ngettext, number
 from core.web.parts import Pill, RunningJob
 
 if TYPE_CHECKING:
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
     from core.billing.schemas import ParkedRow, RunRow
 
 PILLS: Final[dict[str, Pill]] = {
-    "waiting": Pill("Asks first", "warn"),
-    "open": Pill("Issuing", "new"),
-    "done": Pill("Done", "live"),
-    "superseded": Pill("Taken over", "ended"),
-    "cancelled": Pill("Cancelled", "ended"),
+    "waiting": Pill(N_("Asks first"), "warn"),
+    "open": Pill(N_("Issuing"), "new"),
+    "done": Pill(N_("Done"), "live"),
+    "superseded": Pill(N_("Taken over"), "ended"),
+    "cancelled": Pill(N_("Cancelled"), "ended"),
 }
 UNUSUAL: Final = 30
 """Per cent by which a figure may differ before it is flagged."""
 SHOWN_PARKED: Final = 200
 
 MEND: Final[dict[str, tuple[str, str]]] = {
-    "no_tax_rate": ("Enter tax rates", "/settings/tax"),
-    "no_fx_rate": ("Enter exchange rates", "/settings/currencies"),
+    "no_tax_rate": (N_("Enter tax rates"), "/settings/tax"),
+    "no_fx_rate": (N_("Enter exchange rates"), "/settings/currencies"),
 }
 """By reason: what is done about it in one place for all; the others are mended at the customer."""
 MEND_AT_CUSTOMER: Final[dict[str, str]] = {
@@ -105,7 +106,7 @@ def _compared(
     label: str, this: int, last: int | None, currency: str = "", *, strong: bool = False, parked: bool = False
 ) -> Compared:
     def words(figure: int) -> str:
-        return format_amount(figure, currency) if currency else f"{figure:,}".replace("-", "−")
+        return format_amount(figure, currency) if currency else number(figure).replace("-", "−")
 
     if last is None:
         return Compared(label=label, this=words(this), strong=strong)
@@ -127,35 +128,51 @@ def percent_words(change: int, last: int) -> str:
         return ""
     tenths = round(change * 1000 / abs(last))
     sign = "+" if tenths > 0 else "−" if tenths < 0 else ""
-    return f"{sign}{abs(tenths) // 10:,}.{abs(tenths) % 10}"
+    return figures(f"{sign}{abs(tenths) // 10:,}.{abs(tenths) % 10}")
 
 
 def comparison_of(report: RunReport, last: RunRow | None, sums: Sequence[RunSums]) -> list[Compared]:
     """The figures of a preview, against those of the run it is measured by where there is one."""
     before = {each.currency: each for each in sums}
     figures = [
-        _compared("Invoices", report.invoices, last.invoices if last else None),
-        _compared("Lines", report.charges, last.charges if last else None),
+        _compared(_("Invoices"), report.invoices, last.invoices if last else None),
+        _compared(_("Lines"), report.charges, last.charges if last else None),
     ]
     if len(before) <= 1:
         paid_before = sum(each.payers for each in sums) if last else None
-        figures.insert(0, _compared("Accounts billed", report.payers, paid_before))
+        figures.insert(0, _compared(_("Accounts billed"), report.payers, paid_before))
     for currency in sorted({*report.totals, *before}):
         was = before.get(currency)
         net, tax, total = (sums_.get(currency, 0) for sums_ in (report.net, report.tax, report.totals))
         figures += [
-            _compared(f"Net, {currency}", net, (was.net_minor if was else 0) if last else None, currency),
-            _compared(f"VAT, {currency}", tax, (was.tax_minor if was else 0) if last else None, currency),
             _compared(
-                f"Total, {currency}", total, (was.total_minor if was else 0) if last else None, currency, strong=True
+                _("Net, %(currency)s", currency=currency),
+                net,
+                (was.net_minor if was else 0) if last else None,
+                currency,
+            ),
+            _compared(
+                _("VAT, %(currency)s", currency=currency),
+                tax,
+                (was.tax_minor if was else 0) if last else None,
+                currency,
+            ),
+            _compared(
+                _("Total, %(currency)s", currency=currency),
+                total,
+                (was.total_minor if was else 0) if last else None,
+                currency,
+                strong=True,
             ),
         ]
     if len(report.totals) == 1 and report.invoices:
         ((currency, total),) = report.totals.items()
         was = before.get(currency)
         mean = was.total_minor // was.invoices if was and was.invoices else None
-        figures.append(_compared("Mean invoice, " + currency, total // report.invoices, mean, currency))
-    figures.append(_compared("Parked", len(report.parked), last.parked if last else None, parked=True))
+        figures.append(
+            _compared(_("Mean invoice, %(currency)s", currency=currency), total // report.invoices, mean, currency)
+        )
+    figures.append(_compared(_("Parked"), len(report.parked), last.parked if last else None, parked=True))
     return figures
 
 
@@ -190,7 +207,7 @@ class ProductItem(Struct, frozen=True, kw_only=True):
 def product_items(found: Sequence[ProductTotal]) -> list[ProductItem]:
     return [
         ProductItem(
-            product=each.product or "By hand",
+            product=each.product or _("By hand"),
             currency=each.currency,
             lines=each.lines,
             net=format_amount(each.net_minor, each.currency),
@@ -234,11 +251,11 @@ def parked_reasons(reasons: Sequence[str]) -> list[ParkedReason]:
     return [
         ParkedReason(
             why=parked_reason(reason),
-            count=number,
-            fix=MEND.get(reason, ("", ""))[0],
+            count=count,
+            fix=_(MEND[reason][0]) if reason in MEND else "",
             href=MEND.get(reason, ("", ""))[1],
         )
-        for reason, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        for reason, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     ]
 
 
@@ -253,29 +270,35 @@ def seen_of(report: RunReport) -> str:
 
 def issue_words(report: RunReport) -> str:
     """Issue 4,301 invoices."""
-    return f"Issue {report.invoices:,} {'invoice' if report.invoices == 1 else 'invoices'}"
+    return ngettext(
+        "Issue %(count)s invoice", "Issue %(count)s invoices", report.invoices, count=number(report.invoices)
+    )
 
 
 def question_words(report: RunReport, locale: str) -> str:
     """Issue 4,301 invoices for €236,392.80?"""
-    sums = " and ".join(
+    sums = f" {_('and')} ".join(
         format_money(minor, currency, locale).replace(" ", "\N{NO-BREAK SPACE}")
         for currency, minor in sorted(report.totals.items())
     )
-    return f"{issue_words(report)} for {sums}?"
+    return ngettext(
+        "Issue %(count)s invoice for %(sums)s?",
+        "Issue %(count)s invoices for %(sums)s?",
+        report.invoices,
+        count=number(report.invoices),
+        sums=sums,
+    )
 
 
 def looked_words(report: RunReport) -> str:
     """I have looked at the 14 parked accounts and the 12 differences"""
-    parts = [
-        f"the {number:,} {word if number == 1 else words}"
-        for number, word, words in (
-            (len(report.parked), "parked account", "parked accounts"),
-            (report.differing, "difference", "differences"),
-        )
-        if number
-    ]
-    return f"I have looked at {' and '.join(parts) or 'the figures'}"
+    parked, differing = len(report.parked), report.differing
+    accounts = ngettext("the 1 parked account", "the %(count)s parked accounts", parked, count=number(parked))
+    differences = ngettext("the 1 difference", "the %(count)s differences", differing, count=number(differing))
+    if parked and differing:
+        return _("I have looked at %(accounts)s and %(differences)s", accounts=accounts, differences=differences)
+    what = accounts if parked else differences if differing else _("the figures")
+    return _("I have looked at %(what)s", what=what)
 
 
 def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
@@ -283,11 +306,17 @@ def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
     percent = min(100, run.payers_done * 100 // run.payers_total) if run.payers_total else None
     return RunningJob(
         id=run.id,
-        label=f"Issuing, {run.payers_done:,} of {max(run.payers_total, run.payers_done):,} accounts",
+        label=_(
+            "Issuing, %(done)s of %(total)s accounts",
+            done=number(run.payers_done),
+            total=number(max(run.payers_total, run.payers_done)),
+        ),
         href=f"/billing/runs/{run.id}",
         state="running" if at_work else "parked",
         percent=percent,
-        detail=f"{run.invoices:,} {'invoice' if run.invoices == 1 else 'invoices'} issued",
+        detail=ngettext(
+            "%(count)s invoice issued", "%(count)s invoices issued", run.invoices, count=number(run.invoices)
+        ),
         events=f"/billing/runs/{run.id}/events",
     )
 
@@ -295,16 +324,24 @@ def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
 def figures_of(run: RunRow, sums: Sequence[RunSums], undelivered: int) -> list[Compared]:
     """What a run billed, each currency by itself; and what of it is still to be rendered and sent."""
     found = [
-        Compared(label="Invoices", this=f"{run.invoices:,}"),
-        Compared(label="Lines", this=f"{run.charges:,}"),
+        Compared(label=_("Invoices"), this=number(run.invoices)),
+        Compared(label=_("Lines"), this=number(run.charges)),
     ]
     for each in sums:
         found += [
-            Compared(label=f"Net, {each.currency}", this=format_amount(each.net_minor, each.currency)),
-            Compared(label=f"VAT, {each.currency}", this=format_amount(each.tax_minor, each.currency)),
-            Compared(label=f"Total, {each.currency}", this=format_amount(each.total_minor, each.currency), strong=True),
+            Compared(
+                label=_("Net, %(currency)s", currency=each.currency), this=format_amount(each.net_minor, each.currency)
+            ),
+            Compared(
+                label=_("VAT, %(currency)s", currency=each.currency), this=format_amount(each.tax_minor, each.currency)
+            ),
+            Compared(
+                label=_("Total, %(currency)s", currency=each.currency),
+                this=format_amount(each.total_minor, each.currency),
+                strong=True,
+            ),
         ]
-    found.append(Compared(label="Parked", this=f"{run.parked:,}", unusual=run.parked > 0))
+    found.append(Compared(label=_("Parked"), this=number(run.parked), unusual=run.parked > 0))
     if undelivered:
-        found.append(Compared(label="Still to send", this=f"{undelivered:,}"))
+        found.append(Compared(label=_("Still to send"), this=number(undelivered)))
     return found

@@ -24,6 +24,7 @@ from core.errors import Conflict, Invalid
 from core.jobs.queries import get_job
 from core.jobs.status import JobState
 from core.staff.queries import names_of
+from core.texts import N_, _
 from core.web.forms import from_form
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.routing import get, post
@@ -194,10 +195,12 @@ async def start(view: View) -> Response[str]:
             return await _preview_page(view, report, changed=True, status=409)
         if not form.looked:
             return await _preview_page(
-                view, report, errors={"looked": "Tick that you have looked at the preview."}, status=422
+                view, report, errors={"looked": _("Tick that you have looked at the preview.")}, status=422
             )
     elif not form.looked:
-        return _date_page(view, form.date.isoformat(), {"": "Look at the preview and tick that you have."}, status=422)
+        return _date_page(
+            view, form.date.isoformat(), {"": _("Look at the preview and tick that you have.")}, status=422
+        )
     job_id = await start_run(scope, form.date, confirmed=bool(form.question))
     return view.go(f"/billing/runs/jobs/{job_id}")
 
@@ -218,7 +221,7 @@ async def show_job(view: View, job_id: FromPath[int]) -> Response[str]:
         as_of=asked.as_of,
         is_preview=asked.is_preview,
         job=running_job(job),
-        failed=(job.error or "It was stopped.") if over and job.state != JobState.DONE else "",
+        failed=(job.error or _("It was stopped.")) if over and job.state != JobState.DONE else "",
         nothing_due=job.state == JobState.DONE,
         may_run=view.scope.may("billing.run"),
     )
@@ -315,7 +318,7 @@ async def confirm(view: View, run_id: FromPath[int]) -> Response[str]:
     """Let a run that asks go on, or one that was broken off."""
     run = await queries.get_run(view.scope, run_id)
     if run.state not in OPEN:
-        raise Conflict("This run is over. Start a new one for what is still due.")
+        raise Conflict(_("This run is over. Start a new one for what is still due."))
     job_id = await start_run(view.scope, run.as_of_on, confirmed=True)
     return view.go(f"/billing/runs/jobs/{job_id}")
 
@@ -326,11 +329,11 @@ async def cancel(view: View, run_id: FromPath[int]) -> Response[str]:
     check_reach(view.scope)
     await cancel_run(view.scope, run_id)
     day = written(run.as_of_on, view.scope.locale)
-    return view.go(f"/billing/runs/{run_id}", f"Run for {day} cancelled. What it issued stands.")
+    return view.go(f"/billing/runs/{run_id}", _("Run for %(day)s cancelled. What it issued stands.", day=day))
 
 
 show_settings, save_settings = settings_form(
-    BillingSettings, "/settings/billing", title="Billing", noun="billing settings"
+    BillingSettings, "/settings/billing", title=N_("Billing"), noun=N_("billing settings")
 )
 
 HANDLERS: Final[tuple[Any, ...]] = (

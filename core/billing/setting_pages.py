@@ -13,13 +13,14 @@ from core.billing.numbering import pattern_for
 from core.billing.schemas import SellerFields
 from core.customers.sections import country_choices
 from core.database import row, rows
+from core.texts import N_, _
 from core.web.parts import Choice, Field, FieldGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SERIES: Final = {"invoice": "Invoices", "credit_note": "Credit notes", "proforma": "Proformas"}
-RESETS: Final = (Choice("yearly", "Begins anew each year"), Choice("never", "Goes on for ever"))
+SERIES: Final = {"invoice": N_("Invoices"), "credit_note": N_("Credit notes"), "proforma": N_("Proformas")}
+RESETS: Final = (Choice("yearly", N_("Begins anew each year")), Choice("never", N_("Goes on for ever")))
 
 
 async def find_seller() -> Seller | None:
@@ -46,41 +47,41 @@ def seller_groups(locale: str) -> list[FieldGroup]:
     return [
         FieldGroup(
             key="name",
-            title="Name and address",
+            title=_("Name and address"),
             fields=[
-                field("name", "Legal name", required=True),
-                field("street", "Street"),
-                field("zip", "ZIP"),
-                field("city", "City"),
-                Field(name="country", label="Country", kind="select", choices=country_choices(locale)[1:]),
+                field("name", _("Legal name"), required=True),
+                field("street", _("Street")),
+                field("zip", _("ZIP")),
+                field("city", _("City")),
+                Field(name="country", label=_("Country"), kind="select", choices=country_choices(locale)[1:]),
             ],
         ),
         FieldGroup(
             key="tax",
-            title="Tax",
+            title=_("Tax"),
             fields=[
-                field("vat_id", "VAT id"),
-                field("tax_number", "Tax number"),
-                field("registration", "Register", help="Court and number, as the law wants it said"),
+                field("vat_id", _("VAT id")),
+                field("tax_number", _("Tax number")),
+                field("registration", _("Register"), help=_("Court and number, as the law wants it said")),
                 Field(
                     name="oss",
-                    label="Registered for the One Stop Shop",
+                    label=_("Registered for the One Stop Shop"),
                     kind="check",
-                    help="Consumers in other EU countries are charged their country's rate",
+                    help=_("Consumers in other EU countries are charged their country's rate"),
                 ),
             ],
         ),
         FieldGroup(
             key="reach",
-            title="Contact and bank",
+            title=_("Contact and bank"),
             fields=[
-                field("email", "E-mail"),
-                field("phone", "Phone"),
-                field("website", "Website"),
-                field("bank_name", "Bank"),
-                field("iban", "IBAN", help="Printed with a code for transfers"),
-                field("bic", "BIC"),
-                Field(name="footer", label="Note under each document", kind="textarea", max_length=2000),
+                field("email", _("E-mail")),
+                field("phone", _("Phone")),
+                field("website", _("Website")),
+                field("bank_name", _("Bank")),
+                field("iban", _("IBAN"), help=_("Printed with a code for transfers")),
+                field("bic", _("BIC")),
+                Field(name="footer", label=_("Note under each document"), kind="textarea", max_length=2000),
             ],
         ),
     ]

@@ -16,6 +16,7 @@ from core.database import Everything, row, value
 from core.errors import Forbidden, NotFound
 from core.jobs.actions import enqueue
 from core.jobs.status import JobState
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -42,7 +43,7 @@ class BillingJob(Struct, frozen=True):
 def check_reach(scope: Scope) -> None:
     """A run bills all customers, so only who sees all of them may look at one and start one."""
     if not isinstance(scope.actor.reach, Everything):
-        raise Forbidden("Billing runs are for staff who see all customers.")
+        raise Forbidden(_("Billing runs are for staff who see all customers."))
 
 
 async def start_run(scope: Scope, as_of: date, *, confirmed: bool = False) -> int:

@@ -21,6 +21,7 @@ from core.database import dialect, row, rows, value, values
 from core.ledger.accounts import Code
 from core.subscriptions.actions import activate
 from core.subscriptions.events import TrialEnded
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from core.billing.actions.allocation import Open
@@ -42,19 +43,19 @@ def queue_documents(callback: Issued) -> Callable[[], None]:
 
 
 _REASONS: Final = {
-    "no_tax_rate": "There is no tax rate for one of the lines. Enter it under Taxes.",
-    "no_fx_rate": "There is no exchange rate for this currency. Enter it under Settings, Currencies.",
-    "negative_total": "The total is below 0: credit the invoice that is concerned instead.",
-    "too_many_periods": "More than 15 periods of one subscription are due. Look at its dates.",
-    "cycle_changes": "The cycle of a subscription changes in the middle of what is due. Look at its terms.",
-    "amount_too_large": "An amount is too large to be billed.",
-    "failed": "It could not be billed; the detail says why.",
+    "no_tax_rate": N_("There is no tax rate for one of the lines. Enter it under Taxes."),
+    "no_fx_rate": N_("There is no exchange rate for this currency. Enter it under Settings, Currencies."),
+    "negative_total": N_("The total is below 0: credit the invoice that is concerned instead."),
+    "too_many_periods": N_("More than 15 periods of one subscription are due. Look at its dates."),
+    "cycle_changes": N_("The cycle of a subscription changes in the middle of what is due. Look at its terms."),
+    "amount_too_large": N_("An amount is too large to be billed."),
+    "failed": N_("It could not be billed; the detail says why."),
 }
 
 
 def parked_reason(key: str) -> str:
     """Why a payer could not be billed, as a sentence."""
-    return _REASONS.get(key, _REASONS["failed"])
+    return _(_REASONS.get(key, _REASONS["failed"]))
 
 
 class Changed(Exception):

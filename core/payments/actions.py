@@ -22,6 +22,7 @@ from core.payments.events import CreditRefunded, PaymentReceived, PaymentReverse
 from core.payments.queries import PAID
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from core.payments.schemas import NewPayment, NewRefund, Reversal
@@ -47,15 +48,15 @@ async def receive(scope: Scope, data: NewPayment) -> int:
         currency = check_currency(data.currency or own_currency)
         received_on = data.received_on or scope.today()
         if received_on > scope.today():
-            raise Invalid("Money cannot be received in the future.", field="received_on")
+            raise Invalid(_("Money cannot be received in the future."), field="received_on")
         method = await _method(data.method)
         document_id = await _named(scope, data, currency)
         bank_currency = data.bank_currency or currency
         bank_amount = data.bank_amount_minor or data.amount_minor
         if bank_currency == currency and bank_amount != data.amount_minor:
-            raise Invalid("In one currency, what arrived is what is accepted.", field="bank_amount_minor")
+            raise Invalid(_("In one currency, what arrived is what is accepted."), field="bank_amount_minor")
         if data.fee_minor >= bank_amount:
-            raise Invalid("The fee must be less than the payment.", field="fee_minor")
+            raise Invalid(_("The fee must be less than the payment."), field="fee_minor")
         await lock_balance(data.payer_id, currency)
         try:
             payment_id = int(
@@ -82,7 +83,7 @@ async def receive(scope: Scope, data: NewPayment) -> int:
                 )
             )
         except Duplicate as error:
-            raise Conflict("This event of the provider was just entered by somebody else.") from error
+            raise Conflict(_("This event of the provider was just entered by somebody else.")) from error
         base = await in_base(scope, bank_amount, bank_currency, received_on)
         await post(
             await _receipt(scope, data, method, currency, bank_currency, bank_amount, base, received_on),
@@ -137,7 +138,7 @@ async def _receipt(
 
 async def _known(provider: str | None, event_id: str | None) -> int | None:
     if (provider is None) != (event_id is None):
-        raise Invalid("An event of a provider needs both its provider and its id.", field="event_id")
+        raise Invalid(_("An event of a provider needs both its provider and its id."), field="event_id")
     if provider is None:
         return None
     found = await value(
@@ -162,7 +163,7 @@ async def _customer_currency(scope: Scope, customer_id: int, field: str) -> str:
 async def _method(code: str) -> _Method:
     found = await row(_Method, "SELECT id, account_code FROM payment_method WHERE code = :code AND active", code=code)
     if found is None:
-        raise Invalid("Choose a method of payment of the list.", field="method")
+        raise Invalid(_("Choose a method of payment of the list."), field="method")
     return found
 
 
@@ -182,9 +183,9 @@ async def _named(scope: Scope, data: NewPayment, currency: str) -> int | None:
         within=within(Document, scope.actor.reach),
     )
     if found is None:
-        raise Invalid("There is no such issued invoice.", field="document_id")
+        raise Invalid(_("There is no such issued invoice."), field="document_id")
     if found != _Named(data.payer_id, currency):
-        raise Invalid("This invoice is another customer's, or in another currency.", field="document_id")
+        raise Invalid(_("This invoice is another customer's, or in another currency."), field="document_id")
     return data.document_id
 
 
@@ -218,12 +219,14 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
         amount = left if data.amount_minor is None else data.amount_minor
         to = PaymentState.REVERSED if amount == left else PaymentState.PART_REVERSED
         if to not in TRANSITIONS[found.state]:
-            raise Conflict(f"A payment that is {found.state} cannot be taken back.")
+            raise Conflict(
+                _("A payment that is %(state)s cannot be taken back.", state=in_sentence(_(found.state.capitalize())))
+            )
         if amount > left:
             most = format_amount(left, found.currency)
-            raise Invalid(f"At most {most} of this payment is left.", field="amount_minor")
+            raise Invalid(_("At most %(most)s of this payment is left.", most=most), field="amount_minor")
         if found.bank_currency != found.currency and amount != found.amount_minor:
-            raise Invalid("A payment in another currency is taken back as a whole.", field="amount_minor")
+            raise Invalid(_("A payment in another currency is taken back as a whole."), field="amount_minor")
         await lock_balance(found.payer_id, found.currency)
         entry_id = int(
             await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
@@ -233,7 +236,7 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
             entry = await lock_credit(scope, entry_id)
         if entry.left_minor < amount:
-            raise Conflict("Part of this payment was refunded already: at most the rest can be taken back.")
+            raise Conflict(_("Part of this payment was refunded already: at most the rest can be taken back."))
         base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
         use_id = await _use(scope, entry_id, "reversal", payment_id, amount, base)
         entries = [debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id)]
@@ -389,13 +392,18 @@ async def _free_what_is_missing(scope: Scope, data: NewRefund, currency: str) ->
     )
     paid_minor = sum(each.amount_minor for each in paid)
     if not data.reopen:
-        way = " Have paid invoices opened again to pay back more." if paid else ""
-        raise Conflict(
-            f"Only free credit can be paid back: {format_amount(free_minor, currency)} {currency} at most.{way}"
-        )
+        most = format_amount(free_minor, currency)
+        told = _("Only free credit can be paid back: %(amount)s %(currency)s at most.", amount=most, currency=currency)
+        raise Conflict(told + " " + _("Have paid invoices opened again to pay back more.") if paid else told)
     if missing > paid_minor:
         most = format_amount(free_minor + paid_minor, currency)
-        raise Conflict(f"Free credit and payments on invoices can be paid back: {most} {currency} at most.")
+        raise Conflict(
+            _(
+                "Free credit and payments on invoices can be paid back: %(most)s %(currency)s at most.",
+                most=most,
+                currency=currency,
+            )
+        )
     reopened: list[int] = []
     for each in paid:
         if missing <= 0:

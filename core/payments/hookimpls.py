@@ -9,6 +9,7 @@ from msgspec import Struct
 from core.billing.tables import DocumentState
 from core.database import row, within
 from core.hooks import Action, Tab, hookimpl
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
     return (
         Tab(
             key="transactions",
-            label="Transactions",
+            label=_("Transactions"),
             href=f"/customers/{customer_id}/transactions",
             count=found.documents or None,
             tone="bad" if found.overdue else "",
@@ -50,5 +51,7 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     if not scope.may("payments.register"):
         return ()
     return (
-        Action(label="Payment…", href=f"/customers/{customer_id}/transactions?open=pay", icon="coins", group="create"),
+        Action(
+            label=_("Payment…"), href=f"/customers/{customer_id}/transactions?open=pay", icon="coins", group="create"
+        ),
     )

@@ -14,6 +14,7 @@ from core.money import format_amount, format_money
 from core.payments.queries import _PAYMENT as PAYMENT
 from core.payments.schemas import PaymentRow
 from core.payments.tables import Payment
+from core.texts import N_, _, in_sentence, ngettext, number
 from core.web.keyset import Slice, counted, row_id, slice_of
 from core.web.parts import Choice, Field, Figure, Pill
 from core.web.templating import written
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 PILLS: Final[dict[str, Pill]] = {
-    "pending": Pill("Pending", "warn"),
-    "unknown": Pill("Unknown", "warn"),
-    "received": Pill("Received", "live"),
-    "part_reversed": Pill("Partly reversed", "warn"),
-    "reversed": Pill("Reversed", "blocked"),
-    "failed": Pill("Failed", "blocked"),
+    "pending": Pill(N_("Pending"), "warn"),
+    "unknown": Pill(N_("Unknown"), "warn"),
+    "received": Pill(N_("Received"), "live"),
+    "part_reversed": Pill(N_("Partly reversed"), "warn"),
+    "reversed": Pill(N_("Reversed"), "blocked"),
+    "failed": Pill(N_("Failed"), "blocked"),
 }
 TABLES: Final = (
     "payment JOIN payment_method m ON m.id = payment.method_id LEFT JOIN customer ON customer.id = payment.payer_id"
@@ -54,11 +55,11 @@ class PaymentItem(Struct, frozen=True, kw_only=True):
 
 
 def item_of(payment: PaymentRow) -> PaymentItem:
-    pill = PILLS[payment.state]
+    pill = Pill(_(PILLS[payment.state].label), PILLS[payment.state].kind)
     if payment.state == "received":
-        pill = Pill("Free", "new") if payment.free_minor == payment.amount_minor else pill
-        pill = Pill("Partly free", "new") if 0 < payment.free_minor < payment.amount_minor else pill
-        pill = Pill("Allocated", "live") if not payment.free_minor else pill
+        pill = Pill(_("Free"), "new") if payment.free_minor == payment.amount_minor else pill
+        pill = Pill(_("Partly free"), "new") if 0 < payment.free_minor < payment.amount_minor else pill
+        pill = Pill(_("Allocated"), "live") if not payment.free_minor else pill
     return PaymentItem(
         id=payment.id,
         received_on=payment.received_on,
@@ -118,16 +119,16 @@ def figures_of(paid: Paid, last: PaymentRow | None, currency: str, locale: str) 
     """Behind open, overdue and credit."""
     return [
         Figure(
-            label="Paid this year",
+            label=_("Paid this year"),
             value=format_money(paid.amount_minor, currency, locale),
-            detail=f"{paid.payments:,} {'payment' if paid.payments == 1 else 'payments'}",
+            detail=ngettext("%(count)s payment", "%(count)s payments", paid.payments, count=number(paid.payments)),
         ),
         Figure(
-            label="Last payment",
+            label=_("Last payment"),
             value=format_money(last.amount_minor, last.currency, locale) if last is not None else "–",
-            detail=f"{written(last.received_on, locale)}, {last.method_name.lower()}"
+            detail=f"{written(last.received_on, locale)}, {in_sentence(last.method_name)}"
             if last is not None
-            else "none yet",
+            else _("none yet"),
         ),
     ]
 
@@ -145,18 +146,18 @@ class PostingItem(Struct, frozen=True, kw_only=True):
 
 
 WHAT: Final = {
-    "invoice": "Invoice",
-    "credit_note": "Credit note",
-    "payment": "Payment",
-    "allocation": "Allocation",
-    "unallocation": "Allocation taken back",
-    "refund": "Refund",
-    "reversal": "Payment reversed",
-    "goodwill": "Goodwill",
-    "write_off": "Written off",
-    "forfeit": "Credit forfeited",
-    "deposit": "Deposit",
-    "opening": "Opening balance",
+    "invoice": N_("Invoice"),
+    "credit_note": N_("Credit note"),
+    "payment": N_("Payment"),
+    "allocation": N_("Allocation"),
+    "unallocation": N_("Allocation taken back"),
+    "refund": N_("Refund"),
+    "reversal": N_("Payment reversed"),
+    "goodwill": N_("Goodwill"),
+    "write_off": N_("Written off"),
+    "forfeit": N_("Credit forfeited"),
+    "deposit": N_("Deposit"),
+    "opening": N_("Opening balance"),
 }
 
 
@@ -165,7 +166,7 @@ def posting_item(posting: PostingRow) -> PostingItem:
     source = "document" if posting.source_kind in ("document", "invoice", "credit_note") else posting.source_kind
     return PostingItem(
         on=posting.booked_on,
-        what=WHAT.get(posting.kind, posting.kind.replace("_", " ").capitalize()),
+        what=_(WHAT.get(posting.kind, posting.kind.replace("_", " ").capitalize())),
         account=f"{posting.code} {posting.account}",
         debit=format_amount(posting.amount_minor, posting.currency) if posting.amount_minor > 0 else "",
         credit=format_amount(-posting.amount_minor, posting.currency) if posting.amount_minor < 0 else "",
@@ -194,22 +195,24 @@ def payment_fields(
 ) -> list[Field]:
     """The drawer's fields. The invoice that is named is paid first, then the oldest due."""
     return [
-        Field(name="amount", label=f"Amount, {currency}", kind="money", value=amount, required=True),
-        Field(name="received_on", label="Received on", kind="date", value=today.isoformat()),
+        Field(
+            name="amount", label=_("Amount, %(currency)s", currency=currency), kind="money", value=amount, required=True
+        ),
+        Field(name="received_on", label=_("Received on"), kind="date", value=today.isoformat()),
         Field(
             name="method",
-            label="Method",
+            label=_("Method"),
             kind="select",
             value=methods[0].code if methods else "",
             choices=[Choice(method.code, method.name) for method in methods],
         ),
-        Field(name="reference", label="Reference", max_length=200, help="As on the bank statement"),
+        Field(name="reference", label=_("Reference"), max_length=200, help=_("As on the bank statement")),
         Field(
             name="document_id",
-            label="Pays first",
+            label=_("Pays first"),
             kind="select",
             choices=[
-                Choice("", "The oldest due"),
+                Choice("", _("The oldest due")),
                 *(
                     Choice(str(document.id), f"{document.number}, open {format_amount(document.open_minor, currency)}")
                     for document in documents
@@ -217,7 +220,7 @@ def payment_fields(
                 ),
             ],
         ),
-        Field(name="note", label="Note", max_length=1000),
+        Field(name="note", label=_("Note"), max_length=1000),
     ]
 
 
@@ -234,26 +237,29 @@ def refund_fields(methods: Sequence[MethodRow], free_minor: int, paid_minor: int
     return [
         Field(
             name="amount",
-            label=f"Amount, {currency}",
+            label=_("Amount, %(currency)s", currency=currency),
             kind="money",
-            help=f"Empty: all free credit, {format_amount(free_minor, currency)}",
+            help=_("Empty: all free credit, %(amount)s", amount=format_amount(free_minor, currency)),
         ),
         Field(
             name="method",
-            label="Paid back by",
+            label=_("Paid back by"),
             kind="select",
             value=methods[0].code if methods else "",
             choices=[Choice(method.code, method.name) for method in methods],
         ),
-        Field(name="reason", label="Reason", required=True, max_length=500),
-        Field(name="reference", label="Reference", max_length=200),
+        Field(name="reason", label=_("Reason"), required=True, max_length=500),
+        Field(name="reference", label=_("Reference"), max_length=200),
         *(
             [
                 Field(
                     name="reopen",
-                    label="Open paid invoices again",
+                    label=_("Open paid invoices again"),
                     kind="check",
-                    help=f"Where free credit does not suffice: {format_amount(paid_minor, currency)} stands on them",
+                    help=_(
+                        "Where free credit does not suffice: %(amount)s stands on them",
+                        amount=format_amount(paid_minor, currency),
+                    ),
                 )
             ]
             if paid_minor
@@ -272,9 +278,18 @@ class Reversing(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 def reversal_fields(payment: PaymentDetail) -> list[Field]:
     left = format_amount(payment.amount_minor - payment.reversed_minor, payment.currency)
     return [
-        Field(name="amount", label=f"Amount, {payment.currency}", kind="money", help=f"Empty: all of it, {left}"),
-        Field(name="fee", label=f"Fee of the bank, {payment.bank_currency}", kind="money"),
-        Field(name="reason", label="Reason", max_length=500, wide=True, help="Chargeback, returned debit, mistake"),
+        Field(
+            name="amount",
+            label=_("Amount, %(currency)s", currency=payment.currency),
+            kind="money",
+            help=_("Empty: all of it, %(left)s", left=left),
+        ),
+        Field(
+            name="fee", label=_("Fee of the bank, %(bank_currency)s", bank_currency=payment.bank_currency), kind="money"
+        ),
+        Field(
+            name="reason", label=_("Reason"), max_length=500, wide=True, help=_("Chargeback, returned debit, mistake")
+        ),
     ]
 
 
@@ -288,10 +303,10 @@ def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[F
     return [
         Field(
             name="document_id",
-            label="Invoice",
+            label=_("Invoice"),
             kind="select",
             choices=[
-                Choice("", "Choose…"),
+                Choice("", _("Choose…")),
                 *(
                     Choice(str(each.id), f"{each.number}, open {format_amount(each.open_minor, currency)}")
                     for each in documents
@@ -299,7 +314,12 @@ def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[F
                 ),
             ],
         ),
-        Field(name="amount", label=f"Amount, {currency}", kind="money", help="Empty: as much as fits"),
+        Field(
+            name="amount",
+            label=_("Amount, %(currency)s", currency=currency),
+            kind="money",
+            help=_("Empty: as much as fits"),
+        ),
     ]
 
 
@@ -311,24 +331,24 @@ class Granting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 def grant_fields(currency: str) -> list[Field]:
     return [
-        Field(name="amount", label=f"Amount, {currency}", kind="money", required=True),
+        Field(name="amount", label=_("Amount, %(currency)s", currency=currency), kind="money", required=True),
         Field(
             name="reason",
-            label="Reason",
+            label=_("Reason"),
             required=True,
             max_length=500,
-            help="Goodwill, outside VAT; a price reduction is a credit note",
+            help=_("Goodwill, outside VAT; a price reduction is a credit note"),
         ),
     ]
 
 
 CREDIT_KINDS: Final = {
-    "payment": "Payment",
-    "credit_note": "Credit note",
-    "goodwill": "Goodwill",
-    "deposit": "Deposit",
-    "transfer": "Transfer",
-    "opening": "Taken over",
+    "payment": N_("Payment"),
+    "credit_note": N_("Credit note"),
+    "goodwill": N_("Goodwill"),
+    "deposit": N_("Deposit"),
+    "transfer": N_("Transfer"),
+    "opening": N_("Taken over"),
 }
 
 
@@ -348,7 +368,7 @@ def credit_item(credit: CreditRow) -> CreditItem:
     paths = {"payment": "/payments/{}", "credit_note": "/invoices/{}"}
     return CreditItem(
         id=credit.id,
-        kind=CREDIT_KINDS.get(credit.source_kind, credit.source_kind),
+        kind=_(CREDIT_KINDS.get(credit.source_kind, credit.source_kind)),
         reason=credit.reason,
         on=credit.created_on,
         amount=format_amount(credit.amount_minor, credit.currency),

@@ -26,6 +26,7 @@ from core.money import format_amount, format_money
 from core.payments import actions, pages, queries
 from core.payments.schemas import NewPayment, NewRefund, Reversal
 from core.subscriptions import queries as subscriptions
+from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
@@ -44,16 +45,16 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("payments.view", "See payments and what they settled"),
-    Permission("payments.register", "Register payments and allocate them"),
-    Permission("payments.refund", "Refund credit, reverse payments"),
-    Permission("ledger.view", "See the books"),
+    Permission("payments.view", N_("See payments and what they settled")),
+    Permission("payments.register", N_("Register payments and allocate them")),
+    Permission("payments.refund", N_("Refund credit, reverse payments")),
+    Permission("ledger.view", N_("See the books")),
 )
 SHOWN: Final = {
-    "documents": "Documents",
-    "payments": "Payments",
-    "credit": "Credit",
-    "ledger": "Ledger",
+    "documents": N_("Documents"),
+    "payments": N_("Payments"),
+    "credit": N_("Credit"),
+    "ledger": N_("Ledger"),
 }
 
 
@@ -63,10 +64,10 @@ SHOWN: Final = {
 @get("/customers/{customer_id:int}/transactions", permission="documents.view")
 async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    head = await head_values(view, customer_id, "Transactions")
+    head = await head_values(view, customer_id, _("Transactions"))
     customer: CustomerDetail = head["customer"]
     may = {"documents": True, "payments": "payments.view", "credit": "payments.view", "ledger": "ledger.view"}
-    shown = {key: label for key, label in SHOWN.items() if may[key] is True or scope.may(str(may[key]))}
+    shown = {key: _(label) for key, label in SHOWN.items() if may[key] is True or scope.may(str(may[key]))}
     asked = view.query.get("show", "documents")
     asked = asked if asked in shown else "documents"
     return view.page(
@@ -184,7 +185,7 @@ async def register(view: View, customer_id: FromPath[int]) -> Response[str]:
         _payment_place(customer_id, await _payment_fields(scope, customer, view.typed)),
         lambda: _receive(scope, customer, from_form(pages.PaymentForm, view.typed)),
         to=f"/customers/{customer_id}/transactions",
-        said="Payment registered.",
+        said=_("Payment registered."),
     )
 
 
@@ -204,7 +205,7 @@ async def _receive(scope: Scope, customer: CustomerDetail, form: pages.PaymentFo
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
         if not form.amount:
-            read.wrong("amount", "Fill this in.")
+            read.wrong("amount", _("Fill this in."))
     before = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
     waiting = await subscriptions.list_subscriptions(scope, states=("pending",), customer_id=customer.id)
     balance = await ledger.get_balance(scope, customer.id)
@@ -229,17 +230,17 @@ async def _receive(scope: Scope, customer: CustomerDetail, form: pages.PaymentFo
     live = [each for each in waiting if (await subscriptions.get_subscription(scope, each.id)).state == "active"]
     written = format_money(amount, customer.currency, scope.locale)
     return ChangePlan(
-        title="Register payment",
-        button=f"Register {written}",
-        keep="Cancel",
+        title=_("Register payment"),
+        button=_("Register %(amount)s", amount=written),
+        keep=_("Cancel"),
         parts=[
             _pays(before, payment, still),
             *(
                 [
                     PlanPart(
-                        title="Service",
+                        title=_("Service"),
                         lines=[
-                            PlanLine(text=each.label or each.product, before="Waits for payment", value="Active")
+                            PlanLine(text=each.label or each.product, before=_("Waits for payment"), value=_("Active"))
                             for each in live
                         ],
                     )
@@ -247,7 +248,7 @@ async def _receive(scope: Scope, customer: CustomerDetail, form: pages.PaymentFo
                 if live
                 else []
             ),
-            PlanPart(title="Money", lines=[_balance_line(balance, after)]),
+            PlanPart(title=_("Money"), lines=[_balance_line(balance, after)]),
         ],
     )
 
@@ -256,8 +257,8 @@ def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[
     """What the payment settles, and what of it stays credit."""
     by_id = {each.id: each for each in before}
     return PlanPart(
-        title="Pays",
-        note="the one named, then the oldest due",
+        title=_("Pays"),
+        note=_("the one named, then the oldest due"),
         lines=[
             PlanLine(
                 text=paid.number or "",
@@ -266,7 +267,7 @@ def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[
             )
             for paid in payment.paid
         ],
-        total=PlanLine(text="Stays as credit", value=format_amount(payment.free_minor, payment.currency)),
+        total=PlanLine(text=_("Stays as credit"), value=format_amount(payment.free_minor, payment.currency)),
     )
 
 
@@ -274,14 +275,14 @@ def _left_of(document: DocumentRow | None, left: int) -> str:
     if document is None:
         return ""
     opened = format_amount(document.open_minor, document.currency)
-    return (
-        f"open {opened}, paid in full" if not left else f"open {opened}, then {format_amount(left, document.currency)}"
-    )
+    if not left:
+        return _("open %(amount)s, paid in full", amount=opened)
+    return _("open %(amount)s, then %(left)s", amount=opened, left=format_amount(left, document.currency))
 
 
 def _balance_line(before: Balance, after: Balance) -> PlanLine:
     return PlanLine(
-        text=f"Balance, {after.currency}",
+        text=_("Balance, %(currency)s", currency=after.currency),
         before=format_amount(before.balance_minor, before.currency) if before != after else "",
         value=format_amount(after.balance_minor, after.currency),
         tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
@@ -314,7 +315,7 @@ async def refund(view: View, customer_id: FromPath[int]) -> Response[str]:
         _refund_place(customer_id, await _refund_fields(scope, customer)),
         lambda: _refund(scope, customer, from_form(pages.Refunding, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
-        said="Refunded.",
+        said=_("Refunded."),
     )
 
 
@@ -326,13 +327,13 @@ async def _refund_fields(scope: Scope, customer: CustomerDetail) -> list[Field]:
 
 async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding, *, must: bool = False) -> ChangePlan:
     if must and not form.reason:
-        raise Invalid("Say why it is paid back.", field="reason")
+        raise Invalid(_("Say why it is paid back."), field="reason")
     before = await ledger.get_balance(scope, customer.id)
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
     amount = amount or before.credit_minor
     if not amount:
-        raise Conflict("There is no free credit to pay back: type how much of what was paid is.")
+        raise Conflict(_("There is no free credit to pay back: type how much of what was paid is."))
     await actions.refund(
         scope,
         NewRefund(
@@ -347,22 +348,22 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
     after = await ledger.get_balance(scope, customer.id)
     back = format_money(amount, customer.currency, scope.locale)
     return ChangePlan(
-        title=f"Refund {back}",
-        button=f"Refund {back}",
+        title=_("Refund %(amount)s", amount=back),
+        button=_("Refund %(amount)s", amount=back),
         danger=True,
         parts=[
             PlanPart(
-                title="Money",
+                title=_("Money"),
                 lines=[
                     PlanLine(
-                        text="Free credit",
+                        text=_("Free credit"),
                         before=format_amount(before.credit_minor, before.currency),
                         value=format_amount(after.credit_minor, after.currency),
                     ),
                     *(
                         [
                             PlanLine(
-                                text="Open on invoices",
+                                text=_("Open on invoices"),
                                 before=format_amount(before.receivable_minor, before.currency),
                                 value=format_amount(after.receivable_minor, after.currency),
                                 tone="owes",
@@ -375,7 +376,7 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
                 ],
             )
         ],
-        warnings=["The money itself is paid back by you; this books it."],
+        warnings=[_("The money itself is paid back by you; this books it.")],
     )
 
 
@@ -402,7 +403,7 @@ async def grant(view: View, customer_id: FromPath[int]) -> Response[str]:
         _grant_place(customer_id, customer.currency),
         lambda: _grant(scope, customer, from_form(pages.Granting, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
-        said="Credit granted.",
+        said=_("Credit granted."),
     )
 
 
@@ -410,26 +411,26 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
         if not form.amount:
-            read.wrong("amount", "Fill this in.")
+            read.wrong("amount", _("Fill this in."))
         if must and not form.reason:
-            read.wrong("reason", "Say what the credit is for.")
+            read.wrong("reason", _("Say what the credit is for."))
     before = await ledger.get_balance(scope, customer.id)
     await billing.grant_credit(scope, customer.id, amount, form.reason or "–")
     after = await ledger.get_balance(scope, customer.id)
     granted = format_money(amount, customer.currency, scope.locale)
     return ChangePlan(
-        title=f"Grant credit of {granted}",
-        button=f"Grant {granted}",
+        title=_("Grant credit of %(amount)s", amount=granted),
+        button=_("Grant %(amount)s", amount=granted),
         parts=[
             PlanPart(
-                title="Money",
+                title=_("Money"),
                 lines=[
                     PlanLine(
-                        text="Pays open invoices",
+                        text=_("Pays open invoices"),
                         value=format_amount(before.receivable_minor - after.receivable_minor, after.currency),
                     ),
                     PlanLine(
-                        text="Free credit",
+                        text=_("Free credit"),
                         before=format_amount(before.credit_minor, before.currency),
                         value=format_amount(after.credit_minor, after.currency),
                     ),
@@ -437,7 +438,7 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
                 ],
             )
         ],
-        warnings=["Goodwill is no credit note: no tax moves."],
+        warnings=[_("Goodwill is no credit note: no tax moves.")],
     )
 
 
@@ -461,18 +462,21 @@ async def list_payments(view: View) -> Response[str]:
     )
     currency = view.scope.tenant.currency
     one_currency = all(each.currency == currency for each in page.found)
-    of = f", {currency}" if one_currency else ""
     return view.page(
         "payments/_list.html" if view.is_htmx else "payments/list.html",
         items=[pages.item_of(each) for each in page.found],
         heads=[
-            Head(label="Received", cls="c-name"),
-            Head(label="Customer", cls="c-meta"),
-            Head(label="Method"),
-            Head(label="Reference"),
-            Head(label="Status", cls="c-status"),
-            Head(label=f"Free{of}", number=True),
-            Head(label=f"Amount{of}", number=True, cls="c-amount"),
+            Head(label=_("Received"), cls="c-name"),
+            Head(label=_("Customer"), cls="c-meta"),
+            Head(label=_("Method")),
+            Head(label=_("Reference")),
+            Head(label=_("Status"), cls="c-status"),
+            Head(label=_("Free, %(currency)s", currency=currency) if one_currency else _("Free"), number=True),
+            Head(
+                label=_("Amount, %(currency)s", currency=currency) if one_currency else _("Amount"),
+                number=True,
+                cls="c-amount",
+            ),
         ],
         one_currency=one_currency,
         q=q,
@@ -497,7 +501,7 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
         paid=[
             {
                 "id": each.allocation_id,
-                "number": each.number or "Draft",
+                "number": each.number or _("Draft"),
                 "href": f"/invoices/{each.document_id}",
                 "on": each.allocated_on,
                 "amount": format_amount(each.amount_minor, payment.currency),
@@ -535,7 +539,7 @@ async def allocate(view: View, payment_id: FromPath[int]) -> Response[str]:
         _allocation_place(payment_id, await _allocation_fields(scope, payment)),
         lambda: _allocate(scope, payment, from_form(pages.Allocating, view.typed)),
         to=f"/payments/{payment_id}",
-        said="Allocated.",
+        said=_("Allocated."),
     )
 
 
@@ -550,7 +554,7 @@ async def _allocation_fields(scope: Scope, payment: PaymentDetail) -> list[Field
 
 async def _allocate(scope: Scope, payment: PaymentDetail, form: pages.Allocating) -> ChangePlan:
     if form.document_id is None or payment.payer_id is None:
-        raise Invalid("Choose an invoice.", field="document_id")
+        raise Invalid(_("Choose an invoice."), field="document_id")
     document = await documents.get_document(scope, form.document_id)
     most = min(payment.free_minor, document.open_minor)
     with Fields() as read:
@@ -558,7 +562,7 @@ async def _allocate(scope: Scope, payment: PaymentDetail, form: pages.Allocating
     entries = await documents.list_credits(scope, payment.payer_id, only_free=True)
     entry = next((each for each in entries if (each.source_kind, each.source_id) == ("payment", payment.id)), None)
     if entry is None:
-        raise Conflict("Nothing of this payment is free.")
+        raise Conflict(_("Nothing of this payment is free."))
     try:
         await billing.allocate_by_hand(scope, entry.id, document.id, amount)
     except Invalid as error:
@@ -566,19 +570,19 @@ async def _allocate(scope: Scope, payment: PaymentDetail, form: pages.Allocating
     after = await documents.get_document(scope, document.id)
     allocated = format_money(amount, payment.currency, scope.locale)
     return ChangePlan(
-        title=f"Allocate {allocated}",
-        button=f"Allocate {allocated}",
+        title=_("Allocate %(amount)s", amount=allocated),
+        button=_("Allocate %(amount)s", amount=allocated),
         parts=[
             PlanPart(
-                title="Money",
+                title=_("Money"),
                 lines=[
                     PlanLine(
-                        text=f"Open of {document.number}",
+                        text=_("Open of %(number)s", number=document.number),
                         before=format_amount(document.open_minor, document.currency),
                         value=format_amount(after.open_minor, after.currency),
                     ),
                     PlanLine(
-                        text="Free of this payment",
+                        text=_("Free of this payment"),
                         before=format_amount(payment.free_minor, payment.currency),
                         value=format_amount(payment.free_minor - amount, payment.currency),
                     ),
@@ -594,7 +598,7 @@ async def take_back(view: View, allocation_id: FromPath[int]) -> Response[str]:
     await billing.unallocate(view.scope, allocation_id)
     back = view.typed.get("back", [""])[-1]
     return view.go(
-        back if back.startswith("/") and not back.startswith("//") else "/payments", "Allocation taken back."
+        back if back.startswith("/") and not back.startswith("//") else "/payments", _("Allocation taken back.")
     )
 
 
@@ -621,7 +625,7 @@ async def reverse(view: View, payment_id: FromPath[int]) -> Response[str]:
         _reversal_place(payment),
         lambda: _reverse(scope, payment, from_form(pages.Reversing, view.typed)),
         to=f"/payments/{payment_id}",
-        said="Payment reversed.",
+        said=_("Payment reversed."),
     )
 
 
@@ -640,7 +644,7 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
     after = await ledger.get_balance(scope, payment.payer_id, payment.currency)
     lines = [
         PlanLine(
-            text=f"Open of {each.number}",
+            text=_("Open of %(number)s", number=each.number),
             before=format_amount(opened[each.id].open_minor if each.id in opened else 0, each.currency),
             value=format_amount(each.open_minor, each.currency),
             tone="owes",
@@ -651,14 +655,14 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
     taken = amount or payment.amount_minor - payment.reversed_minor
     back = format_money(taken, payment.currency, scope.locale)
     return ChangePlan(
-        title=f"Reverse {back}",
-        button=f"Reverse {back}",
+        title=_("Reverse %(amount)s", amount=back),
+        button=_("Reverse %(amount)s", amount=back),
         danger=True,
         parts=[
-            *([PlanPart(title="Documents", note="open again", lines=lines)] if lines else []),
-            PlanPart(title="Money", lines=[_balance_line(before, after)]),
+            *([PlanPart(title=_("Documents"), note=_("open again"), lines=lines)] if lines else []),
+            PlanPart(title=_("Money"), lines=[_balance_line(before, after)]),
         ],
-        warnings=["What was activated by this payment stays active; dunning decides."],
+        warnings=[_("What was activated by this payment stays active; dunning decides.")],
     )
 
 
@@ -706,18 +710,18 @@ class _Period(Struct, frozen=True, kw_only=True):
 
 def _payment_place(customer_id: int, options: Sequence[Field]) -> Place:
     path = f"/customers/{customer_id}/payments"
-    return Place(title="Register payment", asked=f"{path}/new", sent=path, options=options, plan_only_with="amount")
+    return Place(title=_("Register payment"), asked=f"{path}/new", sent=path, options=options, plan_only_with="amount")
 
 
 def _refund_place(customer_id: int, options: Sequence[Field]) -> Place:
     path = f"/customers/{customer_id}/refund"
-    return Place(title="Refund credit", asked=path, sent=path, options=options)
+    return Place(title=_("Refund credit"), asked=path, sent=path, options=options)
 
 
 def _grant_place(customer_id: int, currency: str) -> Place:
     path = f"/customers/{customer_id}/credit"
     return Place(
-        title="Grant credit",
+        title=_("Grant credit"),
         asked=f"{path}/new",
         sent=path,
         options=pages.grant_fields(currency),
@@ -727,12 +731,12 @@ def _grant_place(customer_id: int, currency: str) -> Place:
 
 def _allocation_place(payment_id: int, options: Sequence[Field]) -> Place:
     path = f"/payments/{payment_id}/allocation"
-    return Place(title="Allocate", asked=path, sent=path, options=options, plan_only_with="document_id")
+    return Place(title=_("Allocate"), asked=path, sent=path, options=options, plan_only_with="document_id")
 
 
 def _reversal_place(payment: PaymentDetail) -> Place:
     path = f"/payments/{payment.id}/reversal"
-    return Place(title="Reverse payment", asked=path, sent=path, options=pages.reversal_fields(payment))
+    return Place(title=_("Reverse payment"), asked=path, sent=path, options=pages.reversal_fields(payment))
 
 
 HANDLERS = (

@@ -26,7 +26,7 @@ async def customer_tabs(scope: Scope, customer: KnownCustomer) -> Sequence[Tab]:
     return (
         Tab(
             key="subscriptions",
-            label="Subscriptions",
+            label=_("Subscriptions"),
             href=f"/customers/{customer.id}/subscriptions",
             count=customer.live_subscriptions,
         ),
@@ -37,10 +37,12 @@ async def customer_tabs(scope: Scope, customer: KnownCustomer) -> Sequence[Tab]:
 async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Action]:
     if not scope.may("subscriptions.change"):
         return ()
-    refused = "" if customer.may_order else f"A customer that is {customer.status_label} cannot order"
+    refused = (
+        "" if customer.may_order else _("A customer that is %(status)s cannot order", status=customer.status_label)
+    )
     return (
         Action(
-            label="Subscription…",
+            label=_("Subscription…"),
             href=f"/customers/{customer.id}/subscriptions",
             icon="repeat",
             group="create",

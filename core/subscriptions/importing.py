@@ -84,13 +84,18 @@ class _Catalogue(Struct, frozen=True):
     named: dict[str, str]
 
     def meant(self, plan: str) -> str:
-        return self.named.get(sort_key(plan), "")
+        return self.named.get(_bare(plan), "")
+
+
+def _bare(name: str) -> str:
+    """Letters and digits of a name alone: Fibre_300 is Fibre 300."""
+    return "".join(letter for letter in sort_key(name) if letter.isalnum())
 
 
 async def _catalogue() -> _Catalogue:
     products = {each.code: each for each in await list_products() if each.kind != "one_off"}
-    named = {sort_key(each.name): each.code for each in products.values()}
-    return _Catalogue(products, named | {sort_key(code): code for code in products})
+    named = {_bare(each.name): each.code for each in products.values()}
+    return _Catalogue(products, named | {_bare(code): code for code in products})
 
 
 async def _plans(wanted: ImportedRows) -> list[_Plan]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from core.jobs.kinds import Job, JobKind
 from core.subscriptions.actions import charge_arrears, wake
 from core.subscriptions.statuses import Owing, Resting
+from core.texts import N_
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -22,8 +23,8 @@ async def wake_one(scope: Scope, job: Job[Resting]) -> None:
 
 
 CHARGE_OWED: Final = JobKind(
-    "subscriptions.charge_owed", Owing, charge_owed, label="Charging the days before a status is billed no more"
+    "subscriptions.charge_owed", Owing, charge_owed, label=N_("Charging the days before a status is billed no more")
 )
-WAKE: Final = JobKind("subscriptions.wake", Resting, wake_one, label="Charging a subscription again")
+WAKE: Final = JobKind("subscriptions.wake", Resting, wake_one, label=N_("Charging a subscription again"))
 
 JOBS: Final = (CHARGE_OWED, WAKE)

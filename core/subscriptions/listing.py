@@ -11,6 +11,7 @@ from core.subscriptions import pages
 from core.subscriptions.queries import _SUBSCRIPTION as SUBSCRIPTION
 from core.subscriptions.schemas import SubscriptionRow
 from core.subscriptions.tables import Subscription
+from core.texts import _
 from core.web.keyset import address, counted, pager_of, row_id, slice_of
 from core.web.parts import Chip, FilterChoice, Head, TabItem
 
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
     from core.web.view import View
 
 PATH: Final = "/subscriptions"
-HEADS: Final = (
-    Head(label="Subscription", cls="c-name"),
-    Head(label="Id"),
-    Head(label="Customer", cls="c-meta"),
-    Head(label="Status", cls="c-status"),
-    Head(label="Price agreed", number=True, cls="c-amount"),
-    Head(label="Per"),
-    Head(label="Started"),
-    Head(label="Next"),
-)
+
+
+def _heads() -> list[Head]:
+    return [
+        Head(label=_("Subscription"), cls="c-name"),
+        Head(label=_("Id")),
+        Head(label=_("Customer"), cls="c-meta"),
+        Head(label=_("Status"), cls="c-status"),
+        Head(label=_("Price agreed"), number=True, cls="c-amount"),
+        Head(label=_("Per")),
+        Head(label=_("Started")),
+        Head(label=_("Next")),
+    ]
 
 
 async def page_values(view: View) -> dict[str, Any]:
@@ -54,28 +58,41 @@ async def page_values(view: View) -> dict[str, Any]:
     kept = {"q": q, "status": state, "kind": kind}
     return {
         "items": [pages.item_of(each, scope.today(), scope.locale) for each in page.found],
-        "heads": HEADS,
+        "heads": _heads(),
         "q": q,
         "chips": [
             *(
-                [Chip(field="Status", relation="is", value=pages.PILLS[state].label, off=_without(kept, "status"))]
+                [
+                    Chip(
+                        field=_("Status"),
+                        relation=_("is"),
+                        value=_(pages.PILLS[state].label),
+                        off=_without(kept, "status"),
+                    )
+                ]
                 if state
                 else []
             ),
-            *([Chip(field="Kind", relation="is", value=KINDS_MANY[kind], off=_without(kept, "kind"))] if kind else []),
+            *(
+                [Chip(field=_("Kind"), relation=_("is"), value=_(KINDS_MANY[kind]), off=_without(kept, "kind"))]
+                if kind
+                else []
+            ),
         ],
         "filters": [
             FilterChoice(
-                label="Status",
+                label=_("Status"),
                 choices=[
-                    TabItem(label=each.label, href=address(PATH, kept, status=each.value), current=each.value == state)
+                    TabItem(
+                        label=_(each.label), href=address(PATH, kept, status=each.value), current=each.value == state
+                    )
                     for each in pages.STATES
                 ],
             ),
             FilterChoice(
-                label="Kind",
+                label=_("Kind"),
                 choices=[
-                    TabItem(label=label, href=address(PATH, kept, kind=key), current=key == kind)
+                    TabItem(label=_(label), href=address(PATH, kept, kind=key), current=key == kind)
                     for key, label in KINDS_MANY.items()
                     if key != "one_off"
                 ],

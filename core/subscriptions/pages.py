@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from core.catalog.pages import cycle_adjective, cycle_words
 from core.ids import Id
 from core.money import format_amount, format_money
+from core.texts import N_, _, figures, ngettext, pgettext
 from core.web.amounts import decimal_text
 from core.web.parts import Choice, Field, Pill
 from core.web.templating import written
@@ -22,28 +23,28 @@ if TYPE_CHECKING:
     from core.subscriptions.schemas import BoxAction, ChargeRow, PlanBox, SubscriptionRow
 
 PILLS: Final[dict[str, Pill]] = {
-    "pending": Pill("Waits for payment", "warn"),
-    "trial": Pill("Trial", "new"),
-    "active": Pill("Active", "live"),
-    "suspended": Pill("Suspended", "blocked"),
-    "paused": Pill("Paused", "warn"),
-    "ended": Pill("Ended", "ended"),
-    "withdrawn": Pill("Withdrawn", "ended"),
+    "pending": Pill(N_("Waits for payment"), "warn"),
+    "trial": Pill(N_("Trial"), "new"),
+    "active": Pill(N_("Active"), "live"),
+    "suspended": Pill(N_("Suspended"), "blocked"),
+    "paused": Pill(N_("Paused"), "warn"),
+    "ended": Pill(N_("Ended"), "ended"),
+    "withdrawn": Pill(N_("Withdrawn"), "ended"),
 }
-CANCELLING: Final = Pill("Cancelling", "warn")
+CANCELLING: Final = Pill(N_("Cancelling"), "warn")
 STATES: Final = tuple(Choice(key, pill.label) for key, pill in PILLS.items())
 REASONS: Final = {
-    "hand": "by hand",
-    "status": "by the customer's status",
-    "balance": "for want of balance",
-    "dunning": "by dunning",
-    "schedule": "as planned",
-    "settled": "its invoice was settled",
-    "lapsed": "not paid in time",
-    "voided": "its invoice was voided",
-    "import": "taken over",
+    "hand": N_("by hand"),
+    "status": N_("by the customer's status"),
+    "balance": N_("for want of balance"),
+    "dunning": N_("by dunning"),
+    "schedule": N_("as planned"),
+    "settled": N_("its invoice was settled"),
+    "lapsed": N_("not paid in time"),
+    "voided": N_("its invoice was voided"),
+    "import": N_("taken over"),
 }
-KINDS: Final = (("plan", "Plans"), ("module", "Modules"), ("service", "Services"))
+KINDS: Final = (("plan", N_("Plans")), ("module", N_("Modules")), ("service", N_("Services")))
 
 Do = Literal[
     "activate_free",
@@ -80,30 +81,30 @@ class Change(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 TITLES: Final[dict[str, str]] = {
-    "activate_free": "Activate {name} free",
-    "start_trial": "Activate the test time of {name}",
-    "invoice": "Make invoice for {name}",
-    "subscribe": "Subscribe to {name}",
-    "cancel_at_expiry": "Cancel {name} at its expiry",
-    "undo_cancellation": "Keep {name}",
-    "terminate": "Terminate {name}",
-    "suspend": "Suspend {name}",
-    "resume": "Resume {name}",
-    "withdraw": "Withdraw {name}",
+    "activate_free": N_("Activate {name} free"),
+    "start_trial": N_("Activate the test time of {name}"),
+    "invoice": N_("Make invoice for {name}"),
+    "subscribe": N_("Subscribe to {name}"),
+    "cancel_at_expiry": N_("Cancel {name} at its expiry"),
+    "undo_cancellation": N_("Keep {name}"),
+    "terminate": N_("Terminate {name}"),
+    "suspend": N_("Suspend {name}"),
+    "resume": N_("Resume {name}"),
+    "withdraw": N_("Withdraw {name}"),
 }
 
 
 SAID: Final[dict[str, str]] = {
-    "activate_free": "{name} is active, free.",
-    "start_trial": "The test time of {name} has begun.",
-    "invoice": "The invoice of {name} is made.",
-    "subscribe": "{name} is active.",
-    "cancel_at_expiry": "{name} is cancelled at its expiry.",
-    "undo_cancellation": "{name} goes on.",
-    "terminate": "{name} is terminated.",
-    "suspend": "{name} is suspended.",
-    "resume": "{name} is resumed.",
-    "withdraw": "{name} is withdrawn.",
+    "activate_free": N_("{name} is active, free."),
+    "start_trial": N_("The test time of {name} has begun."),
+    "invoice": N_("The invoice of {name} is made."),
+    "subscribe": N_("{name} is active."),
+    "cancel_at_expiry": N_("{name} is cancelled at its expiry."),
+    "undo_cancellation": N_("{name} goes on."),
+    "terminate": N_("{name} is terminated."),
+    "suspend": N_("{name} is suspended."),
+    "resume": N_("{name} is resumed."),
+    "withdraw": N_("{name} is withdrawn."),
 }
 
 
@@ -162,7 +163,13 @@ class BoxGroup(Struct, frozen=True, kw_only=True):
 
 def pill_of(state: str, ends_on: date | None) -> Pill:
     """A state; one that ends on a day ahead is cancelling."""
-    return CANCELLING if ends_on is not None and state in ("active", "suspended", "paused") else PILLS[state]
+    pill = CANCELLING if ends_on is not None and state in ("active", "suspended", "paused") else PILLS[state]
+    return Pill(_(pill.label), pill.kind)
+
+
+def reason_of(state_reason: str) -> str:
+    """Why it is in its state."""
+    return _(REASONS.get(state_reason, state_reason))
 
 
 def price_words(amount_minor: int, currency: str, unit: str, count: int, locale: str) -> str:
@@ -204,8 +211,10 @@ def box_of(
         pay_at=f"/customers/{waiting.payer_id}/payments/new?document_id={waiting.document_id}" if waiting else "",
         pay_amount=format_money(waiting.open_minor, waiting.currency, locale) if waiting else "",
         link=link,
-        link_text=f"Subscription {subscription.id}" if subscription is not None else "",
-        more=f", since {written(subscription.started_on, locale)}" if subscription and subscription.started_on else "",
+        link_text=_("Subscription %(id)s", id=subscription.id) if subscription is not None else "",
+        more=_(", since %(day)s", day=written(subscription.started_on, locale))
+        if subscription and subscription.started_on
+        else "",
         buttons=[
             _button(
                 _with_setup(action, prices),
@@ -241,10 +250,10 @@ def _prices(subscription: SubscriptionRow | None, prices: Sequence[PriceRow], lo
     if subscription is not None:
         cycle = cycle_words(subscription.cycle_unit, subscription.cycle_count)
         if subscription.cycle_minor == 0:
-            return "Free", f"agreed, {cycle}"
+            return pgettext("price", "Free"), _("agreed, %(cycle)s", cycle=cycle)
         return format_money(subscription.cycle_minor, subscription.currency, locale), cycle
     if not prices:
-        return "–", "no price in this currency"
+        return "–", _("no price in this currency")
     first, *others = prices
     rest = [price_words(each.amount_minor, each.currency, each.cycle_unit, each.cycle_count, locale) for each in others]
     return (
@@ -264,15 +273,22 @@ def _state(
 ) -> str:
     if mine is None:
         if mine_rank is None or mine_rank == rank:
-            return "Not subscribed."
-        return f"Not subscribed. {'Above' if rank > mine_rank else 'Below'} {mine_name}."
+            return _("Not subscribed.")
+        if rank > mine_rank:
+            return _("Not subscribed. Above %(name)s.", name=mine_name)
+        return _("Not subscribed. Below %(name)s.", name=mine_name)
     if mine.state == "pending":
         if waiting is None:
-            return "Waits for its invoice to be paid. Active from that day."
+            return _("Waits for its invoice to be paid. Active from that day.")
         missing = format_money(waiting.open_minor, waiting.currency, locale)
         total = format_money(waiting.total_minor, waiting.currency, locale)
-        of = f"{missing} of {total}" if waiting.open_minor != waiting.total_minor else total
-        return f"{of} is open. Active from the day it is paid in full."
+        if waiting.open_minor != waiting.total_minor:
+            return _(
+                "%(missing)s of %(total)s is open. Active from the day it is paid in full.",
+                missing=missing,
+                total=total,
+            )
+        return _("%(total)s is open. Active from the day it is paid in full.", total=total)
     return f"{next_words(mine, today, locale)}."
 
 
@@ -280,43 +296,48 @@ def next_words(mine: SubscriptionRow, today: date, locale: str) -> str:
     """Until when it is charged, and what comes then."""
     if mine.state == "trial" and mine.trial_ends_on is not None:
         days = (mine.trial_ends_on - today).days
-        left = f"{days} days left" if days != 1 else "1 day left"
+        left = ngettext("1 day left", "%(num)s days left", days)
         after = {
-            "end": "then it ends",
-            "convert": "then it is paid for",
-            "invoice_first": "then an invoice is made and it waits for its payment",
+            "end": _("then it ends"),
+            "convert": _("then it is paid for"),
+            "invoice_first": _("then an invoice is made and it waits for its payment"),
         }
-        then = "then it ends" if mine.ends_on is not None else after.get(mine.at_trial_end or "end", "then it ends")
-        return f"Test time until {written(mine.trial_ends_on - timedelta(days=1), locale)}, {left}; {then}"
+        then = after["end"] if mine.ends_on is not None else after.get(mine.at_trial_end or "end", after["end"])
+        last = written(mine.trial_ends_on - timedelta(days=1), locale)
+        return _("Test time until %(day)s, %(left)s; %(then)s", day=last, left=left, then=then)
+    reason = reason_of(mine.state_reason)
     if mine.state in ("ended", "withdrawn"):
-        until = f" on {written(mine.ended_on, locale)}" if mine.ended_on is not None else ""
-        return f"{PILLS[mine.state].label}{until}, {REASONS.get(mine.state_reason, mine.state_reason)}"
+        label = _(PILLS[mine.state].label)
+        if mine.ended_on is None:
+            return f"{label}, {reason}"
+        return _("%(label)s on %(day)s, %(reason)s", label=label, day=written(mine.ended_on, locale), reason=reason)
     if mine.ends_on is not None:
-        return f"Ends after {written(mine.ends_on - timedelta(days=1), locale)}"
+        return _("Ends after %(day)s", day=written(mine.ends_on - timedelta(days=1), locale))
     if mine.state == "suspended" and mine.due_on is None:
-        return f"Suspended, {REASONS.get(mine.state_reason, mine.state_reason)}. Not billed meanwhile"
+        return _("Suspended, %(reason)s. Not billed meanwhile", reason=reason)
     if mine.next_from is None or mine.next_to is None:
-        return "Free, without an end"
+        return _("Free, without an end")
     if mine.timing == "arrears":
-        return f"{period_words(mine.next_from, mine.next_to, locale)}, billed afterwards"
+        return _("%(period)s, billed afterwards", period=period_words(mine.next_from, mine.next_to, locale))
     if mine.next_from <= today:
-        return f"{period_words(mine.next_from, mine.next_to, locale)}, billed with the next run"
-    return f"Charged to {written(mine.next_from - timedelta(days=1), locale)}, then renews"
+        return _("%(period)s, billed with the next run", period=period_words(mine.next_from, mine.next_to, locale))
+    return _("Charged to %(day)s, then renews", day=written(mine.next_from - timedelta(days=1), locale))
 
 
 def period_words(first: date, end: date, locale: str) -> str:
     """A half-open period by the days that are meant: 1 Nov to 30 Nov 2026."""
     last = end - timedelta(days=1)
-    return f"{written(first, locale, year=first.year != last.year)} to {written(last, locale)}"
+    begin = written(first, locale, year=first.year != last.year)
+    return _("%(first)s to %(last)s", first=begin, last=written(last, locale))
 
 
 LABELS: Final[dict[str, str]] = {
-    "activate_free": "Activate now (free)",
-    "cancel_at_expiry": "Cancel at expiry date",
-    "undo_cancellation": "Keep it, undo the cancellation",
-    "terminate": "Terminate today",
-    "suspend": "Suspend",
-    "resume": "Resume",
+    "activate_free": N_("Activate now (free)"),
+    "cancel_at_expiry": N_("Cancel at expiry date"),
+    "undo_cancellation": N_("Keep it, undo the cancellation"),
+    "terminate": N_("Terminate today"),
+    "suspend": N_("Suspend"),
+    "resume": N_("Resume"),
 }
 
 
@@ -343,25 +364,28 @@ def _button(
         if action.amount_minor is not None and action.currency
         else ""
     )
-    label, value = LABELS.get(action.key, ""), ""
+    label, value = _(LABELS[action.key]) if action.key in LABELS else "", ""
     if action.key == "start_trial":
-        label = f"Activate the test time ({action.days} days)"
+        label = _("Activate the test time (%(days)s days)", days=action.days)
     elif action.key == "invoice":
-        label, value = f"Make invoice for {cycle} cycle", amount
+        label, value = _("Make invoice for %(cycle)s cycle", cycle=cycle), amount
     elif action.key == "subscribe":
-        label, value = f"Subscribe on account, {cycle}", amount
+        label, value = _("Subscribe on account, %(cycle)s", cycle=cycle), amount
     elif action.key == "undo_cancellation" and action.on is not None:
         value = written(action.on - timedelta(days=1), locale, year=False)
     elif action.key == "withdraw":
-        label = "Withdraw, voids the invoice" if waiting is not None else "Withdraw, forfeits"
-        if waiting is None:
-            label, value = ("Withdraw, forfeits", forfeits) if forfeits else ("Withdraw, forfeits nothing", "")
+        if waiting is not None:
+            label = _("Withdraw, voids the invoice")
+        elif forfeits:
+            label, value = _("Withdraw, forfeits"), forfeits
+        else:
+            label = _("Withdraw, forfeits nothing")
     return BoxButton(
         label=label,
         value=value,
         at=plan_address(customer_id, asked),
         danger=action.key == "withdraw",
-        refused="refused" if said_once else action.refused,
+        refused=_("refused") if said_once else action.refused,
     )
 
 
@@ -373,8 +397,8 @@ def tax_note(prices: Sequence[PriceRow]) -> str:
     """Whether the prices on the page include VAT."""
     included = {price.tax_inclusive for price in prices}
     if included == {True}:
-        return "Prices include VAT."
-    return "Prices are without VAT." if included == {False} else "Some prices include VAT, some do not."
+        return _("Prices include VAT.")
+    return _("Prices are without VAT.") if included == {False} else _("Some prices include VAT, some do not.")
 
 
 def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field]:
@@ -383,26 +407,39 @@ def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field
         return []
     if do == "activate_free":
         return [
-            Field(name="until_on", label="Free until", kind="date", help="First day that is not free; empty: for good"),
+            Field(
+                name="until_on",
+                label=_("Free until"),
+                kind="date",
+                help=_("First day that is not free; empty: for good"),
+            ),
             Field(
                 name="then",
-                label="After that",
+                label=_("After that"),
                 kind="select",
                 value="end",
-                choices=(Choice("end", "It ends"), Choice("invoice_first", "It waits for its first invoice")),
+                choices=(Choice("end", _("It ends")), Choice("invoice_first", _("It waits for its first invoice"))),
             ),
         ]
     if do == "start_trial":
-        return [Field(name="days", label="Days", kind="number", help="Empty: as the product says")]
+        return [Field(name="days", label=_("Days"), kind="number", help=_("Empty: as the product says"))]
     if do in ("subscribe", "invoice"):
         return [
-            Field(name="quantity", label="Quantity", kind="money", value="1"),
-            Field(name="amount", label=f"Price agreed, {currency}", kind="money", help="Empty: as in the catalogue"),
+            Field(name="quantity", label=_("Quantity"), kind="money", value="1"),
             Field(
-                name="label", label="Called", max_length=200, help="On its box and its invoices; empty: as the product"
+                name="amount",
+                label=_("Price agreed, %(currency)s", currency=currency),
+                kind="money",
+                help=_("Empty: as in the catalogue"),
+            ),
+            Field(
+                name="label",
+                label=_("Called"),
+                max_length=200,
+                help=_("On its box and its invoices; empty: as the product"),
             ),
             *(
-                [Field(name="starts_on", label="Starts on", kind="date", value=today.isoformat())]
+                [Field(name="starts_on", label=_("Starts on"), kind="date", value=today.isoformat())]
                 if do == "subscribe"
                 else []
             ),
@@ -411,32 +448,32 @@ def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field
         return [
             Field(
                 name="on",
-                label="First day without service",
+                label=_("First day without service"),
                 kind="date",
                 value=today.isoformat(),
-                help="This day is not billed any more",
+                help=_("This day is not billed any more"),
             ),
             Field(
                 name="credit_unused",
-                label="Credit the unused days",
+                label=_("Credit the unused days"),
                 kind="check",
-                help="Of what was charged ahead; else it stays charged",
+                help=_("Of what was charged ahead; else it stays charged"),
             ),
         ]
     if do == "withdraw":
         return [
             Field(
                 name="void_invoices",
-                label="Void its open invoices too",
+                label=_("Void its open invoices too"),
                 kind="check",
-                help="Else what was invoiced stays due",
+                help=_("Else what was invoiced stays due"),
             )
         ]
     return []
 
 
 def quantity_text(quantity_e6: int) -> str:
-    return decimal_text(quantity_e6, 6)
+    return figures(decimal_text(quantity_e6, 6))
 
 
 class SubscriptionItem(Struct, frozen=True, kw_only=True):
@@ -467,15 +504,15 @@ def item_of(row: SubscriptionRow, today: date, locale: str) -> SubscriptionItem:
         currency=row.currency,
         cycle=cycle_words(row.cycle_unit, row.cycle_count),
         started_on=row.started_on,
-        next="Waits for its invoice" if row.state == "pending" else next_words(row, today, locale),
+        next=_("Waits for its invoice") if row.state == "pending" else next_words(row, today, locale),
     )
 
 
 CHARGE_PILLS: Final = {
-    "open": Pill("Next invoice", "new"),
-    "invoiced": Pill("Invoiced", "live"),
-    "reversed": Pill("Reversed", "ended"),
-    "waived": Pill("Waived", "ended"),
+    "open": Pill(N_("Next invoice"), "new"),
+    "invoiced": Pill(N_("Invoiced"), "live"),
+    "reversed": Pill(N_("Reversed"), "ended"),
+    "waived": Pill(N_("Waived"), "ended"),
 }
 
 
@@ -494,13 +531,13 @@ class ChargeItem(Struct, frozen=True, kw_only=True):
 
 
 CHARGE_KINDS: Final = {
-    "recurring": "Recurring",
-    "setup": "Set-up",
-    "usage": "Usage",
-    "one_off": "One-off",
-    "fee": "Fee",
-    "hold": "Hold fee",
-    "termination": "Early termination",
+    "recurring": N_("Recurring"),
+    "setup": N_("Set-up"),
+    "usage": N_("Usage"),
+    "one_off": N_("One-off"),
+    "fee": N_("Fee"),
+    "hold": N_("Hold fee"),
+    "termination": N_("Early termination"),
 }
 
 
@@ -509,16 +546,16 @@ def charge_item(row: ChargeRow, locale: str) -> ChargeItem:
     if row.period_start is not None and row.period_end is not None:
         period = period_words(row.period_start, row.period_end, locale)
     elif row.kind == "recurring" and row.state in ("open", "invoiced"):
-        period = "from activation"
+        period = _("from activation")
     return ChargeItem(
         id=row.id,
         text=row.description,
-        kind=CHARGE_KINDS.get(row.kind, row.kind),
+        kind=_(CHARGE_KINDS.get(row.kind, row.kind)),
         period=period,
         quantity=quantity_text(row.quantity_e6),
         amount=format_amount(row.amount_minor, row.currency),
         currency=row.currency,
-        pill=CHARGE_PILLS[row.state],
+        pill=Pill(_(CHARGE_PILLS[row.state].label), CHARGE_PILLS[row.state].kind),
         may_waive=row.state == "open",
     )
 
@@ -538,23 +575,31 @@ def charge_fields(products: Sequence[ProductRow], categories: Sequence[TaxCatego
     return [
         Field(
             name="product_id",
-            label="Item",
+            label=_("Item"),
             kind="select",
-            choices=(Choice("", "None, described below"), *(Choice(str(each.id), each.name) for each in products)),
+            choices=(Choice("", _("None, described below")), *(Choice(str(each.id), each.name) for each in products)),
         ),
         Field(
             name="description",
-            label="Description",
+            label=_("Description"),
             max_length=500,
-            help="As it stands on the invoice; empty: the item's name",
+            help=_("As it stands on the invoice; empty: the item's name"),
         ),
-        Field(name="quantity", label="Quantity", kind="money", value="1"),
-        Field(name="amount", label=f"Price of one, {currency}", kind="money", help="Empty: the item's price"),
+        Field(name="quantity", label=_("Quantity"), kind="money", value="1"),
+        Field(
+            name="amount",
+            label=_("Price of one, %(currency)s", currency=currency),
+            kind="money",
+            help=_("Empty: the item's price"),
+        ),
         Field(
             name="tax_category",
-            label="Tax",
+            label=_("Tax"),
             kind="select",
-            choices=(Choice("", "As the item, else standard"), *(Choice(each.code, each.name) for each in categories)),
+            choices=(
+                Choice("", _("As the item, else standard")),
+                *(Choice(each.code, each.name) for each in categories),
+            ),
         ),
-        Field(name="tax_inclusive", label="The price includes VAT", kind="check"),
+        Field(name="tax_inclusive", label=_("The price includes VAT"), kind="check"),
     ]

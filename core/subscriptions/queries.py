@@ -15,6 +15,7 @@ from core.errors import NotFound
 from core.subscriptions.schemas import BoxAction, Buyer, ChargeRow, PlanBox, SubscriptionRow
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Charge, Subscription
+from core.texts import _
 
 if TYPE_CHECKING:
     from datetime import date
@@ -159,13 +160,17 @@ def _sold(product: ProductRow, today: date) -> bool:
 def _refusal(buyer: Buyer, product: ProductRow, live: list[SubscriptionRow], today: date) -> str:
     """Why the customer cannot have this product now; empty where it can."""
     if not buyer.may_order:
-        return f"A customer that is {buyer.status_label} cannot order."
+        return _("A customer that is %(status)s cannot order.", status=buyer.status_label)
     if not _sold(product, today):
-        return "It is not sold today."
+        return _("It is not sold today.")
     if product.one_live:
         other = next((each for each in live if each.kind == product.kind), None)
         if other is not None:
-            return f"The customer has {other.product}: one of {product.group_name} at a time."
+            return _(
+                "The customer has %(product)s: one of %(group)s at a time.",
+                product=other.product,
+                group=product.group_name,
+            )
     return ""
 
 
@@ -181,8 +186,8 @@ def _offers(product: ProductRow, prices: list[PriceRow], refused: str, tried: se
                 days=product.trial_days,
                 price_id=cycles[0].id if cycles else None,
                 refused=refused
-                or ("The test time was used already." if had else "")
-                or ("" if cycles else "There is no price in the customer's currency."),
+                or (_("The test time was used already.") if had else "")
+                or ("" if cycles else _("There is no price in the customer's currency.")),
             )
         )
     for price in cycles:

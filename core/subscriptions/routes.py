@@ -24,6 +24,7 @@ from core.money import format_amount, format_money
 from core.subscriptions import actions, listing, pages, queries
 from core.subscriptions.pages import Change
 from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
+from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, typed_amount, typed_decimal
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.forms import checked, from_form
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
-    Permission("subscriptions.view", "See subscriptions"),
-    Permission("subscriptions.change", "Start, change and end subscriptions"),
+    Permission("subscriptions.view", N_("See subscriptions")),
+    Permission("subscriptions.change", N_("Start, change and end subscriptions")),
 )
 
 
@@ -53,7 +54,7 @@ PERMISSIONS: Final = (
 @get("/customers/{customer_id:int}/subscriptions", permission="subscriptions.view")
 async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    head = await head_values(view, customer_id, "Subscriptions")
+    head = await head_values(view, customer_id, _("Subscriptions"))
     if view.query.get("show") == "all":
         found = await queries.list_subscriptions(scope, customer_id=customer_id)
         return view.page(
@@ -73,7 +74,7 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
 
 async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.BoxGroup], list[PriceRow]]:
     scope, today = view.scope, view.scope.today()
-    by_kind = {kind: await queries.list_boxes(scope, customer.id, kind) for kind, _ in pages.KINDS}
+    by_kind = {kind: await queries.list_boxes(scope, customer.id, kind) for kind, __ in pages.KINDS}
     boxes = [box for found in by_kind.values() for box in found]
     prices = await catalog.list_prices([box.product_id for box in boxes], customer.currency, today) if boxes else []
     waiting = await _waiting(scope, customer, boxes)
@@ -81,8 +82,8 @@ async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.
     groups = [
         pages.BoxGroup(
             key=kind,
-            title=title,
-            note="one live plan at a time" if kind == "plan" else "several may be active",
+            title=_(title),
+            note=_("one live plan at a time") if kind == "plan" else _("several may be active"),
             boxes=[
                 pages.box_of(
                     box,
@@ -178,7 +179,7 @@ async def carry_out_change(view: View, customer_id: FromPath[int]) -> Response[s
     await view.read()
     place = await _place(scope, customer, view.typed)
     which = _which(view.typed)
-    said = pages.SAID[which.do].format(name=await _name(scope, which))
+    said = _(pages.SAID[which.do]).format(name=await _name(scope, which))
 
     async def deed() -> ChangePlan:
         return await _deed(scope, customer, from_form(Change, view.typed))
@@ -197,13 +198,13 @@ async def _place(scope: Scope, customer: CustomerDetail, typed: Typed) -> Place:
     mine = await _of_customer(scope, customer.id, which.subscription_id)
     path = f"/customers/{customer.id}/subscriptions"
     return Place(
-        title=pages.TITLES[which.do].format(name=await _name(scope, which)),
+        title=_(pages.TITLES[which.do]).format(name=await _name(scope, which)),
         asked=f"{path}/plan",
         sent=f"{path}/change",
         options=pages.options_of(
             which.do, mine.state if mine is not None else "", currency=customer.currency, today=scope.today()
         ),
-        options_title="Quantity, price agreed, name" if which.do in ("subscribe", "invoice") else "",
+        options_title=_("Quantity, price agreed, name") if which.do in ("subscribe", "invoice") else "",
     )
 
 
@@ -230,7 +231,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
     before = await _of_customer(scope, customer.id, change.subscription_id)
     balance = await ledger.get_balance(scope, payer_id)
     latest = max((each.id for each in await documents.list_documents(scope, payer_id=payer_id, limit=1)), default=0)
-    title = pages.TITLES[change.do].format(name=await _name(scope, change))
+    title = _(pages.TITLES[change.do]).format(name=await _name(scope, change))
     done = await _do_it(scope, customer.id, change)
     after = await queries.get_subscription(scope, done.subscription_id)
     made = [
@@ -268,19 +269,19 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
     mine = change.subscription_id
     if change.do == "invoice":
         await billing.invoice_trial(scope, mine, change.price_id)
-        return _Done(mine, "Make invoice")
+        return _Done(mine, _("Make invoice"))
     if change.do == "cancel_at_expiry":
         ends_on = await billing.cancel_subscription(scope, mine)
-        return _Done(mine, button=f"Cancel on {written(ends_on, scope.locale, year=False)}")
+        return _Done(mine, button=_("Cancel on %(day)s", day=written(ends_on, scope.locale, year=False)))
     if change.do == "undo_cancellation":
         await actions.undo_cancellation(scope, mine)
-        return _Done(mine, button="Keep it")
+        return _Done(mine, button=_("Keep it"))
     if change.do == "suspend":
         await actions.suspend(scope, mine)
-        return _Done(mine, button="Suspend", warnings=["It is still billed: the terms stay as they are."])
+        return _Done(mine, button=_("Suspend"), warnings=[_("It is still billed: the terms stay as they are.")])
     if change.do == "resume":
         await actions.resume(scope, mine)
-        return _Done(mine, button="Resume")
+        return _Done(mine, button=_("Resume"))
     if change.do == "terminate":
         return await _terminate(scope, mine, change)
     return await _withdraw(scope, mine, change)
@@ -288,7 +289,7 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
 
 async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
     if change.product_id is None:
-        raise Invalid("Choose a product.", field="product_id")
+        raise Invalid(_("Choose a product."), field="product_id")
     if change.do == "activate_free":
         made = await actions.activate_free(
             scope,
@@ -301,9 +302,9 @@ async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
                 label=change.label,
             ),
         )
-        return _Done(made, button="Activate free")
+        return _Done(made, button=_("Activate free"))
     if change.price_id is None:
-        raise Invalid("Choose a price.", field="price_id")
+        raise Invalid(_("Choose a price."), field="price_id")
     if change.do == "start_trial":
         made = await actions.start_trial(
             scope,
@@ -315,14 +316,14 @@ async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
                 label=change.label,
             ),
         )
-        return _Done(made, button="Activate the test time")
+        return _Done(made, button=_("Activate the test time"))
     data = await _new_subscription(scope, customer_id, change, change.product_id, change.price_id)
     if change.do == "subscribe":
-        return _Done(await actions.subscribe(scope, data), button="Subscribe")
+        return _Done(await actions.subscribe(scope, data), button=_("Subscribe"))
     if change.do == "invoice":
         first = await billing.invoice_first(scope, data)
-        return _Done(first.subscription_id, "Make invoice")
-    raise Invalid("Choose a subscription.", field="subscription_id")
+        return _Done(first.subscription_id, _("Make invoice"))
+    raise Invalid(_("Choose a subscription."), field="subscription_id")
 
 
 async def _new_subscription(
@@ -356,7 +357,8 @@ async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Don
     await actions.terminate(scope, subscription_id, on)
     if change.credit_unused:
         await billing.credit_unused(scope, subscription_id, on, f"{before.label or before.product} ended on {on}")
-    button = "Terminate today" if on <= scope.today() else f"Terminate on {written(on, scope.locale, year=False)}"
+    later = _("Terminate on %(day)s", day=written(on, scope.locale, year=False))
+    button = _("Terminate today") if on <= scope.today() else later
     return _Done(subscription_id, button)
 
 
@@ -367,19 +369,26 @@ async def _withdraw(scope: Scope, subscription_id: int, change: Change) -> _Done
         []
         if not lost
         else [
-            f"Forfeited: {format_money(given_up.unused_minor, given_up.currency, scope.locale)} of unused days,"
-            f" {format_money(given_up.forfeited_minor, given_up.currency, scope.locale)} of its credit."
-            " Nothing is reimbursed. Money paid beyond it stays the customer's."
+            _(
+                "Forfeited: %(days)s of unused days, %(credit)s of its credit. Nothing is reimbursed. Money paid"
+                " beyond it stays the customer's.",
+                days=format_money(given_up.unused_minor, given_up.currency, scope.locale),
+                credit=format_money(given_up.forfeited_minor, given_up.currency, scope.locale),
+            )
         ]
     )
-    button = f"Withdraw, forfeit {format_money(lost, given_up.currency, scope.locale)}" if lost else "Withdraw"
+    amount = format_money(lost, given_up.currency, scope.locale)
+    button = _("Withdraw, forfeit %(amount)s", amount=amount) if lost else _("Withdraw")
     return _Done(subscription_id, button=button, warnings=warnings)
 
 
 def _button(change: Change, done: _Done, made: list[DocumentDetail], locale: str) -> str:
     invoices = [each for each in made if each.kind == "invoice"]
     if change.do == "invoice" and invoices:
-        return f"Make invoice of {format_money(invoices[0].total_minor, invoices[0].currency, locale)}"
+        return _(
+            "Make invoice of %(amount)s",
+            amount=format_money(invoices[0].total_minor, invoices[0].currency, locale),
+        )
     return done.button
 
 
@@ -389,7 +398,7 @@ def _documents(made: list[DocumentDetail], locale: str) -> PlanPart:
             text=line.description,
             detail=pages.period_words(line.period_from, line.period_to, locale)
             if line.period_from is not None and line.period_to is not None
-            else "from activation"
+            else _("from activation")
             if line.kind == "recurring"
             else "",
             value=format_amount(line.amount_minor * sign, document.currency),
@@ -401,17 +410,20 @@ def _documents(made: list[DocumentDetail], locale: str) -> PlanPart:
     first = made[0]
     total = sum(-each.total_minor if each.kind == "credit_note" else each.total_minor for each in made)
     tax = sum(-each.tax_minor if each.kind == "credit_note" else each.tax_minor for each in made)
-    kinds = {"invoice": "invoice", "credit_note": "credit note"}
-    count = len(made)
-    note = f"{count} {kinds[first.kind]}{'s' if count > 1 else ''}"
-    if first.kind == "invoice" and first.due_on is not None:
-        note += f", due {written(first.due_on, locale)}"
+    if first.kind == "credit_note":
+        note = ngettext("1 credit note", "%(num)s credit notes", len(made))
+    elif first.due_on is not None:
+        due = written(first.due_on, locale)
+        note = ngettext("1 invoice, due %(day)s", "%(num)s invoices, due %(day)s", len(made), day=due)
+    else:
+        note = ngettext("1 invoice", "%(num)s invoices", len(made))
+    vat = format_money(abs(tax), first.currency, locale)
     return PlanPart(
-        title="Documents",
+        title=_("Documents"),
         note=note,
         lines=lines,
         total=PlanLine(
-            text=f"{'To pay' if total >= 0 else 'Credited'}, with {format_money(abs(tax), first.currency, locale)} VAT",
+            text=_("To pay, with %(vat)s VAT", vat=vat) if total >= 0 else _("Credited, with %(vat)s VAT", vat=vat),
             value=format_money(total, first.currency, locale),
         ),
     )
@@ -419,24 +431,27 @@ def _documents(made: list[DocumentDetail], locale: str) -> PlanPart:
 
 def _service(before: SubscriptionRow | None, after: SubscriptionRow, scope: Scope) -> PlanPart:
     locale, today = scope.locale, scope.today()
-    was = pages.pill_of(before.state, before.ends_on).label if before is not None else "Not subscribed"
+    was = pages.pill_of(before.state, before.ends_on).label if before is not None else _("Not subscribed")
     lines = [
         PlanLine(text=after.label or after.product, before=was, value=pages.pill_of(after.state, after.ends_on).label)
     ]
     if after.state == "pending":
-        until = f", or lapses after {written(after.pending_until, locale)}" if after.pending_until else ""
-        lines.append(PlanLine(text="Becomes active", value=f"when the invoice is paid in full{until}"))
+        value = _("when the invoice is paid in full")
+        if after.pending_until:
+            until = written(after.pending_until, locale)
+            value = _("when the invoice is paid in full, or lapses after %(day)s", day=until)
+        lines.append(PlanLine(text=_("Becomes active"), value=value))
     elif after.state in ("ended", "withdrawn") and after.ended_on is not None:
-        lines.append(PlanLine(text="First day without service", value=written(after.ended_on, locale)))
+        lines.append(PlanLine(text=_("First day without service"), value=written(after.ended_on, locale)))
     else:
-        lines.append(PlanLine(text="Then", value=pages.next_words(after, today, locale)))
-    return PlanPart(title="Service", lines=lines)
+        lines.append(PlanLine(text=_("Then"), value=pages.next_words(after, today, locale)))
+    return PlanPart(title=_("Service"), lines=lines)
 
 
 def _money(before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope) -> PlanPart:
     lines = [
         PlanLine(
-            text=f"Balance, {after.currency}",
+            text=_("Balance, %(currency)s", currency=after.currency),
             before=format_amount(before.balance_minor, before.currency) if before != after else "",
             value=format_amount(after.balance_minor, after.currency),
             tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
@@ -445,14 +460,14 @@ def _money(before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope)
     if mine.due_on is not None and mine.next_from is not None and mine.next_to is not None:
         lines.append(
             PlanLine(
-                text=f"Next charge, billed on {written(max(mine.due_on, scope.today()), scope.locale)}",
+                text=_("Next charge, billed on %(day)s", day=written(max(mine.due_on, scope.today()), scope.locale)),
                 detail=pages.period_words(mine.next_from, mine.next_to, scope.locale),
                 value=format_amount(mine.cycle_minor, mine.currency),
             )
         )
     elif mine.state not in ("pending", "trial"):
-        lines.append(PlanLine(text="Next charge", value="None"))
-    return PlanPart(title="Money", lines=lines)
+        lines.append(PlanLine(text=_("Next charge"), value=_("None")))
+    return PlanPart(title=_("Money"), lines=lines)
 
 
 async def _warnings(scope: Scope, payer_id: int) -> list[str]:
@@ -464,7 +479,7 @@ async def _warnings(scope: Scope, payer_id: int) -> list[str]:
     if not overdue:
         return []
     total = sum(each.open_minor for each in overdue)
-    return [f"{format_money(total, overdue[0].currency, scope.locale)} is overdue."]
+    return [_("%(amount)s is overdue.", amount=format_money(total, overdue[0].currency, scope.locale))]
 
 
 # -- all subscriptions ------------------------------------------------------------------------------------------------
@@ -512,7 +527,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
         "subscriptions/subscription.html",
         mine=mine,
         pill=pages.pill_of(mine.state, mine.ends_on),
-        next=pages.next_words(mine, scope.today(), locale) if mine.state != "pending" else "Waits for its invoice",
+        next=pages.next_words(mine, scope.today(), locale) if mine.state != "pending" else _("Waits for its invoice"),
         figures=_figures(mine, locale),
         buttons=buttons,
         charges=[
@@ -520,8 +535,8 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
             for each in await queries.list_charges(scope, subscription_id=subscription_id)
         ],
         quantity=pages.quantity_text(mine.quantity_e6),
-        timing={"advance": "in advance", "arrears": "in arrears", "prepaid": "prepaid"}[mine.timing],
-        reason=pages.REASONS.get(mine.state_reason, mine.state_reason),
+        timing={"advance": _("in advance"), "arrears": _("in arrears"), "prepaid": _("prepaid")}[mine.timing],
+        reason=pages.reason_of(mine.state_reason),
         happenings=await in_words(entries, scope.locale),
         may_change=scope.may("subscriptions.change"),
     )
@@ -533,17 +548,17 @@ def _figures(mine: SubscriptionRow, locale: str) -> list[Figure]:
 
     return [
         Figure(
-            label="Price agreed",
+            label=_("Price agreed"),
             value=format_money(mine.cycle_minor, mine.currency, locale),
             detail=cycle_words(mine.cycle_unit, mine.cycle_count),
         ),
-        Figure(label="Started", value=on(mine.started_on)),
+        Figure(label=_("Started"), value=on(mine.started_on)),
         Figure(
-            label="Next period",
+            label=_("Next period"),
             value=on(mine.next_from),
-            detail=f"billed on {on(mine.due_on)}" if mine.due_on is not None else "",
+            detail=_("billed on %(day)s", day=on(mine.due_on)) if mine.due_on is not None else "",
         ),
-        Figure(label="Ends", value=on(mine.ended_on or mine.ends_on), detail="first day without service"),
+        Figure(label=_("Ends"), value=on(mine.ended_on or mine.ends_on), detail=_("first day without service")),
     ]
 
 
@@ -564,7 +579,7 @@ async def create_charge(view: View, customer_id: FromPath[int]) -> Response[str]
         await actions.add_charge(scope, await _new_charge(scope, customer, form))
     except Invalid as error:
         return await _charge_drawer(view, customer, errors_by_field(error), status=422)
-    return view.go(f"/customers/{customer_id}/subscriptions?show=all", "Charge added. The next invoice takes it up.")
+    return view.go(f"/customers/{customer_id}/subscriptions?show=all", _("Charge added. The next invoice takes it up."))
 
 
 async def _new_charge(scope: Scope, customer: CustomerDetail, form: pages.ChargeForm) -> NewCharge:
@@ -588,9 +603,9 @@ async def _new_charge(scope: Scope, customer: CustomerDetail, form: pages.Charge
             default=once.amount_minor if once is not None else None,
         )
         if amount is None and form.amount == "":
-            read.wrong("amount", "Fill this in.")
+            read.wrong("amount", _("Fill this in."))
         if not form.description and product is None:
-            read.wrong("description", "Fill this in.")
+            read.wrong("description", _("Fill this in."))
     return checked(
         NewCharge,
         {
@@ -612,7 +627,7 @@ async def _charge_drawer(
     return view.drawer(
         "subscriptions/charge.html",
         status=status,
-        page_title="Add a charge",
+        page_title=_("Add a charge"),
         customer=customer,
         fields=pages.charge_fields(products, await catalog.list_tax_categories(), customer.currency),
         values=view.shown(),
@@ -625,7 +640,9 @@ async def waive(view: View, charge_id: FromPath[int]) -> Response[str]:
     await view.read()
     await actions.waive_charge(view.scope, charge_id)
     back = view.typed.get("back", ["/subscriptions"])[-1]
-    return view.go(back if back.startswith("/") and not back.startswith("//") else "/subscriptions", "Charge waived.")
+    return view.go(
+        back if back.startswith("/") and not back.startswith("//") else "/subscriptions", _("Charge waived.")
+    )
 
 
 HANDLERS = (

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from core.ids import Id
+from core.texts import N_
 
 Label = Annotated[str, Meta(max_length=200)]
-QuantityE6 = Annotated[int, Meta(ge=1, le=10**12, description="Quantity × 1,000,000")]
+QuantityE6 = Annotated[int, Meta(ge=1, le=10**12, description=N_("Quantity × 1,000,000"))]
 ONE_E6 = 1_000_000
 
 

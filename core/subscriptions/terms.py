@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from core.errors import Invalid
 from core.money import MOST_MINOR, exponent, half_up
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def rate_cycle(
     """Price × quantity rounded half up to a minor unit, less the discounts in force on a day, never below 0."""
     gross = half_up(amount_minor * quantity_e6, E6)
     if gross > MOST_MINOR:
-        raise Invalid("This is more than can be charged in one cycle.", field="quantity")
+        raise Invalid(_("This is more than can be charged in one cycle."), field="quantity")
     left = gross
     for discount in discounts:
         if discount.until_on is not None and on is not None and discount.until_on <= on:

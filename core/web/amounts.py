@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from core.errors import FieldError, Invalid
 from core.money import as_decimal, parse_amount
-from core.texts import _
+from core.texts import _, figures
 
 T = TypeVar("T")
 
@@ -16,8 +16,8 @@ MOST_E6: Final = 10**12
 
 
 def amount_text(minor: int | None, currency: str) -> str:
-    """For a field: 1257.29, without signs for thousands; empty for none."""
-    return "" if minor is None else str(as_decimal(minor, currency))
+    """For a field: 1257.29, or 1257,29, without signs for thousands; empty for none."""
+    return "" if minor is None else figures(str(as_decimal(minor, currency)))
 
 
 def decimal_text(scaled: int | None, places: int) -> str:
@@ -30,7 +30,7 @@ def decimal_text(scaled: int | None, places: int) -> str:
 
 def percent_text(ppm: int) -> str:
     """A rate in millionths as it reads: 13.5 %."""
-    return f"{decimal_text(ppm, 4)}\N{NO-BREAK SPACE}%"
+    return f"{figures(decimal_text(ppm, 4))}\N{NO-BREAK SPACE}%"
 
 
 def typed_amount(text: str, currency: str, locale: str, *, least: int | None = 0) -> int:

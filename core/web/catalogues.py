@@ -80,7 +80,10 @@ def said_by_events(source: str) -> Iterator[str]:
             isinstance(base, ast.Name) and base.id == "Event" for base in node.bases
         ):
             said = next((one.value for one in node.keywords if one.arg == "text"), None)
-            yield said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else words_of(node.name)
+            if said is None:
+                yield words_of(node.name)
+            elif isinstance(said, ast.Constant):
+                yield str(said.value)
 
 
 def catalogue_at(file: Path, language: str) -> Catalog:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from core.database import rows, value
+from core.texts import _, number
 from core.web.parts import Pager
 
 S = TypeVar("S", bound=Struct)
@@ -72,7 +73,8 @@ async def counted(tables: str, where: str, values: Mapping[str, Any]) -> int:
 
 def pager_of(path: str, kept: Mapping[str, str], page: Slice[Any], count: int) -> Pager:
     """“50 of 1,000+”, and the addresses of the other pages."""
-    said = f"{len(page.found):,} of {count:,}" if count <= COUNTED else f"{len(page.found):,} of {COUNTED:,}+"
+    total = number(count) if count <= COUNTED else f"{number(COUNTED)}+"
+    said = _("%(done)s of %(total)s", done=number(len(page.found)), total=total)
     return Pager(
         said=said,
         first=address(path, kept) if page.newer else "",

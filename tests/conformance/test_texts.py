@@ -17,12 +17,9 @@ from core.texts import LANGUAGES, SOURCE, forms_of, places
 from core.web.catalogues import ROOT, catalogue_at, file_of, packages, sources, texts_in, written
 from core.web.templating import environment
 
-DONE = (
-    "core/activity", "core/catalog", "core/dashboard", "core/documents", "core/jobs", "core/ledger", "core/lists",
-    "core/messages", "core/settings", "core/staff", "core/web",
-)  # fmt: skip
-"""Packages whose texts are all marked and translated. When all are, this list goes."""
-PACKAGES = [package for package in packages() if package.relative_to(ROOT).as_posix() in DONE]
+LATER = ("core/customers", "core/database", "core/hooks", "tenants")
+"""Packages whose texts are not all marked and translated yet. When all are, this list goes."""
+PACKAGES = [package for package in packages() if package.relative_to(ROOT).as_posix() not in LATER]
 OTHERS = [language for language in LANGUAGES if language != SOURCE]
 TEMPLATES = [file for package in PACKAGES for file in sorted(package.rglob("*.html"))]
 MODULES = [file for package in PACKAGES for file in sources(package) if file.suffix == ".py"]
@@ -188,7 +185,7 @@ class _Markup(HTMLParser):
 
 
 def has_letters(text: str) -> bool:
-    return re.search(r"[A-Za-z]{2}", text) is not None
+    return re.search(r"[a-z]{2}", text) is not None
 
 
 def unmarked_markup(source: str) -> Iterator[str]:

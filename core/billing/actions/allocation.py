@@ -25,6 +25,7 @@ from core.ledger.posting import Entry, credit, debit, post
 from core.money import format_amount
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,10 +216,10 @@ async def allocate_by_hand(scope: Scope, entry_id: int, document_id: int, amount
         entry = await lock_credit(scope, entry_id)
         document = await _open(document_id, scope)
         if (entry.customer_id, entry.currency) != (document.payer_id, document.currency):
-            raise Invalid("The credit is another customer's, or in another currency.", field="credit_entry_id")
+            raise Invalid(_("The credit is another customer's, or in another currency."), field="credit_entry_id")
         if not 0 < amount_minor <= min(entry.left_minor, document.open_minor):
             most = format_amount(min(entry.left_minor, document.open_minor), entry.currency)
-            raise Invalid(f"At most {most} can be allocated.", field="amount_minor")
+            raise Invalid(_("At most %(most)s can be allocated.", most=most), field="amount_minor")
         one = Free(entry.id, entry.customer_id, entry.currency, entry.source_kind, amount_minor, 0)
         base_credit = part_of_base(entry.base_left_minor, entry.left_minor, amount_minor)
         base_document = part_of_base(document.base_open_minor, document.open_minor, amount_minor)
@@ -398,9 +399,9 @@ def _next_credit() -> str:
 async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason: str) -> int:
     """Goodwill: credit without a document, outside VAT (row 17). It settles what is open; gives the credit's id."""
     if not reason.strip():
-        raise Invalid("Say what the credit is for.", field="reason")
+        raise Invalid(_("Say what the credit is for."), field="reason")
     if amount_minor <= 0:
-        raise Invalid("The amount must be more than 0.", field="amount_minor")
+        raise Invalid(_("The amount must be more than 0."), field="amount_minor")
     async with unit_of_work(scope):
         currency = await value(
             "SELECT currency FROM customer WHERE id = :id AND :within",
@@ -444,7 +445,11 @@ async def in_base(scope: Scope, amount_minor: int, currency: str, on: date | Non
     rate = await find_rate(currency, scope.tenant.currency, on or scope.today())
     if rate is None:
         raise Conflict(
-            f"There is no rate from {currency} to {scope.tenant.currency}. Enter it under Settings, Currencies."
+            _(
+                "There is no rate from %(currency)s to %(base)s. Enter it under Settings, Currencies.",
+                currency=currency,
+                base=scope.tenant.currency,
+            )
         )
     return convert(amount_minor, currency, scope.tenant.currency, rate)
 
@@ -455,7 +460,7 @@ async def write_off(scope: Scope, document_id: int, reason: str, amount_minor: i
         document = await _open(document_id, scope)
         amount = document.open_minor if amount_minor is None else amount_minor
         if not 0 < amount <= document.open_minor:
-            raise Invalid("At most what is open can be written off.", field="amount_minor")
+            raise Invalid(_("At most what is open can be written off."), field="amount_minor")
         base = part_of_base(document.base_open_minor, document.open_minor, amount)
         await _give_up(scope, document, amount, base, "bad_debt", reason)
         record(

@@ -46,6 +46,7 @@ from core.subscriptions.actions import cancel_at_expiry, lapse, withdraw
 from core.subscriptions.actions.shared import lock
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Subscription
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +175,7 @@ async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left],
     """Rows 12 and 13 of the table of postings."""
     parts = [Part(line, line.net_minor, line.tax_minor) for line in left if line.net_minor or line.tax_minor]
     if not parts:
-        raise Conflict("Nothing is left of this invoice: it was credited in full.")
+        raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
     waiting = await waiting_for(invoice.id)
     note_id = await _issue(scope, invoice, left, parts, reason, given=True)
     total = sum(part.net_minor + part.tax_minor for part in parts)
@@ -212,7 +213,7 @@ async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -
     of_invoice = "id IN (SELECT charge_id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL)"
     credited = f"credited_span WHERE charge_{of_invoice}"
     if charges is Charges.BILL_AGAIN and await value(f"SELECT 1 FROM {credited} LIMIT 1", id=document_id):
-        raise Conflict("Days of it were credited for an end already: void it without billing it again.")
+        raise Conflict(_("Days of it were credited for an end already: void it without billing it again."))
     await execute(f"DELETE FROM {credited}", id=document_id)
     if charges is Charges.WAIVE:
         await execute(
@@ -248,11 +249,11 @@ def _chosen(left: Sequence[Left], wanted: Sequence[CreditLine], currency: str) -
     for at, each in enumerate(wanted):
         line = by_id.get(each.line_id)
         if line is None or any(part.line.id == each.line_id for part in parts):
-            raise Invalid("Name each line of this invoice once.", field=f"lines.{at}.line_id")
+            raise Invalid(_("Name each line of this invoice once."), field=f"lines.{at}.line_id")
         whole = line.net_minor + line.tax_minor if line.tax_inclusive else line.net_minor
         if each.amount_minor > whole:
             most = format_amount(max(whole, 0), currency)
-            raise Invalid(f"At most {most} is left of this line.", field=f"lines.{at}.amount_minor")
+            raise Invalid(_("At most %(most)s is left of this line.", most=most), field=f"lines.{at}.amount_minor")
         net = each.amount_minor
         if line.tax_inclusive:
             net = line.net_minor if each.amount_minor == whole else _net_of(each.amount_minor, line)
@@ -313,7 +314,7 @@ async def _issue(
         _tax(parts, left)
     total = sum(part.net_minor + part.tax_minor for part in parts)
     if total <= 0:
-        raise Invalid("A credit note must be of more than 0.", field="lines")
+        raise Invalid(_("A credit note must be of more than 0."), field="lines")
     plan = await plan_for(scope, invoice.seller_id)
     await lock_balance(invoice.payer_id, invoice.currency)
     await prepare()
@@ -441,10 +442,10 @@ async def _lock_invoice(scope: Scope, document_id: int) -> _Invoice:
     )
     if found is None:
         if await value("SELECT 1 FROM document WHERE id = :id AND state = 'draft'", id=document_id):
-            raise Conflict("A draft is changed or deleted, not credited.")
+            raise Conflict(_("A draft is changed or deleted, not credited."))
         raise NotFound(f"document {document_id}")
     if found.kind != "invoice":
-        raise Conflict("Only an invoice is credited. A credit note is corrected by an invoice.")
+        raise Conflict(_("Only an invoice is credited. A credit note is corrected by an invoice."))
     return found
 
 

@@ -34,6 +34,7 @@ from core.errors import Conflict, Invalid, NotFound, Stale
 from core.money import MOST_MINOR, exponent, half_up
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate, ask_for_invoice, request
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,12 +249,12 @@ async def issue(scope: Scope, document_id: int) -> None:
     async with unit_of_work(scope):
         draft = await _lock_draft(scope, document_id)
         if not await value("SELECT 1 FROM document_line WHERE document_id = :id LIMIT 1", id=document_id):
-            raise Conflict("A draft without a line cannot be issued. Add one first.")
+            raise Conflict(_("A draft without a line cannot be issued. Add one first."))
         plan = await plan_for(scope, draft.seller_id)
         await _work_out_draft(plan, document_id)
         total = int(await value("SELECT total_minor FROM stage_document"))
         if total < 0:
-            raise Conflict("Its total is below 0: make a credit note of the invoice that it corrects.")
+            raise Conflict(_("Its total is below 0: make a credit note of the invoice that it corrects."))
         await staged_all((number_transactions("stage_document"), {}), *document_statements(plan, taxes=False))
         if plan.settings.use_credit:
             await use_credit(plan)
@@ -308,7 +309,7 @@ async def _lock_draft(scope: Scope, document_id: int) -> _Draft:
     if found is None:
         raise NotFound(f"document {document_id}")
     if found.state != "draft":
-        raise Conflict("It was issued and cannot be changed. Make a credit note, or credit it and issue it anew.")
+        raise Conflict(_("It was issued and cannot be changed. Make a credit note, or credit it and issue it anew."))
     return found
 
 
@@ -336,7 +337,7 @@ async def _take_charges(document_id: int, payer: _Payer, charge_ids: Sequence[in
         today=scope.today(),
     )
     if taken != len(ids):
-        raise Invalid("Choose open charges of this customer only.", field="charge_ids")
+        raise Invalid(_("Choose open charges of this customer only."), field="charge_ids")
     await execute(
         "INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description,"
         " quantity_e6, unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive,"
@@ -383,16 +384,16 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
         if line.product_id is not None:
             category = category or (await get_product(line.product_id)).tax_category
         if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=category or "standard"):
-            raise Invalid("Choose a tax category of the list.", field=f"lines.{at}.tax_category")
+            raise Invalid(_("Choose a tax category of the list."), field=f"lines.{at}.tax_category")
         if (line.period_from is None) != (line.period_to is None) or (
             line.period_from and line.period_to and line.period_to <= line.period_from
         ):
             raise Invalid(
-                "A period has a first day and a later day on which it is over.", field=f"lines.{at}.period_to"
+                _("A period has a first day and a later day on which it is over."), field=f"lines.{at}.period_to"
             )
         amount = amount_of(line, currency)
         if abs(amount) > MOST_MINOR:
-            raise Invalid("This is more than a line can be.", field=f"lines.{at}.unit_price_e6")
+            raise Invalid(_("This is more than a line can be."), field=f"lines.{at}.unit_price_e6")
         found.append(
             {
                 "document_id": document_id,

@@ -18,6 +18,7 @@ from core.errors import Conflict, NotFound, Stale
 from core.ledger.accounts import MAIN_BOOK
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.billing.schemas import SellerFields
@@ -193,7 +194,7 @@ async def change_series(scope: Scope, kind: str, *, pattern: str, reset: str, se
         if old_reset != reset and await value(
             "SELECT 1 FROM number_counter WHERE series_id = :id LIMIT 1", id=series_id
         ):
-            raise Conflict("When the count begins anew cannot be changed once numbers were given.")
+            raise Conflict(_("When the count begins anew cannot be changed once numbers were given."))
         await execute(
             "UPDATE number_series SET pattern = :pattern, reset = :reset WHERE id = :id",
             id=series_id,

@@ -14,6 +14,7 @@ from core.subscriptions.events import ChargeAdded
 from core.subscriptions.schemas import ChargeRow
 from core.subscriptions.tables import Charge
 from core.subscriptions.terms import E6, unit_price_e6
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -32,12 +33,12 @@ async def add_charge(scope: Scope, data: NewCharge) -> int:
             category = category or (await get_product(data.product_id)).tax_category
         category = category or ("outside" if data.kind == "fee" else "standard")
         if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=category):
-            raise Invalid("Choose a tax category of the list.", field="tax_category")
+            raise Invalid(_("Choose a tax category of the list."), field="tax_category")
         if data.subscription_id is not None and (await lock(scope, data.subscription_id)).customer_id != buyer.id:
-            raise Invalid("This subscription is another customer's.", field="subscription_id")
+            raise Invalid(_("This subscription is another customer's."), field="subscription_id")
         amount = half_up(data.amount_minor * data.quantity_e6, E6)
         if abs(amount) > MOST_MINOR:
-            raise Invalid("This is more than can be charged at once.", field="quantity_e6")
+            raise Invalid(_("This is more than can be charged at once."), field="quantity_e6")
         if data.source_key is not None:
             known = await value("SELECT id FROM charge WHERE source_key = :key", key=data.source_key)
             if known is not None:
@@ -81,7 +82,12 @@ async def waive_charge(scope: Scope, charge_id: int) -> None:
         if found is None:
             raise NotFound(f"charge {charge_id}")
         if found.state != "open":
-            raise Conflict(f"This charge is {found.state}: only an open one can be waived.")
+            raise Conflict(
+                _(
+                    "This charge is %(state)s: only an open one can be waived.",
+                    state=in_sentence(_(found.state.capitalize())),
+                )
+            )
         await execute(
             "UPDATE charge SET state = 'waived', closed_on = :today WHERE id = :id", id=charge_id, today=scope.today()
         )

@@ -35,6 +35,7 @@ from core.subscriptions.events import (
 from core.subscriptions.schedule import cycle_end, next_period, periods_due
 from core.subscriptions.status import STARTED, StateReason, SubscriptionState
 from core.subscriptions.terms import unit_price_e6
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -51,9 +52,14 @@ async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state not in STARTED:
-            raise Conflict(f"A subscription that is {found.state} cannot be cancelled at its expiry.")
+            raise Conflict(
+                _(
+                    "A subscription that is %(state)s cannot be cancelled at its expiry.",
+                    state=in_sentence(_(found.state.capitalize())),
+                )
+            )
         if found.ends_on is not None and found.state is not SubscriptionState.TRIAL:
-            raise Conflict(f"It ends on {found.ends_on} already.")
+            raise Conflict(_("It ends on %(ends_on)s already.", ends_on=found.ends_on))
         ends_on = await expiry_of(scope, found)
         await _set_end(scope, found, ends_on)
         return ends_on
@@ -96,9 +102,9 @@ async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state not in STARTED or found.ends_on is None:
-            raise Conflict("There is no end to undo.")
+            raise Conflict(_("There is no end to undo."))
         if found.state is SubscriptionState.TRIAL and found.at_trial_end == "end":
-            raise Conflict("A test time ends by itself. Make an invoice for it instead.")
+            raise Conflict(_("A test time ends by itself. Make an invoice for it instead."))
         await execute(
             "UPDATE subscription SET ends_on = NULL, end_reason = '', version = version + 1 WHERE id = :id",
             id=subscription_id,
@@ -121,12 +127,12 @@ async def terminate(scope: Scope, subscription_id: int, on: date | None = None, 
         found = await lock(scope, subscription_id)
         ends_on = on or scope.today()
         if found.state is SubscriptionState.PENDING:
-            raise Conflict("It waits for its invoice: void that, and it is over.")
+            raise Conflict(_("It waits for its invoice: void that, and it is over."))
         check_move(found.state, SubscriptionState.ENDED)
         if found.started_on is not None and ends_on < found.started_on:
-            raise Invalid("It cannot end before it started.", field="on")
+            raise Invalid(_("It cannot end before it started."), field="on")
         if ends_on > scope.today() + timedelta(days=1096):
-            raise Invalid("Choose a day within three years.", field="on")
+            raise Invalid(_("Choose a day within three years."), field="on")
         await _set_end(scope, found, ends_on, reason)
         if ends_on <= scope.today():
             await end(scope, subscription_id, reason)
@@ -239,7 +245,12 @@ async def lapse(scope: Scope, subscription_id: int, reason: str = StateReason.LA
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state is not SubscriptionState.PENDING:
-            raise Conflict(f"Only a pending subscription lapses: this one is {found.state}.")
+            raise Conflict(
+                _(
+                    "Only a pending subscription lapses: this one is %(state)s.",
+                    state=in_sentence(_(found.state.capitalize())),
+                )
+            )
         await write_schedule(subscription_id, 0, None)
         await _waive_open(scope, subscription_id)
         await _over(scope, found, SubscriptionState.ENDED, reason, scope.today())
@@ -327,7 +338,12 @@ async def resume(scope: Scope, subscription_id: int) -> None:
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state is not SubscriptionState.SUSPENDED:
-            raise Conflict(f"Only a suspended subscription is resumed: this one is {found.state}.")
+            raise Conflict(
+                _(
+                    "Only a suspended subscription is resumed: this one is %(state)s.",
+                    state=in_sentence(_(found.state.capitalize())),
+                )
+            )
         buyer = await get_buyer(scope, found.customer_id)
         if found.state_reason == StateReason.STATUS:
             may_order(buyer)
@@ -443,9 +459,9 @@ async def charge_arrears(
         if found.period_start is None or found.period_start >= day or (found.due_on is None and not resting):
             return
         rhythm = found.rhythm(day) if final else replace(found.rhythm(day), final_proration="by_day")
-        due, _ = periods_due(rhythm, found.period_start, day, MOST_PERIODS)
+        due, __ = periods_due(rhythm, found.period_start, day, MOST_PERIODS)
         if len(due) > MOST_PERIODS:
-            raise Conflict("More than 15 periods of a subscription are to be charged first. Run the billing.")
+            raise Conflict(_("More than 15 periods of a subscription are to be charged first. Run the billing."))
         buyer = await get_buyer(scope, found.customer_id)
         share = (":days::bigint", ":of_days::bigint")
         for period in due:

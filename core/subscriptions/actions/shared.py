@@ -15,6 +15,7 @@ from core.subscriptions.schedule import NextPeriod, Rhythm, next_period
 from core.subscriptions.schemas import Buyer
 from core.subscriptions.status import TRANSITIONS, SubscriptionState
 from core.subscriptions.tables import Subscription
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -40,7 +41,12 @@ async def get_buyer(scope: Scope, customer_id: int) -> Buyer:
 def may_order(buyer: Buyer) -> None:
     """Refuses a customer whose status does not allow new orders."""
     if not buyer.may_order:
-        raise Conflict(f"A customer that is {buyer.status_label} cannot order. Change its status first.")
+        raise Conflict(
+            _(
+                "A customer that is %(status_label)s cannot order. Change its status first.",
+                status_label=buyer.status_label,
+            )
+        )
 
 
 async def make_active(scope: Scope, buyer_id: int) -> None:
@@ -116,10 +122,14 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
     return found
 
 
+def _word(state: str) -> str:
+    return in_sentence(_(state.capitalize()))
+
+
 def check_move(state: SubscriptionState, to: SubscriptionState) -> None:
     """By the table of transitions, or Conflict."""
     if to not in TRANSITIONS[state]:
-        raise Conflict(f"A subscription that is {state} cannot become {to}.")
+        raise Conflict(_("A subscription that is %(state)s cannot become %(to)s.", state=_word(state), to=_word(to)))
 
 
 async def write_schedule(

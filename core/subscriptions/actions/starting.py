@@ -28,6 +28,7 @@ from core.subscriptions.schedule import Rhythm, next_period
 from core.subscriptions.schemas import ONE_E6
 from core.subscriptions.status import StateReason, SubscriptionState
 from core.subscriptions.terms import Discount, rate_cycle, unit_price_e6
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,12 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
         if product.activation == "invoice_first":
-            raise Conflict(f"{product.name} is invoiced first: make its invoice, and it is live once that is settled.")
+            raise Conflict(
+                _(
+                    "%(name)s is invoiced first: make its invoice, and it is live once that is settled.",
+                    name=product.name,
+                )
+            )
         starts_on = data.starts_on or scope.today()
         _check_start(scope, starts_on)
         await _may_start(scope, buyer, product, starts_on)
@@ -98,10 +104,10 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
         _sold_by_cycle(product)
         today = scope.today()
         if data.until_on is not None and data.until_on <= today:
-            raise Invalid("The free time must end on a day to come.", field="until_on")
+            raise Invalid(_("The free time must end on a day to come."), field="until_on")
         payable = data.until_on is not None and data.then == "invoice_first"
         if payable and data.price_id is None:
-            raise Invalid("Choose the price that is due when the free time is over.", field="price_id")
+            raise Invalid(_("Choose the price that is due when the free time is over."), field="price_id")
         price = await _price_of(product, buyer, data.price_id, today)
         await _may_start(scope, buyer, product, today)
         subscription_id = await _insert(
@@ -140,9 +146,9 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
         if not product.trial_days and data.days is None:
-            raise Conflict(f"{product.name} has no test time.")
+            raise Conflict(_("%(name)s has no test time.", name=product.name))
         if not data.again and await had_trial(buyer.id, product):
-            raise Conflict("This customer has had its test time for this already.")
+            raise Conflict(_("This customer has had its test time for this already."))
         today = scope.today()
         await _may_start(scope, buyer, product, today)
         first_charged = today + timedelta(days=data.days or product.trial_days)
@@ -242,9 +248,14 @@ async def ask_for_invoice(scope: Scope, subscription_id: int, price_id: int | No
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         if found.state is not SubscriptionState.TRIAL:
-            raise Conflict(f"Only a trial can be invoiced ahead: this subscription is {found.state}.")
+            raise Conflict(
+                _(
+                    "Only a trial can be invoiced ahead: this subscription is %(state)s.",
+                    state=in_sentence(_(found.state.capitalize())),
+                )
+            )
         if await _has_first_charge(subscription_id):
-            raise Conflict("Its first invoice exists already.")
+            raise Conflict(_("Its first invoice exists already."))
         buyer = await get_buyer(scope, found.customer_id)
         product = await get_product(found.product_id)
         if price_id is not None:
@@ -352,20 +363,27 @@ async def _ordered(
     _belongs(product, price, buyer)
     today = scope.today()
     if price.valid_from > today or (price.valid_to is not None and price.valid_to <= today):
-        raise Invalid("This price is not offered today. Choose another one.", field="price_id")
+        raise Invalid(_("This price is not offered today. Choose another one."), field="price_id")
     return buyer, product, price
 
 
 def _sold_by_cycle(product: ProductDetail) -> None:
     if product.kind == "one_off":
-        raise Invalid(f"{product.name} is sold once: add it as a charge.", field="product_id")
+        raise Invalid(_("%(name)s is sold once: add it as a charge.", name=product.name), field="product_id")
 
 
 def _belongs(product: ProductDetail, price: PriceRow, buyer: Buyer) -> None:
     if price.product_id != product.id:
-        raise Invalid("This price is another product's.", field="price_id")
+        raise Invalid(_("This price is another product's."), field="price_id")
     if price.currency != buyer.currency:
-        raise Invalid(f"The customer pays in {buyer.currency}; this price is in {price.currency}.", field="price_id")
+        raise Invalid(
+            _(
+                "The customer pays in %(currency)s; this price is in %(other)s.",
+                currency=buyer.currency,
+                other=price.currency,
+            ),
+            field="price_id",
+        )
 
 
 async def _price_of(product: ProductDetail, buyer: Buyer, price_id: int | None, today: date) -> PriceRow | None:
@@ -387,9 +405,9 @@ async def _price_of(product: ProductDetail, buyer: Buyer, price_id: int | None, 
 def _check_start(scope: Scope, starts_on: date) -> None:
     today = scope.today()
     if starts_on > today:
-        raise Invalid("It starts when it is entered: choose today or an earlier day.", field="starts_on")
+        raise Invalid(_("It starts when it is entered: choose today or an earlier day."), field="starts_on")
     if starts_on < today - FURTHEST_BACK:
-        raise Invalid("It can be entered at most a year back.", field="starts_on")
+        raise Invalid(_("It can be entered at most a year back."), field="starts_on")
 
 
 async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_on: date) -> None:
@@ -397,7 +415,7 @@ async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_
     if (product.available_from and product.available_from > today) or (
         product.available_to and product.available_to <= today
     ):
-        raise Conflict(f"{product.name} is not sold today.")
+        raise Conflict(_("%(name)s is not sold today.", name=product.name))
     if product.one_live:
         other = await value(
             "SELECT product.name FROM subscription JOIN product ON product.id = subscription.product_id"
@@ -407,7 +425,13 @@ async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_
             group_id=product.group_id,
         )
         if other is not None:
-            raise Conflict(f"The customer has {other} already: one of {product.group_name} at a time.")
+            raise Conflict(
+                _(
+                    "The customer has %(other)s already: one of %(group_name)s at a time.",
+                    other=other,
+                    group_name=product.group_name,
+                )
+            )
     if product.requires_group_id is not None and not await value(
         "SELECT 1 FROM subscription JOIN product ON product.id = subscription.product_id"
         " WHERE subscription.customer_id = :customer_id AND product.group_id = :group_id"
@@ -415,7 +439,7 @@ async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_
         customer_id=buyer.id,
         group_id=product.requires_group_id,
     ):
-        raise Conflict(f"{product.name} needs another product first, which the customer does not have.")
+        raise Conflict(_("%(name)s needs another product first, which the customer does not have.", name=product.name))
     await scope.hooks.validate(
         hookspecs.validate_subscription_start,
         scope=scope,
@@ -448,8 +472,8 @@ async def _insert(
         )
     except Duplicate as error:
         if "external_ref" in error.columns:
-            raise Invalid("Another subscription has this reference already.", field="external_ref") from error
-        raise Conflict(f"The customer has one of {product.group_name} already.") from error
+            raise Invalid(_("Another subscription has this reference already."), field="external_ref") from error
+        raise Conflict(_("The customer has one of %(group_name)s already.", group_name=product.group_name)) from error
 
 
 async def _write_terms(
@@ -509,7 +533,7 @@ async def _currency_of(subscription_id: int) -> str:
 async def _write_discounts(subscription_id: int, discounts: Sequence[NewDiscount]) -> None:
     for position, each in enumerate(discounts, start=1):
         if (each.percent_e6 is None) == (each.amount_minor is None):
-            raise Invalid("A discount is a percentage or an amount.", field="discounts")
+            raise Invalid(_("A discount is a percentage or an amount."), field="discounts")
         await execute(
             "INSERT INTO subscription_discount (subscription_id, position, label, percent_e6, amount_minor, until_on)"
             " VALUES (:id, :position, :label, :percent_e6, :amount_minor, :until_on)",
