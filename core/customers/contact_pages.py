@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from core.customers.schemas import ContactFields, ContactRow, UserFields
+from core.texts import N_, _
 from core.web.parts import Conflict, Difference, Field, Removal, Section
 
 if TYPE_CHECKING:
@@ -14,20 +15,20 @@ if TYPE_CHECKING:
     from core.errors import Stale
 
 LABELS: Final = {
-    "salutation": "Salutation",
-    "first_name": "First name",
-    "surname": "Surname",
-    "email": "E-mail",
-    "role": "Role",
-    "phone": "Phone",
-    "gets_invoices": "Gets invoices",
-    "gets_reminders": "Gets reminders",
-    "gets_statements": "Gets statements",
-    "note": "Note",
+    "salutation": N_("Salutation"),
+    "first_name": N_("First name"),
+    "surname": N_("Surname"),
+    "email": N_("E-mail"),
+    "role": N_("Role"),
+    "phone": N_("Phone"),
+    "gets_invoices": N_("Gets invoices"),
+    "gets_reminders": N_("Gets reminders"),
+    "gets_statements": N_("Gets statements"),
+    "note": N_("Note"),
 }
-EMAIL_WARNING: Final = "Changing it sends no confirmation, and the user may not be able to log in any more."
-LEAVES_USER: Final = "The user cannot log in to the portal any more."
-LEAVES_CONTACT: Final = "No document goes there any more."
+EMAIL_WARNING: Final = N_("Changing it sends no confirmation, and the user may not be able to log in any more.")
+LEAVES_USER: Final = N_("The user cannot log in to the portal any more.")
+LEAVES_CONTACT: Final = N_("No document goes there any more.")
 
 
 def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
@@ -38,7 +39,7 @@ def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
         value = "yes" if now is True else "" if now is False else now
         return Field(
             name=name,
-            label=LABELS[name],
+            label=_(LABELS[name]),
             value=value,
             kind=kind,
             help=help,
@@ -49,11 +50,11 @@ def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
 
     names = [field("salutation", length=60), field("first_name"), field("surname")]
     if is_user:
-        warning = EMAIL_WARNING if person is not None else "The user logs in to the portal with it"
+        warning = _(EMAIL_WARNING) if person is not None else _("The user logs in to the portal with it")
         return [*names, field("email", "email", warning, required=True, length=254)]
     return [
         *names,
-        field("role", help="What for: accounts, on site, technician"),
+        field("role", help=_("What for: accounts, on site, technician")),
         field("email", "email", length=254),
         field("phone", "tel", length=60),
         field("gets_invoices", "check"),
@@ -75,7 +76,7 @@ def section_of(customer_id: int, person: ContactRow, *, editable: bool) -> Secti
         version=person.version,
         editable=editable,
         removal=Removal(
-            label=f"Remove {person.name}",
+            label=_("Remove %(name)s", name=person.name),
             href=href,
             target="#people",
             question=f"Remove {person.name}? "
@@ -96,7 +97,7 @@ def conflict_of(error: Stale, by: str, at: datetime | None) -> Conflict:
         differences=[
             Difference(
                 field=name,
-                label=LABELS[name],
+                label=_(LABELS[name]),
                 theirs=_sent(theirs),
                 yours=_sent(yours),
                 theirs_shown=_read(theirs),
@@ -112,7 +113,7 @@ def _sent(value: Any) -> str:
 
 
 def _read(value: Any) -> str:
-    return "Yes" if value is True else "No" if value is False else str(value)
+    return _("Yes") if value is True else _("No") if value is False else str(value)
 
 
 def known(typed: Mapping[str, list[str]], *, is_user: bool) -> dict[str, list[str]]:

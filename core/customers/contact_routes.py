@@ -14,6 +14,7 @@ from core.customers.head import head_values
 from core.customers.schemas import ContactChange, ContactFields, UserChange, UserFields
 from core.customers.timeline import in_words
 from core.errors import Invalid, Stale
+from core.texts import _
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
 
@@ -122,7 +123,7 @@ async def _person(
     conflict, typed = None, {name: texts[-1] for name, texts in view.typed.items() if texts and name != "version"}
     if stale is not None:
         latest = await in_words(await timeline(scope, subject=("contact", contact_id), limit=1), scope.locale)
-        conflict = conflict_of(stale, latest[0].by if latest else "Somebody else", latest[0].at if latest else None)
+        conflict = conflict_of(stale, latest[0].by if latest else _("Somebody else"), latest[0].at if latest else None)
         typed = {name: text for name, text in typed.items() if name not in stale.fields}
     return view.page(
         "_partials/section.html",

@@ -20,6 +20,7 @@ from core.customers.status import Documents
 from core.database import execute, value
 from core.errors import FieldError, Invalid, NotFound, Stale
 from core.ids import sort_key
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
@@ -46,7 +47,9 @@ async def _add(scope: Scope, customer_id: int, data: UserFields | ContactFields,
         customer = await get_customer(scope, customer_id)
         await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=customer_id)
         if await value("SELECT count(*) FROM contact WHERE customer_id = :id", id=customer_id) >= MOST:
-            raise Invalid(f"A customer has at most {MOST} users and contacts. Remove one that is not needed.")
+            raise Invalid(
+                _("A customer has at most %(most)s users and contacts. Remove one that is not needed.", most=MOST)
+            )
         columns = await _clean(customer, data, 0, is_user=is_user)
         names = ", ".join(columns)
         slots = ", ".join(f":{name}" for name in columns)
@@ -130,7 +133,7 @@ async def _clean(
         if name in columns:
             columns[name] = " ".join(columns[name].split())
     if not columns["first_name"] and not columns["surname"]:
-        errors.append(FieldError("surname", "Give a first name or a surname."))
+        errors.append(FieldError("surname", _("Give a first name or a surname.")))
     found = check_emails([columns["email"]] if columns["email"].strip() else [], "email", errors)
     columns["email"] = found[0] if found else ""
     columns["email_key"] = sort_key(columns["email"])
@@ -139,7 +142,7 @@ async def _clean(
         columns["phone"] = phones[0][0] if phones else ""
     wanted = [one.value for one in Documents if columns.get(f"gets_{one.value}")]
     if wanted and not columns["email"] and not any(error.field == "email" for error in errors):
-        errors.append(FieldError("email", "Documents go by e-mail: give an address, or untick them."))
+        errors.append(FieldError("email", _("Documents go by e-mail: give an address, or untick them.")))
     if errors:
         raise Invalid(errors=errors)
     if is_user and await value(
@@ -148,7 +151,7 @@ async def _clean(
         key=columns["email_key"],
         id=contact_id,
     ):
-        raise Invalid("Another user of this customer has this e-mail already.", field="email")
+        raise Invalid(_("Another user of this customer has this e-mail already."), field="email")
     for name in wanted:
         others = await value(
             f"SELECT count(*) FROM contact WHERE customer_id = :customer_id AND gets_{name} AND id <> :id",
@@ -156,5 +159,8 @@ async def _clean(
             id=contact_id,
         )
         if others >= MOST_COPIES:
-            raise Invalid(f"{MOST_COPIES} contacts get {name} already: one e-mail takes no more.", field=f"gets_{name}")
+            raise Invalid(
+                _("%(most)s contacts get them already: one e-mail takes no more.", most=MOST_COPIES),
+                field=f"gets_{name}",
+            )
     return columns

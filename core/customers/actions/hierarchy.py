@@ -17,6 +17,7 @@ from core.customers.plans import carry_out, plan_payer_change
 from core.customers.queries import get_customer
 from core.database import execute, value
 from core.errors import FieldError, Invalid, Stale
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.customers.hierarchy import Standing
@@ -81,13 +82,18 @@ async def _above(scope: Scope, now: CustomerDetail, parent_id: int | None) -> li
     if parent_id is None:
         return [own]
     if parent_id == now.id:
-        raise Invalid("A customer cannot stand above itself. Choose another one.", field="parent_id")
+        raise Invalid(_("A customer cannot stand above itself. Choose another one."), field="parent_id")
     if parent_id != now.parent_id and await find_standing(scope, parent_id) is None:
-        raise Invalid(f"There is no customer {parent_id}.", field="parent_id")
+        raise Invalid(_("There is no customer %(id)s.", id=parent_id), field="parent_id")
     above = await line_up(parent_id)
     if any(one.id == now.id for one in above):
         raise Invalid(
-            f"{above[0].full_name} stands below {now.full_name}, so it cannot stand above it too.", field="parent_id"
+            _(
+                "%(below)s stands below %(name)s, so it cannot stand above it too.",
+                below=above[0].full_name,
+                name=now.full_name,
+            ),
+            field="parent_id",
         )
     return [own, *above]
 
@@ -101,10 +107,20 @@ async def _left_below(scope: Scope, now: CustomerDetail, above: list[Standing]) 
         return []
     named = [one.full_name for one in await list_paid_from_above(scope, now.id, lost)]
     others = count - len(named)
-    who = ", ".join([*named, *([f"{others} more" if named else f"{others} customers"] if others else [])])
+    who = ", ".join(
+        [
+            *named,
+            *(
+                [_("%(count)s more", count=others) if named else _("%(count)s customers", count=others)]
+                if others
+                else []
+            ),
+        ]
+    )
     return [
         FieldError(
-            "parent_id", f"Below it, {who} would be paid for by who no longer stands above. Change their payer first."
+            "parent_id",
+            _("Below it, %(who)s would be paid for by who no longer stands above. Change their payer first.", who=who),
         )
     ]
 
@@ -115,19 +131,31 @@ def _wrong_payer(now: CustomerDetail, payer_id: int, above: list[Standing]) -> l
         return [
             FieldError(
                 "payer_id",
-                f"Customer {payer_id} does not stand above {now.full_name}: only itself or one above can pay.",
+                _(
+                    "Customer %(id)s does not stand above %(name)s: only itself or one above can pay.",
+                    id=payer_id,
+                    name=now.full_name,
+                ),
             )
         ]
     if payer.currency != own.currency:
         return [
             FieldError(
                 "payer_id",
-                f"{payer.full_name} is billed in {payer.currency}, {now.full_name} in {own.currency}:"
-                " a payer has the same currency.",
+                _(
+                    "%(payer)s is billed in %(one)s, %(name)s in %(other)s: a payer has the same currency.",
+                    payer=payer.full_name,
+                    one=payer.currency,
+                    name=now.full_name,
+                    other=own.currency,
+                ),
             )
         ]
     if payer.partition_id != own.partition_id:
         return [
-            FieldError("payer_id", f"{payer.full_name} is another reseller's customer and cannot pay for this one.")
+            FieldError(
+                "payer_id",
+                _("%(payer)s is another reseller's customer and cannot pay for this one.", payer=payer.full_name),
+            )
         ]
     return []
