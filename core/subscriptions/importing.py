@@ -30,6 +30,7 @@ from core.subscriptions.schedule import NextPeriod, Rhythm, next_period
 from core.subscriptions.schemas import ONE_E6
 from core.subscriptions.status import StateReason, SubscriptionState
 from core.texts import gettext as _
+from core.texts import ngettext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -136,7 +137,7 @@ async def _choose(
         code = choices.get(name, proposed if proposed in catalogue.products else "").strip()
         wrong = code not in catalogue.products and code not in {"", LEFT_OUT}
         products[each.plan] = "" if wrong else code
-        services = _("%(count)s services", count=f"{each.count:,}")
+        services = ngettext("%(num)s service", "%(num)s services", each.count)
         fields.append(
             ImportField(
                 name=name,

@@ -1,6 +1,6 @@
 """An import: checked without a trace, or staged and taken over.
 
-Taking over goes in chunks of about 40 ms (PostgreSQL: 100), so that nobody else waits long. All or nothing is
+Taking over goes in chunks of about 60 ms (PostgreSQL: 100), so that nobody else waits long. All or nothing is
 decided before the first customer is made: one error, and nothing is. Should a customer with the same login turn up
 while it runs, what was made by then is taken away again.
 """

@@ -6,7 +6,7 @@ from typing import Final
 
 from core.database import dialect, run_sql
 
-CHUNK_SECONDS: Final = {"sqlite": 0.04, "postgresql": 0.1}
+CHUNK_SECONDS: Final = {"sqlite": 0.06, "postgresql": 0.1}
 PAUSE: Final = {"sqlite": 0.012, "postgresql": 0.002}
 """Between two chunks. On SQLite one writes at a time. Who waits in this process has its turn in any case; another
 process asks again every 10 ms, so that is the least in which it finds nobody writing.

@@ -29,7 +29,7 @@ from core.lists.reading import Record
 if TYPE_CHECKING:
     from core.scope import Scope
 
-SLICE: Final = 500
+SLICE: Final = 1000
 """Records that are kept in one commit. Two full ones are worth starting processes for."""
 IN_FLIGHT: Final = 6
 """Slices that are read ahead: what bounds the memory."""

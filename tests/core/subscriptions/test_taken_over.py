@@ -111,13 +111,13 @@ async def test_plans_are_proposed_by_name_and_what_would_be_made_is_shown(scope:
     await sells(scope, "fibre-50", 9000, "Fibre 50")
     batch = await bring(
         scope,
-        write(HEAD + "a,Ada,active,FIBRE 50,75.00,2024-05-10,,1,\nb,Bo,active,Gold,10,2025-01-31,,,\n"),
+        write(HEAD + "a,Ada,active,FIBRE_50,75.00,2024-05-10,,1,\nb,Bo,active,Gold,10,2025-01-31,,,\n"),
     )
 
     shown = await preview_of(scope, batch)
 
     fields = {field.name: field.value for field in shown.fields}
-    assert fields == {"billed_from": "", "plan:FIBRE 50": "fibre-50", "plan:Gold": ""}
+    assert fields == {"billed_from": "", "plan:FIBRE_50": "fibre-50", "plan:Gold": ""}
     assert (shown.ready, shown.refused) == (1, 1)
     assert [(line.text, line.count, line.amount_minor) for line in shown.lines] == [("Fibre 50", 1, 7500)]
     assert [(each.record, each.field, each.value) for each in shown.refusals] == [(2, "plan", "Gold")]

@@ -120,18 +120,18 @@ async def test_G10_services_become_subscriptions_in_the_browser(tenant: TestTena
     price = NewPrice(cycle_unit="month", amount_minor=9000, valid_from=date(2000, 1, 1))
     await create_product(tenant.scope(), NewProduct(code="fibre-50", name="Fibre 50", kind="plan", prices=[price]))
     address = await imported(
-        tenant, page, b"login,name,plan,price,start\na,Ada,Fibre_50,75.00,2024-05-10\nb,Bo,Gold,10.00,2024-05-10\n"
+        tenant, page, b"login,name,plan,price,start\na,Ada,Old_50,75.00,2024-05-10\nb,Bo,Gold,10.00,2024-05-10\n"
     )
     path = f"{address}/steps/subscriptions"
 
     shown = await page.get(path)
     assert "2 would be refused" in shown.text
     assert 'name="go"' not in shown.text
-    matched = await page.post(path, data={"plan:Fibre_50": "fibre-50", "plan:Gold": "", "billed_from": ""})
+    matched = await page.post(path, data={"plan:Old_50": "fibre-50", "plan:Gold": "", "billed_from": ""})
     assert "Make the subscriptions: 1" in matched.text
     assert await value("SELECT count(*) FROM subscription") == 0
     assert 'value="fibre-50" selected' in (await page.get(path)).text, "what is matched is remembered"
-    chosen = {"plan:Fibre_50": "fibre-50", "plan:Gold": "", "billed_from": "", "go": "yes"}
+    chosen = {"plan:Old_50": "fibre-50", "plan:Gold": "", "billed_from": "", "go": "yes"}
     started = await page.post(path, data={**chosen, "seen": seen(matched.text)})
     assert started.status_code == 303, started.text
     await work(tenant)
