@@ -23,7 +23,7 @@ from core.customers.statuses import get_status, list_full, list_ways
 from core.customers.vocabularies import VOCABULARIES
 from core.database import execute, execute_many, value
 from core.errors import Conflict, FieldError, Invalid
-from core.texts import _
+from core.texts import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -232,12 +232,20 @@ async def refusal_of_removal(found: StatusFull) -> str:
         return _("A rule names this key, so it stays. It can be renamed.")
     having = int(await value("SELECT count(*) FROM customer WHERE status_id = :id", id=found.id))
     if having:
-        return _("%(count)s customers have it. Change their status first.", count=having)
+        return ngettext(
+            "%(num)s customer has it. Change its status first.",
+            "%(num)s customers have it. Change their status first.",
+            having,
+        )
     planned = int(
         await value("SELECT count(*) FROM planned_status WHERE status_id = :id AND state = 'planned'", id=found.id)
     )
     if planned:
-        return _("%(count)s planned changes name it. Cancel them first.", count=planned)
+        return ngettext(
+            "%(num)s planned change names it. Cancel it first.",
+            "%(num)s planned changes name it. Cancel them first.",
+            planned,
+        )
     return ""
 
 

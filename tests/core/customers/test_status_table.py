@@ -101,11 +101,11 @@ async def test_a_status_is_removed_only_where_nobody_has_it_and_nothing_names_it
     with pytest.raises(Conflict, match="A rule names this key"):
         await status_table.remove_status(scope, "active")
     await actions.change_status(scope, customer_id, "holiday")
-    with pytest.raises(Conflict, match="1 customers have it"):
+    with pytest.raises(Conflict, match="1 customer has it"):
         await status_table.remove_status(scope, "holiday")
     await actions.change_status(scope, customer_id, "active")
     await actions.plan_status(scope, customer_id, "holiday", scope.today() + timedelta(days=2))
-    with pytest.raises(Conflict, match="1 planned changes name it"):
+    with pytest.raises(Conflict, match="1 planned change names it"):
         await status_table.remove_status(scope, "holiday")
     (planned,) = await values("SELECT id FROM planned_status")
     await actions.cancel_planned_status(scope, planned)
