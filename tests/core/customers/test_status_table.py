@@ -303,3 +303,34 @@ async def test_a_contract_that_will_be_over_ends_its_subscriptions_on_that_day_o
 
     assert refusal is not None
     assert await value("SELECT ends_on FROM subscription") is None
+
+
+async def test_statuses_over_json(tenant: TestTenant) -> None:
+    api = await tenant.api()
+    at = "/api/v1/statuses"
+    made = await api.post(at, json={"key": "holiday", "label": "On holiday", "kind": "live", "bill": True})
+    assert (made.status_code, made.json()["may_become"][0]) == (201, "active")
+    wrong = await api.post(at, json={"key": "A", "label": "On holiday", "kind": "live"})
+    assert {fault["field"] for fault in wrong.json()["errors"]} == {"key", "label"}
+
+    planned = await api.post(f"{at}/holiday/plan", json={"label": "Away", "serve": True})
+    assert planned.json()["status"]["label"] == "Away"
+    assert (await api.get(at)).json()[-1]["label"] == "On holiday"
+    changed = await api.patch(f"{at}/holiday", json={"label": "Away", "serve": True})
+    assert (changed.json()["status"]["label"], changed.json()["status"]["serve"]) == ("Away", True)
+    taken = await api.patch(f"{at}/holiday", json={"label": "Blocked"})
+    assert [fault["field"] for fault in taken.json()["errors"]] == ["label"]
+
+    keys = [one["key"] for one in (await api.get(at)).json()]
+    moved = await api.put(f"{at}/order", json={"keys": keys[::-1]})
+    assert [one["key"] for one in moved.json()] == keys[::-1]
+    table = (await api.get("/api/v1/status-transitions")).json()["transitions"]
+    kept = [each for each in table if each != {"before": "active", "after": "closed"}]
+    assert (await api.put("/api/v1/status-transitions", json={"transitions": kept})).status_code == 200
+    assert (await api.put("/api/v1/status-transitions", json={"transitions": []})).status_code == 409
+
+    assert (await api.post(f"{at}/vocabulary", json={"vocabulary": "telecom"})).status_code == 200
+    gone = await api.request("DELETE", f"{at}/holiday")
+    assert gone.status_code == 200
+    assert (await api.request("DELETE", f"{at}/active")).status_code == 409
+    assert (await api.request("DELETE", f"{at}/holiday")).status_code == 404
