@@ -10,8 +10,8 @@ import httpx
 from core.billing import actions
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
-from core.customers.actions import create_customer
-from core.customers.schemas import NewCustomer
+from core.customers.actions import add_contact, create_customer
+from core.customers.schemas import ContactFields, NewCustomer
 from core.database import value
 from core.ledger.queries import get_balance
 from core.payments.actions import receive
@@ -266,6 +266,23 @@ async def test_an_invoice_is_sent_where_there_is_an_address(tenant: TestTenant) 
     assert refused.status_code == 409
     assert "has no e-mail address" in refused.text
     assert await value("SELECT count(*) FROM message WHERE kind = 'invoice'") == 1
+
+
+async def test_C6_a_contact_that_gets_invoices_gets_a_copy_of_the_e_mail(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    for address, gets in (("books@example.com", True), ("site@example.com", False)):
+        await add_contact(
+            tenant.scope(), customer_id, ContactFields(surname="Reyes", email=address, gets_invoices=gets)
+        )
+    invoice_id = await an_invoice(tenant, customer_id)
+    page = await tenant.browser()
+
+    asked = await page.get(f"/invoices/{invoice_id}/sending", headers=PART)
+    await page.post(f"/invoices/{invoice_id}/sending", headers=PART)
+
+    assert "books@example.com" in asked.text
+    assert await value("SELECT recipients FROM message WHERE kind = 'invoice'") == '["bills@example.com"]'
+    assert await value("SELECT copies FROM message WHERE kind = 'invoice'") == '["books@example.com"]'
 
 
 async def test_the_seller_and_its_numbers_are_set_for_documents_to_come(tenant: TestTenant) -> None:

@@ -108,8 +108,10 @@ async def test_C6_one_document_has_no_more_copies_than_an_e_mail_takes(scope: Sc
     for number in range(20):
         await actions.add_contact(scope, customer_id, contact(email=f"c{number}@example.com", gets_invoices=True))
 
-    with pytest.raises(Invalid, match="20 contacts get invoices already"):
+    with pytest.raises(Invalid, match="20 contacts get them already") as refused:
         await actions.add_contact(scope, customer_id, contact(email="more@example.com", gets_invoices=True))
+
+    assert refused.value.errors[0].field == "gets_invoices"
 
 
 async def test_C6_a_contact_that_two_save_is_shown_with_both_values(tenant: TestTenant) -> None:
