@@ -73,6 +73,8 @@ FIELDS: Final[dict[str, str]] = {
     "digits": "Number, checked only",
     "number_list": "Numbers, checked only",
 }
+OF_PLUGINS: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+"""How fields of plugins are called: inventory.serial. Their texts are kept as they are, for the plugin's step."""
 MANY: Final = frozenset(
     {"email", "billing_email", "phone", "street", "note", "service_note", "children", "tags", "digits", "number_list"}
 )
@@ -518,7 +520,7 @@ def _column(
         why = next((why for left, why in profile.left_out.items() if header_key(left) == key), "")
         return Column(place, name, None, why or "There is no field of this name.")
     if field in taken and field not in MANY:
-        return Column(place, name, None, f"Another column goes to {FIELDS[field]} already.")
+        return Column(place, name, None, f"Another column goes to {FIELDS.get(field, field)} already.")
     taken.add(field)
     return Column(place, name, field)
 
@@ -528,7 +530,7 @@ def _check_mapping(headers: Sequence[str], mapping: Mapping) -> None:
     for name, field in mapping.columns.items():
         if header_key(name) not in keys:
             raise Invalid(f"The file has no column “{name}”. It has: {', '.join(headers[:30])}.", field="columns")
-        if field is not None and field not in FIELDS:
+        if field is not None and field not in FIELDS and not OF_PLUGINS.fullmatch(field):
             raise Invalid(f"There is no field “{field}” for column “{name}”.", field="columns")
         if field is not None and NEVER.search(header_key(name)):
             raise Invalid(

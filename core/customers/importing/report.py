@@ -90,7 +90,10 @@ class Examination:
             type=table.type,
             sheet=table.sheet,
             header_line=table.header_line,
-            columns=[ColumnReport(c.name, c.field, FIELDS[c.field] if c.field else c.why_not) for c in layout.columns],
+            columns=[
+                ColumnReport(c.name, c.field, FIELDS.get(c.field, c.field) if c.field else c.why_not)
+                for c in layout.columns
+            ],
         )
         self._gathering = Gathering(layout)
         self._openings: dict[str, list[int]] = {}

@@ -184,7 +184,7 @@ _COLUMNS: Final = (
     "lon", "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day",
     "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
     "parent_ref", "addresses", "tags", "children", "services", "errors", "warnings", "cells", "continues",
-    "opening_number",
+    "opening_number", "more",
 )  # fmt: skip
 _TYPES: Final = {
     "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
@@ -244,6 +244,7 @@ def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> 
         "is_customer": customer is not None,
         "continues": row.continues,
         "services": _json(row.services) if row.services else "",
+        "more": _json(row.more) if row.more else "",
         "errors": _json(row.errors) if row.errors else "",
         "warnings": _json(row.warnings) if row.warnings else "",
     }

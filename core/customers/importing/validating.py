@@ -157,6 +157,8 @@ class Row(Struct, frozen=True, gc=False):
     services: tuple[ImportedService, ...] = ()
     continues: bool = False
     """Its services belong to the customer above."""
+    more: dict[str, str] = {}
+    """Texts of fields of plugins."""
     errors: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
@@ -206,6 +208,7 @@ class _Reader:
         self._name_columns = [column.place for field in self._name_fields for column in self._columns[field]]
         self._has_price = "service_price" in self._columns
         self._kinds = self._profile.kinds or _KINDS
+        self._of_plugins = [field for field in self._columns if "." in field]
 
     def row(self, record: Record) -> Row:
         self._record = record
@@ -245,6 +248,7 @@ class _Reader:
             customer,
             services,
             continues,
+            {field: text for field in self._of_plugins if (text := self._text(field))},
             tuple(self._errors),
             tuple(self._warnings),
         )

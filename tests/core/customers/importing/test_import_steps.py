@@ -21,6 +21,7 @@ from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.cli import import_step_command, show_step
 from core.customers.importing import steps
 from core.customers.importing.actions import stage_import, take_over, undo_import
+from core.customers.importing.profiles import Mapping as Mapping_
 from core.database import value, values
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Hooks, ImportedRows, ImportPreview, ImportRefusal, ImportStep, hookimpl
@@ -284,3 +285,18 @@ async def test_what_no_plugin_takes_back_keeps_an_import_from_being_undone(tenan
         await undo_import(scope, batch)
     with pytest.raises(Conflict, match=r"“diary\.notes”"):  # switched off meanwhile
         await undo_import(replace(scope, hooks=Hooks(hookspecs, ())), batch)
+
+
+async def test_a_plugin_gets_the_texts_of_its_own_columns(tenant: TestTenant, tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"name,Serial,MAC\nAda,KS-1,\nBo,,aa:bb\n")
+    scope = tenant.scope()
+    mapping = Mapping_(columns={"Serial": "inventory.serial", "MAC": "inventory.mac"})
+    staged = await stage_import(scope, path, mapping)
+    assert staged.batch is not None
+    await take_over(scope, staged.batch)
+
+    assert [column.field for column in staged.columns] == ["full_name", "inventory.serial", "inventory.mac"]
+    assert await values("SELECT more FROM import_row ORDER BY record") == [
+        '{"inventory.serial":"KS-1"}', '{"inventory.mac":"aa:bb"}',
+    ]  # fmt: skip
