@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +76,8 @@ DERIVED: Final = {"customer_search": rewrite_words}
 """Tables that the two kinds of databases fill each in its own way: made anew from the others."""
 LONG: Final = 20.0
 """Seconds of copying after which what has changed meanwhile is brought over once more, before changes have to wait."""
+UNFINISHED: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Until when a copy is kept that is not switched to: whatever the clock says, it can go when nobody works on it."""
 LOOK_AGAIN: Final = 60.0
 """Seconds between two looks at what moved tenants have left."""
 _GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -123,7 +125,7 @@ async def move_tenant(deployment: Deployment, record: TenantRecord, placement: s
                 await _removed(deployment, each)
         generation = max([record.generation, *(each.generation for each in left)]) + 1
         new = msgspec.structs.replace(record, placement=placement, generation=generation)
-        await deployment.registry.note_aside(record.uuid, placement, generation, deployment.clock.now())
+        await deployment.registry.note_aside(record.uuid, placement, generation, UNFINISHED)
         try:
             return await _move(deployment, record, new, apps, told, started)
         except BaseException:
@@ -160,7 +162,8 @@ async def _migrations(deployment: Deployment, record: TenantRecord) -> list[Migr
         made = set(await values("SELECT DISTINCT app FROM migration")) - {app.name for app in MIGRATIONS}
         if missing := sorted(made - usable(deployment.plugins).keys()):
             raise Conflict(
-                f"{record.slug} has tables of {', '.join(missing)}, which is not installed here. Install it, then move."
+                f"{record.slug} has tables of {', '.join(missing)}, which is not installed here or cannot be loaded:"
+                " tenantry plugin list says why. Nothing was changed."
             )
         apps = migrations_of(deployment.plugins, made | deployment.enabled(record))
         if await pending(apps):
@@ -242,19 +245,20 @@ class _Copy:
         self.tables = tables
         self._told = told
         self.late = 0
+        self._total = 0
 
     async def fill(self) -> None:
         """All rows as they are now, while the tenant is used."""
         self._rules = await take_rules_off(self._target, self.tables)
         began = monotonic()
         async with picture(self._source) as now:
-            total = sum((await count_rows(now, self.tables)).values())
+            self._total = total = sum((await count_rows(now, self.tables)).values())
             done = 0
             for layout in self.tables:
                 done += await copy_table(now, self._target, layout, self._telling("copying", done, total))
         if monotonic() - began > LONG:
             async with picture(self._source) as now:
-                await self._level(now, self.tables, "catching up", total)
+                await self._level(now, self.tables, "catching up")
         if isinstance(self._target, SqliteDatabase):  # its index of words is kept by triggers
             await put_triggers_on(self._target, self.tables, self._rules)
         await self._derive()
@@ -266,11 +270,10 @@ class _Copy:
     async def settle(self) -> list[Likeness]:
         """Brings over what has changed since, until every table is the same on both sides."""
         async with picture(self._source) as now:
-            total = sum((await count_rows(now, self.tables)).values())
-            found = await self._level(now, self.tables, "comparing", total)
+            found = await self._level(now, self.tables, "comparing")
             different = [layout for layout in self.tables if found[layout.name].differences]
             self.late = sum(each.differences for each in found.values())
-            found |= await self._level(now, different, "comparing", total)
+            found |= await self._level(now, different, "comparing once more")
             if unlike := [each.table for each in found.values() if each.differences]:
                 raise Unlike(f"The rows of {', '.join(unlike)} cannot be made the same. Nothing was moved.")
         await put_triggers_on(self._target, self.tables, self._rules)
@@ -285,13 +288,13 @@ class _Copy:
     def _telling(self, what: str, before: int, total: int) -> Callable[[str, int], None]:
         return lambda _, rows: self._told(what, before + rows, total)
 
-    async def _level(self, now: Transaction, tables: list[Layout], what: str, total: int) -> dict[str, Likeness]:
+    async def _level(self, now: Transaction, tables: list[Layout], what: str) -> dict[str, Likeness]:
         found: dict[str, Likeness] = {}
         done = 0
         for layout in tables:
             found[layout.name] = await level_table(now, self._target, layout)
             done += found[layout.name].rows
-            self._told(what, done, total)
+            self._told(what, done, self._total)
         return found
 
     async def _derive(self) -> None:
