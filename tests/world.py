@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from core.activity.actions import enable_reader
 from core.activity.unit import unit_of_work
-from core.customers import actions
+from core.customers import actions, queries
 from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.steps import begin_step, take_step
@@ -84,6 +85,10 @@ async def populate(tenant: TestTenant) -> World:
         scope, customer_id, ContactFields(first_name=MARKER, surname="Contact")
     )
     await populate_money(tenant, world.ids, MARKER)
+    status = (await queries.get_customer(scope, customer_id)).status
+    wanted = "blocked" if status == "active" else "active"
+    await actions.plan_status(scope, customer_id, wanted, scope.today() + timedelta(days=9))
+    world.ids["planned_id"] = await value("SELECT id FROM planned_status")
     world.ids["series_kind"] = "invoice"
     world.ids["staff_id"] = await tenant.staff("Read only")
     world.ids["role_id"] = await value("SELECT id FROM role WHERE label = 'Support'")

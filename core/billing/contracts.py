@@ -35,7 +35,8 @@ class _Made(Struct, frozen=True):
 async def plan_end(scope: Scope, customer_id: int, on: date) -> list[Effect]:
     """The documents that the end of a contract brings, with their totals: worked out by the deed, which is taken back.
 
-    Credit notes have a minus. For a day to come the totals are what is known today, without what runs charge and invoice until then.
+    Credit notes have a minus. For a day to come the totals are what is known today, without what runs invoice until
+    then; what would stand in the way today is a warning.
     """
     pending, started = await pending_ones(customer_id), await started_ones(customer_id)
     effects = [await _voided(scope, each) for each in pending]
@@ -43,10 +44,11 @@ async def plan_end(scope: Scope, customer_id: int, on: date) -> list[Effect]:
     settle = partial(settle_contract, customer_id=customer_id, subscription_ids=ids, on=on)
     try:
         made = await _rehearsed(scope, customer_id, ids, on)
-    except Conflict:
+    except Conflict as error:
         if on <= scope.today():
             raise
-        return [*effects, Effect(text=_("Final invoice"), kind="document", apply=settle)]
+        warning = Effect(text=error.message, kind="warning")
+        return [*effects, Effect(text=_("Final invoice"), kind="document", apply=settle), warning]
     if not made:
         return [*effects, Effect(text=_("No final invoice: nothing is open"), kind="document", apply=settle)]
     for place, each in enumerate(made):

@@ -96,8 +96,11 @@ def _planned(row: PlannedRow) -> Planned:
     summary="What a change of status would do",
     description="Nothing is changed. `plan` of the answer, sent with the change, makes sure that exactly this is done.",
 )
-async def get_plan(call: Call, customer_id: FromPath[int], status: Wanted, on: On = None) -> PlanAnswer:
+async def get_plan(call: Call, customer_id: FromPath[int], status: Wanted = "", on: On = None) -> PlanAnswer:
     scope = call.scope
+    await queries.get_customer(scope, customer_id)
+    if not status:
+        raise Invalid(_("Name the status that is wanted."), field="status")
 
     async def deed() -> StatusPlan | None:
         if on is None or on == scope.today():

@@ -93,9 +93,9 @@ async def _deed(scope: Scope, customer: CustomerDetail, typed: Typed) -> ChangeP
 @get("/customers/{customer_id:int}/status/why", permission="customers.view")
 async def show_why(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
+    why = await statuses.why_status(scope, customer_id)
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}")
-    why = await statuses.why_status(scope, customer_id)
     names = await names_of({key for key in (why.by, why.on_behalf_of) if key})
     since = view.part("customers/_since.html", at=why.since) if why.since is not None else ""
     return view.page(

@@ -75,6 +75,7 @@ OWNED = frozenset(
         "customer_id",
         "note_id",
         "contact_id",
+        "planned_id",
         "item_id",
         "subscription_id",
         "charge_id",
