@@ -20,7 +20,7 @@ from core.texts import N_, _, ngettext
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.parts import Choice, Field
 from core.web.routing import get, post
-from core.web.view import View, errors_by_field
+from core.web.view import HTML, View, errors_by_field
 
 if TYPE_CHECKING:
     from core.customers.statuses import StatusFull
@@ -205,7 +205,7 @@ async def put_in_order(view: View) -> Response[str]:
     await view.read()
     keys = view.typed.get("keys", [""])[-1].split(",")
     await status_table.order_statuses(view.scope, keys)
-    return view.go(PATH)
+    return Response("", media_type=HTML)
 
 
 # -- one status -------------------------------------------------------------------------------------------------------
