@@ -59,18 +59,19 @@ from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.texts import N_
-from core.web import home, jobs_pages, plugin_pages, settings_pages
+from core.web import api_pages, home, jobs_pages, plugin_pages, settings_pages
 from core.web.api_document import DocumentOfTenant
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
-from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on, within_ids
+from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on, within_ids, within_limits
 from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
 from core.web.routing import check_routes
 from core.web.statics import static_route
 from core.web.templating import Pages, feature_folders
+from core.web.throttle import ONLY_LOG_IN, Limiter
 from core.web.view import PageView
 from core.web.visit import Identify, Person
 
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
+    from core.config import Limits
     from core.hooks import Plugin
 
 CORE: Final = Path(core.__file__).parent
@@ -109,6 +111,7 @@ MIGRATIONS: Final = tuple(
 
 PAGES: Final = (
     home,
+    api_pages,
     dashboard,
     jobs_pages,
     plugin_pages,
@@ -312,7 +315,7 @@ def create_app(
             "view": Provide(provide_view, sync_to_thread=False),
             "call": Provide(provide_call, sync_to_thread=False),
         },
-        guards=[plugin_is_on, permitted, from_our_pages, within_ids],
+        guards=[within_limits, plugin_is_on, permitted, from_our_pages, within_ids],
         exception_handlers=error_handlers(maker.error),
         openapi_config=OpenAPIConfig(
             title="Tenantry",
@@ -327,6 +330,7 @@ def create_app(
                 "permissions": permissions_of(good),
                 "plugins": plugins,
                 "console": "" if console is None else console.name,
+                "optional_apis": frozenset(good),
             }
         ),
         lifespan=list(lifespan),
@@ -337,10 +341,11 @@ def create_app(
     return app
 
 
-def surrounded(app: Litestar, *, secure: bool = False) -> ASGIApp:
+def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG_IN) -> ASGIApp:
     """The application with what holds for every answer, also where no route matches: security headers, and who asks."""
     return SecurityHeaders(
-        Identify(app, people={"staff": load_staff}, find_token=staff_queries.find_token_actor), secure=secure
+        Identify(app, people={"staff": load_staff}, find_token=staff_queries.find_token_actor, limiter=Limiter(limits)),
+        secure=secure,
     )
 
 

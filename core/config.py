@@ -102,6 +102,19 @@ class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
         return "Metrics(…)"
 
 
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often something may be asked for; 0: without a limit. Each process counts for itself."""
+
+    api_token: Annotated[int, Meta(ge=0, le=1_000_000)] = 600
+    """Requests of the API in a minute with one token."""
+    api_address: Annotated[int, Meta(ge=0, le=1_000_000)] = 1200
+    """Requests of the API in a minute from one address, with any token or none."""
+    login_account: Annotated[int, Meta(ge=0, le=100_000)] = 10
+    """Wrong tries to log in of one account in five minutes."""
+    login_address: Annotated[int, Meta(ge=0, le=100_000)] = 60
+    """Wrong tries to log in from one address in five minutes."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """One deployment."""
 
@@ -114,6 +127,7 @@ class Config(Struct, frozen=True, kw_only=True):
     outbound: Outbound = Outbound()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    limits: Limits = Limits()
 
     @property
     def internal_hosts(self) -> frozenset[str]:
@@ -131,6 +145,7 @@ class _Settings(Struct, frozen=True, forbid_unknown_fields=True):
     outbound: Outbound = field(default_factory=Outbound)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
+    limits: Limits = field(default_factory=Limits)
 
 
 def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> Config:
@@ -159,6 +174,7 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
         outbound=settings.outbound,
         log=settings.log,
         metrics=settings.metrics,
+        limits=settings.limits,
     )
 
 

@@ -41,7 +41,9 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
             await deployment.stop()
 
     app = create_app(deployment.plugins, console=CONSOLE, lifespan=[running])
-    return Watched(deployment, TenantRouting(deployment, surrounded(app, secure=deployment.config.server.secure)))
+    config = deployment.config
+    inside = surrounded(app, secure=config.server.secure, limits=config.limits)
+    return Watched(deployment, TenantRouting(deployment, inside))
 
 
 def create() -> ASGIApp:

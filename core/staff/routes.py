@@ -20,7 +20,6 @@ from core.texts import LANGUAGES, N_, _
 from core.web import sessions
 from core.web.parts import Choice
 from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post
-from core.web.throttle import BY_ACCOUNT, BY_ADDRESS, check_tries, count_try
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -46,11 +45,11 @@ async def log_in(view: View) -> Response[str]:
         data = await view.form(LogIn)
         email, after = data.email, _inside(data.next)
         address = view.request.client.host if view.request.client else ""
-        tries = ((BY_ACCOUNT, f"{view.scope.tenant.uuid}:{sort_key(email)}"), (BY_ADDRESS, address))
-        check_tries(*tries)
+        account = f"{view.scope.tenant.uuid}:{sort_key(email)}"
+        view.visit.limiter.check_log_in(account, address)
         known = await actions.check_log_in(email, data.password)
         if known is None:
-            count_try(*tries)
+            view.visit.limiter.count_wrong_log_in(account, address)
             raise Invalid(_("This e-mail address and password do not belong together."))
     except DomainError as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +27,50 @@ class DocumentOfTenant(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         off = self._optional - visit_of(request).scope.plugins
         if off not in self._made:
-            self._made[off] = super().render(request, without(openapi_schema, off))
+            self._made[off] = super().render(request, document_of(openapi_schema, off))
         return self._made[off]
+
+
+def document_of(whole: Mapping[str, Any], off: Collection[str]) -> dict[str, Any]:
+    """The document without these plugins, its schemas called as a person would call them."""
+    return named(without(whole, off))
+
+
+def named(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Schemas by short names, which clients make classes of: PageOfCustomerItem for the page of a list. Where two
+    features have one of a name, each says whose it is."""
+    schemas: dict[str, Any] = document["components"].get("schemas", {})
+    short = {name: _short(name) for name in schemas}
+    often = Counter(short.values())
+    names = {name: f"{_feature(name)}{one}" if often[one] > 1 else one for name, one in short.items()}
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {
+                key: f"#/components/schemas/{names[inside.rpartition('/')[2]]}"
+                if key == "$ref" and isinstance(inside, str)
+                else renamed(inside)
+                for key, inside in part.items()
+            }
+        return [renamed(inside) for inside in part] if isinstance(part, list) else part
+
+    kept = {names[name]: {**renamed(schema), "title": names[name]} for name, schema in schemas.items()}
+    whole = {**document, "components": {**document["components"], "schemas": {}}}
+    made: dict[str, Any] = renamed(whole)
+    return {**made, "components": {**made["components"], "schemas": kept}}
+
+
+def _short(name: str) -> str:
+    """Without its module: Page_core.customers.schemas.CustomerItem_ is PageOfCustomerItem."""
+    if listed := re.fullmatch(r"(\w+?)_([\w.]+)_", name):
+        return f"{listed[1]}Of{_short(listed[2])}"
+    return re.split(r"[._]", name)[-1]
+
+
+def _feature(name: str) -> str:
+    """The feature or plugin of a schema that is called by its module, as the beginning of a name."""
+    found = re.search(r"(?:core|plugins)[._]([a-z0-9]+)", name)
+    return found[1].capitalize() if found else ""
 
 
 def without(document: Mapping[str, Any], off: Collection[str]) -> dict[str, Any]:

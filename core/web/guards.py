@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
 
 
+async def within_limits(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A program that asks more often than it may is told when to come again."""
+    allowance = visit_of(connection).allowance
+    if allowance is not None and allowance.refused:
+        raise allowance.error()
+
+
 async def plugin_is_on(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A route of a plugin that this tenant has not switched on does not exist."""
     plugin = handler.opt.get("plugin")

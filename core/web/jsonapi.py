@@ -99,9 +99,11 @@ def api_delete(path: str, *, permission: str, **options: Any) -> Decorator:
 def _api(method: str, path: str, permission: str, options: dict[str, Any], *, status: int) -> Decorator:
     options.setdefault("status_code", status)
     options.setdefault("responses", PROBLEMS)
+    options.setdefault("tags", [area_of(path)])
     opt = {"permission": permission, **options.pop("opt", {})}
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
+        options.setdefault("operation_id", f"{key_of(options['tags'][0])}_{handler.__name__}")
         function = handler if method == "GET" else once_more(_idempotent(handler, status=options["status_code"]))
         return HTTPRouteHandler(
             f"/api/v1{path}",
@@ -113,6 +115,16 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
         )(function)
 
     return decorate
+
+
+def area_of(path: str) -> str:
+    """What an operation is found under: the first word of its path, /fx-rates under Fx rates."""
+    return path.strip("/").partition("/")[0].replace("-", " ").capitalize()
+
+
+def key_of(area: str) -> str:
+    """An area as the beginning of a name."""
+    return area.lower().replace(" ", "_")
 
 
 class _Kept(Struct, frozen=True):

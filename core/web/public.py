@@ -10,6 +10,7 @@ PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
         ("POST", "/welcome/{token:str}"),
         ("GET", "/static/{file_path:path}"),
         ("GET", "/health"),
+        ("GET", "/api/v1/docs"),
         ("GET", "/api/v1/openapi.json"),
         ("GET", "/api/v1"),
         ("GET", "/api/v1/{path:str}"),

@@ -1,7 +1,11 @@
-"""How often something may be tried: counted in this process, by account and address; nobody is locked out for good."""
+"""How often something may be asked for or tried: counted in this process, by token, account and address. Nobody is
+locked out for good, and nothing is asked of a database.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import ceil
 from time import time
 from typing import Final
 
@@ -9,30 +13,91 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from core.config import Limits
 from core.errors import TooMany
-from core.texts import _
+from core.texts import _, ngettext
 
 _STORAGE: Final = MemoryStorage()
-_LIMITER: Final = SlidingWindowCounterRateLimiter(_STORAGE)
+_COUNTER: Final = SlidingWindowCounterRateLimiter(_STORAGE)
 
-BY_ACCOUNT: Final = RateLimitItemPerMinute(10, 5)
-"""Ten wrong tries of one account in five minutes."""
-BY_ADDRESS: Final = RateLimitItemPerMinute(60, 5)
-
-
-def check_tries(*keys: tuple[RateLimitItemPerMinute, str]) -> None:
-    """Raises TooMany when one of the keys has been tried too often; counts nothing."""
-    for item, key in keys:
-        if not _LIMITER.test(item, key):
-            reset = _LIMITER.get_window_stats(item, key).reset_time
-            raise TooMany(
-                _("Too many attempts. Wait a few minutes and try again."), retry_after=max(1, int(reset - time()))
-            )
+ONLY_LOG_IN: Final = Limits(api_token=0, api_address=0)
+TRIES_OVER: Final = 5
+"""Minutes in which wrong tries to log in are counted."""
 
 
-def count_try(*keys: tuple[RateLimitItemPerMinute, str]) -> None:
-    for item, key in keys:
-        _LIMITER.hit(item, key)
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a program has left. `refused` where it asks for more."""
+
+    name: str
+    limit: int
+    left: int
+    reset: int
+    """Seconds until all of it is there again."""
+    refused: bool
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As the draft “RateLimit header fields for HTTP” has them."""
+        policy = f'"{self.name}";q={self.limit};w=60'
+        return [
+            (b"ratelimit-policy", policy.encode()),
+            (b"ratelimit", f'"{self.name}";r={self.left};t={self.reset}'.encode()),
+        ]
+
+    def error(self) -> TooMany:
+        return TooMany(
+            ngettext(
+                "Too many requests. Come again in %(num)s second.",
+                "Too many requests. Come again in %(num)s seconds.",
+                self.reset,
+            ),
+            retry_after=self.reset,
+        )
+
+
+class Limiter:
+    """The limits of a deployment; a limit of 0 is none."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._token = _a_minute(limits.api_token)
+        self._address = _a_minute(limits.api_address)
+        self._account = _a_minute(limits.login_account, TRIES_OVER)
+        self._log_in = _a_minute(limits.login_address, TRIES_OVER)
+
+    def count_address(self, address: str) -> Allowance | None:
+        """A request of the API, whoever makes it: before anything is looked up for it."""
+        return _counted("address", self._address, address)
+
+    def count_token(self, tenant: object, token_id: object) -> Allowance | None:
+        """A request of a program that is known."""
+        return _counted("token", self._token, f"{tenant}:{token_id}")
+
+    def check_log_in(self, account: str, address: str) -> None:
+        """Raises TooMany when there were too many wrong tries of the account or from the address; counts nothing."""
+        for item, key in ((self._account, account), (self._log_in, address)):
+            if item is not None and not _COUNTER.test(item, key):
+                reset = _COUNTER.get_window_stats(item, key).reset_time
+                raise TooMany(
+                    _("Too many attempts. Wait a few minutes and try again."), retry_after=max(1, int(reset - time()))
+                )
+
+    def count_wrong_log_in(self, account: str, address: str) -> None:
+        for item, key in ((self._account, account), (self._log_in, address)):
+            if item is not None:
+                _COUNTER.hit(item, key)
+
+
+def _a_minute(limit: int, minutes: int = 1) -> RateLimitItemPerMinute | None:
+    return RateLimitItemPerMinute(limit, minutes) if limit else None
+
+
+def _counted(name: str, item: RateLimitItemPerMinute | None, key: str) -> Allowance | None:
+    if item is None:
+        return None
+    good = _COUNTER.hit(item, name, key)
+    found = _COUNTER.get_window_stats(item, name, key)
+    return Allowance(name, item.amount, found.remaining, max(1, ceil(found.reset_time - time())), not good)
 
 
 def forget_tries() -> None:

@@ -15,6 +15,7 @@ from core.errors import Unavailable
 from core.scope import ANONYMOUS, Actor, Scope
 from core.texts import SOURCE, accepted, fitting, speaking
 from core.web import sessions
+from core.web.throttle import Allowance, Limiter
 
 if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
@@ -108,10 +109,13 @@ class Visit:
     bound: Bound
     scope: Scope
     request_id: str
+    limiter: Limiter
     session: sessions.SessionRow | None = None
     session_token: str = ""
     looks: Looks = field(default_factory=PlainLooks)
     email: str = ""
+    allowance: Allowance | None = None
+    """What the program that asks has left, where requests are counted."""
 
     @property
     def signed_in(self) -> bool:
@@ -131,6 +135,11 @@ def bound_in(scope: ASGIScope) -> Bound:
     return cast("Bound", cast("dict[str, Any]", scope)[BOUND_KEY])
 
 
+def _address_of(scope: ASGIScope) -> str:
+    client = cast("dict[str, Any]", scope).get("client")
+    return str(client[0]) if client else ""
+
+
 def visit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
     visit: Visit = connection.scope["state"][STATE_KEY]
     return visit
@@ -140,7 +149,8 @@ class Identify:
     """Middleware: the session cookie (pages) or the bearer token (API) gives the actor. A cookie is never looked at
     under /api/, a token never elsewhere, so that neither can stand in for the other."""
 
-    def __init__(self, app: ASGIApp, people: Mapping[str, LoadPerson], find_token: FindToken) -> None:
+    def __init__(self, app: ASGIApp, people: Mapping[str, LoadPerson], find_token: FindToken, limiter: Limiter) -> None:
+        self._limiter = limiter
         self._app = app
         self._people = people
         self._find_token = find_token
@@ -154,17 +164,20 @@ class Identify:
         path = scope["path"]
         asked = accepted(headers.get(b"accept-language", b"").decode("latin-1"))
         locale = (asked or SOURCE) if path.startswith(API_PREFIX) else fitting(asked, bound.tenant.language)
-        visit = Visit(bound, bound.scope(ANONYMOUS, locale), request_id=secrets.token_hex(8))
+        visit = Visit(bound, bound.scope(ANONYMOUS, locale), request_id=secrets.token_hex(8), limiter=self._limiter)
         scope.setdefault("state", {})[STATE_KEY] = visit
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
         if path.startswith(API_PREFIX):
-            await self._by_token(visit, headers.get(b"authorization", b"").decode("latin-1"))
+            visit.allowance = self._limiter.count_address(_address_of(scope))
+            if visit.allowance is None or not visit.allowance.refused:
+                await self._by_token(visit, headers.get(b"authorization", b"").decode("latin-1"))
         elif not path.startswith(STATIC_PREFIX):
             await self._by_cookie(visit, headers.get(b"cookie", b"").decode("latin-1"))
 
         async def with_request_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", visit.request_id.encode())]
+                told = visit.allowance.headers if visit.allowance is not None else ()
+                message["headers"] = [*message["headers"], (b"x-request-id", visit.request_id.encode()), *told]
             await send(message)
 
         if visit.signed_in:
@@ -179,6 +192,7 @@ class Identify:
             actor = await self._find_token(token.strip(), visit.scope.now())
             if actor is not None:
                 visit.scope = visit.scope.as_actor(actor)
+                visit.allowance = self._limiter.count_token(visit.bound.tenant.uuid, actor.id) or visit.allowance
 
     async def _by_cookie(self, visit: Visit, cookies: str) -> None:
         token = sessions.token_in(cookies, secure=visit.bound.secure)

@@ -59,14 +59,16 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    """Starts it, takes the one-time link that it prints, sets the password; ends the process at the end."""
+def serving(folder: Path, **settings: str) -> Iterator[Served]:
+    """Starts it with these settings of the environment, takes the one-time link that it prints, sets the password; ends
+    the process at the end."""
     port = _free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")},
         "TENANTRY_DATA": str(folder / "data"),
         "TENANTRY_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        **settings,
     }
     with (folder / "errors.log").open("w+") as errors:
         process = subprocess.Popen(

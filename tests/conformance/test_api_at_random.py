@@ -40,7 +40,8 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with serving(tmp_path_factory.mktemp("api")) as served:
+    without_limits = {"TENANTRY__LIMITS__API_TOKEN": "0", "TENANTRY__LIMITS__API_ADDRESS": "0"}
+    with serving(tmp_path_factory.mktemp("api"), **without_limits) as served:
         tenantry(served.environment, "plugin", "enable", "inventory", "--tenant", "demo")
         tenantry(served.environment, "demo", "--tenant", "demo", "--customers", "12")
         made = tenantry(served.environment, "token", "create", "--tenant", "demo", "--name", "at random", "--json")
