@@ -15,6 +15,7 @@ from core.app import migrations_of
 from core.database import Damaged, WrongDatabase, bind, dialect, pending, prove_owner, row, value
 from core.hooks import usable
 from core.web.assets import MissingAsset, load_manifest
+from tenants.moving import name_of
 from tenants.status import TenantStatus
 from tenants.watching import LEAST_FREE, readiness
 
@@ -53,6 +54,12 @@ async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
         yield Finding(f"plugin {name}", "ok" if good else "fail", reason or plugin.distribution)
     for tenant in await deployment.registry.list_tenants():
         yield await examine_tenant(deployment, tenant, thorough=True)
+    for old in await deployment.registry.list_aside():
+        name = name_of(deployment, old.uuid, old.placement, old.generation)
+        if old.remove_at > deployment.clock.now():
+            yield Finding("kept aside", "ok", f"{name}: until {old.remove_at:%Y-%m-%d}")
+        else:
+            yield Finding("kept aside", "warn", f"{name}: should be gone", "is `tenantry worker` (or serve) running?")
 
 
 def _keys(deployment: Deployment) -> Finding:

@@ -13,7 +13,7 @@ from core.database import bind, value
 from core.database.copying import close_for_writes, open_for_writes
 from core.errors import Conflict, DomainError
 from tenants import registry
-from tenants.backups import locked
+from tenants.backups import Busy, locked
 from tenants.status import MOVING, TenantStatus
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ async def release_abandoned(deployment: Deployment) -> None:
             try:
                 with locked(deployment, record.uuid, record.slug):
                     await serve_again(deployment, record.uuid)
+            except Busy:
+                continue  # it is being moved at this moment
             except DomainError as error:
-                LOG.warning("still being moved", slug=record.slug, reason=error.message)
+                LOG.warning("still closed for changes", slug=record.slug, reason=error.message)
         if (record.status, record.reason) == (TenantStatus.SUSPENDED, PAUSED):
             try:
                 with locked(deployment, record.uuid, record.slug):

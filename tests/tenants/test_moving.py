@@ -62,6 +62,7 @@ from tenants.backups import worked_on
 from tenants.cli import main
 from tenants.demo import fill
 from tenants.deployment import Deployment
+from tenants.doctor import examine
 from tenants.ending import archive_tenant
 from tenants.moving import move_tenant, tidy
 from tenants.placement import schema_of
@@ -649,6 +650,8 @@ async def test_the_old_database_is_kept_for_some_days_and_then_taken_away(places
     assert isinstance(places.clock, FixedClock)
     places.clock.move(timedelta(days=6, hours=23))
     assert await tidy(places) == 0
+    (told,) = [finding async for finding in examine(places) if finding.what == "kept aside"]
+    assert (told.state, told.detail) == ("ok", f"{done.kept}: until 2026-11-29")
     places.clock.move(timedelta(hours=1))
     with worked_on(places, record):
         assert await tidy(places) == 0

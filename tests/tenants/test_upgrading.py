@@ -196,7 +196,7 @@ async def killed_while_upgrading(deployment: Deployment, tenants: int, kills: li
         assert bad not in now
         print(f"{step}: ended with {code}, {len(now)} of {tenants} done")
         before, killed = now, killed + (code == -signal.SIGKILL)
-    assert killed >= len(kills) * 2 // 3
+    assert killed == len(kills)
     code, results = await upgraded(deployment)
 
     assert code == 0
@@ -248,5 +248,7 @@ async def test_an_upgrade_that_is_killed_goes_on_where_it_was(deployment: Deploy
 @pytest.mark.timeout(3000)
 async def test_H2_of_a_hundred_tenants_99_are_upgraded_however_often_it_is_killed(deployment: Deployment) -> None:
     chance = random.Random(5)
+    often = [(step, chance.randint(1, 9)) for step in STEPS if "failed" not in step]
+    once = [(step, 1) for step in STEPS if "failed" in step]  # it is marked once
 
-    await killed_while_upgrading(deployment, 100, [(step, chance.randint(1, 9)) for step in [*STEPS, *STEPS]])
+    await killed_while_upgrading(deployment, 100, [*often, *once, *often])
