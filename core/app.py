@@ -35,6 +35,7 @@ from core.customers import (
     status_routes,
     status_settings_routes,
 )
+from core.customers import hookimpls as customers_hooks
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.dashboard import routes as dashboard
@@ -239,6 +240,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
 """What the clock starts in every tenant."""
 
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
+    ("customers", customers_hooks),
     ("catalog", catalog_hooks),
     ("subscriptions", subscriptions_hooks),
     ("billing", billing_hooks),

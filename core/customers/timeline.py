@@ -36,14 +36,14 @@ async def happenings(
 
 
 async def in_words(entries: Sequence[Entry], locale: str) -> list[Happening]:
-    names = await names_of({entry.actor for entry in entries})
+    names = await names_of({key for entry in entries for key in (entry.actor, entry.on_behalf_of) if key})
     return [happening_of(entry, names, locale) for entry in entries]
 
 
 def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happening:
     by = names.get(entry.actor, entry.actor)
     if entry.on_behalf_of:
-        by = f"{by}, on behalf of {entry.on_behalf_of}"
+        by = f"{by}, on behalf of {names.get(entry.on_behalf_of, entry.on_behalf_of)}"
     facts = {key: str(value) for key, value in entry.facts.items()}
     text = TEXTS.get(entry.kind) or text_of(entry.kind)
     return Happening(
@@ -65,7 +65,7 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
 
 def _shown(field: str, value: str | None, locale: str) -> str:
     """A value as the page writes it: choices by their labels, days in words."""
-    if value and field == "joined_on":
+    if value and field in ("joined_on", "happens_on"):
         return written(date.fromisoformat(value), locale)
     return _WORDS.get((field, value or ""), value or "")
 

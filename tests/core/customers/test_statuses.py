@@ -263,6 +263,7 @@ async def test_a_planned_change_that_is_no_longer_allowed_is_refused_with_the_re
     assert await status_of(customer_id) == "terminated"
     assert "was refused" in shown.text
     assert "cannot become “Blocked”" in listed.text
+    assert "Planned changes refused" in (await page.get("/")).text
     noted = await page.post(f"/customers/{customer_id}/planned-statuses/{due}/noted")
     assert noted.status_code == 303
     assert "was refused" not in (await page.get(f"/customers/{customer_id}")).text

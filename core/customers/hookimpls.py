@@ -1,0 +1,33 @@
+"""What customers put on the dashboard: planned changes that were refused on their day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.customers.statuses import count_refused
+from core.hooks import Card, hookimpl
+from core.texts import _
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.scope import Scope
+
+
+@hookimpl
+async def dashboard_cards(scope: Scope) -> Sequence[Card]:
+    if not scope.may("customers.edit"):
+        return ()
+    refused = await count_refused(scope)
+    if not refused:
+        return ()
+    return (
+        Card(
+            key="refused_statuses",
+            label=_("Planned changes refused"),
+            value=f"{refused:,}",
+            detail=_("of customers' statuses"),
+            href="/customers/planned-statuses?state=refused",
+            tone="bad",
+        ),
+    )
