@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -13,18 +13,27 @@ from core.errors import Conflict, Invalid
 from core.ids import check_slug
 from core.jobs.actions import enqueue
 from core.jobs.schedules import Scheduled
+from core.texts import N_, _
 from tenants.backups import has_database
 from tenants.ending import may_become, rename_tenant
 from tenants.events import (
+    AllBackupsAsked,
+    AllUpgradesAsked,
+    BackupCopyAsked,
     BackupDownloaded,
-    HostWorkAsked,
+    BackupReturnAsked,
+    TenantArchivingAsked,
+    TenantBackupAsked,
     TenantCreated,
+    TenantDeletionAsked,
+    TenantMoveAsked,
     TenantPluginDisabled,
     TenantPluginEnabled,
     TenantRenamed,
+    TenantRestoreAsked,
     TenantResumed,
     TenantSuspended,
-    TenantWorkAsked,
+    TenantUpgradeAsked,
 )
 from tenants.facts import look_again
 from tenants.host import apart, host_of
@@ -47,6 +56,8 @@ from tenants.pausing import refuse_paused
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.activity.events import Event
     from core.jobs.kinds import JobKind
     from core.scope import Scope
@@ -54,7 +65,7 @@ if TYPE_CHECKING:
     from tenants.queries import BackupOf
     from tenants.registry import TenantRecord
 
-OWN: str = "This is the tenant that you work in: do that by command, from outside."
+OWN: Final = N_("This is the tenant that you work in: do that by command, from outside.")
 
 
 async def create(scope: Scope, new: NewTenant) -> CreatedTenant:
@@ -71,9 +82,9 @@ async def suspend(scope: Scope, tenant: TenantRecord, reason: str) -> None:
     host = host_of(scope)
     refuse_own(scope, tenant)
     if not reason.strip():
-        raise Invalid("Say why: whoever resumes it will want to know.", field="reason")
+        raise Invalid(_("Say why: whoever resumes it will want to know."), field="reason")
     if len(reason) > 500:
-        raise Invalid("Use at most 500 characters.", field="reason")
+        raise Invalid(_("Use at most 500 characters."), field="reason")
     await host.suspend_tenant(tenant.uuid, reason.strip())
     await _note(
         scope,
@@ -94,14 +105,14 @@ async def rename(scope: Scope, tenant: TenantRecord, *, slug: str, name: str) ->
     name = " ".join(name.split())
     slug = slug.strip()
     if not name or len(name) > 200:
-        raise Invalid("Use 1 to 200 characters.", field="name")
+        raise Invalid(_("Use 1 to 200 characters."), field="name")
     changes: dict[str, tuple[object, object]] = {}
     if name != tenant.name:
         changes["name"] = (tenant.name, name)
     if slug != tenant.slug:
         changes["short_name"] = (tenant.slug, slug)
     if not changes:
-        raise Invalid("Nothing is changed yet.", field="name")
+        raise Invalid(_("Nothing is changed yet."), field="name")
     try:
         await apart(rename_tenant(host.deployment, tenant, slug=slug, name=name))
     except Conflict as error:
@@ -113,9 +124,14 @@ async def switch_plugin(scope: Scope, tenant: TenantRecord, plugin: str, *, on: 
     """Made ready and heard of events from here on; or off, with its data kept."""
     host = host_of(scope)
     if host.is_self(tenant):
-        raise Conflict("Switch the plugins of your own tenant under Settings, Plugins.")
+        raise Conflict(_("Switch the plugins of your own tenant under Settings, Plugins."))
     if tenant.status != TenantStatus.ACTIVE:
-        raise Conflict(f"{tenant.slug} is {tenant.status}: its plugins are switched while it is served.")
+        raise Conflict(
+            _(
+                "%(slug)s is not served: its plugins are switched while it is.",
+                slug=tenant.slug,
+            )
+        )
     if on == (plugin in tenant.plugins):
         return
     if on:
@@ -133,14 +149,24 @@ async def switch_plugin(scope: Scope, tenant: TenantRecord, plugin: str, *, on: 
 async def ask_backup(scope: Scope, tenant: TenantRecord) -> int:
     """Gives the job's id, as all that follow do."""
     if not has_database(tenant):
-        raise Conflict(f"{tenant.slug} is {tenant.status}: there is nothing to back up.")
-    return await _ask(scope, BACK_UP, _of(tenant), tenant, "A backup")
+        raise Conflict(_("%(slug)s has no database: there is nothing to back up.", slug=tenant.slug))
+    return await _ask(
+        scope,
+        BACK_UP,
+        _of(tenant),
+        lambda job_id: TenantBackupAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id),
+    )
 
 
 async def ask_upgrade(scope: Scope, tenant: TenantRecord) -> int:
     if not has_database(tenant):
-        raise Conflict(f"{tenant.slug} is {tenant.status}: restoring it brings it up to date.")
-    return await _ask(scope, UPGRADE, _of(tenant), tenant, "An upgrade")
+        raise Conflict(_("%(slug)s has no database: restoring it brings it up to date.", slug=tenant.slug))
+    return await _ask(
+        scope,
+        UPGRADE,
+        _of(tenant),
+        lambda job_id: TenantUpgradeAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id),
+    )
 
 
 async def ask_move(scope: Scope, tenant: TenantRecord, placement: str) -> int:
@@ -149,64 +175,90 @@ async def ask_move(scope: Scope, tenant: TenantRecord, placement: str) -> int:
     refuse_own(scope, tenant)
     refuse_paused(tenant)
     if not has_database(tenant):
-        raise Conflict(f"{tenant.slug} is {tenant.status}: there is nothing to move.")
+        raise Conflict(_("%(slug)s has no database: there is nothing to move.", slug=tenant.slug))
     placed.check(placement)
     if placement == tenant.placement:
-        raise Invalid(f"{tenant.slug} is there already.", field="placement")
+        raise Invalid(_("%(slug)s is there already.", slug=tenant.slug), field="placement")
     full = await apart(placed.fullness(placement))
     if not full.has_room:
-        raise Invalid(f"There is no room in {placement} ({full.said}).", field="placement")
+        raise Invalid(
+            _("There is no room in %(placement)s (%(said)s).", placement=placement, said=full.said), field="placement"
+        )
     payload = Moving(tenant_id=tenant.id, slug=tenant.slug, placement=placement)
-    return await _ask(scope, MOVE, payload, tenant, f"Moving to {placement}")
+    return await _ask(
+        scope,
+        MOVE,
+        payload,
+        lambda job_id: TenantMoveAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id, placement=placement),
+    )
 
 
 async def ask_archive(scope: Scope, tenant: TenantRecord, repeated: str) -> int:
     refuse_own(scope, tenant)
     if not has_database(tenant):
-        raise Conflict(f"{tenant.slug} is {tenant.status}: it cannot be archived.")
+        raise Conflict(_("%(slug)s has no database: it cannot be archived.", slug=tenant.slug))
     refuse_paused(tenant)
     _check_repeated(tenant.slug, repeated)
-    return await _ask(scope, ARCHIVE, _of(tenant), tenant, "Archiving")
+    return await _ask(
+        scope,
+        ARCHIVE,
+        _of(tenant),
+        lambda job_id: TenantArchivingAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id),
+    )
 
 
 async def ask_deletion(scope: Scope, tenant: TenantRecord, repeated: str) -> int:
     refuse_own(scope, tenant)
     if tenant.status == TenantStatus.CREATING:
-        raise Conflict(f"{tenant.slug} is being made at this moment.")
+        raise Conflict(_("%(slug)s is being made at this moment.", slug=tenant.slug))
     refuse_paused(tenant)
     _check_repeated(tenant.slug, repeated)
-    return await _ask(scope, DELETE, _of(tenant), tenant, "Deletion")
+    return await _ask(
+        scope,
+        DELETE,
+        _of(tenant),
+        lambda job_id: TenantDeletionAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id),
+    )
 
 
 async def ask_copy(scope: Scope, backup: BackupOf, slug: str) -> int:
     """A tenant of its own, as a backup has it."""
     await free_slug(scope, slug)
-    payload = RestoringJob(file=backup.backup.file, copy=slug, slug=slug)
-    return await _ask(scope, RESTORE, payload, None, f"A copy ({slug})")
+    file = backup.backup.file
+    payload = RestoringJob(file=file, copy=slug, slug=slug)
+    return await _ask(scope, RESTORE, payload, lambda job_id: BackupCopyAsked(job_id=job_id, slug=slug, file=file))
 
 
 async def ask_return(scope: Scope, backup: BackupOf, repeated: str) -> int:
     """The backup's own tenant as it was then: in the place of what is there, or back where it is gone."""
     host = host_of(scope)
     tenant = await apart(host.deployment.registry.find_by_uuid(backup.uuid)) if backup.uuid is not None else None
+    slug, file = backup.backup.slug, backup.backup.file
     if tenant is None:
-        await free_slug(scope, backup.backup.slug)
-        _check_repeated(backup.backup.slug, repeated)
-        payload = RestoringJob(file=backup.backup.file, slug=backup.backup.slug)
-        return await _ask(scope, RESTORE, payload, None, f"Restoring {backup.backup.slug}")
+        await free_slug(scope, slug)
+        _check_repeated(slug, repeated)
+        payload = RestoringJob(file=file, slug=slug)
+        return await _ask(
+            scope, RESTORE, payload, lambda job_id: BackupReturnAsked(job_id=job_id, slug=slug, file=file)
+        )
     refuse_own(scope, tenant)
     refuse_paused(tenant)
     _check_repeated(tenant.slug, repeated)
-    payload = RestoringJob(file=backup.backup.file, tenant_id=tenant.id, generation=tenant.generation, slug=tenant.slug)
-    return await _ask(scope, RESTORE, payload, tenant, "Restoring")
+    payload = RestoringJob(file=file, tenant_id=tenant.id, generation=tenant.generation, slug=tenant.slug)
+    return await _ask(
+        scope,
+        RESTORE,
+        payload,
+        lambda job_id: TenantRestoreAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id, file=file),
+    )
 
 
 async def ask_all_upgrades(scope: Scope) -> int:
-    return await _ask_all(scope, UPGRADE_ALL, "An upgrade of all tenants")
+    return await _ask(scope, UPGRADE_ALL, OfAll(), lambda job_id: AllUpgradesAsked(job_id=job_id))
 
 
 async def ask_all_backups(scope: Scope) -> int:
-    return await _ask_all(scope, BACK_UP_ALL, "A backup of all tenants")
+    return await _ask(scope, BACK_UP_ALL, OfAll(), lambda job_id: AllBackupsAsked(job_id=job_id))
 
 
 async def ask_look(scope: Scope) -> int:
@@ -232,7 +284,7 @@ async def note_download(scope: Scope, backup: BackupOf) -> None:
 def refuse_own(scope: Scope, tenant: TenantRecord) -> None:
     """Conflict for the provider's own tenant: who does it would saw off the branch."""
     if host_of(scope).is_self(tenant):
-        raise Conflict(OWN)
+        raise Conflict(_(OWN))
 
 
 def may_be_suspended(tenant: TenantRecord) -> bool:
@@ -248,24 +300,27 @@ async def free_slug(scope: Scope, slug: str) -> str:
     deployment = host_of(scope).deployment
     check_slug(slug)
     if await apart(deployment.registry.find_by_slug(slug)) is not None:
-        raise Invalid(f"There is a tenant “{slug}” already.", field="slug")
+        raise Invalid(_("There is a tenant “%(slug)s” already.", slug=slug), field="slug")
     host = f"{slug}.{deployment.config.server.domain}"
     other = await apart(deployment.registry.find_by_host(host))
     if other is not None:
-        raise Invalid(f"The address {host} leads to {other.slug}, which was called so once.", field="slug")
+        raise Invalid(
+            _("The address %(host)s leads to %(slug)s, which was called so once.", host=host, slug=other.slug),
+            field="slug",
+        )
     return deployment.config.server.address_of(host)
 
 
 def _check_repeated(slug: str, repeated: str) -> None:
     if repeated.strip() != slug:
-        raise Invalid(f"Type {slug}, so that it is surely the one that you mean.", field="repeated")
+        raise Invalid(_("Type %(slug)s, so that it is surely the one that you mean.", slug=slug), field="repeated")
 
 
 def _of(tenant: TenantRecord) -> OfTenant:
     return OfTenant(tenant_id=tenant.id, slug=tenant.slug)
 
 
-async def _ask(scope: Scope, kind: JobKind[Any], payload: Struct, tenant: TenantRecord | None, what: str) -> int:
+async def _ask(scope: Scope, kind: JobKind[Any], payload: Struct, asked: Callable[[int], Event]) -> int:
     """Asked for once: as long as the same is under way, that is given."""
 
     async def ask() -> int:
@@ -274,17 +329,10 @@ async def _ask(scope: Scope, kind: JobKind[Any], payload: Struct, tenant: Tenant
             if there is not None:
                 return there
             job_id = await enqueue(scope, kind, payload)
-            if tenant is None:
-                record(scope, HostWorkAsked(what=what, job_id=job_id))
-            else:
-                record(scope, TenantWorkAsked(tenant_id=tenant.id, slug=tenant.slug, what=what, job_id=job_id))
+            record(scope, asked(job_id))
             return job_id
 
     return await again(ask)
-
-
-async def _ask_all(scope: Scope, kind: JobKind[OfAll], what: str) -> int:
-    return await _ask(scope, kind, OfAll(), None, what)
 
 
 async def _under_way(kind: JobKind[Any], payload: Struct | None) -> int | None:

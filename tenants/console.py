@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from core import hookspecs
 from core.hooks import Card, Manifest, MenuItem, Permission, Plugin, SearchHit, hookimpl
 from core.hooks.manifest import check_manifest
+from core.texts import N_, _, know
 from tenants import api, jobs, queries, routes
 from tenants.facts import totals
 from tenants.host import apart, host_of
@@ -26,14 +28,14 @@ MANIFEST = Manifest(
     order=1,
     routes=(*routes.HANDLERS, *api.HANDLERS),
     permissions=(
-        Permission("tenants.view", "See all tenants of the deployment"),
-        Permission("tenants.create", "Make tenants, restore backups as new ones"),
-        Permission("tenants.manage", "Suspend, resume, rename, upgrade and back up tenants, switch their plugins"),
-        Permission("tenants.delete", "Archive and delete tenants, put a backup in a tenant's place"),
-        Permission("tenants.download", "Download backups: all that a tenant has"),
+        Permission("tenants.view", N_("See all tenants of the deployment")),
+        Permission("tenants.create", N_("Make tenants, restore backups as new ones")),
+        Permission("tenants.manage", N_("Suspend, resume, rename, upgrade and back up tenants, switch their plugins")),
+        Permission("tenants.delete", N_("Archive and delete tenants, put a backup in a tenant's place")),
+        Permission("tenants.download", N_("Download backups: all that a tenant has")),
     ),
     jobs=jobs.JOBS,
-    menu=(MenuItem(area="", label="Tenants", href="/tenants", permission="tenants.view", icon="building"),),
+    menu=(MenuItem(area="", label=N_("Tenants"), href="/tenants", permission="tenants.view", icon="building"),),
     icons=("building", "server", "cloud-upload", "archive"),
 )
 
@@ -44,7 +46,7 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
         return ()
     found = await apart(queries.find_tenants(host_of(scope).deployment, text, limit))
     return [
-        SearchHit(kind="Tenants", label=one.name, href=f"/tenants/{one.id}", detail=one.host or one.slug)
+        SearchHit(kind=_("Tenants"), label=one.name, href=f"/tenants/{one.id}", detail=one.host or one.slug)
         for one in found
     ]
 
@@ -59,14 +61,16 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     return (
         Card(
             key="tenants",
-            label="Tenants to look at",
+            label=_("Tenants to look at"),
             value=f"{found.to_look_at:,}",
-            detail=f"of {found.tenants:,}",
+            detail=_("of %(count)s", count=f"{found.tenants:,}"),
             href="/tenants?health=warn,fail",
             tone="warn",
         ),
     )
 
+
+know([Path(__file__).with_name("locale")])
 
 CONSOLE: Final = Plugin(
     MANIFEST.name,

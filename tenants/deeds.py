@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Conflict, Invalid, NotFound
+from core.texts import N_, _
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, drawer
 from core.web.parts import Choice, Field
 from core.web.view import errors_by_field
@@ -30,7 +31,7 @@ Typed = Mapping[str, Sequence[str]]
 Act = Callable[["Scope", "TenantRecord", Typed], Awaitable[str]]
 """Does it; gives the address that is seen next."""
 
-AWAY: Final = "Its pages and its API answer 503 and say so"
+AWAY: Final = N_("Its pages and its API answer 503 and say so")
 
 
 def typed_in(typed: Typed, name: str) -> str:
@@ -60,7 +61,7 @@ def _repeat(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(
             name="repeated",
-            label=f"Type {tenant.slug} to confirm",
+            label=_("Type %(slug)s to confirm", slug=tenant.slug),
             required=True,
             max_length=32,
             autocomplete="off",
@@ -86,15 +87,15 @@ def _work(job_id: int) -> str:
 
 def _plan_suspension(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Suspend {tenant.name}",
-        button=f"Suspend {tenant.slug}",
+        title=_("Suspend %(name)s", name=tenant.name),
+        button=_("Suspend %(slug)s", slug=tenant.slug),
         parts=[
-            _part("Access", AWAY, "Whoever is logged in sees that page at the next click"),
-            _part("Work", "No billing, no mail, nothing else of it runs until it is resumed"),
-            _part("Data", "Stay as they are"),
+            _part(_("Access"), _(AWAY), _("Whoever is logged in sees that page at the next click")),
+            _part(_("Work"), _("No billing, no mail, nothing else of it runs until it is resumed")),
+            _part(_("Data"), _("Stay as they are")),
         ],
         danger=True,
-        keep="Leave it open",
+        keep=_("Leave it open"),
     )
 
 
@@ -104,19 +105,19 @@ async def _suspend(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 
 
 def _no_suspension(tenant: TenantRecord) -> str:
-    return "" if tenant.status == TenantStatus.ACTIVE else "Only while it is open"
+    return "" if tenant.status == TenantStatus.ACTIVE else _("Only while it is open")
 
 
 def _plan_resumption(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Resume {tenant.name}",
-        button=f"Resume {tenant.slug}",
+        title=_("Resume %(name)s", name=tenant.name),
+        button=_("Resume %(slug)s", slug=tenant.slug),
         parts=[
-            _part("Access", "Its pages and its API answer again"),
-            _part("Work", "What was due meanwhile is done now: schedules once each, waiting jobs and mail"),
+            _part(_("Access"), _("Its pages and its API answer again")),
+            _part(_("Work"), _("What was due meanwhile is done now: schedules once each, waiting jobs and mail")),
         ],
-        warnings=[f"It was suspended because: {tenant.reason}"] if tenant.reason else [],
-        keep="Leave it suspended",
+        warnings=[_("It was suspended because: %(reason)s", reason=tenant.reason)] if tenant.reason else [],
+        keep=_("Leave it suspended"),
     )
 
 
@@ -126,7 +127,7 @@ async def _resume(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 
 
 def _no_resumption(tenant: TenantRecord) -> str:
-    return "" if tenant.status == TenantStatus.SUSPENDED else "Only while it is suspended"
+    return "" if tenant.status == TenantStatus.SUSPENDED else _("Only while it is suspended")
 
 
 # -- renaming ---------------------------------------------------------------------------------------------------------
@@ -134,32 +135,32 @@ def _no_resumption(tenant: TenantRecord) -> str:
 
 def _rename_fields(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
-        Field(name="name", label="Name", value=tenant.name, required=True, max_length=200),
+        Field(name="name", label=_("Name"), value=tenant.name, required=True, max_length=200),
         Field(
             name="slug",
-            label="Short name",
+            label=_("Short name"),
             value=tenant.slug,
             required=True,
             max_length=32,
             autocomplete="off",
-            help="Small letters, digits and hyphens; its address begins with it",
+            help=_("Small letters, digits and hyphens; its address begins with it"),
         ),
     )
 
 
 def _plan_renaming(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Rename {tenant.name}",
-        button=f"Rename {tenant.slug}",
+        title=_("Rename %(name)s", name=tenant.name),
+        button=_("Rename %(slug)s", slug=tenant.slug),
         parts=[
-            _part("Name", "As you call it here; what customers read is a setting of the tenant's own"),
+            _part(_("Name"), _("As you call it here; what customers read is a setting of the tenant's own")),
             _part(
-                "Address",
-                "Another short name gives it another address, where everybody logs in anew",
-                "Its old address goes on to lead there",
+                _("Address"),
+                _("Another short name gives it another address, where everybody logs in anew"),
+                _("Its old address goes on to lead there"),
             ),
         ],
-        keep="Leave its names",
+        keep=_("Leave its names"),
     )
 
 
@@ -171,35 +172,42 @@ async def _rename(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 # -- upgrading --------------------------------------------------------------------------------------------------------
 
 UPGRADED: Final = (
-    "A backup of each SQLite database first; one transaction each, all of it or nothing",
-    "One that fails answers 503, is as it was before, and stops no other",
+    N_("A backup of each SQLite database first; one transaction each, all of it or nothing"),
+    N_("One that fails answers 503, is as it was before, and stops no other"),
 )
-UPGRADES: Final = Place(title="Upgrade all tenants", asked="/tenants/upgrades", sent="/tenants/upgrades")
+UPGRADES: Final = Place(title=N_("Upgrade all tenants"), asked="/tenants/upgrades", sent="/tenants/upgrades")
 
 
 def plan_upgrades(known: Totals) -> ChangePlan:
     """What an upgrade of all does."""
-    behind = f"{known.behind:,} were behind when they were last looked at, {known.failed:,} failed before"
+    behind = _(
+        "%(behind)s were behind when they were last looked at, %(failed)s failed before",
+        behind=f"{known.behind:,}",
+        failed=f"{known.failed:,}",
+    )
     return ChangePlan(
-        title="Upgrade all tenants",
-        button="Upgrade all tenants",
+        title=_("Upgrade all tenants"),
+        button=_("Upgrade all tenants"),
         parts=[
             _part(
-                "Tenants",
-                f"{known.tenants - known.archived:,} are gone through, those that are behind upgraded",
+                _("Tenants"),
+                _(
+                    "%(count)s are gone through, those that are behind upgraded",
+                    count=f"{known.tenants - known.archived:,}",
+                ),
                 behind,
             ),
-            _part("Each", *UPGRADED),
-            _part("Again", "Repeated, it goes on with those that are left"),
+            _part(_("Each"), *map(_, UPGRADED)),
+            _part(_("Again"), _("Repeated, it goes on with those that are left")),
         ],
     )
 
 
 def _plan_upgrade(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Upgrade {tenant.name}",
-        button=f"Upgrade {tenant.slug}",
-        parts=[_part("What is done", "Its database is brought to the version of this code", *UPGRADED)],
+        title=_("Upgrade %(name)s", name=tenant.name),
+        button=_("Upgrade %(slug)s", slug=tenant.slug),
+        parts=[_part(_("What is done"), _("Its database is brought to the version of this code"), *map(_, UPGRADED))],
     )
 
 
@@ -213,21 +221,23 @@ async def _upgrade(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 def _places(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     placed = host_of(scope).deployment.placement
     others = [Choice(name, name) for name in (SQLITE, *placed.servers) if name != tenant.placement]
-    return (Field(name="placement", label="To", kind="select", choices=others, required=True, wide=True),)
+    return (Field(name="placement", label=_("To"), kind="select", choices=others, required=True, wide=True),)
 
 
 def _plan_moving(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Move {tenant.name}",
-        button=f"Move {tenant.slug}",
+        title=_("Move %(name)s", name=tenant.name),
+        button=_("Move %(slug)s", slug=tenant.slug),
         parts=[
-            _part("Meanwhile", "It is copied while it is used", "Then it takes no changes for some seconds"),
-            _part("Proof", "Every row is compared and the books of the copy are proven before it is switched to"),
+            _part(_("Meanwhile"), _("It is copied while it is used"), _("Then it takes no changes for some seconds")),
+            _part(_("Proof"), _("Every row is compared and the books of the copy are proven before it is switched to")),
             _part(
-                "After", f"Its database in {tenant.placement} is kept aside for some days", "Its files stay in place"
+                _("After"),
+                _("Its database in %(placement)s is kept aside for some days", placement=tenant.placement),
+                _("Its files stay in place"),
             ),
         ],
-        keep="Leave it there",
+        keep=_("Leave it there"),
     )
 
 
@@ -236,7 +246,7 @@ async def _move(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 
 
 def _no_moving(tenant: TenantRecord) -> str:
-    return "" if has_database(tenant) else "It has no database"
+    return "" if has_database(tenant) else _("It has no database")
 
 
 # -- archiving and deleting -------------------------------------------------------------------------------------------
@@ -244,15 +254,17 @@ def _no_moving(tenant: TenantRecord) -> str:
 
 def _plan_archiving(tenant: TenantRecord) -> ChangePlan:
     return ChangePlan(
-        title=f"Archive {tenant.name}",
-        button=f"Archive {tenant.slug}",
+        title=_("Archive %(name)s", name=tenant.name),
+        button=_("Archive %(slug)s", slug=tenant.slug),
         parts=[
-            _part("First", "A backup of it: its database and its files. Without that nothing goes on"),
-            _part("Then", "Its database and its files go", AWAY, "Its name, addresses and plugins are kept"),
-            _part("Back", "Restoring that backup brings it back as it was"),
+            _part(_("First"), _("A backup of it: its database and its files. Without that nothing goes on")),
+            _part(
+                _("Then"), _("Its database and its files go"), _(AWAY), _("Its name, addresses and plugins are kept")
+            ),
+            _part(_("Back"), _("Restoring that backup brings it back as it was")),
         ],
         danger=True,
-        keep="Keep it open",
+        keep=_("Keep it open"),
     )
 
 
@@ -261,27 +273,27 @@ async def _archive(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 
 
 def _no_archiving(tenant: TenantRecord) -> str:
-    return "" if has_database(tenant) else "It has no database"
+    return "" if has_database(tenant) else _("It has no database")
 
 
 def _plan_deletion(tenant: TenantRecord) -> ChangePlan:
     archived = tenant.status == TenantStatus.ARCHIVED
-    first = "The backup that it was archived with is kept" if archived else "A last backup of it, which is kept"
+    first = _("The backup that it was archived with is kept") if archived else _("A last backup of it, which is kept")
     return ChangePlan(
-        title=f"Delete {tenant.name}",
-        button=f"Delete {tenant.slug}",
+        title=_("Delete %(name)s", name=tenant.name),
+        button=_("Delete %(slug)s", slug=tenant.slug),
         parts=[
-            _part("First", first),
+            _part(_("First"), first),
             _part(
-                "Then",
-                "Its database, its files and its place in this list go",
-                "Its addresses answer as if it had never been",
-                f"The short name {tenant.slug} is free",
+                _("Then"),
+                _("Its database, its files and its place in this list go"),
+                _("Its addresses answer as if it had never been"),
+                _("The short name %(slug)s is free", slug=tenant.slug),
             ),
-            _part("Back", "Only by restoring the last backup"),
+            _part(_("Back"), _("Only by restoring the last backup")),
         ],
         danger=True,
-        keep="Keep the tenant",
+        keep=_("Keep the tenant"),
     )
 
 
@@ -290,18 +302,18 @@ async def _delete(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
 
 
 def _no_deletion(tenant: TenantRecord) -> str:
-    return "It is being made" if tenant.status == TenantStatus.CREATING else ""
+    return _("It is being made") if tenant.status == TenantStatus.CREATING else ""
 
 
 def _reason(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(
             name="reason",
-            label="Reason",
+            label=_("Reason"),
             required=True,
             max_length=500,
             wide=True,
-            help="For you and your colleagues; visitors do not see it",
+            help=_("For you and your colleagues; visitors do not see it"),
         ),
     )
 
@@ -319,82 +331,82 @@ DEEDS: Final = {
     for deed in (
         Deed(
             key="renaming",
-            label="Rename…",
+            label=N_("Rename…"),
             icon="pencil",
             permission="tenants.manage",
             fields=_rename_fields,
             plan=_plan_renaming,
             act=_rename,
-            said="Renamed.",
+            said=N_("Renamed."),
             refused=_always,
         ),
         Deed(
             key="upgrading",
-            label="Upgrade…",
+            label=N_("Upgrade…"),
             icon="cloud-upload",
             permission="tenants.manage",
             fields=_nothing,
             plan=_plan_upgrade,
             act=_upgrade,
-            said="It is being upgraded.",
+            said=N_("It is being upgraded."),
             refused=_no_archiving,
         ),
         Deed(
             key="moving",
-            label="Move…",
+            label=N_("Move…"),
             icon="server",
             permission="tenants.manage",
             fields=_places,
             plan=_plan_moving,
             act=_move,
-            said="It is being moved.",
+            said=N_("It is being moved."),
             refused=_no_moving,
             leaves=True,
         ),
         Deed(
             key="suspension",
-            label="Suspend…",
+            label=N_("Suspend…"),
             icon="player-pause",
             permission="tenants.manage",
             fields=_reason,
             plan=_plan_suspension,
             act=_suspend,
-            said="Suspended.",
+            said=N_("Suspended."),
             refused=_no_suspension,
             danger=True,
         ),
         Deed(
             key="resumption",
-            label="Resume…",
+            label=N_("Resume…"),
             icon="player-play",
             permission="tenants.manage",
             fields=_nothing,
             plan=_plan_resumption,
             act=_resume,
-            said="It is served again.",
+            said=N_("It is served again."),
             refused=_no_resumption,
         ),
         Deed(
             key="archiving",
-            label="Archive…",
+            label=N_("Archive…"),
             icon="archive",
             permission="tenants.delete",
             fields=_repeat,
             plan=_plan_archiving,
             act=_archive,
-            said="It is being archived.",
+            said=N_("It is being archived."),
             refused=_no_archiving,
             danger=True,
         ),
         Deed(
             key="deletion",
-            label="Delete…",
+            label=N_("Delete…"),
             icon="trash",
             permission="tenants.delete",
             fields=_repeat,
             plan=_plan_deletion,
             act=_delete,
-            said="It is being deleted.",
+            said=N_("It is being deleted."),
             refused=_no_deletion,
             danger=True,
         ),
@@ -422,7 +434,7 @@ def may_do(scope: Scope, tenant: TenantRecord) -> list[tuple[Deed, str]]:
             continue
         if deed.key == "suspension" and tenant.status == TenantStatus.SUSPENDED:
             continue
-        found.append((deed, "By command only: you work in it" if own and (deed.danger or deed.leaves) else refused))
+        found.append((deed, _("By command only: you work in it") if own and (deed.danger or deed.leaves) else refused))
     return found
 
 
@@ -449,23 +461,25 @@ async def do_deed(view: PageView, tenant: TenantRecord, deed: Deed) -> Response[
         return drawer(view, place, typed, plan=plan, errors=errors_by_field(error))
     except Conflict as error:
         return drawer(view, place, typed, refused=error.message)
-    return view.go(to, deed.said)
+    return view.go(to, _(deed.said))
 
 
 def _refused(scope: Scope, tenant: TenantRecord, deed: Deed) -> str:
-    return next((why for other, why in may_do(scope, tenant) if other.key == deed.key), "Not now")
+    return next((why for other, why in may_do(scope, tenant) if other.key == deed.key), _("Not now"))
 
 
 def _place(scope: Scope, tenant: TenantRecord, deed: Deed) -> Place:
     at = f"/tenants/{tenant.id}/deeds/{deed.key}"
-    return Place(title=f"{deed.label.rstrip('…')} {tenant.name}", asked=at, sent=at, options=deed.fields(scope, tenant))
+    return Place(
+        title=f"{_(deed.label).rstrip('…')} {tenant.name}", asked=at, sent=at, options=deed.fields(scope, tenant)
+    )
 
 
 # -- restoring --------------------------------------------------------------------------------------------------------
 
 RESTORED: Final = (
-    "What would have been sent when the backup was made is held, until somebody lets it go",
-    "Everybody logs in again",
+    N_("What would have been sent when the backup was made is held, until somebody lets it go"),
+    N_("Everybody logs in again"),
 )
 
 
@@ -502,7 +516,7 @@ async def do_restoring(view: PageView, backup: BackupOf) -> Response[str]:
         return drawer(view, place, typed, plan=plan, errors=errors_by_field(error))
     except Conflict as error:
         return drawer(view, place, typed, refused=error.message)
-    return view.go(_work(job_id), "The backup is being restored.")
+    return view.go(_work(job_id), _("The backup is being restored."))
 
 
 def may_restore(scope: Scope) -> bool:
@@ -516,8 +530,8 @@ async def _there(scope: Scope, backup: BackupOf) -> TenantRecord | None:
 
 
 def _ways(scope: Scope, there: TenantRecord | None) -> list[Choice]:
-    back = "Back as it was" if there is None else f"In place of what {there.slug} is now"
-    ways = (("copy", "As a copy, beside what is there", "tenants.create"), ("back", back, "tenants.delete"))
+    back = _("Back as it was") if there is None else _("In place of what %(slug)s is now", slug=there.slug)
+    ways = (("copy", _("As a copy, beside what is there"), "tenants.create"), ("back", back, "tenants.delete"))
     return [Choice(key, label) for key, label, permission in ways if scope.may(permission)]
 
 
@@ -532,16 +546,16 @@ def _restoring_place(scope: Scope, backup: BackupOf, there: TenantRecord | None,
     slug = there.slug if there is not None else backup.backup.slug
     way = _way(scope, typed)
     at = f"/tenants/backups/{backup.backup.file}/restoring"
-    fields = [Field(name="way", label="How", kind="select", value=way, choices=_ways(scope, there), wide=True)]
+    fields = [Field(name="way", label=_("How"), kind="select", value=way, choices=_ways(scope, there), wide=True)]
     if way == "copy":
         fields.append(
             Field(
                 name="slug",
-                label="Short name of the copy",
+                label=_("Short name of the copy"),
                 required=True,
                 max_length=32,
                 autocomplete="off",
-                help="Small letters, digits and hyphens; its address begins with it",
+                help=_("Small letters, digits and hyphens; its address begins with it"),
                 wide=True,
             )
         )
@@ -549,47 +563,49 @@ def _restoring_place(scope: Scope, backup: BackupOf, there: TenantRecord | None,
         fields.append(
             Field(
                 name="repeated",
-                label=f"Type {slug} to confirm",
+                label=_("Type %(slug)s to confirm", slug=slug),
                 required=True,
                 max_length=32,
                 autocomplete="off",
                 wide=True,
             )
         )
-    return Place(title="Restore a backup", asked=at, sent=at, options=fields)
+    return Place(title=_("Restore a backup"), asked=at, sent=at, options=fields)
 
 
 def _restoring_plan(backup: BackupOf, there: TenantRecord | None, way: str) -> ChangePlan:
     of = f"{backup.name}, {sized(backup.backup.size)}"
     if way == "copy":
         return ChangePlan(
-            title="Restore as a copy",
-            button="Restore the copy",
+            title=_("Restore as a copy"),
+            button=_("Restore the copy"),
             parts=[
-                _part("The backup", of, "Checked whole and by hash before anything of it is used"),
-                _part("The copy", "A tenant of its own, at an address of its own", *RESTORED),
+                _part(_("The backup"), of, _("Checked whole and by hash before anything of it is used")),
+                _part(_("The copy"), _("A tenant of its own, at an address of its own"), *map(_, RESTORED)),
             ],
-            warnings=["What the copy does anew is sent: give it other mail settings before it bills anybody."],
-            keep="Restore nothing",
+            warnings=[_("What the copy does anew is sent: give it other mail settings before it bills anybody.")],
+            keep=_("Restore nothing"),
         )
     if there is None:
-        now = [_part("Now", "No tenant of this deployment is it; its name and addresses must be free")]
+        now = [_part(_("Now"), _("No tenant of this deployment is it; its name and addresses must be free"))]
     elif has_database(there):
         now = [
-            _part("First", f"A backup of what {there.slug} is now", "It answers 503 for some seconds"),
-            _part("Lost", f"What happened in {there.slug} since the backup, but for that new backup"),
+            _part(
+                _("First"), _("A backup of what %(slug)s is now", slug=there.slug), _("It answers 503 for some seconds")
+            ),
+            _part(_("Lost"), _("What happened in %(slug)s since the backup, but for that new backup", slug=there.slug)),
         ]
     else:
-        now = [_part("Now", f"{there.slug} is {there.status}: it comes back")]
+        now = [_part(_("Now"), _("%(slug)s has no database now: it comes back", slug=there.slug))]
     slug = there.slug if there is not None else backup.backup.slug
     return ChangePlan(
-        title=f"Restore {slug}",
-        button=f"Restore {slug}",
+        title=_("Restore %(slug)s", slug=slug),
+        button=_("Restore %(slug)s", slug=slug),
         parts=[
-            _part("The backup", of, "Checked whole and by hash before anything of it is used"),
+            _part(_("The backup"), of, _("Checked whole and by hash before anything of it is used")),
             *now,
-            _part("Then", *RESTORED),
+            _part(_("Then"), *map(_, RESTORED)),
         ],
         danger=True,
-        keep="Restore nothing",
+        keep=_("Restore nothing"),
     )

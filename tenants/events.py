@@ -37,24 +37,61 @@ class TenantPluginDisabled(Event, subject="tenant", text="Plugin {plugin} switch
     plugin: str
 
 
-class TenantLinkMade(Event, subject="tenant", text="A new one-time link made for a person of {slug}"):
+class TenantBackupAsked(Event, subject="tenant", text="A backup of {slug} asked for"):
     tenant_id: int
     slug: str
-
-
-class TenantWorkAsked(Event, subject="tenant", text="{what} of {slug} asked for"):
-    """Something that takes a while was left to the worker."""
-
-    tenant_id: int
-    slug: str
-    what: str
     job_id: int
 
 
-class HostWorkAsked(Event, subject="job", text="{what} asked for"):
-    """Work that is at no one tenant, or at one that is not there yet."""
+class TenantUpgradeAsked(Event, subject="tenant", text="An upgrade of {slug} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
 
-    what: str
+
+class TenantMoveAsked(Event, subject="tenant", text="Moving {slug} to {placement} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
+    placement: str
+
+
+class TenantRestoreAsked(Event, subject="tenant", text="Restoring {slug} from {file} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
+    file: str
+
+
+class TenantArchivingAsked(Event, subject="tenant", text="Archiving {slug} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
+
+
+class TenantDeletionAsked(Event, subject="tenant", text="The deletion of {slug} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
+
+
+class BackupCopyAsked(Event, subject="job", text="A copy of {file} as {slug} asked for"):
+    job_id: int
+    slug: str
+    file: str
+
+
+class BackupReturnAsked(Event, subject="job", text="Bringing {slug} back from {file} asked for"):
+    job_id: int
+    slug: str
+    file: str
+
+
+class AllUpgradesAsked(Event, subject="job", text="An upgrade of all tenants asked for"):
+    job_id: int
+
+
+class AllBackupsAsked(Event, subject="job", text="A backup of all tenants asked for"):
     job_id: int
 
 

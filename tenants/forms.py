@@ -11,7 +11,7 @@ from babel.core import get_global
 from msgspec import Meta, Struct
 
 from core.errors import FieldError, Invalid
-from core.texts import LANGUAGES
+from core.texts import LANGUAGES, _
 from core.web.parts import Choice, Field
 from tenants.placement import SQLITE
 from tenants.provisioning import NewTenant
@@ -83,33 +83,39 @@ def language_choices() -> list[Choice]:
 
 def fields(locale: str, places: Iterable[Fullness]) -> list[Field]:
     """The whole form, in the order in which it is filled in."""
-    least = [Choice("", "The least full one")]
+    least = [Choice("", _("The least full one"))]
     return [
-        Field(name="name", label="Name", required=True, max_length=200, help="As its customers know it"),
+        Field(name="name", label=_("Name"), required=True, max_length=200, help=_("As its customers know it")),
         Field(
             name="slug",
-            label="Short name",
+            label=_("Short name"),
             required=True,
             max_length=32,
             autocomplete="off",
-            help="Small letters, digits and hyphens; its address begins with it",
+            help=_("Small letters, digits and hyphens; its address begins with it"),
         ),
         Field(
             name="email",
-            label="E-mail of its first administrator",
+            label=_("E-mail of its first administrator"),
             kind="email",
             required=True,
             max_length=254,
             autocomplete="off",
         ),
-        Field(name="person", label="Name of that person", max_length=200, autocomplete="off"),
-        Field(name="country", label="Country", kind="select", choices=countries(locale)),
-        Field(name="currency", label="Currency", kind="select", choices=currencies(locale), help="Of prices and books"),
-        Field(name="time_zone", label="Time zone", required=True, max_length=60, help="Decides every date"),
-        Field(name="language", label="Language", kind="select", choices=language_choices()),
+        Field(name="person", label=_("Name of that person"), max_length=200, autocomplete="off"),
+        Field(name="country", label=_("Country"), kind="select", choices=countries(locale)),
+        Field(
+            name="currency",
+            label=_("Currency"),
+            kind="select",
+            choices=currencies(locale),
+            help=_("Of prices and books"),
+        ),
+        Field(name="time_zone", label=_("Time zone"), required=True, max_length=60, help=_("Decides every date")),
+        Field(name="language", label=_("Language"), kind="select", choices=language_choices()),
         Field(
             name="placement",
-            label="Database",
+            label=_("Database"),
             kind="select",
             choices=[*least, *(Choice(one.name, f"{one.name}: {one.said}") for one in places)],
         ),
@@ -120,17 +126,20 @@ def new_tenant_of(form: NewTenantForm) -> NewTenant:
     """What the tenant is made from. Raises Invalid with every field that cannot be."""
     wrong = []
     if form.country not in {one.value for one in countries("en")}:
-        wrong.append(FieldError("country", f"There is no country “{form.country}”."))
+        wrong.append(FieldError("country", _("There is no country “%(country)s”.", country=form.country)))
     if form.currency not in current_currencies():
-        wrong.append(FieldError("currency", f"There is no currency “{form.currency}” today."))
+        wrong.append(FieldError("currency", _("There is no currency “%(currency)s” today.", currency=form.currency)))
     if form.time_zone not in available_timezones():
         wrong.append(
-            FieldError("time_zone", f"There is no time zone “{form.time_zone}”. Use a name such as Europe/Berlin.")
+            FieldError(
+                "time_zone",
+                _("There is no time zone “%(time_zone)s”. Use a name such as Europe/Berlin.", time_zone=form.time_zone),
+            )
         )
     if form.language not in LANGUAGES:
-        wrong.append(FieldError("language", f"Use one of {', '.join(LANGUAGES)}."))
+        wrong.append(FieldError("language", _("Use one of %(known)s.", known=", ".join(LANGUAGES))))
     if not form.name.strip():
-        wrong.append(FieldError("name", "Give it a name."))
+        wrong.append(FieldError("name", _("Give it a name.")))
     if wrong:
         raise Invalid(errors=wrong)
     return NewTenant(

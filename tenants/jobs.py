@@ -12,6 +12,7 @@ from core.database import spawn
 from core.errors import Conflict, NotFound
 from core.jobs.kinds import PROGRESS_EVERY, Job, JobKind
 from core.jobs.schedules import Every, Schedule, Scheduled
+from core.texts import N_, _, ngettext
 from tenants.backups import BACKUPS, back_up, back_up_all
 from tenants.ending import archive_tenant, delete_tenant
 from tenants.events import (
@@ -136,10 +137,12 @@ def file_of(deployment: Deployment, name: str) -> Path:
 async def run_backup(scope: Scope, job: Job[OfTenant]) -> Made:
     host = host_of(scope)
     tenant = await host.get(job.payload.tenant_id)
-    done = await shown(job, lambda told: back_up(host.deployment, tenant, told=told), f"Backing up {tenant.slug}")
+    done = await shown(
+        job, lambda told: back_up(host.deployment, tenant, told=told), _("Backing up %(slug)s", slug=tenant.slug)
+    )
     name = await _note_backup(scope, tenant, done)
     await apart(look_again(host.deployment, tenant))
-    return Made(f"{tenant.name} is backed up.", file=name, tenant_id=tenant.id)
+    return Made(_("%(name)s is backed up.", name=tenant.name), file=name, tenant_id=tenant.id)
 
 
 async def _note_backup(scope: Scope, tenant: TenantRecord, done: BackedUp) -> str:
@@ -156,7 +159,7 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
     async def work(told: Says) -> list[BackedUp]:
         return await back_up_all(host.deployment, told=lambda done, total, one: told(done, total))
 
-    results = await shown(job, work, "Backing up all tenants")
+    results = await shown(job, work, _("Backing up all tenants"))
     records = {each.slug: each for each in await apart(host.deployment.registry.list_tenants())}
     failures = []
     for one in results:
@@ -164,12 +167,15 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
         if tenant is None:
             continue
         if one.error:
-            failures.append(Failure(tenant.id, one.slug, one.error, "Look at its page, then back it up by itself."))
+            failures.append(Failure(tenant.id, one.slug, one.error, _("Look at its page, then back it up by itself.")))
         else:
             await _note_backup(scope, tenant, one)
     await look_at_all(scope, job)
     made = len(results) - len(failures)
-    return MadeAll(f"{made:,} of {len(results):,} tenants are backed up.", tuple(failures))
+    return MadeAll(
+        _("%(made)s of %(results)s tenants are backed up.", made=f"{made:,}", results=f"{len(results):,}"),
+        tuple(failures),
+    )
 
 
 # -- upgrades ---------------------------------------------------------------------------------------------------------
@@ -178,7 +184,9 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
 async def run_upgrade(scope: Scope, job: Job[OfTenant]) -> MadeAll:
     host = host_of(scope)
     tenant = await host.get(job.payload.tenant_id)
-    done = await shown(job, lambda told: upgrade_tenant(host.deployment, tenant), f"Upgrading {tenant.slug}")
+    done = await shown(
+        job, lambda told: upgrade_tenant(host.deployment, tenant), _("Upgrading %(slug)s", slug=tenant.slug)
+    )
     return await _note_upgrades(scope, [done])
 
 
@@ -189,7 +197,7 @@ async def run_all_upgrades(scope: Scope, job: Job[OfAll]) -> MadeAll:
     async def work(told: Says) -> list[Upgraded]:
         return await upgrade_all(host.deployment, lambda done, total, one: told(done, total))
 
-    return await _note_upgrades(scope, await shown(job, work, "Upgrading all tenants"))
+    return await _note_upgrades(scope, await shown(job, work, _("Upgrading all tenants")))
 
 
 async def _note_upgrades(scope: Scope, results: list[Upgraded]) -> MadeAll:
@@ -215,14 +223,21 @@ async def _note_upgrades(scope: Scope, results: list[Upgraded]) -> MadeAll:
                     tenant.id,
                     one.slug,
                     one.error,
-                    "It answers 503 and is as it was before. Mend what the error names, then upgrade it again;"
-                    " or restore a backup of it.",
+                    _(
+                        "It answers 503 and is as it was before. Mend what the error names, then upgrade it again;"
+                        " or restore a backup of it."
+                    ),
                 )
             )
         await apart(look_again(deployment, tenant))
     ran = sum(1 for one in results if one.ran and not one.error)
     current = sum(1 for one in results if not one.ran and not one.error)
-    text = f"{ran:,} {'tenant' if ran == 1 else 'tenants'} upgraded, {current:,} current already."
+    text = ngettext(
+        "%(num)s tenant upgraded, %(current)s current already.",
+        "%(num)s tenants upgraded, %(current)s current already.",
+        ran,
+        current=f"{current:,}",
+    )
     return MadeAll(text, tuple(failures))
 
 
@@ -233,14 +248,16 @@ async def run_move(scope: Scope, job: Job[Moving]) -> Made:
     host, asked = host_of(scope), job.payload
     tenant = await host.get(asked.tenant_id)
     if tenant.placement == asked.placement and tenant.status != TenantStatus.ARCHIVED:
-        return Made(f"{tenant.slug} is in {asked.placement}.", tenant_id=tenant.id)
+        return Made(
+            _("%(slug)s is in %(placement)s.", slug=tenant.slug, placement=asked.placement), tenant_id=tenant.id
+        )
 
     async def work(told: Says) -> Moved:
         return await move_tenant(
             host.deployment, tenant, asked.placement, told=lambda what, done, total: told(done, total, what)
         )
 
-    done = await shown(job, work, f"Moving {tenant.slug}")
+    done = await shown(job, work, _("Moving %(slug)s", slug=tenant.slug))
     async with unit_of_work(scope):
         record(
             scope,
@@ -248,9 +265,17 @@ async def run_move(scope: Scope, job: Job[Moving]) -> Made:
         )
     await apart(look_again(host.deployment, tenant))
     return Made(
-        f"{tenant.slug} is in {done.went_to}: {done.rows:,} rows of {done.tables:,} tables, each found to be the same."
-        f" It took no changes for {done.paused:.1f} s. The old database is kept until"
-        f" {done.keep_until:%Y-%m-%d %H:%M} UTC: {done.kept}",
+        _(
+            "%(slug)s is in %(went_to)s: %(rows)s rows of %(tables)s tables, each found to be the same. It took no"
+            " changes for %(paused)s s. The old database is kept until %(keep_until)s UTC: %(kept)s",
+            slug=tenant.slug,
+            went_to=done.went_to,
+            rows=f"{done.rows:,}",
+            tables=f"{done.tables:,}",
+            paused=f"{done.paused:.1f}",
+            keep_until=f"{done.keep_until:%Y-%m-%d %H:%M}",
+            kept=done.kept,
+        ),
         tenant_id=tenant.id,
     )
 
@@ -267,23 +292,28 @@ async def run_restore(scope: Scope, job: Job[Restoring]) -> Made:
     if asked.tenant_id is not None:
         now = await apart(deployment.registry.find(asked.tenant_id))
         if now is not None and now.generation > asked.generation and now.status != TenantStatus.ARCHIVED:
-            return Made(f"{now.slug} is restored.", tenant_id=now.id)
+            return Made(_("%(slug)s is restored.", slug=now.slug), tenant_id=now.id)
         if now is not None and host.is_self(now):
-            raise Conflict("The tenant that you work in is restored by command: tenantry tenant restore.")
+            raise Conflict(_("The tenant that you work in is restored by command: tenantry tenant restore."))
     done = await shown(
         job,
         lambda told: restore(deployment, file, copy=asked.copy, replace=asked.tenant_id is not None, told=told),
-        f"Restoring {asked.file}",
+        _("Restoring %(file)s", file=asked.file),
     )
     tenant = await apart(deployment.registry.get_by_slug(done.slug))
     async with unit_of_work(scope):
         record(scope, TenantRestored(tenant_id=tenant.id, slug=tenant.slug, file=asked.file))
     await apart(look_again(deployment, tenant))
-    text = f"{tenant.slug} answers at {done.address} as the backup has it."
+    text = _("%(slug)s answers at %(address)s as the backup has it.", slug=tenant.slug, address=done.address)
     if done.held:
-        text += f" {done.held:,} jobs that would send something are held: let them go there where nothing went out yet."
+        held = _(
+            "%(count)s jobs that would send something are held: let them go there where nothing went out yet.",
+            count=f"{done.held:,}",
+        )
+        text = f"{text} {held}"
     if done.missing_keys:
-        text += f" Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here."
+        lost = _("Secrets sealed with the keys %(keys)s cannot be read here.", keys=", ".join(done.missing_keys))
+        text = f"{text} {lost}"
     return Made(text, file=done.backup.rpartition("/")[2], tenant_id=tenant.id)
 
 
@@ -293,27 +323,35 @@ async def run_archive(scope: Scope, job: Job[OfTenant]) -> Made:
     file = tenant.archive
     if tenant.status != TenantStatus.ARCHIVED:
         done = await shown(
-            job, lambda told: archive_tenant(host.deployment, tenant, told=told), f"Archiving {tenant.slug}"
+            job,
+            lambda told: archive_tenant(host.deployment, tenant, told=told),
+            _("Archiving %(slug)s", slug=tenant.slug),
         )
         file = done.file
     name = file.rpartition("/")[2]
     async with unit_of_work(scope):
         record(scope, TenantArchived(tenant_id=tenant.id, slug=tenant.slug, file=name))
     await apart(look_again(host.deployment, tenant))
-    return Made(f"{tenant.name} is archived. Restoring its backup brings it back.", file=name, tenant_id=tenant.id)
+    return Made(
+        _("%(name)s is archived. Restoring its backup brings it back.", name=tenant.name),
+        file=name,
+        tenant_id=tenant.id,
+    )
 
 
 async def run_deletion(scope: Scope, job: Job[OfTenant]) -> Made:
     host, asked = host_of(scope), job.payload
     tenant = await apart(host.deployment.registry.find(asked.tenant_id))
     if tenant is None:
-        return Made(f"{asked.slug} is deleted.")
+        return Made(_("%(slug)s is deleted.", slug=asked.slug))
     gone = tenant
-    file = await shown(job, lambda told: delete_tenant(host.deployment, gone, told=told), f"Deleting {gone.slug}")
+    file = await shown(
+        job, lambda told: delete_tenant(host.deployment, gone, told=told), _("Deleting %(slug)s", slug=gone.slug)
+    )
     name = file.rpartition("/")[2]
     async with unit_of_work(scope):
         record(scope, TenantDeleted(tenant_id=gone.id, slug=gone.slug, file=name))
-    return Made(f"{gone.name} is deleted. Its last backup is kept.", file=name)
+    return Made(_("%(name)s is deleted. Its last backup is kept.", name=gone.name), file=name)
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
@@ -335,22 +373,24 @@ async def look_at_all(scope: Scope, job: Job[Any]) -> None:
             told(number + 1, len(tenants))
             await asyncio.sleep(0)
 
-    await shown(job, work, "Looking at each tenant")
+    await shown(job, work, _("Looking at each tenant"))
 
 
-BACK_UP: Final = JobKind("tenants.back_up", OfTenant, run_backup, attempts=3, limit=None, label="Back up a tenant")
+BACK_UP: Final = JobKind("tenants.back_up", OfTenant, run_backup, attempts=3, limit=None, label=N_("Back up a tenant"))
 BACK_UP_ALL: Final = JobKind(
-    "tenants.back_up_all", OfAll, run_all_backups, attempts=3, limit=None, label="Back up all tenants"
+    "tenants.back_up_all", OfAll, run_all_backups, attempts=3, limit=None, label=N_("Back up all tenants")
 )
-UPGRADE: Final = JobKind("tenants.upgrade", OfTenant, run_upgrade, attempts=3, limit=None, label="Upgrade a tenant")
+UPGRADE: Final = JobKind("tenants.upgrade", OfTenant, run_upgrade, attempts=3, limit=None, label=N_("Upgrade a tenant"))
 UPGRADE_ALL: Final = JobKind(
-    "tenants.upgrade_all", OfAll, run_all_upgrades, attempts=3, limit=None, label="Upgrade all tenants"
+    "tenants.upgrade_all", OfAll, run_all_upgrades, attempts=3, limit=None, label=N_("Upgrade all tenants")
 )
-RESTORE: Final = JobKind("tenants.restore", Restoring, run_restore, attempts=3, limit=None, label="Restore a backup")
-MOVE: Final = JobKind("tenants.move", Moving, run_move, attempts=3, limit=None, label="Move a tenant")
-ARCHIVE: Final = JobKind("tenants.archive", OfTenant, run_archive, attempts=3, limit=None, label="Archive a tenant")
-DELETE: Final = JobKind("tenants.delete", OfTenant, run_deletion, attempts=3, limit=None, label="Delete a tenant")
-LOOK: Final = JobKind("tenants.look", Scheduled, run_look, attempts=2, limit=None, label="Look at all tenants")
+RESTORE: Final = JobKind(
+    "tenants.restore", Restoring, run_restore, attempts=3, limit=None, label=N_("Restore a backup")
+)
+MOVE: Final = JobKind("tenants.move", Moving, run_move, attempts=3, limit=None, label=N_("Move a tenant"))
+ARCHIVE: Final = JobKind("tenants.archive", OfTenant, run_archive, attempts=3, limit=None, label=N_("Archive a tenant"))
+DELETE: Final = JobKind("tenants.delete", OfTenant, run_deletion, attempts=3, limit=None, label=N_("Delete a tenant"))
+LOOK: Final = JobKind("tenants.look", Scheduled, run_look, attempts=2, limit=None, label=N_("Look at all tenants"))
 
 JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, MOVE, RESTORE, ARCHIVE, DELETE, LOOK)
 SCHEDULES: Final = (Schedule("tenants.look", LOOK, Every(30)),)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.listing import Choices, Listing
+from core.texts import N_, _
 from core.web.parts import TabItem
 from tenants.placement import SQLITE
 from tenants.queries import LINES, TenantLine, pattern
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 FACTS: Final = "JOIN tenant_facts f ON f.tenant_id = tenant.id"
 STATES: Final = {
-    TenantStatus.ACTIVE: ("Open", "live"),
-    TenantStatus.CREATING: ("Being made", "new"),
-    TenantStatus.SUSPENDED: ("Suspended", "ended"),
-    TenantStatus.FAILED: ("Failed upgrade", "blocked"),
-    TenantStatus.ARCHIVED: ("Archived", "ended"),
+    TenantStatus.ACTIVE: (N_("Open"), "live"),
+    TenantStatus.CREATING: (N_("Being made"), "new"),
+    TenantStatus.SUSPENDED: (N_("Suspended"), "ended"),
+    TenantStatus.FAILED: (N_("Failed upgrade"), "blocked"),
+    TenantStatus.ARCHIVED: (N_("Archived"), "ended"),
 }
 """How a state reads, and the kind of its pill."""
-HEALTH: Final = {"ok": ("Well", "live"), "warn": ("Needs a look", "warn"), "fail": ("Fails", "blocked")}
+HEALTH: Final = {"ok": (N_("Well"), "live"), "warn": (N_("Needs a look"), "warn"), "fail": (N_("Fails"), "blocked")}
 
 
 def _search(typed: str) -> Condition | None:
@@ -48,32 +49,34 @@ TENANTS: Final = Listing(
     sort="name",
     search=_search,
     columns=(
-        ListColumn(key="name", label="Tenant", expr="f.name_key", keyed=True, join=FACTS),
+        ListColumn(key="name", label=N_("Tenant"), expr="f.name_key", keyed=True, join=FACTS),
         ListColumn(
             key="host",
-            label="Host",
+            label=N_("Host"),
             expr="coalesce((SELECT h.host FROM tenant_host h WHERE h.tenant_id = tenant.id AND h.main), '')",
         ),
-        ListColumn(key="status", label="State", expr="tenant.status", kind="choice"),
-        ListColumn(key="health", label="Health", expr="f.state", kind="choice", join=FACTS),
-        ListColumn(key="version", label="Version", expr="f.behind", kind="number", join=FACTS),
-        ListColumn(key="placement", label="Database", expr="tenant.placement", kind="choice"),
+        ListColumn(key="status", label=N_("State"), expr="tenant.status", kind="choice"),
+        ListColumn(key="health", label=N_("Health"), expr="f.state", kind="choice", join=FACTS),
+        ListColumn(key="version", label=N_("Version"), expr="f.behind", kind="number", join=FACTS),
+        ListColumn(key="placement", label=N_("Database"), expr="tenant.placement", kind="choice"),
         ListColumn(
             key="plugins",
-            label="Plugins",
+            label=N_("Plugins"),
             expr="(SELECT count(*) FROM tenant_plugin p WHERE p.tenant_id = tenant.id)",
             kind="number",
         ),
-        ListColumn(key="customers", label="Customers", expr="coalesce(f.customers, -1)", kind="number", join=FACTS),
+        ListColumn(key="customers", label=N_("Customers"), expr="coalesce(f.customers, -1)", kind="number", join=FACTS),
         ListColumn(
             key="size",
-            label="Size, MB",
+            label=N_("Size, MB"),
             expr="(coalesce(f.database_bytes, 0) + f.files_bytes)",
             kind="number",
             join=FACTS,
         ),
-        ListColumn(key="backup", label="Backup", expr="coalesce(CAST(f.backed_up_at AS text), '')", join=FACTS),
-        ListColumn(key="used", label="Last used", expr="coalesce(CAST(f.last_activity_at AS text), '')", join=FACTS),
+        ListColumn(key="backup", label=N_("Backup"), expr="coalesce(CAST(f.backed_up_at AS text), '')", join=FACTS),
+        ListColumn(
+            key="used", label=N_("Last used"), expr="coalesce(CAST(f.last_activity_at AS text), '')", join=FACTS
+        ),
     ),
     heads={
         "name": "c-name",
@@ -89,8 +92,8 @@ TENANTS: Final = Listing(
 def choices(deployment: Deployment) -> Choices:
     """What columns of choices can be filtered by."""
     return {
-        "status": [ListChoice(key.value, label, key.value) for key, (label, _) in STATES.items()],
-        "health": [ListChoice(key, label, key) for key, (label, _) in HEALTH.items()],
+        "status": [ListChoice(key.value, _(label), key.value) for key, (label, _kind) in STATES.items()],
+        "health": [ListChoice(key, _(label), key) for key, (label, _kind) in HEALTH.items()],
         "placement": [ListChoice(one, one, one) for one in (SQLITE, *deployment.placement.servers)],
     }
 
@@ -99,12 +102,12 @@ def views(found: Totals, kept: Mapping[str, Any]) -> list[TabItem]:
     """The list, and those parts of it that somebody should look at."""
     open_at = {name: text for name, text in kept.items() if name not in ("q", "sort")}
     known = [
-        ("All", {}, found.tenants, ""),
-        ("To look at", {"health": "warn,fail"}, found.to_look_at, "warn"),
-        ("Failed upgrades", {"status": "failed"}, found.failed, "bad"),
-        ("Behind", {"version.from": "1"}, found.behind, "warn"),
-        ("Suspended", {"status": "suspended"}, found.suspended, ""),
-        ("Archived", {"status": "archived"}, found.archived, ""),
+        (_("All"), {}, found.tenants, ""),
+        (_("To look at"), {"health": "warn,fail"}, found.to_look_at, "warn"),
+        (_("Failed upgrades"), {"status": "failed"}, found.failed, "bad"),
+        (_("Behind"), {"version.from": "1"}, found.behind, "warn"),
+        (_("Suspended"), {"status": "suspended"}, found.suspended, ""),
+        (_("Archived"), {"status": "archived"}, found.archived, ""),
     ]
     return [
         TabItem(

@@ -20,6 +20,7 @@ from msgspec import Struct
 from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase
 from core.database.postgresql import drop_schema, spare_schemas
 from core.errors import Conflict, Invalid, Unavailable
+from core.texts import _
 from tenants.spares import Spares
 from tenants.status import TenantStatus
 
@@ -72,9 +73,13 @@ class Fullness(Struct, frozen=True, kw_only=True):
         if self.error:
             return self.error
         if not self.limit:
-            return "no limit but the disk"
-        kept = f", {self.ready} of them kept ready" if self.ready else ""
-        return f"{self.schemas:,} of {self.limit:,} schemas{kept}"
+            return _("no limit but the disk")
+        used, limit = f"{self.schemas:,}", f"{self.limit:,}"
+        if self.ready:
+            return _(
+                "%(used)s of %(limit)s schemas, %(ready)s of them kept ready", used=used, limit=limit, ready=self.ready
+            )
+        return _("%(used)s of %(limit)s schemas", used=used, limit=limit)
 
 
 class Placement:
@@ -122,7 +127,7 @@ class Placement:
             there = await spares.schemas()
         except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             LOG.warning("a database does not tell how full it is", database=name, reason=str(error))
-            why = error.message if isinstance(error, Unavailable) else "it does not answer"
+            why = error.message if isinstance(error, Unavailable) else _("it does not answer")
             return Fullness(name=name, limit=limit, for_new=for_new, error=why)
         ready, coming = len(spares.ready(there)), len(set(expected).difference(there))
         taken = min(ready, coming)

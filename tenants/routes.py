@@ -18,6 +18,7 @@ from core.database import bind, current
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import usable
 from core.jobs.actions import start_again
+from core.texts import N_, _
 from core.web.changes import asked, drawer
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Figure, RunningJob, TabItem
@@ -50,12 +51,12 @@ UNDER_WAY: Final = ("waiting", "running")
 def tabs(here: str) -> list[TabItem]:
     """The console's own pages."""
     known = (
-        ("Tenants", "/tenants"),
-        ("Backups", "/tenants/backups"),
-        ("Databases", "/tenants/databases"),
-        ("Work", "/tenants/work"),
+        (N_("Tenants"), "/tenants"),
+        (N_("Backups"), "/tenants/backups"),
+        (N_("Databases"), "/tenants/databases"),
+        (N_("Work"), "/tenants/work"),
     )
-    return [TabItem(label=label, href=href, current=label == here) for label, href in known]
+    return [TabItem(label=_(label), href=href, current=label == here) for label, href in known]
 
 
 # -- the list ---------------------------------------------------------------------------------------------------------
@@ -98,30 +99,33 @@ def _figures(scope: Scope, found: Totals) -> list[Figure]:
     deployment = host_of(scope).deployment
     disk = shutil.disk_usage(deployment.config.data)
     now = scope.now()
-    late = f"{found.never_backed_up:,} have none" if found.never_backed_up else "each has one"
+    late = _("%(count)s have none", count=f"{found.never_backed_up:,}") if found.never_backed_up else _("each has one")
     away = [
-        f"{count:,} {word}" for count, word in ((found.suspended, "suspended"), (found.archived, "archived")) if count
+        *([_("%(count)s suspended", count=f"{found.suspended:,}")] if found.suspended else ()),
+        *([_("%(count)s archived", count=f"{found.archived:,}")] if found.archived else ()),
     ]
     return [
-        Figure(label="Tenants", value=f"{found.tenants:,}", detail=", ".join(away) or "all open"),
+        Figure(label=_("Tenants"), value=f"{found.tenants:,}", detail=", ".join(away) or _("all open")),
         Figure(
-            label="To look at",
+            label=_("To look at"),
             value=f"{found.to_look_at:,}",
-            detail=f"{found.waiting:,} jobs and events wait for a person",
+            detail=_("%(waiting)s jobs and events wait for a person", waiting=f"{found.waiting:,}"),
             tone="owes" if found.to_look_at else "",
         ),
         Figure(
-            label="Behind this version",
+            label=_("Behind this version"),
             value=f"{found.behind:,}",
-            detail=f"{found.failed:,} upgrades failed" if found.failed else "no upgrade failed",
+            detail=_("%(failed)s upgrades failed", failed=f"{found.failed:,}")
+            if found.failed
+            else _("no upgrade failed"),
             tone="owes" if found.failed else "",
         ),
-        Figure(label="Oldest last backup", value=ago(now, found.backed_up_at), detail=late),
-        Figure(label="Data", value=sized(found.size), detail="databases and files"),
+        Figure(label=_("Oldest last backup"), value=ago(now, found.backed_up_at), detail=late),
+        Figure(label=_("Data"), value=sized(found.size), detail=_("databases and files")),
         Figure(
-            label="Disk",
+            label=_("Disk"),
             value=f"{disk.used * 100 // disk.total}\u00a0%",
-            detail=f"{sized(disk.free)} free of {sized(disk.total)}",
+            detail=_("%(free)s free of %(total)s", free=sized(disk.free), total=sized(disk.total)),
         ),
     ]
 
@@ -247,7 +251,7 @@ async def switch_plugin(view: View, tenant_id: FromPath[int], plugin_name: FromP
     on = view.typed.get("on") == ["yes"]
     await actions.switch_plugin(view.scope, tenant, plugin_name, on=on)
     label = host.deployment.plugins[plugin_name].manifest.label
-    said = f"{label} is on." if on else f"{label} is off. Its data are kept."
+    said = _("%(label)s is on.", label=label) if on else _("%(label)s is off. Its data are kept.", label=label)
     return view.go(f"/tenants/{tenant_id}", said)
 
 
@@ -380,7 +384,7 @@ def work_shown(work: Work) -> RunningJob:
     job = running_job(work.job)
     detail = job.detail
     if work.job.progress_total > 100_000:
-        detail = f"{sized(work.job.progress_done)} of {sized(work.job.progress_total)}"
+        detail = _("%(done)s of %(total)s", done=sized(work.job.progress_done), total=sized(work.job.progress_total))
     elif work.job.progress_total <= 1:
         detail = ""
     label = job.label
@@ -434,7 +438,7 @@ async def repeat(view: View, job_id: FromPath[int]) -> Response[str]:
     work = await queries.get_work(view.scope, job_id)
     view.scope.require(_permission_of(work))
     await start_again(view.scope, job_id)
-    return view.go(f"/tenants/work/{job_id}", "Started again.")
+    return view.go(f"/tenants/work/{job_id}", _("Started again."))
 
 
 def _permission_of(work: Work) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from core.texts import _
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -31,14 +33,14 @@ def sized(size: int | None) -> str:
 
 
 def ago(now: datetime, at: datetime | None) -> str:
-    """How long ago: now, 3 min, 26 h, 9 days."""
+    """How long ago: just now, 3 min ago, 26 h ago, 9 days ago."""
     if at is None:
         return "–"
     minutes = int((now - at).total_seconds()) // 60
     if minutes < 1:
-        return "now"
+        return _("just now")
     if minutes < 60:
-        return f"{minutes}{NO_BREAK}min"
+        return _("%(count)s\u00a0min ago", count=minutes)
     if minutes < 48 * 60:
-        return f"{minutes // 60}{NO_BREAK}h"
-    return f"{minutes // (24 * 60):,}{NO_BREAK}days"
+        return _("%(count)s\u00a0h ago", count=minutes // 60)
+    return _("%(count)s\u00a0days ago", count=f"{minutes // (24 * 60):,}")

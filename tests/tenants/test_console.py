@@ -219,10 +219,10 @@ async def test_H1_a_backup_is_made_downloaded_and_restored_as_a_copy(deployment:
     assert (copy.uuid != tenant.uuid, copy.status) == (True, "active")
     assert "Ada Lovelace" in (await inside.get("/customers")).text
     assert await happened(deployment, host) == [
-        "tenant_work_asked",
+        "tenant_backup_asked",
         "tenant_backed_up",
         "backup_downloaded",
-        "host_work_asked",
+        "backup_copy_asked",
         "tenant_restored",
     ]
 
@@ -391,3 +391,19 @@ async def test_a_backup_that_is_named_otherwise_or_lies_elsewhere_is_not_found(d
     ]
 
     assert {answer.status_code for answer in answers} == {404}
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_the_console_speaks_german_to_whoever_asks_for_it(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    browser = await person(deployment, host)
+    browser.headers["accept-language"] = "de"
+
+    listed, one = await browser.get("/tenants"), await browser.get(f"/tenants/{tenant.id}")
+    drawer = await browser.get(f"/tenants/{tenant.id}/deeds/suspension")
+    refused = await do(browser, f"/tenants/{tenant.id}/deeds/deletion", repeated="alfa")
+
+    assert "Neuer Mandant" in listed.text
+    assert "Noch keine Sicherungen" in one.text
+    assert "alpha aussetzen" in drawer.text
+    assert "Geben Sie alpha ein" in refused.text
