@@ -27,6 +27,7 @@ from core.database.postgresql import PostgresDatabase
 from core.database.sql import execute, rows, value, values
 from core.database.sqlite import SqliteDatabase
 from core.errors import Conflict, Invalid
+from core.texts import _
 
 PIECE: Final = 2000
 WRITERS_END_WITHIN: Final = 20.0
@@ -423,7 +424,7 @@ async def close_for_writes(database: Database) -> None:
         while await value(_WRITERS):
             if monotonic() > deadline:
                 await open_for_writes(database)
-                raise Conflict("A change that has begun does not end. Nothing was changed; try again later.")
+                raise Conflict(_("A change that has begun does not end. Nothing was changed; try again later."))
             await asyncio.sleep(0.02)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from core.errors import Conflict, Unavailable
+from core.texts import _
 
 CLOSED: Final = "closed for writes"
 """What SQLite's triggers say while a database is closed for writes."""
@@ -44,7 +45,7 @@ class ClosedForWrites(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "This is being moved to another place and takes no changes for a moment. Try again in a few seconds.",
+            _("This is being moved to another place and takes no changes for a moment. Try again in a few seconds."),
             retry_after=5,
         )
 
@@ -53,7 +54,7 @@ class DiskFull(Unavailable):
     """Nothing can be written until there is room again."""
 
     def __init__(self) -> None:
-        super().__init__("The disk is full. Nothing was changed.", retry_after=60)
+        super().__init__(_("The disk is full. Nothing was changed."), retry_after=60)
 
 
 class Damaged(Unavailable):
@@ -64,8 +65,12 @@ class Duplicate(Conflict):
     """There is one like it already. `columns` are those of the key that both would have."""
 
     def __init__(self, table: str, columns: tuple[str, ...]) -> None:
-        named = " and ".join(column.removesuffix("_key").replace("_", " ") for column in columns)
-        super().__init__(f"There is already one with the same {named}." if named else "There is already one like it.")
+        named = f" {_('and')} ".join(column.removesuffix("_key").replace("_", " ") for column in columns)
+        super().__init__(
+            _("There is already one with the same %(named)s.", named=named)
+            if named
+            else _("There is already one like it.")
+        )
         self.table = table
         self.columns = columns
 
@@ -74,7 +79,7 @@ class BrokenReference(Conflict):
     """A row would point to nothing."""
 
     def __init__(self, table: str = "") -> None:
-        super().__init__("Something else still uses this, or what it refers to is gone.")
+        super().__init__(_("Something else still uses this, or what it refers to is gone."))
         self.table = table
 
 

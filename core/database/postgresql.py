@@ -29,6 +29,7 @@ from core.database.errors import (
 )
 from core.database.statements import Dialect, traits
 from core.errors import Invalid, TryAgain, Unavailable
+from core.texts import _
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -71,7 +72,7 @@ class ConnectionLost(Unavailable):
     """The server went away, or the network did."""
 
     def __init__(self) -> None:
-        super().__init__("The connection to the database was lost. Try again in a moment.")
+        super().__init__(_("The connection to the database was lost. Try again in a moment."))
 
 
 class TenantConnection(Plain):
@@ -132,9 +133,11 @@ class PostgresServer:
             await refuse_powerful_role(self.name, self.app_dsn, self.owner_dsn)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(translated(error), Unavailable):
-                raise Unavailable(f"The PostgreSQL server “{self.name}” does not answer: {error}") from error
+                raise Unavailable(
+                    _("The PostgreSQL server “%(name)s” does not answer: %(error)s", name=self.name, error=error)
+                ) from error
             raise
-        _ = await self.pool()
+        _pool = await self.pool()
 
     async def pool(self, *, owner: bool = False) -> asyncpg.Pool[asyncpg.Record]:
         found = self._pools.get(owner)
@@ -196,7 +199,7 @@ class PostgresDatabase(Database):
         try:
             taken = await pool.acquire(timeout=PATIENCE)
         except TimeoutError:
-            raise Unavailable("The database is busy at the moment. Try again in a few seconds.") from None
+            raise Unavailable(_("The database is busy at the moment. Try again in a few seconds.")) from None
         except Exception as error:
             raise translated(error) from error
         raw = _raw(taken)
@@ -451,11 +454,11 @@ def translated(error: Exception) -> Exception:
         case asyncpg.CheckViolationError() | asyncpg.NotNullViolationError():
             return ConstraintFailed(str(error))
         case asyncpg.DataError() if "out of" in str(error):
-            return Invalid("A number is too large.")
+            return Invalid(_("A number is too large."))
         case asyncpg.InsufficientPrivilegeError() if "for table" in str(error):
             return ClosedForWrites()
         case asyncpg.LockNotAvailableError():
-            return Unavailable("This is being changed by many at the moment. Try again in a few seconds.")
+            return Unavailable(_("This is being changed by many at the moment. Try again in a few seconds."))
         case asyncpg.DiskFullError():
             return DiskFull()
         case asyncpg.InterfaceError() if "closed" in str(error) or "released" in str(error):

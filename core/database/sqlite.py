@@ -41,6 +41,7 @@ from core.database.statements import Dialect, encode, traits
 from core.database.threads import THREADS, give_back
 from core.errors import Invalid, Unavailable
 from core.ids import sort_key
+from core.texts import _
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -137,7 +138,7 @@ class OpenFiles:
                 async with asyncio.timeout(deadline - monotonic()):
                     await waiter
             except TimeoutError:
-                raise Unavailable("Too many tenants are busy at the moment. Try again in a moment.") from None
+                raise Unavailable(_("Too many tenants are busy at the moment. Try again in a moment.")) from None
             finally:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
@@ -499,7 +500,7 @@ async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
             if now >= deadline:
                 raise _too_busy() from error
         except OverflowError:
-            raise Invalid("A number is too large.") from None
+            raise Invalid(_("A number is too large.")) from None
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.01)
 
@@ -531,13 +532,15 @@ async def _pieces(connection: sqlite3.Connection, text: str, values: Values, siz
 
 
 def _too_busy() -> Unavailable:
-    return Unavailable("This is being changed by many at the moment. Try again in a few seconds.", retry_after=5)
+    return Unavailable(_("This is being changed by many at the moment. Try again in a few seconds."), retry_after=5)
 
 
 def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
     if not path.exists():
         if not create:
-            raise Damaged(f"The database file {path.name} is missing. It needs to be restored from a backup.")
+            raise Damaged(
+                _("The database file %(name)s is missing. It needs to be restored from a backup.", name=path.name)
+            )
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
@@ -550,12 +553,20 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        for name, value, _ in _OWN[kind]:
+        for name, value, _expected in _OWN[kind]:
             connection.execute(f"PRAGMA {name} = {value}")
-        for name, _, expected in (("journal_mode", "", "wal"), *_OWN[kind]):
+        for name, _value, expected in (("journal_mode", "", "wal"), *_OWN[kind]):
             found = connection.execute(f"PRAGMA {name}").fetchone()[0]
             if found != expected:
-                raise Unavailable(f"{path.name}: SQLite keeps {name} at {found!r} where {expected!r} is needed.")
+                raise Unavailable(
+                    _(
+                        "%(file)s: SQLite keeps %(name)s at %(found)s where %(expected)s is needed.",
+                        file=path.name,
+                        name=name,
+                        found=repr(found),
+                        expected=repr(expected),
+                    )
+                )
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.create_function("begins_word", 2, begins_word, deterministic=True)
     except BaseException:
@@ -683,9 +694,9 @@ def translated(error: sqlite3.Error) -> Exception:
         case sqlite3.SQLITE_FULL:
             return DiskFull()
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PROTOCOL:
-            return Unavailable("The database file cannot be read or written at the moment.", retry_after=60)
+            return Unavailable(_("The database file cannot be read or written at the moment."), retry_after=60)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Damaged("The database file is damaged. It needs to be restored from a backup.", retry_after=3600)
+            return Damaged(_("The database file is damaged. It needs to be restored from a backup."), retry_after=3600)
     return error
 
 

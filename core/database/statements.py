@@ -23,6 +23,7 @@ import msgspec
 from piccolo.querystring import QueryString
 
 from core.errors import Invalid
+from core.texts import _
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -178,14 +179,14 @@ def instant_text(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(" ", "microseconds")
 
 
-def _text(value: str, _: Dialect) -> str:
+def _text(value: str, dialect: Dialect) -> str:
     if "\0" in value:
-        raise Invalid("A text contains a character that cannot be stored (NUL).")
+        raise Invalid(_("A text contains a character that cannot be stored (NUL)."))
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Invalid("A text contains half a character that cannot be stored.") from None
+            raise Invalid(_("A text contains half a character that cannot be stored.")) from None
     return value
 
 
@@ -195,15 +196,15 @@ def _aware(value: datetime, dialect: Dialect) -> Any:
     return instant_text(value) if dialect == "sqlite" else value
 
 
-def _integer(value: int, _: Dialect) -> int:
+def _integer(value: int, dialect: Dialect) -> int:
     if not -(2**63) <= value < 2**63:
-        raise Invalid("A number is too large.")
+        raise Invalid(_("A number is too large."))
     return value
 
 
-def _number(value: float, _: Dialect) -> float:
+def _number(value: float, dialect: Dialect) -> float:
     if value != value or value in {float("inf"), float("-inf")}:
-        raise Invalid("A number is not finite.")
+        raise Invalid(_("A number is not finite."))
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.errors import Conflict
+from core.texts import _
 
 
 class PluginError(Exception):
@@ -18,6 +19,12 @@ class PluginFailed(Conflict):
     """A plugin broke while it was asked whether something may be done, so it was not done."""
 
     def __init__(self, plugin: str, hook: str) -> None:
-        super().__init__(f"The plugin {plugin} failed while it was asked ({hook}). Nothing was changed.")
+        super().__init__(
+            _(
+                "The plugin %(plugin)s failed while it was asked (%(hook)s). Nothing was changed.",
+                plugin=plugin,
+                hook=hook,
+            )
+        )
         self.plugin = plugin
         self.hook = hook
