@@ -236,6 +236,14 @@ def _signs(locale: str) -> dict[int, str]:
     return str.maketrans({",": get_group_symbol(known), ".": get_decimal_symbol(known)})
 
 
+def ordinal(number: int) -> str:
+    """1st, 22nd; 1. and 22. in German."""
+    if language_of(_LOCALE.get()) != SOURCE:
+        return f"{number}."
+    ending = "th" if 10 < number % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def in_sentence(noun: str) -> str:
     """A heading within a sentence: English writes it small there, other languages as it is."""
     return noun.lower() if language_of(_LOCALE.get()) == SOURCE else noun

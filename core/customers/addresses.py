@@ -13,8 +13,10 @@ from email_validator import EmailNotValidError, validate_email
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NotVat
 
+from core.customers.explaining import explained_within
 from core.errors import FieldError
 from core.ids import sort_key
+from core.texts import _
 
 COUNTRY_NAMES: Final = ("en", "de")
 
@@ -31,7 +33,8 @@ def check_emails(typed: Iterable[str], field: str, errors: list[FieldError]) -> 
         try:
             address = validate_email(text, check_deliverability=False, test_environment=True).normalized
         except EmailNotValidError as error:
-            errors.append(FieldError(field, f"“{text}” is no e-mail address: {_lower_first(str(error))}"))
+            told = _("“%(text)s” is no e-mail address: %(error)s", text=text, error=explained_within(error))
+            errors.append(FieldError(field, told))
             continue
         if address.casefold() not in (known.casefold() for known in found):
             found.append(address)
@@ -45,15 +48,18 @@ def check_phones(typed: Iterable[str], country: str, field: str, errors: list[Fi
         try:
             number = phonenumbers.parse(text, country or None)
         except phonenumbers.NumberParseException:
-            how = "Begin with + and the country's code." if not country else "Check the digits."
-            errors.append(FieldError(field, f"“{text}” is no phone number. {how}"))
+            digits = _("“%(text)s” is no phone number. Check the digits.", text=text)
+            begin = _("“%(text)s” is no phone number. Begin with + and the country's code.", text=text)
+            errors.append(FieldError(field, digits if country else begin))
             continue
         if not phonenumbers.is_possible_number(number):
-            errors.append(FieldError(field, f"“{text}” has too many or too few digits for a phone number."))
+            errors.append(
+                FieldError(field, _("“%(text)s” has too many or too few digits for a phone number.", text=text))
+            )
             continue
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-        if e164 not in (known for _, known in found):
+        if e164 not in (known for __, known in found):
             found.append((shown, e164))
     return found
 
@@ -77,7 +83,11 @@ def country_code(typed: str) -> str | None:
 def check_country(typed: str, field: str, errors: list[FieldError]) -> str:
     code = country_code(typed)
     if code is None:
-        errors.append(FieldError(field, f"There is no country “{typed}”. Use its name or its code of two letters."))
+        errors.append(
+            FieldError(
+                field, _("There is no country “%(typed)s”. Use its name or its code of two letters.", typed=typed)
+            )
+        )
         return ""
     return code
 
@@ -89,9 +99,9 @@ def check_vat_id(typed: str, field: str, errors: list[FieldError]) -> str:
     try:
         return str(vat.validate(typed))
     except NotVat:
-        errors.append(FieldError(field, f"“{typed}” is no EU VAT id. It begins with the country's code: DE123456788."))
+        errors.append(
+            FieldError(
+                field, _("“%(typed)s” is no EU VAT id. It begins with the country's code: DE123456788.", typed=typed)
+            )
+        )
         return ""
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -21,6 +21,7 @@ from core.customers.schemas import (
     StatusChange,
 )
 from core.errors import Invalid
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -60,7 +61,7 @@ async def get_customer(call: Call, customer_id: FromPath[int]) -> CustomerDetail
 async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody[CustomerChange]) -> CustomerDetail:
     sections = [section for section in (data.main, data.address, data.billing) if section is not None]
     if not sections:
-        raise Invalid("Give at least one of main, address and billing.", field="main")
+        raise Invalid(_("Give at least one of main, address and billing."), field="main")
     await actions.change_sections(call.scope, customer_id, sections, version=data.version)
     return await queries.get_customer(call.scope, customer_id)
 

@@ -23,6 +23,7 @@ from core.customers.jobs import plan_names
 from core.errors import Invalid
 from core.hooks import ImportPreview, ImportRefusal
 from core.money import format_amount
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,7 +122,9 @@ async def import_step_command(
 def _choice(text: str) -> tuple[str, str]:
     name, sign, chosen = text.partition("=")
     if not sign:
-        raise Invalid(f"“{text}” is no choice. Write name=value, such as due_on=2026-12-31.", field="--choose")
+        raise Invalid(
+            _("“%(text)s” is no choice. Write name=value, such as due_on=2026-12-31.", text=text), field="--choose"
+        )
     return name.strip(), chosen.strip()
 
 
@@ -152,9 +155,11 @@ def read_mapping(path: Path | None) -> Mapping:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Mapping)
     except OSError as fault:
-        raise Invalid(f"{path} cannot be read: {fault.strerror}.", field="--mapping") from fault
+        raise Invalid(
+            _("%(path)s cannot be read: %(fault)s.", path=path, fault=fault.strerror), field="--mapping"
+        ) from fault
     except msgspec.MsgspecError as fault:
-        raise Invalid(f"{path} is no mapping: {fault}", field="--mapping") from fault
+        raise Invalid(_("%(path)s is no mapping: %(fault)s", path=path, fault=fault), field="--mapping") from fault
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from msgspec import Struct
 from core import hookspecs
 from core.hooks import CellValue, Column
 from core.money import Money, format_amount
+from core.texts import _, number
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def shown_columns(scope: Scope, customer_ids: Sequence[int]) -> list[Shown
 
 def _shown(scope: Scope, column: Column, values: Mapping[int, CellValue], error_id: str) -> ShownColumn:
     return ShownColumn(
-        f"{column.label} (failed, {error_id})" if error_id else column.label,
+        _("%(label)s (failed, %(error)s)", label=column.label, error=error_id) if error_id else column.label,
         column.kind in NUMBERS,
         {customer_id: cell_text(scope, value) for customer_id, value in values.items()},
     )
@@ -63,9 +64,9 @@ def cell_text(scope: Scope, value: CellValue) -> str:
         case None | False:
             return ""
         case True:
-            return "Yes"
+            return _("Yes")
         case int():
-            return f"{value:,}"
+            return number(value)
         case Money():
             return format_amount(value.minor, value.currency)
         case str():

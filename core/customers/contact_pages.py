@@ -79,12 +79,9 @@ def section_of(customer_id: int, person: ContactRow, *, editable: bool) -> Secti
             label=_("Remove %(name)s", name=person.name),
             href=href,
             target="#people",
-            question=f"Remove {person.name}? "
-            + (
-                "The user cannot log in to the portal any more."
-                if person.is_user
-                else "No document goes there any more."
-            ),
+            question=_("Remove %(name)s? The user cannot log in to the portal any more.", name=person.name)
+            if person.is_user
+            else _("Remove %(name)s? No document goes there any more.", name=person.name),
         ),
     )
 

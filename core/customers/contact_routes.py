@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @get("/customers/{customer_id:int}/contacts", permission="customers.view")
 async def show_people(view: View, customer_id: FromPath[int]) -> Response[str]:
-    head = await head_values(view, customer_id, "Users")
+    head = await head_values(view, customer_id, _("Users"))
     return await _people(view, customer_id, template="customers/people.html", head=head)
 
 

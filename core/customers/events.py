@@ -3,6 +3,7 @@
 from datetime import date
 
 from core.activity.events import Event
+from core.texts import N_
 
 
 class CustomerCreated(Event, subject="customer"):
@@ -13,7 +14,7 @@ class CustomerChanged(Event, subject="customer"):
     customer_id: int
 
 
-class CustomerPayerChanged(Event, subject="customer", text="Customer {to_payer_id} pays from now on"):
+class CustomerPayerChanged(Event, subject="customer", text=N_("Customer {to_payer_id} pays from now on")):
     customer_id: int
     from_payer_id: int
     to_payer_id: int
@@ -26,47 +27,47 @@ class CustomerStatusChanged(Event, subject="customer"):
     reason: str
 
 
-class CustomerStatusPlanned(Event, subject="customer", text="Change of status planned"):
+class CustomerStatusPlanned(Event, subject="customer", text=N_("Change of status planned")):
     planned_id: int
     customer_id: int
     to_key: str
     on: date
 
 
-class CustomerStatusPlanCancelled(Event, subject="customer", text="Planned change of status cancelled"):
+class CustomerStatusPlanCancelled(Event, subject="customer", text=N_("Planned change of status cancelled")):
     planned_id: int
     customer_id: int
     to_key: str
     on: date
 
 
-class CustomerStatusRefused(Event, subject="customer", text="Planned change of status refused"):
+class CustomerStatusRefused(Event, subject="customer", text=N_("Planned change of status refused")):
     planned_id: int
     customer_id: int
     to_key: str
     on: date
 
 
-class StatusAdded(Event, subject="status", text="Status {key} added"):
+class StatusAdded(Event, subject="status", text=N_("Status {key} added")):
     status_id: int
     key: str
 
 
-class StatusChanged(Event, subject="status", text="Status {key} changed"):
+class StatusChanged(Event, subject="status", text=N_("Status {key} changed")):
     status_id: int
     key: str
 
 
-class StatusRemoved(Event, subject="status", text="Status {key} removed"):
+class StatusRemoved(Event, subject="status", text=N_("Status {key} removed")):
     status_id: int
     key: str
 
 
-class StatusesOrdered(Event, subject="status", text="Statuses put in order"):
+class StatusesOrdered(Event, subject="status", text=N_("Statuses put in order")):
     pass
 
 
-class StatusTransitionsChanged(Event, subject="status", text="Allowed changes of status changed"):
+class StatusTransitionsChanged(Event, subject="status", text=N_("Allowed changes of status changed")):
     pass
 
 
@@ -135,17 +136,17 @@ class ContactRemoved(Event, subject="contact"):
     customer_id: int
 
 
-class TagCreated(Event, subject="tag", text="Tag {tag} created"):
+class TagCreated(Event, subject="tag", text=N_("Tag {tag} created")):
     tag_id: int
     tag: str
 
 
-class TagChanged(Event, subject="tag", text="Tag {tag} changed"):
+class TagChanged(Event, subject="tag", text=N_("Tag {tag} changed")):
     tag_id: int
     tag: str
 
 
-class TagMerged(Event, subject="tag", text="Tag {tag} became {into} for {customers} customers"):
+class TagMerged(Event, subject="tag", text=N_("Tag {tag} became {into} for {customers} customers")):
     tag_id: int
     into_id: int
     tag: str
@@ -153,7 +154,7 @@ class TagMerged(Event, subject="tag", text="Tag {tag} became {into} for {custome
     customers: int
 
 
-class TagDeleted(Event, subject="tag", text="Tag {tag} removed from {customers} customers"):
+class TagDeleted(Event, subject="tag", text=N_("Tag {tag} removed from {customers} customers")):
     tag_id: int
     tag: str
     customers: int
@@ -167,7 +168,7 @@ class LocationChanged(Event, subject="location"):
     location_id: int
 
 
-class LocationMerged(Event, subject="location", text="Location merged, {customers} customers moved"):
+class LocationMerged(Event, subject="location", text=N_("Location merged, {customers} customers moved")):
     location_id: int
     into_id: int
     customers: int

@@ -9,6 +9,7 @@ from core import hookspecs
 from core.customers import queries
 from core.customers.schemas import CustomerDetail
 from core.hooks import Action, Fact, KnownCustomer, Tab
+from core.texts import _
 from core.web.parts import MenuEntry, TabItem
 from core.web.templating import written
 
@@ -53,7 +54,7 @@ async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -
         for answer in await scope.hooks.ask(hookspecs.customer_facts, scope=scope, customer_id=known.id, customer=known)
         for fact in answer.value or ()
     ]
-    return [*facts, Fact(label="Joined", value=written(customer.joined_on, scope.locale))]
+    return [*facts, Fact(label=_("Joined"), value=written(customer.joined_on, scope.locale))]
 
 
 async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) -> list[TabItem | str]:
@@ -61,18 +62,18 @@ async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) 
     base = f"/customers/{known.id}"
     people = f"{head.people:,}" if head.people else ""
     own: list[TabItem] = [
-        TabItem(label="General", href=base),
-        TabItem(label="Details", href=f"{base}/details"),
-        TabItem(label="Users", href=f"{base}/contacts", count=people),
+        TabItem(label=_("General"), href=base),
+        TabItem(label=_("Details"), href=f"{base}/details"),
+        TabItem(label=_("Users"), href=f"{base}/contacts", count=people),
     ]
     plugins: list[TabItem] = []
     for answer in await scope.hooks.ask(hookspecs.customer_tabs, scope=scope, customer_id=known.id, customer=known):
         from_core = answer.plugin in CORE_NAMES
         for tab in answer.value or ():
             (own if from_core else plugins).append(_tab_item(tab, "" if from_core else answer.plugin))
-    own.append(TabItem(label="Notes", href=f"{base}/notes", count=f"{head.notes:,}" if head.notes else ""))
+    own.append(TabItem(label=_("Notes"), href=f"{base}/notes", count=f"{head.notes:,}" if head.notes else ""))
     if scope.may("activity.view"):
-        own.append(TabItem(label="Activity", href=f"{base}/activity"))
+        own.append(TabItem(label=_("Activity"), href=f"{base}/activity"))
     return [*own, "|", *plugins] if plugins else [*own]
 
 
@@ -95,7 +96,7 @@ async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[
         change.append(
             [
                 MenuEntry(
-                    label="Change status…",
+                    label=_("Change status…"),
                     icon="adjustments-horizontal",
                     href=f"/customers/{known.id}/status",
                     attrs={
@@ -103,7 +104,7 @@ async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[
                         "hx-target": "#plan",
                         "hx-swap": "innerHTML",
                     },
-                    refused="" if may_move else "There is no status to go to",
+                    refused="" if may_move else _("There is no status to go to"),
                 )
             ]
         )

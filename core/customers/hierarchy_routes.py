@@ -55,7 +55,7 @@ async def suggest_customers(view: View) -> Response[str]:
 @get("/customers/{customer_id:int}/details", permission="customers.view")
 async def show_details(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    head = await head_values(view, customer_id, "Details")
+    head = await head_values(view, customer_id, _("Details"))
     customer: CustomerDetail = head["customer"]
     children = await list_children(scope, customer_id)
     above = await list_above(scope, customer_id)

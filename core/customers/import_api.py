@@ -23,6 +23,7 @@ from core.customers.importing.steps import StepRow
 from core.errors import Conflict, Invalid
 from core.hooks import ImportPreview, ImportRefusal, ImportStep
 from core.jobs.status import JobState
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
 
 PERMISSION = "customers.create"
@@ -121,7 +122,7 @@ class Discarded(Struct, frozen=True):
 )
 async def upload(call: Call, data: MultipartBody[Upload]) -> ImportDetail:
     if not data.file.filename:
-        raise Invalid("Choose a file.", field="file")
+        raise Invalid(_("Choose a file."), field="file")
     mapping = _mapping_of(data.mapping) if data.mapping else None
     batch = await import_work.take_in(call.scope, data.file, mapping)
     return await _detail(call, batch)
@@ -131,7 +132,7 @@ def _mapping_of(text: str) -> Mapping:
     try:
         return msgspec.json.decode(text, type=Mapping)
     except (msgspec.MsgspecError, UnicodeEncodeError) as wrong:
-        raise Invalid(f"It is not the JSON of a mapping: {wrong}", field="mapping") from None
+        raise Invalid(_("It is not the JSON of a mapping: %(wrong)s", wrong=wrong), field="mapping") from None
 
 
 @api_get("/customer-imports", permission=PERMISSION, summary="List imports of customers, the latest first")
@@ -233,7 +234,7 @@ async def start_step(
 async def discard(call: Call, batch_id: FromPath[int]) -> Discarded:
     batch = await get_batch(call.scope, batch_id)
     if await import_work.working(call.scope, batch) is not None:
-        raise Conflict("Work on this file is going on. Wait until it is done.")
+        raise Conflict(_("Work on this file is going on. Wait until it is done."))
     await actions.discard_batch(call.scope, batch_id)
     await forget_file(call.scope, batch)
     return Discarded(batch_id)

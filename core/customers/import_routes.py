@@ -17,7 +17,7 @@ from core.customers import import_work
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import file_of, forget_file
-from core.customers.importing.profiles import FIELDS, NEVER, Mapping, known_columns, lay_out
+from core.customers.importing.profiles import FIELDS, NEVER, SECRET, Mapping, known_columns, lay_out
 from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
 from core.customers.importing.status import BatchState, StepState
@@ -27,8 +27,9 @@ from core.errors import Conflict, Invalid
 from core.jobs.status import JobState
 from core.lists.reading import Record, header_key, open_table
 from core.lists.writing import ExportColumn, csv_stream
+from core.texts import N_, _, ngettext, number
 from core.web.jobs_pages import running_job
-from core.web.parts import Choice, Figure
+from core.web.parts import Choice, Figure, spoken
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 PERMISSION: Final = "customers.create"
 FINDINGS: Final = 50
 """Of a page."""
-CHOICES: Final = (Choice("", "Do not import"), *(Choice(field, label) for field, label in FIELDS.items()))
-STEPS: Final = ("Choose file", "Match columns", "Check, dry run", "Import")
+CHOICES: Final = (Choice("", N_("Do not import")), *(Choice(field, label) for field, label in FIELDS.items()))
+STEPS: Final = (N_("Choose file"), N_("Match columns"), N_("Check, dry run"), N_("Import"))
 
 
 @get("/customers/import", permission=PERMISSION)
@@ -53,7 +54,7 @@ async def upload(view: View) -> Response[str]:
     await view.read()
     file = view.files.get("file")
     if file is None or not file.filename:
-        return await _choose_page(view, {"file": "Choose a file."}, status=422)
+        return await _choose_page(view, {"file": _("Choose a file.")}, status=422)
     try:
         batch = await import_work.take_in(view.scope, file)
     except Invalid as error:
@@ -90,7 +91,7 @@ async def match(view: View, batch_id: FromPath[int]) -> Response[str]:
     """Save where the columns go, and check anew."""
     batch = await get_batch(view.scope, batch_id)
     if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
-        raise Conflict("This file has been imported. Choose another one.")
+        raise Conflict(_("This file has been imported. Choose another one."))
     await view.read()
     headers = await _headers(view.scope, batch)
     chosen = {
@@ -119,12 +120,14 @@ async def start(view: View, batch_id: FromPath[int]) -> Response[str]:
     wanted = await view.form(Start)
     report = batch.told()
     if report is None or batch.state not in {BatchState.CHECKED, BatchState.TAKING}:
-        raise Conflict("There is nothing to import: the file was not checked, or it has been imported.")
+        raise Conflict(_("There is nothing to import: the file was not checked, or it has been imported."))
     if wanted.mode == "all" and report.errors_total and batch.state == BatchState.CHECKED:
-        told = "There are errors, so all or nothing means nothing. Correct the file, or skip the bad records."
+        told = _("There are errors, so all or nothing means nothing. Correct the file, or skip the bad records.")
         return await _batch_page(view, batch, {"mode": told}, status=422)
     await import_work.start_import(view.scope, batch_id, wanted.mode)
-    return view.go(f"/customers/import/{batch_id}", f"Import started. {report.ok:,} customers are being made.")
+    return view.go(
+        f"/customers/import/{batch_id}", _("Import started. %(ok)s customers are being made.", ok=number(report.ok))
+    )
 
 
 @post("/customers/import/{batch_id:int}/undo", permission=PERMISSION)
@@ -138,7 +141,7 @@ async def discard(view: View, batch_id: FromPath[int]) -> Response[str]:
     batch = await get_batch(view.scope, batch_id)
     await actions.discard_batch(view.scope, batch_id)
     await forget_file(view.scope, batch)
-    return view.go("/customers/import", "Forgotten. Nothing was imported.")
+    return view.go("/customers/import", _("Forgotten. Nothing was imported."))
 
 
 @get("/customers/import/{batch_id:int}/refused.csv", permission=PERMISSION)
@@ -147,9 +150,9 @@ async def refused(view: View, batch_id: FromPath[int]) -> Stream:
     batch = await get_batch(view.scope, batch_id)
     report = batch.told()
     if report is None:
-        raise Conflict("The file has not been checked yet.")
+        raise Conflict(_("The file has not been checked yet."))
     columns = [ExportColumn(f"c{at}", column.column) for at, column in enumerate(report.columns)]
-    columns += [ExportColumn("record", "Record", "integer"), ExportColumn("why", "What is wrong")]
+    columns += [ExportColumn("record", _("Record"), "integer"), ExportColumn("why", _("What is wrong"))]
     name = "refused-" + "".join(
         c for c in batch.file_name.rsplit(".", 1)[0] if c.isascii() and (c.isalnum() or c in "-_")
     )
@@ -172,17 +175,17 @@ async def choose_for_step(view: View, batch_id: FromPath[int], key: FromPath[str
     await view.read()
     chosen = {name: typed[-1] for name, typed in view.typed.items() if not name.startswith("_")}
     go, seen = chosen.pop("go", ""), chosen.pop("seen", "")
-    _, step, _, preview = await steps.preview_step(view.scope, batch_id, key, chosen)
+    _batch, step, _state, preview = await steps.preview_step(view.scope, batch_id, key, chosen)
     wrong = {field.name: field.error for field in preview.fields if field.error}
     if not wrong:
         await steps.keep_choices(view.scope, batch_id, key, chosen)
     if not go or wrong:
         return await _step_page(view, batch_id, key, chosen, status=422 if wrong else 200)
     if seen != _digest(preview):
-        told = {"": "With what is chosen now it does something else. Look at it again, then confirm it."}
+        told = {"": _("With what is chosen now it does something else. Look at it again, then confirm it.")}
         return await _step_page(view, batch_id, key, chosen, told, status=409)
     await import_work.start_step(view.scope, batch_id, key, chosen)
-    return view.go(f"/customers/import/{batch_id}/steps/{key}", f"{step.verb}: started.")
+    return view.go(f"/customers/import/{batch_id}/steps/{key}", _("%(step)s: started.", step=step.verb))
 
 
 @post("/customers/import/{batch_id:int}/steps/{key:str}/resume", permission=PERMISSION)
@@ -205,12 +208,12 @@ async def refused_by_step(view: View, batch_id: FromPath[int], key: FromPath[str
     """What a step refused, by record and column; for the step `undo`, why customers stay."""
     await get_batch(view.scope, batch_id)
     columns = [
-        ExportColumn("record", "Record", "integer"),
-        ExportColumn("line", "Line", "integer"),
-        ExportColumn("name", "Customer"),
-        ExportColumn("field", "Column"),
-        ExportColumn("value", "Value"),
-        ExportColumn("why", "What is wrong"),
+        ExportColumn("record", _("Record"), "integer"),
+        ExportColumn("line", _("Line"), "integer"),
+        ExportColumn("name", _("Customer")),
+        ExportColumn("field", _("Column")),
+        ExportColumn("value", _("Value")),
+        ExportColumn("why", _("What is wrong")),
     ]
     return Stream(
         _within(csv_stream(columns, _refused_by_step(view.scope, batch_id, key))),
@@ -312,7 +315,7 @@ async def _batch_page(
         steps=_steps(3 if not before else 2 if report else 1),
         figures=_figures(batch, report) if report else (),
         columns=[_column(at, column, report, chosen) for at, column in enumerate(columns)],
-        choices=CHOICES,
+        choices=spoken(CHOICES),
         findings=_shown(report.errors, page) if report else (),
         warnings=_shown(report.warnings, 1) if report else (),
         pages=_pages(batch.id, page, len(report.errors)) if report else {},
@@ -344,9 +347,12 @@ class NextStep(Struct, frozen=True, kw_only=True):
 async def _next_steps(scope: Scope, batch: ImportBatchRow) -> list[NextStep]:
     found = []
     for step, state, left in await steps.list_steps(scope, batch):
-        said = f"{left:,} records wait." if left else ""
+        said = _("%(count)s records wait.", count=number(left)) if left else ""
         if state.turn:
-            said = f"{state.taken:,} records done" + (f", {state.refused:,} refused." if state.refused else ".")
+            done, refused = number(state.taken), number(state.refused)
+            said = _("%(done)s records done.", done=done)
+            if state.refused:
+                said = _("%(done)s records done, %(refused)s refused.", done=done, refused=refused)
         found.append(
             NextStep(
                 key=step.key,
@@ -363,7 +369,7 @@ async def _next_steps(scope: Scope, batch: ImportBatchRow) -> list[NextStep]:
 
 def _steps(current: int) -> list[dict[str, str]]:
     return [
-        {"label": label, "state": "done" if at < current else "now" if at == current else ""}
+        {"label": _(label), "state": "done" if at < current else "now" if at == current else ""}
         for at, label in enumerate(STEPS)
     ]
 
@@ -372,22 +378,26 @@ def _figures(batch: ImportBatchRow, report: Report) -> list[Figure]:
     made = batch.state in {BatchState.DONE, BatchState.TAKING, BatchState.UNDOING}
     return [
         Figure(
-            label="Records read",
-            value=f"{report.records:,}",
-            detail=f"{report.ignored_blank:,} blank" if report.ignored_blank else "",
+            label=_("Records read"),
+            value=number(report.records),
+            detail=_("%(count)s blank", count=number(report.ignored_blank)) if report.ignored_blank else "",
         ),
-        Figure(label="Created" if made else "Will be created", value=f"{batch.made if made else report.ok:,}"),
-        Figure(label="Services found", value=f"{report.services:,}"),
+        Figure(label=_("Created") if made else _("Will be created"), value=number(batch.made if made else report.ok)),
+        Figure(label=_("Services found"), value=number(report.services)),
         Figure(
-            label="With errors",
-            value=f"{report.refused:,}",
-            detail=f"{report.errors_total:,} errors" if report.errors_total else "",
+            label=_("With errors"),
+            value=number(report.refused),
+            detail=ngettext(
+                "%(count)s error", "%(count)s errors", report.errors_total, count=number(report.errors_total)
+            )
+            if report.errors_total
+            else "",
             tone="owes" if report.refused else "",
         ),
         Figure(
-            label="Warnings",
-            value=f"{report.warnings_total:,}",
-            detail="imported all the same" if report.warnings_total else "",
+            label=_("Warnings"),
+            value=number(report.warnings_total),
+            detail=_("imported all the same") if report.warnings_total else "",
         ),
     ]
 
@@ -401,16 +411,19 @@ def _column(
         "column": column.column,
         "samples": ", ".join(sample for sample in column.samples if sample),
         "field": (chosen or {}).get(column.column, column.field) or "",
-        "never": column.label if never else "",
+        "never": _(column.label) if never else "",
         "errors": sum(1 for found in report.errors if found.field == column.column) if report else 0,
     }
 
 
 def _modes(report: Report) -> list[Choice]:
-    skip = f"Skip the {report.refused:,} records, import {report.ok:,}" if report.refused else f"Import {report.ok:,}"
+    skip = _("Import %(count)s", count=number(report.ok))
+    if report.refused:
+        left, count = number(report.refused), number(report.ok)
+        skip = _("Skip the %(refused)s records, import %(count)s", refused=left, count=count)
     return [
-        Choice("skip-bad", skip, "The skipped records come back as a file with the reasons."),
-        Choice("all", "All or nothing", "Nothing is imported until every record is right."),
+        Choice("skip-bad", skip, _("The skipped records come back as a file with the reasons.")),
+        Choice("all", _("All or nothing"), _("Nothing is imported until every record is right.")),
     ]
 
 
@@ -421,7 +434,12 @@ def _shown(findings: Sequence[Finding], page: int) -> Sequence[Finding]:
 def _pages(batch_id: int, page: int, count: int) -> dict[str, str]:
     address = f"/customers/import/{batch_id}?page="
     return {
-        "said": f"{min(count, (page - 1) * FINDINGS + 1):,} to {min(count, page * FINDINGS):,} of {count:,}",
+        "said": _(
+            "%(first)s to %(last)s of %(count)s",
+            first=number(min(count, (page - 1) * FINDINGS + 1)),
+            last=number(min(count, page * FINDINGS)),
+            count=number(count),
+        ),
         "previous": f"{address}{page - 1}" if page > 1 else "",
         "next": f"{address}{page + 1}" if page * FINDINGS < count else "",
     }
@@ -441,7 +459,7 @@ async def _headers(scope: Scope, batch: ImportBatchRow) -> list[ColumnReport]:
         ColumnReport(
             name,
             found.get(name),
-            FIELDS.get(found.get(name) or "", "Cards, passwords and other secrets are never imported."),
+            FIELDS.get(found.get(name) or "", SECRET),
             () if NEVER.search(header_key(name)) else tuple(r.cells[at][:60] for r in records if not r.fault),
         )
         for at, name in enumerate(table.headers)

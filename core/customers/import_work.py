@@ -18,6 +18,7 @@ from core.jobs.actions import enqueue
 from core.jobs.queries import get_job
 from core.jobs.status import JobState
 from core.lists.reading import open_table
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,9 +84,11 @@ async def start_import(scope: Scope, batch_id: int, mode: Mode) -> None:
     batch = await get_batch(scope, batch_id)
     report = batch.told()
     if report is None or batch.state not in {BatchState.CHECKED, BatchState.TAKING}:
-        raise Conflict("There is nothing to import: the file was not checked, or it has been imported.")
+        raise Conflict(_("There is nothing to import: the file was not checked, or it has been imported."))
     if mode == "all" and report.errors_total and batch.state == BatchState.CHECKED:
-        raise Conflict("There are errors, so all or nothing means nothing. Correct the file, or skip the bad records.")
+        raise Conflict(
+            _("There are errors, so all or nothing means nothing. Correct the file, or skip the bad records.")
+        )
     await start_work(scope, batch_id, TAKE_IMPORT, OfBatch(batch_id, mode))
 
 
@@ -93,7 +96,7 @@ async def start_undo(scope: Scope, batch_id: int) -> None:
     """Let an import be taken back."""
     batch = await get_batch(scope, batch_id)
     if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
-        raise Conflict("Only an import that is done can be undone.")
+        raise Conflict(_("Only an import that is done can be undone."))
     if batch.state == BatchState.DONE:
         await steps.check_undo(scope, batch)
     await start_work(scope, batch_id, UNDO_IMPORT, OfBatch(batch_id))
@@ -102,7 +105,7 @@ async def start_undo(scope: Scope, batch_id: int) -> None:
 async def start_step(scope: Scope, batch_id: int, key: str, choices: dict[str, str] | None = None) -> None:
     """Let something be made of an import's records, or go on where it was broken off."""
     if await working(scope, await get_batch(scope, batch_id)) is not None:
-        raise Conflict("Work on this file is going on. Wait until it is done.")
+        raise Conflict(_("Work on this file is going on. Wait until it is done."))
     await steps.begin_step(scope, batch_id, key, choices)
     await start_work(scope, batch_id, TAKE_STEP, OfStep(batch_id, key))
 
@@ -112,7 +115,7 @@ async def start_work(scope: Scope, batch_id: int, kind: Any, payload: OfBatch | 
     async with unit_of_work(scope):
         batch = await get_batch(scope, batch_id)
         if await working(scope, batch) is not None:
-            raise Conflict("Work on this file is going on. Wait until it is done.")
+            raise Conflict(_("Work on this file is going on. Wait until it is done."))
         job_id = await enqueue(scope, kind, payload)
         await execute("UPDATE import_batch SET job_id = :job WHERE id = :id", job=job_id, id=batch_id)
 

@@ -19,7 +19,7 @@ from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.messages.actions import write_message
 from core.staff.queries import find_known
-from core.texts import _, speaking
+from core.texts import N_, _, speaking
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -53,7 +53,7 @@ async def check(scope: Scope, job: Job[OfBatch]) -> Imported:
     lines = await count_lines(path)
 
     async def told(records: int) -> None:
-        await job.progress(records, max(lines, records) if lines else 0, "Reading and checking")
+        await job.progress(records, max(lines, records) if lines else 0, _("Reading and checking"))
 
     report = await actions.stage_import(
         scope, path, batch.matched(), name=batch.file_name, plans=await plan_names(), told=told
@@ -148,15 +148,17 @@ async def plan_names() -> dict[str, str]:
 
 
 CHECK_IMPORT: Final = JobKind(
-    "customers.check_import", OfBatch, check, limit=None, label="Checking a file of customers"
+    "customers.check_import", OfBatch, check, limit=None, label=N_("Checking a file of customers")
 )
-TAKE_IMPORT: Final = JobKind("customers.take_import", OfBatch, take, limit=None, label="Importing customers")
-UNDO_IMPORT: Final = JobKind("customers.undo_import", OfBatch, undo, limit=None, label="Undoing an import")
-TAKE_STEP: Final = JobKind("customers.take_import_step", OfStep, take_step, limit=None, label="Going on with an import")
-FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label="Forgetting old imports")
+TAKE_IMPORT: Final = JobKind("customers.take_import", OfBatch, take, limit=None, label=N_("Importing customers"))
+UNDO_IMPORT: Final = JobKind("customers.undo_import", OfBatch, undo, limit=None, label=N_("Undoing an import"))
+TAKE_STEP: Final = JobKind(
+    "customers.take_import_step", OfStep, take_step, limit=None, label=N_("Going on with an import")
+)
+FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label=N_("Forgetting old imports"))
 
 CHANGE_PLANNED: Final = JobKind(
-    "customers.change_planned", Scheduled, change_planned, limit=None, label="Planned changes of status"
+    "customers.change_planned", Scheduled, change_planned, limit=None, label=N_("Planned changes of status")
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (

@@ -15,7 +15,7 @@ from core.errors import Invalid
 from core.lists.columns import ListChoice, ListColumn
 from core.lists.listing import Choices, Listing
 from core.money import format_amount
-from core.texts import _
+from core.texts import N_, _
 from core.web.parts import Head
 from core.web.templating import grouped, written
 
@@ -32,26 +32,28 @@ CUSTOMERS: Final = Listing(
     sort="name",
     search=customer_search,
     columns=(
-        ListColumn(key="name", label="Name", expr="customer.name_key", keyed=True),
-        ListColumn(key="id", label="Id", expr="customer.id", kind="number"),
-        ListColumn(key="phone", label="Phone", expr="customer.phone_e164"),
-        ListColumn(key="email", label="E-mail", expr="customer.email_key", keyed=True),
-        ListColumn(key="city", label="City", expr="customer.city_key", keyed=True),
-        ListColumn(key="joined", label="Joined", expr="customer.joined_on", kind="date"),
-        ListColumn(key="services", label="Services", expr="customer.live_subscriptions", kind="number"),
+        ListColumn(key="name", label=N_("Name"), expr="customer.name_key", keyed=True),
+        ListColumn(key="id", label=N_("Id"), expr="customer.id", kind="number"),
+        ListColumn(key="phone", label=N_("Phone"), expr="customer.phone_e164"),
+        ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", keyed=True),
+        ListColumn(key="city", label=N_("City"), expr="customer.city_key", keyed=True),
+        ListColumn(key="joined", label=N_("Joined"), expr="customer.joined_on", kind="date"),
+        ListColumn(key="services", label=N_("Services"), expr="customer.live_subscriptions", kind="number"),
         ListColumn(
             key="tags",
-            label="Tags",
+            label=N_("Tags"),
             expr="customer.tags_key",
             kind="choice",
             tie="customer.id",
             among="SELECT customer_id FROM customer_tag WHERE tag_id",
         ),
-        ListColumn(key="status", label="Status", expr="customer.status_id", kind="choice"),
+        ListColumn(key="status", label=N_("Status"), expr="customer.status_id", kind="choice"),
         ListColumn(
-            key="location", label="Location", expr="customer.location_id", kind="choice", sorts=False, shown=False
+            key="location", label=N_("Location"), expr="customer.location_id", kind="choice", sorts=False, shown=False
         ),
-        ListColumn(key="parent", label="Parent", expr="customer.parent_id", kind="choice", sorts=False, shown=False),
+        ListColumn(
+            key="parent", label=N_("Parent"), expr="customer.parent_id", kind="choice", sorts=False, shown=False
+        ),
     ),
 )
 SHOWN_TAGS: Final = 1
@@ -94,8 +96,8 @@ async def page_values(view: View, *columns: ListColumn) -> dict[str, Any]:
 def _own_columns(found: Sequence[CustomerItem]) -> list[ShownColumn]:
     """Where they are and who stands above them: columns of pages on which some customer has one."""
     columns = (
-        ("Location", {one.id: one.location for one in found if one.location}),
-        ("Parent", {one.id: one.parent or str(one.parent_id) for one in found if one.parent_id is not None}),
+        (_("Location"), {one.id: one.location for one in found if one.location}),
+        (_("Parent"), {one.id: one.parent or str(one.parent_id) for one in found if one.parent_id is not None}),
     )
     return [ShownColumn(label, False, cells) for label, cells in columns if cells]
 

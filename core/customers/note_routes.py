@@ -12,6 +12,7 @@ from core.customers.actions.notes import may_change
 from core.customers.head import head_values
 from core.customers.schemas import NewNote, NoteChange
 from core.errors import Invalid, Stale
+from core.texts import _
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
 
@@ -47,7 +48,7 @@ def _shown(scope: Scope, note: NoteRow) -> dict[str, Any]:
 
 @get("/customers/{customer_id:int}/notes", permission="customers.view")
 async def show_notes(view: View, customer_id: FromPath[int]) -> Response[str]:
-    head = await head_values(view, customer_id, "Notes")
+    head = await head_values(view, customer_id, _("Notes"))
     values = await note_values(view.scope, customer_id, everything=True, before=view.query.get("before", ""))
     return view.page("customers/notes.html", **head, **values)
 

@@ -23,6 +23,7 @@ from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
 from core.errors import Invalid, NotFound
 from core.ids import sort_key
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,15 +209,16 @@ async def find_customer(scope: Scope, typed: str, *, field: str = "customer") ->
         try:
             return await get_customer(scope, int(text))
         except NotFound:
-            raise Invalid(f"There is no customer {text}.", field=field) from None
+            raise Invalid(_("There is no customer %(text)s.", text=text), field=field) from None
     found = await search_customers(scope, text, limit=3) if text else []
     if len(found) == 1:
         return await get_customer(scope, found[0].id)
     if not found:
-        raise Invalid("Nobody is found by this. Type the id or the whole name.", field=field)
+        raise Invalid(_("Nobody is found by this. Type the id or the whole name."), field=field)
     names = ", ".join(f"{one.full_name} ({one.id})" for one in found[:2])
-    others = " and others" if len(found) > 2 else ""
-    raise Invalid(f"Several are found: {names}{others}. Type the id.", field=field)
+    if len(found) > 2:
+        raise Invalid(_("Several are found: %(names)s and others. Type the id.", names=names), field=field)
+    raise Invalid(_("Several are found: %(names)s. Type the id.", names=names), field=field)
 
 
 _NOTE = "SELECT id, text, pinned, author, actor, created_at, updated_at, version FROM note"

@@ -31,6 +31,7 @@ from core.database import current
 from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
+from core.texts import N_, _
 from core.web.forms import from_form
 from core.web.parts import Choice
 from core.web.routing import delete, get, post, put
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 PERMISSIONS: Final = (
-    Permission("customers.view", "See customers"),
-    Permission("customers.create", "Create and import customers"),
-    Permission("customers.edit", "Change customers, their status, notes and tags"),
-    Permission("customers.notes", "Change and delete notes of others"),
+    Permission("customers.view", N_("See customers")),
+    Permission("customers.create", N_("Create and import customers")),
+    Permission("customers.edit", N_("Change customers, their status, notes and tags")),
+    Permission("customers.notes", N_("Change and delete notes of others")),
 )
 
 
@@ -71,7 +72,7 @@ async def create(view: View) -> Response[str]:
         customer_id = await actions.create_customer(view.scope, from_form(NewCustomer, given))
     except Invalid as error:
         return _new_page(view, errors_by_field(error), status=422)
-    return view.go(f"/customers/{customer_id}", "Customer created.")
+    return view.go(f"/customers/{customer_id}", _("Customer created."))
 
 
 def _new_page(view: View, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -83,7 +84,7 @@ def _new_page(view: View, errors: dict[str, str], *, status: int = 200) -> Respo
 @get("/customers/{customer_id:int}", permission="customers.view")
 async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    head = await head_values(view, customer_id, "General")
+    head = await head_values(view, customer_id, _("General"))
     customer = head["customer"]
     locations = [Choice(str(customer.location_id), customer.location)] if customer.location else []
     shown = await happenings(scope, customer_id=customer_id) if scope.may("activity.view") else []
@@ -145,7 +146,7 @@ async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str
         return await _section_page(view, customer_id, key, editing=True, status=422, errors=errors_by_field(error))
     except Stale as error:
         return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
-    head = await head_values(view, customer_id, "General")
+    head = await head_values(view, customer_id, _("General"))
     section = section_of(head["customer"], key, view.scope.locale, editable=True, locations=await _locations())
     return view.page("customers/saved.html", **head, section=section)
 
@@ -159,7 +160,7 @@ def _version(view: View) -> int:
     try:
         return int(view.typed.get("version", ["0"])[-1])
     except ValueError:
-        raise Invalid("Load the page again.", field="version") from None
+        raise Invalid(_("Load the page again."), field="version") from None
 
 
 def _seen(view: View) -> dict[str, Any] | None:
@@ -169,7 +170,7 @@ def _seen(view: View) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError:
-        raise Invalid("Load the page again.", field="seen") from None
+        raise Invalid(_("Load the page again."), field="seen") from None
 
 
 async def _section_page(
@@ -189,7 +190,7 @@ async def _section_page(
     conflict = None
     if stale is not None:
         latest = await happenings(scope, customer_id=customer_id, limit=1)
-        by, at = (latest[0].by, latest[0].at) if latest else ("Somebody else", None)
+        by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
         conflict = conflict_of(stale, fields_of(customer, key, scope.locale, locations), by, at)
     typed = {} if stale is not None else {name: texts[-1] for name, texts in view.typed.items()}
     if stale is not None:
@@ -242,7 +243,7 @@ async def show_activity(view: View, customer_id: FromPath[int]) -> Response[str]
     older = f"/customers/{customer_id}/activity?before={found[49].position}" if len(found) > 50 else ""
     return view.page(
         "customers/activity.html",
-        **await head_values(view, customer_id, "Activity"),
+        **await head_values(view, customer_id, _("Activity")),
         happenings=found[:50],
         events="",
         older=older,

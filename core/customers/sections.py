@@ -12,49 +12,54 @@ from core.customers.addresses import split_list
 from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
 from core.customers.schemas import Section as SectionData
 from core.errors import Stale
+from core.texts import N_, _, ngettext, ordinal
 from core.web.forms import from_form
-from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section
+from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
 from core.web.templating import written
 
 STRUCTS: Final[dict[str, type[SectionData]]] = {"main": MainData, "address": AddressData, "billing": BillingData}
-TITLES: Final = {"main": "Main data", "address": "Address", "billing": "Billing settings"}
+TITLES: Final = {"main": N_("Main data"), "address": N_("Address"), "billing": N_("Billing settings")}
 
 LABELS: Final = {
-    "kind": "Kind",
-    "full_name": "Full name",
-    "company": "Company",
-    "login": "Login",
-    "emails": "E-mails",
-    "billing_emails": "Billing e-mails",
-    "phones": "Phones",
-    "joined_on": "Date added",
-    "location_id": "Location",
-    "language": "Language",
-    "time_zone": "Time zone",
-    "street": "Street",
-    "zip": "ZIP",
-    "city": "City",
-    "country": "Country",
-    "currency": "Currency",
-    "billing_type": "Billing type",
-    "billing_day": "Billing day",
-    "terms_days": "Payment terms",
-    "grace_days": "Grace",
-    "never_block": "Never block",
-    "send_by": "Documents by",
-    "tax_profile": "Tax",
-    "vat_id": "VAT id",
-    "status": "Status",
-    "external_ref": "Reference",
+    "kind": N_("Kind"),
+    "full_name": N_("Full name"),
+    "company": N_("Company"),
+    "login": N_("Login"),
+    "emails": N_("E-mails"),
+    "billing_emails": N_("Billing e-mails"),
+    "phones": N_("Phones"),
+    "joined_on": N_("Date added"),
+    "location_id": N_("Location"),
+    "language": N_("Language"),
+    "time_zone": N_("Time zone"),
+    "street": N_("Street"),
+    "zip": N_("ZIP"),
+    "city": N_("City"),
+    "country": N_("Country"),
+    "currency": N_("Currency"),
+    "billing_type": N_("Billing type"),
+    "billing_day": N_("Billing day"),
+    "terms_days": N_("Payment terms"),
+    "grace_days": N_("Grace"),
+    "never_block": N_("Never block"),
+    "send_by": N_("Documents by"),
+    "tax_profile": N_("Tax"),
+    "vat_id": N_("VAT id"),
+    "status": N_("Status"),
+    "external_ref": N_("Reference"),
 }
-KINDS: Final = (Choice("person", "Person"), Choice("company", "Company"))
-BILLING_TYPES: Final = (Choice("recurring", "Recurring"), Choice("prepaid", "Prepaid"))
-SEND_BY: Final = (Choice("email", "E-mail, PDF attached"), Choice("post", "Post"), Choice("none", "Not sent"))
+KINDS: Final = (Choice("person", N_("Person")), Choice("company", N_("Company")))
+BILLING_TYPES: Final = (Choice("recurring", N_("Recurring")), Choice("prepaid", N_("Prepaid")))
+SEND_BY: Final = (
+    Choice("email", N_("E-mail, PDF attached")),
+    Choice("post", N_("Post")),
+    Choice("none", N_("Not sent")),
+)
 TAX: Final = (
-    Choice("standard", "As in its country"),
-    Choice("reverse_charge", "Reverse charge"),
-    Choice("exempt", "Exempt"),
-    Choice("outside", "Outside scope"),
+    Choice("standard", N_("As in its country")),
+    Choice("reverse_charge", N_("Reverse charge")),
+    Choice("exempt", N_("Exempt")),
+    Choice("outside", N_("Outside scope")),
 )
 LISTS: Final = frozenset({"emails", "billing_emails", "phones"})
 
@@ -65,7 +70,7 @@ def country_choices(locale: str) -> tuple[Choice, ...]:
     found = sorted(
         (str(name), code) for code, name in names.items() if len(code) == 2 and code.isalpha() and code < "ZZ"
     )
-    return (Choice("", "None"), *(Choice(code, name) for name, code in found))
+    return (Choice("", _("None")), *(Choice(code, name) for name, code in found))
 
 
 def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequence[Choice] = ()) -> list[Field]:
@@ -75,15 +80,15 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
         return [
             _field("full_name", shown, required=True, max_length=200),
             _field("company", shown, max_length=200),
-            _field("kind", shown, kind="select", choices=KINDS),
+            _field("kind", shown, kind="select", choices=spoken(KINDS)),
             _field("login", shown, max_length=60),
-            _field("emails", shown, kind="textarea", help="Several: a comma between"),
-            _field("billing_emails", shown, kind="textarea", help="Invoices go here; none: to the e-mails"),
-            _field("phones", shown, kind="textarea", help="Several: a comma between"),
+            _field("emails", shown, kind="textarea", help=_("Several: a comma between")),
+            _field("billing_emails", shown, kind="textarea", help=_("Invoices go here; none: to the e-mails")),
+            _field("phones", shown, kind="textarea", help=_("Several: a comma between")),
             _field("joined_on", shown, kind="date", read=written(customer.joined_on, locale)),
-            _field("location_id", shown, kind="select", choices=(Choice("", "None"), *locations)),
-            _field("language", shown, help="Code of two letters; none: the operator's"),
-            _field("time_zone", shown, help="None: the operator's"),
+            _field("location_id", shown, kind="select", choices=(Choice("", _("None")), *locations)),
+            _field("language", shown, help=_("Code of two letters; none: the operator's")),
+            _field("time_zone", shown, help=_("None: the operator's")),
         ]
     if key == "address":
         return [
@@ -92,31 +97,33 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
             _field("zip", shown, max_length=60),
             _field("city", shown, max_length=200),
         ]
-    terms = "As the tenant says" if customer.terms_days is None else f"{customer.terms_days} days"
-    grace = "As the tenant says" if customer.grace_days is None else f"{customer.grace_days} days after due"
+    terms = grace = _("As the tenant says")
+    if customer.terms_days is not None:
+        terms = ngettext("%(num)s days", "%(num)s days", customer.terms_days)
+    if customer.grace_days is not None:
+        grace = ngettext("%(num)s days after due", "%(num)s days after due", customer.grace_days)
     return [
-        _field("billing_type", shown, kind="select", choices=BILLING_TYPES),
+        _field("billing_type", shown, kind="select", choices=spoken(BILLING_TYPES)),
         _field(
             "billing_day",
             shown,
             kind="number",
-            help="1 to 31; none: the day of joining",
+            help=_("1 to 31; none: the day of joining"),
             read=_day(customer.billing_day),
         ),
-        _field("terms_days", shown, kind="number", help="Days; none: as the tenant says", read=terms),
-        _field("grace_days", shown, kind="number", help="Days; none: as the tenant says", read=grace),
-        _field("never_block", shown, kind="check", help="Not blocked for late payment"),
-        _field("send_by", shown, kind="select", choices=SEND_BY),
-        _field("tax_profile", shown, kind="select", choices=TAX),
+        _field("terms_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=terms),
+        _field("grace_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=grace),
+        _field("never_block", shown, kind="check", help=_("Not blocked for late payment")),
+        _field("send_by", shown, kind="select", choices=spoken(SEND_BY)),
+        _field("tax_profile", shown, kind="select", choices=spoken(TAX)),
         _field("vat_id", shown, max_length=60),
     ]
 
 
 def _day(day: int | None) -> str:
     if day is None:
-        return "Day of joining"
-    ending = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"{day}{ending} of the month"
+        return _("Day of joining")
+    return _("%(day)s of the month", day=ordinal(day))
 
 
 def _field(
@@ -221,32 +228,32 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
     return [
         FieldGroup(
             key="who",
-            title="Who",
+            title=_("Who"),
             fields=[
                 field("full_name", required=True, max_length=200, autocomplete="off"),
                 field("company", max_length=200),
-                field("kind", kind="select", value="person", choices=KINDS),
-                field("login", max_length=60, help="For the portal; may wait"),
+                field("kind", kind="select", value="person", choices=spoken(KINDS)),
+                field("login", max_length=60, help=_("For the portal; may wait")),
             ],
         ),
         FieldGroup(
             key="reach",
-            title="How to reach",
+            title=_("How to reach"),
             fields=[
-                field("emails", help="Several: a comma between"),
-                field("billing_emails", help="Invoices go here; none: to the e-mails"),
-                field("phones", help="Several: a comma between"),
+                field("emails", help=_("Several: a comma between")),
+                field("billing_emails", help=_("Invoices go here; none: to the e-mails")),
+                field("phones", help=_("Several: a comma between")),
             ],
         ),
         FieldGroup(
             key="where",
-            title="Where",
+            title=_("Where"),
             fields=[
                 field("street", max_length=200),
                 field("zip", max_length=60),
                 field("city", max_length=200),
                 field("country", kind="select", value=country, choices=country_choices(locale)),
-                field("currency", value=currency, max_length=3, help="Of its invoices; cannot be changed later"),
+                field("currency", value=currency, max_length=3, help=_("Of its invoices; cannot be changed later")),
             ],
         ),
     ]

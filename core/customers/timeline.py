@@ -10,6 +10,7 @@ from core.activity.events import text_of
 from core.activity.queries import Entry, timeline
 from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
 from core.staff.queries import names_of
+from core.texts import N_, _
 from core.web.parts import Change, Happening
 from core.web.templating import written
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 TEXTS: Final[dict[str, str]] = {
-    "customer_created": "Customer created",
-    "customer_changed": "Customer changed",
-    "customer_status_changed": "Status changed",
-    "note_added": "Note added",
-    "tag_added": "Tag {tag} added",
-    "tag_removed": "Tag {tag} removed",
+    "customer_created": N_("Customer created"),
+    "customer_changed": N_("Customer changed"),
+    "customer_status_changed": N_("Status changed"),
+    "note_added": N_("Note added"),
+    "tag_added": N_("Tag {tag} added"),
+    "tag_removed": N_("Tag {tag} removed"),
 }
 _CHOICES: Final = {"kind": KINDS, "billing_type": BILLING_TYPES, "send_by": SEND_BY, "tax_profile": TAX}
 _WORDS: Final = {(field, choice.value): choice.label for field, choices in _CHOICES.items() for choice in choices}
@@ -43,9 +44,9 @@ async def in_words(entries: Sequence[Entry], locale: str) -> list[Happening]:
 def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happening:
     by = names.get(entry.actor, entry.actor)
     if entry.on_behalf_of:
-        by = f"{by}, on behalf of {names.get(entry.on_behalf_of, entry.on_behalf_of)}"
+        by = _("%(name)s, on behalf of %(other)s", name=by, other=names.get(entry.on_behalf_of, entry.on_behalf_of))
     facts = {key: str(value) for key, value in entry.facts.items()}
-    text = TEXTS.get(entry.kind) or text_of(entry.kind)
+    text = _(TEXTS[entry.kind]) if entry.kind in TEXTS else text_of(entry.kind)
     return Happening(
         position=entry.position,
         at=entry.at,
@@ -53,9 +54,9 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
         by=by,
         changes=[
             Change(
-                label=LABELS.get(change.field, change.field.replace("_", " ").capitalize()),
+                label=_(LABELS.get(change.field, change.field.replace("_", " ").capitalize())),
                 old=_shown(change.field, change.old, locale),
-                new="erased" if change.emptied else _shown(change.field, change.new, locale),
+                new=_("erased") if change.emptied else _shown(change.field, change.new, locale),
             )
             for change in entry.changes
             if not change.field.endswith(("_key", "_e164"))
@@ -67,7 +68,8 @@ def _shown(field: str, value: str | None, locale: str) -> str:
     """A value as the page writes it: choices by their labels, days in words."""
     if value and field in ("joined_on", "happens_on"):
         return written(date.fromisoformat(value), locale)
-    return _WORDS.get((field, value or ""), value or "")
+    word = _WORDS.get((field, value or ""))
+    return _(word) if word else value or ""
 
 
 class _Facts(dict[str, str]):

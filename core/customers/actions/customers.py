@@ -22,6 +22,7 @@ from core.database import execute, execute_many, scoped, value
 from core.errors import FieldError, Invalid, Stale
 from core.ids import sort_key
 from core.money import exponent
+from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,7 +142,7 @@ async def change_customer(
         await _check_unique(cleaned, customer_id)
         location_id = cleaned.columns["location_id"] if "location_id" in changes else None
         if location_id is not None and not await scoped(Location, scope).exists().where(Location.id == location_id):
-            raise Invalid("Choose a location of the list.", field="location_id")
+            raise Invalid(_("Choose a location of the list."), field="location_id")
         cleaned.columns["version"] = now.version + 1
         columns = ", ".join(f"{name} = :{name}" for name in cleaned.columns)
         await execute(f"UPDATE customer SET {columns} WHERE id = :id", id=customer_id, **cleaned.columns)
@@ -213,7 +214,7 @@ def _clean(
         cleaned.columns = dict(wanted)
         cleaned.columns["vat_id"] = check_vat_id(wanted["vat_id"], "vat_id", errors)
         if wanted["tax_profile"] == "reverse_charge" and not cleaned.columns["vat_id"]:
-            errors.append(FieldError("vat_id", "Reverse charge needs the customer's VAT id."))
+            errors.append(FieldError("vat_id", _("Reverse charge needs the customer's VAT id.")))
     return cleaned
 
 
@@ -242,7 +243,11 @@ def _currency(typed: str, errors: list[FieldError]) -> str:
     try:
         exponent(code)
     except (Invalid, ValueError, KeyError):
-        errors.append(FieldError("currency", f"There is no currency “{typed}”. Use its code of three letters: EUR."))
+        errors.append(
+            FieldError(
+                "currency", _("There is no currency “%(typed)s”. Use its code of three letters: EUR.", typed=typed)
+            )
+        )
     return code
 
 
@@ -264,13 +269,16 @@ def _shown(item: object) -> object:
 
 
 async def _check_unique(cleaned: Cleaned, customer_id: int | None) -> None:
-    for column, key, label in (("login", "login_key", "login"), ("external_ref", "external_ref", "reference")):
+    for column, key, label in (("login", "login_key", "Login"), ("external_ref", "external_ref", "Reference")):
         wanted = cleaned.columns.get(key)
         if not wanted:
             continue
         other = await value(f"SELECT id FROM customer WHERE {key} = :wanted", wanted=wanted)
         if other is not None and other != customer_id:
-            raise Invalid(f"Another customer has this {label} already. Choose another one.", field=column)
+            raise Invalid(
+                _("Another customer has this %(label)s already. Choose another one.", label=in_sentence(_(label))),
+                field=column,
+            )
 
 
 async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[str, str]]]) -> None:

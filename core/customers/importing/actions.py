@@ -43,6 +43,7 @@ from core.database import (
 )
 from core.errors import Conflict
 from core.lists.reading import Record
+from core.texts import N_, _, ngettext, number
 
 if TYPE_CHECKING:
     from core.database.statements import Dialect
@@ -61,7 +62,7 @@ WORTH_ANALYSING: Final = 1_000
 """Customers from which on the query planner is told."""
 SMALLEST, LARGEST = 50, 2_000
 """Records of a chunk."""
-STAYS: Final = "Something depends on the customer by now, such as a document, a payment or a subscription."
+STAYS: Final = N_("Something depends on the customer by now, such as a document, a payment or a subscription.")
 
 
 async def dry_run(
@@ -99,7 +100,7 @@ async def stage_import(
     if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
         report = batch.told()
         if report is None:
-            raise Conflict("This file is being taken away again. Wait until that is done.")
+            raise Conflict(_("This file is being taken away again. Wait until that is done."))
         report.already = batch.state == BatchState.DONE
         return report
     await _forget_rows(scope, batch.id)
@@ -159,7 +160,7 @@ async def save_mapping(scope: Scope, batch_id: int, mapping: ColumnMapping) -> N
     async with unit_of_work(scope):
         batch = await _locked(scope, batch_id)
         if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
-            raise Conflict("This file has been imported. Choose another one.")
+            raise Conflict(_("This file has been imported. Choose another one."))
         await execute(
             "UPDATE import_batch SET mapping = :mapping WHERE id = :id", id=batch_id, mapping=as_json(mapping)
         )
@@ -169,7 +170,7 @@ async def discard_batch(scope: Scope, batch_id: int) -> None:
     """Forget a file that was not taken over."""
     batch = await get_batch(scope, batch_id)
     if batch.state not in {BatchState.NEW, BatchState.CHECKED}:
-        raise Conflict("This import has made customers. Undo it instead.")
+        raise Conflict(_("This import has made customers. Undo it instead."))
     await _forget_rows(scope, batch_id)
     async with unit_of_work(scope):
         await execute("DELETE FROM import_batch WHERE id = :id", id=batch_id)
@@ -187,7 +188,7 @@ async def take_over(
     batch = await get_batch(scope, batch_id)
     report = batch.told()
     if report is None or batch.state in {BatchState.NEW, BatchState.UNDOING, BatchState.UNDONE}:
-        raise Conflict("The file has to be checked first.")
+        raise Conflict(_("The file has to be checked first."))
     if batch.state == BatchState.DONE:
         report.already = True
         return report
@@ -195,8 +196,12 @@ async def take_over(
         mode = "all" if batch.mode == "all" else "skip-bad"
     elif mode == "all" and report.errors_total:
         raise Conflict(
-            f"{_many(report.errors_total, 'error')} in the file, so nothing was imported."
-            " Correct the file, or skip the bad records."
+            ngettext(
+                "%(count)s error in the file, so nothing was imported. Correct the file, or skip the bad records.",
+                "%(count)s errors in the file, so nothing was imported. Correct the file, or skip the bad records.",
+                report.errors_total,
+                count=number(report.errors_total),
+            )
         )
     await _begin(scope, batch_id, mode)
     try:
@@ -209,7 +214,12 @@ async def take_over(
             await execute(
                 "UPDATE import_batch SET state = 'checked', taken_to = 0, made = 0 WHERE id = :id", id=batch_id
             )
-        raise Conflict(f"{others.finding.message} That customer was made meanwhile, so nothing was imported.") from None
+        raise Conflict(
+            _(
+                "%(finding)s That customer was made meanwhile, so nothing was imported.",
+                finding=others.finding.message,
+            )
+        ) from None
     await _link_parents(scope, batch_id)
     report = await _end(scope, batch_id)
     if report.imported >= WORTH_ANALYSING:
@@ -229,7 +239,7 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
     async with unit_of_work(scope):
         batch = await _locked(scope, batch_id)
         if batch.state not in {BatchState.DONE, BatchState.UNDOING}:
-            raise Conflict("Only an import that is done can be undone.")
+            raise Conflict(_("Only an import that is done can be undone."))
         if batch.state == BatchState.DONE:
             changed = await values(
                 "SELECT c.id FROM import_customer m JOIN customer c ON c.id = m.customer_id WHERE m.batch_id = :batch"
@@ -241,7 +251,7 @@ async def undo_import(scope: Scope, batch_id: int, *, progress: Progress | None 
             )
             if changed:
                 who = ", ".join(map(str, changed))
-                raise Conflict(f"It cannot be undone any more: customers were changed since ({who}).")
+                raise Conflict(_("It cannot be undone any more: customers were changed since (%(who)s).", who=who))
             await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)
     await undo_steps(scope, batch, progress=progress)
     kept = await _take_back(scope, batch_id, batch.made, progress)
@@ -380,7 +390,7 @@ async def _take_all(scope: Scope, batch_id: int, mode: Mode, total: int, progres
             return
         pace.learn(monotonic() - begun)
         if progress is not None:
-            await progress(min(made, total), total, "Making customers")
+            await progress(min(made, total), total, _("Making customers"))
         await asyncio.sleep(PAUSE[dialect()])
 
 
@@ -466,7 +476,8 @@ async def _made_meanwhile(piece: Mapping[str, Any]) -> list[Finding]:
     )
     told: dict[int, Finding] = {}
     for double in found:
-        message = f"Customer {double.customer_id} has the same {double.what}."
+        login = _("Customer %(id)s has the same login.", id=double.customer_id)
+        message = login if double.what == "login" else _("Customer %(id)s has the same number.", id=double.customer_id)
         told.setdefault(double.record, Finding(double.record, "", message, double.line, double.name, double.key))
     return list(told.values())
 
@@ -670,7 +681,7 @@ async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress
                         async with savepoint():
                             await _delete([each.customer_id])
                     except BrokenReference:
-                        await keep_customer(batch_id, each.row_id, STAYS)
+                        await keep_customer(batch_id, each.row_id, _(STAYS))
         if not going:
             sql = f"SELECT count(*) FROM import_taken WHERE batch_id = :batch AND step = '{KEPT_STEP}'"
             return int(await value(sql, batch=batch_id))
@@ -678,7 +689,7 @@ async def _take_back(scope: Scope, batch_id: int, total: int, progress: Progress
         pace.learn(monotonic() - begun)
         done += len(going)
         if progress is not None:
-            await progress(min(done, total), total, "Taking customers away")
+            await progress(min(done, total), total, _("Taking customers away"))
         await asyncio.sleep(PAUSE[dialect()])
 
 
@@ -686,10 +697,6 @@ async def _delete(customer_ids: Sequence[int]) -> None:
     if customer_ids:
         await execute("DELETE FROM import_customer WHERE customer_id IN :ids", ids=list(customer_ids))
         await execute("DELETE FROM customer WHERE id IN :ids", ids=list(customer_ids))
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def as_json(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import Conflict
 from core.ids import new_token
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ def file_of(scope: Scope, batch: ImportBatchRow) -> Path:
     """The file of an import. Conflict where it has been taken over and forgotten."""
     path = folder_of(scope) / Path(batch.file_path).name
     if not batch.file_path or not path.is_file():
-        raise Conflict("The file of this import is no longer kept. Choose it again.")
+        raise Conflict(_("The file of this import is no longer kept. Choose it again."))
     return path
 
 

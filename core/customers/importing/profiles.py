@@ -16,62 +16,65 @@ from msgspec import Struct
 from core.customers.importing.values import DateStyle, NumberStyle
 from core.errors import Invalid
 from core.lists.reading import header_key
+from core.texts import N_, _
+
+SECRET: Final = N_("Cards, passwords and other secrets are never imported.")
 
 FIELDS: Final[dict[str, str]] = {
-    "external_ref": "Number in the system it comes from",
-    "login": "Login",
-    "kind": "Kind: person or company",
-    "full_name": "Full name",
-    "salutation": "Salutation",
-    "first_name": "First name",
-    "last_name": "Surname",
-    "company": "Company",
-    "email": "E-mails",
-    "billing_email": "Billing e-mails",
-    "phone": "Phones",
-    "phone_country": "Calling code of the phone",
-    "phone_extension": "Extension of the phone",
-    "street": "Street",
-    "zip": "ZIP code",
-    "city": "City",
-    "region": "State or province",
-    "country": "Country",
-    "latitude": "Latitude",
-    "longitude": "Longitude",
-    "coordinates": "Latitude and longitude in one",
-    "status": "Status",
-    "is_lead": "Is a lead",
-    "joined_on": "Joined on",
-    "currency": "Currency",
-    "language": "Language",
-    "vat_id": "VAT id",
-    "tax_exempt": "Tax exempt",
-    "billing_day": "Billing day",
-    "location": "Location",
-    "tags": "Tags",
-    "note": "Note",
-    "balance": "Opening balance, plus is credit",
-    "owes": "Opening balance, plus is owed",
-    "opening_number": "Number of the invoice that is owed",
-    "parent": "Parent customer",
-    "children": "Sub-accounts",
-    "contact_name": "Contact",
-    "contact_first_name": "First name of the contact",
-    "contact_last_name": "Surname of the contact",
-    "contact_role": "Role of the contact",
-    "customer_login": "Login of the service’s customer",
-    "service_plan": "Plan",
-    "service_price": "Price of the plan",
-    "service_from": "Plan from",
-    "service_to": "Plan until",
-    "service_invoiced_from": "Plan invoiced from",
-    "service_months": "Months a period",
-    "service_timing": "Invoiced backward or forward",
-    "service_login": "Login of the service",
-    "service_ipv4": "IPv4 address of the service",
-    "service_note": "Note on the service",
-    "digits": "Number, checked only",
-    "number_list": "Numbers, checked only",
+    "external_ref": N_("Number in the system it comes from"),
+    "login": N_("Login"),
+    "kind": N_("Kind: person or company"),
+    "full_name": N_("Full name"),
+    "salutation": N_("Salutation"),
+    "first_name": N_("First name"),
+    "last_name": N_("Surname"),
+    "company": N_("Company"),
+    "email": N_("E-mails"),
+    "billing_email": N_("Billing e-mails"),
+    "phone": N_("Phones"),
+    "phone_country": N_("Calling code of the phone"),
+    "phone_extension": N_("Extension of the phone"),
+    "street": N_("Street"),
+    "zip": N_("ZIP code"),
+    "city": N_("City"),
+    "region": N_("State or province"),
+    "country": N_("Country"),
+    "latitude": N_("Latitude"),
+    "longitude": N_("Longitude"),
+    "coordinates": N_("Latitude and longitude in one"),
+    "status": N_("Status"),
+    "is_lead": N_("Is a lead"),
+    "joined_on": N_("Joined on"),
+    "currency": N_("Currency"),
+    "language": N_("Language"),
+    "vat_id": N_("VAT id"),
+    "tax_exempt": N_("Tax exempt"),
+    "billing_day": N_("Billing day"),
+    "location": N_("Location"),
+    "tags": N_("Tags"),
+    "note": N_("Note"),
+    "balance": N_("Opening balance, plus is credit"),
+    "owes": N_("Opening balance, plus is owed"),
+    "opening_number": N_("Number of the invoice that is owed"),
+    "parent": N_("Parent customer"),
+    "children": N_("Sub-accounts"),
+    "contact_name": N_("Contact"),
+    "contact_first_name": N_("First name of the contact"),
+    "contact_last_name": N_("Surname of the contact"),
+    "contact_role": N_("Role of the contact"),
+    "customer_login": N_("Login of the service’s customer"),
+    "service_plan": N_("Plan"),
+    "service_price": N_("Price of the plan"),
+    "service_from": N_("Plan from"),
+    "service_to": N_("Plan until"),
+    "service_invoiced_from": N_("Plan invoiced from"),
+    "service_months": N_("Months a period"),
+    "service_timing": N_("Invoiced backward or forward"),
+    "service_login": N_("Login of the service"),
+    "service_ipv4": N_("IPv4 address of the service"),
+    "service_note": N_("Note on the service"),
+    "digits": N_("Number, checked only"),
+    "number_list": N_("Numbers, checked only"),
 }
 OF_PLUGINS: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 """How fields of plugins are called: inventory.serial. Their texts are kept as they are, for the plugin's step."""
@@ -141,8 +144,8 @@ SPLYNX_CUSTOMERS: Final = Profile(
     kinds={"person": "person", "company": "company"},
     statuses=_SAME_WORDS | {"disabled": "inactive"},
     left_out={
-        "Partner": "It holds a number of Splynx; give resellers their customers after the import.",
-        "Location": "It holds a number of Splynx; map a column with the names of locations instead.",
+        "Partner": N_("It holds a number of Splynx; give resellers their customers after the import."),
+        "Location": N_("It holds a number of Splynx; map a column with the names of locations instead."),
     },
 )  # fmt: skip
 
@@ -158,7 +161,7 @@ SPLYNX_SERVICES: Final = Profile(
     },
     dates="iso",
     numbers="point",
-    left_out={"id": "Splynx gives its own numbers on import and ignores it too."},
+    left_out={"id": N_("Splynx gives its own numbers on import and ignores it too.")},
 )  # fmt: skip
 
 UISP: Final = Profile(
@@ -217,7 +220,7 @@ FOSSBILLING: Final = Profile(
     dates="iso",
     numbers="point",
     statuses={"active": "active", "suspended": "blocked", "canceled": "cancelled", "cancelled": "cancelled"},
-    left_out={"company_number": "There is no field for the number in the commercial register."},
+    left_out={"company_number": N_("There is no field for the number in the commercial register.")},
 )  # fmt: skip
 
 PHPNUXBILL: Final = Profile(
@@ -241,9 +244,9 @@ PHPNUXBILL: Final = Profile(
     },
     repeats="same reference",
     left_out={
-        "service_type": "It says how the customer dials in, which is the RADIUS plugin's.",
-        "routers": "It says where the customer dials in, which is the RADIUS plugin's.",
-        "Payment": "It is how the last recharge was paid.",
+        "service_type": N_("It says how the customer dials in, which is the RADIUS plugin's."),
+        "routers": N_("It says where the customer dials in, which is the RADIUS plugin's."),
+        "Payment": N_("It is how the last recharge was paid."),
     },
 )  # fmt: skip
 
@@ -261,9 +264,9 @@ DALORADIUS: Final = Profile(
     numbers="point",
     emails_may_be_anything=True,
     left_out={
-        "id": "It numbers the row and not the customer.",
-        "billstatus": "It is the state of a bill, not of the customer.",
-        "paymentmethod": "Payment methods are agreed anew.",
+        "id": N_("It numbers the row and not the customer."),
+        "billstatus": N_("It is the state of a bill, not of the customer."),
+        "paymentmethod": N_("Payment methods are agreed anew."),
     },
 )  # fmt: skip
 
@@ -280,11 +283,13 @@ INVOICE_NINJA: Final = Profile(
     },
     prefix="invoiceninja",
     left_out={
-        "Paid to Date": "It is the sum of past payments; the opening balance counts.",
-        "Shipping Street": "A customer has one address.", "Shipping Apt/Suite": "A customer has one address.",
-        "Shipping City": "A customer has one address.", "Shipping State/Province": "A customer has one address.",
-        "Shipping Postal Code": "A customer has one address.", "Shipping Country": "A customer has one address.",
-        "Website": "There is no field for it.",
+        "Paid to Date": N_("It is the sum of past payments; the opening balance counts."),
+        "Shipping Street": N_("A customer has one address."), "Shipping Apt/Suite": N_("A customer has one address."),
+        "Shipping City": N_("A customer has one address."),
+        "Shipping State/Province": N_("A customer has one address."),
+        "Shipping Postal Code": N_("A customer has one address."),
+        "Shipping Country": N_("A customer has one address."),
+        "Website": N_("There is no field for it."),
     },
 )  # fmt: skip
 
@@ -308,12 +313,12 @@ SONAR: Final = Profile(
     country_codes_only=True,
     statuses={"1": "lead", "2": "active", "3": "inactive"},
     left_out={
-        "Account Type ID": "It holds a number of Sonar.",
-        "Account Groups": "It holds numbers of Sonar.",
-        "Primary Contact Email Message Categories": "It holds numbers of Sonar.",
-        "Next Bill Date": "The plans that are booked decide when the next invoice is due.",
-        "Physical County": "A county is no part of the address.",
-        "Fax": "Nobody is faxed.",
+        "Account Type ID": N_("It holds a number of Sonar."),
+        "Account Groups": N_("It holds numbers of Sonar."),
+        "Primary Contact Email Message Categories": N_("It holds numbers of Sonar."),
+        "Next Bill Date": N_("The plans that are booked decide when the next invoice is due."),
+        "Physical County": N_("A county is no part of the address."),
+        "Fax": N_("Nobody is faxed."),
     },
 )  # fmt: skip
 
@@ -486,7 +491,10 @@ class Layout(Struct, frozen=True):
 def lay_out(headers: Sequence[str], mapping: Mapping) -> Layout:
     """Match the columns of a file. Invalid where the mapping names what is not there, or what is never imported."""
     if mapping.format is not None and mapping.format not in BY_KEY:
-        raise Invalid(f"There is no format “{mapping.format}”. There are: {', '.join(BY_KEY)}.", field="format")
+        raise Invalid(
+            _("There is no format “%(format)s”. There are: %(known)s.", format=mapping.format, known=", ".join(BY_KEY)),
+            field="format",
+        )
     profile = BY_KEY[mapping.format] if mapping.format else recognise(headers)
     changes = {name: value for name in ("dates", "numbers") if (value := getattr(mapping, name)) is not None}
     if changes:
@@ -498,9 +506,17 @@ def lay_out(headers: Sequence[str], mapping: Mapping) -> Layout:
     for place, name in enumerate(headers):
         columns.append(_column(place, name, profile, chosen, taken))
     if not _REQUIRED_FOR[profile.subject] & {column.field for column in columns}:
-        wanted = "the login of its customer" if profile.subject == "services" else "the name of the customer"
+        there = ", ".join(headers[:30])
         raise Invalid(
-            f"No column says {wanted}. The file has: {', '.join(headers[:30])}. Match the columns by hand.",
+            _(
+                "No column says the login of its customer. The file has: %(there)s. Match the columns by hand.",
+                there=there,
+            )
+            if profile.subject == "services"
+            else _(
+                "No column says the name of the customer. The file has: %(there)s. Match the columns by hand.",
+                there=there,
+            ),
             field="columns",
         )
     return Layout(profile, tuple(columns))
@@ -511,16 +527,18 @@ def _column(
 ) -> Column:
     plain = re.sub(r" \(\d+\)$", "", name)
     if NEVER.search(header_key(plain)):
-        return Column(place, name, None, "Cards, passwords and other secrets are never imported.")
+        return Column(place, name, None, SECRET)
     key = header_key(name) if header_key(name) in chosen else header_key(plain)
     if key in chosen and chosen[key][1] is None:
-        return Column(place, name, None, "Not wanted.")
+        return Column(place, name, None, N_("Not wanted."))
     field = chosen[key][1] if key in chosen else profile.field_of(plain)
     if field is None:
         why = next((why for left, why in profile.left_out.items() if header_key(left) == key), "")
-        return Column(place, name, None, why or "There is no field of this name.")
+        return Column(place, name, None, why or N_("There is no field of this name."))
     if field in taken and field not in MANY:
-        return Column(place, name, None, f"Another column goes to {FIELDS.get(field, field)} already.")
+        return Column(
+            place, name, None, _("Another column goes to %(field)s already.", field=_(FIELDS.get(field, field)))
+        )
     taken.add(field)
     return Column(place, name, field)
 
@@ -529,10 +547,16 @@ def _check_mapping(headers: Sequence[str], mapping: Mapping) -> None:
     keys = {header_key(name) for name in headers}
     for name, field in mapping.columns.items():
         if header_key(name) not in keys:
-            raise Invalid(f"The file has no column “{name}”. It has: {', '.join(headers[:30])}.", field="columns")
+            there = ", ".join(headers[:30])
+            raise Invalid(
+                _("The file has no column “%(name)s”. It has: %(there)s.", name=name, there=there), field="columns"
+            )
         if field is not None and field not in FIELDS and not OF_PLUGINS.fullmatch(field):
-            raise Invalid(f"There is no field “{field}” for column “{name}”.", field="columns")
+            raise Invalid(
+                _("There is no field “%(field)s” for column “%(name)s”.", field=field, name=name), field="columns"
+            )
         if field is not None and NEVER.search(header_key(name)):
             raise Invalid(
-                f"Column “{name}” is never imported: cards, passwords and other secrets stay behind.", field="columns"
+                _("Column “%(name)s” is never imported: cards, passwords and other secrets stay behind.", name=name),
+                field="columns",
             )

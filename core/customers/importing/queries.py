@@ -16,6 +16,7 @@ from core.customers.importing.validating import Finding, ImportedService
 from core.customers.tables import ImportBatch
 from core.database import Everything, row, rows, stream, within
 from core.errors import Forbidden, NotFound
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -130,7 +131,7 @@ def customer_of_record(row: str) -> str:
 def check_reach(scope: Scope) -> None:
     """Staff who see all customers import, and nobody else."""
     if not isinstance(scope.actor.reach, Everything):
-        raise Forbidden("Customers are imported by staff who see all of them.")
+        raise Forbidden(_("Customers are imported by staff who see all of them."))
 
 
 class WaitingService(Struct, frozen=True):

@@ -13,6 +13,7 @@ from core.customers.importing.profiles import FIELDS, NEVER, Layout, Mapping, kn
 from core.customers.importing.validating import Context, Finding, Gathering, Row, validate
 from core.lists.reading import LIMITS, Limits, Record, Table, header_key, open_table
 from core.money import format_amount
+from core.texts import _
 
 MOST_FINDINGS: Final = 5_000
 """So many of each are listed; all are counted, and all stand in the file of refused records."""
@@ -136,14 +137,21 @@ class Examination:
         for column in self.layout.columns:
             if column.field is None or column.name in self.layout.profile.left_out:
                 why = self.layout.profile.left_out.get(column.name, column.why_not)
-                yield f"Column “{column.name}” is not imported. {why}"
+                yield _("Column “%(name)s” is not imported. %(why)s", name=column.name, why=_(why))
         for currency, (many, credit, debt) in sorted(self._openings.items()):
-            yield (
-                f"{many} opening balances in {currency}: {format_amount(credit, currency)} customers’ credit, "
-                f"{format_amount(-debt, currency)} owed by them. They are booked once the customers are here."
+            yield _(
+                "%(many)s opening balances in %(currency)s: %(credit)s customers’ credit, %(debt)s owed by them. They"
+                " are booked once the customers are here.",
+                many=many,
+                currency=currency,
+                credit=format_amount(credit, currency),
+                debt=format_amount(-debt, currency),
             )
         if self.report.services:
-            yield f"{self.report.services} services were read. They become subscriptions once the customers are here."
+            yield _(
+                "%(count)s services were read. They become subscriptions once the customers are here.",
+                count=self.report.services,
+            )
 
 
 def examine(path: Path, mapping: Mapping, *, name: str | None = None, limits: Limits = LIMITS) -> Examination:

@@ -16,7 +16,7 @@ import msgspec
 from babel import Locale
 from msgspec import Struct
 
-from core.customers.importing.profiles import Layout
+from core.customers.importing.profiles import SECRET, Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
 from core.customers.importing.report import Examination, Report, examine
 from core.customers.importing.validating import Context, Finding, ImportedCustomer, Row, Slice
@@ -25,6 +25,7 @@ from core.customers.queries import list_statuses
 from core.database import dialect, execute, execute_many, rows
 from core.ids import sort_key
 from core.lists.reading import Record
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -88,6 +89,7 @@ async def context_of(scope: Scope, mapping: ColumnMapping, plans: Mapping[str, s
         currency=mapping.currency or tenant.currency,
         locale=_locale(tenant.language, country),
         today=scope.today(),
+        spoken=scope.locale,
         statuses=frozenset(status.key for status in await list_statuses()),
         status=mapping.status,
         plans={sort_key(theirs): ours for theirs, ours in {**plans, **mapping.plans}.items()},
@@ -142,10 +144,14 @@ def _refused_if_here(layout: Layout, row: Row, here: Mapping[str, Mapping[str, i
     keys = {"login": customer.login_key, "external_ref": customer.external_ref}
     if _known_by_email(layout, customer):
         keys["email"] = customer.email_key
-    told = {"login": "login", "external_ref": "number", "email": "e-mail"}
+    told = {
+        "login": N_("Customer %(id)s has the same login."),
+        "external_ref": N_("Customer %(id)s has the same number."),
+        "email": N_("Customer %(id)s has the same e-mail."),
+    }
     for field, key in keys.items():
         if key and key in here[field]:
-            message = f"Customer {here[field][key]} has the same {told[field]}."
+            message = _(told[field], id=here[field][key])
             found = Finding(row.record, next(iter(layout.names_of(field)), ""), message, row.line, row.name, key)
             return msgspec.structs.replace(row, customer=None, services=(), errors=(*row.errors, found))
     return row
@@ -160,8 +166,9 @@ async def _with_their_customers(layout: Layout, judged: list[Row]) -> list[Row]:
     for row in judged:
         for service in row.services:
             if sort_key(service.customer_login) not in here:
-                message = (
-                    f"There is no customer with the login “{service.customer_login}” yet. The service waits for one."
+                message = _(
+                    "There is no customer with the login “%(login)s” yet. The service waits for one.",
+                    login=service.customer_login,
                 )
                 told = Finding(row.record, column, message, row.line, row.name, service.customer_login)
                 row = msgspec.structs.replace(row, warnings=(*row.warnings, told))
@@ -208,7 +215,7 @@ _PLAIN: Final = (
 
 async def write_rows(batch_id: int, layout: Layout, records: Sequence[Record], judged: Sequence[Row]) -> None:
     """One slice, inside the unit of work that is open. Cells are kept of refused records alone, without secrets."""
-    secret = frozenset(column.place for column in layout.columns if column.why_not.startswith("Cards, passwords"))
+    secret = frozenset(column.place for column in layout.columns if column.why_not == SECRET)
     by_number = {record.number: record for record in records}
     await _insert([_staged(batch_id, row, by_number[row.record], secret) for row in judged])
 

@@ -23,6 +23,7 @@ from core.customers.importing import values
 from core.customers.importing.profiles import Column, Layout
 from core.ids import sort_key
 from core.lists.reading import Record
+from core.texts import N_, _, number, speaking
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class Context(Struct, frozen=True):
     today: date
     statuses: frozenset[str] = frozenset({"new", "active", "blocked", "inactive", "closed", "cancelled", "terminated"})
     status: str = "new"
+    spoken: str = "en"
+    """The locale that what is wrong is told in."""
     plans: dict[str, str] = {}
     """Our products by the `sort_key` of the names the file may call them."""
 
@@ -166,7 +169,8 @@ class Row(Struct, frozen=True, gc=False):
 def validate(layout: Layout, context: Context, records: Iterable[Record]) -> list[Row]:
     """Each record on its own."""
     reader = _Reader(layout, context)
-    return [reader.row(record) for record in records]
+    with speaking(context.spoken):
+        return [reader.row(record) for record in records]
 
 
 class Slice(Struct, frozen=True):
@@ -240,7 +244,7 @@ class _Reader:
             if service is not None and len(self._errors) == wrong and (customer is not None or continues):
                 services = (service,)
             if continues and not self._text("service_plan"):
-                self._fault("", "It has neither a name nor a service.")
+                self._fault("", _("It has neither a name nor a service."))
         return Row(
             record.number,
             record.line,
@@ -286,7 +290,15 @@ class _Reader:
         """The text, or an error where it is longer than its field."""
         most = LONGEST[limit or field]
         if len(text) > most:
-            self._fault(self._column(field), f"It has {len(text):,} characters; at most {most:,} are possible.", text)
+            self._fault(
+                self._column(field),
+                _(
+                    "It has %(count)s characters; at most %(most)s are possible.",
+                    count=number(len(text)),
+                    most=number(most),
+                ),
+                text,
+            )
             return ""
         return text
 
@@ -312,7 +324,7 @@ class _Reader:
     def _date(self, field: str) -> date | None:
         text = self._text(field)
         if text and values.is_zero_date(text):
-            self._warn(self._column(field), f"{text} is no date. It is left out.", text)
+            self._warn(self._column(field), _("%(text)s is no date. It is left out.", text=text), text)
             return None
         return self._read(field, lambda text: values.a_date(text, self._profile.dates, self._context.country))
 
@@ -332,7 +344,7 @@ class _Reader:
         if not full_name and not any(column.field in self._name_fields for column in self._blamed()):
             self._fault(
                 ", ".join(column.name for field in self._name_fields for column in self._columns[field]),
-                "The name is missing.",
+                _("The name is missing."),
             )
         country = self._country()
         currency, opening = self._money()
@@ -340,7 +352,7 @@ class _Reader:
         first = {address.kind: address for address in reversed(addresses)}
         login = self._line("login")
         lat, lon = self._position()
-        note = "\n".join(values.many_lines(text) for _, text in self._texts("note"))
+        note = "\n".join(values.many_lines(text) for __, text in self._texts("note"))
         language = self._language()
         tax_exempt = self._read("tax_exempt", values.yes_or_no)
         self._check_numbers()
@@ -354,7 +366,7 @@ class _Reader:
             external_ref=self._reference("external_ref", self._text("external_ref")),
             email_key=first["email"].key if "email" in first else "",
             phone_e164=next((a.key for a in addresses if a.kind == "phone" and a.key.startswith("+")), ""),
-            street=self._short("street", ", ".join(values.one_line(text) for _, text in self._texts("street"))),
+            street=self._short("street", ", ".join(values.one_line(text) for __, text in self._texts("street"))),
             zip=self._line("zip"),
             city=(city := self._city(country)),
             city_key=_city_key(city),
@@ -392,7 +404,7 @@ class _Reader:
         return f"{self._profile.prefix}:{text}" if self._profile.prefix else text
 
     def _listed(self, field: str) -> list[str]:
-        return [part.strip() for _, text in self._texts(field) for part in re.split(r"[,;|]", text) if part.strip()]
+        return [part.strip() for __, text in self._texts(field) for part in re.split(r"[,;|]", text) if part.strip()]
 
     def _kind(self, company: str) -> str:
         text = self._text("kind")
@@ -400,10 +412,20 @@ class _Reader:
         if text and found is None:
             if self._profile.kinds:
                 self._fault(
-                    self._column("kind"), f"“{text[:40]}” is neither {' nor '.join(self._kinds)}, to the letter.", text
+                    self._column("kind"),
+                    _(
+                        "“%(text)s” is neither %(kinds)s, to the letter.",
+                        text=text[:40],
+                        kinds=f" {_('nor')} ".join(self._kinds),
+                    ),
+                    text,
                 )
             else:
-                self._warn(self._column("kind"), f"“{text[:40]}” is neither person nor company. It is left out.", text)
+                self._warn(
+                    self._column("kind"),
+                    _("“%(text)s” is neither person nor company. It is left out.", text=text[:40]),
+                    text,
+                )
         return found or ("company" if company else "person")
 
     def _country(self) -> str:
@@ -426,7 +448,7 @@ class _Reader:
             else:
                 self._fault(
                     self._column("currency"),
-                    f"“{text[:20]}” is no currency. Write its three letters, such as EUR.",
+                    _("“%(text)s” is no currency. Write its three letters, such as EUR.", text=text[:20]),
                     text,
                 )
         opening = 0
@@ -436,7 +458,11 @@ class _Reader:
                 if minor and currency and named != currency:
                     self._fault(
                         self._column(field),
-                        f"It is in {named}, the customer’s currency is {currency}.",
+                        _(
+                            "It is in %(named)s, the customer’s currency is %(currency)s.",
+                            named=named,
+                            currency=currency,
+                        ),
                         self._text(field),
                     )
                 elif minor:
@@ -451,13 +477,13 @@ class _Reader:
             for column, text in self._texts(kind):
                 for part in values.split_emails(text):
                     if part.casefold() in values.PLACEHOLDERS:
-                        self._warn(column.name, f"“{part}” is no e-mail address. It is left out.", part)
+                        self._warn(column.name, _("“%(part)s” is no e-mail address. It is left out.", part=part), part)
                         continue
                     try:
                         address = values.email(part)
                     except ValueError as wrong:
                         if self._profile.emails_may_be_anything:
-                            self._warn(column.name, f"{wrong} It is left out.", part)
+                            self._warn(column.name, _("%(wrong)s It is left out.", wrong=wrong), part)
                         else:
                             self._fault(column.name, str(wrong), part)
                         continue
@@ -466,7 +492,14 @@ class _Reader:
                         keys.add(key)
                         found.append(ImportedAddress(kind, address, key))
             if len(keys) > MOST_ADDRESSES:
-                self._fault(self._column(kind), f"It has {len(keys)} addresses; at most {MOST_ADDRESSES} are possible.")
+                self._fault(
+                    self._column(kind),
+                    _(
+                        "It has %(count)s addresses; at most %(most_addresses)s are possible.",
+                        count=len(keys),
+                        most_addresses=MOST_ADDRESSES,
+                    ),
+                )
         return found
 
     def _phones(self, country: str) -> list[ImportedAddress]:
@@ -480,7 +513,9 @@ class _Reader:
                 if calling.isdigit() and not number.startswith(("+", "00")):
                     number = f"+{calling} {number}"
                 if number.casefold() in values.PLACEHOLDERS:
-                    self._warn(column.name, f"“{number}” is no phone number. It is left out.", number)
+                    self._warn(
+                        column.name, _("“%(number)s” is no phone number. It is left out.", number=number), number
+                    )
                     continue
                 self._short("phone", number)
                 phone, warning = values.phone(number, country or None, sure=bool(self._text("country")))
@@ -489,7 +524,14 @@ class _Reader:
                 key = phone.e164 or re.sub(r"\D", "", number) or sort_key(number)
                 found.setdefault(key, ImportedAddress("phone", phone.typed, key))
         if len(found) > MOST_ADDRESSES:
-            self._fault(self._column("phone"), f"It has {len(found)} numbers; at most {MOST_ADDRESSES} are possible.")
+            self._fault(
+                self._column("phone"),
+                _(
+                    "It has %(count)s numbers; at most %(most_addresses)s are possible.",
+                    count=len(found),
+                    most_addresses=MOST_ADDRESSES,
+                ),
+            )
         return list(found.values())
 
     def _position(self) -> tuple[float | None, float | None]:
@@ -497,7 +539,11 @@ class _Reader:
         if both:
             parts = re.split(r"[;\s]+|,\s*(?=[-\d])", both.strip("() "))
             if len(parts) != 2:
-                self._fault(self._column("coordinates"), f"“{both[:40]}” is not a latitude and a longitude.", both)
+                self._fault(
+                    self._column("coordinates"),
+                    _("“%(both)s” is not a latitude and a longitude.", both=both[:40]),
+                    both,
+                )
                 return None, None
             return (
                 self._read("coordinates", lambda _: values.coordinate(parts[0], 90)),
@@ -516,14 +562,18 @@ class _Reader:
         )
         if status is None:
             known = ", ".join(self._profile.statuses) or ", ".join(sorted(self._context.statuses))
-            self._fault(self._column("status"), f"“{text[:40]}” is no status. There are: {known}.", text)
+            self._fault(
+                self._column("status"),
+                _("“%(text)s” is no status. There are: %(known)s.", text=text[:40], known=known),
+                text,
+            )
             return self._context.status
         lead = self._read("is_lead", values.yes_or_no)
         if (status == "lead" or lead) and "lead" not in self._context.statuses:
             column = self._column("is_lead" if lead else "status")
             self._warn(
                 column,
-                "It is a lead there; without leads here it becomes a new customer.",
+                _("It is a lead there; without leads here it becomes a new customer."),
                 self._text("is_lead") or text,
             )
             return "new"
@@ -535,7 +585,7 @@ class _Reader:
             return ""
         code = _languages().get(text.casefold().replace("_", "-"))
         if code is None:
-            self._warn(self._column("language"), f"“{text[:40]}” is no language. It is left out.", text)
+            self._warn(self._column("language"), _("“%(text)s” is no language. It is left out.", text=text[:40]), text)
         return code or ""
 
     def _contact(self, email: str) -> ImportedContact | None:
@@ -551,11 +601,13 @@ class _Reader:
         for column, text in self._texts("digits"):
             if not text.isdigit():
                 self._fault(
-                    column.name, f"“{text[:40]}” is no number; this layout has the number here, not the name.", text
+                    column.name,
+                    _("“%(text)s” is no number; this layout has the number here, not the name.", text=text[:40]),
+                    text,
                 )
         for column, text in self._texts("number_list"):
             if not re.fullmatch(r"\d+(?:\s*,\s*\d+)*", text):
-                self._fault(column.name, f"“{text[:40]}” is no list of numbers such as 2,3.", text)
+                self._fault(column.name, _("“%(text)s” is no list of numbers such as 2,3.", text=text[:40]), text)
 
     # Its services
 
@@ -565,11 +617,14 @@ class _Reader:
         if alone:
             for field in ("customer_login", "service_plan", "service_login", "service_from"):
                 if not self._text(field):
-                    self._fault(self._column(field), "It is missing.")
+                    self._fault(self._column(field), _("It is missing."))
         wrong = len(self._errors)
         starts, ends = self._date("service_from"), self._date("service_to")
         if starts and ends and ends < starts:
-            self._fault(self._column("service_to"), f"It ends on {ends}, before it starts on {starts}.")
+            self._fault(
+                self._column("service_to"),
+                _("It ends on %(ends)s, before it starts on %(starts)s.", ends=ends, starts=starts),
+            )
         price = self._amount("service_price", currency or self._context.currency)
         product = self._context.plans.get(sort_key(plan), "")
         if len(self._errors) == wrong and not product and plan:
@@ -586,7 +641,7 @@ class _Reader:
             in_arrears=self._text("service_timing").casefold().startswith(("back", "arrear")),
             login=self._line("service_login"),
             ipv4=self._read("service_ipv4", _ipv4) or "",
-            note=self._short("service_note", "\n".join(values.many_lines(t) for _, t in self._texts("service_note"))),
+            note=self._short("service_note", "\n".join(values.many_lines(t) for __, t in self._texts("service_note"))),
             customer_login=self._line("customer_login", "login"),
         )
         return service if len(self._errors) == wrong else None
@@ -596,14 +651,25 @@ class _Reader:
         column = self._column("service_plan")
         if plan.isdigit():
             self._warn(
-                column, f"Plan {plan} is a number of the other system. Match it to a product before it is booked.", plan
+                column,
+                _(
+                    "Plan %(plan)s is a number of the other system. Match it to a product before it is booked.",
+                    plan=plan,
+                ),
+                plan,
             )
         elif not priced and self._has_price:
             self._fault(
-                column, f"There is no plan “{plan[:60]}” here, and the file gives no price to make one from.", plan
+                column,
+                _("There is no plan “%(plan)s” here, and the file gives no price to make one from.", plan=plan[:60]),
+                plan,
             )
         else:
-            self._warn(column, f"There is no plan “{plan[:60]}” yet. Make it, or match it, before it is booked.", plan)
+            self._warn(
+                column,
+                _("There is no plan “%(plan)s” yet. Make it, or match it, before it is booked.", plan=plan[:60]),
+                plan,
+            )
 
 
 _city_key: Final = lru_cache(maxsize=10_000)(sort_key)
@@ -612,13 +678,13 @@ _city_key: Final = lru_cache(maxsize=10_000)(sort_key)
 
 def _billing_day(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 31:
-        raise ValueError(f"“{text[:20]}” is no day of the month, 1 to 31.")
+        raise ValueError(_("“%(text)s” is no day of the month, 1 to 31.", text=text[:20]))
     return int(text)
 
 
 def _months(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 120:
-        raise ValueError(f"“{text[:20]}” is no number of months, 1 to 120.")
+        raise ValueError(_("“%(text)s” is no number of months, 1 to 120.", text=text[:20]))
     return int(text)
 
 
@@ -626,7 +692,7 @@ def _ipv4(text: str) -> str:
     try:
         return str(IPv4Address(text))
     except AddressValueError:
-        raise ValueError(f"“{text[:40]}” is no IPv4 address.") from None
+        raise ValueError(_("“%(text)s” is no IPv4 address.", text=text[:40])) from None
 
 
 _LANGUAGE_CODES: Final[dict[str, str]] = {}
@@ -672,8 +738,14 @@ class Gathering:
             if _digest(ref) not in known:
                 bare = ref.removeprefix(f"{self._profile.prefix}:")
                 column = ", ".join(self._layout.names_of(field))
-                what = "Sub-account" if field == "children" else "Parent"
-                message = f"{what} {bare} is not imported. It is linked where it is here already, else left out."
+                below = _(
+                    "Sub-account %(ref)s is not imported. It is linked where it is here already, else left out.",
+                    ref=bare,
+                )
+                above = _(
+                    "Parent %(ref)s is not imported. It is linked where it is here already, else left out.", ref=bare
+                )
+                message = below if field == "children" else above
                 yield Finding(row.record, column, message, row.line, row.name, bare)
 
     def _repeats(self, row: Row) -> bool:
@@ -689,9 +761,9 @@ class Gathering:
 
     def _continued(self, row: Row) -> Row:
         if not row.errors and self._above is None:
-            return _refused(row, "", "There is no customer above that it could belong to.")
+            return _refused(row, "", _("There is no customer above that it could belong to."))
         if not row.errors and self._above_was_refused and self._above is not None:
-            return _refused(row, "", f"It belongs to record {self._above.record}, which is refused.")
+            return _refused(row, "", _("It belongs to record %(record)s, which is refused.", record=self._above.record))
         return self._services_once(msgspec.structs.replace(row, customer=None, continues=True))
 
     def _judged(self, row: Row) -> Row:
@@ -700,10 +772,10 @@ class Gathering:
             for name, key, message in self._keys(customer):
                 first = self._seen[name].get(_digest(key))
                 if first is not None:
-                    row = _refused(row, self._column_of(name), message.format(first), key)
+                    row = _refused(row, self._column_of(name), _(message, record=first), key)
                     break
             else:
-                for name, key, _ in self._keys(customer):
+                for name, key, __ in self._keys(customer):
                     self._seen[name][_digest(key)] = row.record
                 row = self._warned_of_shared_email(row, customer)
                 self._wanted.extend((row, "children", ref) for ref in customer.child_refs)
@@ -716,12 +788,16 @@ class Gathering:
     def _keys(self, customer: ImportedCustomer) -> Iterator[tuple[str, str, str]]:
         """What tells customers apart: login and number; the e-mail where it is the login, or there is nothing else."""
         if customer.login_key:
-            yield "login", customer.login_key, "Record {} has the same login."
+            yield "login", customer.login_key, N_("Record %(record)s has the same login.")
         if customer.external_ref:
-            yield "external_ref", customer.external_ref, "Record {} has the same number."
+            yield "external_ref", customer.external_ref, N_("Record %(record)s has the same number.")
         alone = not customer.login_key and not customer.external_ref
         if customer.email_key and (self._profile.identity == "email" or alone):
-            yield "email", customer.email_key, "Record {} has the same e-mail, and it is what one logs in with."
+            yield (
+                "email",
+                customer.email_key,
+                N_("Record %(record)s has the same e-mail, and it is what one logs in with."),
+            )
 
     def _warned_of_shared_email(self, row: Row, customer: ImportedCustomer) -> Row:
         if not customer.email_key or self._profile.identity == "email":
@@ -729,7 +805,7 @@ class Gathering:
         first = self._seen["email"].setdefault(_digest(customer.email_key), row.record)
         if first == row.record:
             return row
-        message = f"Record {first} has the same e-mail."
+        message = _("Record %(record)s has the same e-mail.", record=first)
         found = Finding(row.record, self._column_of("email"), message, row.line, row.name, customer.email_key)
         return msgspec.structs.replace(row, warnings=(*row.warnings, found))
 
@@ -740,7 +816,7 @@ class Gathering:
             key = _digest(sort_key(service.login))
             first = self._seen["service_login"].setdefault(key, row.record)
             if first != row.record:
-                message = f"Record {first} has a service with the same login."
+                message = _("Record %(record)s has a service with the same login.", record=first)
                 found = Finding(
                     row.record, self._column_of("service_login"), message, row.line, row.name, service.login
                 )

@@ -21,9 +21,11 @@ from phonenumbers.phonemetadata import PhoneMetadata
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 
+from core.customers.explaining import explained, explained_within
 from core.errors import Invalid
 from core.lists.reading import header_key
 from core.money import parse_amount
+from core.texts import _, language_of, locale_now
 
 DateStyle = Literal["iso", "any"]
 NumberStyle = Literal["point", "any"]
@@ -73,7 +75,7 @@ def email(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as wrong:
-        raise ValueError(f"“{text[:80]}” is no e-mail address. {wrong}") from None
+        raise ValueError(_("“%(text)s” is no e-mail address. %(why)s", text=text[:80], why=explained(wrong))) from None
 
 
 @lru_cache(maxsize=20_000)
@@ -81,7 +83,9 @@ def _domain(domain: str) -> str:
     try:
         return validate_email(f"a@{domain}", check_deliverability=False, test_environment=True).domain
     except EmailNotValidError as wrong:
-        raise ValueError(f"The address ends in “@{domain[:80]}”. {wrong}") from None
+        raise ValueError(
+            _("The address ends in “@%(domain)s”. %(why)s", domain=domain[:80], why=explained(wrong))
+        ) from None
 
 
 # Phone
@@ -116,10 +120,10 @@ def phone(text: str, country: str | None, *, sure: bool = True) -> tuple[Phone, 
     is nobody's fault.
     """
     if not _PHONE_LOOKS.fullmatch(text):
-        return Phone(text, ""), f"“{text[:40]}” does not look like a phone number. It is kept as typed."
+        return Phone(text, ""), _("“%(text)s” does not look like a phone number. It is kept as typed.", text=text[:40])
     number = "+" + text[2:] if text.startswith("00") else text
     if not 4 <= sum(map(str.isdigit, text)) <= 20:
-        return Phone(text, ""), f"“{text[:40]}” is not as long as a phone number. It is kept as typed."
+        return Phone(text, ""), _("“%(text)s” is not as long as a phone number. It is kept as typed.", text=text[:40])
     if country is None and not number.startswith("+"):
         return Phone(text, ""), ""
     quick = _quick_e164(number, country)
@@ -129,10 +133,9 @@ def phone(text: str, country: str | None, *, sure: bool = True) -> tuple[Phone, 
     try:
         parsed = phonenumbers.parse(number, country)
     except phonenumbers.NumberParseException:
-        return Phone(text, ""), f"“{text[:40]}” is no phone number{_in(country)}. It is kept as typed." if sure else ""
+        return Phone(text, ""), _no_phone(text, country) if sure else ""
     if not phonenumbers.is_possible_number(parsed):
-        message = f"“{text[:40]}” is too short or too long for a number{_in(country)}. It is kept as typed."
-        return Phone(text, ""), message if sure else ""
+        return Phone(text, ""), _wrong_length(text, country) if sure else ""
     return Phone(text, phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)), ""
 
 
@@ -206,8 +209,26 @@ def _dialling(known: PhoneMetadata | None) -> _Dialling | None:
     )
 
 
-def _in(country: str | None) -> str:
-    return f" in {Locale('en').territories.get(country, country)}" if country else ""
+def _no_phone(text: str, country: str | None) -> str:
+    if not country:
+        return _("“%(text)s” is no phone number. It is kept as typed.", text=text[:40])
+    return _(
+        "“%(text)s” is no phone number in %(country)s. It is kept as typed.", text=text[:40], country=_name(country)
+    )
+
+
+def _wrong_length(text: str, country: str | None) -> str:
+    if not country:
+        return _("“%(text)s” is too short or too long for a number. It is kept as typed.", text=text[:40])
+    return _(
+        "“%(text)s” is too short or too long for a number in %(country)s. It is kept as typed.",
+        text=text[:40],
+        country=_name(country),
+    )
+
+
+def _name(country: str) -> str:
+    return str(Locale(language_of(locale_now())).territories.get(country, country))
 
 
 # Country
@@ -229,14 +250,14 @@ def country(text: str) -> str:
     """The two letters of ISO 3166: from the code of two or three letters, or the name in one of eighteen languages."""
     found = _countries().get(header_key(text))
     if found is None:
-        raise ValueError(f"“{text[:60]}” is no country. Write its name, or two letters such as DE.")
+        raise ValueError(_("“%(text)s” is no country. Write its name, or two letters such as DE.", text=text[:60]))
     return found
 
 
 def country_code(text: str) -> str:
     """For layouts that promise two letters: nothing else is taken."""
     if text.upper() not in _codes():
-        raise ValueError(f"“{text[:60]}” is no country code of two letters, such as US.")
+        raise ValueError(_("“%(text)s” is no country code of two letters, such as US.", text=text[:60]))
     return text.upper()
 
 
@@ -269,10 +290,6 @@ _EITHER: Final = re.compile(
     r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})(?: \d{1,2}:\d{2}(?::\d{2})?(?: ?[AP]M)?)?", re.IGNORECASE
 )
 _COMPACT: Final = re.compile(r"(\d{4})[/]?(\d{2})[/]?(\d{2})")
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 _MONTH_FIRST_COUNTRIES: Final = frozenset({"US", "PH", "FM", "PW", "MH", "PR", "GU"})
 
 
@@ -294,7 +311,7 @@ def a_date(text: str, style: DateStyle, country: str | None) -> date:
     if iso:
         return _day(int(iso[1]), int(iso[2]), int(iso[3]))
     if style == "iso":
-        raise ValueError(f"“{text[:40]}” is no date as this layout writes them, 2024-12-31.")
+        raise ValueError(_("“%(text)s” is no date as this layout writes them, 2024-12-31.", text=text[:40]))
     if found := _DAY_FIRST.fullmatch(text):
         year = int(found[3])
         return _day(year if year > 99 else year + (2000 if year < 70 else 1900), int(found[2]), int(found[1]))
@@ -306,18 +323,19 @@ def a_date(text: str, style: DateStyle, country: str | None) -> date:
         return _day(year, first, second) if month_first else _day(year, second, first)
     if found := _COMPACT.fullmatch(text):
         return _day(int(found[1]), int(found[2]), int(found[3]))
-    raise ValueError(f"“{text[:40]}” is no date. Write it like 2024-12-31 or 31.12.2024.")
+    raise ValueError(_("“%(text)s” is no date. Write it like 2024-12-31 or 31.12.2024.", text=text[:40]))
 
 
 def _day(year: int, month: int, day: int) -> date:
     if not 1 <= month <= 12:
-        raise ValueError(f"There is no month {month}.")
+        raise ValueError(_("There is no month %(month)s.", month=month))
     if not 1900 <= year <= 2199:
-        raise ValueError(f"The year {year} cannot be meant.")
+        raise ValueError(_("The year %(year)s cannot be meant.", year=year))
     try:
         return date(year, month, day)
     except ValueError:
-        raise ValueError(f"There is no {day} {_MONTHS[month - 1]} {year}.") from None
+        named = Locale(language_of(locale_now())).months["format"]["wide"][month]
+        raise ValueError(_("There is no %(day)s %(month)s %(year)s.", day=day, month=named, year=year)) from None
 
 
 # Amounts and numbers
@@ -339,7 +357,7 @@ def amount(text: str, currency: str, style: NumberStyle, locale: str) -> tuple[i
     if style == "point":
         number = re.search(r"\d(?:[\d.,'’ ]*\d)?", bare)
         if number and not _POINT_NUMBER.fullmatch(number.group()):
-            raise ValueError(f"“{bare[:40]}” is no amount as this layout writes them, 1249.00.")
+            raise ValueError(_("“%(text)s” is no amount as this layout writes them, 1249.00.", text=bare[:40]))
         locale = "en"
     try:
         try:
@@ -365,9 +383,9 @@ def coordinate(text: str, most: float) -> float:
     try:
         value = float(text.replace(",", "."))
     except ValueError:
-        raise ValueError(f"“{text[:40]}” is no coordinate. Write degrees like 51.0504.") from None
+        raise ValueError(_("“%(text)s” is no coordinate. Write degrees like 51.0504.", text=text[:40])) from None
     if not -most <= value <= most:  # also NaN
-        raise ValueError(f"{text[:40]} is not between −{most:g} and {most:g} degrees.")
+        raise ValueError(_("%(text)s is not between −%(most)s and %(most)s degrees.", text=text[:40], most=f"{most:g}"))
     return value
 
 
@@ -379,7 +397,14 @@ def vat_id(text: str) -> str:
     try:
         return str(eu_vat.validate(bare))
     except ValidationError as wrong:
-        raise ValueError(f"“{text[:40]}” is no VAT id of {bare[:2]}: {str(wrong).rstrip('.').lower()}.") from None
+        raise ValueError(
+            _(
+                "“%(text)s” is no VAT id of %(country)s: %(why)s",
+                text=text[:40],
+                country=bare[:2],
+                why=explained_within(wrong),
+            )
+        ) from None
 
 
 _EU_PREFIXES: Final = frozenset({
@@ -395,4 +420,4 @@ def yes_or_no(text: str) -> bool:
         return True
     if key in {"", "0", "no", "n", "false", "f", "off", "nein", "falsch", "non", "-"}:
         return False
-    raise ValueError(f"“{text[:40]}” is neither yes nor no.")
+    raise ValueError(_("“%(text)s” is neither yes nor no.", text=text[:40]))
