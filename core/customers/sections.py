@@ -139,7 +139,7 @@ def _field(
 ) -> Field:
     return Field(
         name=name,
-        label=LABELS[name],
+        label=_(LABELS[name]),
         value=shown[name],
         shown=read,
         kind=kind,
@@ -175,7 +175,7 @@ def section_of(
     seen = {name: msgspec.to_builtins(getattr(customer, name)) for name in struct.__struct_fields__}
     return Section(
         key=key,
-        title=TITLES[key],
+        title=_(TITLES[key]),
         href=f"/customers/{customer.id}/sections/{key}",
         fields=fields_of(customer, key, locale, locations),
         version=customer.version,
@@ -204,7 +204,7 @@ def conflict_of(error: Stale, fields: Sequence[Field], by: str, at: Any) -> Conf
         differences=[
             Difference(
                 field=name,
-                label=LABELS[name],
+                label=_(LABELS[name]),
                 theirs=text_of(theirs),
                 yours=text_of(yours),
                 theirs_shown=_read(by_name[name], text_of(theirs)),
@@ -223,7 +223,7 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
     """The form for a new customer."""
 
     def field(name: str, **options: Any) -> Field:
-        return Field(name=name, label=LABELS[name], **options)
+        return Field(name=name, label=_(LABELS[name]), **options)
 
     return [
         FieldGroup(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
+from core.activity.unit import unit_of_work
 from core.customers import actions, queries
 from core.customers.schemas import MainData, NewCustomer
+from core.database import execute
 from core.testing import TestTenant
+from core.web.catalogues import ROOT, catalogue_at
 
 
 async def test_a_customer_that_was_typed_in_stands_in_the_list_and_on_its_page(tenant: TestTenant) -> None:
@@ -63,3 +69,25 @@ async def test_a_field_that_both_changed_is_shown_with_both_values(tenant: TestT
     assert "1 Long Road" in second.text
     assert "2 Short Street" in second.text
     assert (await queries.get_customer(scope, customer_id)).street == "1 Long Road"
+
+
+async def test_who_reads_german_reads_no_english_on_the_pages_of_customers(tenant: TestTenant) -> None:
+    """Labels that stand as constants are easily marked and then shown as they are."""
+    scope = tenant.scope()
+    customer_id = await actions.create_customer(scope, NewCustomer(full_name="Ann Other", kind="company"))
+    page = await tenant.browser()
+    async with unit_of_work(scope):
+        await execute("UPDATE staff SET language = 'de'")
+    texts = [message for message in catalogue_at(ROOT / "core" / "customers" / "locale" / "de.po", "de") if message.id]
+    english = {one.id for one in texts if isinstance(one.id, str) and one.id != one.string}
+    german = {one.string for one in texts if isinstance(one.string, str)}
+    own = {"New", "Active", "Blocked", "Inactive", "Closed", "Cancelled", "Terminated"}
+
+    for path in ("", "/new", "/import", f"/{customer_id}", f"/{customer_id}/details", f"/{customer_id}/contacts",
+                 f"/{customer_id}/notes", f"/{customer_id}/activity", f"/{customer_id}/sections/main/edit",
+                 f"/{customer_id}/sections/billing/edit", f"/{customer_id}/status"):  # fmt: skip
+        shown = await page.get(f"/customers{path}")
+        assert shown.status_code == 200, shown.text
+        read = {unescape(text).strip() for text in re.findall(r">([^<>]+)<", shown.text)}
+        assert not (read & english) - own, path
+        assert read & german, path
