@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from core.activity.unit import unit_of_work
 from core.customers.importing import actions, steps
 from core.customers.importing.files import forget_named, keep_file
@@ -18,7 +20,7 @@ from core.jobs.actions import enqueue
 from core.jobs.queries import get_job
 from core.jobs.status import JobState
 from core.lists.reading import open_table
-from core.texts import _
+from core.texts import _, locale_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,7 +118,7 @@ async def start_work(scope: Scope, batch_id: int, kind: Any, payload: OfBatch | 
         batch = await get_batch(scope, batch_id)
         if await working(scope, batch) is not None:
             raise Conflict(_("Work on this file is going on. Wait until it is done."))
-        job_id = await enqueue(scope, kind, payload)
+        job_id = await enqueue(scope, kind, replace(payload, language=locale_now()))
         await execute("UPDATE import_batch SET job_id = :job WHERE id = :id", job=job_id, id=batch_id)
 
 

@@ -30,6 +30,8 @@ class OfBatch(Struct, frozen=True):
 
     batch_id: int
     mode: Mode = "skip-bad"
+    language: str = ""
+    """Of whoever asked for it: what is wrong with a file is told in it. The tenant's where it is left out."""
 
 
 class OfStep(Struct, frozen=True):
@@ -37,6 +39,7 @@ class OfStep(Struct, frozen=True):
 
     batch_id: int
     step: str
+    language: str = ""
 
 
 class Imported(Struct, frozen=True):
@@ -55,9 +58,10 @@ async def check(scope: Scope, job: Job[OfBatch]) -> Imported:
     async def told(records: int) -> None:
         await job.progress(records, max(lines, records) if lines else 0, _("Reading and checking"))
 
-    report = await actions.stage_import(
-        scope, path, batch.matched(), name=batch.file_name, plans=await plan_names(), told=told
-    )
+    with speaking(job.payload.language or scope.locale):
+        report = await actions.stage_import(
+            scope, path, batch.matched(), name=batch.file_name, plans=await plan_names(), told=told
+        )
     return Imported(report.records, 0)
 
 
@@ -67,7 +71,8 @@ async def take(scope: Scope, job: Job[OfBatch]) -> Imported:
     async def progress(done: int, total: int, text: str) -> None:
         await job.progress(done, total, text)
 
-    report = await actions.take_over(scope, job.payload.batch_id, mode=job.payload.mode, progress=progress)
+    with speaking(job.payload.language or scope.locale):
+        report = await actions.take_over(scope, job.payload.batch_id, mode=job.payload.mode, progress=progress)
     await forget_file(scope, await get_batch(scope, job.payload.batch_id))
     return Imported(report.records, report.imported)
 
@@ -78,12 +83,14 @@ async def undo(scope: Scope, job: Job[OfBatch]) -> Imported:
     async def progress(done: int, total: int, text: str) -> None:
         await job.progress(done, total, text)
 
-    return Imported(0, await actions.undo_import(scope, job.payload.batch_id, progress=progress))
+    with speaking(job.payload.language or scope.locale):
+        return Imported(0, await actions.undo_import(scope, job.payload.batch_id, progress=progress))
 
 
 async def take_step(scope: Scope, job: Job[OfStep]) -> Imported:
     """Make what a step makes of the records of an import: book balances, make subscriptions."""
-    done = await steps.take_step(scope, job.payload.batch_id, job.payload.step, progress=job.progress)
+    with speaking(job.payload.language or scope.locale):
+        done = await steps.take_step(scope, job.payload.batch_id, job.payload.step, progress=job.progress)
     return Imported(done.total, done.taken)
 
 

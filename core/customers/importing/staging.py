@@ -25,7 +25,7 @@ from core.customers.queries import list_statuses
 from core.database import dialect, execute, execute_many, rows
 from core.ids import sort_key
 from core.lists.reading import Record
-from core.texts import N_, _
+from core.texts import N_, _, locale_now
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -89,7 +89,7 @@ async def context_of(scope: Scope, mapping: ColumnMapping, plans: Mapping[str, s
         currency=mapping.currency or tenant.currency,
         locale=_locale(tenant.language, country),
         today=scope.today(),
-        spoken=scope.locale,
+        spoken=locale_now(),
         statuses=frozenset(status.key for status in await list_statuses()),
         status=mapping.status,
         plans={sort_key(theirs): ours for theirs, ours in {**plans, **mapping.plans}.items()},

@@ -10,11 +10,12 @@ import pytest
 import xlsxwriter
 from rich.console import Console
 
+from core.activity.unit import unit_of_work
 from core.customers import jobs
 from core.customers.cli import import_customers_command, read_mapping, show
 from core.customers.importing.files import folder_of
 from core.customers.importing.report import Report
-from core.database import value, values
+from core.database import execute, value, values
 from core.errors import Conflict, Invalid
 from core.jobs import claims
 from core.jobs.attempts import attempt
@@ -284,3 +285,15 @@ async def test_people_are_shown_errors_with_record_line_and_column(tenant: TestT
     assert "3 errors" in told
     assert "It has 3 fields, the header has 2." in told
     assert "7 records, 3 right, 3 refused" in told
+
+
+async def test_what_is_wrong_is_told_in_the_language_of_whoever_brought_the_file(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE staff SET language = 'de'")
+
+    sent = await upload(page, "alt.csv", "Name;E-Mail\nAnna Weiß;anna\n".encode())
+    await work(tenant)
+
+    checked = await page.get(sent.headers["location"])
+    assert "„anna“ ist keine E-Mail-Adresse. Eine E-Mail-Adresse hat ein @." in checked.text
