@@ -80,6 +80,7 @@ ME = command_actor("test")
 PLACES = ("sqlite", "main", "other")
 WAYS = [("sqlite", "main"), ("main", "other"), ("other", "sqlite")]
 NAMES = ("Ada Lovelace", "Æsa Þórsdóttir", "Łukasz Żółć", "Ελένη Παπαδάκη", "王小明", 'O\'Brien 🛰 "x" \\ \u2028')
+UNLIMITED = {"TENANTRY__LIMITS__API_TOKEN": "0", "TENANTRY__LIMITS__API_ADDRESS": "0"}
 _number = count(1)
 
 
@@ -92,7 +93,7 @@ async def places(tmp_path: Path) -> AsyncIterator[Deployment]:
 
 @asynccontextmanager
 async def deployment_in(folder: Path, clock: Clock) -> AsyncIterator[Deployment]:
-    environment = {"TENANTRY_DATA": str(folder / "data")}
+    environment = {"TENANTRY_DATA": str(folder / "data"), **UNLIMITED}
     for place in ("MAIN", "OTHER"):
         name = f"moving_{place.lower()}_{id(folder)}_{next(_number)}"
         await postgres_database(name)

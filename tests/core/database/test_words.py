@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.database.sqlite import begins_word
@@ -13,6 +13,7 @@ from core.ids import sort_key
 TEXTS = st.text(alphabet="abAB12äÄéÉñçü .-@/,_’日", max_size=24)
 
 
+@settings(deadline=None)
 @given(text=TEXTS, typed=st.text(alphabet="ab12äé", min_size=1, max_size=4))
 def test_a_walked_row_has_a_word_exactly_where_the_index_finds_it(text: str, typed: str) -> None:
     word = sort_key(typed)
