@@ -160,8 +160,8 @@ async def plan_status_effects_change(
     """What follows for this plugin when a status of the tenant gets other effects, for all customers that have it.
 
     `before` and `after` hold the switches bill, serve, log_in, notify, dun, may_order and may_delete. Asked inside the
-    unit of work of the change; each effect's `apply(scope)` runs in it, after the switches were written. What would take
-    long leaves jobs.
+    unit of work of the change; each effect's `apply(scope)` runs in it, after the switches were written. What would
+    take long leaves jobs.
 
     Not asked for a status that no customer has, nor when it is only renamed, recoloured or moved.
 

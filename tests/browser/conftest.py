@@ -10,7 +10,6 @@ from playwright.async_api import Browser, Page, expect
 from tests.browser.browser import Seen, chromium, window
 from tests.browser.server import Served, serving
 
-
 expect.set_options(timeout=20_000)  # a machine that runs all tests at once is slow; what is there is seen at once
 
 
