@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from core.texts import _
+from core.texts import _, listed
 
 
 class DomainError(Exception):
@@ -106,7 +106,7 @@ class Invalid(DomainError):
             message = (
                 found[0].message
                 if len(found) == 1
-                else _("Please correct %(fields)s.", fields=_listed(e.field for e in found))
+                else _("Please correct %(fields)s.", fields=listed(e.field for e in found))
             )
         super().__init__(message)
         self.errors = found
@@ -134,8 +134,3 @@ class Unavailable(DomainError):
 
 class TryAgain(Exception):
     """The database could not serialise this call with another one: run the whole call once more."""
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = dict.fromkeys(names)
-    return _("%(some)s and %(last)s", some=", ".join(most), last=last) if most else last

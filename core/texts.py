@@ -244,6 +244,12 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Each once: “a”, “a and b”, “a, b and c”."""
+    *most, last = dict.fromkeys(names)
+    return _("%(some)s and %(last)s", some=", ".join(most), last=last) if most else last
+
+
 def in_sentence(noun: str) -> str:
     """A heading within a sentence: English writes it small there, other languages as it is."""
     return noun.lower() if language_of(_LOCALE.get()) == SOURCE else noun

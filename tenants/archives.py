@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from core.database.statements import Dialect
 from core.errors import Invalid, Unavailable
+from core.texts import _
 
 T = TypeVar("T")
 
@@ -104,9 +105,9 @@ def room_on(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            message = f"There is no room left in {folder}. Nothing was changed."
+            message = _("There is no room left in %(folder)s. Nothing was changed.", folder=folder)
         else:
-            message = f"{error.filename or folder}: {error.strerror}. Nothing was changed."
+            message = _("%(file)s: %(why)s. Nothing was changed.", file=error.filename or folder, why=error.strerror)
         raise Unavailable(message, retry_after=60) from error
 
 
@@ -181,7 +182,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def _refused(file: Path, why: str) -> Invalid:
-    return Invalid(f"{file.name} cannot be restored: {why}. Nothing was changed.", field="FILE")
+    return Invalid(
+        _("%(name)s cannot be restored: %(why)s. Nothing was changed.", name=file.name, why=why), field="FILE"
+    )
 
 
 def read_manifest(file: Path) -> Manifest:
@@ -190,23 +193,25 @@ def read_manifest(file: Path) -> Manifest:
         with tarfile.open(file, "r:") as tar:
             found = tar.getmembers()
             if not found or found[-1].name != MANIFEST or found[-1].size > LARGEST_MANIFEST:
-                raise _refused(file, "it is cut off, or no backup of a tenant: its manifest is not at its end")
+                raise _refused(file, _("it is cut off, or no backup of a tenant: its manifest is not at its end"))
             text = tar.extractfile(found[-1])
             manifest = msgspec.json.decode(text.read() if text else b"", type=Manifest)
     except OSError as error:
         raise _refused(file, str(error.strerror or error)) from error
     except (tarfile.TarError, EOFError) as error:
-        raise _refused(file, f"it is cut off, or no backup of a tenant ({error})") from error
+        raise _refused(file, _("it is cut off, or no backup of a tenant (%(error)s)", error=error)) from error
     except msgspec.DecodeError as error:
-        raise _refused(file, f"its manifest cannot be read ({error})") from error
+        raise _refused(file, _("its manifest cannot be read (%(error)s)", error=error)) from error
     if manifest.format != FORMAT:
-        raise _refused(file, f"it has format {manifest.format}, this version reads {FORMAT}")
+        raise _refused(
+            file, _("it has format %(format)s, this version reads %(ours)s", format=manifest.format, ours=FORMAT)
+        )
     listed = {member.name: member.size for member in manifest.members}
     there = {member.name: member.size for member in found[:-1] if member.isreg()}
     if len(listed) != len(manifest.members) or len(there) != len(found) - 1 or listed != there:
-        raise _refused(file, "it holds other files than its manifest says")
+        raise _refused(file, _("it holds other files than its manifest says"))
     if DATABASES[manifest.dialect] not in listed or not all(map(_NAME.fullmatch, listed)):
-        raise _refused(file, "it holds files that no backup has")
+        raise _refused(file, _("it holds files that no backup has"))
     return manifest
 
 
@@ -218,7 +223,7 @@ def extract(file: Path, manifest: Manifest, into: Path, stop: Event, told: Told)
             for member in manifest.members:
                 source = tar.extractfile(member.name)
                 if source is None:
-                    raise _refused(file, f"{member.name} is missing")
+                    raise _refused(file, _("%(name)s is missing", name=member.name))
                 path = into / member.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 hashed = _Hashed(source, stop)
@@ -229,8 +234,8 @@ def extract(file: Path, manifest: Manifest, into: Path, stop: Event, told: Told)
                     target.flush()
                     os.fsync(target.fileno())
                 if hashed.sha256.hexdigest() != member.sha256:
-                    raise _refused(file, f"{member.name} in it is not what was put there")
+                    raise _refused(file, _("%(name)s in it is not what was put there", name=member.name))
                 done += member.size
                 told(done, manifest.size)
     except (tarfile.TarError, EOFError, KeyError) as error:
-        raise _refused(file, f"it is cut off ({error})") from error
+        raise _refused(file, _("it is cut off (%(error)s)", error=error)) from error

@@ -27,11 +27,12 @@ from core.database import (
     values,
 )
 from core.errors import Conflict, DomainError, Unavailable
+from core.texts import _
 from tenants.archives import DATABASES, FORMAT, Manifest, in_thread, room_on, write_archive
 from tenants.dumping import dump_schema, program
 from tenants.names import OURS
 from tenants.placement import SQLITE, owner_dsn, schema_of
-from tenants.status import TenantStatus
+from tenants.status import TenantStatus, called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +108,9 @@ async def back_up_in(
 ) -> BackedUp:
     """As `back_up`, for one who works on the tenant already."""
     if not has_database(record):
-        raise Conflict(f"{record.slug} is {record.status}: there is nothing to back up.")
+        raise Conflict(
+            _("%(slug)s is %(status)s: there is nothing to back up.", slug=record.slug, status=called(record.status))
+        )
     folder = folder or deployment.config.data / BACKUPS
     started = perf_counter()
     with room_on(folder):
@@ -154,7 +157,9 @@ async def back_up_in(
         with room_on(folder):
             await in_thread(lambda stop: write_archive(part, target, manifest, sources, stop, told))
     except Unavailable as error:
-        raise Unavailable(f"No backup of {record.slug}: {error.message}", retry_after=error.retry_after) from error
+        raise Unavailable(
+            _("No backup of %(slug)s: %(why)s", slug=record.slug, why=error.message), retry_after=error.retry_after
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return BackedUp(
@@ -190,7 +195,7 @@ def locked(deployment: Deployment, uuid: UUID, slug: str) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"Somebody else backs up, restores or moves {slug} at this moment.") from None
+            raise Busy(_("Somebody else backs up, restores or moves %(slug)s at this moment.", slug=slug)) from None
         try:
             shutil.rmtree(staging, ignore_errors=True)
             with room_on(working):
@@ -253,7 +258,7 @@ async def _seen_in_file(uuid: UUID, file: Path) -> _Seen:
         with bind(copy):
             found = await value("PRAGMA quick_check")
             if found != "ok":
-                raise Damaged(f"The database is damaged: {found}")
+                raise Damaged(_("The database is damaged: %(found)s", found=found))
             await prove_owner(uuid)
             return await look_at()
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from core import hookspecs
 from core.hooks import Card, Manifest, MenuItem, Permission, Plugin, SearchHit, hookimpl
 from core.hooks.manifest import check_manifest
-from core.texts import N_, _, know
+from core.texts import N_, _, know, number
 from tenants import api, jobs, queries, routes
 from tenants.facts import totals
 from tenants.host import apart, host_of
@@ -62,8 +62,8 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
         Card(
             key="tenants",
             label=_("Tenants to look at"),
-            value=f"{found.to_look_at:,}",
-            detail=_("of %(count)s", count=f"{found.tenants:,}"),
+            value=number(found.to_look_at),
+            detail=_("of %(count)s", count=number(found.tenants)),
             href="/tenants?health=warn,fail",
             tone="warn",
         ),

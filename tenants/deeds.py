@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Conflict, Invalid, NotFound
-from core.texts import N_, _
+from core.texts import N_, _, number
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, drawer
 from core.web.parts import Choice, Field
 from core.web.view import errors_by_field
@@ -182,8 +182,8 @@ def plan_upgrades(known: Totals) -> ChangePlan:
     """What an upgrade of all does."""
     behind = _(
         "%(behind)s were behind when they were last looked at, %(failed)s failed before",
-        behind=f"{known.behind:,}",
-        failed=f"{known.failed:,}",
+        behind=number(known.behind),
+        failed=number(known.failed),
     )
     return ChangePlan(
         title=_("Upgrade all tenants"),
@@ -193,7 +193,7 @@ def plan_upgrades(known: Totals) -> ChangePlan:
                 _("Tenants"),
                 _(
                     "%(count)s are gone through, those that are behind upgraded",
-                    count=f"{known.tenants - known.archived:,}",
+                    count=number(known.tenants - known.archived),
                 ),
                 behind,
             ),

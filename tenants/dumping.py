@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from core.database.postgresql import check_schema
 from core.errors import Unavailable
+from core.texts import _
 from tenants.archives import PIECE
 
 if TYPE_CHECKING:
@@ -93,8 +94,11 @@ def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise Unavailable(
-            f"{name} is missing on this machine. Install PostgreSQL's client programs, of the server's version or newer"
-            " (Debian: apt-get install postgresql-client)."
+            _(
+                "%(name)s is missing on this machine. Install PostgreSQL's client programs, of the "
+                "server's version or newer (Debian: apt-get install postgresql-client).",
+                name=name,
+            )
         )
     return found
 
@@ -116,12 +120,14 @@ def _check(name: str, code: int | None, said: bytes) -> None:
     if code == 0:
         return
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    reason = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"ended with {code}")
+    reason = next(
+        (line for line in lines if "error" in line.lower()), lines[0] if lines else _("ended with %(code)s", code=code)
+    )
     full = "No space left" in reason or "File too large" in reason
     raise Unavailable(
-        f"The disk is full: {reason}. Nothing was changed."
+        _("The disk is full: %(reason)s. Nothing was changed.", reason=reason)
         if full
-        else f"{name} failed: {reason}. Nothing was changed."
+        else _("%(name)s failed: %(reason)s. Nothing was changed.", name=name, reason=reason)
     )
 
 

@@ -7,10 +7,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from core.errors import Conflict, Invalid
+from core.texts import _
 from tenants.backups import back_up_in, has_database, nobody, worked_on
 from tenants.moving import remove_aside
 from tenants.pausing import paused
-from tenants.status import TRANSITIONS, TenantStatus
+from tenants.status import TRANSITIONS, TenantStatus, called
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,22 @@ if TYPE_CHECKING:
 def may_become(record: TenantRecord, status: TenantStatus) -> None:
     """Conflict where a tenant in its state cannot be brought into this one by hand."""
     if record.status != status and status not in TRANSITIONS[TenantStatus(record.status)]:
-        raise Conflict(f"{record.slug} is {record.status}: it cannot become {status}.")
+        raise Conflict(
+            _(
+                "%(slug)s is %(status)s: it cannot become %(new)s.",
+                slug=record.slug,
+                status=called(record.status),
+                new=called(status),
+            )
+        )
     if record.status == TenantStatus.ARCHIVED:
-        raise Conflict(f"{record.slug} is archived. It comes back with: tenantry tenant restore {record.archive}")
+        raise Conflict(
+            _(
+                "%(slug)s is archived. It comes back with: tenantry tenant restore %(archive)s",
+                slug=record.slug,
+                archive=record.archive,
+            )
+        )
 
 
 async def archive_tenant(
@@ -36,7 +50,9 @@ async def archive_tenant(
     it back.
     """
     if not has_database(record):
-        raise Conflict(f"{record.slug} is {record.status}: it cannot be archived.")
+        raise Conflict(
+            _("%(slug)s is %(status)s: it cannot be archived.", slug=record.slug, status=called(record.status))
+        )
     with worked_on(deployment, record) as staging:
         async with paused(deployment, record):
             done = await back_up_in(deployment, record, staging, folder, told=told)
@@ -51,7 +67,7 @@ async def delete_tenant(
     """All of it goes but a last backup, whose file is given; its short name and hosts are free afterwards."""
     file = record.archive
     if record.status == TenantStatus.CREATING:
-        raise Conflict(f"{record.slug} is being made at this moment.")
+        raise Conflict(_("%(slug)s is being made at this moment.", slug=record.slug))
     if has_database(record):
         file = (await archive_tenant(deployment, record, folder, told=told)).file
     with worked_on(deployment, record):
@@ -72,7 +88,7 @@ async def rename_tenant(deployment: Deployment, record: TenantRecord, *, slug: s
     old one, since links to that are about.
     """
     if not slug and not name:
-        raise Invalid("Give a new short name, --name, or both.", field="NEW")
+        raise Invalid(_("Give a new short name, --name, or both."), field="NEW")
     if slug and slug != record.slug:
         await deployment.registry.rename_slug(record.uuid, slug, deployment.config.server.domain)
     if name:

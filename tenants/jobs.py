@@ -12,7 +12,7 @@ from core.database import spawn
 from core.errors import Conflict, NotFound
 from core.jobs.kinds import PROGRESS_EVERY, Job, JobKind
 from core.jobs.schedules import Every, Schedule, Scheduled
-from core.texts import N_, _, ngettext
+from core.texts import N_, _, ngettext, number
 from tenants.backups import BACKUPS, back_up, back_up_all
 from tenants.ending import archive_tenant, delete_tenant
 from tenants.events import (
@@ -173,7 +173,7 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
     await look_at_all(scope, job)
     made = len(results) - len(failures)
     return MadeAll(
-        _("%(made)s of %(results)s tenants are backed up.", made=f"{made:,}", results=f"{len(results):,}"),
+        _("%(made)s of %(results)s tenants are backed up.", made=number(made), results=number(len(results))),
         tuple(failures),
     )
 
@@ -236,7 +236,7 @@ async def _note_upgrades(scope: Scope, results: list[Upgraded]) -> MadeAll:
         "%(num)s tenant upgraded, %(current)s current already.",
         "%(num)s tenants upgraded, %(current)s current already.",
         ran,
-        current=f"{current:,}",
+        current=number(current),
     )
     return MadeAll(text, tuple(failures))
 
@@ -270,8 +270,8 @@ async def run_move(scope: Scope, job: Job[Moving]) -> Made:
             " changes for %(paused)s s. The old database is kept until %(keep_until)s UTC: %(kept)s",
             slug=tenant.slug,
             went_to=done.went_to,
-            rows=f"{done.rows:,}",
-            tables=f"{done.tables:,}",
+            rows=number(done.rows),
+            tables=number(done.tables),
             paused=f"{done.paused:.1f}",
             keep_until=f"{done.keep_until:%Y-%m-%d %H:%M}",
             kept=done.kept,
@@ -308,7 +308,7 @@ async def run_restore(scope: Scope, job: Job[Restoring]) -> Made:
     if done.held:
         held = _(
             "%(count)s jobs that would send something are held: let them go there where nothing went out yet.",
-            count=f"{done.held:,}",
+            count=number(done.held),
         )
         text = f"{text} {held}"
     if done.missing_keys:
@@ -368,9 +368,9 @@ async def look_at_all(scope: Scope, job: Job[Any]) -> None:
     async def work(told: Says) -> None:
         newest = await backups_by_name(deployment)
         tenants = await deployment.registry.list_tenants()
-        for number, tenant in enumerate(tenants):
+        for at, tenant in enumerate(tenants):
             await look_at(deployment, tenant, newest)
-            told(number + 1, len(tenants))
+            told(at + 1, len(tenants))
             await asyncio.sleep(0)
 
     await shown(job, work, _("Looking at each tenant"))

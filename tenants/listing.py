@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.listing import Choices, Listing
-from core.texts import N_, _
+from core.texts import N_, _, number
 from core.web.parts import TabItem
 from tenants.placement import SQLITE
 from tenants.queries import LINES, TenantLine, pattern
@@ -113,7 +113,7 @@ def views(found: Totals, kept: Mapping[str, Any]) -> list[TabItem]:
         TabItem(
             label=label,
             href="/tenants" + "".join(f"?{name}={text}" for name, text in asked.items()),
-            count=f"{count:,}",
+            count=number(count),
             tone=tone if count else "",
             current=asked == open_at,
         )

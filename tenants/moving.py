@@ -55,12 +55,13 @@ from core.database.postgresql import drop_schema
 from core.errors import Conflict, DomainError, Unavailable
 from core.hooks import usable
 from core.scope import command_actor
+from core.texts import _, number
 from tenants.backups import has_database, locked, worked_on
 from tenants.pausing import SETTLING, closed, release_abandoned
 from tenants.placement import SQLITE, owner_dsn, schema_of
 from tenants.provisioning import TEMPLATES, migrated_template
 from tenants.sizes import size_of
-from tenants.status import TenantStatus
+from tenants.status import TenantStatus, called
 from tenants.watching import LEAST_FREE
 
 if TYPE_CHECKING:
@@ -135,12 +136,14 @@ async def move_tenant(deployment: Deployment, record: TenantRecord, placement: s
 
 def _refuse(deployment: Deployment, record: TenantRecord, placement: str) -> None:
     if not has_database(record):
-        raise Conflict(f"{record.slug} is {record.status}: there is nothing to move.")
+        raise Conflict(
+            _("%(slug)s is %(status)s: there is nothing to move.", slug=record.slug, status=called(record.status))
+        )
     if record.placement == placement:
-        raise Conflict(f"{record.slug} is in “{placement}” already.")
+        raise Conflict(_("%(slug)s is in “%(placement)s” already.", slug=record.slug, placement=placement))
     for place in {placement, record.placement} - {SQLITE}:
         if place not in deployment.placement.servers:
-            raise Unavailable(f"The database “{place}” is not in the configuration.")
+            raise Unavailable(_("The database “%(placement)s” is not in the configuration.", placement=place))
         owner_dsn(deployment.placement.servers[place])
 
 
@@ -151,8 +154,14 @@ async def _room(deployment: Deployment, record: TenantRecord, placement: str) ->
     free = shutil.disk_usage(deployment.config.data).free
     if free < needed:
         raise Unavailable(
-            f"There is no room for {record.slug} in {deployment.config.data}: {needed // 2**20:,} MiB are needed,"
-            f" {free // 2**20:,} are free. Nothing was changed."
+            _(
+                "There is no room for %(slug)s in %(data)s: %(needed)s MiB are needed, %(free)s are "
+                "free. Nothing was changed.",
+                slug=record.slug,
+                data=deployment.config.data,
+                needed=number(needed // 2**20),
+                free=number(free // 2**20),
+            )
         )
 
 
@@ -162,12 +171,16 @@ async def _migrations(deployment: Deployment, record: TenantRecord) -> list[Migr
         made = set(await values("SELECT DISTINCT app FROM migration")) - {app.name for app in MIGRATIONS}
         if missing := sorted(made - usable(deployment.plugins).keys()):
             raise Conflict(
-                f"{record.slug} has tables of {', '.join(missing)}, which is not installed here or cannot be loaded:"
-                " tenantry plugin list says why. Nothing was changed."
+                _(
+                    "%(slug)s has tables of %(plugins)s, which is not installed here or cannot be "
+                    "loaded: tenantry plugin list says why. Nothing was changed.",
+                    slug=record.slug,
+                    plugins=", ".join(missing),
+                )
             )
         apps = migrations_of(deployment.plugins, made | deployment.enabled(record))
         if await pending(apps):
-            raise Conflict(f"{record.slug} needs an upgrade first: tenantry tenant upgrade {record.slug}")
+            raise Conflict(_("%(slug)s needs an upgrade first: tenantry tenant upgrade %(slug)s", slug=record.slug))
     return apps
 
 
@@ -187,7 +200,7 @@ async def _move(
         async with closed(deployment, record):
             paused = monotonic()
             if await shared_layouts(source, target, but=DERIVED) != copy.tables:
-                raise Unlike("Its tables have been changed meanwhile. Nothing was moved; repeat it.")
+                raise Unlike(_("Its tables have been changed meanwhile. Nothing was moved; repeat it."))
             found = await copy.settle()
             if record.status == TenantStatus.ACTIVE:
                 await close_for_writes(target)  # until nobody looks at the old one any more
@@ -227,7 +240,9 @@ async def _made(deployment: Deployment, new: TenantRecord, apps: list[MigrationA
         async with deployment.placement.in_turn(new.placement):
             place = await deployment.placement.fullness(new.placement)
             if not place.has_room:
-                raise Conflict(f"There is no room in {place.name} ({place.said}). Nothing was changed.")
+                raise Conflict(
+                    _("There is no room in %(name)s (%(said)s). Nothing was changed.", name=place.name, said=place.said)
+                )
             await deployment.placement.spares(new.placement).take_or_make(schema_of(new.uuid, new.generation))
     made = deployment.placement.at(new.uuid, new.placement, new.generation)
     target = made.owned() if isinstance(made, PostgresDatabase) else made
@@ -275,7 +290,9 @@ class _Copy:
             self.late = sum(each.differences for each in found.values())
             found |= await self._level(now, different, "comparing once more")
             if unlike := [each.table for each in found.values() if each.differences]:
-                raise Unlike(f"The rows of {', '.join(unlike)} cannot be made the same. Nothing was moved.")
+                raise Unlike(
+                    _("The rows of %(tables)s cannot be made the same. Nothing was moved.", tables=", ".join(unlike))
+                )
         await put_triggers_on(self._target, self.tables, self._rules)
         await self._derive()
         await put_references_on(self._target, self._rules)
@@ -310,13 +327,19 @@ async def _proven(deployment: Deployment, record: TenantRecord, new: TenantRecor
         found = await verify(scope)
         words = await value("SELECT (SELECT count(*) FROM customer) - (SELECT count(*) FROM customer_search)")
     if words:
-        raise Unlike("The words that customers are found by are not complete in the copy. Nothing was moved.")
+        raise Unlike(_("The words that customers are found by are not complete in the copy. Nothing was moved."))
     if not found:
         return
     async with deployment.scope(record, actor) as scope:
         known = {_short(each) for each in await verify(scope)}
     if bad := [each for each in found if _short(each) not in known]:
-        raise Conflict(f"The copy has a fault that {record.slug} has not: {bad[0].rule} Nothing was moved.")
+        raise Conflict(
+            _(
+                "The copy has a fault that %(slug)s has not: %(rule)s Nothing was moved.",
+                slug=record.slug,
+                rule=bad[0].rule,
+            )
+        )
 
 
 def _short(violation: Violation) -> tuple[str, str, int]:
@@ -354,7 +377,7 @@ async def _removed(deployment: Deployment, aside: Aside) -> None:
     elif (server := deployment.placement.servers.get(aside.placement)) is not None:
         await drop_schema(owner_dsn(server), schema_of(aside.uuid, aside.generation))
     else:
-        raise Unavailable(f"The database “{aside.placement}” is not in the configuration.")
+        raise Unavailable(_("The database “%(placement)s” is not in the configuration.", placement=aside.placement))
     if record is not None and has_database(record) and record.status != TenantStatus.ACTIVE:
         await open_for_writes(deployment.placement.find(record))  # a move that was killed may have closed it
     await deployment.registry.forget_aside(aside.id)

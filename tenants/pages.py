@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from core.texts import _
 from core.web.alone import page_alone
 from core.web.csp import security_headers
 
@@ -24,26 +25,26 @@ class Answer(Struct, frozen=True):
 def unknown_host(*, as_json: bool, secure: bool) -> Answer:
     """The same bytes for every host that is not known, so that nothing can be learned from them."""
     if as_json:
-        return _problem(404, "No operator uses this address.", secure=secure)
+        return _problem(404, _("No operator uses this address."), secure=secure)
     return _page(404, "unknown_host", {}, secure=secure)
 
 
 def suspended(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
     if as_json:
-        return _problem(503, "This operator's pages are suspended.", retry_after, secure=secure)
+        return _problem(503, _("This operator's pages are suspended."), retry_after, secure=secure)
     return _page(503, "suspended", {"name": name}, retry_after, secure=secure)
 
 
 def archived(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
     if as_json:
-        return _problem(503, "This operator is archived.", retry_after, secure=secure)
+        return _problem(503, _("This operator is archived."), retry_after, secure=secure)
     return _page(503, "archived", {"name": name}, retry_after, secure=secure)
 
 
 def maintained(name: str, retry_after: int, *, as_json: bool, secure: bool) -> Answer:
     """Being made or mended: the reason is for the host alone."""
     if as_json:
-        return _problem(503, "This operator's pages are being maintained.", retry_after, secure=secure)
+        return _problem(503, _("This operator's pages are being maintained."), retry_after, secure=secure)
     return _page(503, "maintained", {"name": name}, retry_after, secure=secure)
 
 

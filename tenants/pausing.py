@@ -12,6 +12,7 @@ import structlog
 from core.database import bind, value
 from core.database.copying import close_for_writes, open_for_writes
 from core.errors import Conflict, DomainError
+from core.texts import N_, _
 from tenants import registry
 from tenants.backups import Busy, locked
 from tenants.status import MOVING, TenantStatus
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tenants.registry import TenantRecord
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
-PAUSED: Final = "its database is being exchanged"
+PAUSED: Final = N_("its database is being exchanged")
 SETTLING: Final = registry.REMEMBERED + 0.5
 """Seconds until every process has seen that the tenant is not served, and what had begun has been answered."""
 VISITED: Final = 0.5
@@ -56,9 +57,15 @@ async def paused(deployment: Deployment, record: TenantRecord, *, watching: bool
 def refuse_paused(record: TenantRecord) -> None:
     """Conflict while its database is being exchanged: whoever does that decides what it is afterwards."""
     if (record.status, record.reason) == (TenantStatus.SUSPENDED, PAUSED):
-        raise Conflict(f"{record.slug} is out of use for a moment, since {PAUSED}. Try again when that is done.")
+        raise Conflict(
+            _(
+                "%(slug)s is out of use for a moment, since %(why)s. Try again when that is done.",
+                slug=record.slug,
+                why=_(PAUSED),
+            )
+        )
     if (record.status, record.reason) == (TenantStatus.ACTIVE, MOVING):
-        raise Conflict(f"{record.slug} is being moved at this moment. Try again when that is done.")
+        raise Conflict(_("%(slug)s is being moved at this moment. Try again when that is done.", slug=record.slug))
 
 
 @asynccontextmanager
@@ -105,7 +112,11 @@ async def _work_ends(deployment: Deployment, record: TenantRecord, deadline: flo
         while kind := await value(_AT_WORK, now=deployment.clock.now()):
             if monotonic() > deadline:
                 raise Conflict(
-                    f"{record.slug} is at work ({kind}), and that does not end. Wait until it is done, or cancel it."
+                    _(
+                        "%(slug)s is at work (%(kind)s), and that does not end. Wait until it is done, or cancel it.",
+                        slug=record.slug,
+                        kind=kind,
+                    )
                 )
             await asyncio.sleep(0.2)
 

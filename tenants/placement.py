@@ -20,7 +20,7 @@ from msgspec import Struct
 from core.database import Database, PostgresDatabase, PostgresServer, SqliteDatabase
 from core.database.postgresql import drop_schema, spare_schemas
 from core.errors import Conflict, Invalid, Unavailable
-from core.texts import _
+from core.texts import _, number
 from tenants.spares import Spares
 from tenants.status import TenantStatus
 
@@ -74,7 +74,7 @@ class Fullness(Struct, frozen=True, kw_only=True):
             return self.error
         if not self.limit:
             return _("no limit but the disk")
-        used, limit = f"{self.schemas:,}", f"{self.limit:,}"
+        used, limit = number(self.schemas), number(self.limit)
         if self.ready:
             return _(
                 "%(used)s of %(limit)s schemas, %(ready)s of them kept ready", used=used, limit=limit, ready=self.ready
@@ -113,7 +113,10 @@ class Placement:
         """A place that there is, or Invalid."""
         if placement != SQLITE and placement not in self.servers:
             known = ", ".join((SQLITE, *self.servers))
-            raise Invalid(f"There is no database “{placement}”. There are: {known}.", field="placement")
+            raise Invalid(
+                _("There is no database “%(placement)s”. There are: %(known)s.", placement=placement, known=known),
+                field="placement",
+            )
         return placement
 
     async def fullness(self, name: str, expected: Iterable[str] = ()) -> Fullness:
@@ -155,10 +158,13 @@ class Placement:
             return min(free, key=lambda one: one.share).name
         told = "; ".join(f"{one.name}: {one.said}" for one in found)
         if all(one.error for one in found):
-            raise Unavailable(f"No database for a new tenant answers ({told}).", retry_after=60)
+            raise Unavailable(_("No database for a new tenant answers (%(told)s).", told=told), retry_after=60)
         raise Conflict(
-            f"There is no room for another tenant ({told}). Name a further database under [placement], move tenants to"
-            " another one, or raise placement.schemas."
+            _(
+                "There is no room for another tenant (%(told)s). Name a further database under "
+                "[placement], move tenants to another one, or raise placement.schemas.",
+                told=told,
+            )
         )
 
     @asynccontextmanager
@@ -173,7 +179,7 @@ class Placement:
             while not _locks(handle):
                 if monotonic() > deadline:
                     raise Unavailable(
-                        "Others are making tenants at this moment. Try again in a minute.", retry_after=60
+                        _("Others are making tenants at this moment. Try again in a minute."), retry_after=60
                     )
                 await asyncio.sleep(0.02)
             yield
@@ -198,7 +204,7 @@ class Placement:
             return SqliteDatabase(self.file(uuid, generation))
         server = self.servers.get(placement)
         if server is None:
-            raise Unavailable(f"The database “{placement}” is not in the configuration.")
+            raise Unavailable(_("The database “%(placement)s” is not in the configuration.", placement=placement))
         return PostgresDatabase(server, schema_of(uuid, generation))
 
     def file(self, uuid: UUID, generation: int = 0) -> Path:
@@ -265,5 +271,7 @@ def schema_of(uuid: UUID, generation: int = 0) -> str:
 def owner_dsn(server: PostgresServer) -> str:
     """The address of the role that owns the schemas; Unavailable where this process is not told."""
     if server.owner_dsn is None:
-        raise Unavailable(f"The owner's address of the database “{server.name}” is not in the configuration.")
+        raise Unavailable(
+            _("The owner's address of the database “%(name)s” is not in the configuration.", name=server.name)
+        )
     return server.owner_dsn

@@ -12,6 +12,7 @@ from core.database.errors import ClosedForWrites
 from core.errors import Conflict, NotFound
 from core.hooks import usable
 from core.settings.events import PluginDisabled, PluginEnabled
+from core.texts import _, listed
 from tenants.status import MOVING
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
     if plugin is None:
         raise NotFound(f"plugin {name}")
     if plugin.loaded is None:
-        raise Conflict(f"The plugin {name} cannot be switched on: {plugin.error}.")
+        raise Conflict(_("The plugin %(name)s cannot be switched on: %(error)s.", name=name, error=plugin.error))
     enabled = deployment.enabled(record_of)
     if name in enabled:
         return
@@ -51,7 +52,13 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
     if now is not None and now.reason == MOVING:
         raise ClosedForWrites
     if missing := [need for need in plugin.manifest.needs if need not in enabled]:
-        raise Conflict(f"{plugin.manifest.label} needs {' and '.join(missing)}: switch that on first.")
+        raise Conflict(
+            _(
+                "%(label)s needs %(missing)s: switch that on first.",
+                label=plugin.manifest.label,
+                missing=listed(missing),
+            )
+        )
     with bind(deployment.placement.migrating(record_of)):
         await migrate(migrations_of(deployment.plugins, enabled | {name}))
     async with deployment.scope(record_of, actor) as scope, unit_of_work(scope):
@@ -71,7 +78,7 @@ async def disable_plugin(deployment: Deployment, record_of: TenantRecord, name: 
         if other in record_of.plugins and name in plugin.manifest.needs
     ]
     if needed_by:
-        raise Conflict(f"{' and '.join(needed_by)} needs it: switch that off first.")
+        raise Conflict(_("%(needed_by)s needs it: switch that off first.", needed_by=listed(needed_by)))
     async with deployment.scope(record_of, actor) as scope, unit_of_work(scope):
         await disable_reader(scope, name)
         record(scope, PluginDisabled(plugin=name))

@@ -15,6 +15,7 @@ from core.database import SqliteDatabase, bind, execute, row, rows, transaction,
 from core.database.migrations import MigrationApp, migrate
 from core.errors import Conflict, Invalid
 from core.ids import check_slug, sort_key
+from core.texts import _
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -129,7 +130,14 @@ class Registry:
         if found is None:
             with bind(self.database):
                 known = await values("SELECT slug FROM tenant ORDER BY slug LIMIT 20")
-            raise Invalid(f"There is no tenant “{slug}”. There are: {', '.join(known) or 'none yet'}.", field="tenant")
+            raise Invalid(
+                _(
+                    "There is no tenant “%(slug)s”. There are: %(known)s.",
+                    slug=slug,
+                    known=", ".join(known) or _("none yet"),
+                ),
+                field="tenant",
+            )
         return found
 
     async def find_by_uuid(self, uuid: UUID) -> TenantRecord | None:
@@ -200,12 +208,12 @@ class Registry:
         with bind(self.database):
             async with transaction():
                 if await value("SELECT 1 FROM tenant WHERE slug = :slug", slug=slug):
-                    raise Conflict(f"There is a tenant “{slug}” already. Choose another short name.")
+                    raise Conflict(_("There is a tenant “%(slug)s” already. Choose another short name.", slug=slug))
                 for host in hosts:
                     if await value("SELECT 1 FROM tenant_host WHERE host = :host", host=host):
-                        raise Conflict(f"The host name {host} leads to another tenant already.")
+                        raise Conflict(_("The host name %(host)s leads to another tenant already.", host=host))
                 if is_provider and (other := await value("SELECT slug FROM tenant WHERE is_provider")):
-                    raise Conflict(f"The provider's tenant is “{other}”: there can be one only.")
+                    raise Conflict(_("The provider's tenant is “%(other)s”: there can be one only.", other=other))
                 await execute(
                     "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at)"
                     " VALUES (:uuid, :slug, :name, :status, :placement, :is_provider, :now)",
@@ -291,7 +299,7 @@ class Registry:
                 status=before.status,
             )
             if moved != 1:
-                raise Conflict(f"{before.slug} has been changed meanwhile. Nothing was moved.")
+                raise Conflict(_("%(slug)s has been changed meanwhile. Nothing was moved.", slug=before.slug))
             await execute(
                 "DELETE FROM tenant_aside WHERE uuid = :uuid AND placement = :placement AND generation = :generation",
                 uuid=before.uuid,
@@ -354,7 +362,7 @@ class Registry:
         check_slug(slug)
         async with self.writing():
             if await value("SELECT 1 FROM tenant WHERE slug = :slug", slug=slug):
-                raise Conflict(f"There is a tenant “{slug}” already. Choose another short name.")
+                raise Conflict(_("There is a tenant “%(slug)s” already. Choose another short name.", slug=slug))
             host = f"{slug}.{domain}"
             if await value(
                 "SELECT 1 FROM tenant_host h JOIN tenant t ON t.id = h.tenant_id WHERE h.host = :host"
@@ -362,7 +370,7 @@ class Registry:
                 host=host,
                 uuid=uuid,
             ):
-                raise Conflict(f"The host name {host} leads to another tenant already.")
+                raise Conflict(_("The host name %(host)s leads to another tenant already.", host=host))
             old = await value("SELECT slug FROM tenant WHERE uuid = :uuid", uuid=uuid)
             tenant_id = await value("SELECT id FROM tenant WHERE uuid = :uuid", uuid=uuid)
             await execute("UPDATE tenant SET slug = :slug WHERE id = :id", slug=slug, id=tenant_id)

@@ -34,6 +34,7 @@ from core.scope import command_actor
 from core.settings.actions import save_settings
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
+from core.texts import _
 from tenants.archives import DATABASES, Manifest, extract, in_thread, read_manifest, room_on, sync_folder
 from tenants.backups import FILES, back_up_in, has_database, locked, look_at, nobody
 from tenants.dumping import restore_schema
@@ -147,8 +148,20 @@ def _refuse_newer(deployment: Deployment, manifest: Manifest) -> None:
     ]
     if newer or _numbers(manifest.version) > _numbers(ours):
         raise Conflict(
-            f"The backup was made by a newer version of Tenantry ({manifest.version}; here is {ours}"
-            f"{'; it has ' + ', '.join(newer) if newer else ''}). Restore it with that version. Nothing was changed."
+            _(
+                "The backup was made by a newer version of Tenantry (%(version)s; here is %(ours)s; it has %(newer)s)."
+                " Restore it with that version. Nothing was changed.",
+                version=manifest.version,
+                ours=ours,
+                newer=", ".join(newer),
+            )
+            if newer
+            else _(
+                "The backup was made by a newer version of Tenantry (%(version)s; here is %(ours)s). Restore it with"
+                " that version. Nothing was changed.",
+                version=manifest.version,
+                ours=ours,
+            )
         )
 
 
@@ -159,30 +172,52 @@ def _numbers(text: str) -> tuple[int, ...]:
 async def _refuse_taken(deployment: Deployment, before: TenantRecord | None, slug: str, *, replace: bool) -> None:
     if before is None:
         if await deployment.registry.find_by_slug(slug):
-            raise Conflict(f"There is another tenant “{slug}”. Rename that one, or give --as another short name.")
+            raise Conflict(
+                _("There is another tenant “%(slug)s”. Rename that one, or give --as another short name.", slug=slug)
+            )
     elif before.status == TenantStatus.CREATING:
-        raise Conflict(f"{slug} is being made at this moment.")
+        raise Conflict(_("%(slug)s is being made at this moment.", slug=slug))
     elif has_database(before) and not replace:
         raise Conflict(
-            f"{slug} is still there. --replace takes it back to this backup, after a backup of what it is now;"
-            " --as SLUG makes a copy beside it."
+            _(
+                "%(slug)s is still there. --replace takes it back to this backup, after a backup of "
+                "what it is now; --as SLUG makes a copy beside it.",
+                slug=slug,
+            )
         )
 
 
 def _place(deployment: Deployment, manifest: Manifest, wanted: str) -> str:
     """Where it goes: as asked, else where it was, else the usual place, else the only one of its kind."""
     places = [SQLITE] if manifest.dialect == "sqlite" else [*deployment.placement.servers]
-    called = "SQLite" if manifest.dialect == "sqlite" else "PostgreSQL"
+    kind = "SQLite" if manifest.dialect == "sqlite" else "PostgreSQL"
     if wanted:
         if deployment.placement.check(wanted) not in places:
-            raise Conflict(f"The backup is of a {called} tenant: it cannot be restored into “{wanted}”.")
+            raise Conflict(
+                _(
+                    "The backup is of a %(kind)s tenant: it cannot be restored into “%(wanted)s”.",
+                    kind=kind,
+                    wanted=wanted,
+                )
+            )
         return wanted
     for place in (manifest.placement, deployment.config.placement.default):
         if place in places:
             return place
     if len(places) != 1:
-        there = f"name one: {', '.join(places)}" if places else "the configuration has none"
-        raise Conflict(f"The backup is of a {called} tenant and needs such a database (--database); {there}.")
+        if places:
+            message = _(
+                "The backup is of a %(kind)s tenant and needs such a database (--database); name one: %(places)s.",
+                kind=kind,
+                places=", ".join(places),
+            )
+        else:
+            message = _(
+                "The backup is of a %(kind)s tenant and needs such a database (--database);"
+                " the configuration has none.",
+                kind=kind,
+            )
+        raise Conflict(message)
     return places[0]
 
 
@@ -192,8 +227,13 @@ async def _clear_out(deployment: Deployment, before: TenantRecord | None, uuid: 
         server = deployment.placement.servers[placement]
         if found := await spare_schemas(owner_dsn(server), schema_of(uuid)):
             raise Conflict(
-                f"The database “{placement}” has a schema {found[0]} already, of which this deployment knows no tenant:"
-                " is it another deployment's? Restore into another database (--database), or make a copy (--as SLUG)."
+                _(
+                    "The database “%(placement)s” has a schema %(found)s already, of which this "
+                    "deployment knows no tenant: is it another deployment's? Restore into another "
+                    "database (--database), or make a copy (--as SLUG).",
+                    placement=placement,
+                    found=found[0],
+                )
             )
         return
     but = before.generation if before is not None and has_database(before) and before.placement == placement else None
@@ -244,12 +284,12 @@ async def _made_ready(
 ) -> tuple[list[str], int]:
     with bind(database):
         if manifest.dialect == "sqlite" and (found := await value("PRAGMA quick_check")) != "ok":
-            raise Damaged(f"The database in the backup is damaged: {found}")
+            raise Damaged(_("The database in the backup is damaged: %(found)s", found=found))
         await prove_owner(manifest.uuid)
         seen = await look_at()
         if seen.counts != dict(manifest.counts):
             raise Conflict(
-                "The restored tables have not the rows that the backup's manifest says. Nothing was changed."
+                _("The restored tables have not the rows that the backup's manifest says. Nothing was changed.")
             )
         enabled = frozenset(manifest.plugins) & usable(deployment.plugins).keys()
         ran = await migrate(migrations_of(deployment.plugins, enabled))

@@ -18,7 +18,7 @@ from core.database import bind, current
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import usable
 from core.jobs.actions import start_again
-from core.texts import N_, _
+from core.texts import N_, _, number
 from core.web.changes import asked, drawer
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Figure, RunningJob, TabItem
@@ -99,23 +99,23 @@ def _figures(scope: Scope, found: Totals) -> list[Figure]:
     deployment = host_of(scope).deployment
     disk = shutil.disk_usage(deployment.config.data)
     now = scope.now()
-    late = _("%(count)s have none", count=f"{found.never_backed_up:,}") if found.never_backed_up else _("each has one")
+    late = _("%(count)s have none", count=number(found.never_backed_up)) if found.never_backed_up else _("each has one")
     away = [
-        *([_("%(count)s suspended", count=f"{found.suspended:,}")] if found.suspended else ()),
-        *([_("%(count)s archived", count=f"{found.archived:,}")] if found.archived else ()),
+        *([_("%(count)s suspended", count=number(found.suspended))] if found.suspended else ()),
+        *([_("%(count)s archived", count=number(found.archived))] if found.archived else ()),
     ]
     return [
-        Figure(label=_("Tenants"), value=f"{found.tenants:,}", detail=", ".join(away) or _("all open")),
+        Figure(label=_("Tenants"), value=number(found.tenants), detail=", ".join(away) or _("all open")),
         Figure(
             label=_("To look at"),
-            value=f"{found.to_look_at:,}",
-            detail=_("%(waiting)s jobs and events wait for a person", waiting=f"{found.waiting:,}"),
+            value=number(found.to_look_at),
+            detail=_("%(waiting)s jobs and events wait for a person", waiting=number(found.waiting)),
             tone="owes" if found.to_look_at else "",
         ),
         Figure(
             label=_("Behind this version"),
-            value=f"{found.behind:,}",
-            detail=_("%(failed)s upgrades failed", failed=f"{found.failed:,}")
+            value=number(found.behind),
+            detail=_("%(failed)s upgrades failed", failed=number(found.failed))
             if found.failed
             else _("no upgrade failed"),
             tone="owes" if found.failed else "",

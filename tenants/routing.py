@@ -8,6 +8,7 @@ import structlog
 
 from core.database import bind
 from core.errors import Unavailable
+from core.texts import accepted, speaking
 from core.web.visit import API_PREFIX, bind_in, is_http
 from tenants.pages import Answer, archived, maintained, suspended, unknown_host
 from tenants.status import TenantStatus
@@ -42,26 +43,35 @@ class TenantRouting:
         if not is_http(scope):
             await self._app(scope, receive, send)
             return
-        header = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        record = await self._deployment.registry.find_by_host(host_of(header.decode("latin-1")))
+        record = await self._deployment.registry.find_by_host(host_of(_header(scope, b"host")))
         as_json = scope["path"].startswith(API_PREFIX)
         secure = self._deployment.config.server.secure
         if record is None:
-            await _send(send, unknown_host(as_json=as_json, secure=secure))
+            with speaking(accepted(_header(scope, b"accept-language"))):
+                answer = unknown_host(as_json=as_json, secure=secure)
+            await _send(send, answer)
             return
         if record.status != TenantStatus.ACTIVE:
-            answer = ANSWERS.get(record.status, maintained)
-            await _send(send, answer(record.name, RETRY_AFTER, as_json=as_json, secure=secure))
+            with speaking(accepted(_header(scope, b"accept-language"))):
+                say = ANSWERS.get(record.status, maintained)
+                answer = say(record.name, RETRY_AFTER, as_json=as_json, secure=secure)
+            await _send(send, answer)
             return
         try:
             database, bound = await self._deployment.open(record)
         except Unavailable as error:
-            await _send(send, maintained(record.name, error.retry_after, as_json=as_json, secure=secure))
+            with speaking(accepted(_header(scope, b"accept-language"))):
+                answer = maintained(record.name, error.retry_after, as_json=as_json, secure=secure)
+            await _send(send, answer)
             return
         structlog.contextvars.bind_contextvars(tenant=record.slug)
         with bind(database):
             bind_in(scope, bound)
             await self._app(scope, receive, send)
+
+
+def _header(scope: ASGIScope, name: bytes) -> str:
+    return next((value for key, value in scope["headers"] if key == name), b"").decode("latin-1")
 
 
 async def _send(send: Send, answer: Answer) -> None:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from core.texts import N_, _
+
 
 class TenantStatus(StrEnum):
     CREATING = "creating"
@@ -14,6 +16,20 @@ class TenantStatus(StrEnum):
     """It has no database: a backup of it is kept, and restoring that brings it back."""
 
 
+CALLED: Final = {
+    TenantStatus.CREATING: N_("creating"),
+    TenantStatus.ACTIVE: N_("active"),
+    TenantStatus.SUSPENDED: N_("suspended"),
+    TenantStatus.FAILED: N_("failed"),
+    TenantStatus.ARCHIVED: N_("archived"),
+}
+"""How a state is called within a sentence."""
+
+
+def called(status: str) -> str:
+    return _(CALLED[TenantStatus(status)])
+
+
 TRANSITIONS: Final[dict[TenantStatus, frozenset[TenantStatus]]] = {
     TenantStatus.CREATING: frozenset({TenantStatus.ACTIVE}),
     TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.FAILED, TenantStatus.ARCHIVED}),
@@ -22,5 +38,5 @@ TRANSITIONS: Final[dict[TenantStatus, frozenset[TenantStatus]]] = {
     TenantStatus.ARCHIVED: frozenset({TenantStatus.ACTIVE}),
 }
 
-MOVING: Final = "it is being moved: it takes no changes for some seconds"
+MOVING: Final = N_("it is being moved: it takes no changes for some seconds")
 """The reason that stands at an active one while it is: it is served, and none of its work begins."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from core.texts import _
+from core.texts import _, figures, number
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +17,7 @@ def megabytes(size: int | None) -> str:
     """For a column of sizes: 0.4, 42, 3,912."""
     if size is None:
         return "–"
-    return f"{size / MEGA:,.1f}" if size < 10 * MEGA else f"{size / MEGA:,.0f}"
+    return figures(f"{size / MEGA:,.1f}" if size < 10 * MEGA else f"{size / MEGA:,.0f}")
 
 
 def sized(size: int | None) -> str:
@@ -29,7 +29,7 @@ def sized(size: int | None) -> str:
         if shown < 1000 or unit == "TB":
             break
         shown /= 1000
-    return f"{shown:,.1f}{NO_BREAK}{unit}" if shown < 10 and unit != "B" else f"{shown:,.0f}{NO_BREAK}{unit}"
+    return figures(f"{shown:,.1f}" if shown < 10 and unit != "B" else f"{shown:,.0f}") + NO_BREAK + unit
 
 
 def ago(now: datetime, at: datetime | None) -> str:
@@ -43,4 +43,4 @@ def ago(now: datetime, at: datetime | None) -> str:
         return _("%(count)s\u00a0min ago", count=minutes)
     if minutes < 48 * 60:
         return _("%(count)s\u00a0h ago", count=minutes // 60)
-    return _("%(count)s\u00a0days ago", count=f"{minutes // (24 * 60):,}")
+    return _("%(count)s\u00a0days ago", count=number(minutes // (24 * 60)))

@@ -812,7 +812,7 @@ async def _numbering_page(
         "billing/numbering.html",
         status=status,
         series=setting_pages.with_typed(series, kind, view.typed),
-        resets=setting_pages.RESETS,
+        resets=spoken(setting_pages.RESETS),
         wrong=kind,
         errors=errors or {},
         may_change=view.scope.may("settings.edit"),

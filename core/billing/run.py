@@ -267,7 +267,9 @@ async def run_billing(
     while True:
         done = await _next_chunk(work)
         if progress is not None:
-            told = progress(done.payers_done, max(done.payers_total, done.payers_done), f"{done.invoices} invoices")
+            told = progress(
+                done.payers_done, max(done.payers_total, done.payers_done), _("%(count)s invoices", count=done.invoices)
+            )
             if told is not None:
                 await told
         if done.state != RunState.OPEN:
@@ -862,7 +864,7 @@ async def _preview(
         report.chunks += 1
         after, done = last, done + len(payers)
         if progress is not None:
-            told = progress(done, max(total, done), f"{report.invoices} invoices")
+            told = progress(done, max(total, done), _("%(count)s invoices", count=report.invoices))
             if told is not None:
                 await told
     report.products = sorted(products.values(), key=lambda each: (each.currency, -each.net_minor, each.product))

@@ -73,11 +73,15 @@ class RunItem(Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
+def pill_of(run: RunRow) -> Pill:
+    return Pill(_(PILLS[run.state].label), PILLS[run.state].kind)
+
+
 def item_of(run: RunRow, names: Mapping[str, str]) -> RunItem:
     return RunItem(
         id=run.id,
         as_of_on=run.as_of_on,
-        pill=PILLS[run.state],
+        pill=pill_of(run),
         invoices=run.invoices,
         totals=[f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals_of(run).items())],
         parked=run.parked,

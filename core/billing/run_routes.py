@@ -266,7 +266,7 @@ async def show_run(view: View, run_id: FromPath[int]) -> Response[str]:
     return view.page(
         "billing/run.html",
         run=run,
-        pill=run_pages.PILLS[run.state],
+        pill=run_pages.pill_of(run),
         by=names[run.actor],
         figures=run_pages.figures_of(run, await queries.sums_of_run(scope, run_id), undelivered),
         step=2 if run.state in OPEN else 3 if undelivered else 4,

@@ -137,7 +137,7 @@ async def list_series(today: date) -> list[SeriesItem]:
     return [
         SeriesItem(
             kind=each.kind,
-            label=SERIES.get(each.kind, each.kind),
+            label=_(SERIES.get(each.kind, each.kind)),
             pattern=each.pattern,
             reset=each.reset,
             next=pattern_for(each.pattern, today.year).number(each.next),

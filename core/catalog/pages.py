@@ -307,7 +307,7 @@ def _field(
         shown=_read(name, value, locale),
         kind=_FIELD_KINDS.get(name, "text"),
         choices=choices_of_field(name, categories, groups),
-        help=_(_HELP[name]) if name in _HELP else "",
+        help=_help(name),
         required=name == "name",
         max_length=200 if name == "name" else 4000 if name == "description" else 0,
     )
@@ -353,6 +353,10 @@ _HELP: Final = {
     "proration": N_("What the days before the first full period cost"),
     "final_proration": N_("What the days of a period that ends early cost"),
 }
+
+
+def _help(name: str) -> str:
+    return _(_HELP[name]) if name in _HELP else ""
 
 
 def choices_of_field(name: str, categories: Sequence[TaxCategoryRow], groups: Sequence[GroupRow]) -> tuple[Choice, ...]:
@@ -544,9 +548,9 @@ def new_product_groups(categories: Sequence[TaxCategoryRow], currency: str) -> l
             title=_("How it is sold"),
             fields=[
                 field("activation", kind="select", value="on_account", choices=spoken(ACTIVATIONS)),
-                field("timing", kind="select", value="advance", choices=TIMINGS),
-                field("trial_days", kind="number", value="0", help=_HELP["trial_days"]),
-                field("rank", kind="number", value="0", help=_HELP["rank"]),
+                field("timing", kind="select", value="advance", choices=spoken(TIMINGS)),
+                field("trial_days", kind="number", value="0", help=_help("trial_days")),
+                field("rank", kind="number", value="0", help=_help("rank")),
             ],
         ),
     ]

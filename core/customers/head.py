@@ -9,7 +9,7 @@ from core import hookspecs
 from core.customers import queries
 from core.customers.schemas import CustomerDetail
 from core.hooks import Action, Fact, KnownCustomer, Tab
-from core.texts import _
+from core.texts import _, number
 from core.web.parts import MenuEntry, TabItem
 from core.web.templating import written
 
@@ -60,7 +60,7 @@ async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -
 async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) -> list[TabItem | str]:
     """General, the customer's own, the features', Activity; then a line, and the plugins'."""
     base = f"/customers/{known.id}"
-    people = f"{head.people:,}" if head.people else ""
+    people = number(head.people) if head.people else ""
     own: list[TabItem] = [
         TabItem(label=_("General"), href=base),
         TabItem(label=_("Details"), href=f"{base}/details"),
@@ -71,14 +71,14 @@ async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) 
         from_core = answer.plugin in CORE_NAMES
         for tab in answer.value or ():
             (own if from_core else plugins).append(_tab_item(tab, "" if from_core else answer.plugin))
-    own.append(TabItem(label=_("Notes"), href=f"{base}/notes", count=f"{head.notes:,}" if head.notes else ""))
+    own.append(TabItem(label=_("Notes"), href=f"{base}/notes", count=number(head.notes) if head.notes else ""))
     if scope.may("activity.view"):
         own.append(TabItem(label=_("Activity"), href=f"{base}/activity"))
     return [*own, "|", *plugins] if plugins else [*own]
 
 
 def _tab_item(tab: Tab, plugin: str) -> TabItem:
-    count = f"{tab.count:,}" if tab.count else ""
+    count = number(tab.count) if tab.count else ""
     return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
 
 

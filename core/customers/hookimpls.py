@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.customers.statuses import count_refused
 from core.hooks import Card, hookimpl
-from core.texts import _
+from core.texts import _, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
         Card(
             key="refused_statuses",
             label=_("Planned changes refused"),
-            value=f"{refused:,}",
+            value=number(refused),
             detail=_("of customers' statuses"),
             href="/customers/planned-statuses?state=refused",
             tone="bad",

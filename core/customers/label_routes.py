@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from core.customers import actions, queries
 from core.customers.schemas import LocationFields, MergeInto, TagFields
 from core.errors import Invalid
-from core.texts import N_, _, ngettext
+from core.texts import N_, _, ngettext, number
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.parts import Choice, Field
@@ -176,9 +176,9 @@ def _merge(scope: Scope, tag: TagUse, typed: Mapping[str, Sequence[str]]) -> Cal
                 PlanPart(
                     title=_("Customers"),
                     lines=[
-                        PlanLine(text=now.name, before=f"{before:,}", value=f"{now.customers:,}"),
-                        PlanLine(text=tag.name, before=f"{had:,}", value="0", detail=_("The tag is removed")),
-                        *([PlanLine(text=_("Had both"), value=f"{both:,}")] if both else []),
+                        PlanLine(text=now.name, before=number(before), value=number(now.customers)),
+                        PlanLine(text=tag.name, before=number(had), value="0", detail=_("The tag is removed")),
+                        *([PlanLine(text=_("Had both"), value=number(both))] if both else []),
                     ],
                 )
             ],
@@ -342,9 +342,9 @@ def _join(
                 PlanPart(
                     title=_("Customers"),
                     lines=[
-                        PlanLine(text=now.name, before=f"{now.customers - moved:,}", value=f"{now.customers:,}"),
+                        PlanLine(text=now.name, before=number(now.customers - moved), value=number(now.customers)),
                         PlanLine(
-                            text=location.name, before=f"{moved:,}", value="0", detail=_("The location is removed")
+                            text=location.name, before=number(moved), value="0", detail=_("The location is removed")
                         ),
                     ],
                 )

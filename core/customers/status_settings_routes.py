@@ -16,7 +16,7 @@ from core.customers.status import COLOURS, ENDING, NEEDED, SWITCHES, StatusKey, 
 from core.customers.vocabularies import VOCABULARIES
 from core.errors import Conflict, Invalid
 from core.money import format_money
-from core.texts import N_, _, ngettext
+from core.texts import N_, _, ngettext, number
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.parts import Choice, Field
 from core.web.routing import get, post
@@ -186,7 +186,7 @@ def _part(scope: Scope, change: status_table.StatusChange) -> PlanPart:
                 )
             )
     if switched:
-        lines.append(PlanLine(text=_("Customers who have it"), value=f"{after.customers:,}"))
+        lines.append(PlanLine(text=_("Customers who have it"), value=number(after.customers)))
         lines += [_effect_line(scope, each) for each in change.effects]
         if not change.effects:
             lines.append(PlanLine(text=_("Documents, services, days charged"), value=_("none touched")))

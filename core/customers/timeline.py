@@ -26,7 +26,15 @@ TEXTS: Final[dict[str, str]] = {
     "tag_removed": N_("Tag {tag} removed"),
 }
 _CHOICES: Final = {"kind": KINDS, "billing_type": BILLING_TYPES, "send_by": SEND_BY, "tax_profile": TAX}
-_WORDS: Final = {(field, choice.value): choice.label for field, choices in _CHOICES.items() for choice in choices}
+_STATES: Final = (
+    N_("active"), N_("ended"), N_("open"), N_("paused"), N_("pending"), N_("suspended"), N_("trial"), N_("waived"),
+    N_("withdrawn"),
+)  # fmt: skip
+"""States of subscriptions and charges: they are recorded as their keys."""
+_WORDS: Final = {
+    **{(field, choice.value): choice.label for field, choices in _CHOICES.items() for choice in choices},
+    **{("state", state): state for state in _STATES},
+}
 
 
 async def happenings(

@@ -93,10 +93,12 @@ async def search(view: View) -> Response[str]:
                     Hit(label=hit.label, href=hit.href, icon="file-text", detail=hit.detail)
                 )
             groups.extend(HitGroup(label=kind, hits=hits) for kind, hits in by_kind.items())
-    pages = [entry for entry in view.menu if q.casefold() in entry.label.casefold()]
+    pages = [(_(entry.label), entry) for entry in view.menu]
+    found_pages = [(label, entry) for label, entry in pages if q.casefold() in label.casefold()]
     groups.append(
         HitGroup(
-            label=_("Pages"), hits=[Hit(label=entry.label, href=entry.href, icon=entry.icon) for entry in pages[:HITS]]
+            label=_("Pages"),
+            hits=[Hit(label=label, href=entry.href, icon=entry.icon) for label, entry in found_pages[:HITS]],
         )
     )
     return view.page("_partials/search.html", q=q, groups=groups)

@@ -43,7 +43,7 @@ from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.money import exponent
-from core.texts import _
+from core.texts import _, number
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
 from core.web.parts import Chip, FilterChoice, Head, Pager, TabItem
 
@@ -167,7 +167,11 @@ class Listing(Generic[R]):
         kept, set_ones = asked.kept, {one.name for one in asked.filters}
         unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
         ids = [_id(one) for one in found.rows]
-        shown = f"{len(ids):,} of {found.count:,}" if found.count <= COUNTED else f"{len(ids):,} of {COUNTED:,}+"
+        shown = _(
+            "%(done)s of %(total)s",
+            done=number(len(ids)),
+            total=number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+",
+        )
         return {
             "rows": found.rows,
             "heads": [self._head(column, asked) for column in self.columns if column.shown],

@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from core.errors import Invalid
-from core.texts import _, ngettext, number
+from core.texts import _, figures, ngettext, number
 
 DELIMITERS: Final = ",;\t|^~:"
 FORMULA_STARTS: Final = frozenset("=+-@＝＋－＠")
@@ -636,4 +636,4 @@ class _Child:
 
 
 def _mebibytes(size: int) -> str:
-    return f"{max(0.1, size / 2**20):,.1f} MiB"
+    return figures(f"{max(0.1, size / 2**20):,.1f}") + " MiB"

@@ -68,13 +68,13 @@ async def list_messages(view: View) -> Response[str]:
         **_listed(found, f"/messages?view={shown}"),
         views=[
             TabItem(
-                label=label,
+                label=_(label),
                 href=f"/messages?view={key}" if key else "/messages",
-                count=f"{to_settle:,}" if key == "person" and to_settle else "",
+                count=number(to_settle) if key == "person" and to_settle else "",
                 tone="bad",
                 current=key == shown,
             )
-            for key, (label, _) in VIEWS.items()
+            for key, (label, __) in VIEWS.items()
         ],
         held=counts.get(MessageState.HELD, 0),
         queued=counts.get(MessageState.QUEUED, 0),
@@ -107,7 +107,7 @@ async def show_message(view: View, message_id: FromPath[int]) -> Response[str]:
         "messages/message.html",
         message=message,
         label=_label(message),
-        pill=PILLS[message.state],
+        pill=_pill(message.state),
         filled=filled,
         fault=fault,
         files=await queries.list_message_files(view.scope, message_id),
@@ -219,7 +219,7 @@ async def test_mail(view: View) -> Response[str]:
 @get("/settings/messages", permission="settings.view")
 async def list_kinds(view: View) -> Response[str]:
     own = {(row.kind, row.language) for row in await queries.list_templates()}
-    kinds = sorted((kind for kind in KINDS.values() if not kind.by_hand), key=lambda kind: kind.label)
+    kinds = sorted((kind for kind in KINDS.values() if not kind.by_hand), key=lambda kind: _(kind.label))
     return view.page(
         "messages/kinds.html", kinds=kinds, languages={key: _(label) for key, label in LANGUAGES.items()}, own=own
     )
@@ -288,10 +288,14 @@ def _listed(found: list[MessageRow], base: str) -> dict[str, Any]:
         said = ngettext("%(num)s message, and more", "%(num)s messages, and more", len(shown))
     return {
         "rows": shown,
-        "pills": {state: Pill(_(pill.label), pill.kind) for state, pill in PILLS.items()},
+        "pills": {state: _pill(state) for state in PILLS},
         "labels": {row.id: _label(row) for row in shown},
         "pager": Pager(said=said, next=older),
     }
+
+
+def _pill(state: MessageState) -> Pill:
+    return Pill(_(PILLS[state].label), PILLS[state].kind)
 
 
 def _label(message: MessageRow) -> str:

@@ -213,11 +213,7 @@ def payment_fields(
             kind="select",
             choices=[
                 Choice("", _("The oldest due")),
-                *(
-                    Choice(str(document.id), f"{document.number}, open {format_amount(document.open_minor, currency)}")
-                    for document in documents
-                    if document.currency == currency
-                ),
+                *(_to_pay(document, currency) for document in documents if document.currency == currency),
             ],
         ),
         Field(name="note", label=_("Note"), max_length=1000),
@@ -299,6 +295,11 @@ class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
+def _to_pay(document: DocumentRow, currency: str) -> Choice:
+    amount = format_amount(document.open_minor, currency)
+    return Choice(str(document.id), _("%(number)s, open %(amount)s", number=document.number, amount=amount))
+
+
 def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[Field]:
     return [
         Field(
@@ -307,11 +308,7 @@ def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[F
             kind="select",
             choices=[
                 Choice("", _("Choose…")),
-                *(
-                    Choice(str(each.id), f"{each.number}, open {format_amount(each.open_minor, currency)}")
-                    for each in documents
-                    if each.currency == currency
-                ),
+                *(_to_pay(each, currency) for each in documents if each.currency == currency),
             ],
         ),
         Field(

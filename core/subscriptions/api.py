@@ -22,6 +22,7 @@ from core.subscriptions.schemas import (
     SubscriptionRow,
 )
 from core.subscriptions.status import SubscriptionState
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, decode_cursor, encode_cursor
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -175,7 +176,7 @@ async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[T
     async with unit_of_work(call.scope):
         await actions.terminate(call.scope, subscription_id, on)
         if data.credit_unused:
-            await billing.credit_unused(call.scope, subscription_id, on, f"Ended on {on}")
+            await billing.credit_unused(call.scope, subscription_id, on, _("Ended on %(day)s", day=on))
     return await queries.get_subscription(call.scope, subscription_id)
 
 

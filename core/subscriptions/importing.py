@@ -30,7 +30,7 @@ from core.subscriptions.schedule import NextPeriod, Rhythm, next_period
 from core.subscriptions.schemas import ONE_E6
 from core.subscriptions.status import StateReason, SubscriptionState
 from core.texts import gettext as _
-from core.texts import ngettext
+from core.texts import ngettext, number
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -451,7 +451,7 @@ async def preview(scope: Scope, wanted: ImportedRows, choices: Mapping[str, str]
             count=count,
             amount_minor=minor,
             currency=currency,
-            detail=_("%(count)s of them suspended: their customers are not served", count=f"{suspended:,}")
+            detail=_("%(count)s of them suspended: their customers are not served", count=number(suspended))
             if suspended
             else "",
         )

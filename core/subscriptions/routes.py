@@ -356,7 +356,8 @@ async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Don
     before = await queries.get_subscription(scope, subscription_id)
     await actions.terminate(scope, subscription_id, on)
     if change.credit_unused:
-        await billing.credit_unused(scope, subscription_id, on, f"{before.label or before.product} ended on {on}")
+        why = _("%(name)s ended on %(day)s", name=before.label or before.product, day=on)
+        await billing.credit_unused(scope, subscription_id, on, why)
     later = _("Terminate on %(day)s", day=written(on, scope.locale, year=False))
     button = _("Terminate today") if on <= scope.today() else later
     return _Done(subscription_id, button)

@@ -62,7 +62,7 @@ def texts_in(package: Path) -> Catalog:
     found = Catalog()
     for file in sources(package):
         with file.open("rb") as opened:
-            place = file.relative_to(package.parent.parent if package.is_relative_to(ROOT) else package).as_posix()
+            place = file.relative_to(ROOT if package.is_relative_to(ROOT) else package).as_posix()
             for _, message, _, context in extract(
                 METHODS[file.suffix], opened, keywords=KEYWORDS, options=OPTIONS.get(file.suffix, {})
             ):

@@ -13,7 +13,7 @@ from core.catalog.schemas import ProductRow as CatalogueProduct
 from core.database import Everything
 from core.ids import Id
 from core.money import format_amount
-from core.texts import N_, _
+from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.forms import checked
 from core.web.keyset import address
@@ -63,8 +63,8 @@ def warranty_text(months: int) -> str:
     if not months:
         return ""
     if months % 12 == 0:
-        return "1 year" if months == 12 else f"{months // 12} years"
-    return "1 month" if months == 1 else f"{months} months"
+        return ngettext("%(num)s year", "%(num)s years", months // 12)
+    return ngettext("%(num)s month", "%(num)s months", months)
 
 
 # -- an item ----------------------------------------------------------------------------------------------------------

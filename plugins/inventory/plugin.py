@@ -24,7 +24,7 @@ from core.hooks import (
     hookimpl,
 )
 from core.settings.queries import load_settings
-from core.texts import N_, _
+from core.texts import N_, _, number
 from plugins.inventory import actions, api, queries, routes, words
 from plugins.inventory.importing import TAKE_IMPORT
 from plugins.inventory.status import ENDED, LABELS, ItemStatus, pill_of
@@ -146,7 +146,7 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     if not waiting:
         return ()
     href = f"/inventory/items?status={ItemStatus.TO_RETURN}"
-    return (Card(key="to_return", label=_("Hardware to be returned"), value=f"{waiting:,}", href=href, tone="warn"),)
+    return (Card(key="to_return", label=_("Hardware to be returned"), value=number(waiting), href=href, tone="warn"),)
 
 
 @hookimpl

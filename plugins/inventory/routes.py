@@ -567,15 +567,15 @@ async def show_import(view: View, import_id: FromPath[int]) -> Response[str]:
         report=report,
         job=running_job(job) if job is not None and found.state == "taking" else None,
         figures=[
-            Figure(label=_("Rows"), value=f"{report.records:,}"),
-            Figure(label=_("Right"), value=f"{report.good:,}", detail=_("become items")),
+            Figure(label=_("Rows"), value=number(report.records)),
+            Figure(label=_("Right"), value=number(report.good), detail=_("become items")),
             Figure(
                 label=_("Wrong"),
-                value=f"{report.records - report.good:,}",
+                value=number(report.records - report.good),
                 detail=_("are left out"),
                 tone="owes" if report.records > report.good else "",
             ),
-            *([Figure(label=_("Items made"), value=f"{found.made:,}")] if found.state == "done" else []),
+            *([Figure(label=_("Items made"), value=number(found.made))] if found.state == "done" else []),
         ],
     )
 

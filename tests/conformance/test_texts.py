@@ -17,12 +17,13 @@ from core.texts import LANGUAGES, SOURCE, forms_of, places
 from core.web.catalogues import ROOT, catalogue_at, file_of, packages, sources, texts_in, written
 from core.web.templating import environment
 
-LATER = ("tenants",)
-"""Packages whose texts are not all marked and translated yet. When all are, this list goes."""
-PACKAGES = [package for package in packages() if package.relative_to(ROOT).as_posix() not in LATER]
+PACKAGES = packages()
 OTHERS = [language for language in LANGUAGES if language != SOURCE]
 TEMPLATES = [file for package in PACKAGES for file in sorted(package.rglob("*.html"))]
 MODULES = [file for package in PACKAGES for file in sources(package) if file.suffix == ".py"]
+
+TYPED = {"cli.py", "demo.py", "names.py", "new_plugin.py"}
+"""Modules of tenants whose refusals are only shown at a command line, which is English."""
 
 SAID = {"_", "gettext", "ngettext", "pgettext", "npgettext", "N_"}
 READ_ALOUD = {"title", "aria-label", "placeholder", "alt", "label", "hx-confirm", "data-do", "data-keep"}
@@ -96,6 +97,8 @@ def test_a_template_says_nothing_that_is_not_marked(file: Path) -> None:
 
 @each_module
 def test_what_is_refused_is_refused_in_the_readers_language(file: Path) -> None:
+    if file.parent.name == "tenants" and file.name in TYPED:
+        return
     found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and called(node) in REFUSALS:

@@ -97,6 +97,25 @@ async def test_a_tenant_whose_upgrade_failed_is_said_to_be_maintained(deployment
     assert "column" not in answer.text
 
 
+async def test_where_no_tenant_is_served_it_is_said_in_the_language_that_the_browser_asks_for(
+    deployment: Deployment,
+) -> None:
+    tenant = await made(deployment, "alpha")
+    await deployment.registry.set_status(tenant.record.uuid, TenantStatus.SUSPENDED, "unpaid")
+
+    german = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+    async with visitor(deployment, "alpha.localhost") as page:
+        suspended = await page.get("/login", headers=german)
+        api = await page.get("/api/v1/customers", headers=german)
+    async with visitor(deployment, "nobody.localhost") as page:
+        unknown = await page.get("/login", headers=german)
+
+    assert '<html lang="de">' in suspended.text
+    assert "Alpha ist gesperrt" in suspended.text
+    assert api.json()["detail"] == "Die Seiten dieses Betreibers sind gesperrt."
+    assert '<html lang="de">' in unknown.text
+
+
 async def test_what_one_tenant_writes_no_other_reads(deployment: Deployment) -> None:
     one, other = await made(deployment, "alpha"), await made(deployment, "beta")
 

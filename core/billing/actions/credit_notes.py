@@ -547,7 +547,7 @@ async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
     without service. What is invoiced already for periods that begin later is credited in full (domain.md, Cancel)."""
     async with unit_of_work(scope):
         ends_on = await cancel_at_expiry(scope, subscription_id)
-        await credit_unused(scope, subscription_id, ends_on, f"Cancelled, ends on {ends_on}")
+        await credit_unused(scope, subscription_id, ends_on, _("Cancelled, ends on %(day)s", day=ends_on))
         return ends_on
 
 
