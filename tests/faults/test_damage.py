@@ -118,7 +118,7 @@ async def test_a_damaged_file_is_said_once_and_harms_no_other_tenant(
             answers.append(await write(client, f"Nobody {number}"))
             assert (await neighbour.get("/api/v1/customers?limit=100")).status_code == 200
             assert (await write(neighbour, f"Somebody {number}")).status_code == 201
-    printed = [line for line in "".join(capsys.readouterr()).splitlines() if "[error" in line or '"error"' in line]
+    printed = [line for line in "".join(capsys.readouterr()).splitlines() if "not served" in line or "[error" in line]
     said = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] or printed
     findings = {finding.what: finding async for finding in examine(again)}
 
