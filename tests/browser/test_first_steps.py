@@ -274,7 +274,12 @@ PAGES = (
 
 
 @pytest.mark.parametrize(
-    ("size", "theme"), [(DESK, "light"), (DESK, "dark"), (PHONE, "light")], ids=["desk", "desk-dark", "phone"]
+    ("size", "theme"),
+    [
+        pytest.param(DESK, "light", id="desk", marks=pytest.mark.slow),
+        pytest.param(DESK, "dark", id="desk-dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", id="phone"),
+    ],
 )
 async def test_axe_finds_nothing_and_nothing_is_too_wide(
     browser: Browser, served: Served, size: Size, theme: str
