@@ -53,7 +53,7 @@ def customer_search(typed: str) -> Condition | None:
         ways = [[digits]]
     if dialect() == "sqlite":
         match = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in way) + ")" for way in ways)
-        whole = " AND ".join(f'"{word}"' + "*" * (len(word) <= INDEXED) for word in words)
+        whole = " AND ".join(f'"{word}"' + "*" * (len(word) <= INDEXED) for word in ways[0])
         sql = "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)"
         letters = {f"word_{at}": word for at, word in enumerate(dict.fromkeys(word for way in ways for word in way))}
         begins = {word: f"begins_word(s.text, :{name})" for name, word in letters.items()}
@@ -66,7 +66,7 @@ def customer_search(typed: str) -> Condition | None:
             walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
             ids="SELECT rowid FROM customer_words WHERE customer_words MATCH :words",
             surely="SELECT rowid FROM customer_words WHERE customer_words MATCH :whole_words"
-            if whole != match.strip("()")
+            if any(len(word) > INDEXED for word in ways[0])
             else "",
         )
     values: dict[str, object] = {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries
+from core.customers.listing import CUSTOMERS, list_choices
 from core.customers.schemas import AddressData, MainData, NewCustomer
 from core.customers.search import phone_digits, words_of
 from core.database import execute, value, values
+from core.lists import listing
 from core.testing import TestTenant
 
 
@@ -137,6 +141,21 @@ async def test_a_plain_column_in_another_script_is_found_as_it_is_typed(tenant: 
 
     for typed in ("найд", "йор", "γεωργιου", "Γεωργίου"):
         assert await found(tenant, typed) == ["Йордан"], typed
+
+
+async def test_many_are_counted_as_they_are_found_though_only_some_are_looked_at(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "FEW", 1)
+    for name in ("Hauptmann 664 5550 A", "Hauptmann 664 5550 B", "Hauptmann 664 5550 C"):
+        await actions.create_customer(tenant.scope(), NewCustomer(full_name=name))
+
+    number = await CUSTOMERS.read(tenant.scope(), {"q": "664 5550"}, choices=await list_choices())
+    whole = await CUSTOMERS.read(tenant.scope(), {"q": "hauptmann 664"}, choices=await list_choices())
+    beginning = await CUSTOMERS.read(tenant.scope(), {"q": "hauptm"}, choices=await list_choices())
+
+    assert (len(number.rows), number.count) == (0, 0)
+    assert [(len(one.rows), one.count > 1) for one in (whole, beginning)] == [(3, True), (3, True)]
 
 
 def test_a_number_in_parts_is_one_number() -> None:
