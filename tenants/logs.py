@@ -23,6 +23,13 @@ SHARED: Final[list[Any]] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 OURS: Final = structlog.stdlib.ProcessorFormatter
+PROCESSORS: Final[list[Any]] = [
+    structlog.stdlib.filter_by_level,
+    *SHARED,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    OURS.wrap_for_formatter,
+]
+"""One list for good: loggers keep the one of their first word, so a second set-up must not bring another."""
 QUIET: Final = ("asyncio", "fontTools", "httpx", "uvicorn")
 """Others' loggers that speak of what is normal."""
 
@@ -49,12 +56,7 @@ def set_up_logs(log: Log) -> None:
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *SHARED,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

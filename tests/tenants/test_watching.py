@@ -129,6 +129,27 @@ def test_logs_are_one_json_object_a_line_whoever_speaks() -> None:
     assert "ZeroDivisionError" in lines[2]["exception"]
 
 
+def test_a_second_set_up_reaches_loggers_that_have_spoken() -> None:
+    script = (
+        "import structlog\n"
+        "from core.config import Log\n"
+        "from tenants.logs import set_up_logs\n"
+        "log = structlog.stdlib.get_logger('ours')\n"
+        "set_up_logs(Log())\n"
+        "log.info('first')\n"
+        "set_up_logs(Log(level='warning'))\n"
+        "with structlog.testing.capture_logs() as heard:\n"
+        "    log.info('second')\n"
+        "assert [line['event'] for line in heard] == ['second'], heard\n"
+        "log.info('third')\n"
+        "log.warning('fourth')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stderr
+    assert [json.loads(line)["event"] for line in ran.stderr.splitlines()] == ["first", "fourth"]
+
+
 def test_what_a_command_says_of_its_work_is_not_among_what_it_prints() -> None:
     script = (
         "import click, structlog\n"
