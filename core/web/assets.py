@@ -39,7 +39,6 @@ COPIED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     # documents: WeasyPrint embeds a static weight as it is
     "inter-static": ("@fontsource/inter", ("files/inter-*-400-normal.woff2", "files/inter-*-700-normal.woff2")),
     "sortable": ("sortablejs", ("Sortable.min.js",)),
-    "swagger": ("swagger-ui-dist", ("swagger-ui.css", "swagger-ui-bundle.js")),
     "tabler": ("@tabler/core", ("dist/css/tabler.min.css",)),
     "tinykeys": ("tinykeys", ("dist/tinykeys.mjs",)),
     "tom-select": ("tom-select", ("dist/js/tom-select.popular.min.js", "dist/css/tom-select.bootstrap5.min.css")),
