@@ -93,6 +93,7 @@ FEATURES: Final = (
     "settings",
     "documents",
     "web",
+    "lists",
     "staff",
     "customers",
     "catalog",
@@ -249,9 +250,7 @@ HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
 
-RESERVED: Final = frozenset(
-    {*FEATURES, "lists", "hooks", "database", "api", "static", "login", "logout", "profile", "tenants"}
-)
+RESERVED: Final = frozenset({*FEATURES, "hooks", "database", "api", "static", "login", "logout", "profile", "tenants"})
 """Names that no plugin may have."""
 
 

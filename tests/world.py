@@ -114,7 +114,7 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["kind"] = NOTICE.key
     world.ids["language"] = "en"
     await _import(scope, world)
-    await _leftovers(tenant, scope)
+    await _leftovers(tenant, scope, world)
     world.ids["plugin_name"] = "inventory"
     world.ids["path"] = "none"
     world.ids["file_path"] = "x/none"
@@ -141,7 +141,7 @@ async def _import(scope: Scope, world: World) -> None:
         await execute("UPDATE customer SET partition_id = :partition WHERE partition_id IS NULL", partition=PARTITION)
 
 
-async def _leftovers(tenant: TestTenant, scope: Scope) -> None:
+async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
     """Rows that only machinery makes: a session, a kept answer, a reader of the log, a schedule."""
     await tenant.browser()
     async with unit_of_work(scope):
@@ -164,3 +164,10 @@ async def _leftovers(tenant: TestTenant, scope: Scope) -> None:
             now=scope.now(),
         )
         await execute("INSERT INTO schedule_due (name, next_at) VALUES ('world', :now)", now=scope.now())
+        run_id = await value(
+            "INSERT INTO bulk_run (listing, action, state, total, made_by, created_at)"
+            " VALUES ('customers', 'customers.enable', 'done', 1, 'staff:1', :now) RETURNING id",
+            now=scope.now(),
+        )
+        await execute("INSERT INTO bulk_row (run_id, row_id, state) VALUES (:run, 1, 'done')", run=run_id)
+    world.ids["bulk_id"] = run_id
