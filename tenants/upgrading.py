@@ -27,6 +27,9 @@ LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
 PATIENCE: Final = 120.0
 """Seconds that a backup under way is waited for."""
+FIRST: Final = 3
+"""Tenants that are tried before the rest: where none of them can be upgraded, the fault is the version's."""
+NOT_BEGUN: Final = "Not begun, and as it was: none of the first {first} could be upgraded, so the version is to blame."
 AT_ONCE: Final = 2
 """Tenants that are upgraded at the same time: as many as the owner of a PostgreSQL database has connections."""
 
@@ -99,16 +102,23 @@ async def upgrade_all(
     *,
     dump: bool = False,
 ) -> list[Upgraded]:
-    """Every tenant, a few at a time; `told` hears (done, total, result) after each. Of PostgreSQL the provider has a
-    base backup, unless a `dump` of each tenant is asked for.
+    """Every tenant, a few at a time; `told` hears (done, total, result) after each. Where none of the first few that
+    were served can be upgraded, the others are left alone. Of PostgreSQL the provider has a base backup, unless a
+    `dump` of each tenant is asked for.
     """
     records = [record for record in await deployment.registry.list_tenants() if record.status != TenantStatus.ARCHIVED]
     waiting = iter(enumerate(records))
     results: dict[int, Upgraded] = {}
+    tried: list[bool] = []
 
     async def work() -> None:
         for number, record in waiting:
-            results[number] = await upgrade_tenant(deployment, record, dump=dump)
+            if tried[:FIRST] == [False] * FIRST:
+                results[number] = Upgraded(record.slug, error=NOT_BEGUN.format(first=FIRST))
+            else:
+                results[number] = await upgrade_tenant(deployment, record, dump=dump)
+                if record.status != TenantStatus.FAILED and (results[number].ran or results[number].error):
+                    tried.append(bool(results[number].ran))
             told(len(results), len(records), results[number])
 
     async with asyncio.TaskGroup() as group:

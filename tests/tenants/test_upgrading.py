@@ -90,6 +90,32 @@ async def test_every_tenant_is_brought_to_the_version_of_the_code_and_one_that_f
             assert await value("SELECT count(*) FROM session") == 0
 
 
+async def test_H2_a_version_that_upgrades_none_of_the_first_few_leaves_the_rest_alone(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "AT_ONCE", 1)
+    records = [(await made(deployment, slug)).record for slug in ("alpha", "beta", "delta", "gamma", "zeta")]
+    for record in records:
+        await set_back(deployment, record)
+        with bind(migrating(deployment, record)):
+            await run_sql("CREATE TABLE session (id integer)")
+
+    results = await upgrade_all(deployment)
+
+    assert ["Not begun" in result.error for result in results] == [False, False, False, True, True]
+    statuses = [record.status for record in await deployment.registry.list_tenants()]
+    assert statuses == [TenantStatus.FAILED] * 3 + [TenantStatus.ACTIVE] * 2
+    for record in records:
+        with bind(migrating(deployment, record)):
+            await run_sql("DROP TABLE session")
+    with bind(migrating(deployment, records[3])):
+        await run_sql("CREATE TABLE session (id integer)")
+
+    again = await upgrade_all(deployment)
+
+    assert [bool(result.ran) for result in again] == [True, True, True, False, True]
+
+
 async def test_a_tenant_whose_upgrade_failed_says_why_until_it_is_mended(deployment: Deployment) -> None:
     record = (await made(deployment, "alpha")).record
     await set_back(deployment, record)
