@@ -40,7 +40,11 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
                 await at_work
             await deployment.stop()
 
-    app = create_app(deployment.plugins, console=CONSOLE, lifespan=[running])
+    return around(deployment, create_app(deployment.plugins, console=CONSOLE, lifespan=[running]))
+
+
+def around(deployment: Deployment, app: Litestar) -> ASGIApp:
+    """The pages and the API of all tenants behind what finds the tenant, holds the limits and says how it went."""
     config = deployment.config
     inside = surrounded(app, secure=config.server.secure, limits=config.limits)
     return Watched(deployment, TenantRouting(deployment, inside))

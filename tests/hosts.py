@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
 
+from litestar import Litestar
+
+from core.app import create_app
 from core.clock import FixedClock
 from core.config import load_config
-from core.testing import START
-from tenants.asgi import make_asgi
+from core.testing import START, installed
+from tenants.asgi import around
+from tenants.console import CONSOLE
 from tenants.deployment import Deployment
 from tenants.provisioning import CreatedTenant, NewTenant, create_tenant
 from tests.databases import APP, OWNER, dsn, postgres_database
@@ -45,9 +50,15 @@ async def made(deployment: Deployment, slug: str) -> CreatedTenant:
     return await create_tenant(deployment, NewTenant(slug=slug, name=slug.capitalize(), email=f"admin@{slug}.example"))
 
 
+@cache
+def pages_of_all() -> Litestar:
+    """The application with the installed plugins; it takes a second to make and knows no deployment."""
+    return create_app(installed(), console=CONSOLE)
+
+
 def visitor(deployment: Deployment, host: str) -> httpx.AsyncClient:
     """A browser at a host name of the deployment, through its outermost layer."""
-    transport = httpx.ASGITransport(app=make_asgi(deployment, worker=False), raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=around(deployment, pages_of_all()), raise_app_exceptions=False)  # type: ignore[arg-type]
     headers = {"origin": f"http://{host}", "sec-fetch-site": "same-origin"}
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers=headers)
 
