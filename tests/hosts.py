@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from litestar import Litestar
 
 from core.app import create_app
