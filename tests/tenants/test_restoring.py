@@ -267,7 +267,8 @@ async def test_a_newer_backup_is_refused(deployment: Deployment) -> None:
     with bind(deployment.placement.migrating(record)):
         await execute(
             "INSERT INTO migration (app, id, version, description, run_at)"
-            " SELECT app, '2099-01-01T00:00:00', version, 'later', run_at FROM migration WHERE app = 'web'"
+            " SELECT app, '2099-01-01T00:00:00', max(version), 'later', max(run_at) FROM migration WHERE app = 'web'"
+            " GROUP BY app"
         )
     backup = await back_up(deployment, record)
 
