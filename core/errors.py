@@ -77,11 +77,20 @@ class Stale(Conflict):
         message: str = "",
         *,
         fields: Mapping[str, tuple[object, object]] | None = None,
+        version: int | None = None,
     ) -> None:
         super().__init__(
             message or _("Someone else changed this while you were editing. Look at both versions and save again.")
         )
         self.fields = dict(fields or {})
+        self.version = version
+        """The one that stands there now, to send the choice against."""
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        """By field both values, and the version that stands there now."""
+        told: dict[str, object] = {"fields": {n: {"theirs": t, "yours": y} for n, (t, y) in self.fields.items()}}
+        return told if self.version is None else {**told, "version": self.version}
 
 
 class FieldError(Struct, frozen=True):

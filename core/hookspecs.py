@@ -171,6 +171,18 @@ async def plan_status_effects_change(
 
 
 @hookspec
+async def validate_customer_currency_change(scope: Scope, customer_id: int, currency: str) -> None:
+    """Refuse another main currency for a customer by raising a DomainError: what is written in its old one stays there.
+
+    Asked for the form as well, with the currency that the customer has: the reason then stands in place of the field.
+
+    Not asked when a customer is created or imported, nor while its currency stays.
+
+    Since 1.0.
+    """
+
+
+@hookspec
 async def validate_customer_status_change(scope: Scope, customer_id: int, status_key: str, reason: str) -> None:
     """Refuse a change of a customer's status by raising a DomainError.
 

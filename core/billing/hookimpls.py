@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
+from core.billing.queries import has_money
 from core.billing.tables import Document, DocumentState
 from core.customers.status import ENDING
 from core.database import row, rows, within
@@ -81,6 +82,12 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
             )
         )
     return facts
+
+
+@hookimpl
+async def validate_customer_currency_change(customer_id: int) -> None:
+    if await has_money(customer_id):
+        raise Conflict(_("It has postings or documents in its currency."))
 
 
 @hookimpl

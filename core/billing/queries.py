@@ -25,6 +25,18 @@ from core.errors import NotFound
 if TYPE_CHECKING:
     from core.scope import Scope
 
+
+async def has_money(customer_id: int) -> bool:
+    """Whether anything is posted for a customer, or a document is its own, a draft among them."""
+    return bool(
+        await value(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM posting WHERE customer_id = :id)"
+            " OR EXISTS (SELECT 1 FROM document WHERE payer_id = :id) THEN 1 ELSE 0 END",
+            id=customer_id,
+        )
+    )
+
+
 _DOCUMENT: Final = """
 SELECT document.id, document.kind, document.state, document.number, document.payer_id, customer.full_name AS payer,
        document.issued_on, coalesce(s.due_on, document.due_on) AS due_on, document.currency, document.net_minor,

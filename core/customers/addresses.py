@@ -10,15 +10,26 @@ from typing import Final
 import phonenumbers
 from babel import Locale
 from email_validator import EmailNotValidError, validate_email
+from phonenumbers import ValidationResult
+from stdnum import get_cc_module
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NotVat
 
 from core.customers.explaining import explained_within
-from core.errors import FieldError
+from core.errors import FieldError, Invalid
 from core.ids import sort_key
-from core.texts import _
+from core.money import exponent
+from core.texts import N_, _, language_of, locale_now
 
 COUNTRY_NAMES: Final = ("en", "de")
+GREECE: Final = "EL"
+"""As Greece writes its VAT ids."""
+_IMPOSSIBLE: Final = {
+    ValidationResult.TOO_SHORT: N_("“%(text)s” has too few digits for a phone number."),
+    ValidationResult.TOO_LONG: N_("“%(text)s” has too many digits for a phone number."),
+    ValidationResult.INVALID_COUNTRY_CODE: N_("“%(text)s” begins with the code of no country."),
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: N_("“%(text)s” has no area code."),
+}
 
 
 def split_list(typed: str) -> list[str]:
@@ -52,10 +63,10 @@ def check_phones(typed: Iterable[str], country: str, field: str, errors: list[Fi
             begin = _("“%(text)s” is no phone number. Begin with + and the country's code.", text=text)
             errors.append(FieldError(field, digits if country else begin))
             continue
-        if not phonenumbers.is_possible_number(number):
-            errors.append(
-                FieldError(field, _("“%(text)s” has too many or too few digits for a phone number.", text=text))
-            )
+        possible = phonenumbers.is_possible_number_with_reason(number)
+        if possible != ValidationResult.IS_POSSIBLE:
+            why = _IMPOSSIBLE.get(possible, N_("“%(text)s” has too many or too few digits for a phone number."))
+            errors.append(FieldError(field, _(why, text=text)))
             continue
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
@@ -92,16 +103,83 @@ def check_country(typed: str, field: str, errors: list[FieldError]) -> str:
     return code
 
 
-def check_vat_id(typed: str, field: str, errors: list[FieldError]) -> str:
-    """An EU VAT id without spaces, its check digits proven. Whether it is registered is asked elsewhere."""
-    if not typed.strip():
+def check_language(typed: str, field: str, errors: list[FieldError]) -> str:
+    """A language's code, with a country where one was given: "en", "pt-BR"."""
+    text = typed.strip().replace("_", "-")
+    if not text:
         return ""
+    language, _dash, country = text.partition("-")
+    code = language.lower()
+    if code not in _languages() or (country and not re.fullmatch(r"[A-Za-z]{2}", country)):
+        told = _("There is no language “%(typed)s”. Use its code of two letters: en.", typed=typed)
+        errors.append(FieldError(field, told))
+        return ""
+    return f"{code}-{country.upper()}" if country else code
+
+
+@cache
+def _languages() -> frozenset[str]:
+    return frozenset(str(code) for code in Locale("en").languages if re.fullmatch("[a-z]{2,3}", str(code)))
+
+
+def check_currency(typed: str, field: str, errors: list[FieldError]) -> str:
+    """ISO 4217."""
+    code = typed.strip().upper()
     try:
-        return str(vat.validate(typed))
-    except NotVat:
-        errors.append(
-            FieldError(
-                field, _("“%(typed)s” is no EU VAT id. It begins with the country's code: DE123456788.", typed=typed)
-            )
-        )
+        exponent(code)
+    except (Invalid, ValueError, KeyError):
+        told = _("There is no currency “%(typed)s”. Use its code of three letters: EUR.", typed=typed)
+        errors.append(FieldError(field, told))
+    return code
+
+
+def check_vat_id(typed: str, country: str, field: str, errors: list[FieldError]) -> str:
+    """A VAT id in its usual form, its check digits proven: of the EU country that it begins with, else of `country`.
+
+    A country of the EU is put before it where it was left out. For a country whose ids nobody can check, what is typed
+    is kept. Whether it is registered is asked elsewhere.
+    """
+    text = typed.strip()
+    if not text:
         return ""
+    bare = re.sub(r"[\s.\-/]", "", text).upper()
+    begins = bare[:2].lower().replace("el", "gr")
+    try:
+        if begins in vat.MEMBER_STATES and not _belongs_elsewhere(bare, country):
+            return _as_written(vat.validate(bare))
+        if country.lower() in vat.MEMBER_STATES:
+            return _as_written(vat.validate((GREECE if country == "GR" else country) + bare))
+        own = get_cc_module(country, "vat") if country else None
+        if own is not None:
+            return str(own.validate(text))
+    except NotVat as error:
+        of = begins.upper() if begins in vat.MEMBER_STATES and not _belongs_elsewhere(bare, country) else country
+        told = _(
+            "“%(typed)s” is no VAT id of %(country)s: %(error)s",
+            typed=typed,
+            country=country_name(of),
+            error=explained_within(error),
+        )
+        errors.append(FieldError(field, told))
+        return ""
+    if not re.fullmatch(r"[A-Z0-9+*]{2,20}", bare):
+        errors.append(FieldError(field, _("“%(typed)s” is no VAT id. Use letters and digits.", typed=typed)))
+        return ""
+    return bare
+
+
+def _belongs_elsewhere(bare: str, country: str) -> bool:
+    """Whether the letters of an EU country at the beginning are there by chance: a Mexican number may begin with SI."""
+    if bare.startswith("XI") or not country or country.lower() in vat.MEMBER_STATES:
+        return False
+    own = get_cc_module(country, "vat")
+    return own is not None and bool(own.is_valid(bare))
+
+
+def _as_written(number: str) -> str:
+    return f"{GREECE}{number[2:]}" if number.startswith("GR") else str(number)
+
+
+def country_name(code: str) -> str:
+    """A country's name in the language that is spoken now."""
+    return str(Locale(language_of(locale_now())).territories.get(code, code))

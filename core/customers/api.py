@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
+from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from core.customers import actions, queries
 from core.customers.listing import CUSTOMERS, choices_for
 from core.customers.schemas import (
+    AddressData,
+    BillingData,
     CustomerChange,
     CustomerDetail,
     CustomerItem,
+    MainData,
     NewCustomer,
     NewNote,
     NoteChange,
@@ -20,6 +25,7 @@ from core.customers.schemas import (
     NoteRow,
     StatusChange,
 )
+from core.customers.sections import patched
 from core.errors import Invalid
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
@@ -52,18 +58,48 @@ async def create_customer(call: Call, data: JSONBody[NewCustomer]) -> CustomerDe
     return await queries.get_customer(call.scope, customer_id)
 
 
-@api_get("/customers/{customer_id:int}", permission="customers.view", summary="One customer")
-async def get_customer(call: Call, customer_id: FromPath[int]) -> CustomerDetail:
-    return await queries.get_customer(call.scope, customer_id)
+@api_get(
+    "/customers/{customer_id:int}",
+    permission="customers.view",
+    summary="One customer",
+    description="`ETag` is its version, for `If-Match` of a change.",
+)
+async def get_customer(call: Call, customer_id: FromPath[int]) -> Response[CustomerDetail]:
+    customer = await queries.get_customer(call.scope, customer_id)
+    return Response(customer, headers={"ETag": f'"{customer.version}"'})
 
 
-@api_patch("/customers/{customer_id:int}", permission="customers.edit", summary="Change sections of a customer")
+@api_patch(
+    "/customers/{customer_id:int}",
+    permission="customers.edit",
+    summary="Change a customer",
+    description="Fields left out stay as they are. All is saved or nothing. The version that was read stands in"
+    " `version` or in `If-Match`. Where the customer was saved since and a field that is sent stands there otherwise,"
+    " nothing is saved: `details.fields` of the 409 holds both values of each, `details.version` the version to send"
+    " the choice against.",
+)
 async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody[CustomerChange]) -> CustomerDetail:
-    sections = [section for section in (data.main, data.address, data.billing) if section is not None]
-    if not sections:
+    scope = call.scope
+    now = await queries.get_customer(scope, customer_id)
+    given = ((MainData, data.main), (AddressData, data.address), (BillingData, data.billing))
+    patches = [(section, patch) for section, patch in given if patch is not None]
+    if not patches:
         raise Invalid(_("Give at least one of main, address and billing."), field="main")
-    await actions.change_sections(call.scope, customer_id, sections, version=data.version)
-    return await queries.get_customer(call.scope, customer_id)
+    sections = [patched(now, section, patch) for section, patch in patches]
+    left_out = [name for __, patch in patches for name in patch.__struct_fields__ if getattr(patch, name) is UNSET]
+    seen = {name: getattr(now, name) for name in left_out}
+    await actions.change_sections(scope, customer_id, sections, version=_version_read(call, data.version), seen=seen)
+    return await queries.get_customer(scope, customer_id)
+
+
+def _version_read(call: Call, version: int | None) -> int:
+    """Of the body, else of If-Match."""
+    if version is not None:
+        return version
+    tag = re.fullmatch(r'(?:W/)?"(\d{1,18})"', call.request.headers.get("if-match", "").strip())
+    if tag is None:
+        raise Invalid(_("Give the version that was read, here or in If-Match."), field="version")
+    return int(tag[1])
 
 
 @api_post(

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 CUSTOMER = """
 SELECT customer.id, customer.kind, customer.full_name, customer.company, customer.login, customer.street, customer.zip,
-       customer.city, customer.country, customer.location_id, location.name AS location, customer.parent_id,
+       customer.city, customer.country, customer.lat, customer.lon, customer.location_id, location.name AS location,
+       customer.parent_id,
        customer.payer_id, status.key AS status, status.label AS status_label, status.kind AS status_kind,
        status.colour AS status_colour, customer.status_reason,
        customer.billing_type, customer.billing_day, customer.currency, customer.language,

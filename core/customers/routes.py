@@ -32,12 +32,14 @@ from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
 from core.texts import N_, _
+from core.web.changes import rehearse
 from core.web.forms import from_form
 from core.web.parts import Choice
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from core.customers.schemas import CustomerDetail
     from core.scope import Scope
 
 PERMISSIONS: Final = (
@@ -92,10 +94,7 @@ async def show(view: View, customer_id: FromPath[int]) -> Response[str]:
     return view.page(
         "customers/page.html",
         **head,
-        sections=[
-            section_of(customer, key, scope.locale, editable=scope.may("customers.edit"), locations=locations)
-            for key in STRUCTS
-        ],
+        sections=[section_of(scope, customer, key, locations, editable=scope.may("customers.edit")) for key in STRUCTS],
         warning=None,
         **await note_values(scope, customer_id),
         panels=await _panels(view, customer_id),
@@ -147,7 +146,7 @@ async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str
     except Stale as error:
         return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
     head = await head_values(view, customer_id, _("General"))
-    section = section_of(head["customer"], key, view.scope.locale, editable=True, locations=await _locations())
+    section = section_of(view.scope, head["customer"], key, await _locations(), editable=True)
     return view.page("customers/saved.html", **head, section=section)
 
 
@@ -191,7 +190,7 @@ async def _section_page(
     if stale is not None:
         latest = await happenings(scope, customer_id=customer_id, limit=1)
         by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
-        conflict = conflict_of(stale, fields_of(customer, key, scope.locale, locations), by, at)
+        conflict = conflict_of(stale, fields_of(scope, customer, key, locations), by, at)
     typed = {} if stale is not None else {name: texts[-1] for name, texts in view.typed.items()}
     if stale is not None:
         typed = {
@@ -200,12 +199,23 @@ async def _section_page(
     return view.page(
         "_partials/section.html",
         status=status,
-        section=section_of(customer, key, scope.locale, editable=scope.may("customers.edit"), locations=locations),
+        section=section_of(
+            scope,
+            customer,
+            key,
+            locations,
+            editable=scope.may("customers.edit"),
+            currency_refused=await _currency_refused(scope, customer) if editing and key == "main" else "",
+        ),
         editing=editing,
         values=typed,
         errors=errors or {},
         conflict=conflict,
     )
+
+
+async def _currency_refused(scope: Scope, customer: CustomerDetail) -> str:
+    return await rehearse(scope, lambda: actions.currency_refusal(scope, customer, customer.currency))
 
 
 def _names(key: str) -> frozenset[str]:

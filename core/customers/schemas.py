@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.ids import Id
 
@@ -20,6 +20,10 @@ FullName = Annotated[str, Meta(min_length=1, max_length=200)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)]
 Days = Annotated[int, Meta(ge=0, le=365)]
 BillingDay = Annotated[int, Meta(ge=1, le=31)]
+Currency = Annotated[str, Meta(max_length=3)]
+Reference = Annotated[str, Meta(max_length=100)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
 CustomerKind = Literal["person", "company"]
 BillingType = Literal["recurring", "prepaid"]
 TaxProfile = Literal["standard", "reverse_charge", "exempt", "outside"]
@@ -27,7 +31,7 @@ SendBy = Literal["email", "post", "none"]
 
 
 class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The section "Main data"."""
+    """The section "Main data". Without a day or a currency it keeps what it has."""
 
     kind: CustomerKind = "person"
     full_name: FullName
@@ -38,23 +42,27 @@ class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     phones: Addresses = []
     joined_on: date | None = None
     location_id: Id | None = None
+    billing_type: BillingType = "recurring"
+    currency: Currency = ""
     language: ShortText = ""
     time_zone: ShortText = ""
+    external_ref: Reference = ""
 
 
 class AddressData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The section "Address"."""
 
     street: Text = ""
+    country: ShortText = ""
     zip: ShortText = ""
     city: Text = ""
-    country: ShortText = ""
+    lat: Latitude | None = None
+    lon: Longitude | None = None
 
 
 class BillingData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The section "Billing settings"; an empty number means: as the tenant's settings say."""
 
-    billing_type: BillingType = "recurring"
     billing_day: BillingDay | None = None
     terms_days: Days | None = None
     grace_days: Days | None = None
@@ -81,18 +89,63 @@ class NewCustomer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     zip: ShortText = ""
     city: Text = ""
     country: ShortText = ""
-    currency: Annotated[str, Meta(max_length=3)] = ""
+    currency: Currency = ""
     joined_on: date | None = None
-    external_ref: Annotated[str, Meta(max_length=100)] = ""
+    external_ref: Reference = ""
+
+
+class MainPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Fields of the section "Main data"; those left out stay as they are."""
+
+    kind: CustomerKind | UnsetType = UNSET
+    full_name: FullName | UnsetType = UNSET
+    company: Text | UnsetType = UNSET
+    login: ShortText | UnsetType = UNSET
+    emails: Addresses | UnsetType = UNSET
+    billing_emails: Addresses | UnsetType = UNSET
+    phones: Addresses | UnsetType = UNSET
+    joined_on: date | UnsetType = UNSET
+    location_id: Id | UnsetType | None = UNSET
+    billing_type: BillingType | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    language: ShortText | UnsetType = UNSET
+    time_zone: ShortText | UnsetType = UNSET
+    external_ref: Reference | UnsetType = UNSET
+
+
+class AddressPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Fields of the section "Address"; those left out stay as they are."""
+
+    street: Text | UnsetType = UNSET
+    country: ShortText | UnsetType = UNSET
+    zip: ShortText | UnsetType = UNSET
+    city: Text | UnsetType = UNSET
+    lat: Latitude | UnsetType | None = UNSET
+    lon: Longitude | UnsetType | None = UNSET
+
+
+class BillingPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Fields of the section "Billing settings"; those left out stay as they are."""
+
+    billing_day: BillingDay | UnsetType | None = UNSET
+    terms_days: Days | UnsetType | None = UNSET
+    grace_days: Days | UnsetType | None = UNSET
+    never_block: bool | UnsetType = UNSET
+    send_by: SendBy | UnsetType = UNSET
+    tax_profile: TaxProfile | UnsetType = UNSET
+    vat_id: ShortText | UnsetType = UNSET
 
 
 class CustomerChange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
-    """What the API changes: the sections that are given, against the version that was read."""
+    """What the API changes: the fields that are given, all or none, against the version that was read.
 
-    version: Annotated[int, Meta(ge=1)]
-    main: MainData | None = None
-    address: AddressData | None = None
-    billing: BillingData | None = None
+    That stands in `version`, or in `If-Match`.
+    """
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+    main: MainPatch | None = None
+    address: AddressPatch | None = None
+    billing: BillingPatch | None = None
 
 
 class StatusChange(Struct, forbid_unknown_fields=True, frozen=True):
@@ -259,6 +312,8 @@ class CustomerRow(Struct, frozen=True):
     zip: str
     city: str
     country: str
+    lat: float | None
+    lon: float | None
     location_id: int | None
     location: str | None
     parent_id: int | None
@@ -284,6 +339,7 @@ class CustomerRow(Struct, frozen=True):
     external_ref: str
     created_at: datetime
     version: int
+    anonymised_at: datetime | None
     planned_id: int | None
     """The change of status that is set for a later day, or was refused on its day and not put away yet."""
     planned_state: str | None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
-from babel import Locale
+from babel import Locale, UnknownLocaleError
+from babel.core import get_global
+from babel.numbers import get_currency_name
+from msgspec import UNSET, Struct
 
 from core.customers.addresses import split_list
 from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
@@ -16,6 +21,9 @@ from core.texts import N_, _, ngettext, ordinal
 from core.web.forms import from_form
 from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
 from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.scope import Scope
 
 STRUCTS: Final[dict[str, type[SectionData]]] = {"main": MainData, "address": AddressData, "billing": BillingData}
 TITLES: Final = {"main": N_("Main data"), "address": N_("Address"), "billing": N_("Billing settings")}
@@ -36,6 +44,8 @@ LABELS: Final = {
     "zip": N_("ZIP"),
     "city": N_("City"),
     "country": N_("Country"),
+    "lat": N_("Latitude"),
+    "lon": N_("Longitude"),
     "currency": N_("Currency"),
     "billing_type": N_("Billing type"),
     "billing_day": N_("Billing day"),
@@ -66,29 +76,115 @@ LISTS: Final = frozenset({"emails", "billing_emails", "phones"})
 
 def country_choices(locale: str) -> tuple[Choice, ...]:
     """Every country by its name in the language, none first."""
-    names = Locale.parse(locale.replace("-", "_")).territories
+    return (Choice("", _("None")), *_countries(_babel(locale)))
+
+
+def language_choices(scope: Scope, now: str = "") -> tuple[Choice, ...]:
+    """Every language by its name in the language that is spoken; none, the operator's, first. `now` stays one."""
+    known = _named_languages(_babel(scope.locale))
+    further = () if not now or any(one.value == now for one in known) else (Choice(now, now),)
+    return (Choice("", _as_the_operator(language_name(scope.tenant.language, scope.locale))), *known, *further)
+
+
+def zone_choices(scope: Scope, now: str = "") -> tuple[Choice, ...]:
+    """Time zones; none, the operator's, first. `now` stays one."""
+    known = _zones()
+    further = () if not now or any(one.value == now for one in known) else (Choice(now, now),)
+    return (Choice("", _as_the_operator(scope.tenant.time_zone)), *known, *further)
+
+
+def currency_choices(locale: str, now: str) -> tuple[Choice, ...]:
+    """Currencies that a country pays with today. `now` stays one."""
+    known = _tender(_babel(locale))
+    return known if any(one.value == now for one in known) else (*known, Choice(now, now))
+
+
+def language_name(code: str, locale: str) -> str:
+    """A language, with its country where it has one: "Portuguese (Brazil)"."""
+    return str(Locale.parse(code, sep="-").get_display_name(_babel(locale)) or code) if _is_locale(code) else code
+
+
+def _is_locale(code: str) -> bool:
+    try:
+        Locale.parse(code, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return False
+    return True
+
+
+def _as_the_operator(value: str) -> str:
+    return _("%(value)s, as the operator", value=value)
+
+
+def _babel(locale: str) -> str:
+    return locale.replace("-", "_")
+
+
+@lru_cache(maxsize=8)
+def _countries(locale: str) -> tuple[Choice, ...]:
+    names = Locale.parse(locale).territories
     found = sorted(
         (str(name), code) for code, name in names.items() if len(code) == 2 and code.isalpha() and code < "ZZ"
     )
-    return (Choice("", _("None")), *(Choice(code, name) for name, code in found))
+    return tuple(Choice(code, name) for name, code in found)
 
 
-def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequence[Choice] = ()) -> list[Field]:
-    """The section's fields with the customer's values."""
+@lru_cache(maxsize=8)
+def _named_languages(locale: str) -> tuple[Choice, ...]:
+    names = Locale.parse(locale).languages
+    found = sorted((str(name), code) for code, name in names.items() if len(code) == 2)
+    return tuple(Choice(code, f"{name[:1].upper()}{name[1:]}") for name, code in found)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> tuple[Choice, ...]:
+    areas = ("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/")
+    found = sorted(name for name in available_timezones() if name.startswith((*areas, "Pacific/")) or name == "UTC")
+    return tuple(Choice(name, name) for name in found)
+
+
+@lru_cache(maxsize=8)
+def _tender(locale: str) -> tuple[Choice, ...]:
+    used = get_global("territory_currencies").values()
+    codes = {code for some in used for code, _begin, end, tender in some if tender and not end}
+    return tuple(Choice(code, f"{code}, {get_currency_name(code, locale=locale)}") for code in sorted(codes))
+
+
+def fields_of(
+    scope: Scope, customer: CustomerDetail, key: str, locations: Sequence[Choice] = (), *, currency_refused: str = ""
+) -> list[Field]:
+    """The section's fields with the customer's values. With a reason its currency is read, not edited."""
     shown = _shown(customer)
+    locale = scope.locale
     if key == "main":
+        languages, zones = language_choices(scope, customer.language), zone_choices(scope, customer.time_zone)
         return [
             _field("full_name", shown, required=True, max_length=200),
             _field("company", shown, max_length=200),
             _field("kind", shown, kind="select", choices=spoken(KINDS)),
-            _field("login", shown, max_length=60),
+            _field("login", shown, max_length=60, help=_("For the portal")),
             _field("emails", shown, kind="textarea", help=_("Several: a comma between")),
             _field("billing_emails", shown, kind="textarea", help=_("Invoices go here; none: to the e-mails")),
-            _field("phones", shown, kind="textarea", help=_("Several: a comma between")),
+            _field("phones", shown, kind="textarea", help=_("Several: a comma between; with + or as in its country")),
             _field("joined_on", shown, kind="date", read=written(customer.joined_on, locale)),
             _field("location_id", shown, kind="select", choices=(Choice("", _("None")), *locations)),
-            _field("language", shown, help=_("Code of two letters; none: the operator's")),
-            _field("time_zone", shown, help=_("None: the operator's")),
+            _field("external_ref", shown, max_length=100, help=_("Its number in another system")),
+            _field("billing_type", shown, kind="select", choices=spoken(BILLING_TYPES)),
+            _field(
+                "currency",
+                shown,
+                kind="read" if currency_refused else "select",
+                choices=currency_choices(locale, customer.currency),
+                help=currency_refused,
+            ),
+            _field(
+                "language",
+                shown,
+                kind="select",
+                choices=languages,
+                read=language_name(customer.language, locale) if customer.language else languages[0].label,
+            ),
+            _field("time_zone", shown, kind="select", choices=zones, read="" if customer.time_zone else zones[0].label),
         ]
     if key == "address":
         return [
@@ -96,6 +192,8 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
             _field("country", shown, kind="select", choices=country_choices(locale)),
             _field("zip", shown, max_length=60),
             _field("city", shown, max_length=200),
+            _field("lat", shown, help=_("Degrees, south with a minus: 52.84417")),
+            _field("lon", shown, help=_("Degrees, west with a minus: -9.43092")),
         ]
     terms = grace = _("As the tenant says")
     if customer.terms_days is not None:
@@ -103,7 +201,10 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
     if customer.grace_days is not None:
         grace = ngettext("%(num)s days after due", "%(num)s days after due", customer.grace_days)
     return [
-        _field("billing_type", shown, kind="select", choices=spoken(BILLING_TYPES)),
+        _field("terms_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=terms),
+        _field("grace_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=grace),
+        _field("never_block", shown, kind="check", help=_("Not blocked for late payment")),
+        _field("send_by", shown, kind="select", choices=spoken(SEND_BY)),
         _field(
             "billing_day",
             shown,
@@ -111,12 +212,8 @@ def fields_of(customer: CustomerDetail, key: str, locale: str, locations: Sequen
             help=_("1 to 31; none: the day of joining"),
             read=_day(customer.billing_day),
         ),
-        _field("terms_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=terms),
-        _field("grace_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=grace),
-        _field("never_block", shown, kind="check", help=_("Not blocked for late payment")),
-        _field("send_by", shown, kind="select", choices=spoken(SEND_BY)),
+        _field("vat_id", shown, max_length=60, help=_("With or without the country's letters; its digits are checked")),
         _field("tax_profile", shown, kind="select", choices=spoken(TAX)),
-        _field("vat_id", shown, max_length=60),
     ]
 
 
@@ -169,7 +266,13 @@ def text_of(value: object) -> str:
 
 
 def section_of(
-    customer: CustomerDetail, key: str, locale: str, *, editable: bool, locations: Sequence[Choice] = ()
+    scope: Scope,
+    customer: CustomerDetail,
+    key: str,
+    locations: Sequence[Choice] = (),
+    *,
+    editable: bool,
+    currency_refused: str = "",
 ) -> Section:
     struct = STRUCTS[key]
     seen = {name: msgspec.to_builtins(getattr(customer, name)) for name in struct.__struct_fields__}
@@ -177,7 +280,7 @@ def section_of(
         key=key,
         title=_(TITLES[key]),
         href=f"/customers/{customer.id}/sections/{key}",
-        fields=fields_of(customer, key, locale, locations),
+        fields=fields_of(scope, customer, key, locations, currency_refused=currency_refused),
         version=customer.version,
         editable=editable,
         seen=msgspec.json.encode(seen).decode(),
@@ -193,6 +296,14 @@ def typed_section(key: str, typed: Mapping[str, Sequence[str]]) -> SectionData:
         if name not in ("version", "seen")
     }
     return from_form(struct, given)
+
+
+def patched(now: CustomerDetail, section: type[SectionData], patch: Struct) -> SectionData:
+    """A section as it stands, with the fields that are given over it."""
+    given = {name: getattr(patch, name) for name in patch.__struct_fields__}
+    return section(**{
+        name: getattr(now, name) if given[name] is UNSET else given[name] for name in section.__struct_fields__
+    })  # fmt: skip
 
 
 def conflict_of(error: Stale, fields: Sequence[Field], by: str, at: Any) -> Conflict:

@@ -52,6 +52,12 @@ async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Ac
 
 
 @hookimpl
+async def validate_customer_currency_change(customer_id: int) -> None:
+    if await queries.has_any(customer_id):
+        raise Conflict(_("It has or had a subscription or a charge, in its currency."))
+
+
+@hookimpl
 async def validate_customer_status_change(customer_id: int, status_key: str) -> None:
     """Closed is who never had a subscription (domain.md, Status)."""
     if status_key == StatusKey.CLOSED and await queries.had_one(customer_id):

@@ -415,3 +415,22 @@ async def test_a_plugin_hears_what_happens_to_customers_from_the_actions_that_do
         CustomerCreated(customer_id=customer_id),
         CustomerStatusChanged(customer_id=customer_id, from_key="new", to_key="active", reason="hand"),
     ]
+
+
+async def test_C4_a_plugin_may_lock_the_currency_and_the_form_says_why(tenant: TestTenant, switch_on: SwitchOn) -> None:
+    async def validate_customer_currency_change(customer_id: int, currency: str) -> None:
+        raise Conflict("A quote is written in it.")
+
+    switch_on(validate_customer_currency_change=validate_customer_currency_change)
+    customer_id = await customer(tenant)
+    page = await tenant.browser()
+
+    editing = await page.get(f"/customers/{customer_id}/sections/main/edit")
+    answer = await (await tenant.api()).patch(
+        f"/api/v1/customers/{customer_id}", json={"version": 1, "main": {"currency": "USD"}}
+    )
+
+    assert "A quote is written in it." in editing.text
+    assert 'name="currency"' not in editing.text
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"] == [{"field": "currency", "message": "A quote is written in it."}]

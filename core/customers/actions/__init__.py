@@ -1,7 +1,12 @@
 """Verbs on customers, their statuses, notes and tags."""
 
 from core.customers.actions.contacts import add_contact, add_user, change_contact, change_user, remove_contact
-from core.customers.actions.customers import change_customer, change_sections, create_customer, current_values
+from core.customers.actions.customers import (
+    change_customer,
+    change_sections,
+    create_customer,
+    currency_refusal,
+)
 from core.customers.actions.hierarchy import change_hierarchy
 from core.customers.actions.locations import add_location, merge_location, remove_location, rename_location
 from core.customers.actions.notes import add_note, change_note, delete_note, pin_note
@@ -33,7 +38,7 @@ __all__ = [
     "change_user",
     "create_customer",
     "create_tag",
-    "current_values",
+    "currency_refusal",
     "delete_note",
     "delete_tag",
     "due_planned_statuses",

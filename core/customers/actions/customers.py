@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from core import hookspecs
 from core.activity.unit import record, unit_of_work
 from core.clock import check_zone
 from core.customers import queries
-from core.customers.addresses import check_country, check_emails, check_phones, check_vat_id
+from core.customers.addresses import (
+    check_country,
+    check_currency,
+    check_emails,
+    check_language,
+    check_phones,
+    check_vat_id,
+)
 from core.customers.events import (
     CustomerChanged,
     CustomerCreated,
@@ -19,17 +27,17 @@ from core.customers.events import (
 from core.customers.schemas import AddressData, BillingData, MainData, Section
 from core.customers.tables import Customer, Location
 from core.database import execute, execute_many, scoped, value
-from core.errors import FieldError, Invalid, Stale
+from core.errors import Conflict, DomainError, FieldError, Invalid, Stale
 from core.ids import sort_key
-from core.money import exponent
-from core.texts import _, in_sentence
+from core.texts import N_, _, in_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from core.customers.schemas import CustomerDetail, NewCustomer
     from core.scope import Scope
 
+KEPT_WHEN_EMPTY: Final = frozenset({"joined_on", "currency"})
 ADDRESS_KINDS: Final = {"emails": "email", "billing_emails": "billing_email", "phones": "phone"}
 
 
@@ -55,17 +63,19 @@ async def create_customer(scope: Scope, data: NewCustomer) -> int:
             "zip": data.zip,
             "city": data.city,
             "country": country,
-            "currency": _currency(data.currency or scope.tenant.currency, errors),
+            "currency": check_currency(data.currency or scope.tenant.currency, "currency", errors),
             "joined_on": data.joined_on or scope.today(),
             "external_ref": data.external_ref,
         }
     )
+    if not cleaned.columns["full_name"]:
+        errors.append(FieldError("full_name", _("Fill this in.")))
     _clean_addresses(cleaned, {name: getattr(data, name) for name in ADDRESS_KINDS}, country, errors)
-    if errors:
-        raise Invalid(errors=errors)
-    _add_keys(cleaned)
     async with unit_of_work(scope):
-        await _check_unique(cleaned, None)
+        errors.extend(await _taken(cleaned, None))
+        if errors:
+            raise Invalid(errors=errors)
+        _add_keys(cleaned)
         customer = Customer(
             **{**_DEFAULTS, **cleaned.columns},
             status_id=await value("SELECT id FROM status WHERE key = 'new'"),
@@ -119,65 +129,91 @@ _DEFAULTS: Final[dict[str, Any]] = {
 async def change_customer(
     scope: Scope, customer_id: int, section: Section, *, version: int, seen: Mapping[str, Any] | None = None
 ) -> int:
-    """Save one section; gives the new version.
+    """Save one section; gives the new version. As `change_sections`."""
+    return await change_sections(scope, customer_id, [section], version=version, seen=seen)
+
+
+async def change_sections(
+    scope: Scope,
+    customer_id: int,
+    sections: Sequence[Section],
+    *,
+    version: int,
+    seen: Mapping[str, Any] | None = None,
+) -> int:
+    """Save sections in one go, all or none; gives the new version. Raises Invalid naming every wrong field.
 
     When somebody else saved the customer since `version` was read, fields that they did not touch are saved all the
-    same if `seen` (the section's values as they were read) is given; a field that both changed raises Stale with both
-    values.
+    same if `seen` holds them as they were read, by name; fields that both changed raise Stale with both values of each.
     """
     async with unit_of_work(scope):
+        await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=customer_id)
         now = await queries.get_customer(scope, customer_id)
-        wanted = {name: getattr(section, name) for name in section.__struct_fields__}
-        current = current_values(now, section)
+        if now.anonymised_at is not None:
+            raise Conflict(_("This customer is anonymised and stays as it is."))
+        wanted = {name: getattr(section, name) for section in sections for name in section.__struct_fields__}
+        current = {name: getattr(now, name) for name in wanted}
         if now.version != version:
-            wanted = _merged(wanted, current, seen)
+            wanted = _merged(wanted, current, seen, now.version)
         errors: list[FieldError] = []
-        cleaned = _clean(scope, type(section), wanted, now.country, errors)
+        cleaned = _clean(scope, now, {type(section) for section in sections}, wanted, errors)
+        if cleaned.columns.get("currency", now.currency) != now.currency:
+            refusal = await currency_refusal(scope, now, cleaned.columns["currency"])
+            if refusal:
+                errors.append(FieldError("currency", refusal))
+        errors.extend(await _taken(cleaned, customer_id))
         if errors:
             raise Invalid(errors=errors)
         _add_keys(cleaned)
         changes = _differences(now, cleaned)
         if not changes:
             return now.version
-        await _check_unique(cleaned, customer_id)
         location_id = cleaned.columns["location_id"] if "location_id" in changes else None
         if location_id is not None and not await scoped(Location, scope).exists().where(Location.id == location_id):
             raise Invalid(_("Choose a location of the list."), field="location_id")
         cleaned.columns["version"] = now.version + 1
         columns = ", ".join(f"{name} = :{name}" for name in cleaned.columns)
         await execute(f"UPDATE customer SET {columns} WHERE id = :id", id=customer_id, **cleaned.columns)
-        await _write_addresses(customer_id, cleaned.addresses)
+        await _write_addresses(
+            customer_id, {name: cleaned.addresses[name] for name in cleaned.addresses if name in changes}
+        )
         record(scope, CustomerChanged(customer_id=customer_id), changes=changes)
         return now.version + 1
 
 
-async def change_sections(scope: Scope, customer_id: int, sections: Sequence[Section], *, version: int) -> int:
-    """Save several sections in one go, all or none; gives the new version."""
-    async with unit_of_work(scope):
-        for section in sections:
-            version = await change_customer(scope, customer_id, section, version=version)
-    return version
+async def currency_refusal(scope: Scope, customer: CustomerDetail, currency: str) -> str:
+    """Why a customer cannot have another currency; nothing where it can. Inside a unit of work."""
+    other = await value(
+        "SELECT count(*) FROM customer WHERE payer_id = :id OR (id = :id AND payer_id IS NOT NULL)", id=customer.id
+    )
+    if other:
+        return _("It pays for another customer, or another pays for it: both have one currency.")
+    try:
+        await scope.hooks.validate(
+            hookspecs.validate_customer_currency_change, scope=scope, customer_id=customer.id, currency=currency
+        )
+    except DomainError as error:
+        return error.message
+    return ""
 
 
-def current_values(now: CustomerDetail, section: Section | type[Section]) -> dict[str, Any]:
-    """The section's fields as they stand in the customer."""
-    return {name: getattr(now, name) for name in section.__struct_fields__}
-
-
-def _merged(wanted: dict[str, Any], current: dict[str, Any], seen: Mapping[str, Any] | None) -> dict[str, Any]:
+def _merged(
+    wanted: dict[str, Any], current: dict[str, Any], seen: Mapping[str, Any] | None, version: int
+) -> dict[str, Any]:
     conflicts: dict[str, tuple[object, object]] = {}
     merged: dict[str, Any] = {}
     for name, mine in wanted.items():
         theirs = current[name]
-        before = seen.get(name, theirs) if seen is not None else None
-        if _same(mine, theirs) or (seen is not None and _same(theirs, before)):
+        known = seen is not None and name in seen
+        before = seen[name] if seen is not None and known else None
+        if _same(mine, theirs) or (known and _same(theirs, before)):
             merged[name] = mine
-        elif seen is not None and _same(mine, before):
+        elif (known and _same(mine, before)) or (name in KEPT_WHEN_EMPTY and not mine):
             merged[name] = theirs
         else:
             conflicts[name] = (theirs, mine)
     if conflicts:
-        raise Stale(fields=conflicts)
+        raise Stale(fields=conflicts, version=version)
     return merged
 
 
@@ -186,34 +222,45 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _clean(
-    scope: Scope, section: type[Section], wanted: Mapping[str, Any], country: str, errors: list[FieldError]
+    scope: Scope,
+    now: CustomerDetail,
+    sections: Collection[type[Section]],
+    wanted: Mapping[str, Any],
+    errors: list[FieldError],
 ) -> Cleaned:
     cleaned = Cleaned()
-    if section is MainData:
-        cleaned.columns = {
-            "kind": wanted["kind"],
-            "full_name": _line(wanted["full_name"]),
-            "company": _line(wanted["company"]),
-            "login": wanted["login"],
-            "location_id": wanted["location_id"],
-            "language": wanted["language"],
-            "time_zone": wanted["time_zone"],
-        }
-        if wanted["joined_on"] is not None:
-            cleaned.columns["joined_on"] = wanted["joined_on"]
+    columns = cleaned.columns
+    country = now.country
+    if AddressData in sections:
+        columns.update({name: _line(wanted[name]) for name in ("street", "zip", "city")})
+        country = columns["country"] = check_country(wanted["country"], "country", errors)
+        columns["lat"], columns["lon"] = wanted["lat"], wanted["lon"]
+        if (wanted["lat"] is None) != (wanted["lon"] is None):
+            missing = "lat" if wanted["lat"] is None else "lon"
+            errors.append(FieldError(missing, _("A point has a latitude and a longitude: give both, or none.")))
+    country = country or scope.tenant.country
+    if MainData in sections:
+        columns.update({name: wanted[name] for name in ("kind", "login", "location_id", "billing_type")})
+        columns["full_name"], columns["company"] = _line(wanted["full_name"]), _line(wanted["company"])
+        if not columns["full_name"]:
+            errors.append(FieldError("full_name", _("Fill this in.")))
+        columns["external_ref"] = wanted["external_ref"].strip()
+        columns["joined_on"] = wanted["joined_on"] or now.joined_on
+        columns["currency"] = check_currency(wanted["currency"] or now.currency, "currency", errors)
+        columns["language"] = check_language(wanted["language"], "language", errors)
+        columns["time_zone"] = wanted["time_zone"]
         if wanted["time_zone"]:
             try:
                 check_zone(wanted["time_zone"])
             except Invalid as error:
                 errors.extend(error.errors)
-        _clean_addresses(cleaned, wanted, country or scope.tenant.country, errors)
-    elif section is AddressData:
-        cleaned.columns = {name: _line(wanted[name]) for name in ("street", "zip", "city")}
-        cleaned.columns["country"] = check_country(wanted["country"], "country", errors)
-    elif section is BillingData:
-        cleaned.columns = dict(wanted)
-        cleaned.columns["vat_id"] = check_vat_id(wanted["vat_id"], "vat_id", errors)
-        if wanted["tax_profile"] == "reverse_charge" and not cleaned.columns["vat_id"]:
+        _clean_addresses(cleaned, wanted, country, errors)
+    if BillingData in sections:
+        names = [name for name in BillingData.__struct_fields__ if name != "vat_id"]
+        columns.update({name: wanted[name] for name in names})
+        columns["vat_id"] = check_vat_id(wanted["vat_id"], country, "vat_id", errors)
+        told = any(error.field == "vat_id" for error in errors)
+        if wanted["tax_profile"] == "reverse_charge" and not columns["vat_id"] and not told:
             errors.append(FieldError("vat_id", _("Reverse charge needs the customer's VAT id.")))
     return cleaned
 
@@ -238,19 +285,6 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _currency(typed: str, errors: list[FieldError]) -> str:
-    code = typed.strip().upper()
-    try:
-        exponent(code)
-    except (Invalid, ValueError, KeyError):
-        errors.append(
-            FieldError(
-                "currency", _("There is no currency “%(typed)s”. Use its code of three letters: EUR.", typed=typed)
-            )
-        )
-    return code
-
-
 def _differences(now: CustomerDetail, cleaned: Cleaned) -> dict[str, tuple[object, object]]:
     changes: dict[str, tuple[object, object]] = {}
     for name, new in cleaned.columns.items():
@@ -268,17 +302,20 @@ def _shown(item: object) -> object:
     return item.isoformat() if isinstance(item, date) else item
 
 
-async def _check_unique(cleaned: Cleaned, customer_id: int | None) -> None:
-    for column, key, label in (("login", "login_key", "Login"), ("external_ref", "external_ref", "Reference")):
-        wanted = cleaned.columns.get(key)
+async def _taken(cleaned: Cleaned, customer_id: int | None) -> list[FieldError]:
+    """What another customer has already and may have alone."""
+    errors: list[FieldError] = []
+    for column, label in (("login", N_("Login")), ("external_ref", N_("Reference"))):
+        wanted = cleaned.columns.get(column)
         if not wanted:
             continue
+        key = "login_key" if column == "login" else column
+        wanted = sort_key(wanted) if column == "login" else wanted
         other = await value(f"SELECT id FROM customer WHERE {key} = :wanted", wanted=wanted)
         if other is not None and other != customer_id:
-            raise Invalid(
-                _("Another customer has this %(label)s already. Choose another one.", label=in_sentence(_(label))),
-                field=column,
-            )
+            told = _("Another customer has this %(label)s already. Choose another one.", label=in_sentence(_(label)))
+            errors.append(FieldError(column, told))
+    return errors
 
 
 async def _write_addresses(customer_id: int, addresses: Mapping[str, list[tuple[str, str]]]) -> None:

@@ -1,0 +1,251 @@
+"""Main data, address and billing settings of a customer (C4, C9): every field is kept, checked and found again."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import replace
+
+from core.customers import actions, queries
+from core.customers.schemas import AddressData, BillingData, HierarchyFields, MainData, NewCustomer
+from core.customers.timeline import happenings
+from core.errors import Invalid
+from core.ledger.queries import list_balances
+
+if TYPE_CHECKING:
+    from core.customers.schemas import Section
+    from core.scope import Scope
+    from core.testing import TestTenant
+
+EVERYTHING = MainData(
+    kind="company",
+    full_name="Siobhán Kavanagh-Reyes",
+    company="Kavanagh & Reyes",
+    login="siobhan.kavanagh",
+    emails=["siobhan@kavanagh.example", "s.kavanagh@work.example"],
+    billing_emails=["bills@kavanagh.example", "books@kavanagh.example"],
+    phones=["+353 65 555 0142", "+353 87 555 0191"],
+    joined_on=date(2023, 3, 14),
+    billing_type="prepaid",
+    currency="EUR",
+    language="en-IE",
+    time_zone="Europe/Dublin",
+    external_ref="K-10477",
+)
+
+
+async def somebody(scope: Scope, **fields: Any) -> int:
+    return await actions.create_customer(scope, NewCustomer(full_name="Ann Other", **{"country": "IE", **fields}))
+
+
+async def refused(scope: Scope, customer_id: int, *sections: Section) -> dict[str, str]:
+    """The message of each field that is refused."""
+    with pytest.raises(Invalid) as error:
+        await actions.change_sections(scope, customer_id, sections, version=1)
+    return {fault.field: fault.message for fault in error.value.errors}
+
+
+async def test_C4_every_field_of_the_main_data_is_kept_as_it_was_saved(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+    address = AddressData(
+        street="17 Lantern Steps", country="IE", zip="V95 X4T2", city="Marlbeck", lat=52.84417, lon=-9.43092
+    )
+
+    version = await actions.change_sections(scope, customer_id, [EVERYTHING, address], version=1)
+
+    found = await queries.get_customer(scope, customer_id)
+    kept = {name: getattr(found, name) for name in (*MainData.__struct_fields__, *AddressData.__struct_fields__)}
+    wanted = {name: getattr(EVERYTHING, name) for name in MainData.__struct_fields__}
+    assert kept == wanted | {name: getattr(address, name) for name in AddressData.__struct_fields__}
+    assert (found.version, version) == (2, 2)
+    assert (await happenings(scope, customer_id=customer_id, limit=1))[0].text == "Customer changed"
+
+
+async def test_C4_every_wrong_address_names_itself_and_the_reason_and_nothing_is_saved(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+
+    told = await refused(
+        scope,
+        customer_id,
+        replace(
+            EVERYTHING,
+            emails=["siobhan@kavanagh.example", "s.kavanagh@work"],
+            billing_emails=["bills.kavanagh.example"],
+            phones=["+353 65 555 0142", "12", "+999 1234567"],
+            language="klingon",
+            time_zone="Mars/Base",
+            currency="XYZ",
+        ),
+        AddressData(street="17 Lantern Steps", country="Atlantis", lat=52.0),
+    )
+
+    assert told["emails"].startswith("“s.kavanagh@work” is no e-mail address: the part after the @-sign")
+    assert (
+        "“bills.kavanagh.example” is no e-mail address: an email address must have an @-sign." in told["billing_emails"]
+    )
+    assert "+999 1234567" in told["phones"] or "12" in told["phones"]
+    assert set(told) == {
+        "emails", "billing_emails", "phones", "language", "time_zone", "currency", "country", "lon",
+    }  # fmt: skip
+    assert (await queries.get_customer(scope, customer_id)).version == 1
+
+
+async def test_C4_a_number_is_read_as_of_the_customers_country_also_of_one_saved_with_it(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+    german = replace(EVERYTHING, phones=["030 901820"])
+
+    await actions.change_sections(scope, customer_id, [german, AddressData(country="Deutschland")], version=1)
+
+    assert (await queries.get_customer(scope, customer_id)).phones == ["+49 30 901820"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "kept"),
+    [
+        ("IE6388047V", "IE", "IE6388047V"),
+        ("ie 6388047 v", "DE", "IE6388047V"),
+        ("6388047V", "IE", "IE6388047V"),
+        ("094259216", "GR", "EL094259216"),
+        ("GR094259216", "IE", "EL094259216"),
+        ("CHE-107.787.577 IVA", "CH", "CHE107787577IVA"),
+        ("XI110305878", "GB", "XI110305878"),
+        ("12-3456", "US", "123456"),
+    ],
+)
+async def test_C4_a_vat_id_is_checked_by_the_rules_of_its_country(
+    scope: Scope, typed: str, country: str, kept: str
+) -> None:
+    customer_id = await somebody(scope, country=country)
+
+    await actions.change_customer(scope, customer_id, BillingData(vat_id=typed), version=1)
+
+    assert (await queries.get_customer(scope, customer_id)).vat_id == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "why"),
+    [
+        ("DE123", "IE", "“DE123” is no VAT id of Germany: the number has an invalid length."),
+        (
+            "DE123456789",
+            "DE",
+            "“DE123456789” is no VAT id of Germany: the number's checksum or check digit is invalid.",
+        ),
+        ("CHE-107.787.578 IVA", "CH", "Switzerland: the number's checksum"),
+        ("öö", "US", "“öö” is no VAT id. Use letters and digits."),
+    ],
+)
+async def test_C4_a_wrong_vat_id_is_refused_with_the_country_and_the_reason(
+    scope: Scope, typed: str, country: str, why: str
+) -> None:
+    customer_id = await somebody(scope, country=country)
+
+    assert why in (await refused(scope, customer_id, BillingData(vat_id=typed)))["vat_id"]
+
+
+async def test_C4_the_search_finds_what_was_saved_and_no_longer_what_was_there(scope: Scope) -> None:
+    customer_id = await somebody(scope, emails=["ann@old.example"], phones=["01 555 0101"])
+
+    await actions.change_sections(
+        scope, customer_id, [EVERYTHING, AddressData(city="Marlbeck"), BillingData(vat_id="IE6388047V")], version=1
+    )
+
+    async def finds(text: str) -> bool:
+        return [one.id for one in await queries.search_customers(scope, text, limit=5)] == [customer_id]
+
+    for text in ("siobhan reyes", "work.example", "books kavanagh", "87 555 0191", "marlbeck", "IE6388047V"):
+        assert await finds(text), text
+    for text in ("other", "ann@old", "555 0101"):
+        assert not await finds(text), text
+
+
+async def test_C4_the_currency_changes_until_something_is_written_in_it(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page = await tenant.browser()
+    editing = await page.get(f"/customers/{customer_id}/sections/main/edit")
+    assert 'name="currency"' in editing.text
+
+    await actions.change_customer(scope, customer_id, replace(EVERYTHING, currency="usd"), version=1)
+
+    assert (await queries.get_customer(scope, customer_id)).currency == "USD"
+    main, *_others = await list_balances(scope, customer_id)
+    assert (main.currency, main.is_main) == ("USD", True)
+    await actions.change_customer(scope, customer_id, EVERYTHING, version=2)
+    api = await tenant.api()
+    booked = await api.post(f"/api/v1/customers/{customer_id}/credit", json={"amount_minor": 500, "reason": "Outage"})
+    assert booked.status_code == 201, booked.text
+    with pytest.raises(Invalid, match="postings or documents in its currency") as locked:
+        await actions.change_customer(scope, customer_id, replace(EVERYTHING, currency="USD"), version=3)
+    assert locked.value.errors[0].field == "currency"
+    editing = await page.get(f"/customers/{customer_id}/sections/main/edit")
+    assert "postings or documents in its currency" in editing.text
+    assert 'name="currency"' not in editing.text
+
+
+async def test_C4_a_payer_and_its_child_keep_their_currency(scope: Scope) -> None:
+    payer_id, child_id = await somebody(scope), await somebody(scope)
+    await actions.change_hierarchy(scope, child_id, HierarchyFields(parent_id=payer_id, payer_id=payer_id), version=1)
+    version = (await queries.get_customer(scope, child_id)).version
+
+    with pytest.raises(Invalid, match="both have one currency"):
+        await actions.change_customer(scope, payer_id, replace(EVERYTHING, currency="USD"), version=1)
+    with pytest.raises(Invalid, match="both have one currency"):
+        await actions.change_customer(scope, child_id, replace(EVERYTHING, currency="USD"), version=version)
+
+
+async def test_C4_two_customers_share_neither_login_nor_reference_and_both_are_named_at_once(scope: Scope) -> None:
+    await actions.change_customer(scope, await somebody(scope), EVERYTHING, version=1)
+    other = await somebody(scope)
+
+    told = await refused(scope, other, replace(EVERYTHING, login="SIOBHAN.Kavanagh"))
+
+    assert set(told) == {"login", "external_ref"}
+    assert "Another customer has this login already" in told["login"]
+
+
+async def test_C4_over_json_fields_that_are_left_out_stay(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    await actions.change_sections(scope, customer_id, [EVERYTHING, AddressData(city="Marlbeck")], version=1)
+    api = await tenant.api()
+    at = f"/api/v1/customers/{customer_id}"
+
+    read = await api.get(at)
+    changed = await api.patch(
+        at,
+        json={"main": {"company": "Reyes"}, "billing": {"vat_id": "IE6388047V"}},
+        headers={"If-Match": read.headers["etag"]},
+    )
+
+    assert (read.headers["etag"], changed.status_code) == ('"2"', 200), changed.text
+    told = changed.json()
+    assert (told["company"], told["login"], told["city"], told["vat_id"], told["version"]) == (
+        "Reyes", "siobhan.kavanagh", "Marlbeck", "IE6388047V", 3,
+    )  # fmt: skip
+    assert (await api.patch(at, json={"main": {"company": "x"}})).json()["errors"][0]["field"] == "version"
+    unknown = await api.patch(at, json={"version": 3, "main": {"status": "active"}})
+    assert unknown.status_code == 422
+
+
+async def test_C3_over_json_a_field_that_both_changed_is_a_problem_with_both_values(tenant: TestTenant) -> None:
+    customer_id = await somebody(tenant.scope())
+    api = await tenant.api()
+    at = f"/api/v1/customers/{customer_id}"
+    await api.patch(at, json={"version": 1, "address": {"street": "1 Long Road"}, "main": {"company": "First"}})
+
+    both = await api.patch(
+        at, json={"version": 1, "address": {"street": "2 Short Street"}, "main": {"company": "First"}}
+    )
+
+    assert both.status_code == 409
+    assert both.headers["content-type"].startswith("application/problem+json")
+    assert both.json()["details"] == {
+        "fields": {"street": {"theirs": "1 Long Road", "yours": "2 Short Street"}}, "version": 2,
+    }  # fmt: skip
+    now = (await api.get(at)).json()
+    assert (now["street"], now["company"], now["version"]) == ("1 Long Road", "First", 2)
+    chosen = await api.patch(at, json={"version": 2, "address": {"street": "2 Short Street"}})
+    assert chosen.status_code == 200
