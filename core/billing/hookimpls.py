@@ -12,6 +12,7 @@ from core.billing.queries import has_money
 from core.billing.tables import Document, DocumentState
 from core.customers.status import ENDING
 from core.database import row, rows, within
+from core.errors import Conflict
 from core.hooks import Action, Card, Effect, Fact, FirstStep, ImportStep, SearchHit, hookimpl
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
