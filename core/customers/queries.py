@@ -40,7 +40,7 @@ SELECT customer.id, customer.kind, customer.full_name, customer.company, custome
        customer.billing_type, customer.billing_day, customer.currency, customer.language,
        customer.time_zone, customer.vat_id, customer.tax_profile, customer.terms_days, customer.grace_days,
        customer.never_block, customer.send_by, customer.live_subscriptions, customer.joined_on, customer.external_ref,
-       customer.created_at, customer.version, planned.id AS planned_id, planned.state AS planned_state,
+       customer.created_at, customer.version, customer.anonymised_at, planned.id AS planned_id, planned.state AS planned_state,
        becomes.key AS planned_status, becomes.label AS planned_label,
        planned.happens_on AS planned_on, planned.refusal AS planned_refusal
 FROM customer
