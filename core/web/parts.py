@@ -191,15 +191,20 @@ class Head(Struct, frozen=True, kw_only=True):
     """ascending or descending, where the list is sorted by it."""
     number: bool = False
     cls: str = ""
+    then: str = ""
+    """The list's address sorted by it after the columns that it is sorted by already."""
+    place: int = 0
+    """Its place among the columns that it is sorted by, where these are several."""
 
 
 class Chip(Struct, frozen=True, kw_only=True):
-    """A filter that is set. `off` is the list's address without it."""
+    """A filter that is set. `off` is the list's address without it; `name` the field to filter by that changes it."""
 
     field: str
     relation: str
     value: str
     off: str
+    name: str = ""
 
 
 class FilterChoice(Struct, frozen=True, kw_only=True):
