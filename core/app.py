@@ -55,9 +55,13 @@ from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
+from core.messages import staff_mail
 from core.subscriptions import api as subscriptions_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
+from core.staff import actions as staff_actions
+from core.staff import api as staff_api
+from core.staff import jobs as staff_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.texts import N_
 from core.web import api_pages, home, jobs_pages, plugin_pages, settings_pages
@@ -74,6 +78,8 @@ from core.web.statics import static_route
 from core.web.templating import Pages, feature_folders
 from core.web.throttle import ONLY_LOG_IN, Limiter
 from core.web.view import PageView
+from core.web.proof import first_things_first, proved
+from core.web.proof import handlers as proof_handlers
 from core.web.visit import Identify, Person
 
 if TYPE_CHECKING:
@@ -144,6 +150,7 @@ APIS: Final = (
     catalog_api,
     ledger_api,
     subscriptions_api,
+    staff_api,
     billing_api,
     payments_api,
     run_api,
@@ -238,6 +245,8 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *messages_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
 )
+    *lists_jobs.JOBS,
+    *staff_jobs.JOBS,
 """What the clock starts in every tenant."""
 
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
@@ -246,6 +255,9 @@ HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("subscriptions", subscriptions_hooks),
     ("billing", billing_hooks),
     ("payments", payments_hooks),
+MESSAGE_KINDS: Final = staff_mail.MESSAGE_KINDS
+"""Kinds of messages of features that stand below the messages themselves."""
+
     ("messages", messages_hooks),
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
@@ -279,7 +291,7 @@ async def load_staff(staff_id: int) -> Person | None:
     known = await staff_queries.find_known(staff_id)
     if known is None:
         return None
-    return Person(staff_queries.actor_of(known), known, known.email)
+    return Person(staff_queries.actor_of(known), known, known.email, proves=staff_actions.is_proof)
 
 
 def create_app(
@@ -316,8 +328,8 @@ def create_app(
             "view": Provide(provide_view, sync_to_thread=False),
             "call": Provide(provide_call, sync_to_thread=False),
         },
-        guards=[within_limits, plugin_is_on, permitted, from_our_pages, within_ids],
-        exception_handlers=error_handlers(maker.error),
+        guards=[within_limits, plugin_is_on, first_things_first, permitted, from_our_pages, within_ids, proved],
+        exception_handlers={**error_handlers(maker.error), **proof_handlers(maker.instead)},
         openapi_config=OpenAPIConfig(
             title="Tenantry",
             version="1",

@@ -96,6 +96,7 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["token_id"] = made.id
     world.ids["token"] = "no-such-link"
     world.ids["session_id"] = 1
+    world.ids["passkey_id"] = 1
     world.ids["item_id"] = await inventory.add_item(
         scope, NewItem(product="Router", vendor="Kestra", serial=f"{MARKER}-1", location="Store room")
     )
@@ -161,6 +162,19 @@ async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
             "INSERT INTO inventory_import (state, file_name, made_by, created_at)"
             " VALUES ('done', :marker, 'world', :now)",
             marker=f"{MARKER}.csv",
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO recovery_code (staff_id, code_hash) VALUES (:id, 'hash')", id=world.ids["staff_id"]
+        )
+        await execute(
+            "INSERT INTO passkey (id, staff_id, name, credential_id, public_key, created_at)"
+            " VALUES (1, :id, 'Phone', 'credential', 'key', :now)",
+            id=world.ids["staff_id"],
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO passkey_challenge (challenge_hash, purpose, expires_at) VALUES ('hash', 'log-in', :now)",
             now=scope.now(),
         )
         await execute("INSERT INTO schedule_due (name, next_at) VALUES ('world', :now)", now=scope.now())

@@ -24,7 +24,7 @@ from core.messages.events import (
 )
 from core.messages.kinds import BY_HAND, MessageKind, OwnWords, kind_of
 from core.messages.queries import get_message, mail_is_set_up
-from core.messages.schemas import SendMessage
+from core.messages.schemas import Sealed, SendMessage
 from core.messages.status import MessageState
 from core.messages.tables import Message
 from core.texts import _, in_sentence
@@ -75,7 +75,7 @@ async def queue(
             language=language or scope.tenant.language,
             recipients=_json(recipients),
             copies=_json(copies),
-            fields=_json(fields),
+            fields=_sealed(scope, fields) if declared.sealed else _json(fields),
             message_id=new_message_id(scope),
             dedupe_key=dedupe_key,
             actor=scope.actor.key,
@@ -88,6 +88,10 @@ async def queue(
         if await mail_is_set_up():
             await _enqueue(scope, message_id, customer_id)
     return int(message_id)
+
+
+def _sealed(scope: Scope, fields: Struct) -> str:
+    return _json(Sealed(scope.keys.seal(_json(fields))))
 
 
 async def write_message(

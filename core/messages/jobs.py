@@ -62,7 +62,7 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
     if not settings.is_set_up:
         raise NotReached(_("No mail server is set up."), retry_after=3600)
     filled, mail = await _composed(scope, settings, message)
-    unseen = [settings.bcc] if settings.bcc else []
+    unseen = [settings.bcc] if settings.bcc and not kind_of(message.kind).sealed else []
     recipients = [*map(on_the_wire, (*message.recipients, *message.copies, *unseen))]
     rested, reached = _check_rest(scope, settings), False
     try:
@@ -98,7 +98,7 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
             _("Nothing knows the kind “%(kind)s” any more: its plugin is switched off or gone.", kind=message.kind)
         )
     kind = kind_of(message.kind)
-    filled = await fill(scope, kind, message.language, fields_from(kind, message.fields))
+    filled = await fill(scope, kind, message.language, fields_from(scope, kind, message.fields))
     try:
         attachments = [
             Attachment(file.name, file.media_type, await read_file(scope, file))
@@ -164,16 +164,18 @@ def _check_refused(refused: Sequence[Refusal], recipients: Sequence[str], attemp
 
 
 async def _write_down(scope: Scope, message: MessageFull, filled: Filled, sent: Sent) -> None:
+    sealed = kind_of(message.kind).sealed
     async with unit_of_work(scope):
         await execute(
             "UPDATE message SET sent_at = :now, sent_by = 'server', answer = :answer, refused = :refused,"
-            " subject = :subject, body = :body WHERE id = :id",
+            " subject = :subject, body = :body, fields = :fields WHERE id = :id",
             id=message.id,
             now=scope.now(),
             answer=sent.answer,
             refused=msgspec.json.encode(sent.refused).decode(),
             subject=filled.subject,
-            body=filled.text,
+            body="" if sealed else filled.text,
+            fields="{}" if sealed else message.fields,
         )
         event = MessageSent(message_id=message.id, message_kind=message.kind, customer_id=message.customer_id)
         record(scope, event)

@@ -39,6 +39,9 @@ class MessageKind:
     about: str = ""
     by_hand: bool = False
     """Written by a person, word for word: there is nothing to edit beforehand."""
+    sealed: bool = False
+    """It holds a way in for its recipient alone: kept sealed until it is sent, shown to nobody, copied to no archive,
+    and not kept afterwards."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What fields are, by their paths, for the list beside the editor: {"invoice.number": "Number of the invoice"}."""
 

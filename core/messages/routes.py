@@ -313,8 +313,10 @@ async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
     if message.kind not in KINDS:
         return Filled("", ""), _("Nothing knows this kind of message any more: its plugin is switched off or gone.")
     kind = KINDS[message.kind]
+    if kind.sealed:
+        return Filled("", ""), _("It holds a link for its recipient alone, so its text is not shown.")
     try:
-        fields = words.fields_from(kind, message.fields)
+        fields = words.fields_from(view.scope, kind, message.fields)
         return await words.fill(view.scope, kind, message.language, fields), ""
     except Invalid as error:
         return Filled("", ""), error.message

@@ -17,6 +17,12 @@ class SendMessage(Struct, frozen=True):
     message_id: int
 
 
+class Sealed(Struct, frozen=True):
+    """Fields of a message that hold a way in, as they are kept until it is sent."""
+
+    sealed: str
+
+
 class MessageRow(Struct, frozen=True, kw_only=True):
     """A message as lists show it."""
 

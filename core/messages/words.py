@@ -15,6 +15,7 @@ from core.errors import Conflict, FieldError, Invalid, Stale
 from core.messages.events import MessageTemplateChanged, MessageTemplateRemoved
 from core.messages.kinds import MessageKind, Words
 from core.messages.queries import find_template
+from core.messages.schemas import Sealed
 from core.messages.template_check import check_template, plain_values, render_template, schema_of
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
@@ -146,6 +147,8 @@ async def _values(scope: Scope, fields: Struct, language: str) -> dict[str, Any]
     return {**plain_values(fields, language, zone), "operator": plain_values(operator, language, zone)}
 
 
-def fields_from(kind: MessageKind, text: str) -> Struct:
+def fields_from(scope: Scope, kind: MessageKind, text: str) -> Struct:
     """The fields as they were queued."""
+    if kind.sealed:
+        text = scope.keys.open(msgspec.json.decode(text, type=Sealed).sealed)
     return msgspec.json.decode(text, type=kind.fields)

@@ -1,4 +1,7 @@
-"""Inviting, changing and logging in staff; roles; API tokens."""
+"""Inviting, changing and logging in staff; roles; API tokens.
+
+Nobody gives what it does not have: neither by a role, nor by a link into the account of somebody who may do more.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,28 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.database import execute, scoped, value, values
-from core.errors import Conflict, Invalid, NotFound
+from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.ids import hash_token, new_token, sort_key
+from core.jobs.actions import enqueue
 from core.staff import queries
 from core.staff.events import (
     ApiTokenCreated,
     ApiTokenRevoked,
     PasswordSet,
     RoleChanged,
+    RoleCreated,
+    RoleRemoved,
     StaffChanged,
+    StaffInvitationWithdrawn,
     StaffInvited,
+    StaffLinkMade,
     StaffLoggedIn,
     StaffLoggedOut,
 )
 from core.staff.passwords import PASSWORDS, check_password
-from core.staff.schemas import AS_ASKED
+from core.staff.schemas import AS_ASKED, MailNotice, MailStaff
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
-from core.texts import _
+from core.texts import N_, _, ngettext
 from core.web.sessions import begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
@@ -37,8 +45,11 @@ if TYPE_CHECKING:
     from core.staff.schemas import Invite, NewRole, NewToken, StaffChange
 
 INVITATION_LASTS: Final = timedelta(days=7)
-FIRST_LINK_LASTS: Final = timedelta(days=7)
-RESET_LASTS: Final = timedelta(minutes=60)
+"""Where it is handed over by a person."""
+MAILED_LASTS: Final = timedelta(minutes=60)
+"""A link in a mail, and one that lets a forgotten password be replaced."""
+MAIL: Final = "mail_staff"
+"""Name of the job kind, declared in `jobs`: it makes the link when it is sent, so that no job holds one."""
 
 
 class Invitation(Struct, frozen=True):
@@ -60,10 +71,8 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
     """Make a staff user without a password, and a link that lets the person set one within seven days."""
     email = email_of(data.email)
     async with unit_of_work(scope):
-        if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
-            raise Invalid(_("Choose a role of the list."), field="role_id")
-        if await value("SELECT id FROM staff WHERE email_key = :key", key=sort_key(email)):
-            raise Invalid(_("A staff user with this address exists already."), field="email")
+        await _check_role(scope, data.role_id)
+        await _check_free(email)
         staff = Staff(
             name=data.name.strip(),
             email=email,
@@ -76,6 +85,10 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
             language="",
             created_at=scope.now(),
             last_seen_at=None,
+            time_zone="",
+            totp_sealed="",
+            totp_step=0,
+            totp_since=None,
         )
         await staff.save()
         staff_id = int(staff.id)
@@ -83,13 +96,83 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
         return await _link(scope, staff_id, "invitation", INVITATION_LASTS)
 
 
+async def _check_role(scope: Scope, role_id: int) -> None:
+    """Raises Invalid for a role that does not exist, or that may do what the actor may not."""
+    if not await scoped(Role, scope).exists().where(Role.id == role_id):
+        raise Invalid(_("Choose a role of the list."), field="role_id")
+    role = await scoped(Role, scope).get(role_id)
+    if not may_give(scope, role.permissions):
+        raise Invalid(
+            _("You cannot give the role %(role)s: it may do more than you.", role=role.label), field="role_id"
+        )
+
+
+def may_give(scope: Scope, permissions: str) -> bool:
+    """Whether the actor has all of these permissions itself."""
+    return all(scope.may(one) for one in queries.permission_set(permissions))
+
+
+async def _check_free(email: str, but: int = 0) -> None:
+    if await value("SELECT id FROM staff WHERE email_key = :key AND id <> :but", key=sort_key(email), but=but):
+        raise Invalid(_("A staff user with this address exists already."), field="email")
+
+
+async def touchable(scope: Scope, staff_id: int) -> Staff:
+    """The staff user, for a change by somebody else. Raises Forbidden where it may do more than the actor."""
+    staff = await scoped(Staff, scope).get(staff_id)
+    if not may_give(scope, str(await value("SELECT permissions FROM role WHERE id = :id", id=staff.role_id))):
+        raise Forbidden(_("%(name)s may do more than you: somebody who may as much has to do this.", name=staff.name))
+    return staff
+
+
 async def make_link(scope: Scope, staff_id: int) -> Invitation:
-    """A new link for a staff user that has lost its password or its invitation; older ones stop working."""
+    """A new link, to be handed over, for a staff user that has lost its password or its invitation; older ones stop
+    working."""
     async with unit_of_work(scope):
-        staff = await scoped(Staff, scope).get(staff_id)
-        purpose = "reset" if staff.password_hash else "invitation"
-        record(scope, StaffChanged(staff_id=staff_id))
-        return await _link(scope, staff_id, purpose, RESET_LASTS if staff.password_hash else INVITATION_LASTS)
+        staff = await touchable(scope, staff_id)
+        if not staff.active:
+            raise Conflict(_("%(name)s is switched off and may not log in. Switch it on first.", name=staff.name))
+        record(scope, StaffLinkMade(staff_id=staff_id))
+        if staff.password_hash:
+            return await _link(scope, staff_id, "reset", MAILED_LASTS)
+        return await _link(scope, staff_id, "invitation", INVITATION_LASTS)
+
+
+async def make_mailed_link(scope: Scope, staff_id: int) -> Invitation:
+    """The link of a mail that is about to be sent."""
+    async with unit_of_work(scope):
+        has_password = await value("SELECT password_hash <> '' FROM staff WHERE id = :id", id=staff_id)
+        record(scope, StaffLinkMade(staff_id=staff_id))
+        return await _link(scope, staff_id, "reset" if has_password else "invitation", MAILED_LASTS)
+
+
+async def mail_link(scope: Scope, staff_id: int) -> None:
+    """Have a link mailed to a staff user: its invitation, or the way to a new password."""
+    async with unit_of_work(scope):
+        staff = await touchable(scope, staff_id)
+        if not staff.active:
+            raise Conflict(_("%(name)s is switched off and may not log in. Switch it on first.", name=staff.name))
+        await enqueue(scope, MAIL, MailStaff(staff_id=staff_id))
+
+
+async def ask_for_link(scope: Scope, email: str) -> None:
+    """Somebody has forgotten the password of this address. The same work is done whether anybody has it."""
+    async with unit_of_work(scope):
+        await enqueue(scope, MAIL, MailStaff(email=sort_key(email.strip())))
+
+
+async def withdraw_invitation(scope: Scope, staff_id: int) -> None:
+    """Take back an invitation that nobody has followed: the staff user is gone."""
+    async with unit_of_work(scope):
+        staff = await touchable(scope, staff_id)
+        gone = await execute(
+            "DELETE FROM staff WHERE id = :id AND password_hash = '' AND last_seen_at IS NULL", id=staff_id
+        )
+        if not gone:
+            raise Conflict(
+                _("%(name)s has followed the invitation already. Switch the user off instead.", name=staff.name)
+            )
+        record(scope, StaffInvitationWithdrawn(staff_id=staff_id), changes={"email": (staff.email, None)})
 
 
 async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> Invitation:
@@ -135,6 +218,12 @@ async def check_log_in(email: str, password: str) -> queries.Known | None:
     return known if right else None
 
 
+async def is_proof(scope: Scope, typed: str) -> bool:
+    """Whether the actor has just shown that it is the one: by its password."""
+    known = await queries.find_known(scope.actor.id or 0)
+    return await PASSWORDS.verify(known.password_hash if known else "", typed)
+
+
 async def begin_staff_session(scope: Scope, staff_id: int, *, address: str, agent: str) -> str:
     """Log a staff user in; gives the new session's token. The log-in stands in the activity."""
     async with unit_of_work(scope):
@@ -152,19 +241,28 @@ async def end_staff_session(scope: Scope, session_id: int) -> None:
 
 
 async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
-    """Name, role and whether the person may log in. Losing a role or the right to log in ends its sessions."""
+    """Name, address, role and whether the person may log in. Another role, or none of the right to log in, ends its
+    sessions; another address is told to the old one. Nobody changes its own role, nor switches itself off."""
+    email = email_of(data.email)
     async with unit_of_work(scope):
-        staff = await scoped(Staff, scope).get(staff_id)
-        if not await scoped(Role, scope).exists().where(Role.id == data.role_id):
-            raise Invalid(_("Choose a role of the list."), field="role_id")
+        staff = await touchable(scope, staff_id)
         changes: dict[str, tuple[object, object]] = {}
-        for field, new in (("name", data.name.strip()), ("role_id", data.role_id), ("active", data.active)):
+        wanted = {"name": data.name.strip(), "email": email, "role_id": data.role_id, "active": data.active}
+        for field, new in wanted.items():
             old = getattr(staff, field)
             if old != new:
                 changes[field] = (old, new)
                 setattr(staff, field, new)
         if not changes:
             return
+        if is_own(scope, staff_id) and {"role_id", "active"} & set(changes):
+            raise Conflict(_("Nobody takes the own role or log-in away. Ask another person who manages the staff."))
+        if "role_id" in changes:
+            await _check_role(scope, data.role_id)
+        if "email" in changes:
+            await _check_free(email, but=staff_id)
+            staff.email_key = sort_key(email)
+            await notify(scope, staff_id, N_("Your address for logging in was changed."), to=str(changes["email"][0]))
         await staff.save()
         if not await _somebody_administers():
             raise Conflict(
@@ -173,6 +271,16 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
         if "role_id" in changes or "active" in changes:
             await end_sessions(scope, "staff", staff_id)
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
+
+
+def is_own(scope: Scope, staff_id: int) -> bool:
+    """Whether the actor is this staff user."""
+    return scope.actor.kind == "staff" and scope.actor.id == staff_id
+
+
+async def notify(scope: Scope, staff_id: int, what: str, *, to: str = "") -> None:
+    """Tell a staff user by mail what happened to its account; `what` is a marked text, `to` an older address."""
+    await enqueue(scope, "notify_staff", MailNotice(staff_id=staff_id, what=what, to=to))
 
 
 async def _somebody_administers() -> bool:
@@ -203,24 +311,84 @@ async def create_role(scope: Scope, data: NewRole, known: Collection[str]) -> in
     async with unit_of_work(scope):
         if await value("SELECT id FROM role WHERE label = :label", label=data.label.strip()):
             raise Invalid(_("A role of this name exists already."), field="label")
-        role = Role(label=data.label.strip(), permissions=_permissions(scope, data.permissions, known), builtin=False)
+        role = Role(
+            label=data.label.strip(),
+            permissions=_permissions(scope, data.permissions, known),
+            builtin=False,
+            second_factor=data.second_factor,
+        )
         await role.save()
-        record(scope, RoleChanged(role_id=int(role.id)), changes={"permissions": (None, role.permissions)})
+        record(
+            scope,
+            RoleCreated(role_id=int(role.id)),
+            changes={"label": (None, role.label), "permissions": (None, role.permissions)},
+        )
         return int(role.id)
 
 
 async def change_role(scope: Scope, role_id: int, data: NewRole, known: Collection[str]) -> None:
-    """Change what a role may do; everybody with it is logged out, so that it holds at once."""
+    """Change what a role may do: it holds from the next request of everybody who has it. One that came with the product
+    keeps its name and permissions. Asking for a second factor logs out whoever has none."""
+    async with unit_of_work(scope):
+        role = await scoped(Role, scope).get(role_id)
+        if not may_give(scope, role.permissions):
+            raise Forbidden(_("The role %(role)s may do more than you.", role=role.label))
+        wanted: dict[str, object] = {"second_factor": data.second_factor}
+        if not role.builtin:
+            label = data.label.strip()
+            if await value("SELECT id FROM role WHERE label = :label AND id <> :id", label=label, id=role_id):
+                raise Invalid(_("A role of this name exists already."), field="label")
+            wanted |= {"label": label, "permissions": _permissions(scope, data.permissions, known)}
+        elif data.label.strip() != role.label or set(data.permissions) - queries.permission_set(role.permissions):
+            raise Conflict(_("The roles that came with the product stay as they are. Make a new one."))
+        changes = {name: (getattr(role, name), new) for name, new in wanted.items() if getattr(role, name) != new}
+        if not changes:
+            return
+        for name, new in wanted.items():
+            setattr(role, name, new)
+        await role.save()
+        if "second_factor" in changes and data.second_factor:
+            await require_second_factor(scope, role_id)
+        record(scope, RoleChanged(role_id=role_id), changes=changes)
+
+
+async def require_second_factor(scope: Scope, role_id: int | None = None) -> None:
+    """From now on everybody (with this role) needs a second factor: whoever has none is logged out and sets one up at
+    the next log-in. Raises Invalid where that is the actor itself."""
+    async with unit_of_work(scope):
+        without = await values(
+            "SELECT id FROM staff WHERE totp_sealed = '' AND (role_id = :role_id OR :everybody)"
+            " AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.staff_id = staff.id)",
+            role_id=role_id or 0,
+            everybody=role_id is None,
+        )
+        if any(is_own(scope, staff_id) for staff_id in without):
+            raise Invalid(_("Set up your own second factor first, in your profile."), field="second_factor")
+        for staff_id in without:
+            await end_sessions(scope, "staff", staff_id)
+
+
+async def remove_role(scope: Scope, role_id: int) -> None:
+    """Remove a role that nobody has."""
     async with unit_of_work(scope):
         role = await scoped(Role, scope).get(role_id)
         if role.builtin:
             raise Conflict(_("The roles that came with the product stay as they are. Make a new one."))
-        old = role.permissions
-        role.label, role.permissions = data.label.strip(), _permissions(scope, data.permissions, known)
-        await role.save()
-        for staff_id in await values("SELECT id FROM staff WHERE role_id = :id", id=role_id):
-            await end_sessions(scope, "staff", staff_id)
-        record(scope, RoleChanged(role_id=role_id), changes={"permissions": (old, role.permissions)})
+        people = await value("SELECT count(*) FROM staff WHERE role_id = :id", id=role_id)
+        if people:
+            raise Conflict(
+                ngettext(
+                    "%(num)s person has this role. Give the person another one first.",
+                    "%(num)s people have this role. Give them another one first.",
+                    people,
+                )
+            )
+        await execute("DELETE FROM role WHERE id = :id", id=role_id)
+        record(
+            scope,
+            RoleRemoved(role_id=role_id),
+            changes={"label": (role.label, None), "permissions": (role.permissions, None)},
+        )
 
 
 def _permissions(scope: Scope, wanted: Sequence[str], known: Collection[str]) -> str:

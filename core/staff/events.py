@@ -11,6 +11,16 @@ class StaffChanged(Event, subject="staff"):
     staff_id: int
 
 
+class StaffInvitationWithdrawn(Event, subject="staff"):
+    staff_id: int
+
+
+class StaffLinkMade(Event, subject="staff"):
+    """A one-time link to a password: handed over, or mailed."""
+
+    staff_id: int
+
+
 class StaffLoggedIn(Event, subject="staff"):
     staff_id: int
 
@@ -23,7 +33,15 @@ class PasswordSet(Event, subject="staff"):
     staff_id: int
 
 
+class RoleCreated(Event, subject="role"):
+    role_id: int
+
+
 class RoleChanged(Event, subject="role"):
+    role_id: int
+
+
+class RoleRemoved(Event, subject="role"):
     role_id: int
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from core.database import Everything, execute, row, rows, within
+from core.database import Everything, execute, row, rows, value, within
 from core.errors import NotFound
 from core.ids import hash_token
 from core.scope import Actor
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 STAFF = """
 SELECT staff.id, staff.name, staff.email, staff.role_id, role.label AS role, staff.active,
-       staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at
+       staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at, role.permissions,
+       staff.totp_sealed <> '' AS totp, (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
+       (SELECT max(l.expires_at) FROM one_time_link l
+        WHERE l.staff_id = staff.id AND l.used_at IS NULL) AS invited_until
 FROM staff JOIN role ON role.id = staff.role_id
 WHERE :within
 """
@@ -40,10 +43,20 @@ async def get_staff(scope: Scope, staff_id: int) -> StaffRow:
     return found
 
 
+async def find_by_address(scope: Scope, email_key: str) -> int | None:
+    """The id of the staff user with this address, switched off or not."""
+    found: int | None = await value(
+        "SELECT id FROM staff WHERE email_key = :key AND :within",
+        key=email_key,
+        within=within(Staff, scope.actor.reach),
+    )
+    return found
+
+
 async def list_roles(scope: Scope) -> list[RoleRow]:
     return await rows(
         RoleRow,
-        "SELECT id, label, permissions, builtin FROM role WHERE :within ORDER BY id",
+        "SELECT id, label, permissions, builtin, second_factor FROM role WHERE :within ORDER BY id",
         within=within(Role, scope.actor.reach),
     )
 
@@ -90,22 +103,29 @@ class Known(Struct, frozen=True):
     theme: str
     narrow: bool
     language: str
+    time_zone: str
+    totp_sealed: str
 
 
 KNOWN = """
 SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
-       staff.theme, staff.narrow, staff.language
+       staff.theme, staff.narrow, staff.language, staff.time_zone, staff.totp_sealed
 FROM staff JOIN role ON role.id = staff.role_id
-WHERE staff.active AND """
+WHERE """
 
 
 async def find_by_email(email_key: str) -> Known | None:
     """An active staff user with this address, before anybody is logged in."""
-    return await row(Known, KNOWN + "staff.email_key = :email_key", email_key=email_key)
+    return await row(Known, KNOWN + "staff.active AND staff.email_key = :email_key", email_key=email_key)
 
 
 async def find_known(staff_id: int) -> Known | None:
     """An active staff user, for its session."""
+    return await row(Known, KNOWN + "staff.active AND staff.id = :id", id=staff_id)
+
+
+async def find_anybody(staff_id: int) -> Known | None:
+    """A staff user, switched off or not: for what it is told."""
     return await row(Known, KNOWN + "staff.id = :id", id=staff_id)
 
 

@@ -11,11 +11,24 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath
 from msgspec import Struct
 
-from core.errors import Conflict, DomainError, Invalid, NotFound
+from core.activity.unit import unit_of_work
+from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from core.hooks import Permission
 from core.ids import sort_key
+from core.messages.queries import mail_is_set_up
 from core.staff import actions, queries
-from core.staff.schemas import AS_ASKED, Invite, LogIn, NewPassword, NewRole, NewToken, Preferences, StaffChange
+from core.staff.schemas import (
+    AS_ASKED,
+    Invite,
+    LogIn,
+    NewPassword,
+    NewRole,
+    NewToken,
+    Preferences,
+    RoleRow,
+    StaffChange,
+    StaffRow,
+)
 from core.texts import LANGUAGES, N_, _
 from core.web import sessions
 from core.web.parts import Choice
@@ -156,12 +169,21 @@ async def list_staff(view: View) -> Response[str]:
     return await _staff_page(view, {})
 
 
-@post("/settings/staff", permission="staff.edit")
+@post("/settings/staff", permission="staff.edit", fresh=True)
 async def invite(view: View) -> Response[str]:
+    """The link goes by mail; where no mail can be sent, it is shown once, to be handed over."""
     try:
-        made = await actions.invite_staff(view.scope, await view.form(Invite))
+        data = await view.form(Invite)
+        async with unit_of_work(view.scope):
+            made = await actions.invite_staff(view.scope, data)
+            mailed = await mail_is_set_up()
+            if mailed:
+                await actions.mail_link(view.scope, made.staff_id)
     except Invalid as error:
         return await _staff_page(view, errors_by_field(error), status=422)
+    if mailed:
+        return view.go("/settings/staff", _("The invitation goes to %(email)s.", email=data.email))
+    view.typed = {}
     return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
 
 
@@ -170,20 +192,34 @@ async def show_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
     return await _one_staff_page(view, staff_id, {})
 
 
-@post("/settings/staff/{staff_id:int}", permission="staff.edit")
+@post("/settings/staff/{staff_id:int}", permission="staff.edit", fresh=True)
 async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
     try:
         await actions.change_staff(view.scope, staff_id, await view.form(StaffChange))
-    except (Invalid, Conflict) as error:
+    except (Invalid, Conflict, Forbidden) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _one_staff_page(view, staff_id, errors, status=error.status)
     return view.go("/settings/staff", _("Saved."))
 
 
-@post("/settings/staff/{staff_id:int}/link", permission="staff.edit")
+@post("/settings/staff/{staff_id:int}/link", permission="staff.edit", fresh=True)
 async def make_link(view: View, staff_id: FromPath[int]) -> Response[str]:
+    """A link that is shown once, to be handed over."""
     made = await actions.make_link(view.scope, staff_id)
     return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
+
+
+@post("/settings/staff/{staff_id:int}/mail", permission="staff.edit", fresh=True)
+async def mail_link(view: View, staff_id: FromPath[int]) -> Response[str]:
+    one = await queries.get_staff(view.scope, staff_id)
+    await actions.mail_link(view.scope, staff_id)
+    return view.go("/settings/staff", _("A link goes to %(email)s.", email=one.email))
+
+
+@post("/settings/staff/{staff_id:int}/withdrawal", permission="staff.edit", fresh=True)
+async def withdraw_invitation(view: View, staff_id: FromPath[int]) -> Response[str]:
+    await actions.withdraw_invitation(view.scope, staff_id)
+    return view.go("/settings/staff", _("The invitation is withdrawn."))
 
 
 def _welcome(scope: Scope, token: str) -> str:
@@ -195,7 +231,8 @@ async def _staff_page(view: View, errors: dict[str, str], *, status: int = 200, 
         "staff/list.html",
         status=status,
         staff=await queries.list_staff(view.scope),
-        roles=await queries.list_roles(view.scope),
+        roles=await _givable(view.scope),
+        mail=await mail_is_set_up(),
         values=view.shown(name="", email="", role_id=""),
         errors=errors,
         link=link,
@@ -208,10 +245,27 @@ async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, 
         "staff/edit.html",
         status=status,
         one=one,
-        roles=await queries.list_roles(view.scope),
-        values=view.shown(name=one.name, role_id=one.role_id, active=one.active),
+        roles=await _givable(view.scope, or_of=one),
+        values=_typed(view, name=one.name, email=one.email, role_id=one.role_id, active=one.active),
         errors=errors,
+        mail=await mail_is_set_up(),
+        own=actions.is_own(view.scope, staff_id),
+        out_of_reach=not actions.may_give(view.scope, one.permissions),
     )
+
+
+def _typed(view: PageView, **defaults: object) -> dict[str, object]:
+    """What was typed, else the defaults: a switch that is off sends nothing."""
+    return view.shown(**(dict.fromkeys(defaults, "") if view.typed else defaults))
+
+
+async def _givable(scope: Scope, or_of: StaffRow | None = None) -> list[RoleRow]:
+    """The roles that the actor may give, and the one that the staff user has."""
+    return [
+        role
+        for role in await queries.list_roles(scope)
+        if actions.may_give(scope, role.permissions) or (or_of is not None and or_of.role_id == role.id)
+    ]
 
 
 class RoleLine(Struct, frozen=True):
@@ -221,6 +275,7 @@ class RoleLine(Struct, frozen=True):
     label: str
     builtin: bool
     people: int
+    second_factor: bool
 
 
 class Given(Struct, frozen=True):
@@ -268,7 +323,9 @@ async def list_roles(view: View) -> Response[str]:
     held = [queries.permission_set(role.permissions) for role in roles]
     return view.page(
         "staff/roles.html",
-        roles=[RoleLine(role.id, role.label, role.builtin, people.get(role.id, 0)) for role in roles],
+        roles=[
+            RoleLine(role.id, role.label, role.builtin, people.get(role.id, 0), role.second_factor) for role in roles
+        ],
         areas=[
             Area(
                 label=_(key.capitalize()),
@@ -283,10 +340,13 @@ async def list_roles(view: View) -> Response[str]:
 
 @get("/settings/roles/new", permission="staff.edit")
 async def show_new_role(view: View) -> Response[str]:
-    return await _role_page(view, None, {})
+    """A new role; as a copy of another one where the address names it."""
+    copied = view.query.get("from", "")
+    like = await queries.get_role(view.scope, int(copied)) if copied.isdecimal() and len(copied) < 19 else None
+    return await _role_page(view, None, {}, like=like)
 
 
-@post("/settings/roles", permission="staff.edit")
+@post("/settings/roles", permission="staff.edit", fresh=True)
 async def create_role(view: View) -> Response[str]:
     try:
         await actions.create_role(view.scope, await view.form(NewRole), _keys(view))
@@ -300,14 +360,23 @@ async def show_role(view: View, role_id: FromPath[int]) -> Response[str]:
     return await _role_page(view, role_id, {})
 
 
-@post("/settings/roles/{role_id:int}", permission="staff.edit")
+@post("/settings/roles/{role_id:int}", permission="staff.edit", fresh=True)
 async def change_role(view: View, role_id: FromPath[int]) -> Response[str]:
     try:
         await actions.change_role(view.scope, role_id, await view.form(NewRole), _keys(view))
-    except (Invalid, Conflict) as error:
+    except (Invalid, Conflict, Forbidden) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _role_page(view, role_id, errors, status=error.status)
     return view.go("/settings/roles", _("Role saved."))
+
+
+@post("/settings/roles/{role_id:int}/removal", permission="staff.edit", fresh=True)
+async def remove_role(view: View, role_id: FromPath[int]) -> Response[str]:
+    try:
+        await actions.remove_role(view.scope, role_id)
+    except Conflict as error:
+        return await _role_page(view, role_id, {"": error.message}, status=409)
+    return view.go("/settings/roles", _("Role removed."))
 
 
 def _keys(view: PageView) -> frozenset[str]:
@@ -315,20 +384,24 @@ def _keys(view: PageView) -> frozenset[str]:
 
 
 async def _role_page(
-    view: PageView, role_id: int | None, errors: dict[str, str], *, status: int = 200
+    view: PageView, role_id: int | None, errors: dict[str, str], *, status: int = 200, like: RoleRow | None = None
 ) -> Response[str]:
     role = await queries.get_role(view.scope, role_id) if role_id is not None else None
-    held = queries.permission_set(role.permissions) if role else frozenset[str]()
-    if view.typed:
-        held = frozenset(view.typed.get("permissions", []))
-    people = await queries.count_by_role(view.scope)
+    shown = role or like
+    held = queries.permission_set(shown.permissions) if shown else frozenset[str]()
     builtin = role.builtin if role else False
+    if view.typed and not builtin:
+        held = frozenset(view.typed.get("permissions", []))
+    label = role.label if role else _("Copy of %(role)s", role=_(like.label)) if like else ""
+    out_of_reach = role is not None and not actions.may_give(view.scope, role.permissions)
+    people = await queries.count_by_role(view.scope)
     return view.page(
         "staff/role.html",
         status=status,
+        role_id=role_id,
         title=role.label if role else _("New role"),
         action=f"/settings/roles/{role_id}" if role else "/settings/roles",
-        values=view.shown(label=role.label if role else ""),
+        values=_typed(view, label=label, second_factor=shown.second_factor if shown else False),
         errors=errors,
         areas=[
             Area(
@@ -339,7 +412,7 @@ async def _role_page(
                         one.key,
                         _(one.label),
                         _(one.description) if one.description else "",
-                        _has(held, one.key),
+                        _has(held, one.key) and (builtin or out_of_reach or view.scope.may(one.key)),
                         view.scope.may(one.key),
                     )
                     for one in permissions
@@ -349,7 +422,9 @@ async def _role_page(
         ],
         builtin=builtin,
         people=people.get(role_id, 0) if role_id else 0,
-        may_change=view.scope.may("staff.edit") and not builtin,
+        out_of_reach=out_of_reach,
+        may_edit=view.scope.may("staff.edit"),
+        may_change=view.scope.may("staff.edit") and not builtin and not out_of_reach,
     )
 
 
@@ -358,7 +433,7 @@ async def list_tokens(view: View) -> Response[str]:
     return await _tokens_page(view, {})
 
 
-@post("/settings/tokens", permission="staff.edit")
+@post("/settings/tokens", permission="staff.edit", fresh=True)
 async def create_token(view: View) -> Response[str]:
     try:
         made = await actions.create_token(view.scope, await view.form(NewToken), _keys(view))
@@ -418,11 +493,14 @@ HANDLERS = (
     show_staff,
     change_staff,
     make_link,
+    mail_link,
+    withdraw_invitation,
     list_roles,
     show_new_role,
     create_role,
     show_role,
     change_role,
+    remove_role,
     list_tokens,
     create_token,
     revoke_token,

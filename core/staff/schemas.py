@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from core.ids import Id
 from core.texts import LANGUAGES
 
 AS_ASKED: Final = "browser"
@@ -30,18 +31,22 @@ class NewPassword(Struct, forbid_unknown_fields=True, frozen=True):
 class Invite(Struct, forbid_unknown_fields=True, frozen=True):
     name: Name
     email: Email
-    role_id: Annotated[int, Meta(ge=1)]
+    role_id: Id
 
 
 class StaffChange(Struct, forbid_unknown_fields=True, frozen=True):
     name: Name
-    role_id: Annotated[int, Meta(ge=1)]
+    email: Email
+    role_id: Id
     active: bool = False
 
 
 class NewRole(Struct, forbid_unknown_fields=True, frozen=True):
+    """With `second_factor` whoever has the role needs one to log in."""
+
     label: Annotated[str, Meta(min_length=1, max_length=80)]
-    permissions: list[Annotated[str, Meta(max_length=80)]] = []
+    permissions: Annotated[list[Annotated[str, Meta(max_length=80)]], Meta(max_length=500)] = []
+    second_factor: bool = False
 
 
 class NewToken(Struct, forbid_unknown_fields=True, frozen=True):
@@ -68,6 +73,15 @@ class StaffRow(Struct, frozen=True):
     has_password: bool
     created_at: datetime
     last_seen_at: datetime | None
+    permissions: str
+    totp: bool
+    passkeys: int
+    invited_until: datetime | None
+    """Until when its open link works."""
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.totp or self.passkeys > 0
 
 
 class RoleRow(Struct, frozen=True):
@@ -75,6 +89,66 @@ class RoleRow(Struct, frozen=True):
     label: str
     permissions: str
     builtin: bool
+    second_factor: bool
+
+
+class StaffItem(Struct, frozen=True):
+    """A staff user as the API gives it."""
+
+    id: int
+    name: str
+    email: str
+    role_id: int
+    role: str
+    active: bool
+    has_password: bool
+    second_factor: bool
+    created_at: datetime
+    last_seen_at: datetime | None
+
+
+class RoleItem(Struct, frozen=True):
+    """A role as the API gives it; `permissions` is ["*"] where it may do everything."""
+
+    id: int
+    label: str
+    permissions: list[str]
+    builtin: bool
+    second_factor: bool
+    people: int
+
+
+class MailStaff(Struct, frozen=True):
+    """A link to be mailed: to this staff user, or to whoever has this address, if anybody."""
+
+    staff_id: int = 0
+    email: str = ""
+
+
+class MailNotice(Struct, frozen=True):
+    """What happened to an account, to be told by mail; `to` where the address changed."""
+
+    staff_id: int
+    what: str
+    to: str = ""
+
+
+class LinkMail(Struct, frozen=True, kw_only=True):
+    """Fields of a mail with a one-time link."""
+
+    name: str
+    company: str
+    link: str
+    minutes: int
+
+
+class NoticeMail(Struct, frozen=True, kw_only=True):
+    """Fields of a mail that tells what happened to an account."""
+
+    name: str
+    company: str
+    what: str
+    at: datetime
 
 
 class TokenRow(Struct, frozen=True):

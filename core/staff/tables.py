@@ -1,13 +1,14 @@
-"""Rows of staff users, their roles, one-time links and API tokens."""
+"""Rows of staff users, their roles, what they log in with, and API tokens."""
 
-from piccolo.columns import Boolean, ForeignKey, Serial, Text, Timestamptz
+from piccolo.columns import BigInt, Boolean, ForeignKey, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.database import STAFF_ONLY
 
 
 class Role(Table):
-    """A named set of permissions; `permissions` is a JSON list of keys, or ["*"]."""
+    """A named set of permissions; `permissions` is a JSON list of keys, or ["*"]. With `second_factor` whoever has it
+    needs one to log in."""
 
     belongs = STAFF_ONLY
 
@@ -15,10 +16,14 @@ class Role(Table):
     label = Text()
     permissions = Text()
     builtin = Boolean()
+    second_factor = Boolean()
 
 
 class Staff(Table):
-    """A person who works for the operator. Without a password hash nobody logs in as it."""
+    """A person who works for the operator. Without a password hash nobody logs in as it.
+
+    `totp_sealed` is the secret shared with its authenticator app, `totp_step` the last step whose code was taken.
+    """
 
     belongs = STAFF_ONLY
 
@@ -34,6 +39,48 @@ class Staff(Table):
     language = Text()
     created_at = Timestamptz()
     last_seen_at = Timestamptz(null=True)
+    time_zone = Text()
+    totp_sealed = Text()
+    totp_step = BigInt()
+    totp_since = Timestamptz(null=True)
+
+
+class RecoveryCode(Table):
+    """A code that stands in for the second factor once; only its hash is kept."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    staff_id = ForeignKey(Staff, index=True)
+    code_hash = Text()
+    used_at = Timestamptz(null=True)
+
+
+class Passkey(Table):
+    """A key on a device of a staff user, under a name of its own."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    staff_id = ForeignKey(Staff, index=True)
+    name = Text()
+    credential_id = Text(unique=True)
+    public_key = Text()
+    sign_count = BigInt()
+    created_at = Timestamptz()
+    last_used_at = Timestamptz(null=True)
+
+
+class PasskeyChallenge(Table):
+    """What a device is to sign next; used up by the first answer."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    challenge_hash = Text(unique=True)
+    purpose = Text()
+    staff_id = ForeignKey(Staff, null=True, index=True)
+    expires_at = Timestamptz()
 
 
 class OneTimeLink(Table):

@@ -53,6 +53,11 @@ class PageMaker:
         visit: Visit = request.scope["state"][STATE_KEY]
         return self._pages.error(status, message, request_id, values=self._known(visit, request), fragment=fragment)
 
+    def instead(self, request: Request[Any, Any, Any], template: str, values: dict[str, Any]) -> str:
+        """A page that is shown in the place of the one that was asked for."""
+        visit: Visit = request.scope["state"][STATE_KEY]
+        return self._pages.render(template, {**self._known(visit, request), **values})
+
     def _known(self, visit: Visit, request: Request[Any, Any, Any]) -> dict[str, Any]:
         path = request.scope["path"]
         known = page_values(

@@ -21,6 +21,8 @@ PUBLIC: Final = "public"
 SIGNED_IN: Final = "signed-in"
 """Whoever is logged in, whatever the role: one's own profile, the start page."""
 
+# `fresh=True` on a route: whoever did not prove who it is within the last minutes is asked for it first (proof.py).
+
 Handler = Callable[..., Awaitable[Any]]
 Decorator = Callable[[Handler], HTTPRouteHandler]
 
@@ -52,7 +54,7 @@ def delete(path: str, *, permission: str, **options: Any) -> Decorator:
 def _route(method: str, path: str, permission: str, options: dict[str, Any]) -> Decorator:
     options.setdefault("status_code", 200)
     options.setdefault("include_in_schema", False)
-    opt = {"permission": permission, **options.pop("opt", {})}
+    opt = {"permission": permission, "fresh": options.pop("fresh", False), **options.pop("opt", {})}
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         function = handler if method == "GET" else once_more(handler)

@@ -21,6 +21,8 @@ IDLE_ENDS: Final = timedelta(hours=12)
 
 
 class SessionRow(Struct, frozen=True):
+    """`proved_at` is when the person last showed that it is the one: at the log-in, or when asked again."""
+
     id: int
     actor_kind: str
     actor_id: int
@@ -28,6 +30,45 @@ class SessionRow(Struct, frozen=True):
     last_used_at: datetime
     address: str
     agent: str
+    proved_at: datetime
+
+    @property
+    def device(self) -> str:
+        """What it runs on, in words; "" where the browser does not say."""
+        return device_of(self.agent)
+
+
+ROW: Final = (
+    "SELECT id, actor_kind, actor_id, created_at, last_used_at, address, agent,"
+    " coalesce(proved_at, created_at) AS proved_at FROM session"
+)
+
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("CrOS", "ChromeOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+def device_of(agent: str) -> str:
+    """“Firefox, Windows” of what a browser says of itself; what is not known is left as it is."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return ", ".join(filter(None, (browser, system))) or agent
 
 
 def cookie_name(*, secure: bool) -> str:
@@ -47,7 +88,9 @@ def token_in(cookies: str, *, secure: bool) -> str:
     return found.value if found is not None else ""
 
 
-async def begin_session(scope: Scope, actor_kind: str, actor_id: int, *, address: str, agent: str) -> str:
+async def begin_session(
+    scope: Scope, actor_kind: str, actor_id: int, *, address: str, agent: str, lasts: timedelta = LASTS
+) -> str:
     """A new session with a new id; gives the cookie's value, which is kept nowhere."""
     token = new_token()
     async with unit_of_work(scope):
@@ -58,9 +101,10 @@ async def begin_session(scope: Scope, actor_kind: str, actor_id: int, *, address
             actor_id=actor_id,
             created_at=scope.now(),
             last_used_at=scope.now(),
-            expires_at=scope.now() + LASTS,
+            expires_at=scope.now() + lasts,
             address=address[:100],
             agent=agent[:200],
+            proved_at=scope.now(),
         ).save()
     return token
 
@@ -69,8 +113,7 @@ async def find_session(token: str, now: datetime) -> SessionRow | None:
     """The live session of this cookie value."""
     return await row(
         SessionRow,
-        "SELECT id, actor_kind, actor_id, created_at, last_used_at, address, agent FROM session"
-        " WHERE token_hash = :token_hash AND expires_at > :now AND last_used_at > :idle",
+        f"{ROW} WHERE token_hash = :token_hash AND expires_at > :now AND last_used_at > :idle",
         token_hash=hash_token(token),
         now=now,
         idle=now - IDLE_ENDS,
@@ -80,8 +123,7 @@ async def find_session(token: str, now: datetime) -> SessionRow | None:
 async def list_sessions(actor_kind: str, actor_id: int) -> list[SessionRow]:
     return await rows(
         SessionRow,
-        "SELECT id, actor_kind, actor_id, created_at, last_used_at, address, agent FROM session"
-        " WHERE actor_kind = :kind AND actor_id = :id ORDER BY last_used_at DESC",
+        f"{ROW} WHERE actor_kind = :kind AND actor_id = :id ORDER BY last_used_at DESC",
         kind=actor_kind,
         id=actor_id,
     )
@@ -93,12 +135,24 @@ async def note_use(scope: Scope, session_id: int, now: datetime) -> None:
         await execute("UPDATE session SET last_used_at = :now WHERE id = :id", now=now, id=session_id)
 
 
+async def note_proof(scope: Scope, session_id: int) -> None:
+    """The person has just shown again that it is the one."""
+    async with unit_of_work(scope):
+        await execute("UPDATE session SET proved_at = :now WHERE id = :id", now=scope.now(), id=session_id)
+
+
 async def end_session(scope: Scope, session_id: int) -> None:
     async with unit_of_work(scope):
         await execute("DELETE FROM session WHERE id = :id", id=session_id)
 
 
-async def end_sessions(scope: Scope, actor_kind: str, actor_id: int) -> None:
-    """Log an actor out everywhere: its password, its role or its right to log in has changed."""
+async def end_sessions(scope: Scope, actor_kind: str, actor_id: int, *, but: int = 0) -> int:
+    """Log an actor out everywhere (but there): its password, its role or its right to log in has changed. Gives how
+    many sessions ended."""
     async with unit_of_work(scope):
-        await execute("DELETE FROM session WHERE actor_kind = :kind AND actor_id = :id", kind=actor_kind, id=actor_id)
+        return await execute(
+            "DELETE FROM session WHERE actor_kind = :kind AND actor_id = :id AND id <> :but",
+            kind=actor_kind,
+            id=actor_id,
+            but=but,
+        )

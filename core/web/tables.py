@@ -20,6 +20,7 @@ class Session(Table):
     expires_at = Timestamptz()
     address = Text()
     agent = Text()
+    proved_at = Timestamptz(null=True)
 
 
 class Idempotency(Table):

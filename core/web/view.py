@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from core.errors import FieldError, Invalid
 from core.texts import _
-from core.web import csrf
+from core.web import csrf, proof
 from core.web.forms import from_form
 from core.web.visit import visit_of
 
@@ -90,7 +90,7 @@ class PageView:
             raise Invalid(_("The form could not be read. Load the page again.")) from error
         self.typed, self.files = {}, {}
         for key, value in form.multi_items():
-            if key == csrf.FIELD:
+            if key in (csrf.FIELD, proof.FIELD):
                 continue
             if isinstance(value, str):
                 self.typed.setdefault(key, []).append(value)

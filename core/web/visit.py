@@ -55,6 +55,9 @@ class PlainLooks:
     language: str = ""
 
 
+Proves = Callable[[Scope, str], Awaitable[bool]]
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """An actor that a session belongs to, and how it wants the pages."""
@@ -62,6 +65,10 @@ class Person:
     actor: Actor
     looks: Looks = PlainLooks()
     email: str = ""
+    only: str = ""
+    """The one place that it may go to for now: what it has to do first is done there."""
+    proves: Proves | None = None
+    """Whether what was typed shows that it is the one (its password, a code)."""
 
 
 LoadPerson = Callable[[int], Awaitable[Person | None]]
@@ -114,6 +121,8 @@ class Visit:
     session_token: str = ""
     looks: Looks = field(default_factory=PlainLooks)
     email: str = ""
+    only: str = ""
+    proves: Proves | None = None
     allowance: Allowance | None = None
     """What the program that asks has left, where requests are counted."""
 
@@ -205,7 +214,7 @@ class Identify:
         if person is None:
             return
         visit.session, visit.session_token = session, token
-        visit.looks, visit.email = person.looks, person.email
+        visit.looks, visit.email, visit.only, visit.proves = person.looks, person.email, person.only, person.proves
         chosen = person.looks.language
         locale = fitting(chosen, visit.bound.tenant.language) if chosen else visit.scope.locale
         visit.scope = visit.bound.scope(person.actor, locale)

@@ -1,0 +1,105 @@
+"""Who is logged in proves it again before a dangerous act, and does first what has to be done first.
+
+A route with `fresh=True` wants a proof of the last minutes: at the log-in, or by typing the password or a code. Where
+it is missing the page asks for it and sends what was typed along, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from litestar import Request, Response
+
+from core.errors import TooMany
+from core.texts import _
+from core.web import csrf, sessions
+from core.web.routing import PUBLIC
+from core.web.visit import visit_of
+
+if TYPE_CHECKING:
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+LASTS: Final = timedelta(minutes=15)
+FIELD: Final = "_proof"
+PAGE: Final = "/confirm"
+
+RenderPage = Callable[[Request[Any, Any, Any], str, dict[str, Any]], str]
+"""(request, template, values) → HTML."""
+
+
+class ProofNeeded(Exception):
+    """What was asked for needs a proof first. `error` says why the one that was given is none."""
+
+    def __init__(self, fields: list[tuple[str, str]], error: str = "", status: int = 403) -> None:
+        super().__init__("a proof is needed")
+        self.fields, self.error, self.status = fields, error, status
+
+
+class GoFirst(Exception):
+    """Something has to be done before anything else, on another page."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+async def first_things_first(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Whoever has to do something first gets nowhere else."""
+    only = visit_of(connection).only
+    if only and not handler.opt.get("first") and handler.opt.get("permission", PUBLIC) != PUBLIC:
+        raise GoFirst(only)
+
+
+async def proved(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises ProofNeeded where the route wants a fresh proof and there is none. Programs have proved it by their
+    token."""
+    visit = visit_of(connection)
+    if not handler.opt.get("fresh") or visit.session is None or visit.proves is None:
+        return
+    if visit.session.proved_at > visit.scope.now() - LASTS:
+        return
+    form = await connection.form() if isinstance(connection, Request) else {}
+    fields = [(key, given) for key, given in _pairs(form) if key not in (csrf.FIELD, FIELD) and isinstance(given, str)]
+    given = str(form.get(FIELD, ""))
+    if not given:
+        raise ProofNeeded(fields)
+    account = f"{visit.scope.tenant.uuid}:{visit.email}"
+    address = connection.client.host if connection.client else ""
+    try:
+        visit.limiter.check_log_in(account, address)
+    except TooMany as error:
+        raise ProofNeeded(fields, error.message, status=429) from error
+    if not await visit.proves(visit.scope, given):
+        visit.limiter.count_wrong_log_in(account, address)
+        raise ProofNeeded(fields, _("This is neither your password nor a code that works now."), status=422)
+    await sessions.note_proof(visit.scope, visit.session.id)
+
+
+def _pairs(form: Any) -> list[tuple[str, Any]]:
+    return list(form.multi_items()) if form else []
+
+
+def handlers(render: RenderPage) -> dict[Any, Any]:
+    """For Litestar: how the two are answered."""
+
+    def ask(request: Request[Any, Any, Any], error: ProofNeeded) -> Response[Any]:
+        if request.headers.get("hx-request-type") == "partial":
+            here = urlsplit(request.headers.get("hx-current-url", ""))
+            after = f"{here.path or '/'}{'?' + here.query if here.query else ''}"
+            return Response(
+                "", headers={"HX-Redirect": f"{PAGE}?next={quote(after, safe='/')}"}, media_type="text/html"
+            )
+        values = {"action": request.scope["path"], "fields": error.fields, "error": error.error}
+        html = render(request, "confirm.html", values)
+        return Response(html, status_code=error.status, media_type="text/html")
+
+    def send_there(request: Request[Any, Any, Any], error: GoFirst) -> Response[Any]:
+        if request.headers.get("hx-request-type") == "partial":
+            return Response("", headers={"HX-Redirect": error.path}, media_type="text/html")
+        return Response("", status_code=303, headers={"Location": error.path}, media_type="text/html")
+
+    return {ProofNeeded: ask, GoFirst: send_there}
