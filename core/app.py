@@ -50,18 +50,18 @@ from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
+from core.messages import staff_mail
 from core.payments import api as payments_api
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
-from core.staff import queries as staff_queries
-from core.staff import routes as staff_routes
-from core.messages import staff_mail
-from core.subscriptions import api as subscriptions_api
-from core.subscriptions import hookimpls as subscriptions_hooks
-from core.subscriptions import jobs as subscriptions_jobs
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
 from core.staff import jobs as staff_jobs
+from core.staff import queries as staff_queries
+from core.staff import routes as staff_routes
+from core.subscriptions import api as subscriptions_api
+from core.subscriptions import hookimpls as subscriptions_hooks
+from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.texts import N_
 from core.web import api_pages, home, jobs_pages, plugin_pages, settings_pages
@@ -73,13 +73,13 @@ from core.web.guards import from_our_pages, only_the_document, permitted, plugin
 from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
+from core.web.proof import first_things_first, proved
+from core.web.proof import handlers as proof_handlers
 from core.web.routing import check_routes
 from core.web.statics import static_route
 from core.web.templating import Pages, feature_folders
 from core.web.throttle import ONLY_LOG_IN, Limiter
 from core.web.view import PageView
-from core.web.proof import first_things_first, proved
-from core.web.proof import handlers as proof_handlers
 from core.web.visit import Identify, Person
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ PAGES: Final = (
     messages_routes,
 )
 APIS: Final = (
+    staff_api,
     customers_api,
     status_api,
     people_api,
@@ -150,7 +151,6 @@ APIS: Final = (
     catalog_api,
     ledger_api,
     subscriptions_api,
-    staff_api,
     billing_api,
     payments_api,
     run_api,
@@ -231,6 +231,7 @@ SETTINGS_TABS: Final = (
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (
+    *staff_jobs.JOBS,
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
     *messages_jobs.JOBS,
@@ -239,14 +240,15 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
 )
 """Every kind of work of the core."""
 
+MESSAGE_KINDS: Final = staff_mail.MESSAGE_KINDS
+"""Kinds of messages of features that stand below the messages themselves."""
+
 SCHEDULES: Final[tuple[Schedule, ...]] = (
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
 )
-    *lists_jobs.JOBS,
-    *staff_jobs.JOBS,
 """What the clock starts in every tenant."""
 
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
@@ -255,9 +257,6 @@ HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("subscriptions", subscriptions_hooks),
     ("billing", billing_hooks),
     ("payments", payments_hooks),
-MESSAGE_KINDS: Final = staff_mail.MESSAGE_KINDS
-"""Kinds of messages of features that stand below the messages themselves."""
-
     ("messages", messages_hooks),
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
