@@ -21,7 +21,6 @@ from core.billing import run_api, run_routes
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
-from core.customers import api as customers_api
 from core.customers import (
     contact_routes,
     hierarchy_routes,
@@ -31,10 +30,12 @@ from core.customers import (
     label_routes,
     note_routes,
     people_api,
+    section_routes,
     status_api,
     status_routes,
     status_settings_routes,
 )
+from core.customers import api as customers_api
 from core.customers import hookimpls as customers_hooks
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
@@ -129,6 +130,7 @@ PAGES: Final = (
     status_routes,
     status_settings_routes,
     customers_routes,
+    section_routes,
     contact_routes,
     hierarchy_routes,
     label_routes,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from litestar import Response
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
@@ -17,29 +16,19 @@ from core.customers.addresses import split_list
 from core.customers.head import head_values
 from core.customers.note_routes import note_values
 from core.customers.schemas import NewCustomer, NewTag
-from core.customers.sections import (
-    LISTS,
-    STRUCTS,
-    conflict_of,
-    fields_of,
-    new_customer_groups,
-    section_of,
-    typed_section,
-)
+from core.customers.sections import LISTS, STRUCTS, new_customer_groups, section_of
 from core.customers.timeline import happenings, in_words
 from core.database import current
-from core.errors import Invalid, NotFound, Stale
+from core.errors import Invalid
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
 from core.texts import N_, _
-from core.web.changes import rehearse
 from core.web.forms import from_form
 from core.web.parts import Choice
-from core.web.routing import delete, get, post, put
+from core.web.routing import delete, get, post
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
-    from core.customers.schemas import CustomerDetail
     from core.scope import Scope
 
 PERMISSIONS: Final = (
@@ -120,108 +109,6 @@ async def _panels(view: View, customer_id: int) -> list[dict[str, str]]:
     return panels
 
 
-async def _locations() -> list[Choice]:
-    return [Choice(str(location.id), location.name) for location in await queries.list_locations()]
-
-
-@get("/customers/{customer_id:int}/sections/{key:str}", permission="customers.view")
-async def show_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
-    return await _section_page(view, customer_id, key)
-
-
-@get("/customers/{customer_id:int}/sections/{key:str}/edit", permission="customers.edit")
-async def edit_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
-    return await _section_page(view, customer_id, key, editing=True)
-
-
-@put("/customers/{customer_id:int}/sections/{key:str}", permission="customers.edit")
-async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str]) -> Response[str]:
-    _check_key(key)
-    await view.read()
-    try:
-        data = typed_section(key, view.typed)
-        await actions.change_customer(view.scope, customer_id, data, version=_version(view), seen=_seen(view))
-    except Invalid as error:
-        return await _section_page(view, customer_id, key, editing=True, status=422, errors=errors_by_field(error))
-    except Stale as error:
-        return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
-    head = await head_values(view, customer_id, _("General"))
-    section = section_of(view.scope, head["customer"], key, await _locations(), editable=True)
-    return view.page("customers/saved.html", **head, section=section)
-
-
-def _check_key(key: str) -> None:
-    if key not in STRUCTS:
-        raise NotFound(f"section {key}")
-
-
-def _version(view: View) -> int:
-    try:
-        return int(view.typed.get("version", ["0"])[-1])
-    except ValueError:
-        raise Invalid(_("Load the page again."), field="version") from None
-
-
-def _seen(view: View) -> dict[str, Any] | None:
-    text = view.typed.get("seen", [""])[-1]
-    if not text:
-        return None
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        raise Invalid(_("Load the page again."), field="seen") from None
-
-
-async def _section_page(
-    view: View,
-    customer_id: int,
-    key: str,
-    *,
-    editing: bool = False,
-    status: int = 200,
-    errors: dict[str, str] | None = None,
-    stale: Stale | None = None,
-) -> Response[str]:
-    _check_key(key)
-    scope = view.scope
-    customer = await queries.get_customer(scope, customer_id)
-    locations = await _locations()
-    conflict = None
-    if stale is not None:
-        latest = await happenings(scope, customer_id=customer_id, limit=1)
-        by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
-        conflict = conflict_of(stale, fields_of(scope, customer, key, locations), by, at)
-    typed = {} if stale is not None else {name: texts[-1] for name, texts in view.typed.items()}
-    if stale is not None:
-        typed = {
-            name: texts[-1] for name, texts in view.typed.items() if name not in stale.fields and name in _names(key)
-        }
-    return view.page(
-        "_partials/section.html",
-        status=status,
-        section=section_of(
-            scope,
-            customer,
-            key,
-            locations,
-            editable=scope.may("customers.edit"),
-            currency_refused=await _currency_refused(scope, customer) if editing and key == "main" else "",
-        ),
-        editing=editing,
-        values=typed,
-        errors=errors or {},
-        conflict=conflict,
-    )
-
-
-async def _currency_refused(scope: Scope, customer: CustomerDetail) -> str:
-    return await rehearse(scope, lambda: actions.currency_refusal(scope, customer, customer.currency))
-
-
-def _names(key: str) -> frozenset[str]:
-    return frozenset(STRUCTS[key].__struct_fields__)
-
-
 @post("/customers/{customer_id:int}/tags", permission="customers.edit")
 async def add_tag(view: View, customer_id: FromPath[int]) -> Response[str]:
     data = await view.form(NewTag)
@@ -280,9 +167,6 @@ HANDLERS = (
     show_new,
     create,
     show,
-    show_section,
-    edit_section,
-    save_section,
     add_tag,
     remove_tag,
     show_activity,

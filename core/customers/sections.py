@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from core.customers.addresses import split_list
 from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
 from core.customers.schemas import Section as SectionData
-from core.errors import Stale
+from core.errors import FieldError, Invalid, Stale
 from core.texts import N_, _, ngettext, ordinal
 from core.web.forms import from_form
 from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
@@ -296,6 +296,25 @@ def typed_section(key: str, typed: Mapping[str, Sequence[str]]) -> SectionData:
         if name not in ("version", "seen")
     }
     return from_form(struct, given)
+
+
+def typed_all(typed: Mapping[str, Sequence[str]]) -> list[SectionData]:
+    """What was typed into all sections at once. Raises Invalid with the wrong fields of every one."""
+    known = {name: key for key, struct in STRUCTS.items() for name in struct.__struct_fields__}
+    parts: dict[str, dict[str, Sequence[str]]] = {key: {} for key in STRUCTS}
+    for name, texts in typed.items():
+        if name not in ("version", "seen"):
+            parts[known.get(name, "main")][name] = texts
+    sections: list[SectionData] = []
+    errors: list[FieldError] = []
+    for key, part in parts.items():
+        try:
+            sections.append(typed_section(key, part))
+        except Invalid as error:
+            errors.extend(error.errors)
+    if errors:
+        raise Invalid(errors=errors)
+    return sections
 
 
 def patched(now: CustomerDetail, section: type[SectionData], patch: Struct) -> SectionData:

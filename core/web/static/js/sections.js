@@ -3,9 +3,10 @@ import { $, on } from "./dom.js";
 
 document.addEventListener("htmx:after:settle", e => {
   const section = e.target;
-  if (!section.matches?.(".t-sec")) return;
+  if (!section.matches?.(".t-sec, .t-all")) return;
   if (section.matches(".t-editing")) {
     if (!$("[data-focus]", section)) $(".t-dl input, .t-dl select, .t-dl textarea", section)?.focus({ preventScroll: true });
+    else $("[data-focus]", section).focus();
   } else if (!document.activeElement || document.activeElement === document.body) $("[data-edit]", section)?.focus({ preventScroll: true });
 });
 on("keydown", ".t-editing", (e, section) => {
