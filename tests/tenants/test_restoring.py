@@ -355,7 +355,7 @@ async def test_fifty_backups_made_while_it_is_written_are_each_a_sound_tenant(de
     await backed_up_while_written(deployment, 50)
 
 
-async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
+async def killed_while_restored(deployment: Deployment, times: int) -> None:
     record = await furnished(deployment)
     async with deployment.scope(record, ME) as scope:
         for number in range(20):
@@ -365,7 +365,7 @@ async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_ba
         await customers.create_customer(scope, NewCustomer(full_name="Grace Hopper"))
     killed, chance = 0, random.Random(7)
 
-    for _ in range(4):
+    for _ in range(times):
         process = subprocess.Popen(
             [sys.executable, "-m", "tenants.cli", "tenant", "restore", backup.file, "--replace", "--json"],
             env=environment_of(deployment),
@@ -388,11 +388,21 @@ async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_ba
         await sound(again, "alpha")
         await again.stop()
 
-    assert killed >= 2
+    assert killed >= times // 2
     deployment.registry.forget()
     await restore(deployment, Path(backup.file), replace=True)
     assert await names_of(deployment, "alpha") == ["Ada Lovelace"]
     await sound(deployment, "alpha")
+
+
+async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
+    await killed_while_restored(deployment, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_restore_that_is_killed_twenty_times(deployment: Deployment) -> None:
+    await killed_while_restored(deployment, 20)
 
 
 async def test_a_full_disk_is_said_in_one_line_and_nothing_is_changed(deployment: Deployment) -> None:
