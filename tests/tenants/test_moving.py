@@ -327,7 +327,7 @@ async def use(served: Deployment, token: str, used: Used, stop: asyncio.Event, w
             else:
                 used.other.append((answer.status_code, answer.text))
             used.read[(await client.get("/api/v1/customers?limit=5")).status_code] += 1
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def moved_in_use(deployment: Deployment, size: int) -> None:
