@@ -24,7 +24,7 @@ The first argument is always the scope: the tenant, the actor, its permissions a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.hooks.markers import hookspec
 
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from core.customers.events import CustomerChanged, CustomerCreated, CustomerStatusChanged
     from core.hooks import (
         Action,
+        BulkAction,
         Card,
         CellValue,
         ChargeSource,
         Column,
         Effect,
+        Erasure,
         Fact,
         FirstStep,
         ImportStep,
@@ -117,6 +119,21 @@ async def plan_customer_status_change(scope: Scope, customer_id: int, status_key
     `apply(scope)` runs in the same unit of work, after the status has moved.
 
     Not asked for customers that are created or imported with a status: hear `customer_created` for those.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Erasure:
+    """What this plugin holds of customers who are to be anonymised or deleted: who cannot be yet, and what is erased.
+
+    Asked inside the unit of work, for many at once: answer with a few queries. It only reads; each effect's
+    `apply(scope)` runs in the same unit of work, where nobody is refused. Erased is whatever names a person or was
+    written by or to one: names, addresses, notes, references, files. Ids, amounts and days stay.
+
+    Not asked when a customer leaves in any other way: ended statuses keep everything.
 
     Since 1.0.
     """
@@ -220,6 +237,25 @@ async def customer_column_values(
     among them. A customer that is left out gets an empty cell.
 
     Not asked for an empty list, nor while no plugin has columns.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+# ------------------------------------------------------------------ every list
+
+
+@hookspec
+async def bulk_actions(scope: Scope, listing: str) -> Sequence[BulkAction[Any]]:
+    """Further deeds that can be done to many rows of a list at once, in the bar over it while rows are ticked.
+
+    `listing` names the list: `customers`, or a plugin's name and a point (`inventory.items`). Answer the same for every
+    row; what a deed must ask the database, it asks in its `fields`. Each first shows what it would do, then runs as a
+    job with a report row by row, and can be asked for over JSON too. An actor without a deed's permission does not see
+    it.
+
+    Not asked for a list whose rows cannot be ticked.
 
     Since 1.0.
     """

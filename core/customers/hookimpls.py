@@ -1,11 +1,12 @@
-"""What customers put on the dashboard: planned changes that were refused on their day."""
+"""What customers put on pages below them: what can be done to many of them, and planned changes that were refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core.customers.bulk import ACTIONS
 from core.customers.statuses import count_refused
-from core.hooks import Card, hookimpl
+from core.hooks import BulkAction, Card, hookimpl
 from core.texts import _, number
 
 if TYPE_CHECKING:
@@ -31,3 +32,8 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
             tone="bad",
         ),
     )
+
+
+@hookimpl
+async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
+    return ACTIONS if listing == "customers" else ()

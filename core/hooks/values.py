@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,10 +16,11 @@ from core.money import Money
 if TYPE_CHECKING:
     from core.scope import Scope
 
+F = TypeVar("F", bound=Struct)
 Tone = Literal["", "warn", "bad"]
 Area = Literal["", "billing", "work", "network", "settings"]
 ActionGroup = Literal["message", "create", "change"]
-EffectKind = Literal["when", "document", "service", "money", "message", "warning"]
+EffectKind = Literal["when", "change", "document", "service", "money", "message", "data", "warning"]
 ColumnKind = Literal["text", "number", "amount", "date", "datetime", "flag"]
 CellValue = str | int | Money | date | datetime | None
 
@@ -163,6 +164,20 @@ class Effect:
             raise ValueError("an effect has an amount with its currency, or neither")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What is held of customers who are to be anonymised or deleted: who cannot be yet, what goes, what stays.
+
+    `refused` gives the reason by customer, as a sentence that says what to do first; one reason is enough to keep
+    somebody. The effects (`data` for what is erased, `document` for what the law keeps) are carried out only where
+    nobody is refused. `kept_files` are stored files of these customers that must stay.
+    """
+
+    refused: Mapping[int, str] = field(default_factory=dict)
+    effects: Sequence[Effect] = ()
+    kept_files: Sequence[int] = ()
+
+
 def plan_digest(effects: Iterable[Effect]) -> str:
     """The same for two plans exactly when they say and rest on the same."""
     lines = [(e.kind, e.text, e.amount_minor, e.currency, e.inputs) for e in effects]
@@ -269,6 +284,72 @@ class ImportStep:
     take: Callable[[Scope, ImportedRows, Mapping[str, str]], Awaitable[Sequence[ImportRefusal]]]
     undo: Callable[[Scope, ImportedRows], Awaitable[Sequence[ImportRefusal]]] | None = None
     place: int = 100
+
+
+class NothingToAsk(Struct, frozen=True, forbid_unknown_fields=True):
+    """The form of a deed that needs to know nothing."""
+
+
+class BulkField(Struct, frozen=True, kw_only=True):
+    """Something to be chosen or typed before a deed is done to many rows. `choices` (value, label) are those of a
+    select."""
+
+    name: str
+    label: str
+    kind: Literal["text", "textarea", "number", "date", "select", "check"] = "text"
+    value: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    help: str = ""
+    required: bool = False
+    max_length: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkAction(Generic[F]):
+    """A deed that can be done to many rows of a list at once.
+
+    `form` is what it must know, a frozen struct that forbids unknown fields; `fields` is how that is asked for.
+
+    `do(scope, form, id)` does it to one row, inside a unit of work, and tells what it did, as a plan tells it. It
+    refuses by raising a DomainError, whose message is the row's line in the report; where there is nothing to do it
+    answers nothing. What it would do is worked out by the same function in a unit of work that is taken back. So mail,
+    calls and files are jobs, and what it tells says no number that is only given in the end. A row for which it comes
+    out otherwise than it was shown is left alone.
+
+    `do_many(scope, form, ids)` in its place does it to a piece of the rows with a few statements, and answers for each
+    row what it did, or why it refuses as a text; a row that it leaves out had nothing to be done. Nothing may be done
+    to a row that is refused.
+
+    With `all_or_none` one refused row keeps all others from it, and everything is one commit: use `do_many`.
+
+    `label` begins a button of the selection's bar, `verb` is the one that does it in the end. The key of a plugin's
+    begins with its name and a point.
+    """
+
+    key: str
+    label: str
+    verb: str
+    permission: str
+    form: type[F]
+    fields: Callable[[Scope], Awaitable[Sequence[BulkField]]] | None = None
+    do: Callable[[Scope, F, int], Awaitable[Sequence[Effect]]] | None = None
+    do_many: Callable[[Scope, F, Sequence[int]], Awaitable[Mapping[int, Sequence[Effect] | str]]] | None = None
+    icon: str = ""
+    group: str = ""
+    """Buttons of the same group stand in one menu of that name."""
+    title: str = ""
+    """Above its page: "Delete customers"; its verb where left out."""
+    danger: bool = False
+    all_or_none: bool = False
+    confirmed: bool = False
+    """The number of rows is typed before it is done."""
+    warning: str = ""
+    """What should be known before it is done, whatever the rows."""
+    place: int = 100
+
+    def __post_init__(self) -> None:
+        if (self.do is None) == (self.do_many is None):
+            raise ValueError(f"“{self.key}” is done to one row or to many: give do or do_many")
 
 
 def check_href(href: str) -> None:

@@ -22,8 +22,8 @@ COLOURS = 6
 """Colours of the palette that tags may have."""
 
 
-async def add_tag(scope: Scope, customer_id: int, name: str) -> None:
-    """Put a tag on a customer; a name that no tag has yet makes one."""
+async def add_tag(scope: Scope, customer_id: int, name: str) -> bool:
+    """Put a tag on a customer; a name that no tag has yet makes one. Gives whether the customer had it not yet."""
     label = _one_line(name)
     async with unit_of_work(scope):
         await scoped(Customer, scope).get(customer_id)
@@ -35,10 +35,11 @@ async def add_tag(scope: Scope, customer_id: int, name: str) -> None:
             customer_id=customer_id,
             tag_id=tag_id,
         ):
-            return
+            return False
         await CustomerTag(customer_id=customer_id, tag_id=tag_id).save()
         await write_tags_keys("= :customer_id", customer_id=customer_id)
         record(scope, TagAdded(customer_id=customer_id, tag=label))
+        return True
 
 
 async def remove_tag(scope: Scope, customer_id: int, tag_id: int) -> None:
