@@ -47,6 +47,8 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import routes as ledger_routes
+from core.lists import routes as lists_routes
+from core.lists.registry import STATE, lists_by_key
 from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
 
     from core.config import Limits
     from core.hooks import Plugin
+    from core.lists.listing import Listing
 
 CORE: Final = Path(core.__file__).parent
 
@@ -125,6 +128,7 @@ PAGES: Final = (
     jobs_pages,
     plugin_pages,
     settings_pages,
+    lists_routes,
     staff_routes,
     import_routes,
     status_routes,
@@ -163,6 +167,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", N_("See the activity")),
     *jobs_pages.PERMISSIONS,
     *settings_pages.PERMISSIONS,
+    *lists_routes.PERMISSIONS,
     *staff_routes.PERMISSIONS,
     *customers_routes.PERMISSIONS,
     *messages_routes.PERMISSIONS,
@@ -201,6 +206,9 @@ MENU: Final = (
         area="settings", label=N_("Settings"), href="/settings", icon="settings", permission="settings.view", key="s"
     ),
 )
+
+LISTS: Final[tuple[Listing[Any], ...]] = (customers_routes.CUSTOMER_LIST,)
+"""Every list of the core that has saved views, columns of one's own and exports."""
 
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Company"), href="/settings/company", icon="building", permission="settings.view"),
@@ -345,6 +353,12 @@ def create_app(
                 "plugins": plugins,
                 "console": "" if console is None else console.name,
                 "optional_apis": frozenset(good),
+                STATE: lists_by_key(
+                    [
+                        *(("", one) for one in LISTS),
+                        *((name, one) for name, plugin in good.items() for one in plugin.manifest.lists),
+                    ]
+                ),
             }
         ),
         lifespan=list(lifespan),

@@ -15,11 +15,13 @@ from core.customers import actions, queries
 from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.steps import begin_step, take_step
+from core.customers.listing import CUSTOMERS
 from core.customers.schemas import ContactFields, LocationFields, NewCustomer
 from core.database import execute, value
 from core.documents.files import store_file
 from core.jobs.actions import enqueue
 from core.jobs.kinds import Job, JobKind
+from core.lists import views
 from core.messages.actions import queue
 from core.money import Money
 from core.scope import Scope
@@ -79,6 +81,11 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["note_id"] = await actions.add_note(scope, customer_id, f"{MARKER} rang")
     await actions.add_tag(scope, customer_id, "harbour")
     world.ids["tag_id"] = await value("SELECT id FROM tag")
+    world.ids["list_key"] = "customers"
+    world.ids["view_id"] = await views.create_view(
+        scope, CUSTOMERS, views.ViewFields(name=f"{MARKER} and others", shared=True), {"q": MARKER}
+    )
+    await views.open_with(scope, "customers", int(str(world.ids["view_id"])))
     world.ids["location_id"] = await actions.add_location(scope, LocationFields(name="Harbour Row"))
     world.ids["key"] = "main"
     world.ids["contact_id"] = await actions.add_contact(

@@ -11,9 +11,10 @@ from litestar.response import ServerSentEvent
 
 from core import hookspecs
 from core.activity.live import watch
-from core.customers import actions, listing, queries
+from core.customers import actions, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
+from core.customers.listing import CUSTOMERS
 from core.customers.note_routes import note_values
 from core.customers.schemas import NewCustomer, NewTag
 from core.customers.sections import LISTS, STRUCTS, new_customer_groups, section_of
@@ -24,7 +25,7 @@ from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
 from core.texts import N_, _
 from core.web.forms import from_form
-from core.web.parts import Choice
+from core.web.parts import Choice, MenuEntry
 from core.web.routing import delete, get, post
 from core.web.view import View, errors_by_field
 
@@ -39,15 +40,16 @@ PERMISSIONS: Final = (
 )
 
 
+CUSTOMER_LIST: Final = CUSTOMERS.having(ledger.MAIN_BALANCE)
+
+
 @get("/customers", permission="customers.view")
 async def list_customers(view: View) -> Response[str]:
-    values = await listing.page_values(view, ledger.MAIN_BALANCE)
-    balances = await ledger.main_balances(view.scope, [one.id for one in values["rows"]])
-    by_customer = {one.customer_id: one for one in balances}
-    values["lines"] = listing.lines_of(
-        values["rows"], by_customer, values.pop("more"), values.pop("tags"), view.scope.locale
-    )
-    return view.page("customers/_list.html" if view.is_htmx else "customers/list.html", **values)
+    buttons = [
+        MenuEntry(label=_("Import"), icon="upload", href="/customers/import"),
+        MenuEntry(label=_("New customer"), icon="plus", href="/customers/new", key="n"),
+    ]
+    return await CUSTOMER_LIST.page(view, buttons=buttons if view.scope.may("customers.create") else ())
 
 
 @get("/customers/new", permission="customers.create")

@@ -46,6 +46,13 @@ class JobKind(Protocol):
     def name(self) -> str: ...
 
 
+class PageList(Protocol):
+    """A list, as declared with core.lists.listing.Listing."""
+
+    @property
+    def key(self) -> str: ...
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """All that a plugin brings. Everything in it carries the plugin's name, so two plugins never collide."""
 
@@ -78,6 +85,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """The past-tense hooks that it implements: what it hears about."""
     menu: tuple[MenuItem, ...] = ()
     """Entries of the side bar that are always there."""
+    lists: tuple[PageList, ...] = ()
+    """Its lists with saved views, columns of one's own and exports; each is called NAME.something."""
     icons: tuple[str, ...] = ()
     """Names of Tabler icons beyond the core's."""
     outbound_hosts: tuple[str, ...] = ()
@@ -128,6 +137,9 @@ def _faults(
     for kind in manifest.jobs:
         if not kind.name.startswith((f"{manifest.name}.", f"{manifest.name}_")):
             yield f"the kind of job {kind.name} must be called {manifest.name}_…"
+    for one in manifest.lists:
+        if not one.key.startswith(f"{manifest.name}."):
+            yield f"the list {one.key} must be called {manifest.name}.…"
     yield from _event_faults(manifest, module, specs)
     known = {permission.key for permission in manifest.permissions}
     for item in manifest.menu:

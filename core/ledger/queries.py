@@ -9,7 +9,8 @@ from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
 from core.ledger.schemas import Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
-from core.lists.columns import ListColumn
+from core.lists.columns import ListColumn, Loaded
+from core.money import Money
 from core.texts import N_
 
 if TYPE_CHECKING:
@@ -30,6 +31,19 @@ JOIN ledger_transaction t ON t.id = posting.transaction_id
 JOIN account ON account.id = posting.account_id
 """
 
+
+async def _load_balances(scope: Scope, customer_ids: Sequence[int], keys: Sequence[str]) -> Loaded:
+    """Balances of these customers, each in its own currency."""
+    found = await rows(
+        MainBalance,
+        "SELECT customer_id, currency, balance_minor FROM customer_balance"
+        " WHERE customer_id IN :ids AND is_main AND :within",
+        ids=list(customer_ids),
+        within=within(CustomerBalance, scope.actor.reach),
+    )
+    return Loaded({"balance": {one.customer_id: Money(one.balance_minor, one.currency) for one in found}})
+
+
 MAIN_BALANCE: Final = ListColumn(
     key="balance",
     label=N_("Balance"),
@@ -37,19 +51,11 @@ MAIN_BALANCE: Final = ListColumn(
     expr="main_balance.balance_minor",
     join="JOIN customer_balance main_balance ON main_balance.customer_id = customer.id AND main_balance.is_main",
     tie="main_balance.customer_id",
+    load=_load_balances,
+    toned=True,
+    role="c-amount",
 )
 """The column of lists of customers."""
-
-
-async def main_balances(scope: Scope, customer_ids: Sequence[int]) -> list[MainBalance]:
-    """Balances of these customers, each in its own currency."""
-    return await rows(
-        MainBalance,
-        "SELECT customer_id, currency, balance_minor FROM customer_balance"
-        " WHERE customer_id IN :ids AND is_main AND :within",
-        ids=list(customer_ids),
-        within=within(CustomerBalance, scope.actor.reach),
-    )
 
 
 async def list_balances(scope: Scope, customer_id: int) -> list[Balance]:

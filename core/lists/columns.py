@@ -5,27 +5,54 @@ Knows neither pages nor requests, so that a feature can offer a column to the li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-Kind = Literal["text", "number", "amount", "date", "choice"]
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+Kind = Literal["text", "number", "amount", "date", "datetime", "flag", "choice"]
+
+
+class Loaded(Struct, frozen=True):
+    """Values of columns by key, then by the row's id. `failed`: columns whose values could not be had, with the id of
+    the failure."""
+
+    values: Mapping[str, Mapping[int, Any]]
+    failed: Mapping[str, str] = {}
+
+
+Load = Callable[["Scope", Sequence[int], Sequence[str]], Awaitable[Loaded]]
+"""The values of several columns for the rows of a page: asked once for all columns that name the same function."""
+
+
+class Total(Struct, frozen=True):
+    """How an amount is added up: of a row that is shown, and as SQL of the rows that match. None counts for nothing."""
+
+    of: Callable[[Any], int | None]
+    sql: str
 
 
 class ListColumn(Struct, frozen=True, kw_only=True):
-    """A column that a list can be sorted and filtered by.
+    """A column that a list can be sorted and filtered by, and shows.
 
-    `expr` is SQL that is never NULL where `sorts`; an index on (expr, id) carries the sort. `keyed` says that it holds
-    `sort_key`s, so that text is compared in that form. `join` is a further table that `expr` stands in, with one row
-    for each of the list's; `tie` is the list's id there, as the join's own index has it. What a row may have several of
-    has `among`: a SELECT of the list's ids up to the column that holds the choice ("SELECT customer_id FROM
-    customer_tag WHERE tag_id"). A column that is not `shown` has no head in the table: it is sorted and filtered by.
+    `expr` is SQL that is never NULL where `sorts`; an index on (expr, id) carries the sort. Without one the column is
+    shown alone. `keyed` says that it holds `sort_key`s, so that text is compared in that form. `join` is a further
+    table that `expr` stands in, with one row for each of the list's; `tie` is the list's id there, as the join's own
+    index has it. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
+    the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
+
+    Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
+    Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
+    cells, `role` its place on a phone (c-name, c-meta, c-status, c-amount). A column that is not `shown` is hidden
+    until somebody shows it, one that is not `drawn` is never in the table: it is filtered by alone.
     """
 
     key: str
     label: str
-    expr: str
+    expr: str = ""
     kind: Kind = "text"
     keyed: bool = False
     sorts: bool = True
@@ -33,18 +60,35 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     tie: str = ""
     among: str = ""
     shown: bool = True
+    drawn: bool = True
+    field: str = ""
+    load: Load | None = None
+    cell: Callable[[Any, Any], str] | None = None
+    value: Callable[[Any], Any] | None = None
+    cls: str = ""
+    role: str = ""
+    toned: bool = False
+    """An amount that is drawn as owed where it is negative, as credit where it is positive."""
+    total: Total | None = None
 
     @property
     def is_number(self) -> bool:
-        return self.kind in {"number", "amount"}
+        return self.kind in {"number", "amount"} and self.key != "id"
+
+    @property
+    def can_sort(self) -> bool:
+        return self.sorts and bool(self.expr)
 
 
 class ListChoice(Struct, frozen=True):
-    """A value that a column of choices can be filtered by: in the address, as read, and in the table."""
+    """A value that a column of choices can be filtered by: in the address, as read, and in the table. With `sql` the
+    choice is a condition of its own, with `values`."""
 
     key: str
     label: str
-    value: int | str
+    value: int | str = ""
+    sql: str = ""
+    values: Mapping[str, object] = {}
 
 
 class Condition(Struct, frozen=True):

@@ -1,26 +1,27 @@
-"""The one list: sorted by any column, filtered and searched by its address, page by page in both directions.
+"""The one list: sorted by any columns, filtered and searched by its address, page by page in both directions.
 
 A list is declared once:
 
     INVOICES = Listing(
-        href="/invoices", table=Document, into=InvoiceItem, noun="invoice",
+        key="invoices", href="/invoices", permission="documents.view", title=N_("Invoices"), noun="invoice",
+        table=Document, into=InvoiceItem,
         select="SELECT document.id, document.number, … FROM document JOIN customer ON …",
         columns=(
-            ListColumn(key="number", label="Number", expr="document.number"),
-            ListColumn(key="issued", label="Issued", expr="document.issued_on", kind="date"),
-            ListColumn(key="total", label="Total", expr="document.total_minor", kind="amount"),
-            ListColumn(key="state", label="State", expr="document.state", kind="choice"),
+            ListColumn(key="number", label=N_("Number"), expr="document.number"),
+            ListColumn(key="issued", label=N_("Issued"), expr="document.issued_on", kind="date", field="issued_on"),
+            ListColumn(key="total", label=N_("Total"), expr="document.total_minor", kind="amount", field="total_minor"),
+            ListColumn(key="state", label=N_("State"), expr="document.state", kind="choice"),
         ),
         sort="-issued", search=lambda typed: Condition("document.number LIKE :begin", {"begin": typed + "%"}),
+        choices=invoice_choices,
     )
 
-and shown by `values = await INVOICES.show(view, choices={"state": [ListChoice("draft", "Draft", "draft"), …]})`: what
-`m.list_tools`, `m.list_head` and `m.pager` take, with `rows`. `INVOICES.read(scope, asked)` gives the rows to the API.
-`into` has the `id` of its row. `select` has neither WHERE nor ORDER BY.
+and its page is `return await INVOICES.page(view)`: head, views, search, filters, columns, rows, totals, export.
+`INVOICES.read(scope, asked)` gives the rows to the API. `into` has the `id` of its row. `select` has neither WHERE nor
+ORDER BY. What stands in the application's list of lists has its views, columns and export kept under its `key`.
 
-The address, for a column `x`: `sort=x` or `sort=-x`; `x=a,b` one of its choices; `x.all=a,b` all of them, where a row
-may have several; `x.has=` text in it; `x.from=` and
-`x.to=` of a number or date, both included; `x.empty=yes` or `no`; `q=` the search; `after=`, `before=` a cursor.
+The address: `sort=x`, `-x` from its other end, `-x,y` by several; `q=` the search; `view=5` a saved view; `columns=x,y`
+what is shown; `after=`, `before=` a cursor; and the filters, see `core.lists.filters`.
 
 How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
 and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
@@ -29,29 +30,29 @@ full. What is found nowhere near is looked for once more from its other end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
+import msgspec
 from msgspec import Struct
 
 from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
-from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
-from core.money import exponent
-from core.texts import _, number
+from core.lists.filters import Filter, filters_of, names_of
+from core.texts import _
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
-from core.web.parts import Chip, FilterChoice, Head, Pager, TabItem
 
 if TYPE_CHECKING:
+    from litestar import Response
     from piccolo.querystring import QueryString
     from piccolo.table import Table
 
     from core.scope import Scope
+    from core.web.parts import MenuEntry
     from core.web.view import View
 
 R = TypeVar("R", bound=Struct)
@@ -62,24 +63,12 @@ COUNTED: Final = 1000
 FEW: Final = 8000
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
-_CURSORS: Final[dict[str, Any]] = {
-    "text": tuple[str, str, int],
-    "choice": tuple[str, str | int, int],
-    "number": tuple[str, int, int],
-    "amount": tuple[str, int, int],
-    "date": tuple[str, date, int],
-}
-"""What a cursor holds: the order, the value of the column it is by, the id."""
-_PAGING: Final = frozenset({"after", "before", "cursor", "limit"})
-
-
-class Filter(Struct, frozen=True):
-    """A filter that is set: the parameter in the address that sets it, and how it reads."""
-
-    name: str
-    field: str
-    relation: str
-    value: str
+SORTS: Final = 3
+"""Columns that a list is sorted by at most."""
+_KEYS: Final[dict[str, Any]] = {"text": str, "choice": str | int, "number": int, "amount": int, "date": date}
+"""What a cursor holds of a column."""
+PLACE: Final = frozenset({"after", "before", "cursor", "limit"})
+"""Parameters that say where in the list, not what of it."""
 
 
 class Found(Struct, Generic[R], frozen=True):
@@ -94,12 +83,28 @@ class Found(Struct, Generic[R], frozen=True):
 class _Key(Struct, frozen=True):
     at: Any
     id: int
+    at_1: Any = None
+    at_2: Any = None
 
 
 class _Counted(Struct, frozen=True):
     many: int
     at: Any
     id: int
+    at_1: Any = None
+    at_2: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A column that a list is sorted by."""
+
+    column: ListColumn
+    descending: bool
+
+    @property
+    def text(self) -> str:
+        return f"-{self.column.key}" if self.descending else self.column.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,7 @@ class Asked:
     """What an address asks of a list."""
 
     q: str
-    column: ListColumn
-    descending: bool
+    sorts: tuple[Sorted, ...]
     conditions: tuple[Condition, ...]
     filters: tuple[Filter, ...]
     joins: tuple[str, ...]
@@ -118,7 +122,7 @@ class Asked:
 
     @property
     def order(self) -> str:
-        return f"-{self.column.key}" if self.descending else self.column.key
+        return ",".join(one.text for one in self.sorts)
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,59 @@ class Listing(Generic[R]):
     search: Callable[[str], Condition | None] | None = None
     heads: Mapping[str, str] = field(default_factory=dict)
     """Classes of columns' heads, by key."""
+    key: str = ""
+    """What its views and everybody's columns are kept under; a plugin's begins with its name ("inventory.items")."""
+    permission: str = ""
+    """Who may see it."""
+    title: str = ""
+    placeholder: str = ""
+    """What can be searched for."""
+    counted: Callable[[int], str] | None = None
+    """So many rows in words, "3 customers". With it rows can be ticked, and deeds be done to many: `core.lists.bulk`."""
+    ends: Callable[[Scope, Sequence[R]], Awaitable[Callable[[R], str]]] | None = None
+    """What stands at the ends of these rows for this actor: made ready for all, then drawn for each."""
+    none: tuple[str, str] = ("", "")
+    """What is said while there is nothing: a title and a sentence."""
+    given: Callable[[Scope], Mapping[str, object]] | None = None
+    """Values that stand in `select`."""
+    choices: Callable[[Scope, Mapping[str, str]], Awaitable[Choices]] | None = None
+    """What columns of choices can be filtered by, for this address."""
+    further: Callable[[Scope], Awaitable[Sequence[ListColumn]]] | None = None
+    """Columns that plugins add for this tenant; asked for once a page."""
+    link: Callable[[R], str] | None = None
+    """The address of a row's own page."""
+    name_of: Callable[[R], str] | None = None
+    """What a row is called."""
+    currency: Callable[[R], str] | None = None
+    """The currency of a row's amounts; the tenant's where left out."""
+    total_currency: str = ""
+    """SQL of the same, where the list can be added up."""
 
     def having(self, *columns: ListColumn) -> Listing[R]:
         """With further columns, behind its own."""
         return replace(self, columns=(*self.columns, *columns))
+
+    async def whole(self, scope: Scope) -> Listing[R]:
+        """With the columns that plugins add in this tenant."""
+        return self if self.further is None else self.having(*await self.further(scope))
+
+    async def choices_for(self, scope: Scope, address: Mapping[str, str]) -> Choices:
+        return {} if self.choices is None else await self.choices(scope, address)
+
+    async def page(
+        self, view: View, template: str = "lists/page.html", *, buttons: Sequence[MenuEntry] = (), **values: Any
+    ) -> Response[str]:
+        """The list's page, or the part of it that changes. `buttons` stand in the head, and where nothing is yet; the
+        last is the one that most come for."""
+        from core.lists.showing import page_of  # which draws what is declared here
+
+        return await page_of(self, view, template, buttons=buttons, **values)
+
+    async def show(self, view: View, *, choices: Choices | None = None) -> dict[str, Any]:
+        """The values of a template of the list's own, for lists without saved views and columns of one's own."""
+        from core.lists.showing import values_of  # as above
+
+        return await values_of(self, view, choices or {})
 
     async def read(
         self,
@@ -151,7 +204,8 @@ class Listing(Generic[R]):
         limit: int = SIZE,
     ) -> Found[R]:
         """A page of what the address asks for. Raises Invalid for a filter, sort or cursor that cannot be."""
-        return await self._found(scope, self.asked(scope, address, choices or {}), after, before, limit)
+        asked = self.asked(scope, address, choices or {})
+        return await self.found(scope, asked, after=after, before=before, limit=limit)
 
     async def api_page(
         self, scope: Scope, address: Mapping[str, str], *, choices: Choices, cursor: str, limit: int
@@ -159,176 +213,110 @@ class Listing(Generic[R]):
         found = await self.read(scope, address, choices=choices, after=cursor, limit=limit)
         return Page(items=found.rows, next=found.after or None)
 
-    async def show(self, view: View, *, choices: Choices | None = None) -> dict[str, Any]:
-        """The values of the list's template."""
-        choices, query = choices or {}, view.query
-        asked = self.asked(view.scope, query, choices)
-        found = await self._found(view.scope, asked, query.get("after", ""), query.get("before", ""), SIZE)
-        kept, set_ones = asked.kept, {one.name for one in asked.filters}
-        unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
-        ids = [_id(one) for one in found.rows]
-        shown = _(
-            "%(done)s of %(total)s",
-            done=number(len(ids)),
-            total=number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+",
-        )
-        return {
-            "rows": found.rows,
-            "heads": [self._head(column, asked) for column in self.columns if column.shown],
-            "q": asked.q,
-            "chips": [
-                Chip(field=one.field, relation=one.relation, value=one.value, off=self._address(kept, **{one.name: ""}))
-                for one in asked.filters
-            ],
-            "filters": [
-                FilterChoice(
-                    label=_(column.label),
-                    choices=self._choices_among(column, choices[column.key], kept)
-                    if column.among
-                    else [
-                        TabItem(
-                            label=_(choice.label),
-                            href=self._address(kept, **{column.key: choice.key}),
-                            current=kept.get(column.key) == choice.key,
-                        )
-                        for choice in choices[column.key]
-                    ],
-                )
-                for column in self.columns
-                if choices.get(column.key)
-            ],
-            "pager": Pager(
-                said=shown,
-                range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
-                first=self._address(kept) if found.before else "",
-                previous=self._address(kept, before=found.before) if found.before else "",
-                next=self._address(kept, after=found.after) if found.after else "",
-            ),
-            "filtered": bool(asked.q or asked.filters),
-            "kept": {name: text for name, text in kept.items() if name != "q"},
-            "none_text": _none_text(asked),
-            "without": None,
-            "clear_filters": self._address(unfiltered),
-            "clear_all": self.href,
-        }
-
     def asked(self, scope: Scope, address: Mapping[str, str], choices: Choices) -> Asked:
         """The address, checked and taken apart. Parameters that are not the list's are left alone."""
-        order = address.get("sort") or self.sort
-        column = self._column(order.lstrip("-"))
         q = address.get("q", "").strip()[:200]
         conditions: list[Condition] = []
         filters: list[Filter] = []
         joins: dict[str, None] = {}
         if q and self.search is not None:
             conditions.append(self.search(q) or Condition("1 = 0"))
-        names = {"q", "sort"}
+        names = {"q", "sort", "view", "columns"}
         for one in self.columns:
-            for condition, found in _filters(one, address, choices.get(one.key, ()), scope.tenant.currency):
+            for condition, found in filters_of(one, address, choices.get(one.key, ()), scope):
                 names.add(found.name)
                 conditions.append(condition)
-                filters.append(found)
+                filters.append(msgspec.structs.replace(found, column=one.key))
                 joins[one.join] = None
-        kept = {name: text for name, text in address.items() if text and name in names and name not in _PAGING}
-        return Asked(q, column, order.startswith("-"), tuple(conditions), tuple(filters), tuple(joins), kept)
+        kept = {name: text for name, text in address.items() if text and name in names and name not in PLACE}
+        sorts = self._sorts(address.get("sort") or self.sort)
+        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept)
 
-    def _column(self, key: str) -> ListColumn:
+    def parameters(self) -> frozenset[str]:
+        """The parameters of an address that say what of the list is shown, and how."""
+        return frozenset({"q", "sort", "columns", *(name for column in self.columns for name in names_of(column))})
+
+    def _sorts(self, order: str) -> tuple[Sorted, ...]:
+        sorts: dict[str, Sorted] = {}
+        for text in order.split(","):
+            key = text.removeprefix("-")
+            sorts.setdefault(key, Sorted(self._sortable(key), text.startswith("-")))
+        if len(sorts) > SORTS:
+            raise Invalid(_("This list can be sorted by %(most)s columns at most.", most=SORTS), field="sort")
+        return tuple(sorts.values())
+
+    def _sortable(self, key: str) -> ListColumn:
         for column in self.columns:
-            if column.key == key and column.sorts:
+            if column.key == key and column.can_sort:
                 return column
-        known = ", ".join(column.key for column in self.columns if column.sorts)
+        known = ", ".join(column.key for column in self.columns if column.can_sort)
         raise Invalid(_("This list can be sorted by %(known)s.", known=known), field="sort")
 
-    def _head(self, column: ListColumn, asked: Asked) -> Head:
-        current = column.key == asked.column.key
-        order = f"-{column.key}" if current and not asked.descending else column.key
-        return Head(
-            label=_(column.label),
-            href=self._address(asked.kept, sort=order) if column.sorts else "",
-            sort=("descending" if asked.descending else "ascending") if current else "",
-            number=column.is_number,
-            cls=self.heads.get(column.key, ""),
-        )
-
-    def _choices_among(
-        self, column: ListColumn, choices: Sequence[ListChoice], kept: Mapping[str, str]
-    ) -> list[TabItem]:
-        """What a row may have several of is ticked one by one; with two, whether any or all of them are meant."""
-        key, every = column.key, f"{column.key}.all"
-        name = every if every in kept else key
-        chosen = [one for one in kept.get(name, "").split(",") if one]
-        other = key if name == every else every
-        switch = TabItem(
-            label=_("With any of them") if name == every else _("With all of them"),
-            href=self._address(kept, **{name: "", other: ",".join(chosen)}),
-        )
-        return [
-            *([switch] if len(chosen) > 1 else []),
-            *(
-                TabItem(
-                    label=one.label,
-                    href=self._address(
-                        kept,
-                        **{
-                            name: ",".join(
-                                [each for each in chosen if each != one.key]
-                                if one.key in chosen
-                                else [*chosen, one.key]
-                            )
-                        },
-                    ),
-                    current=one.key in chosen,
-                )
-                for one in choices
-            ),
-        ]
-
-    def _address(self, kept: Mapping[str, str], **changed: str) -> str:
+    def address(self, kept: Mapping[str, str], **changed: str) -> str:
+        """The list's address with these parameters; what is empty is left out."""
         query = {name: text for name, text in {**kept, **changed}.items() if text}
         return f"{self.href}?{urlencode(query)}" if query else self.href
 
+    def matching(self, scope: Scope, asked: Asked) -> Condition:
+        """All that match, in the actor's reach: `sql` is a SELECT of their ids, `values` what stands in it. Goes into
+        any statement: `WHERE customer_id IN (…)`."""
+        where = _all(one.sql for one in asked.conditions)
+        return Condition(
+            f"SELECT {self.table_name}.id FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}",
+            {"list_reach": within(self.table, scope.actor.reach), **_given(asked)},
+        )
+
     @property
-    def _table(self) -> str:
+    def table_name(self) -> str:
         return self.table._meta.tablename
 
-    async def _found(self, scope: Scope, asked: Asked, after: str, before: str, limit: int) -> Found[R]:
-        reach = within(self.table, scope.actor.reach)
-        backwards = bool(before) and not after
-        place = _place(asked, before if backwards else after)
-        order = _Order(asked.column, self._table, asked.descending is not backwards, place, limit + 1)
-        keys, count = await self._first(scope, asked, reach, order)
-        more, keys = len(keys) > limit, keys[:limit]
-        if backwards:
-            keys.reverse()
+    async def rows_of(self, scope: Scope, ids: Sequence[int]) -> list[R]:
+        """These rows, in this order; what is gone or out of reach is left out."""
         by_id = {
             _id(one): one
             for one in await rows(
                 self.into,
-                f"{self.select} WHERE {self._table}.id IN :list_ids AND :list_reach",
-                list_ids=[key.id for key in keys],
-                list_reach=reach,
+                f"{self.select} WHERE {self.table_name}.id IN :list_ids AND :list_reach",
+                list_ids=list(ids),
+                list_reach=within(self.table, scope.actor.reach),
+                **({} if self.given is None else self.given(scope)),
             )
         }
+        return [by_id[one] for one in ids if one in by_id]
+
+    async def found(
+        self, scope: Scope, asked: Asked, *, after: str = "", before: str = "", limit: int = SIZE
+    ) -> Found[R]:
+        """A page of what is asked."""
+        reach = within(self.table, scope.actor.reach)
+        backwards = bool(before) and not after
+        place = _place(asked, before if backwards else after)
+        order = _Order(asked.sorts, self.table_name, backwards, place, limit + 1)
+        keys, count = await self._first(scope, asked, reach, order)
+        more, keys = len(keys) > limit, keys[:limit]
+        if backwards:
+            keys.reverse()
+        found = await self.rows_of(scope, [key.id for key in keys])
         there_before, there_after = (more, True) if backwards else (place is not None, more)
         return Found(
-            [by_id[key.id] for key in keys if key.id in by_id],
+            found,
             count,
-            encode_cursor(asked.order, keys[0].at, keys[0].id) if keys and there_before else "",
-            encode_cursor(asked.order, keys[-1].at, keys[-1].id) if keys and there_after else "",
+            _cursor(asked, keys[0]) if keys and there_before else "",
+            _cursor(asked, keys[-1]) if keys and there_after else "",
         )
 
     async def _first(self, scope: Scope, asked: Asked, reach: QueryString, order: _Order) -> tuple[list[_Key], int]:
         """The keys of the page, and how many rows there are in all."""
         everything = isinstance(scope.actor.reach, Everything)
         if not asked.conditions and everything:
-            counting = f"SELECT count(*) FROM (SELECT 1 FROM {self._table} LIMIT {COUNTED + 1}) AS counted"
+            counting = f"SELECT count(*) FROM (SELECT 1 FROM {self.table_name} LIMIT {COUNTED + 1}) AS counted"
             found = await rows(
                 _Counted,
-                f"SELECT ({counting}) AS many, {order.head} FROM {self._table} {order.column.join}"
+                f"SELECT ({counting}) AS many, {order.head} FROM {self.table_name} {order.join}"
                 f" WHERE TRUE{order.keyset} ORDER BY {order.by()} LIMIT :list_limit",
                 **order.given,
             )
-            return [_Key(one.at, one.id) for one in found], found[0].many if found else int(await value(counting))
+            return [_key(one) for one in found], found[0].many if found else int(await value(counting))
         surely = [one.surely for one in asked.conditions if one.surely]
         if surely and everything and len(asked.conditions) == 1:
             sure = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))
@@ -344,53 +332,53 @@ class Listing(Generic[R]):
     ) -> tuple[list[_Key], int]:
         """What is left, if it is few rows, found before it is sorted; and how many."""
         first = next((one for one in asked.conditions if one.source), None)
-        source = first.source if first else self._table
+        source = first.source if first else self.table_name
         where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        few = f"SELECT {self._table}.id FROM {source} {' '.join(asked.joins)} WHERE {where}"
+        few = f"SELECT {self.table_name}.id FROM {source} {' '.join(asked.joins)} WHERE {where}"
         if len(asked.conditions) == 1 and asked.conditions[0].ids and everything:
             few = asked.conditions[0].ids
-        table, column = self._table, order.column
+        table = self.table_name
         if dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
-            from_few = f"{table} {column.join} WHERE {table}.id IN (SELECT id FROM few)"
+            from_few = f"{table} {order.join} WHERE {table}.id IN (SELECT id FROM few)"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
-                f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {column.join}"
+                f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {order.join}"
                 f" WHERE {table}.id = few.id OFFSET 0) AS there WHERE TRUE"
             )
-            there = replace(order, column=_THERE, table="there")
-            head, keyset, by = "there.at, there.id", there.keyset, there.by()
+            there = order.there
+            head, keyset, by = there.heads_again, there.keyset, there.by()
         found = await rows(
             _Counted,
             f"WITH few (id) AS MATERIALIZED ({few} LIMIT {FEW + 1})"
-            " SELECT counted.many, page.at, coalesce(page.id, 0) AS id"
+            f" SELECT counted.many, {order.again('page')}, coalesce(page.id, 0) AS id"
             " FROM (SELECT count(*) AS many FROM few) AS counted"
             f" LEFT JOIN (SELECT {head} FROM {from_few} AND (SELECT count(*) FROM few) <= {FEW}{keyset}"
             f" ORDER BY {by} LIMIT :list_limit) AS page ON TRUE"
-            f" ORDER BY page.at {order.direction}, page.id {order.direction}",
+            f" ORDER BY {order.by_again('page')}",
             list_reach=reach,
             **order.given,
             **_given(asked),
         )
-        return [_Key(one.at, one.id) for one in found if one.id], found[0].many
+        return [_key(one) for one in found if one.id], found[0].many
 
     async def _walked(self, asked: Asked, reach: QueryString, order: _Order) -> list[_Key]:
         """The first that are wanted, in the order of the sort."""
-        joins = " ".join(dict.fromkeys((order.column.join, *asked.joins)))
+        joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         if not asked.conditions:
             return await rows(
                 _Key,
-                f"SELECT {order.head} FROM {self._table} {joins} WHERE :list_reach{order.keyset}"
+                f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach{order.keyset}"
                 f" ORDER BY {order.by()} LIMIT :list_limit",
                 **given,
             )
         test = " AND ".join(f"({one.walk or one.sql})" for one in asked.conditions)
         found = await rows(
             _Key,
-            f"SELECT at, id FROM (SELECT {order.head}, {test} AS wanted FROM {self._table} {joins}"
-            f" WHERE :list_reach{order.keyset} ORDER BY {order.by()} LIMIT {FAR}) AS walked"
-            " WHERE wanted LIMIT :list_limit",
+            f"SELECT {order.again('walked')}, walked.id FROM (SELECT {order.head}, {test} AS wanted"
+            f" FROM {self.table_name} {joins} WHERE :list_reach{order.keyset}"
+            f" ORDER BY {order.by()} LIMIT {FAR}) AS walked WHERE wanted LIMIT :list_limit",
             **given,
         )
         if len(found) == order.given["list_limit"]:
@@ -398,7 +386,7 @@ class Listing(Generic[R]):
         off = "+" if dialect() == "sqlite" else ""
         return await rows(
             _Key,
-            f"SELECT {order.head} FROM {self._table} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
+            f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
             f"{order.keyset} ORDER BY {order.by(off)} LIMIT :list_limit",
             **given,
         )
@@ -408,40 +396,96 @@ class Listing(Generic[R]):
 class _Order:
     """How the rows of a page follow each other, from a place on."""
 
-    column: ListColumn
+    sorts: tuple[Sorted, ...]
     table: str
-    down: bool
-    place: tuple[Any, int] | None
+    backwards: bool
+    place: tuple[Any, ...] | None
     limit: int
+    source: str = ""
+    """Where the values stand that were picked already, under the names of `_Key`."""
 
     @property
-    def tie(self) -> str:
-        return self.column.tie or f"{self.table}.id"
+    def _exprs(self) -> list[str]:
+        if self.source:
+            return [f"{self.source}.{name}" for name in _AT[: len(self.sorts)]]
+        return [one.column.expr for one in self.sorts]
+
+    @property
+    def _tie(self) -> str:
+        """The id; of the first column's own index where that is another table's."""
+        if self.source:
+            return f"{self.source}.id"
+        return self.sorts[0].column.tie or f"{self.table}.id"
+
+    def _down(self, at: int) -> bool:
+        return self.sorts[min(at, len(self.sorts) - 1)].descending is not self.backwards
+
+    @property
+    def joins(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.column.join for one in self.sorts))
+
+    @property
+    def join(self) -> str:
+        return " ".join(self.joins)
+
+    @property
+    def there(self) -> _Order:
+        return replace(self, source="there")
 
     @property
     def head(self) -> str:
-        return f"{self.column.expr} AS at, {self.tie} AS id"
+        picked = [f"{expr} AS {name}" for expr, name in zip(self._exprs, _AT, strict=False)]
+        return ", ".join((*picked, f"{self._tie} AS id"))
 
     @property
-    def direction(self) -> str:
-        return "DESC" if self.down else "ASC"
+    def heads_again(self) -> str:
+        return ", ".join((*self._exprs, self._tie))
+
+    def again(self, source: str) -> str:
+        """What `head` picked, out of a sub-select of this name."""
+        return ", ".join(f"{source}.{name}" for name in _AT[: len(self.sorts)])
+
+    def by_again(self, source: str) -> str:
+        return replace(self, source=source).by()
 
     @property
     def keyset(self) -> str:
-        beyond = "<" if self.down else ">"
-        return "" if self.place is None else f" AND ({self.column.expr}, {self.tie}) {beyond} (:list_at, :list_id)"
+        """Beyond the place. With one column it is a comparison of rows, which an index answers."""
+        if self.place is None:
+            return ""
+        exprs, tie = self._exprs, self._tie
+        if len(exprs) == 1:
+            return f" AND ({exprs[0]}, {tie}) {'<' if self._down(0) else '>'} (:list_at, :list_id)"
+        test = f"{tie} {'<' if self._down(len(exprs)) else '>'} :list_id"
+        for at in range(len(exprs) - 1, -1, -1):
+            beyond, slot = "<" if self._down(at) else ">", _SLOTS[at]
+            test = f"({exprs[at]} {beyond} :{slot} OR ({exprs[at]} = :{slot} AND {test}))"
+        return f" AND {exprs[0]} {'<=' if self._down(0) else '>='} :{_SLOTS[0]} AND {test}"
 
     @property
     def given(self) -> dict[str, Any]:
-        place = {} if self.place is None else {"list_at": self.place[0], "list_id": self.place[1]}
-        return {"list_limit": self.limit, **place}
+        if self.place is None:
+            return {"list_limit": self.limit}
+        *values, row_id = self.place
+        return {"list_limit": self.limit, "list_id": row_id, **dict(zip(_SLOTS, values, strict=False))}
 
     def by(self, off: str = "") -> str:
         """For ORDER BY; `off` before it keeps SQLite from walking an index for it."""
-        return f"{off}{self.column.expr} {self.direction}, {self.tie} {self.direction}"
+        ways = ["DESC" if self._down(at) else "ASC" for at in range(len(self.sorts) + 1)]
+        parts = [f"{expr} {way}" for expr, way in zip((*self._exprs, self._tie), ways, strict=True)]
+        return off + ", ".join(parts)
 
 
-_THERE: Final = ListColumn(key="", label="", expr="there.at", tie="there.id")
+_AT: Final = ("at", "at_1", "at_2")
+_SLOTS: Final = ("list_at", "list_at_1", "list_at_2")
+
+
+def _key(found: _Counted) -> _Key:
+    return _Key(found.at, found.id, found.at_1, found.at_2)
+
+
+def _cursor(asked: Asked, key: _Key) -> str:
+    return encode_cursor(asked.order, *(key.at, key.at_1, key.at_2)[: len(asked.sorts)], key.id)
 
 
 def _id(row: Any) -> int:
@@ -457,98 +501,11 @@ def _given(asked: Asked) -> dict[str, Any]:
     return {name: given for condition in asked.conditions for name, given in condition.values.items()}
 
 
-def _place(asked: Asked, cursor: str) -> tuple[Any, int] | None:
+def _place(asked: Asked, cursor: str) -> tuple[Any, ...] | None:
     if not cursor:
         return None
-    order, at, row_id = decode_cursor(cursor, _CURSORS[asked.column.kind])
+    kinds: Any = tuple.__class_getitem__((str, *(_KEYS[one.column.kind] for one in asked.sorts), int))
+    order, *place = decode_cursor(cursor, kinds)
     if order != asked.order:
         raise Invalid(_("This cursor is of another order of this list. Begin again without it."), field="cursor")
-    return at, row_id
-
-
-def _filters(
-    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice], currency: str
-) -> Iterator[tuple[Condition, Filter]]:
-    """The filters that the address sets for a column."""
-    key, expr = column.key, column.expr
-    slot = f"filter_{key}"
-    if column.among:
-        yield from _filters_among(column, address, choices)
-    elif choices and (text := address.get(key, "")):
-        known = {choice.key: choice for choice in choices}
-        chosen = [known[one] for one in text.split(",") if one in known]
-        if len(chosen) != len(text.split(",")):
-            raise Invalid(_("%(label)s is one of %(known)s.", label=_(column.label), known=", ".join(known)), field=key)
-        yield (
-            Condition(f"{expr} IN :{slot}", {slot: [one.value for one in chosen]}),
-            Filter(key, _(column.label), _("is"), f" {_('or')} ".join(_(one.label) for one in chosen)),
-        )
-    if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
-        pattern = "".join(f"~{one}" if one in "%_~" else one for one in (sort_key(text) if column.keyed else text))
-        yield (
-            Condition(f"{expr} LIKE :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"}),
-            Filter(f"{key}.has", _(column.label), _("has"), text),
-        )
-    if column.kind in {"number", "amount", "date"}:
-        for end, sign, relation in (("from", ">=", _("from")), ("to", "<=", _("to"))):
-            if text := address.get(f"{key}.{end}", "").strip():
-                name = f"{slot}_{end}"
-                given = _typed(column, text, currency, f"{key}.{end}")
-                yield (
-                    Condition(f"{expr} {sign} :{name}", {name: given}),
-                    Filter(f"{key}.{end}", _(column.label), relation, text),
-                )
-    if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
-        empty = f"{expr} = ''" if column.kind == "text" or column.among else f"{expr} IS NULL"
-        yield (
-            Condition(empty if text == "yes" else f"NOT {empty}"),
-            Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
-        )
-
-
-def _filters_among(
-    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice]
-) -> Iterator[tuple[Condition, Filter]]:
-    """Rows that have any of the choices, or all of them."""
-    known = {choice.key: choice for choice in choices}
-    for name, every in ((column.key, False), (f"{column.key}.all", True)):
-        asked = [one for one in address.get(name, "").split(",") if one]
-        if not asked:
-            continue
-        if any(one not in known for one in asked):
-            raise Invalid(_("This is none of the choices of %(label)s.", label=_(column.label)), field=name)
-        slots = {
-            f"filter_{column.key}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)
-        }
-        tests = [f"{column.tie} IN ({column.among} = :{slot})" for slot in slots]
-        several = f" {_('and') if every else _('or')} "
-        yield (
-            Condition((" AND " if every else " OR ").join(tests), slots),
-            Filter(name, _(column.label), _("are"), several.join(known[one].label for one in asked)),
-        )
-
-
-def _typed(column: ListColumn, text: str, currency: str, name: str) -> int | date:
-    try:
-        match column.kind:
-            case "date":
-                return date.fromisoformat(text)
-            case "amount":
-                scaled = Decimal(text).scaleb(exponent(currency))
-                if not scaled.is_finite() or abs(scaled) >= 2**63:
-                    raise Invalid(_("A number is too large."), field=name)
-                return int(scaled.to_integral_value())
-            case _:
-                return int(text)
-    except (ValueError, InvalidOperation):
-        wanted = _("Give a day as 2026-12-31.") if column.kind == "date" else _("Give a number.")
-        raise Invalid(wanted, field=name) from None
-
-
-def _none_text(asked: Asked) -> str:
-    filtered = f" {_('and')} ".join(f"{one.field} {one.relation} {one.value}" for one in asked.filters)
-    if asked.q and filtered:
-        return _("Nothing is found for “%(q)s” where %(filters)s.", q=asked.q, filters=filtered)
-    if filtered:
-        return _("Nothing is found where %(filters)s.", filters=filtered)
-    return _("Nothing is found for “%(q)s”.", q=asked.q) if asked.q else _("Nothing is found.")
+    return tuple(place)

@@ -1,6 +1,9 @@
-"""Rows of lists: what is done to many of their rows at once. Keys, indexes and checks stand in the migrations."""
+"""Rows of lists: what is done to many of their rows at once, saved views, columns of one's own.
 
-from piccolo.columns import BigInt, BigSerial, Boolean, ForeignKey, Text, Timestamptz
+Keys, indexes and checks stand in the migrations.
+"""
+
+from piccolo.columns import BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.table import Table
 
@@ -43,3 +46,36 @@ class BulkRow(Table):
     state = Text()
     digest = Text()
     told = Text()
+
+
+class ListView(Table):
+    """A list as somebody saved it under a name: what is left out of it, its order, its columns.
+
+    `address` is the part of an address that says so, `columns` keys with commas between, empty for the list's own.
+    `owner` is the actor who made it; a `shared` one is seen by all staff who see all customers.
+    """
+
+    belongs = STAFF_ONLY
+
+    id = BigSerial(primary_key=True)
+    listing = Text()
+    owner = Text()
+    name = Text()
+    name_key = Text()
+    shared = Boolean()
+    address = Text()
+    columns = Text()
+    version = Integer()
+    changed_at = Timestamptz()
+
+
+class ListLayout(Table):
+    """How an actor sees a list: its columns in their order, and the view that it opens with."""
+
+    belongs = STAFF_ONLY
+
+    id = BigSerial(primary_key=True)
+    listing = Text()
+    owner = Text()
+    columns = Text()
+    view_id = ForeignKey(ListView, null=True, on_delete=OnDelete.set_null, index=True)

@@ -112,3 +112,31 @@ export const tick = through => {
   const row = document.activeElement?.closest?.("[data-rows] > tr"), box = row && $("[data-select]", row);
   box?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: through }));
 };
+
+// columns up and down by buttons, as by dragging
+on("click", "[data-columns] [data-move]", (e, button) => {
+  const item = button.closest("li"), to = button.dataset.move === "up" ? item.previousElementSibling : item.nextElementSibling;
+  if (!to || to.classList.contains("t-fixed")) return;
+  if (button.dataset.move === "up") to.before(item); else to.after(item);
+  button.focus();
+  told(item);
+});
+
+// with Shift a head sorts after the others
+document.addEventListener("click", e => {
+  const link = e.shiftKey && e.target.closest?.("a[data-then]");
+  if (!link) return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+  htmx.ajax("GET", link.dataset.then, { target: "#list", swap: "outerMorph", push: "true", source: link });
+}, true);
+
+// a filter that is set opens its own form; a form that is sent closes the panel
+on("click", "[data-filter]", (e, button) => {
+  const part = $(`#filters details[data-of="${CSS.escape(button.dataset.filter)}"]`);
+  if (!part) return;
+  part.open = true;
+  setTimeout(() => { part.scrollIntoView({ block: "nearest" }); $("input:not([type=hidden]), select", part)?.focus(); });
+});
+document.addEventListener("submit", e => e.target.closest?.("#filters")?.hidePopover(), true);
+on("change", "[data-every]", (e, box) => $$(`.t-picks input`, box.closest("form")).forEach(one => { one.name = box.checked ? `${box.dataset.every}.all` : box.dataset.every; }));

@@ -1,0 +1,261 @@
+"""Cells of a list: what a column says of a row, on the page and in an export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from core.lists.columns import Load, Loaded
+from core.lists.writing import Cell, ColumnType, ExportColumn
+from core.money import Money, exponent, format_amount
+from core.texts import _, number
+from core.web.templating import shown, written
+
+if TYPE_CHECKING:
+    from core.lists.columns import ListColumn
+    from core.lists.listing import Choices, Listing
+    from core.scope import Scope
+
+NOTHING: Final = Markup('<span class="t-2">–</span>')
+_TYPES: Final[dict[str, ColumnType]] = {
+    "number": "integer",
+    "amount": "decimal",
+    "date": "date",
+    "datetime": "instant",
+    "flag": "boolean",
+}
+_CLASSES: Final = {
+    "number": "t-num",
+    "amount": "t-num",
+    "date": "t-nowrap t-date",
+    "datetime": "t-nowrap t-date",
+    "text": "t-clip",
+    "choice": "t-nowrap",
+}
+
+
+def link(href: str, text: str, *, title: str = "") -> Markup:
+    """A link in a cell."""
+    told = Markup(' title="{}"').format(title) if title else ""
+    return Markup('<a href="{}"{}>{}</a>').format(href, told, text)
+
+
+def pill(label: str, kind: str) -> Markup:
+    """A status in a cell."""
+    return Markup(f'<span class="t-pill k-{shown(kind)}">{shown(label)}</span>')
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What cells are drawn with: who reads them, and the values that were had for all rows at once."""
+
+    scope: Scope
+    loaded: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def locale(self) -> str:
+        return self.scope.locale
+
+
+class Line(NamedTuple):
+    """A row of the page, ready to be read."""
+
+    id: int
+    name: str
+    cells: str
+    row: Any
+    """The row itself, for what stands at its end."""
+
+
+async def drawing_of(
+    scope: Scope, columns: Sequence[ListColumn], ids: Sequence[int], choices: Choices | None = None
+) -> Drawing:
+    """Made ready for these rows: each function that several columns name is asked once."""
+    asked: dict[Load, list[str]] = {}
+    for column in columns:
+        if column.load is not None:
+            asked.setdefault(column.load, []).append(column.key)
+    values: dict[str, Mapping[int, Any]] = {}
+    failed: dict[str, str] = {}
+    for load, keys in asked.items():
+        found = await load(scope, ids, keys) if ids else Loaded({})
+        values.update(found.values)
+        failed.update(found.failed)
+    labels = {
+        column.key: {one.value: _(one.label) for one in choices.get(column.key, ())}
+        for column in columns
+        if choices and column.kind == "choice"
+    }
+    return Drawing(scope, values, labels, failed)
+
+
+def value_of(column: ListColumn, row: Any, drawing: Drawing, listing: Listing[Any]) -> Any:
+    """What a column says of a row: a plain value, an amount as Money."""
+    if column.load is not None:
+        return drawing.loaded.get(column.key, {}).get(row.id)
+    found = column.value(row) if column.value is not None else getattr(row, column.field or column.key)
+    if column.kind == "amount" and isinstance(found, int):
+        return Money(found, currency_of(listing, row, drawing.scope))
+    return found
+
+
+def currency_of(listing: Listing[Any], row: Any, scope: Scope) -> str:
+    return scope.tenant.currency if listing.currency is None else listing.currency(row)
+
+
+def text_of(value: Any, scope: Scope) -> str:
+    """As the list writes it: dates in words, in the tenant's zone, figures with their thousands apart."""
+    match value:
+        case None | False:
+            return ""
+        case True:
+            return _("Yes")
+        case int():
+            return number(value)
+        case Money():
+            return format_amount(value.minor, value.currency)
+        case str():
+            return value
+        case datetime():
+            here = value.astimezone(ZoneInfo(scope.tenant.time_zone))
+            return f"{written(here.date(), scope.locale)} {here:%H:%M}"
+        case date():
+            return written(value, scope.locale)
+        case _:
+            return ", ".join(str(one) for one in value)
+
+
+def lines_of(
+    listing: Listing[Any], columns: Sequence[ListColumn], rows: Iterable[Any], drawing: Drawing, *, one_currency: bool
+) -> list[Line]:
+    """The rows of a page. Nothing on it is drawn as often as a cell, so their tags are put together here."""
+    draws = [_draw(listing, column, drawing, one_currency=one_currency) for column in columns]
+    name_of = listing.name_of
+    return [
+        Line(
+            row.id,
+            str(row.id) if name_of is None else name_of(row),
+            Markup("".join([draw(row) for draw in draws])),
+            row,
+        )
+        for row in rows
+    ]
+
+
+def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_currency: bool) -> Callable[[Any], str]:
+    """How a column's cell is made of a row."""
+    is_first = column is listing.columns[0]
+    usual = "t-id" if column.key == "id" else _CLASSES.get(column.kind, "")
+    classes = " ".join(one for one in ("c-name" if is_first else "", column.role, column.cls or usual) if one)
+    begin = f'<td class="{classes}">' if classes else "<td>"
+    titled = column.kind == "text" and column.cell is None and "t-clip" in classes
+    with_title = f'<td class="{classes}" title="'
+
+    def draw(row: Any) -> str:
+        value = value_of(column, row, drawing, listing)
+        if column.cell is not None:
+            return f"{begin}{shown(column.cell(row, _given(value, drawing)))}</td>"
+        text = _plain(column, value, drawing)
+        if is_first and listing.link is not None:
+            return f"{begin}{link(listing.link(row), text or _('None'), title=text)}</td>"
+        if not text:
+            return f"{begin}{NOTHING}</td>"
+        told = shown(text)
+        if isinstance(value, Money):
+            return f"{begin}{_amount(column, value, told, one_currency)}</td>"
+        if column.key != "id" and column.kind == "number" and not value:
+            return f'{begin}<span class="t-2">{told}</span></td>'
+        return f'{with_title}{told}">{told}</td>' if titled else f"{begin}{told}</td>"
+
+    return draw
+
+
+class Given(NamedTuple):
+    """What a column's own way of drawing has besides the row."""
+
+    value: Any
+    scope: Scope
+    labels: Mapping[str, Mapping[Any, str]]
+
+
+def _given(value: Any, drawing: Drawing) -> Given:
+    return Given(value, drawing.scope, drawing.labels)
+
+
+def _plain(column: ListColumn, value: Any, drawing: Drawing) -> str:
+    if column.key == "id":
+        return str(value)
+    if column.kind == "choice" and not isinstance(value, (list, tuple)):
+        return drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope)
+    return text_of(value, drawing.scope)
+
+
+def _amount(column: ListColumn, value: Money, told: str, one_currency: bool) -> str:
+    if not one_currency:
+        told = f'{told} <span class="t-2 t-small">{shown(value.currency)}</span>'
+    if not column.toned:
+        return told if value.minor else f'<span class="t-2">{told}</span>'
+    tone = "t-owes" if value.minor < 0 else "t-plus" if value.minor > 0 else "t-2"
+    return f'<span class="{tone}">{told}</span>'
+
+
+def head_of(column: ListColumn, drawing: Drawing, currency: str = "") -> str:
+    """What stands over a column: an amount names its currency where it is one."""
+    label = _(column.label)
+    if column.key in drawing.failed:
+        return _("%(label)s (failed, %(error)s)", label=label, error=drawing.failed[column.key])
+    if column.kind == "amount" and currency:
+        return _("%(label)s, %(currency)s", label=label, currency=currency)
+    return label
+
+
+def currencies(
+    listing: Listing[Any], columns: Sequence[ListColumn], rows: Sequence[Any], drawing: Drawing
+) -> frozenset[str]:
+    """Of the amounts of a page."""
+    amounts = [column for column in columns if column.kind == "amount"]
+    found = (value_of(column, row, drawing, listing) for column in amounts for row in rows)
+    return frozenset(one.currency for one in found if isinstance(one, Money))
+
+
+# -- the same, to be taken away ---------------------------------------------------------------------------------------
+
+CURRENCY: Final = "currency"
+
+
+def export_columns(listing: Listing[Any], columns: Sequence[ListColumn]) -> list[ExportColumn]:
+    """The columns as shown; where there are amounts, the currency that stands in their cells has one of its own."""
+    made = [
+        ExportColumn(one.key, _(one.label), _TYPES.get(one.kind, "text") if one.key != "id" else "integer")
+        for one in columns
+    ]
+    if any(one.kind == "amount" for one in columns) and not any(one.key == CURRENCY for one in columns):
+        made.append(ExportColumn(CURRENCY, _("Currency")))
+    return made
+
+
+def export_row(listing: Listing[Any], columns: Sequence[ListColumn], row: Any, drawing: Drawing) -> list[Cell]:
+    cells: list[Cell] = []
+    currency = ""
+    for column in columns:
+        value = value_of(column, row, drawing, listing)
+        if isinstance(value, Money):
+            currency = currency or value.currency
+            cells.append(Decimal(value.minor).scaleb(-exponent(value.currency)))
+        elif column.kind == "choice" and not isinstance(value, (list, tuple)):
+            cells.append(drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope))
+        elif value is None or isinstance(value, (str, int, date)):
+            cells.append(value)
+        else:
+            cells.append(text_of(value, drawing.scope))
+    if any(one.kind == "amount" for one in columns) and not any(one.key == CURRENCY for one in columns):
+        cells.append(currency or currency_of(listing, row, drawing.scope))
+    return cells

@@ -1,0 +1,172 @@
+"""Filters as they stand in a list's address: what they mean to the database, and how they read.
+
+For a column `x`: `x=a,b` one of its choices; `x.all=a,b` all of them, where a row may have several; `x=5` exactly this
+number or day; `x.has=` text in it; `x.from=` and `x.to=` of a number or day, both included; `x.empty=yes` or `no`.
+A day is 2026-12-31, or moves with the calendar: today, today-30, month, year (the first day of this one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core.errors import Invalid
+from core.ids import sort_key
+from core.lists.columns import Condition, ListChoice, ListColumn
+from core.money import exponent
+from core.texts import _
+from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+RANGES: Final = frozenset({"number", "amount", "date"})
+LARGEST: Final = 2**63
+_MOVING: Final = re.compile(r"(today|month|year)(?:([+-])(\d{1,4}))?")
+
+
+class Filter(Struct, frozen=True):
+    """A filter that is set: the parameter in the address that sets it, and how it reads."""
+
+    name: str
+    field: str
+    relation: str
+    value: str
+    column: str = ""
+    """The key of the column."""
+
+
+def names_of(column: ListColumn) -> tuple[str, ...]:
+    """The parameters that filter by a column."""
+    key = column.key
+    return (key, *(f"{key}.{end}" for end in ("all", "has", "from", "to", "empty")))
+
+
+def filters_of(
+    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice], scope: Scope
+) -> Iterator[tuple[Condition, Filter]]:
+    """The filters that the address sets for a column. Raises Invalid for what cannot be."""
+    if not column.expr:
+        return
+    if column.among:
+        yield from _among(column, address, choices)
+    elif choices:
+        yield from _chosen(column, address, choices)
+    key, expr, slot = column.key, column.expr, f"filter_{column.key}"
+    if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
+        pattern = "".join(f"~{one}" if one in "%_~" else one for one in (sort_key(text) if column.keyed else text))
+        yield (
+            Condition(f"{expr} LIKE :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"}),
+            Filter(f"{key}.has", _(column.label), _("has"), text),
+        )
+    if column.kind in RANGES:
+        for end, sign, relation in (("", "=", _("is")), ("from", ">=", _("from")), ("to", "<=", _("to"))):
+            name = f"{key}.{end}" if end else key
+            if text := address.get(name, "").strip():
+                given = _typed(column, text, scope, name)
+                yield (
+                    Condition(f"{expr} {sign} :{slot}_{end}", {f"{slot}_{end}": given}),
+                    Filter(name, _(column.label), relation, _read(text, given, scope.locale)),
+                )
+    if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
+        empty = f"{expr} = ''" if column.kind == "text" or column.among else f"{expr} IS NULL"
+        yield (
+            Condition(empty if text == "yes" else f"NOT {empty}"),
+            Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
+        )
+
+
+def _chosen(
+    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice]
+) -> Iterator[tuple[Condition, Filter]]:
+    key, slot = column.key, f"filter_{column.key}"
+    text = address.get(key, "")
+    if not text:
+        return
+    known = {choice.key: choice for choice in choices}
+    chosen = [known[one] for one in dict.fromkeys(text.split(",")) if one in known]
+    if len(chosen) != len(set(text.split(","))):
+        raise Invalid(_("%(label)s is one of %(known)s.", label=_(column.label), known=", ".join(known)), field=key)
+    plain = [one.value for one in chosen if not one.sql]
+    tests = [f"({one.sql})" for one in chosen if one.sql] + ([f"{column.expr} IN :{slot}"] if plain else [])
+    values: dict[str, object] = {slot: plain} if plain else {}
+    for one in chosen:
+        values.update(one.values)
+    yield (
+        Condition(" OR ".join(tests), values),
+        Filter(key, _(column.label), _("is"), f" {_('or')} ".join(_(one.label) for one in chosen)),
+    )
+
+
+def _among(
+    column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice]
+) -> Iterator[tuple[Condition, Filter]]:
+    """Rows that have any of the choices, or all of them."""
+    known = {choice.key: choice for choice in choices}
+    for name, every in ((column.key, False), (f"{column.key}.all", True)):
+        asked = [one for one in address.get(name, "").split(",") if one]
+        if not asked:
+            continue
+        if any(one not in known for one in asked):
+            raise Invalid(_("This is none of the choices of %(label)s.", label=_(column.label)), field=name)
+        slots = {
+            f"filter_{column.key}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)
+        }
+        tests = [f"{column.tie} IN ({column.among} = :{slot})" for slot in slots]
+        several = f" {_('and') if every else _('or')} "
+        yield (
+            Condition((" AND " if every else " OR ").join(tests), slots),
+            Filter(name, _(column.label), _("are"), several.join(known[one].label for one in asked)),
+        )
+
+
+def _read(text: str, given: int | date, locale: str) -> str:
+    """A day in words, a moving one by its name with it."""
+    if not isinstance(given, date):
+        return text
+    day = written(given, locale)
+    return day if text[:1].isdecimal() else f"{_moving_words(text)} ({day})"
+
+
+def _moving_words(text: str) -> str:
+    match = _MOVING.fullmatch(text)
+    if match is None:
+        return text
+    word, sign, days = match.groups()
+    begin = {"today": _("today"), "month": _("begin of the month"), "year": _("begin of the year")}[word]
+    if not days or not int(days):
+        return begin
+    return f"{begin} {'−' if sign == '-' else '+'} {_('%(days)s days', days=days)}"
+
+
+def _typed(column: ListColumn, text: str, scope: Scope, name: str) -> int | date:
+    try:
+        match column.kind:
+            case "date":
+                return _day(text, scope)
+            case "amount":
+                scaled = Decimal(text).scaleb(exponent(scope.tenant.currency))
+                number = int(scaled.to_integral_value()) if scaled.is_finite() and abs(scaled) < LARGEST else LARGEST
+            case _:
+                number = int(text) if len(text) < 20 else LARGEST
+    except (ValueError, InvalidOperation, OverflowError):
+        wanted = _("Give a day as 2026-12-31.") if column.kind == "date" else _("Give a number.")
+        raise Invalid(wanted, field=name) from None
+    if abs(number) >= LARGEST:
+        raise Invalid(_("A number is too large."), field=name)
+    return number
+
+
+def _day(text: str, scope: Scope) -> date:
+    moving = _MOVING.fullmatch(text)
+    if moving is None:
+        return date.fromisoformat(text)
+    word, sign, days = moving.groups()
+    today = scope.today()
+    begin = {"today": today, "month": today.replace(day=1), "year": today.replace(month=1, day=1)}[word]
+    return begin + timedelta(days=int(days or 0) * (-1 if sign == "-" else 1))

@@ -1,0 +1,452 @@
+"""A list's page: its values for the templates, put together from what is asked for and what its reader keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from core.errors import Invalid
+from core.lists.bulk_bar import bar_of
+from core.lists.drawing import Drawing, currencies, drawing_of, head_of, lines_of
+from core.lists.filters import RANGES, names_of
+from core.lists.listing import COUNTED, SIZE
+from core.lists.totals import page_totals
+from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
+from core.texts import _, number
+from core.web.parts import Chip, FilterChoice, Head, MenuEntry, Pager, TabItem
+
+if TYPE_CHECKING:
+    from litestar import Response
+
+    from core.lists.columns import ListChoice, ListColumn
+    from core.lists.listing import Asked, Choices, Found, Listing
+    from core.scope import Scope
+    from core.web.view import PageView
+
+EXPORT: Final = "lists.export"
+"""The permission to take lists away as files."""
+
+
+class FilterField(Struct, frozen=True, kw_only=True):
+    """What a column can be filtered by, as a form: the values that are set stand in it."""
+
+    name: str
+    label: str
+    kind: str
+    """choice, text, number, amount or date"""
+    is_set: bool
+    kept: Mapping[str, str]
+    """The rest of the address, sent with it."""
+    choices: Sequence[tuple[str, str, bool]] = ()
+    """Value, label, whether it is ticked."""
+    every: bool | None = None
+    """Whether all of the choices are meant; None where a row has one."""
+    has: str = ""
+    start: str = ""
+    end: str = ""
+    exact: str = ""
+    empty: str = ""
+    can_be_empty: bool = False
+
+
+class ColumnItem(Struct, frozen=True):
+    """A column in the panel of columns."""
+
+    key: str
+    label: str
+    shown: bool
+
+
+class PickedColumns(Struct, frozen=True):
+    """What is shown, in its order, and whether that is the list's own way."""
+
+    columns: tuple[ListColumn, ...]
+    usual: bool
+
+
+class Shown(Struct, frozen=True):
+    """A list as an address asks for it and its reader keeps it: what the page, the export and the totals agree on."""
+
+    listing: Any
+    kept: Kept
+    view: SavedView | None
+    asked: Any
+    choices: Any
+    picked: PickedColumns
+    lost: tuple[str, ...]
+    """Filters of a saved view that no longer fit."""
+
+
+def address_of(view: PageView) -> dict[str, str]:
+    """The address's parameters; what is ticked several times in a form stands with commas between."""
+    found: dict[str, list[str]] = {}
+    for name, text in view.request.query_params.multi_items():
+        if isinstance(text, str) and text:
+            found.setdefault(name, []).append(text)
+    several = {name for name in found if "." not in name or name.endswith(".all")} - {"q", "sort", "view", "after"}
+    return {name: ",".join(texts) if name in several else texts[-1] for name, texts in found.items()}
+
+
+async def shown_of(listing: Listing[Any], scope: Scope, address: Mapping[str, str]) -> Shown:
+    """Taken apart, with the saved view that it names or that its reader opens the list with."""
+    listing = await listing.whole(scope)
+    kept = await kept_of(scope, listing.key)
+    given = {name: text for name, text in address.items() if text}
+    name = given.pop("view", "")
+    saved = kept.view(name)
+    is_bare = not listing.parameters() & given.keys()
+    if saved is None and not name and is_bare and kept.default_id is not None:
+        saved = kept.view(str(kept.default_id))
+    if saved is not None:
+        given = {**(saved.query if is_bare else {}), **given, "view": str(saved.id)}
+    elif kept.default_id is not None:
+        given["view"] = ALL
+    choices = await listing.choices_for(scope, given)
+    asked, lost = _asked(listing, scope, given, choices, saved if is_bare else None)
+    return Shown(listing, kept, saved, asked, choices, pick(listing, kept, saved, asked), lost)
+
+
+def _asked(
+    listing: Listing[Any], scope: Scope, address: dict[str, str], choices: Choices, saved: SavedView | None
+) -> tuple[Asked, tuple[str, ...]]:
+    """A saved filter that no longer fits is left out and said, so that the view still opens."""
+    lost: list[str] = []
+    while True:
+        try:
+            return listing.asked(scope, address, choices), tuple(lost)
+        except Invalid as fault:
+            name = fault.errors[0].field if fault.errors else ""
+            if saved is None or name not in saved.query or name not in address:
+                raise
+            del address[name]
+            lost.append(next((_(one.label) for one in listing.columns if name in names_of(one)), name))
+
+
+def pick(listing: Listing[Any], kept: Kept, saved: SavedView | None, asked: Asked) -> PickedColumns:
+    """The columns that are shown: as the address says, else the view, else as one keeps them, else the list's own.
+    The first is always there."""
+    text = asked.kept.get("columns", "") or (saved.columns if saved is not None else kept.columns)
+    drawn = {one.key: one for one in listing.columns if one.drawn}
+    usual = tuple(one for one in drawn.values() if one.shown)
+    keys = [one for one in dict.fromkeys(text.split(",")) if one in drawn]
+    if not keys:
+        return PickedColumns(usual, True)
+    first = next(iter(drawn))
+    return PickedColumns(tuple(drawn[one] for one in (first, *(one for one in keys if one != first))), False)
+
+
+async def page_of(
+    listing: Listing[Any], view: PageView, template: str, *, buttons: Sequence[MenuEntry] = (), **values: Any
+) -> Response[str]:
+    """The whole page, or the part of it that an address changes."""
+    scope = view.scope
+    shown = await shown_of(listing, scope, address_of(view))
+    listing, asked, columns = shown.listing, shown.asked, shown.picked.columns
+    found = await listing.found(
+        scope, asked, after=view.query.get("after", ""), before=view.query.get("before", ""), limit=SIZE
+    )
+    drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
+    used = currencies(listing, columns, found.rows, drawing)
+    one_currency = used <= {scope.tenant.currency}
+    made = {
+        **_values(listing, found, asked, home=_home(shown)),
+        "list": listing,
+        "heads": [
+            _head(listing, column, asked, head_of(column, drawing, scope.tenant.currency if one_currency else ""))
+            for column in columns
+        ],
+        "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
+        "totals": page_totals(listing, columns, found.rows, drawing),
+        "filter_fields": [
+            one for column in listing.columns if (one := _field(column, shown.choices.get(column.key, ()), asked))
+        ],
+        "columns": _column_items(listing, columns, drawing),
+        "usual_columns": shown.picked.usual,
+        "state": listing.address(asked.kept),
+        "state_query": urlencode(asked.kept),
+        "views": _tabs(shown),
+        "view": shown.view,
+        "view_menu": _view_menu(shown, scope) if listing.key else [],
+        "changed": _is_changed(shown),
+        "lost": shown.lost,
+        "may_export": bool(listing.key) and scope.may(EXPORT),
+        "buttons": list(buttons),
+        "bulk": await bar_of(
+            scope, listing, address=urlencode(asked.kept), count=found.count, shown=len(found.rows), most=COUNTED
+        ),
+        "ends": await listing.ends(scope, found.rows) if listing.ends is not None else None,
+    }
+    return view.page("lists/_part.html" if view.is_htmx else template, **{**made, **values})
+
+
+async def values_of(listing: Listing[Any], view: PageView, choices: Choices) -> dict[str, Any]:
+    """For a template of the list's own: rows instead of lines, links instead of forms."""
+    asked = listing.asked(view.scope, view.query, choices)
+    found = await listing.found(
+        view.scope, asked, after=view.query.get("after", ""), before=view.query.get("before", ""), limit=SIZE
+    )
+    heads = [_head(listing, column, asked, _(column.label)) for column in listing.columns if column.shown]
+    filters = [
+        FilterChoice(
+            label=_(column.label),
+            choices=_among(listing, column, choices[column.key], asked.kept)
+            if column.among
+            else [
+                TabItem(
+                    label=_(choice.label),
+                    href=listing.address(asked.kept, **{column.key: choice.key}),
+                    current=asked.kept.get(column.key) == choice.key,
+                )
+                for choice in choices[column.key]
+            ],
+        )
+        for column in listing.columns
+        if choices.get(column.key)
+    ]
+    made = _values(listing, found, asked, home=listing.href)
+    return {**made, "heads": heads, "filters": filters}
+
+
+def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str) -> dict[str, Any]:
+    kept = asked.kept
+    set_ones = {one.name for one in asked.filters}
+    unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
+    ids = [one.id for one in found.rows]
+    total = number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+"
+    return {
+        "rows": found.rows,
+        "q": asked.q,
+        "chips": [
+            Chip(
+                field=one.field,
+                relation=one.relation,
+                value=one.value,
+                off=listing.address(kept, **{one.name: ""}),
+                name=one.column,
+            )
+            for one in asked.filters
+        ],
+        "pager": Pager(
+            said=_("%(done)s of %(total)s", done=number(len(ids)), total=total),
+            range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
+            first=listing.address(kept) if found.before else "",
+            previous=listing.address(kept, before=found.before) if found.before else "",
+            next=listing.address(kept, after=found.after) if found.after else "",
+        ),
+        "filtered": bool(asked.q or asked.filters),
+        "kept": {name: text for name, text in kept.items() if name != "q"},
+        "none_text": _none_text(asked),
+        "without": None,
+        "clear_filters": listing.address(unfiltered),
+        "clear_all": home,
+    }
+
+
+def _home(shown: Shown) -> str:
+    """The list with nothing left out."""
+    listing: Listing[Any] = shown.listing
+    return listing.address({"view": ALL} if shown.kept.default_id is not None else {})
+
+
+# -- heads ------------------------------------------------------------------------------------------------------------
+
+
+def _head(listing: Listing[Any], column: ListColumn, asked: Asked, label: str) -> Head:
+    """A press sorts by this column alone, or turns it round; with Shift it is sorted by after the others."""
+    place = next((at for at, one in enumerate(asked.sorts) if one.column.key == column.key), None)
+    role = listing.heads.get(column.key) or column.role or ("c-name" if column is listing.columns[0] else "")
+    if not column.can_sort:
+        return Head(label=label, number=column.is_number, cls=role)
+    sorts = [one.text for one in asked.sorts]
+    if place is None:
+        sort, alone, then = "", column.key, ",".join([*sorts[:2], column.key])
+    else:
+        sorted_by = asked.sorts[place]
+        sort = "descending" if sorted_by.descending else "ascending"
+        turned = column.key if sorted_by.descending else f"-{column.key}"
+        then = ",".join([*sorts[:place], turned, *sorts[place + 1 :]])
+        alone = turned if len(sorts) == 1 else column.key
+    return Head(
+        label=label,
+        href=listing.address(asked.kept, sort=alone),
+        sort=sort,
+        number=column.is_number,
+        cls=role,
+        then=listing.address(asked.kept, sort=then) if listing.key else "",
+        place=place + 1 if place is not None and len(sorts) > 1 else 0,
+    )
+
+
+def _column_items(listing: Listing[Any], columns: Sequence[ListColumn], drawing: Drawing) -> list[ColumnItem]:
+    """All that may be shown: what is, in its order, then the others. The first column stands above them."""
+    first, *rest = columns
+    chosen = {one.key for one in columns}
+    others = [one for one in listing.columns if one.drawn and one.key not in chosen and one.key != first.key]
+    return [ColumnItem(one.key, head_of(one, drawing), one.key in chosen) for one in (first, *rest, *others)]
+
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+
+def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> FilterField | None:
+    if not column.expr or (column.kind not in RANGES | {"text"} and not choices):
+        return None
+    names, kept = set(names_of(column)), asked.kept
+    others = {name: text for name, text in kept.items() if name not in names}
+    key = column.key
+    if choices:
+        every = bool(kept.get(f"{key}.all"))
+        chosen = set(kept.get(f"{key}.all" if every else key, "").split(","))
+        return FilterField(
+            name=key,
+            label=_(column.label),
+            kind="choice",
+            is_set=bool(names & kept.keys()),
+            kept=others,
+            choices=[(one.key, _(one.label), one.key in chosen) for one in choices],
+            every=every if column.among else None,
+            empty=kept.get(f"{key}.empty", ""),
+            can_be_empty=bool(column.among),
+        )
+    return FilterField(
+        name=key,
+        label=_(column.label),
+        kind=column.kind,
+        is_set=bool(names & kept.keys()),
+        kept=others,
+        has=kept.get(f"{key}.has", ""),
+        start=kept.get(f"{key}.from", ""),
+        end=kept.get(f"{key}.to", ""),
+        exact=kept.get(key, ""),
+        empty=kept.get(f"{key}.empty", ""),
+        can_be_empty=column.kind == "text" or not column.sorts,
+    )
+
+
+def _among(
+    listing: Listing[Any], column: ListColumn, choices: Sequence[ListChoice], kept: Mapping[str, str]
+) -> list[TabItem]:
+    """What a row may have several of is ticked one by one; with two, whether any or all of them are meant."""
+    key, every = column.key, f"{column.key}.all"
+    name = every if every in kept else key
+    chosen = [one for one in kept.get(name, "").split(",") if one]
+    other = key if name == every else every
+    switch = TabItem(
+        label=_("With any of them") if name == every else _("With all of them"),
+        href=listing.address(kept, **{name: "", other: ",".join(chosen)}),
+    )
+    toggled = {
+        one.key: [each for each in chosen if each != one.key] if one.key in chosen else [*chosen, one.key]
+        for one in choices
+    }
+    return [
+        *([switch] if len(chosen) > 1 else []),
+        *(
+            TabItem(
+                label=one.label,
+                href=listing.address(kept, **{name: ",".join(toggled[one.key])}),
+                current=one.key in chosen,
+            )
+            for one in choices
+        ),
+    ]
+
+
+def _none_text(asked: Asked) -> str:
+    filtered = f" {_('and')} ".join(f"{one.field} {one.relation} {one.value}" for one in asked.filters)
+    if asked.q and filtered:
+        return _("Nothing is found for “%(q)s” where %(filters)s.", q=asked.q, filters=filtered)
+    if filtered:
+        return _("Nothing is found where %(filters)s.", filters=filtered)
+    return _("Nothing is found for “%(q)s”.", q=asked.q) if asked.q else _("Nothing is found.")
+
+
+# -- views ------------------------------------------------------------------------------------------------------------
+
+
+def _tabs(shown: Shown) -> list[TabItem]:
+    """The whole list, the shared views, one's own."""
+    listing: Listing[Any] = shown.listing
+    if not listing.key:
+        return []
+    return [
+        TabItem(label=_("All"), href=_home(shown), current=shown.view is None),
+        *(
+            TabItem(
+                label=one.name,
+                href=listing.address({"view": str(one.id)}),
+                current=shown.view is not None and one.id == shown.view.id,
+            )
+            for one in shown.kept.views
+        ),
+    ]
+
+
+def _is_changed(shown: Shown) -> bool:
+    """Whether what is shown is otherwise than it was saved."""
+    asked: Asked = shown.asked
+    now = {name: text for name, text in asked.kept.items() if name not in {"view", "columns", "sort"}}
+    if shown.view is None:
+        return bool(now or "columns" in asked.kept or asked.order != shown.listing.sort)
+    saved = dict(shown.view.query)
+    order = saved.pop("sort", shown.listing.sort)
+    columns = asked.kept.get("columns", "")
+    return bool(now != saved or order != asked.order or (columns and columns != shown.view.columns) or shown.lost)
+
+
+def _view_menu(shown: Shown, scope: Scope) -> list[list[MenuEntry]]:
+    """What can be done with the view that is open, and with what is shown."""
+    at, saved, asked = f"/lists/{shown.listing.key}/views", shown.view, shown.asked
+    query = urlencode({**asked.kept, "columns": ",".join(one.key for one in shown.picked.columns)})
+    if shown.picked.usual:
+        query = urlencode(asked.kept)
+    drawer = {"hx-target": "#plan", "hx-swap": "innerHTML"}
+    new = MenuEntry(
+        label=_("Save as new view…"),
+        icon="plus",
+        attrs={"hx-get": f"{at}/new?{query}" if query else f"{at}/new", **drawer},
+    )
+    if saved is None:
+        opens = shown.kept.default_id is not None
+        back = MenuEntry(label=_("Open the list with all"), icon="home", attrs={"hx-delete": f"{at}/default"})
+        return [[new], *([[back]] if opens else [])]
+    one, mine = f"{at}/{saved.id}", may_change(scope, saved)
+    reason = "" if mine else _("It is shared. Save it as a view of your own")
+    changed = _is_changed(shown)
+    is_default = shown.kept.default_id == saved.id
+    save = MenuEntry(
+        label=_("Save to “%(name)s”", name=saved.name),
+        icon="check",
+        refused=reason,
+        attrs={"hx-put": f"{one}?{query}", "hx-swap": "none"},
+    )
+    discard = MenuEntry(
+        label=_("Discard changes"), icon="arrow-back-up", href=shown.listing.address({"view": str(saved.id)})
+    )
+    edit = MenuEntry(
+        label=_("Rename or share…") if scope.may(SHARE) else _("Rename…"),
+        icon="pencil",
+        refused=reason,
+        attrs={"hx-get": f"{one}/edit", **drawer},
+    )
+    begin = MenuEntry(
+        label=_("Open the list with all") if is_default else _("Open the list with this view"),
+        icon="home",
+        attrs={"hx-delete": f"{at}/default"} if is_default else {"hx-put": f"{one}/default"},
+    )
+    delete = MenuEntry(
+        label=_("Delete view…"),
+        icon="trash",
+        danger=True,
+        refused=reason,
+        attrs={
+            "hx-delete": one,
+            "hx-confirm": _("Delete the view “%(name)s”? Its rows stay as they are.", name=saved.name),
+            "data-do": _("Delete view"),
+            "data-keep": _("Keep the view"),
+        },
+    )
+    return [[*([save] if changed else []), new, *([discard] if changed else [])], [edit, begin], [delete]]
