@@ -147,7 +147,7 @@ class Listing(Generic[R]):
     placeholder: str = ""
     """What can be searched for."""
     counted: Callable[[int], str] | None = None
-    """So many rows in words, "3 customers". With it rows can be ticked, and deeds be done to many: `core.lists.bulk`."""
+    """So many rows in words, "3 customers". With it rows can be ticked, and deeds done to many: `core.lists.bulk`."""
     ends: Callable[[Scope, Sequence[R]], Awaitable[Callable[[R], str]]] | None = None
     """What stands at the ends of these rows for this actor: made ready for all, then drawn for each."""
     none: tuple[str, str] = ("", "")
