@@ -47,7 +47,9 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import routes as ledger_routes
+from core.lists import jobs as lists_jobs
 from core.lists import routes as lists_routes
+from core.lists.bulk_pages import bulk_handlers
 from core.lists.registry import STATE, lists_by_key
 from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
@@ -241,6 +243,7 @@ SETTINGS_TABS: Final = (
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (
+    *lists_jobs.JOBS,
     *staff_jobs.JOBS,
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
@@ -254,6 +257,7 @@ MESSAGE_KINDS: Final = staff_mail.MESSAGE_KINDS
 """Kinds of messages of features that stand below the messages themselves."""
 
 SCHEDULES: Final[tuple[Schedule, ...]] = (
+    *lists_jobs.SCHEDULES,
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
@@ -331,7 +335,14 @@ def create_app(
             static_route(assets),
             *(handler for module in PAGES for handler in module.HANDLERS),
             *(handler for module in APIS for handler in module.HANDLERS),
+            *(handler for one in LISTS for handler in bulk_handlers(one)),
             *(_of_plugin(name, handler) for name, plugin in good.items() for handler in plugin.manifest.routes),
+            *(
+                _of_plugin(name, handler)
+                for name, plugin in good.items()
+                for one in plugin.manifest.lists
+                for handler in bulk_handlers(one)
+            ),
         ],
         dependencies={
             "view": Provide(provide_view, sync_to_thread=False),

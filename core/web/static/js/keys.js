@@ -40,6 +40,7 @@ tinykeys(window, {
   "(\\[)": letter(() => { fold(); }), "Control+Alt+(\\[)": letter(() => { fold(); }),   // AltGr on many keyboards
   "j": letter(() => step(1) || press("j")()), "k": letter(() => step(-1) || press("k")()),
   "x": letter(() => tick(false)), "Shift+x": letter(() => tick(true)),
+  "Space": e => { if (e.target.matches?.("[data-rows] a")) letter(() => tick(false))(e); },
   "e": letter(editInView),
   ...Object.fromEntries(["n", "p", "m"].map(key => [key, letter(press(key))])),
   ...go,

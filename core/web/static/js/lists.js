@@ -29,43 +29,74 @@ document.addEventListener("htmx:finally:request", e => {
   $$(".t-list[aria-busy]").forEach(list => list.removeAttribute("aria-busy"));
 });
 
-// selecting
+// selecting: rows stay ticked from page to page of a list; what is ticked on other pages goes along as hidden fields
 let last;
+const chosen = new Map();   // by list: ids
+const everything = new Map();   // by list: the address of which all rows are meant
+const idsOf = list => chosen.get(list.dataset.what) ?? chosen.set(list.dataset.what, new Set()).get(list.dataset.what);
+const addressOf = list => $("#bulk [name=address]", list)?.value;
 const show = list => {
-  const ticks = ticksOf(list), chosen = ticks.filter(t => t.checked).length, page = $("[data-select-page]", list), matching = $("[data-select-all]", list);
-  if (!page) return;
+  const ticks = ticksOf(list), page = $("[data-select-page]", list), all = $("[data-select-all]", list), ids = idsOf(list);
+  if (!page || !$("#bulk", list)) return;
+  const onPage = ticks.filter(t => t.checked), here = new Set(ticks.map(t => t.value)), elsewhere = [...ids].filter(id => !here.has(id));
   ticks.forEach(t => t.closest("tr").setAttribute("aria-selected", t.checked));
-  page.checked = ticks.length > 0 && chosen === ticks.length;
-  page.indeterminate = chosen > 0 && !page.checked;
-  if (!page.checked) delete list.dataset.all;
-  list.classList.toggle("selecting", chosen > 0);
-  const everything = list.dataset.all !== undefined;
-  $("[data-selected]", list).textContent = everything ? matching.dataset.selectAll : chosen;
-  $("[data-selected-word]", list).textContent = everything ? _("selected, all that match") : page.checked ? _("on this page selected") : _("selected");
-  if (matching) { matching.hidden = !page.checked; matching.textContent = everything ? _("Only this page") : _("Select all %(matching)s matching", { matching: matching.dataset.selectAll }); }
+  page.checked = ticks.length > 0 && onPage.length === ticks.length;
+  page.indeterminate = onPage.length > 0 && !page.checked;
+  list.classList.toggle("selecting", ids.size > 0 || !!all?.checked);
+  $("[data-selected]", list).textContent = all?.checked ? all.dataset.selectAll : ids.size;
+  $("[data-selected-word]", list).textContent = all?.checked ? _("selected, all that match") : elsewhere.length ? _("selected, %(count)s on other pages", { count: elsewhere.length }) : _("selected");
+  $("[data-elsewhere]", list).replaceChildren(...elsewhere.map(id => Object.assign(document.createElement("input"), { type: "hidden", name: "id", value: id })));
+  const one = $("[data-only-one]", list);
+  one.disabled = all?.checked || ids.size !== 1;
+  if (all) all.closest("label").hidden = !page.checked && !all.checked;
 };
-onContent(root => { for (const list of root.matches?.(".t-list") ? [root] : $$(".t-list", root)) show(list); });
+const note = (list, ticks) => ticks.forEach(t => idsOf(list)[t.checked ? "add" : "delete"](t.value));
+onContent(root => {
+  for (const list of root.matches?.(".t-list") ? [root] : $$(".t-list", root)) {
+    if (!$("#bulk", list)) continue;
+    const all = $("[data-select-all]", list), meant = everything.get(list.dataset.what);
+    if (meant !== undefined && all && meant === addressOf(list)) all.checked = true; else everything.delete(list.dataset.what);
+    ticksOf(list).forEach(t => { t.checked = !!all?.checked || idsOf(list).has(t.value); });
+    if (all?.checked) note(list, ticksOf(list));
+    show(list);
+  }
+});
+const notAll = list => { everything.delete(list.dataset.what); const all = $("[data-select-all]", list); if (all) all.checked = false; };
 on("click", "[data-select]", (e, tick) => {
-  const ticks = ticksOf(tick.closest(".t-list"));
+  const list = tick.closest(".t-list"), ticks = ticksOf(list);
   if (e.shiftKey && ticks.includes(last)) {
     const [from, to] = [ticks.indexOf(last), ticks.indexOf(tick)].sort((a, b) => a - b);
     ticks.slice(from, to + 1).forEach(t => { t.checked = tick.checked; });
+    note(list, ticks.slice(from, to + 1));
   }
   last = tick;
 });
 on("change", "[data-select], [data-select-page]", (e, tick) => {
   const list = tick.closest(".t-list");
   if (tick.matches("[data-select-page]")) ticksOf(list).forEach(t => { t.checked = tick.checked; });
-  delete list.dataset.all;
+  notAll(list);
+  note(list, ticksOf(list));
   show(list);
 });
-on("click", "[data-select-all]", (e, button) => {
-  const list = button.closest(".t-list");
-  if (list.dataset.all === undefined) list.dataset.all = ""; else delete list.dataset.all;
+on("change", "[data-select-all]", (e, all) => {
+  const list = all.closest(".t-list");
+  if (all.checked) everything.set(list.dataset.what, addressOf(list)); else everything.delete(list.dataset.what);
   show(list);
 });
-export const clearSelection = () => $$(".t-list.selecting").forEach(list => { ticksOf(list).forEach(t => { t.checked = false; }); show(list); });
+export const clearSelection = () => $$(".t-list.selecting").forEach(list => {
+  notAll(list);
+  idsOf(list).clear();
+  ticksOf(list).forEach(t => { t.checked = false; });
+  show(list);
+});
 on("click", "[data-clear]", clearSelection);
+
+// a press on a row opens it; presses on what stands in it, and marking text, do what they always do
+on("click", "[data-rows] > tr", (e, row) => {
+  const link = $(".c-name a", row);
+  if (!link || e.defaultPrevented || e.target.closest("a, button, input, label, select, textarea, [popover]") || String(getSelection())) return;
+  if (e.ctrlKey || e.metaKey) window.open(link.href, "_blank", "noopener"); else link.click();
+});
 
 // height of rows, kept on this device
 const heights = list => {
@@ -110,7 +141,8 @@ export const step = by => {
 };
 export const tick = through => {
   const row = document.activeElement?.closest?.("[data-rows] > tr"), box = row && $("[data-select]", row);
-  box?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: through }));
+  if (!box) return false;
+  box.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: through }));
 };
 
 // columns up and down by buttons, as by dragging
