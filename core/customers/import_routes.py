@@ -17,15 +17,21 @@ from core.customers import import_work
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import file_of, forget_file
-from core.customers.importing.profiles import FIELDS, NEVER, SECRET, Mapping, known_columns, lay_out
-from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches, refused_records
+from core.customers.importing.profiles import FIELDS, SECRET, known_columns, lay_out, may_be_matched
+from core.customers.importing.queries import (
+    ImportBatchRow,
+    get_batch,
+    list_batches,
+    refused_records,
+    remembered_matching,
+)
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
 from core.customers.importing.status import BatchState, StepState
 from core.customers.importing.validating import Finding
 from core.database import bind, current
 from core.errors import Conflict, Invalid
 from core.jobs.status import JobState
-from core.lists.reading import Record, header_key, open_table
+from core.lists.reading import Record, open_table
 from core.lists.writing import ExportColumn, csv_stream
 from core.texts import N_, _, ngettext, number
 from core.web.jobs_pages import running_job
@@ -97,10 +103,10 @@ async def match(view: View, batch_id: FromPath[int]) -> Response[str]:
     chosen = {
         column.column: view.typed[f"c{at}"][-1] or None
         for at, column in enumerate(headers)
-        if f"c{at}" in view.typed and not NEVER.search(header_key(column.column))
+        if f"c{at}" in view.typed and may_be_matched(column.column)
     }
     try:
-        mapping = Mapping(columns=chosen, format=batch.matched().format)
+        mapping = msgspec.structs.replace(batch.matched(), columns=chosen)
         lay_out([column.column for column in headers], mapping)
     except Invalid as error:
         return await _batch_page(view, batch, errors_by_field(error), status=422, chosen=chosen)
@@ -314,6 +320,9 @@ async def _batch_page(
         report=report,
         steps=_steps(3 if not before else 2 if report else 1),
         figures=_figures(batch, report) if report else (),
+        like=await remembered_matching(view.scope, [*batch.matched().columns], apart_from=batch.id)
+        if before and batch.matched().columns
+        else None,
         columns=[_column(at, column, report, chosen) for at, column in enumerate(columns)],
         choices=spoken(CHOICES),
         findings=_shown(report.errors, page) if report else (),
@@ -405,7 +414,7 @@ def _figures(batch: ImportBatchRow, report: Report) -> list[Figure]:
 def _column(
     at: int, column: ColumnReport, report: Report | None, chosen: dict[str, str | None] | None
 ) -> dict[str, Any]:
-    never = NEVER.search(header_key(column.column)) is not None
+    never = not may_be_matched(column.column)
     return {
         "name": f"c{at}",
         "column": column.column,
@@ -460,7 +469,7 @@ async def _headers(scope: Scope, batch: ImportBatchRow) -> list[ColumnReport]:
             name,
             found.get(name),
             FIELDS.get(found.get(name) or "", SECRET),
-            () if NEVER.search(header_key(name)) else tuple(r.cells[at][:60] for r in records if not r.fault),
+            () if not may_be_matched(name) else tuple(r.cells[at][:60] for r in records if not r.fault),
         )
         for at, name in enumerate(table.headers)
     ]

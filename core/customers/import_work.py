@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from core.activity.unit import unit_of_work
 from core.customers.importing import actions, steps
 from core.customers.importing.files import forget_named, keep_file
-from core.customers.importing.profiles import Mapping, known_columns, lay_out
-from core.customers.importing.queries import ImportBatchRow, get_batch
+from core.customers.importing.profiles import Mapping, known_columns, lay_out, may_be_matched
+from core.customers.importing.queries import ImportBatchRow, get_batch, remembered_matching
 from core.customers.importing.status import BatchState
 from core.customers.jobs import CHECK_IMPORT, TAKE_IMPORT, TAKE_STEP, UNDO_IMPORT, OfBatch, OfStep
 from core.database import execute
-from core.errors import Conflict
+from core.errors import Conflict, Invalid
 from core.jobs.actions import enqueue
 from core.jobs.queries import get_job
 from core.jobs.status import JobState
@@ -23,7 +23,7 @@ from core.lists.reading import open_table
 from core.texts import _, locale_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from litestar.datastructures import UploadFile
 
@@ -36,7 +36,8 @@ BEFORE = frozenset({BatchState.NEW, BatchState.CHECKED})
 
 
 async def take_in(scope: Scope, file: UploadFile, mapping: Mapping | None = None) -> ImportBatchRow:
-    """Keep a file and let its records be checked. The file that is here already is not read again.
+    """Keep a file and let its records be checked. The file that is here already is not read again. Without a mapping,
+    columns that were matched by hand in a file with the same ones are matched so again.
 
     Raises Invalid where it is no table, or where what is said about its columns cannot be.
     """
@@ -54,7 +55,9 @@ async def take_in(scope: Scope, file: UploadFile, mapping: Mapping | None = None
             sheet=decided.sheet,
             header_line=decided.header_line,
         )
-        if mapping is not None:
+        if mapping is None:
+            mapping = await matched_before(scope, table.headers)
+        else:
             lay_out(table.headers, mapping)
         async with unit_of_work(scope):
             batch = await actions.open_batch(scope, path, decided, name=file.filename[:200], file_path=path.name)
@@ -67,6 +70,18 @@ async def take_in(scope: Scope, file: UploadFile, mapping: Mapping | None = None
         if not stays:
             await forget_named(scope, path.name)
     return await get_batch(scope, batch.id)
+
+
+async def matched_before(scope: Scope, headers: Sequence[str]) -> Mapping | None:
+    """What a person decided about a file with just these columns, as far as it still holds."""
+    found = await remembered_matching(scope, [name for name in headers if may_be_matched(name)])
+    if found is None:
+        return None
+    try:
+        lay_out(headers, found.matched())
+    except Invalid:  # a field of a plugin that is off by now
+        return None
+    return found.matched()
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

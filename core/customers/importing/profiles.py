@@ -464,6 +464,11 @@ class Mapping(Struct, frozen=True, forbid_unknown_fields=True):
     """Our product by the file's name or number of a plan."""
 
 
+def may_be_matched(column: str) -> bool:
+    """Whether a column can go anywhere: cards, passwords and other secrets never do."""
+    return NEVER.search(header_key(column)) is None
+
+
 class Column(Struct, frozen=True):
     """A column of the file, and what becomes of it."""
 
@@ -526,7 +531,7 @@ def _column(
     place: int, name: str, profile: Profile, chosen: dict[str, tuple[str, str | None]], taken: set[str]
 ) -> Column:
     plain = re.sub(r" \(\d+\)$", "", name)
-    if NEVER.search(header_key(plain)):
+    if not may_be_matched(plain):
         return Column(place, name, None, SECRET)
     key = header_key(name) if header_key(name) in chosen else header_key(plain)
     if key in chosen and chosen[key][1] is None:
@@ -555,7 +560,7 @@ def _check_mapping(headers: Sequence[str], mapping: Mapping) -> None:
             raise Invalid(
                 _("There is no field “%(field)s” for column “%(name)s”.", field=field, name=name), field="columns"
             )
-        if field is not None and NEVER.search(header_key(name)):
+        if field is not None and not may_be_matched(name):
             raise Invalid(
                 _("Column “%(name)s” is never imported: cards, passwords and other secrets stay behind.", name=name),
                 field="columns",

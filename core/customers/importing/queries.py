@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ class ImportBatchRow(Struct, frozen=True):
         return msgspec.json.decode(self.mapping, type=Mapping)
 
 
+REMEMBERED = 100
+"""Files back that the matching of columns is looked for in."""
 _COLUMNS = ", ".join(ImportBatchRow.__struct_fields__)
 
 
@@ -90,6 +92,15 @@ async def list_batches(scope: Scope, *, before: int | None = None, limit: int = 
         limit=limit,
         **({} if before is None else {"before": before}),
     )
+
+
+async def remembered_matching(scope: Scope, columns: Sequence[str], *, apart_from: int = 0) -> ImportBatchRow | None:
+    """The latest of the last hundred files with just these columns whose matching was decided by a person."""
+    wanted = frozenset(columns)
+    for batch in await list_batches(scope, limit=REMEMBERED):
+        if batch.id != apart_from and frozenset(batch.matched().columns) == wanted:
+            return batch
+    return None
 
 
 class RefusedRecord(Struct, frozen=True):

@@ -9,9 +9,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from core.customers.importing.profiles import FIELDS, NEVER, Layout, Mapping, known_columns, lay_out
+from core.customers.importing.profiles import FIELDS, Layout, Mapping, known_columns, lay_out, may_be_matched
 from core.customers.importing.validating import Context, Finding, Gathering, Row, validate
-from core.lists.reading import LIMITS, Limits, Record, Table, header_key, open_table
+from core.lists.reading import LIMITS, Limits, Record, Table, open_table
 from core.money import format_amount
 from core.texts import _
 
@@ -103,9 +103,7 @@ class Examination:
         """Show the first values of each column beside its name."""
         shown = [record.cells for record in records if not record.fault][:SAMPLES]
         self.report.columns = [
-            told
-            if NEVER.search(header_key(told.column))
-            else replace(told, samples=tuple(cells[at][:60] for cells in shown))
+            told if not may_be_matched(told.column) else replace(told, samples=tuple(cells[at][:60] for cells in shown))
             for at, told in enumerate(self.report.columns)
         ]
 

@@ -105,6 +105,28 @@ async def test_columns_that_are_not_known_are_matched_by_hand(tenant: TestTenant
     assert await values("SELECT full_name || ' ' || city FROM customer ORDER BY id") == ["Ada Bonn", "Bo Kiel"]
 
 
+async def test_L7_columns_matched_by_hand_are_so_in_the_next_file_with_the_same_ones(
+    tenant: TestTenant,
+) -> None:
+    page = await tenant.browser()
+    first = (await upload(page, "may.csv", b"foo;bar;password\nAda;Bonn;hunter2\n")).headers["location"]
+    await work(tenant)
+    asked = await page.get(first)
+    await page.post(
+        f"{first}/columns", data={field_of(asked.text, "foo"): "full_name", field_of(asked.text, "bar"): "city"}
+    )
+
+    same = (await upload(page, "june.csv", b"password;bar;foo\nhunter2;Kiel;Bo\n")).headers["location"]
+    other = (await upload(page, "july.csv", b"foo;bar;baz\nCy;Ulm;x\n")).headers["location"]
+    await work(tenant)
+    found, unknown = await page.get(same), await page.get(other)
+
+    assert "matched as in may.csv" in found.text
+    assert "Import 1 customers" in found.text
+    assert "matched as in" not in unknown.text
+    assert "No column says the name of the customer" in unknown.text
+
+
 async def test_a_workbook_is_imported_like_a_csv(tenant: TestTenant, tmp_path: Path) -> None:
     path = tmp_path / "kunden.xlsx"
     book = xlsxwriter.Workbook(str(path))
