@@ -14,6 +14,22 @@ class CustomerChanged(Event, subject="customer"):
     customer_id: int
 
 
+class CustomerPasswordSet(Event, subject="customer", text=N_("Password set")):
+    customer_id: int
+
+
+class CustomerPasswordRemoved(Event, subject="customer", text=N_("Password removed")):
+    customer_id: int
+
+
+class CustomerPasswordShown(Event, subject="customer", text=N_("Password shown")):
+    customer_id: int
+
+
+class PasswordCopiesRemoved(Event, subject="setting", text=N_("Copies of {count} passwords removed")):
+    count: int
+
+
 class CustomerPayerChanged(Event, subject="customer", text=N_("Customer {to_payer_id} pays from now on")):
     customer_id: int
     from_payer_id: int

@@ -19,10 +19,12 @@ from core.customers.schemas import (
     TagUse,
 )
 from core.customers.search import customer_search
+from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
 from core.errors import Invalid, NotFound
 from core.ids import sort_key
+from core.settings.queries import load_settings
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ SELECT customer.id, customer.kind, customer.full_name, customer.company, custome
        status.colour AS status_colour, customer.status_reason,
        customer.billing_type, customer.billing_day, customer.currency, customer.language,
        customer.time_zone, customer.vat_id, customer.tax_profile, customer.terms_days, customer.grace_days,
-       customer.never_block, customer.send_by, customer.live_subscriptions, customer.joined_on, customer.external_ref,
+       customer.never_block, customer.send_by, customer.password_hash <> '' AS has_password,
+       customer.password_copy <> '' AS has_password_copy, customer.live_subscriptions, customer.joined_on,
+       customer.external_ref,
        customer.created_at, customer.version, customer.anonymised_at, planned.id AS planned_id, planned.state AS planned_state,
        becomes.key AS planned_status, becomes.label AS planned_label,
        planned.happens_on AS planned_on, planned.refusal AS planned_refusal
@@ -122,6 +126,11 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
     tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
     counts = {item.kind: item.id for item in attached if item.kind in ("people", "notes")}
     return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind, counts["people"], counts["notes"])
+
+
+async def customer_settings() -> CustomerSettings:
+    """What the operator decided for all customers."""
+    return await load_settings(CustomerSettings)
 
 
 async def list_customers(scope: Scope, *, after: tuple[str, int] | None = None, limit: int = 50) -> list[CustomerItem]:

@@ -334,6 +334,9 @@ class CustomerRow(Struct, frozen=True):
     grace_days: int | None
     never_block: bool
     send_by: str
+    has_password: bool
+    has_password_copy: bool
+    """Whether the tenant keeps a copy of it that can be shown."""
     live_subscriptions: int
     joined_on: date
     external_ref: str

@@ -121,6 +121,7 @@ async def _section_page(
     return view.page(
         "_partials/section.html",
         status=status,
+        customer=customer,
         section=await _section(view.scope, customer, key, locations, editing=editing),
         editing=editing,
         values=_kept(view, STRUCTS[key].__struct_fields__, stale),

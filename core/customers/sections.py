@@ -163,6 +163,7 @@ def fields_of(
             _field("company", shown, max_length=200),
             _field("kind", shown, kind="select", choices=spoken(KINDS)),
             _field("login", shown, max_length=60, help=_("For the portal")),
+            Field(name="password", label=_("Password"), kind="read", part="customers/_password.html"),
             _field("emails", shown, kind="textarea", help=_("Several: a comma between")),
             _field("billing_emails", shown, kind="textarea", help=_("Invoices go here; none: to the e-mails")),
             _field("phones", shown, kind="textarea", help=_("Several: a comma between; with + or as in its country")),

@@ -44,6 +44,8 @@ class Field(Struct, frozen=True, kw_only=True):
     autocomplete: str = ""
     wide: bool = False
     max_length: int = 0
+    part: str = ""
+    """A template of the feature's own in the place of the value, read or edited; it sees the page's values."""
 
     @property
     def text(self) -> str:

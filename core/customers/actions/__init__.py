@@ -10,6 +10,15 @@ from core.customers.actions.customers import (
 from core.customers.actions.hierarchy import change_hierarchy
 from core.customers.actions.locations import add_location, merge_location, remove_location, rename_location
 from core.customers.actions.notes import add_note, change_note, delete_note, pin_note
+from core.customers.actions.passwords import (
+    REVEAL,
+    change_customer_settings,
+    generate_password,
+    remove_password,
+    reseal_passwords,
+    reveal_password,
+    set_password,
+)
 from core.customers.actions.statuses import (
     cancel_planned_status,
     carry_out_planned,
@@ -21,6 +30,7 @@ from core.customers.actions.statuses import (
 from core.customers.actions.tags import add_tag, change_tag, create_tag, delete_tag, merge_tag, remove_tag
 
 __all__ = [
+    "REVEAL",
     "add_contact",
     "add_location",
     "add_note",
@@ -30,6 +40,7 @@ __all__ = [
     "carry_out_planned",
     "change_contact",
     "change_customer",
+    "change_customer_settings",
     "change_hierarchy",
     "change_note",
     "change_sections",
@@ -42,6 +53,7 @@ __all__ = [
     "delete_note",
     "delete_tag",
     "due_planned_statuses",
+    "generate_password",
     "lift_status",
     "merge_location",
     "merge_tag",
@@ -49,6 +61,10 @@ __all__ = [
     "plan_status",
     "remove_contact",
     "remove_location",
+    "remove_password",
     "remove_tag",
     "rename_location",
+    "reseal_passwords",
+    "reveal_password",
+    "set_password",
 ]

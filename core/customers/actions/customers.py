@@ -121,6 +121,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "live_subscriptions": 0,
     "tags_key": "",
     "external_ref": "",
+    "password_hash": "",
+    "password_copy": "",
+    "password_set_at": None,
     "anonymised_at": None,
     "version": 1,
 }
