@@ -23,6 +23,8 @@ from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import (
     contact_routes,
+    anonymise_api,
+    anonymise_routes,
     hierarchy_routes,
     import_api,
     import_routes,
@@ -145,6 +147,7 @@ PAGES: Final = (
     label_routes,
     note_routes,
     catalog_routes,
+    anonymise_routes,
     ledger_routes,
     subscriptions_routes,
     billing_routes,
@@ -161,6 +164,7 @@ APIS: Final = (
     label_api,
     import_api,
     catalog_api,
+    anonymise_api,
     ledger_api,
     subscriptions_api,
     billing_api,
@@ -182,6 +186,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *ledger_routes.PERMISSIONS,
     *subscriptions_routes.PERMISSIONS,
     *billing_routes.PERMISSIONS,
+    *anonymise_routes.PERMISSIONS,
     *payments_routes.PERMISSIONS,
 )
 

@@ -86,13 +86,18 @@ async def skip_parked(scope: Scope, reader: str, position: int) -> None:
         record(scope, ParkedEventSkipped(reader=reader, position=position))
 
 
-async def empty_values(scope: Scope, customer_id: int) -> int:
-    """Empty the old and new values on a customer's timeline, for anonymising: their digests stay. Gives how many."""
+async def empty_values(scope: Scope, *customer_ids: int) -> int:
+    """Empty the old and new values on customers' timelines, for anonymising: their digests stay. Gives how many."""
     async with unit_of_work(scope):
+        await execute(
+            "UPDATE delivery_parked SET error = '' WHERE error <> ''"
+            " AND position IN (SELECT position FROM activity WHERE customer_id IN :ids)",
+            ids=customer_ids,
+        )
         return await execute(
             "UPDATE activity_value SET old = NULL, new = NULL, salt = NULL WHERE salt IS NOT NULL"
-            " AND position IN (SELECT position FROM activity WHERE customer_id = :customer_id)",
-            customer_id=customer_id,
+            " AND position IN (SELECT position FROM activity WHERE customer_id IN :ids)",
+            ids=customer_ids,
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.billing import erasing
 from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.queries import has_money
@@ -13,7 +14,7 @@ from core.billing.tables import Document, DocumentState
 from core.customers.status import ENDING
 from core.database import row, rows, within
 from core.errors import Conflict
-from core.hooks import Action, Card, Effect, Fact, FirstStep, ImportStep, SearchHit, hookimpl
+from core.hooks import Action, Card, Effect, Erasure, Fact, FirstStep, ImportStep, SearchHit, hookimpl
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
@@ -95,6 +96,11 @@ async def validate_customer_currency_change(customer_id: int) -> None:
 async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
     """The papers of a contract that is over; subscriptions have told before what ends."""
     return await plan_end(scope, customer_id, on) if status_key in ENDING else ()
+
+
+@hookimpl
+async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Erasure:
+    return await erasing.plan_erasure(scope, customer_ids)
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from core.billing.erasing import erase_retained
 from core.billing.mailing import document_file, send_document
 from core.billing.run import RunReport, run_billing
 from core.billing.settings import BillingSettings
@@ -77,6 +78,17 @@ async def verify_daily(scope: Scope, job: Job[Scheduled]) -> Verified:
     return Verified(job.payload.on)
 
 
+class Erased(Struct, frozen=True):
+    """How many documents lost their buyer."""
+
+    documents: int
+
+
+async def erase(scope: Scope, job: Job[Scheduled]) -> Erased:
+    """Documents of anonymised customers that need not be kept any longer."""
+    return Erased(await erase_retained(scope))
+
+
 async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
     return await run_billing(scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress)
 
@@ -97,6 +109,9 @@ VERIFY_DAILY: Final = JobKind(
 BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label=N_("Daily billing run"))
 BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label=N_("Billing run"))
 PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label=N_("Preview of a billing run"))
+ERASE: Final = JobKind(
+    "erase_retained", Scheduled, erase, limit=None, label=N_("Erasing documents whose time to keep is over")
+)
 DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Document as PDF and e-mail"))
 
 
@@ -114,8 +129,9 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER)
+JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE)
 SCHEDULES: Final = (
     Schedule("verify_daily", VERIFY_DAILY, DailyAt(2)),
     Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
+    Schedule("erase_retained", ERASE, DailyAt(4)),
 )

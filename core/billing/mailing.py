@@ -15,10 +15,11 @@ from core.customers.status import Documents
 from core.database import execute, row, value
 from core.documents.files import FileRow, get_file, store_file
 from core.documents.sheet import document_pdf
+from core.errors import Conflict
 from core.messages.actions import queue
 from core.messages.kinds import MessageKind, Words
 from core.money import Money
-from core.texts import N_
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -113,6 +114,10 @@ async def document_file(scope: Scope, document_id: int) -> FileRow:
             )
         kept = await _kept(document_id)
         assert kept is not None
+    if not kept.path:
+        raise Conflict(
+            _("Its customer was anonymised, and the time to keep this document is over: the PDF is gone.")
+        )
     return await get_file(scope, int(kept.path))
 
 

@@ -286,7 +286,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """
         SELECT 'document ' || CAST(f.document_id AS text) AS what
         FROM document_file f
-        WHERE NOT EXISTS (SELECT 1 FROM stored_file s WHERE s.sha256 = f.sha256 AND CAST(s.id AS text) = f.path)
+        WHERE f.path <> '' AND NOT EXISTS (SELECT 1 FROM stored_file s WHERE s.sha256 = f.sha256 AND CAST(s.id AS text) = f.path)
         """,
     ),
     (

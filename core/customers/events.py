@@ -43,6 +43,10 @@ class CustomerStatusChanged(Event, subject="customer"):
     reason: str
 
 
+class CustomerAnonymised(Event, subject="customer"):
+    customer_id: int
+
+
 class CustomerStatusPlanned(Event, subject="customer", text=N_("Change of status planned")):
     planned_id: int
     customer_id: int

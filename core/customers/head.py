@@ -44,7 +44,7 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
         "tabs": await _tabs(scope, known, head),
         "tab": tab,
         "may_edit": scope.may("customers.edit"),
-        **await _menus(scope, known, may_move=head.may_move),
+        **await _menus(scope, known, may_move=head.may_move, anonymised=customer.anonymised_at is not None),
     }
 
 
@@ -82,7 +82,9 @@ def _tab_item(tab: Tab, plugin: str) -> TabItem:
     return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
 
 
-async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[str, list[list[MenuEntry]]]:
+async def _menus(
+    scope: Scope, known: KnownCustomer, *, may_move: bool, anonymised: bool
+) -> dict[str, list[list[MenuEntry]]]:
     """Message, Create, Actions: what may be done from here, the dangerous last."""
     found: list[Action] = [
         action
@@ -108,10 +110,26 @@ async def _menus(scope: Scope, known: KnownCustomer, *, may_move: bool) -> dict[
                 )
             ]
         )
+    if scope.may("customers.anonymise"):
+        href = f"/customers/{known.id}/anonymisation"
+        last = MenuEntry(
+            label=_("Anonymise…"),
+            icon="shield-lock",
+            href=href,
+            danger=True,
+            attrs={"hx-get": href, "hx-target": "#plan", "hx-swap": "innerHTML"},
+            refused=_("It is anonymised already") if anonymised else "",
+        )
+    else:
+        last = None
     return {
         "message_menu": _groups([action for action in found if action.group == "message"]),
         "create_menu": _groups([action for action in found if action.group == "create"]),
-        "actions_menu": [*change, *_groups([action for action in found if action.group == "change"])],
+        "actions_menu": [
+            *change,
+            *_groups([action for action in found if action.group == "change"]),
+            *([[last]] if last is not None else []),
+        ],
     }
 
 

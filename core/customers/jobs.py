@@ -10,11 +10,13 @@ from msgspec import Struct
 from core.activity.unit import again, unit_of_work
 from core.catalog import queries as catalog
 from core.customers.actions import carry_out_planned, due_planned_statuses
+from core.customers.actions.anonymise import FINISH, Finish, finish_erasing, forget_the_anonymised
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import count_lines, file_of, forget_file, forget_named
 from core.customers.importing.queries import get_batch
 from core.customers.statuses import get_planned
+from core.documents.files import sweep_files
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.messages.actions import write_message
@@ -100,6 +102,17 @@ async def forget(scope: Scope, job: Job[Scheduled]) -> None:
         await forget_named(scope, name)
 
 
+async def finish(scope: Scope, job: Job[Finish]) -> None:
+    """What customers were called is taken out of the files of the database too, and their files from the disk."""
+    await finish_erasing(scope)
+    await sweep_files(scope)
+
+
+async def forget_anonymised(scope: Scope, job: Job[Scheduled]) -> None:
+    """Jobs that were still to do when their customer was anonymised say nothing any more."""
+    await forget_the_anonymised(scope)
+
+
 class PlannedDone(Struct, frozen=True):
     """How many planned changes were made, and how many were refused."""
 
@@ -164,6 +177,10 @@ TAKE_STEP: Final = JobKind(
 )
 FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label=N_("Forgetting old imports"))
 
+FINISH_ERASING: Final = JobKind(FINISH, Finish, finish, limit=None, label=N_("Erasing what anonymising left"))
+FORGET_ANONYMISED: Final = JobKind(
+    "customers.forget_anonymised", Scheduled, forget_anonymised, label=N_("Forgetting anonymised customers")
+)
 CHANGE_PLANNED: Final = JobKind(
     "customers.change_planned", Scheduled, change_planned, limit=None, label=N_("Planned changes of status")
 )
@@ -175,8 +192,11 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     TAKE_STEP,
     FORGET_IMPORTS,
     CHANGE_PLANNED,
+    FINISH_ERASING,
+    FORGET_ANONYMISED,
 )
 SCHEDULES: Final = (
     Schedule("planned_statuses", CHANGE_PLANNED, DailyAt(0)),
     Schedule("forget_imports", FORGET_IMPORTS, DailyAt(4, 30)),
+    Schedule("forget_anonymised", FORGET_ANONYMISED, DailyAt(4, 40)),
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work, wake_after_commit
-from core.database import Everything, OneCustomer, Partitions, execute, row, scoped, value
+from core.database import Everything, OneCustomer, Partitions, execute, row, scoped, stream, value
 from core.errors import Conflict
 from core.jobs.events import JobCancelledByHand, JobSettledByHand, JobsLetGo, JobStartedAgain
 from core.jobs.kinds import KINDS, JobKind, P
@@ -18,6 +18,7 @@ from core.scope import Actor, ActorKind
 from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from core.scope import Scope
@@ -172,6 +173,47 @@ async def hurry(scope: Scope, kind: str) -> int:
             kind=kind,
             now=scope.now(),
         )
+
+
+async def erase_jobs(scope: Scope, customer_ids: Collection[int], texts: Collection[str]) -> None:
+    """What jobs that are over hold of customers, for anonymising: all that those of the customers' own said, and of
+    the work on many whatever says one of these texts."""
+    async with unit_of_work(scope):
+        await execute(
+            f"UPDATE job SET {_SAYS_NOTHING} WHERE customer_id IN :ids AND state IN ('done', 'failed', 'cancelled')"
+            f" AND NOT ({_SAID_NOTHING})",
+            ids=customer_ids,
+        )
+        of_nobody = stream(
+            _Said,
+            "SELECT id, coalesce(result, '') || coalesce(error, '') || progress_text AS text FROM job"
+            " WHERE customer_id IS NULL AND (result IS NOT NULL OR error IS NOT NULL)"
+            " AND state IN ('done', 'failed', 'cancelled')",
+            size=200,
+        )
+        naming = [said.id async for said in of_nobody if any(text in said.text for text in texts)]
+        if naming:
+            await execute("UPDATE job SET result = NULL, error = NULL, progress_text = '' WHERE id IN :ids", ids=naming)
+
+
+async def forget_said(scope: Scope, customers: str, **parameters: object) -> int:
+    """Jobs of customers that have ended since these were anonymised say nothing any more. `customers` selects their
+    ids. Gives how many there were."""
+    async with unit_of_work(scope):
+        return await execute(
+            f"UPDATE job SET {_SAYS_NOTHING} WHERE customer_id IN ({customers})"
+            f" AND state IN ('done', 'failed', 'cancelled') AND NOT ({_SAID_NOTHING})",
+            **parameters,
+        )
+
+
+_SAYS_NOTHING: Final = "payload = '{}', result = NULL, error = NULL, progress_text = ''"
+_SAID_NOTHING: Final = "payload = '{}' AND result IS NULL AND error IS NULL AND progress_text = ''"
+
+
+class _Said(Struct, frozen=True):
+    id: int
+    text: str
 
 
 def keep_actor(actor: Actor) -> str:

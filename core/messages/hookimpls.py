@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from core.hooks import Action, Tab, hookimpl
+from core.hooks import Action, Erasure, Tab, hookimpl
+from core.messages import erasing
 from core.messages.queries import mail_is_set_up
 from core.texts import _
 
@@ -29,3 +30,9 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     refused = "" if await mail_is_set_up() else _("No mail server is set up: see Settings, Mail")
     href = f"/customers/{customer_id}/messages/new"
     return [Action(label=_("Write e-mail…"), href=href, icon="mail", group="message", refused=refused)]
+
+
+@hookimpl
+async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+    """The words of their messages; that they were sent stays known."""
+    return await erasing.plan_erasure(customer_ids)

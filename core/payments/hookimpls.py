@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from core.billing.tables import DocumentState
 from core.database import row, within
-from core.hooks import Action, Tab, hookimpl
+from core.hooks import Action, Erasure, Tab, hookimpl
+from core.payments import erasing
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -55,3 +56,8 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
             label=_("Payment…"), href=f"/customers/{customer_id}/transactions?open=pay", icon="coins", group="create"
         ),
     )
+
+
+@hookimpl
+async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Erasure:
+    return await erasing.plan_erasure(scope, customer_ids)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from core.customers.status import StatusKey
 from core.errors import Conflict
-from core.hooks import Action, Effect, ImportStep, KnownCustomer, Tab, hookimpl
-from core.subscriptions import queries, statuses
+from core.hooks import Action, Effect, Erasure, ImportStep, KnownCustomer, Tab, hookimpl
+from core.subscriptions import erasing, queries, statuses
 from core.subscriptions.importing import step_of_services
 from core.subscriptions.paying import plan_payer_change
 from core.texts import _
@@ -67,6 +67,11 @@ async def validate_customer_status_change(customer_id: int, status_key: str) -> 
 @hookimpl
 async def plan_customer_status_change(scope: Scope, customer_id: int, status_key: str, on: date) -> Sequence[Effect]:
     return await statuses.plan_change(scope, customer_id, status_key, on)
+
+
+@hookimpl
+async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+    return await erasing.plan_erasure(customer_ids)
 
 
 @hookimpl

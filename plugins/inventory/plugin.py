@@ -15,6 +15,7 @@ from core.hooks import (
     CellValue,
     Column,
     Effect,
+    Erasure,
     Manifest,
     MenuItem,
     Panel,
@@ -25,7 +26,7 @@ from core.hooks import (
 )
 from core.settings.queries import load_settings
 from core.texts import N_, _, number
-from plugins.inventory import actions, api, queries, routes, words
+from plugins.inventory import actions, api, erasing, queries, routes, words
 from plugins.inventory.importing import TAKE_IMPORT
 from plugins.inventory.status import ENDED, LABELS, ItemStatus, pill_of
 from plugins.inventory.tables import (
@@ -166,6 +167,11 @@ async def plan_customer_status_change(scope: Scope, customer_id: int, status_key
             apply=partial(_ask_back, customer_id=customer_id),
         ),
     )
+
+
+@hookimpl
+async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+    return await erasing.plan_erasure(customer_ids)
 
 
 async def _ask_back(scope: Scope, customer_id: int) -> None:

@@ -57,6 +57,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/api/v1/customers/{customer_id:int}/contacts/{contact_id:int}"): {"version": 1, "surname": "x"},
     ("PUT", "/api/v1/customers/{customer_id:int}/password"): {"password": "harbour-lantern"},
     ("PATCH", "/api/v1/customers/{customer_id:int}"): {"version": 1, "address": {"street": "x"}},
+    ("POST", "/api/v1/customers/{customer_id:int}/anonymisation"): {"name": "Zyxwvut Person"},
     ("POST", "/api/v1/customers/{customer_id:int}/status"): {"status": "active"},
     ("POST", "/api/v1/customers/{customer_id:int}/notes"): {"text": "x"},
     ("PUT", "/api/v1/customer-imports/{batch_id:int}/mapping"): {"status": "new"},

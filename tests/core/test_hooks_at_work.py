@@ -22,7 +22,20 @@ from core.customers import actions, queries
 from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import HierarchyFields, NewCustomer
 from core.errors import Conflict
-from core.hooks import Action, Card, CellValue, Column, Effect, Fact, FirstStep, HookSets, Panel, SearchHit, Tab
+from core.hooks import (
+    Action,
+    Card,
+    CellValue,
+    Column,
+    Effect,
+    Erasure,
+    Fact,
+    FirstStep,
+    HookSets,
+    Panel,
+    SearchHit,
+    Tab,
+)
 from core.hooks.conformance import type_hints_of
 from core.money import Money
 from core.scope import Scope
@@ -341,6 +354,34 @@ async def test_what_a_plugin_plans_for_a_change_of_payer_is_done_with_it(
 
 
 # ------------------------------------------------------------------ told afterwards
+async def test_what_a_plugin_holds_of_a_customer_is_erased_with_it_or_keeps_it(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    customer_id = await customer(tenant)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET status_id = (SELECT id FROM status WHERE key = 'inactive')")
+    held, waits = {customer_id: "SIM 8944"}, {customer_id: "A visit is booked. Cancel it first."}
+
+    async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+        async def apply(scope: Scope) -> None:
+            for each in customer_ids:
+                held.pop(each, None)
+
+        gone = Effect(text="A SIM card", kind="data", apply=apply)
+        return Erasure(refused={one: waits[one] for one in customer_ids if one in waits}, effects=[gone])
+
+    switch_on(plan_customer_erasure=plan_customer_erasure)
+
+    with pytest.raises(Conflict, match="A visit is booked"):
+        await actions.anonymise_customer(tenant.scope(), customer_id)
+    assert held == {customer_id: "SIM 8944"}
+    waits.clear()
+    plan = await actions.anonymise_customer(tenant.scope(), customer_id)
+
+    assert held == {}
+    assert "A SIM card" in [each.text for each in plan.effects]
+
+
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Verbs on customers, their statuses, notes and tags."""
 
+from core.customers.actions.anonymise import anonymise_customer, anonymise_customers
 from core.customers.actions.contacts import add_contact, add_user, change_contact, change_user, remove_contact
 from core.customers.actions.customers import (
     change_customer,
@@ -36,6 +37,8 @@ __all__ = [
     "add_note",
     "add_tag",
     "add_user",
+    "anonymise_customer",
+    "anonymise_customers",
     "cancel_planned_status",
     "carry_out_planned",
     "change_contact",

@@ -74,6 +74,8 @@ async def change_status(
 
 async def _plan(scope: Scope, customer: CustomerDetail, to_key: str, on: date, reason: str) -> StatusPlan:
     """The way there with all that follows. Raises Conflict where it is not allowed or refused."""
+    if customer.anonymised_at is not None:
+        raise Conflict(_("This customer is anonymised and stays as it is."))
     target = await _allowed(customer, to_key)
     if target.kind == StatusKind.BLOCKED and reason in BY_RULE and customer.never_block:
         raise Conflict(_("This customer is never blocked by a rule. A person may block it."))

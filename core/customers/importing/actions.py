@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -38,6 +38,7 @@ from core.database import (
     execute,
     execute_many,
     rows,
+    stream,
     value,
     values,
 )
@@ -289,22 +290,54 @@ async def forget_old_imports(scope: Scope) -> list[str]:
     return [batch.file_path for batch in old if batch.file_path]
 
 
-async def erase_traces(scope: Scope, customer_id: int) -> None:
-    """Whatever imports still hold of a customer, for anonymising: its record, and all findings of that file, which
-    name people."""
+async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] = ()) -> None:
+    """Whatever imports still hold of customers, for anonymising: their records, those of imports that are over which
+    have the same e-mail, phone, login or reference or were refused and say one of these texts, and all findings of
+    these files, which name people."""
     async with unit_of_work(scope):
-        found = await rows(
-            _Made, "SELECT batch_id, row_id, customer_id FROM import_customer WHERE customer_id = :id", id=customer_id
+        made = await values(
+            "SELECT DISTINCT batch_id FROM import_customer WHERE customer_id IN :ids ORDER BY 1", ids=customer_ids
         )
-        for made in found:
-            await execute("DELETE FROM import_row WHERE id = :id", id=made.row_id)
-            report = (await get_batch(scope, made.batch_id)).told()
+        await execute(
+            "DELETE FROM import_row WHERE id IN (SELECT row_id FROM import_customer WHERE customer_id IN :ids)",
+            ids=customer_ids,
+        )
+        alike = await values(
+            f"DELETE FROM import_row WHERE batch_id IN (SELECT id FROM import_batch WHERE state IN ('done', 'undone'))"
+            f" AND ({_ALIKE}) RETURNING batch_id",
+            ids=customer_ids,
+        )
+        refused = [
+            each
+            async for each in stream(
+                _Refused,
+                "SELECT id, batch_id, name || cells || errors || warnings AS text FROM import_row"
+                " WHERE (errors <> '' OR warnings <> '') AND batch_id IN"
+                " (SELECT id FROM import_batch WHERE state IN ('done', 'undone'))",
+            )
+            if any(text in each.text for text in texts)
+        ]
+        await execute("DELETE FROM import_row WHERE id IN :ids", ids=[each.id for each in refused])
+        for batch_id in sorted({*map(int, made), *map(int, alike), *(each.batch_id for each in refused)}):
+            report = (await get_batch(scope, batch_id)).told()
             if report is not None:
                 report.errors, report.warnings, report.preview = [], [], []
                 report.columns = [msgspec.structs.replace(column, samples=()) for column in report.columns]
                 await execute(
-                    "UPDATE import_batch SET report = :report WHERE id = :id", id=made.batch_id, report=as_json(report)
+                    "UPDATE import_batch SET report = :report WHERE id = :id", id=batch_id, report=as_json(report)
                 )
+
+
+_ALIKE: Final = " OR ".join(
+    f"({column} <> '' AND {column} IN (SELECT {column} FROM customer WHERE id IN :ids))"
+    for column in ("email_key", "phone_e164", "login_key", "external_ref")
+)
+
+
+class _Refused(Struct, frozen=True):
+    id: int
+    batch_id: int
+    text: str
 
 
 class _Old(Struct, frozen=True):

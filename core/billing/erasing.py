@@ -1,0 +1,171 @@
+"""What customers who are to be forgotten were invoiced: what is open comes first; the law keeps the rest a while."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from core.activity.unit import unit_of_work
+from core.database import execute, rows, value, value_as, values
+from core.documents.formats import write_day
+from core.hooks import Effect, Erasure
+from core.money import format_money
+from core.texts import _, ngettext
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.scope import Scope
+
+PIECE: Final = 200
+"""Documents that are erased in one commit."""
+
+
+class _Owed(Struct, frozen=True):
+    customer_id: int
+    what: str
+    currency: str
+    minor: int
+
+
+async def plan_erasure(scope: Scope, customer_ids: Sequence[int]) -> Erasure:
+    """Nothing open, no draft, no free credit; issued documents and their PDFs stay until their time is over."""
+    refused: dict[int, str] = {}
+    for one in await rows(
+        _Owed,
+        "SELECT payer_id AS customer_id, 'open' AS what, currency, CAST(sum(open_minor) AS bigint) AS minor"
+        " FROM document_state WHERE open_minor > 0 AND payer_id IN :ids GROUP BY payer_id, currency"
+        " UNION ALL SELECT customer_id, 'credit', currency, CAST(sum(left_minor) AS bigint) FROM credit_entry"
+        " WHERE left_minor > 0 AND customer_id IN :ids GROUP BY customer_id, currency"
+        " UNION ALL SELECT payer_id, 'draft', '', count(*) FROM document WHERE state = 'draft' AND payer_id IN :ids"
+        " GROUP BY payer_id ORDER BY 1, 2, 3",
+        ids=customer_ids,
+    ):
+        refused.setdefault(one.customer_id, _reason(scope, one))
+    kept = await values(
+        "SELECT CAST(f.path AS bigint) FROM document_file f JOIN document d ON d.id = f.document_id"
+        " WHERE d.payer_id IN :ids AND f.path <> '' ORDER BY 1",
+        ids=customer_ids,
+    )
+    effects = [Effect(kind="data", text=_("Reasons of credits and losses"), apply=partial(_erase, customer_ids))]
+    issued = int(
+        await value("SELECT count(*) FROM document WHERE state = 'issued' AND payer_id IN :ids", ids=customer_ids)
+    )
+    if issued:
+        until = await value_as(
+            date,
+            "SELECT max(p.retain_until) FROM document_party p JOIN document d ON d.id = p.document_id"
+            " WHERE d.payer_id IN :ids",
+            ids=customer_ids,
+        )
+        told = ngettext(
+            "%(num)s issued document stays as it is until %(day)s, as the law asks; then its buyer is erased too",
+            "%(num)s issued documents stay as they are until %(day)s, as the law asks; then their buyer is erased too",
+            issued,
+            day=write_day(until, scope.locale) if until else "",
+        )
+        effects.append(Effect(kind="document", text=told))
+    return Erasure(refused=refused, effects=effects, kept_files=[int(each) for each in kept])
+
+
+def _reason(scope: Scope, owed: _Owed) -> str:
+    if owed.what == "draft":
+        return ngettext(
+            "It has a draft of an invoice. Issue or delete it first.",
+            "It has %(num)s drafts of invoices. Issue or delete them first.",
+            owed.minor,
+        )
+    amount = format_money(owed.minor, owed.currency, scope.locale)
+    if owed.what == "open":
+        return _("It owes %(amount)s. Have it paid or written off first.", amount=amount)
+    return _("It has a credit of %(amount)s. Pay it back or use it up first.", amount=amount)
+
+
+async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE credit_entry SET reason = '' WHERE reason <> '' AND customer_id IN :ids", ids=customer_ids
+        )
+        await execute(
+            "UPDATE write_off SET reason = '' WHERE reason <> ''"
+            " AND document_id IN (SELECT id FROM document WHERE payer_id IN :ids)",
+            ids=customer_ids,
+        )
+        await execute("UPDATE billing_parked SET detail = '' WHERE detail <> '' AND payer_id IN :ids", ids=customer_ids)
+        await execute(
+            "DELETE FROM vat_check WHERE vat_id IN (SELECT vat_id FROM customer WHERE id IN :ids AND vat_id <> ''"
+            " AND NOT EXISTS (SELECT 1 FROM document WHERE payer_id = customer.id AND state = 'issued'))"
+            " AND vat_id NOT IN (SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)",
+            ids=customer_ids,
+        )
+
+
+# -- when the time is over --------------------------------------------------------------------------------------------
+
+
+class _Over(Struct, frozen=True):
+    """A document whose time is over; `bought`: its own buyer is anonymised, else somebody whom a line names is."""
+
+    document_id: int
+    bought: bool
+    snapshot: str
+    path: str
+
+
+async def erase_retained(scope: Scope) -> int:
+    """Documents of anonymised customers whose time is over lose buyer, words and PDF; numbers and amounts stay. Gives
+    how many there were."""
+    erased = 0
+    while True:
+        async with unit_of_work(scope):
+            over = await rows(_Over, _OVER, today=scope.today(), limit=PIECE)
+            if over:
+                await _erase_documents(over)
+        erased += len(over)
+        if len(over) < PIECE:
+            return erased
+
+
+_OVER: Final = """
+SELECT d.id AS document_id, c.anonymised_at IS NOT NULL AS bought, p.snapshot, coalesce(f.path, '') AS path
+FROM document_party p
+JOIN document d ON d.id = p.document_id
+JOIN customer c ON c.id = d.payer_id
+LEFT JOIN document_file f ON f.document_id = d.id AND f.path <> ''
+WHERE p.retain_until < :today AND p.role = 'buyer' AND d.state = 'issued'
+  AND ((p.snapshot <> '' AND c.anonymised_at IS NOT NULL)
+    OR (f.path <> '' AND c.anonymised_at IS NULL AND EXISTS (
+        SELECT 1 FROM document_line l JOIN customer b ON b.id = l.beneficiary_id
+        WHERE l.document_id = d.id AND b.anonymised_at IS NOT NULL)))
+ORDER BY d.id LIMIT :limit
+"""
+
+
+async def _erase_documents(over: Sequence[_Over]) -> None:
+    ids, bought = [one.document_id for one in over], [one.document_id for one in over if one.bought]
+    files = [int(one.path) for one in over if one.path]
+    await execute("UPDATE document_file SET path = '' WHERE document_id IN :ids", ids=ids)
+    await execute("DELETE FROM message_file WHERE file_id IN :files", files=files)
+    await execute("DELETE FROM stored_file WHERE id IN :files", files=files)
+    await execute("UPDATE document_party SET snapshot = '' WHERE document_id IN :bought", bought=bought)
+    await execute(
+        "UPDATE document SET note = '', reference = '' WHERE id IN :bought AND (note <> '' OR reference <> '')",
+        bought=bought,
+    )
+    await execute(
+        "UPDATE document_line SET description = '' WHERE document_id IN :ids AND (document_id IN :bought OR"
+        " beneficiary_id IN (SELECT id FROM customer WHERE anonymised_at IS NOT NULL))",
+        ids=ids,
+        bought=bought,
+    )
+    checked = {
+        msgspec.json.decode(one.snapshot, type=dict[str, Any]).get("vat_id", "") for one in over if one.bought
+    } - {""}
+    await execute(
+        "DELETE FROM vat_check WHERE vat_id IN :checked AND vat_id NOT IN (SELECT vat_id FROM customer)",
+        checked=sorted(checked),
+    )
