@@ -21,6 +21,7 @@ from core.app import HOOK_MODULES
 from core.customers import actions, queries
 from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import HierarchyFields, NewCustomer
+from core.database import execute
 from core.errors import Conflict
 from core.hooks import (
     Action,
@@ -353,7 +354,6 @@ async def test_what_a_plugin_plans_for_a_change_of_payer_is_done_with_it(
     assert happened == [f"planned for {parent_id}", f"done while {parent_id} pays"]
 
 
-# ------------------------------------------------------------------ told afterwards
 async def test_what_a_plugin_holds_of_a_customer_is_erased_with_it_or_keeps_it(
     tenant: TestTenant, switch_on: SwitchOn
 ) -> None:
@@ -382,6 +382,7 @@ async def test_what_a_plugin_holds_of_a_customer_is_erased_with_it_or_keeps_it(
     assert "A SIM card" in [each.text for each in plan.effects]
 
 
+# ------------------------------------------------------------------ told afterwards
 
 
 @pytest.mark.parametrize(
