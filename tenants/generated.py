@@ -28,7 +28,7 @@ def promised() -> dict[str, str]:
 
 
 def proofs() -> dict[str, list[tuple[str, str]]]:
-    """File and name of the tests that carry a row's id, by id. Needs the checkout: an installed package has no tests."""
+    """File and name of the tests that carry a row's id, by id. An installed package has none."""
     found = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for name, row in _TEST.findall(path.read_text()):

@@ -1,4 +1,4 @@
-"""Promises and proofs: each row of docs/features.md has a test of its name, and no test names a row that is not there."""
+"""Promises and proofs: rows of docs/features.md have tests of their names, and no test names another."""
 
 from tenants.generated import generated_pages, promised, proofs, proofs_markdown
 
