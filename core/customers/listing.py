@@ -101,7 +101,13 @@ CUSTOMERS: Final = Listing(
         ListColumn(
             key="name", label=N_("Name"), expr="customer.name_key", keyed=True, field="full_name", cls="t-clip wide"
         ),
-        ListColumn(key="id", label=N_("Id"), expr="customer.id", kind="number"),
+        ListColumn(
+            key="id",
+            label=N_("Id"),
+            expr="customer.id",
+            kind="number",
+            cell=lambda row, given: link(f"/customers/{row.id}", str(row.id)),
+        ),
         ListColumn(
             key="phone", label=N_("Phone"), expr="customer.phone_e164", role="c-meta", cls="t-nowrap", cell=_phone
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from litestar import Response
@@ -16,6 +17,7 @@ from core.customers.addresses import split_list
 from core.customers.head import head_values
 from core.customers.listing import CUSTOMERS
 from core.customers.note_routes import note_values
+from core.customers.row_routes import ends_of
 from core.customers.schemas import NewCustomer, NewTag
 from core.customers.sections import LISTS, STRUCTS, new_customer_groups, section_of
 from core.customers.timeline import happenings, in_words
@@ -40,7 +42,7 @@ PERMISSIONS: Final = (
 )
 
 
-CUSTOMER_LIST: Final = CUSTOMERS.having(ledger.MAIN_BALANCE)
+CUSTOMER_LIST: Final = replace(CUSTOMERS, ends=ends_of).having(ledger.MAIN_BALANCE)
 
 
 @get("/customers", permission="customers.view")

@@ -382,6 +382,8 @@ class CustomerItem(Struct, frozen=True):
     parent_id: int | None
     parent: str | None
     """Its name, where it is of the same reseller."""
+    may_order: bool
+    """Whether its status lets it take new subscriptions."""
 
 
 class NoteRow(Struct, frozen=True):

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from piccolo.querystring import QueryString
     from piccolo.table import Table
 
+    from core.lists.row_ends import RowEnds
     from core.scope import Scope
     from core.web.parts import MenuEntry
     from core.web.view import View
@@ -148,8 +149,8 @@ class Listing(Generic[R]):
     """What can be searched for."""
     counted: Callable[[int], str] | None = None
     """So many rows in words, "3 customers". With it rows can be ticked, and deeds done to many: `core.lists.bulk`."""
-    ends: Callable[[Scope, Sequence[R]], Awaitable[Callable[[R], str]]] | None = None
-    """What stands at the ends of these rows for this actor: made ready for all, then drawn for each."""
+    ends: Callable[[Scope, Sequence[R]], Awaitable[RowEnds]] | None = None
+    """What stands at the ends of these rows for this actor."""
     none: tuple[str, str] = ("", "")
     """What is said while there is nothing: a title and a sentence."""
     given: Callable[[Scope], Mapping[str, object]] | None = None

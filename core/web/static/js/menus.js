@@ -39,6 +39,16 @@ document.addEventListener("htmx:after:settle", e => {
   under(e.target, asked, false);
 });
 
+// The menu at the end of a row is asked for when it is wanted, and opens under what was pressed.
+let rowOf;
+on("click", "[data-row-menu]", (e, link) => { e.preventDefault(); rowOf = link; });
+document.addEventListener("htmx:after:settle", e => {
+  if (e.target.id !== "row-menu" || !rowOf?.isConnected) return;
+  e.target.showPopover();
+  under(e.target, rowOf, true);
+  $(".dropdown-item", e.target)?.focus();
+});
+
 // data-show="id" shows something on the page and goes there, data-hide takes it away again.
 on("click", "[data-show]", (e, button) => {
   const part = document.getElementById(button.dataset.show);

@@ -1,0 +1,64 @@
+"""What stands at the end of a list's rows: a few icons, and a menu that is asked for when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+from msgspec import Struct
+
+from core.texts import _
+
+ID: Final = "{id}"
+
+
+class RowIcon(Struct, frozen=True, kw_only=True):
+    """An icon that leads somewhere: `href` holds {id} in the place of the row's. With `refused` it is greyed."""
+
+    icon: str
+    label: str
+    href: str
+    refused: str = ""
+
+
+class RowEnds:
+    """Draws the ends of rows. Rows of the same `kind_of` have the same icons, so each kind is drawn once and filled in.
+
+    `menu` is the address of the menu of a row, `page` where it leads without scripts.
+    """
+
+    def __init__(
+        self,
+        icons: Mapping[str, Sequence[RowIcon]],
+        *,
+        kind_of: Callable[[Any], str],
+        name_of: Callable[[Any], str],
+        menu: str,
+        page: str,
+    ) -> None:
+        self._icons, self._kind_of, self._name_of = icons, kind_of, name_of
+        self._menu, self._page = menu, page
+        self._drawn: dict[str, str] = {}
+
+    def drawn_with(self, icon: Callable[[str], str]) -> str:
+        """Makes ready what is the same for many rows; called by the template, which knows how icons are drawn."""
+        more = _("More for %(name)s", name="{name}")
+        for kind, icons in self._icons.items():
+            self._drawn[kind] = "".join(
+                f'<button type="button" class="t-iconbtn" aria-disabled="true" aria-label="{escape(one.label)}:'
+                f' {escape(one.refused)}" title="{escape(one.label)}: {escape(one.refused)}">{icon(one.icon)}</button>'
+                if one.refused
+                else f'<a class="t-iconbtn" href="{one.href}" aria-label="{escape(one.label)}: {{name}}"'
+                f' title="{escape(one.label)}">{icon(one.icon)}</a>'
+                for one in icons
+            ) + (
+                f'<a class="t-iconbtn" href="{self._page}" data-row-menu hx-get="{self._menu}" hx-target="#row-menu"'
+                f' hx-swap="innerHTML" aria-haspopup="true" aria-label="{escape(more)}" title="{escape(_("More"))}">'
+                f"{icon('dots')}</a>"
+            )
+        return ""
+
+    def __call__(self, row: Any) -> Markup:
+        drawn = self._drawn[self._kind_of(row)]
+        return Markup(drawn.replace(ID, str(row.id)).replace("{name}", str(escape(self._name_of(row)))))
