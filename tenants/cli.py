@@ -22,6 +22,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from core import hookspecs
+from core.activity.sealing import last_seal
 from core.activity.unit import again
 from core.app import RESERVED, create_app, permissions_of
 from core.billing.run import RunReport, run_billing
@@ -664,19 +665,22 @@ async def billing_run(slug: str, as_of: datetime | None, preview: bool, confirme
         click.echo(msgspec.json.encode(report).decode())
     else:
         _tell_run(report)
-    if report.question:
+    if report.question and not preview:
         sys.exit(1)
 
 
 def _tell_run(report: RunReport) -> None:
-    if report.question:
-        click.echo(f"{report.question} Nothing was billed: repeat it with --yes.", err=True)
+    if report.question and not report.preview:
+        way_out = "Nothing was billed: look at it with --preview, then repeat it with --yes."
+        click.echo(f"{report.question} {way_out}", err=True)
         return
     totals = ", ".join(format_money(minor, currency, "en") for currency, minor in report.totals.items()) or "nothing"
     would = "would be made" if report.preview else "were made"
     click.echo(f"{report.invoices:,} invoices {would} by {report.as_of_on}: {totals}. {report.seconds:.1f} s.")
     for parked in report.parked[:50]:
         click.echo(f"parked: customer {parked.payer_id}: {parked.reason} {parked.detail}")
+    if report.question:
+        click.echo(f"{report.question} The run will ask for --yes.")
 
 
 @main.command("verify")
@@ -687,7 +691,10 @@ async def verify_books(slug: str, as_json: bool) -> None:
     """Prove the books: charges tile, numbers are gapless, postings sum to zero, balances are sums. Else exit code 1."""
     async with at_tenant(slug, "verify") as scope:
         found = await verify(scope, thorough=True)
+        sealed = await last_seal()
     show(found, ("key", "rule", "count", "example"), as_json=as_json, empty="Nothing is wrong.")
+    if not as_json and sealed.last:
+        click.echo(f"The activity is sealed up to position {sealed.last:,}: {sealed.digest}")
     if found:
         sys.exit(1)
 

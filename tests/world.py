@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from core.activity.actions import enable_reader
+from core.activity.sealing import seal_all
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries
 from core.customers.importing.actions import stage_import, take_over
@@ -123,6 +124,7 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["language"] = "en"
     await _import(scope, world)
     await _leftovers(tenant, scope, world)
+    await seal_all(scope)
     world.ids["plugin_name"] = "inventory"
     world.ids["path"] = "none"
     world.ids["file_path"] = "x/none"

@@ -56,6 +56,18 @@ class ActivityHead(Table):
     last = BigInt()
 
 
+class ActivitySeal(Table):
+    """A stretch of the log that cannot be changed unnoticed any more: its last digest, over the seal before it."""
+
+    belongs = STAFF_ONLY
+
+    last = BigInt(primary_key=True)
+    first = BigInt(unique=True)
+    digest = Text()
+    marks = Text()
+    sealed_at = Timestamptz()
+
+
 class Delivery(Table):
     """How far a reader has heard the log, and whether it is being retried or paused."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.activity.sealing import first_fault
 from core.billing.run import charged_again
 from core.database import dialect, rows, value
 from core.documents.files import damaged_files
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Violation(Struct, frozen=True):
-    """An invariant that does not hold: its key (V1 to V8), what it says, how often it is broken, and where first."""
+    """An invariant that does not hold: its key (V1 to V9), what it says, how often it is broken, and where first."""
 
     key: str
     rule: str
@@ -286,7 +287,8 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """
         SELECT 'document ' || CAST(f.document_id AS text) AS what
         FROM document_file f
-        WHERE f.path <> '' AND NOT EXISTS (SELECT 1 FROM stored_file s WHERE s.sha256 = f.sha256 AND CAST(s.id AS text) = f.path)
+        WHERE f.path <> ''
+          AND NOT EXISTS (SELECT 1 FROM stored_file s WHERE s.sha256 = f.sha256 AND CAST(s.id AS text) = f.path)
         """,
     ),
     (
@@ -352,6 +354,7 @@ _POSTGRESQL: Final = (
 _OWN: Final = "The database is the tenant's own."
 _REFERENCES: Final = "Every row refers to one that is there."
 _FILES: Final = "Every stored file is there, and its bytes are as they were stored."
+_LOG: Final = "The activity is as it was written and sealed."
 _AGAIN: Final = "The last run, made again, would charge no day a second time."
 
 
@@ -383,6 +386,8 @@ async def _thoroughly(scope: Scope) -> list[Violation]:
             found += await _ask("V7", _REFERENCES, each.orphans)
     if scope.tenant.folder is not None and (damaged := await damaged_files(scope)):
         found.append(Violation("V7", _FILES, len(damaged), f"file {damaged[0].id}"))
+    if (fault := await first_fault()) is not None:
+        found.append(Violation("V9", _LOG, 1, fault.what))
     if again := await charged_again(scope):
         found.append(Violation("V8", _AGAIN, len(again), f"subscription {again[0]}"))
     return found

@@ -22,6 +22,7 @@ from uuid import UUID
 import structlog
 
 from core.activity.delivery import Deliveries, Reader, next_retry
+from core.activity.sealing import AT_ONCE, seal, seal_due
 from core.activity.unit import again, listen
 from core.clock import Clock, SystemClock
 from core.database import dialect
@@ -187,10 +188,12 @@ class Worker:
         soonest = [await start_due(scope, work.schedules)]
         await claims.recover(work.kinds, scope.now())
         more, locked = await self._deliver(scope, work, began + self.budget / 2)
+        to_seal = await self._seal(scope, began + self.budget)
         if await self._do_jobs(tenant, scope, work, began + self.budget) or more:
             return True
         if locked:
             soonest.append(scope.now() + LOCKED)
+        soonest.append(to_seal)
         soonest.append(await next_retry(work.readers))
         soonest.append(await claims.next_due(() if tenant in self._crowded else work.kinds))
         await self._come_back(tenant, scope.now(), min((at for at in soonest if at is not None), default=None))
@@ -245,6 +248,15 @@ class Worker:
             if not waiting and not locked:
                 waiting.extend(await self.deliveries.due(scope, work.readers))
         return False, locked
+
+    async def _seal(self, scope: Scope, until: float) -> datetime | None:
+        """Seals what is due of the log; when there will be more."""
+        due = await seal_due(scope)
+        while due is not None and due <= scope.now() and time.monotonic() < until and not self._stopping:
+            if await again(partial(seal, scope)) < AT_ONCE:
+                return await seal_due(scope)
+            due = await seal_due(scope)
+        return due
 
     async def _do_jobs(self, tenant: UUID, scope: Scope, work: Work, until: float) -> bool:
         """Claims and does jobs one after the other; one that is not done when the visit ends goes on beside it.
