@@ -9,6 +9,8 @@ from litestar import Response
 from core import hookspecs
 from core.customers import queries as customers
 from core.hooks import Card
+from core.settings.company import CompanySettings
+from core.settings.queries import load_settings
 from core.texts import _
 from core.web.parts import Hit, HitGroup, Pill, Step
 from core.web.routing import SIGNED_IN, get
@@ -44,6 +46,17 @@ async def _steps(scope: Scope) -> list[Step]:
     """The way from an empty tenant to a billed customer; only what the actor may do."""
     found = await customers.first_steps(scope)
     steps: list[Step] = []
+    if scope.may("settings.edit"):
+        company = await load_settings(CompanySettings)
+        steps.append(
+            Step(
+                done=bool(company.street),
+                title=_("Company"),
+                text=_("Name, address, currency and time zone; they stand on every invoice."),
+                label=_("Company data"),
+                href="/settings/company",
+            )
+        )
     if scope.may("customers.create"):
         steps.append(
             Step(

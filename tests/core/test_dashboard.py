@@ -1,0 +1,18 @@
+"""The start page of an empty tenant: the way to the first invoice."""
+
+from core.settings.actions import save_settings
+from core.settings.company import CompanySettings
+from core.testing import TestTenant
+
+
+async def test_the_way_to_the_first_invoice_begins_with_the_company(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    before = (await page.get("/")).text
+    await save_settings(tenant.scope(), CompanySettings(name="Acme", street="1 Quay Street", city="Galway"))
+    after = (await page.get("/")).text
+
+    places = [before.index(f"<h3>{title}</h3>") for title in ("Company", "Customers", "Products", "First invoice")]
+    assert places == sorted(places)
+    assert "0 of 4 done" in before
+    assert "1 of 4 done" in after
