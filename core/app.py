@@ -18,6 +18,7 @@ from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
 from core.billing import run_api, run_routes
+from core.billing.listing import DOCUMENTS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
@@ -64,6 +65,7 @@ from core.messages import staff_mail
 from core.payments import api as payments_api
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
+from core.payments.listing import PAYMENTS
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
 from core.staff import jobs as staff_jobs
@@ -73,6 +75,7 @@ from core.subscriptions import api as subscriptions_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
+from core.subscriptions.listing import SUBSCRIPTIONS
 from core.texts import N_
 from core.web import api_pages, home, jobs_pages, plugin_pages, settings_pages
 from core.web.api_document import DocumentOfTenant
@@ -221,7 +224,7 @@ MENU: Final = (
     ),
 )
 
-LISTS: Final[tuple[Listing[Any], ...]] = (customers_routes.CUSTOMER_LIST,)
+LISTS: Final[tuple[Listing[Any], ...]] = (customers_routes.CUSTOMER_LIST, SUBSCRIPTIONS, DOCUMENTS, PAYMENTS)
 """Every list of the core that has saved views, columns of one's own and exports."""
 
 SETTINGS_TABS: Final = (

@@ -1,153 +1,217 @@
-"""Lists of documents as pages: all of them, or one customer's; searched by number and customer, the newest first."""
+"""The list of invoices and credit notes, as it is declared for its page, its exports and the API."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from core.billing import pages
 from core.billing.queries import _DOCUMENT as DOCUMENT
 from core.billing.queries import _FROM as FROM
 from core.billing.schemas import DocumentRow
 from core.billing.tables import Document
-from core.database import within
+from core.customers.hierarchy import find_standing
+from core.errors import Invalid
 from core.ids import sort_key
+from core.lists.columns import Condition, ListChoice, ListColumn, Total
+from core.lists.drawing import link, pill
+from core.lists.listing import Choices, Listing
 from core.texts import N_, _, pgettext
-from core.web.keyset import Slice, address, counted, pager_of, row_id, slice_of
-from core.web.parts import Chip, FilterChoice, Head, TabItem
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from core.lists.drawing import Given
     from core.scope import Scope
-    from core.web.view import View
 
-PATH: Final = "/invoices"
-KINDS: Final = {"invoice": N_("Invoices"), "credit_note": N_("Credit notes")}
-_STATE_SQL: Final = {
-    "draft": "document.state = 'draft'",
-    "open": "s.open_minor > 0",
-    "overdue": "s.open_minor > 0 AND s.due_on < :today",
-    "settled": "document.state = 'issued' AND document.kind <> 'credit_note' AND s.open_minor = 0",
-}
+STATE: Final = "LEFT JOIN document_state list_state ON list_state.document_id = document.id"
+PAYER: Final = "JOIN customer list_payer ON list_payer.id = document.payer_id"
+SIGNED: Final = "CASE WHEN document.kind = 'credit_note' THEN -document.total_minor ELSE document.total_minor END"
+LATEST: Final = "'9999-12-31'"
+END: Final = "\U0010ffff"
 
 
-def states() -> dict[str, str]:
-    """What the list can be filtered by, and how it reads."""
-    return {
-        "draft": _("Draft"),
-        "open": pgettext("invoice", "Open"),
-        "overdue": _("Overdue"),
-        "settled": _("Settled"),
-    }
+def signed(row: DocumentRow) -> int:
+    """Its amount, a credit note's below 0."""
+    return -row.total_minor if row.kind == "credit_note" else row.total_minor
 
 
-async def page_values(view: View) -> dict[str, Any]:
-    """The values of billing/_list.html for the address that was asked for."""
-    scope, asked = view.scope, view.query
-    q = asked.get("q", "").strip()[:200]
-    state = asked.get("status", "") if asked.get("status", "") in _STATE_SQL else ""
-    kind = asked.get("kind", "") if asked.get("kind", "") in KINDS else ""
-    kept = {"q": q, "status": state, "kind": kind}
-    conditions, values = _conditions(scope, q, state, kind)
-    page = await page_of(scope, conditions, values, after=asked.get("after", ""), before=asked.get("before", ""))
-    currency = scope.tenant.currency
-    one_currency = all(each.currency == currency for each in page.found)
-    return {
-        "items": [pages.item_of(each, scope.today()) for each in page.found],
-        "totals": pages.totals_of(page.found),
-        "heads": heads(currency if one_currency else "", customer=True),
-        "one_currency": one_currency,
-        "q": q,
-        "chips": [
-            *(
-                [Chip(field=_("Status"), relation=_("is"), value=states()[state], off=address(PATH, kept, status=""))]
-                if state
-                else []
+async def document_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    """What columns of choices can be filtered by, with the payer that this address asks for."""
+    today = {"list_today": scope.today()}
+    choices = {
+        "kind": [ListChoice(key, _(label), key) for key, label in pages.KINDS.items()],
+        "state": [ListChoice("draft", _("Draft"), "draft"), ListChoice("issued", _("Issued"), "issued")],
+        "status": [
+            ListChoice("draft", _("Draft"), sql="document.state = 'draft'"),
+            ListChoice("open", pgettext("invoice", "Open"), sql="list_state.open_minor > 0"),
+            ListChoice(
+                "overdue",
+                _("Overdue"),
+                sql="list_state.open_minor > 0 AND list_state.due_on < :list_today",
+                values=today,
             ),
-            *(
-                [Chip(field=_("Kind"), relation=_("is"), value=_(KINDS[kind]), off=address(PATH, kept, kind=""))]
-                if kind
-                else []
+            ListChoice(
+                "settled",
+                _("Settled"),
+                sql="document.state = 'issued' AND document.kind <> 'credit_note' AND list_state.open_minor = 0",
             ),
         ],
-        "filters": [
-            FilterChoice(label=_("Status"), choices=_choices(kept, "status", states(), state)),
-            FilterChoice(label=_("Kind"), choices=_choices(kept, "kind", KINDS, kind)),
-        ],
-        "kept": {name: text for name, text in kept.items() if text and name != "q"},
-        "pager": pager_of(PATH, kept, page, await _count(conditions, values)),
-        "filtered": bool(q or state or kind),
     }
+    asked = address.get("payer_id", "")
+    if asked:
+        if not asked.isdecimal() or len(asked) > 18:
+            raise Invalid(_("Give the id of a customer."), field="payer_id")
+        payer = await find_standing(scope, int(asked))
+        choices["payer_id"] = [ListChoice(asked, asked if payer is None else payer.full_name, int(asked))]
+    return choices
 
 
-def heads(currency: str, *, customer: bool) -> list[Head]:
-    """Heads of a table of documents; the currency stands in them where it is the same everywhere."""
-    return [
-        Head(label=_("Number"), cls="c-name"),
-        Head(label=_("Kind")),
-        *([Head(label=_("Customer"))] if customer else []),
-        Head(label=_("Issued")),
-        Head(label=_("Due"), cls="c-meta"),
-        Head(label=_("Status"), cls="c-status"),
-        Head(label=_("Amount, %(currency)s", currency=currency) if currency else _("Amount"), number=True),
-        Head(
-            label=_("Open, %(currency)s", currency=currency) if currency else pgettext("invoice", "Open"),
-            number=True,
-            cls="c-amount",
+def document_search(typed: str) -> Condition | None:
+    """By the beginning of a number or of the customer's name."""
+    key = sort_key(typed)
+    if not key:
+        return None
+    return Condition(
+        "(document.number >= :number AND document.number < :number_end) OR document.payer_id IN"
+        " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)",
+        {"number": typed, "number_end": typed + END, "text": key, "text_end": key + END},
+    )
+
+
+def _status(row: DocumentRow, given: Given) -> Markup:
+    shown = pages.pill_of(row, given.scope.today())
+    return pill(shown.label, shown.kind)
+
+
+DOCUMENTS: Final = Listing(
+    key="invoices",
+    href="/invoices",
+    permission="documents.view",
+    title=N_("Invoices"),
+    noun="document",
+    placeholder=N_("Number, or customer's name"),
+    none=(
+        N_("No invoices yet"),
+        N_(
+            "The billing run makes them, the Plans tab of a customer, or you by hand: Create, Invoice on a customer's"
+            " page."
         ),
-    ]
-
-
-def _choices(kept: dict[str, str], name: str, labels: dict[str, str], current: str) -> list[TabItem]:
-    return [
-        TabItem(label=_(label), href=address(PATH, kept, **{name: key}), current=key == current)
-        for key, label in labels.items()
-    ]
-
-
-async def of_customer(scope: Scope, payer_id: int, *, after: str, before: str) -> tuple[Slice[DocumentRow], int]:
-    """A page of one payer's documents, and how many there are."""
-    conditions = ":within AND document.payer_id = :payer_id"
-    values = {"within": within(Document, scope.actor.reach), "payer_id": payer_id, "today": scope.today()}
-    page = await page_of(scope, conditions, values, after=after, before=before)
-    return page, await _count(conditions, values)
-
-
-async def page_of(
-    scope: Scope, conditions: str, values: dict[str, Any], *, after: str, before: str
-) -> Slice[DocumentRow]:
-    return await slice_of(
-        DocumentRow,
-        f"{DOCUMENT} {FROM}",
-        conditions,
-        {**values, "today": scope.today()},
-        key="document.id",
-        id_of=lambda row: row.id,
-        after=row_id(after),
-        before=row_id(before),
-    )
-
-
-async def _count(conditions: str, values: dict[str, Any]) -> int:
-    used = {name: each for name, each in values.items() if name != "today" or ":today" in conditions}
-    return await counted(
-        "document JOIN customer ON customer.id = document.payer_id"
-        " LEFT JOIN document_state s ON s.document_id = document.id",
-        conditions,
-        used,
-    )
-
-
-def _conditions(scope: Scope, q: str, state: str, kind: str) -> tuple[str, dict[str, Any]]:
-    conditions, values = [":within"], dict[str, Any](within=within(Document, scope.actor.reach), today=scope.today())
-    if state:
-        conditions.append(_STATE_SQL[state])
-    if kind:
-        conditions.append("document.kind = :kind")
-        values["kind"] = kind
-    if q:
-        key = sort_key(q)
-        values.update(text=key, end=key + "\U0010ffff", number=q, number_end=q + "\U0010ffff")
-        conditions.append(
-            "((customer.name_key >= :text AND customer.name_key < :end)"
-            " OR (document.number >= :number AND document.number < :number_end))"
-        )
-    return " AND ".join(conditions), values
+    ),
+    no_match=N_("No document matches"),
+    table=Document,
+    into=DocumentRow,
+    select=f"{DOCUMENT} {FROM}",
+    given=lambda scope: {"today": scope.today()},
+    sort="-id",
+    search=document_search,
+    choices=document_choices,
+    link=lambda row: f"/invoices/{row.id}",
+    name_of=pages.title_of,
+    currency=lambda row: row.currency,
+    total_currency="document.currency",
+    totals_of=N_("issued ones alone"),
+    columns=(
+        ListColumn(
+            key="number",
+            label=N_("Number"),
+            expr="document.number",
+            by="coalesce(document.number, '')",
+            cls="t-nowrap",
+            value=lambda row: row.number or _("Draft"),
+        ),
+        ListColumn(
+            key="kind",
+            label=N_("Kind"),
+            expr="document.kind",
+            kind="choice",
+        ),
+        ListColumn(
+            key="customer",
+            label=N_("Customer"),
+            expr="list_payer.name_key",
+            keyed=True,
+            join=PAYER,
+            field="payer",
+            cls="t-clip wide",
+            cell=lambda row, given: link(f"/customers/{row.payer_id}/transactions", row.payer),
+        ),
+        ListColumn(
+            key="issued",
+            label=N_("Issued"),
+            expr="document.issued_on",
+            by=f"coalesce(document.issued_on, {LATEST})",
+            kind="date",
+            field="issued_on",
+        ),
+        ListColumn(
+            key="due",
+            label=N_("Due"),
+            expr="coalesce(list_state.due_on, document.due_on)",
+            by=f"coalesce(list_state.due_on, document.due_on, {LATEST})",
+            join=STATE,
+            kind="date",
+            role="c-meta",
+            value=lambda row: None if row.kind == "credit_note" else row.due_on,
+        ),
+        ListColumn(
+            key="status",
+            label=N_("Status"),
+            expr="document.state",
+            join=STATE,
+            kind="choice",
+            sorts=False,
+            role="c-status",
+            value=lambda row: _(pages.PILLS[row.settlement].label),
+            cell=_status,
+        ),
+        ListColumn(
+            key="total",
+            label=N_("Amount"),
+            expr=SIGNED,
+            kind="amount",
+            value=signed,
+            total=Total(
+                lambda row: signed(row) if row.state == "issued" else None,
+                f"CASE WHEN document.state = 'issued' THEN {SIGNED} ELSE 0 END",
+            ),
+        ),
+        ListColumn(
+            key="open",
+            label=N_("Open"),
+            expr="coalesce(list_state.open_minor, 0)",
+            join=STATE,
+            kind="amount",
+            field="open_minor",
+            role="c-amount",
+            total=Total(
+                lambda row: row.open_minor if row.state == "issued" else None,
+                "CASE WHEN document.state = 'issued' THEN coalesce(list_state.open_minor, 0) ELSE 0 END",
+            ),
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="document.id", kind="number", shown=False),
+        ListColumn(
+            key="net", label=N_("Net"), expr="document.net_minor", kind="amount", field="net_minor", shown=False
+        ),
+        ListColumn(
+            key="tax", label=N_("Tax"), expr="document.tax_minor", kind="amount", field="tax_minor", shown=False
+        ),
+        ListColumn(key="currency", label=N_("Currency"), expr="document.currency", shown=False),
+        ListColumn(
+            key="settled",
+            label=N_("Settled"),
+            expr="list_state.settled_on",
+            by=f"coalesce(list_state.settled_on, {LATEST})",
+            join=STATE,
+            kind="date",
+            field="settled_on",
+            shown=False,
+        ),
+        ListColumn(key="sent", label=N_("Sent"), kind="datetime", field="sent_at", shown=False),
+        ListColumn(key="run", label=N_("Billing run"), expr="document.run_id", kind="number", sorts=False, drawn=False),
+        ListColumn(key="state", label=N_("State"), expr="document.state", kind="choice", sorts=False, drawn=False),
+        ListColumn(
+            key="payer_id", label=N_("Customer"), expr="document.payer_id", kind="choice", sorts=False, drawn=False
+        ),
+    ),
+)

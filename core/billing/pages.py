@@ -19,7 +19,7 @@ from core.subscriptions.pages import period_words
 from core.texts import N_, _, figures, ngettext, pgettext
 from core.web.amounts import Fields, amount_text, decimal_text, percent_text, typed_amount, typed_decimal
 from core.web.forms import checked
-from core.web.parts import Choice, Field, Figure, Pill
+from core.web.parts import Choice, Field, Figure, Head, Pill
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -117,6 +117,23 @@ def item_of(document: DocumentRow, today: date) -> DocumentItem:
         is_open=document.open_minor > 0,
         is_issued=document.state == "issued",
     )
+
+
+def heads_of_customer(currency: str) -> list[Head]:
+    """Heads of the table of one customer's documents; the currency stands in them where it is the same everywhere."""
+    return [
+        Head(label=_("Number"), cls="c-name"),
+        Head(label=_("Kind")),
+        Head(label=_("Issued")),
+        Head(label=_("Due"), cls="c-meta"),
+        Head(label=_("Status"), cls="c-status"),
+        Head(label=_("Amount, %(currency)s", currency=currency) if currency else _("Amount"), number=True),
+        Head(
+            label=_("Open, %(currency)s", currency=currency) if currency else pgettext("invoice", "Open"),
+            number=True,
+            cls="c-amount",
+        ),
+    ]
 
 
 class Totals(Struct, frozen=True, kw_only=True):

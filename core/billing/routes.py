@@ -8,8 +8,9 @@ from litestar import Response
 from litestar.params import FromPath
 
 from core.activity.queries import timeline
-from core.billing import actions, listing, pages, queries, setting_pages
+from core.billing import actions, pages, queries, setting_pages
 from core.billing.actions.credit_notes import list_left
+from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
 from core.billing.schemas import CreditLine, DraftFields, NewCreditNote, NewDraft
 from core.billing.sheets import document_of
@@ -58,8 +59,7 @@ PERMISSIONS: Final = (
 
 @get("/invoices", permission="documents.view")
 async def list_invoices(view: View) -> Response[str]:
-    values = await listing.page_values(view)
-    return view.page("billing/_list.html" if view.is_htmx else "billing/list.html", **values)
+    return await DOCUMENTS.page(view)
 
 
 # -- drafts -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Struct
 
 from core.customers import actions, queries
-from core.customers.listing import CUSTOMERS, choices_for
+from core.customers.listing import CUSTOMERS
 from core.customers.schemas import (
     AddressData,
     BillingData,
@@ -27,6 +27,7 @@ from core.customers.schemas import (
 )
 from core.customers.sections import patched
 from core.errors import Invalid
+from core.ledger import queries as ledger
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 
@@ -47,9 +48,7 @@ Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of t
 async def list_customers(
     call: Call, limit: Limit = 50, cursor: Cursor = "", q: Words = "", sort: Sort = "", status: Status = ""
 ) -> Page[CustomerItem]:
-    address = dict(call.request.query_params)
-    choices = await choices_for(call.scope, address)
-    return await CUSTOMERS.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
+    return await CUSTOMERS.having(ledger.MAIN_BALANCE).api(call, cursor=cursor, limit=limit)
 
 
 @api_post("/customers", permission="customers.create", summary="Create a customer")

@@ -88,6 +88,7 @@ CUSTOMERS: Final = Listing(
             " also as another system wrote it."
         ),
     ),
+    no_match=N_("No customer matches"),
     table=Customer,
     into=CustomerItem,
     select=queries.ITEMS,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ from core.hooks.values import MenuItem
 
 if TYPE_CHECKING:
     from piccolo.table import Table
+
+    from core.lists.listing import Listing
 
 HOOK_VERSION: Final = "1.0"
 """Rises behind the point with every new hook; before the point when a hook changes or goes."""
@@ -44,13 +46,6 @@ class JobKind(Protocol):
 
     @property
     def name(self) -> str: ...
-
-
-class PageList(Protocol):
-    """A list, as declared with core.lists.listing.Listing."""
-
-    @property
-    def key(self) -> str: ...
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -85,7 +80,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """The past-tense hooks that it implements: what it hears about."""
     menu: tuple[MenuItem, ...] = ()
     """Entries of the side bar that are always there."""
-    lists: tuple[PageList, ...] = ()
+    lists: tuple[Listing[Any], ...] = ()
     """Its lists with saved views, columns of one's own and exports; each is called NAME.something."""
     icons: tuple[str, ...] = ()
     """Names of Tabler icons beyond the core's."""

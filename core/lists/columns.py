@@ -38,11 +38,11 @@ class Total(Struct, frozen=True):
 class ListColumn(Struct, frozen=True, kw_only=True):
     """A column that a list can be sorted and filtered by, and shows.
 
-    `expr` is SQL that is never NULL where `sorts`; an index on (expr, id) carries the sort. Without one the column is
-    shown alone. `keyed` says that it holds `sort_key`s, so that text is compared in that form. `join` is a further
-    table that `expr` stands in, with one row for each of the list's; `tie` is the list's id there, as the join's own
-    index has it. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
-    the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
+    `expr` is SQL that is never NULL where `sorts`, or `by` says what is sorted by in its place; an index on (expr, id)
+    carries the sort. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text
+    is compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's;
+    `tie` is the list's id there, as the join's own index has it. What a row may have several of has `among`: a SELECT
+    of the list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -53,6 +53,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     key: str
     label: str
     expr: str = ""
+    by: str = ""
     kind: Kind = "text"
     keyed: bool = False
     sorts: bool = True
@@ -74,6 +75,11 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     @property
     def is_number(self) -> bool:
         return self.kind in {"number", "amount"} and self.key != "id"
+
+    @property
+    def order(self) -> str:
+        """SQL of the values that are sorted by."""
+        return self.by or self.expr
 
     @property
     def can_sort(self) -> bool:

@@ -75,6 +75,8 @@ def filters_of(
                 )
     if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
         empty = f"{expr} = ''" if column.kind == "text" or column.among else f"{expr} IS NULL"
+        if column.kind == "text" and column.by:
+            empty = f"coalesce({expr}, '') = ''"
         yield (
             Condition(empty if text == "yes" else f"NOT {empty}"),
             Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),

@@ -43,7 +43,7 @@ from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
-from core.texts import _
+from core.texts import N_, _
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
     from core.lists.row_ends import RowEnds
     from core.scope import Scope
-    from core.web.parts import MenuEntry
+    from core.web.jsonapi import Call
+    from core.web.parts import MenuEntry, Pager
     from core.web.view import View
 
 R = TypeVar("R", bound=Struct)
@@ -153,6 +154,8 @@ class Listing(Generic[R]):
     """What stands at the ends of these rows for this actor."""
     none: tuple[str, str] = ("", "")
     """What is said while there is nothing: a title and a sentence."""
+    no_match: str = N_("Nothing matches")
+    """What is said where nothing is left by the search and the filters."""
     given: Callable[[Scope], Mapping[str, object]] | None = None
     """Values that stand in `select`."""
     choices: Callable[[Scope, Mapping[str, str]], Awaitable[Choices]] | None = None
@@ -167,6 +170,8 @@ class Listing(Generic[R]):
     """The currency of a row's amounts; the tenant's where left out."""
     total_currency: str = ""
     """SQL of the same, where the list can be added up."""
+    totals_of: str = ""
+    """What is added up, where that is not every row."""
 
     def having(self, *columns: ListColumn) -> Listing[R]:
         """With further columns, behind its own."""
@@ -194,6 +199,12 @@ class Listing(Generic[R]):
 
         return await values_of(self, view, choices or {})
 
+    async def embedded(self, view: View, address: Mapping[str, str], path: str, **kept: str) -> tuple[list[R], Pager]:
+        """Rows of it on another page, at `path`: what `address` asks for, wherever the pages have turned to."""
+        from core.lists.showing import embedded  # as above
+
+        return await embedded(self, view, address, path, kept)
+
     async def read(
         self,
         scope: Scope,
@@ -207,6 +218,15 @@ class Listing(Generic[R]):
         """A page of what the address asks for. Raises Invalid for a filter, sort or cursor that cannot be."""
         asked = self.asked(scope, address, choices or {})
         return await self.found(scope, asked, after=after, before=before, limit=limit)
+
+    async def api(self, call: Call, *, cursor: str, limit: int, **asked: str) -> Page[R]:
+        """The operation that lists it: its parameters are those of the page's address, also `view`, a saved view's id.
+        `asked` stands for parameters of other names."""
+        from core.lists.views import expanded  # which keeps what is declared here
+
+        address = await expanded(call.scope, self, {**dict(call.request.query_params), **asked})
+        choices = await self.choices_for(call.scope, address)
+        return await self.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
 
     async def api_page(
         self, scope: Scope, address: Mapping[str, str], *, choices: Choices, cursor: str, limit: int
@@ -409,7 +429,7 @@ class _Order:
     def _exprs(self) -> list[str]:
         if self.source:
             return [f"{self.source}.{name}" for name in _AT[: len(self.sorts)]]
-        return [one.column.expr for one in self.sorts]
+        return [one.column.order for one in self.sorts]
 
     @property
     def _tie(self) -> str:

@@ -74,6 +74,7 @@ async def show_totals(view: View, list_key: FromPath[str]) -> Response[str]:
         raise NotFound(f"totals of {list_key}")
     return view.page(
         "lists/_totals.html",
+        list=shown.listing,
         totals=totals,
         span=totals.before + (shown.listing.counted is not None),
         ends=shown.listing.ends,

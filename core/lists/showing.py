@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from core.lists.listing import COUNTED, SIZE
 from core.lists.totals import page_totals
 from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
 from core.texts import _, number
+from core.web.links import address as query_address
 from core.web.parts import Chip, FilterChoice, Head, MenuEntry, Pager, TabItem
 
 if TYPE_CHECKING:
@@ -214,8 +215,6 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
     kept = asked.kept
     set_ones = {one.name for one in asked.filters}
     unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
-    ids = [one.id for one in found.rows]
-    total = number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+"
     return {
         "rows": found.rows,
         "q": asked.q,
@@ -229,13 +228,7 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
             )
             for one in asked.filters
         ],
-        "pager": Pager(
-            said=_("%(done)s of %(total)s", done=number(len(ids)), total=total),
-            range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
-            first=listing.address(kept) if found.before else "",
-            previous=listing.address(kept, before=found.before) if found.before else "",
-            next=listing.address(kept, after=found.after) if found.after else "",
-        ),
+        "pager": _pager(found, lambda **place: listing.address(kept, **place)),
         "filtered": bool(asked.q or asked.filters),
         "kept": {name: text for name, text in kept.items() if name != "q"},
         "none_text": _none_text(asked),
@@ -243,6 +236,31 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
         "clear_filters": listing.address(unfiltered),
         "clear_all": home,
     }
+
+
+async def embedded(
+    listing: Listing[Any], view: PageView, address: Mapping[str, str], path: str, kept: Mapping[str, str]
+) -> tuple[list[Any], Pager]:
+    """Rows of a list on another page."""
+    found = await listing.found(
+        view.scope,
+        listing.asked(view.scope, address, await listing.choices_for(view.scope, address)),
+        after=view.query.get("after", ""),
+        before=view.query.get("before", ""),
+    )
+    return found.rows, _pager(found, lambda **place: query_address(path, {**kept, **place}))
+
+
+def _pager(found: Found[Any], at: Callable[..., str]) -> Pager:
+    total = number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+"
+    ids = [one.id for one in found.rows]
+    return Pager(
+        said=_("%(done)s of %(total)s", done=number(len(ids)), total=total),
+        range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
+        first=at() if found.before else "",
+        previous=at(before=found.before) if found.before else "",
+        next=at(after=found.after) if found.after else "",
+    )
 
 
 def _home(shown: Shown) -> str:
@@ -322,7 +340,7 @@ def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> F
         end=kept.get(f"{key}.to", ""),
         exact=kept.get(key, ""),
         empty=kept.get(f"{key}.empty", ""),
-        can_be_empty=column.kind == "text" or not column.sorts,
+        can_be_empty=column.kind == "text" or not column.sorts or bool(column.by),
     )
 
 

@@ -12,8 +12,9 @@ from core.customers import queries as customers
 from core.ledger import queries as ledger
 from core.ledger.schemas import Balance, PostingRow, TrialBalanceRow
 from core.payments import actions, queries
+from core.payments.listing import PAYMENTS
 from core.payments.schemas import MethodRow, NewPayment, NewRefund, PaymentDetail, PaymentRow, Reversal
-from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_post
 from core.web.reach import check_sees_everyone
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -26,20 +27,20 @@ class Refunded(Struct, frozen=True):
     refund_ids: list[int]
 
 
-@api_get("/payments", permission="payments.view", summary="List payments, the newest first")
+@api_get(
+    "/payments",
+    permission="payments.view",
+    summary="List payments, the newest first",
+    description="Also searched (`q`), sorted (`sort=-amount`) and filtered as the page: `received.from`, `method=cash`,"
+    " `status=received`, `free.from`; `view=5` as a saved view has it.",
+)
 async def list_payments(
     call: Call,
     payer_id: Annotated[int | None, QueryParameter(description="Only those of one payer")] = None,
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Page[PaymentRow]:
-    found = await queries.list_payments(
-        call.scope,
-        payer_id=payer_id,
-        before=decode_cursor(cursor, tuple[int])[0] if cursor else None,
-        limit=limit + 1,
-    )
-    return Page(items=found[:limit], next=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
+    return await PAYMENTS.api(call, cursor=cursor, limit=limit)
 
 
 @api_post("/payments", permission="payments.register", summary="Register money that was received")

@@ -12,6 +12,7 @@ from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.customers import queries as customers
 from core.subscriptions import actions, queries
+from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.schemas import (
     ChargeRow,
     NewCharge,
@@ -23,7 +24,7 @@ from core.subscriptions.schemas import (
 )
 from core.subscriptions.status import SubscriptionState
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -62,7 +63,13 @@ class TrialInvoice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     price_id: Annotated[int, Meta(ge=1)] | None = None
 
 
-@api_get("/subscriptions", permission="subscriptions.view", summary="List subscriptions in the order of their ids")
+@api_get(
+    "/subscriptions",
+    permission="subscriptions.view",
+    summary="List subscriptions in the order of their ids",
+    description="Also searched (`q`), sorted (`sort=customer`) and filtered as the page: `status=active,trial`,"
+    " `kind=plan`, `started.from`, `ends.to`; `view=5` as a saved view has it.",
+)
 async def list_subscriptions(
     call: Call,
     customer_id: Annotated[int | None, QueryParameter(description="Only those of one customer")] = None,
@@ -70,15 +77,8 @@ async def list_subscriptions(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Page[SubscriptionRow]:
-    after = decode_cursor(cursor, tuple[int])[0] if cursor else 0
-    found = await queries.list_subscriptions(
-        call.scope,
-        customer_id=customer_id,
-        states=(in_state.value,) if in_state is not None else (),
-        after=after,
-        limit=limit + 1,
-    )
-    return Page(items=found[:limit], next=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
+    asked = {} if "sort" in call.request.query_params or "view" in call.request.query_params else {"sort": "id"}
+    return await SUBSCRIPTIONS.api(call, cursor=cursor, limit=limit, **asked)
 
 
 @api_post("/subscriptions", permission="subscriptions.change", summary="Subscribe, live at once, invoiced on terms")

@@ -1,127 +1,163 @@
-"""The list of all subscriptions as a page: searched by customer, filtered by state and kind, the newest first."""
+"""The list of all subscriptions, as it is declared for its page, its exports and the API."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
-from core.catalog.pages import KINDS_MANY
-from core.database import within
+from markupsafe import Markup
+
+from core.catalog.pages import KINDS_MANY, cycle_words
+from core.customers.hierarchy import find_standing
+from core.errors import Invalid
 from core.ids import sort_key
+from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.drawing import link, pill
+from core.lists.listing import Choices, Listing
 from core.subscriptions import pages
 from core.subscriptions.queries import _SUBSCRIPTION as SUBSCRIPTION
 from core.subscriptions.schemas import SubscriptionRow
 from core.subscriptions.tables import Subscription
-from core.texts import _
-from core.web.keyset import address, counted, pager_of, row_id, slice_of
-from core.web.parts import Chip, FilterChoice, Head, TabItem
+from core.texts import N_, _
 
 if TYPE_CHECKING:
-    from core.web.view import View
+    from core.lists.drawing import Given
+    from core.scope import Scope
 
-PATH: Final = "/subscriptions"
-
-
-def _heads() -> list[Head]:
-    return [
-        Head(label=_("Subscription"), cls="c-name"),
-        Head(label=_("Id")),
-        Head(label=_("Customer"), cls="c-meta"),
-        Head(label=_("Status"), cls="c-status"),
-        Head(label=_("Price agreed"), number=True, cls="c-amount"),
-        Head(label=_("Per")),
-        Head(label=_("Started")),
-        Head(label=_("Next")),
-    ]
+CUSTOMER: Final = "JOIN customer list_customer ON list_customer.id = subscription.customer_id"
+PRODUCT: Final = "JOIN product list_product ON list_product.id = subscription.product_id"
+LATEST: Final = "'9999-12-31'"
+END: Final = "\U0010ffff"
 
 
-async def page_values(view: View) -> dict[str, Any]:
-    """The values of subscriptions/_list.html for the address that was asked for."""
-    scope, asked = view.scope, view.query
-    q = asked.get("q", "").strip()[:200]
-    state = asked.get("status", "") if asked.get("status", "") in pages.PILLS else ""
-    kind = asked.get("kind", "") if asked.get("kind", "") in KINDS_MANY else ""
-    conditions, values = _conditions(view, q, state, kind)
-    tables = (
-        "subscription JOIN customer ON customer.id = subscription.customer_id"
-        " JOIN product ON product.id = subscription.product_id"
-    )
-    page = await slice_of(
-        SubscriptionRow,
-        SUBSCRIPTION,
-        conditions,
-        {**values, "today": scope.today()},
-        key="subscription.id",
-        id_of=lambda row: row.id,
-        after=row_id(asked.get("after", "")),
-        before=row_id(asked.get("before", "")),
-    )
-    kept = {"q": q, "status": state, "kind": kind}
-    return {
-        "items": [pages.item_of(each, scope.today(), scope.locale) for each in page.found],
-        "heads": _heads(),
-        "q": q,
-        "chips": [
-            *(
-                [
-                    Chip(
-                        field=_("Status"),
-                        relation=_("is"),
-                        value=_(pages.PILLS[state].label),
-                        off=_without(kept, "status"),
-                    )
-                ]
-                if state
-                else []
-            ),
-            *(
-                [Chip(field=_("Kind"), relation=_("is"), value=_(KINDS_MANY[kind]), off=_without(kept, "kind"))]
-                if kind
-                else []
-            ),
-        ],
-        "filters": [
-            FilterChoice(
-                label=_("Status"),
-                choices=[
-                    TabItem(
-                        label=_(each.label), href=address(PATH, kept, status=each.value), current=each.value == state
-                    )
-                    for each in pages.STATES
-                ],
-            ),
-            FilterChoice(
-                label=_("Kind"),
-                choices=[
-                    TabItem(label=_(label), href=address(PATH, kept, kind=key), current=key == kind)
-                    for key, label in KINDS_MANY.items()
-                    if key != "one_off"
-                ],
-            ),
-        ],
-        "kept": {name: text for name, text in kept.items() if text and name != "q"},
-        "pager": pager_of(PATH, kept, page, await counted(tables, conditions, values)),
-        "filtered": bool(q or state or kind),
+async def subscription_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    """What columns of choices can be filtered by, with the customer that this address asks for."""
+    states = [ListChoice(one.value, _(one.label), one.value) for one in pages.STATES]
+    choices = {
+        "status": states,
+        "state": states,
+        "kind": [ListChoice(key, _(label), key) for key, label in KINDS_MANY.items() if key != "one_off"],
     }
+    asked = address.get("customer_id", "")
+    if asked:
+        if not asked.isdecimal() or len(asked) > 18:
+            raise Invalid(_("Give the id of a customer."), field="customer_id")
+        customer = await find_standing(scope, int(asked))
+        choices["customer_id"] = [ListChoice(asked, asked if customer is None else customer.full_name, int(asked))]
+    return choices
 
 
-def _without(kept: dict[str, str], name: str) -> str:
-    return address(PATH, kept, **{name: ""})
+def subscription_search(typed: str) -> Condition | None:
+    """By the beginning of the customer's name, or the id."""
+    key = sort_key(typed)
+    if not key:
+        return None
+    sql = (
+        "subscription.customer_id IN"
+        " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)"
+    )
+    values: dict[str, object] = {"text": key, "text_end": key + END}
+    if typed.isdecimal() and len(typed) <= 18:
+        return Condition(f"{sql} OR subscription.id = :number", {**values, "number": int(typed)})
+    return Condition(sql, values)
 
 
-def _conditions(view: View, q: str, state: str, kind: str) -> tuple[str, dict[str, Any]]:
-    conditions, values = [":within"], dict[str, Any](within=within(Subscription, view.scope.actor.reach))
-    if state:
-        conditions.append("subscription.state = :state")
-        values["state"] = state
-    if kind:
-        conditions.append("product.kind = :kind")
-        values["kind"] = kind
-    if q:
-        key = sort_key(q)
-        values["text"], values["end"] = key, key + "\U0010ffff"
-        ways = ["(customer.name_key >= :text AND customer.name_key < :end)"]
-        if q.isdecimal() and len(q) <= 18:
-            ways.append("subscription.id = :number")
-            values["number"] = int(q)
-        conditions.append(f"({' OR '.join(ways)})")
-    return " AND ".join(conditions), values
+def _status(row: SubscriptionRow, given: Given) -> Markup:
+    shown = pages.pill_of(row.state, row.ends_on)
+    return pill(shown.label, shown.kind)
+
+
+def _next(row: SubscriptionRow, given: Given) -> str:
+    if row.state == "pending":
+        return _("Waits for its invoice")
+    return pages.next_words(row, given.scope.today(), given.scope.locale)
+
+
+SUBSCRIPTIONS: Final = Listing(
+    key="subscriptions",
+    href="/subscriptions",
+    permission="subscriptions.view",
+    title=N_("Subscriptions"),
+    noun="subscription",
+    placeholder=N_("Customer's name, or id"),
+    none=(
+        N_("No subscriptions yet"),
+        N_("Customers get plans, modules and services on the tab Subscriptions of their pages."),
+    ),
+    no_match=N_("No subscription matches"),
+    table=Subscription,
+    into=SubscriptionRow,
+    select=SUBSCRIPTION,
+    given=lambda scope: {"today": scope.today()},
+    sort="-id",
+    search=subscription_search,
+    choices=subscription_choices,
+    link=lambda row: f"/subscriptions/{row.id}",
+    name_of=lambda row: row.label or row.product,
+    currency=lambda row: row.currency,
+    columns=(
+        ListColumn(
+            key="product",
+            label=N_("Subscription"),
+            expr="list_product.name_key",
+            keyed=True,
+            join=PRODUCT,
+            value=lambda row: row.label or row.product,
+            cls="t-clip wide",
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="subscription.id", kind="number"),
+        ListColumn(
+            key="customer",
+            label=N_("Customer"),
+            expr="list_customer.name_key",
+            keyed=True,
+            join=CUSTOMER,
+            role="c-meta",
+            cls="t-clip wide",
+            cell=lambda row, given: link(f"/customers/{row.customer_id}/subscriptions", row.customer),
+        ),
+        ListColumn(
+            key="status",
+            label=N_("Status"),
+            expr="subscription.state",
+            kind="choice",
+            role="c-status",
+            value=lambda row: pages.pill_of(row.state, row.ends_on).label,
+            cell=_status,
+        ),
+        ListColumn(key="price", label=N_("Price agreed"), kind="amount", field="cycle_minor", role="c-amount"),
+        ListColumn(key="cycle", label=N_("Per"), value=lambda row: cycle_words(row.cycle_unit, row.cycle_count)),
+        ListColumn(
+            key="started",
+            label=N_("Started"),
+            expr="subscription.started_on",
+            by=f"coalesce(subscription.started_on, {LATEST})",
+            kind="date",
+            field="started_on",
+        ),
+        ListColumn(key="next", label=N_("Next"), field="due_on", cls="t-clip wide", cell=_next),
+        ListColumn(
+            key="ends",
+            label=N_("Ends"),
+            expr="subscription.ends_on",
+            by=f"coalesce(subscription.ends_on, {LATEST})",
+            kind="date",
+            field="ends_on",
+            shown=False,
+        ),
+        ListColumn(key="kind", label=N_("Kind"), expr="list_product.kind", join=PRODUCT, kind="choice", shown=False),
+        ListColumn(
+            key="code", label=N_("Code"), expr="list_product.code", join=PRODUCT, field="product_code", shown=False
+        ),
+        ListColumn(key="currency", label=N_("Currency"), shown=False),
+        ListColumn(key="state", label=N_("Status"), expr="subscription.state", kind="choice", sorts=False, drawn=False),
+        ListColumn(
+            key="customer_id",
+            label=N_("Customer"),
+            expr="subscription.customer_id",
+            kind="choice",
+            sorts=False,
+            drawn=False,
+        ),
+    ),
+)

@@ -21,7 +21,8 @@ from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
-from core.subscriptions import actions, listing, pages, queries
+from core.subscriptions import actions, pages, queries
+from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
 from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
 from core.texts import N_, _, ngettext
@@ -488,8 +489,7 @@ async def _warnings(scope: Scope, payer_id: int) -> list[str]:
 
 @get("/subscriptions", permission="subscriptions.view")
 async def list_subscriptions(view: View) -> Response[str]:
-    values = await listing.page_values(view)
-    return view.page("subscriptions/_list.html" if view.is_htmx else "subscriptions/list.html", **values)
+    return await SUBSCRIPTIONS.page(view)
 
 
 @get("/subscriptions/{subscription_id:int}", permission="subscriptions.view")

@@ -67,13 +67,8 @@ async def list_items(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Page[ItemRow]:
-    return await listing.ITEM_LIST.api_page(
-        call.scope,
-        {"q": q, "status": status, "condition": condition, "location": location, "sort": sort},
-        choices=await listing.item_choices(),
-        cursor=cursor,
-        limit=limit,
-    )
+    asked = {} if "view" in call.request.query_params else {"sort": sort}
+    return await listing.ITEM_LIST.api(call, cursor=cursor, limit=limit, **asked)
 
 
 @api_post("/inventory/items", permission="inventory.edit", summary="Add an item")
@@ -212,9 +207,7 @@ async def write_off(call: Call, item_id: FromPath[int], data: JSONBody[WriteOff]
 async def list_products(
     call: Call, q: Words = "", sort: Sort = "name", limit: Limit = 50, cursor: Cursor = ""
 ) -> Page[ProductRow]:
-    return await listing.PRODUCT_LIST.api_page(
-        call.scope, {"q": q, "sort": sort}, choices={}, cursor=cursor, limit=limit
-    )
+    return await listing.PRODUCT_LIST.api(call, cursor=cursor, limit=limit)
 
 
 @api_post("/inventory/products", permission="inventory.edit", summary="Add a product")

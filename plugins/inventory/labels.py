@@ -42,7 +42,11 @@ class LabelSheet(Struct, frozen=True, forbid_unknown_fields=True):
 async def labels_of(scope: Scope, address: Mapping[str, str], sheet: LabelSheet) -> bytes:
     """The PDF of the labels of the items that an address of the list asks for. Raises Invalid for none or too many."""
     found = await listing.ITEM_LIST.read(
-        scope, address, choices=await listing.item_choices(), after=address.get("after", ""), limit=MOST + 1
+        scope,
+        address,
+        choices=await listing.item_choices(scope, address),
+        after=address.get("after", ""),
+        limit=MOST + 1,
     )
     if not found.rows:
         raise Invalid(_("There is no item to print a label of."), field="")

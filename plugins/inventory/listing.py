@@ -1,63 +1,36 @@
-"""The lists of items and products, as they are declared for their pages and for the API."""
+"""The lists of items and products, as they are declared for their pages, their exports and the API."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
 
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
-from core.texts import N_, _
+from core.texts import N_, _, number
 from plugins.inventory import queries
+from plugins.inventory.pages import warranty_text
 from plugins.inventory.queries import END, ITEMS, PRODUCTS, item_search
 from plugins.inventory.schemas import ItemRow, ProductRow
 from plugins.inventory.status import CONDITIONS, LABELS, pill_of
 from plugins.inventory.tables import InventoryItem, InventoryProduct
 
 if TYPE_CHECKING:
-    from core.web.view import PageView
+    from core.lists.drawing import Given
+    from core.scope import Scope
 
-ITEM_LIST: Final = Listing(
-    href="/inventory/items",
-    table=InventoryItem,
-    into=ItemRow,
-    select=ITEMS,
-    noun="item",
-    sort="-id",
-    search=item_search,
-    columns=(
-        ListColumn(
-            key="product",
-            label=N_("Product"),
-            expr="lp.name_key",
-            keyed=True,
-            join="JOIN inventory_product lp ON lp.id = inventory_item.product_id",
-        ),
-        ListColumn(key="id", label=N_("Id"), expr="inventory_item.id", kind="number"),
-        ListColumn(key="serial", label=N_("Serial number"), expr="inventory_item.serial_key", keyed=True),
-        ListColumn(key="mac", label=N_("MAC address"), expr="coalesce(inventory_item.mac, '')", sorts=False),
-        ListColumn(
-            key="customer",
-            label=N_("Customer"),
-            expr="coalesce(lc.name_key, '')",
-            keyed=True,
-            join="LEFT JOIN customer lc ON lc.id = inventory_item.customer_id",
-        ),
-        ListColumn(
-            key="location",
-            label=N_("Location"),
-            expr="coalesce(inventory_item.location_id, 0)",
-            kind="choice",
-            sorts=False,
-        ),
-        ListColumn(key="condition", label=N_("Condition"), expr="inventory_item.condition", kind="choice", sorts=False),
-        ListColumn(key="status", label=N_("Status"), expr="inventory_item.status", kind="choice"),
-    ),
-    heads={"product": "c-name", "serial": "c-meta", "status": "c-status"},
+WIDE: Final = "t-clip wide"
+PRODUCT: Final = "JOIN inventory_product lp ON lp.id = inventory_item.product_id"
+IN_STOCK: Final = (
+    "(SELECT count(*) FROM inventory_item si WHERE si.product_id = inventory_product.id AND si.status = 'in_stock')"
 )
 
 
-async def item_choices() -> Choices:
+async def item_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
     """What columns of choices can be filtered by."""
     return {
         "status": [ListChoice(key.value, pill_of(key)[0], key.value) for key in LABELS],
@@ -67,6 +40,83 @@ async def item_choices() -> Choices:
             ListChoice("0", _("No location"), 0),
         ],
     }
+
+
+def _serial(row: ItemRow, given: Given) -> Markup:
+    """On a phone with who has it, or where it lies."""
+    where = row.customer or row.location
+    beside = Markup('<span class="only-phone"> · {}</span>').format(where) if where else ""
+    return Markup("{}{}").format(row.serial, beside)
+
+
+ITEM_LIST: Final = Listing(
+    key="inventory.items",
+    href="/inventory/items",
+    permission="inventory.view",
+    title=N_("Items"),
+    noun="item",
+    placeholder=N_("Serial, MAC, barcode, product or customer"),
+    none=(
+        N_("No items yet"),
+        N_("Every device by its serial number: where it is, which customer has it, whether it was sold or is rented."),
+    ),
+    no_match=N_("No item matches"),
+    table=InventoryItem,
+    into=ItemRow,
+    select=ITEMS,
+    sort="-id",
+    search=item_search,
+    choices=item_choices,
+    link=lambda row: f"/inventory/items/{row.id}",
+    name_of=lambda row: f"{row.name} {row.serial}",
+    columns=(
+        ListColumn(
+            key="product", label=N_("Product"), expr="lp.name_key", keyed=True, join=PRODUCT, field="name", cls=WIDE
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="inventory_item.id", kind="number"),
+        ListColumn(
+            key="serial",
+            label=N_("Serial number"),
+            expr="inventory_item.serial_key",
+            keyed=True,
+            role="c-meta",
+            cls="t-mono t-clip",
+            cell=_serial,
+        ),
+        ListColumn(
+            key="mac",
+            label=N_("MAC address"),
+            expr="coalesce(inventory_item.mac, '')",
+            sorts=False,
+            field="mac_text",
+            cls="t-mono t-nowrap",
+        ),
+        ListColumn(
+            key="customer",
+            label=N_("Customer"),
+            expr="coalesce(lc.name_key, '')",
+            keyed=True,
+            join="LEFT JOIN customer lc ON lc.id = inventory_item.customer_id",
+            cell=lambda row, given: link(f"/customers/{row.customer_id}", row.customer) if row.customer_id else NOTHING,
+        ),
+        ListColumn(
+            key="location",
+            label=N_("Location"),
+            expr="coalesce(inventory_item.location_id, 0)",
+            kind="choice",
+            sorts=False,
+        ),
+        ListColumn(key="condition", label=N_("Condition"), expr="inventory_item.condition", kind="choice", sorts=False),
+        ListColumn(
+            key="status",
+            label=N_("Status"),
+            expr="inventory_item.status",
+            kind="choice",
+            role="c-status",
+            cell=lambda row, given: pill(*pill_of(row.status)),
+        ),
+    ),
+)
 
 
 def _product_search(typed: str) -> Condition | None:
@@ -81,33 +131,73 @@ def _product_search(typed: str) -> Condition | None:
     )
 
 
+async def product_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    return {"category": [ListChoice(one, one, one) for one in await queries.list_categories() if "," not in one]}
+
+
+def _in_stock(row: ProductRow, given: Given) -> Markup:
+    return Markup('<span class="only-phone">{} </span>{}').format(_("In stock:"), number(row.in_stock))
+
+
 PRODUCT_LIST: Final = Listing(
+    key="inventory.products",
     href="/inventory/products",
+    permission="inventory.view",
+    title=N_("Products"),
+    noun="product",
+    placeholder=N_("Model or vendor"),
+    none=(
+        N_("No products yet"),
+        N_(
+            "A product is a kind of device: vendor and model, price, warranty."
+            " It is made by itself with its first item."
+        ),
+    ),
+    no_match=N_("No product matches"),
     table=InventoryProduct,
     into=ProductRow,
     select=PRODUCTS,
-    noun="product",
     sort="name",
     search=_product_search,
+    choices=product_choices,
+    link=lambda row: f"/inventory/products/{row.id}",
+    name_of=lambda row: row.name,
     columns=(
-        ListColumn(key="name", label=N_("Model"), expr="inventory_product.name_key", keyed=True),
+        ListColumn(key="name", label=N_("Model"), expr="inventory_product.name_key", keyed=True, cls=WIDE),
         ListColumn(
             key="vendor",
             label=N_("Vendor"),
             expr="coalesce(lv.name_key, '')",
             keyed=True,
             join="LEFT JOIN inventory_vendor lv ON lv.id = inventory_product.vendor_id",
+            role="c-meta",
         ),
         ListColumn(key="category", label=N_("Category"), expr="inventory_product.category", kind="choice"),
-        ListColumn(key="price", label=N_("Price"), expr="inventory_product.sell_minor", kind="amount", sorts=False),
-        ListColumn(key="warranty", label=N_("Warranty"), expr="inventory_product.warranty_months", kind="number"),
+        ListColumn(
+            key="price",
+            label=N_("Price"),
+            expr="inventory_product.sell_minor",
+            kind="amount",
+            sorts=False,
+            field="sell_minor",
+            role="c-amount",
+        ),
+        ListColumn(
+            key="warranty",
+            label=N_("Warranty"),
+            expr="inventory_product.warranty_months",
+            kind="number",
+            field="warranty_months",
+            cell=lambda row, given: warranty_text(row.warranty_months) or NOTHING,
+        ),
         ListColumn(
             key="stock",
             label=N_("In stock"),
-            expr="(SELECT count(*) FROM inventory_item si"
-            " WHERE si.product_id = inventory_product.id AND si.status = 'in_stock')",
+            expr=IN_STOCK,
             kind="number",
             sorts=False,
+            field="in_stock",
+            cell=_in_stock,
         ),
         ListColumn(
             key="items",
@@ -117,19 +207,4 @@ PRODUCT_LIST: Final = Listing(
             sorts=False,
         ),
     ),
-    heads={"name": "c-name", "vendor": "c-meta", "price": "c-amount", "stock": "c-status"},
 )
-
-
-async def product_choices() -> Choices:
-    return {"category": [ListChoice(one, one, one) for one in await queries.list_categories() if "," not in one]}
-
-
-async def item_values(view: PageView) -> dict[str, Any]:
-    """The values of inventory/_items.html for the address that was asked for."""
-    return await ITEM_LIST.show(view, choices=await item_choices())
-
-
-async def product_values(view: PageView) -> dict[str, Any]:
-    """The values of inventory/_products.html for the address that was asked for."""
-    return await PRODUCT_LIST.show(view, choices=await product_choices())

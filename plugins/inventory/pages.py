@@ -16,7 +16,7 @@ from core.money import format_amount
 from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.forms import checked
-from core.web.keyset import address
+from core.web.links import address
 from core.web.parts import Choice, Conflict, Difference, Field, Section, TabItem, spoken
 from core.web.templating import written
 from plugins.inventory.schemas import ItemFields, NewItem, Note, ProductFields, Shape, Text
@@ -49,14 +49,6 @@ def tabs(scope: Scope) -> list[TabItem]:
 def items_at(**asked: str) -> str:
     """The address of the list of items that are asked for."""
     return address("/inventory/items", asked)
-
-
-def labels_at(query: Mapping[str, str]) -> str:
-    """The address of the drawer of labels for the items that the list shows."""
-    return address("/inventory/labels", {name: text for name, text in query.items() if name not in _PAGING})
-
-
-_PAGING: Final = frozenset({"after", "before"})
 
 
 def warranty_text(months: int) -> str:

@@ -28,6 +28,7 @@ from core.settings.queries import load_settings
 from core.texts import N_, _, number
 from plugins.inventory import actions, api, erasing, queries, routes, words
 from plugins.inventory.importing import TAKE_IMPORT
+from plugins.inventory.listing import ITEM_LIST, PRODUCT_LIST
 from plugins.inventory.status import ENDED, LABELS, ItemStatus, pill_of
 from plugins.inventory.tables import (
     InventoryImport,
@@ -62,6 +63,7 @@ MANIFEST = Manifest(
         Permission("inventory.view", N_("See items")),
         Permission("inventory.edit", N_("Add, assign, move, return and write off items")),
     ),
+    lists=(ITEM_LIST, PRODUCT_LIST),
     tables=(InventoryVendor, InventoryProduct, InventoryLocation, InventoryImport, InventoryItem),
     migrations=Path(__file__).parent / "migrations",
     settings=InventorySettings,

@@ -21,7 +21,7 @@ from core.texts import _, in_sentence, number
 from core.web.changes import asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.jobs_pages import running_job
-from core.web.parts import Choice, Figure
+from core.web.parts import Choice, Figure, MenuEntry
 from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import PageView, View, errors_by_field
@@ -48,14 +48,17 @@ async def begin(view: View) -> Response[str]:
 
 @get("/inventory/items", permission="inventory.view")
 async def list_items(view: View) -> Response[str]:
-    return view.page(
-        "inventory/_items.html" if view.is_htmx else "inventory/items.html",
-        **await listing.item_values(view),
-        pills={state.value: pill_of(state) for state in ItemStatus},
-        shape=pages.shape,
+    may_add = view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything)
+    buttons = [
+        MenuEntry(label=_("Import"), icon="upload", href="/inventory/import"),
+        MenuEntry(label=_("New item"), icon="plus", href="/inventory/items/new", key="n"),
+    ]
+    return await listing.ITEM_LIST.page(
+        view,
+        "inventory/items.html",
+        buttons=buttons if may_add else (),
         tabs=pages.tabs(view.scope),
-        may_add=view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything),
-        labels_at=pages.labels_at(view.query),
+        tools_inside="inventory/_tools.html",
     )
 
 
@@ -267,11 +270,11 @@ async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]
 
 @get("/inventory/products", permission="inventory.view")
 async def list_products(view: View) -> Response[str]:
-    return view.page(
-        "inventory/_products.html" if view.is_htmx else "inventory/products.html",
-        **await listing.product_values(view),
-        warranty_text=pages.warranty_text,
-        currency=view.scope.tenant.currency,
+    new = MenuEntry(label=_("New product"), icon="plus", href="/inventory/products/new", key="n")
+    return await listing.PRODUCT_LIST.page(
+        view,
+        "inventory/products.html",
+        buttons=[new] if view.scope.may("inventory.edit") else (),
         tabs=pages.tabs(view.scope),
     )
 

@@ -18,6 +18,7 @@ from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.subscriptions.queries import get_subscription, list_charges, list_subscriptions
 from core.testing import TestTenant
+from core.web.jsonapi import encode_cursor
 
 
 async def a_customer(tenant: TestTenant, name: str = "Siobhán Kavanagh") -> int:
@@ -251,7 +252,7 @@ async def test_the_list_of_all_is_searched_filtered_and_paged(tenant: TestTenant
     found = await page.get("/subscriptions?q=bea")
     ended = await page.get("/subscriptions?status=ended")
     (first, _) = await list_subscriptions(tenant.scope())
-    older = await page.get(f"/subscriptions?after={first.id + 1}")
+    older = await page.get(f"/subscriptions?after={encode_cursor('-id', first.id + 1, first.id + 1)}")
 
     assert "Ann Arbor" in everything.text
     assert "2 of 2" in everything.text

@@ -144,7 +144,7 @@ async def test_the_list_is_searched_filtered_and_sorted(tenant: TestTenant) -> N
                 condition="used" if number == 2 else "new",
             ),
         )
-    choices = await listing.item_choices()
+    choices = await listing.item_choices(scope, {})
     van = next(one.key for one in choices["location"] if one.label == "Van")
 
     async def serials(**asked: str) -> list[str]:
