@@ -23,9 +23,10 @@ from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import routes as catalog_routes
 from core.customers import (
-    contact_routes,
     anonymise_api,
     anonymise_routes,
+    contact_routes,
+    email_routes,
     hierarchy_routes,
     import_api,
     import_routes,
@@ -61,7 +62,7 @@ from core.messages import api as messages_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
-from core.messages import staff_mail
+from core.messages import customer_mail, staff_mail
 from core.payments import api as payments_api
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
@@ -148,6 +149,7 @@ PAGES: Final = (
     row_routes,
     password_routes,
     contact_routes,
+    email_routes,
     hierarchy_routes,
     label_routes,
     note_routes,
@@ -271,7 +273,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
 )
 """Every kind of work of the core."""
 
-MESSAGE_KINDS: Final = staff_mail.MESSAGE_KINDS
+MESSAGE_KINDS: Final = (*staff_mail.MESSAGE_KINDS, *customer_mail.MESSAGE_KINDS)
 """Kinds of messages of features that stand below the messages themselves."""
 
 SCHEDULES: Final[tuple[Schedule, ...]] = (

@@ -17,7 +17,7 @@ from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
 from core.customers.importing.steps import begin_step, take_step
 from core.customers.listing import CUSTOMERS
-from core.customers.schemas import ContactFields, LocationFields, NewCustomer
+from core.customers.schemas import ContactFields, LocationFields, NewCustomer, UserFields
 from core.database import execute, value
 from core.documents.files import store_file
 from core.jobs.actions import enqueue
@@ -92,6 +92,9 @@ async def populate(tenant: TestTenant) -> World:
     world.ids["contact_id"] = await actions.add_contact(
         scope, customer_id, ContactFields(first_name=MARKER, surname="Contact")
     )
+    user_id = await actions.add_user(scope, customer_id, UserFields(surname=MARKER, email="zyx@example.com"))
+    moved = UserFields(surname=MARKER, email="zyx@new.example")
+    await actions.change_user(scope, customer_id, user_id, moved, version=1)
     await populate_money(tenant, world.ids, MARKER)
     status = (await queries.get_customer(scope, customer_id)).status
     wanted = "blocked" if status == "active" else "active"

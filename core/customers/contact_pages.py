@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.customers.schemas import ContactFields, ContactRow, UserFields
 from core.texts import N_, _
-from core.web.parts import Conflict, Difference, Field, Removal, Section
+from core.web.parts import Choice, Conflict, Difference, Field, Removal, Section, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +26,16 @@ LABELS: Final = {
     "gets_statements": N_("Gets statements"),
     "note": N_("Note"),
 }
-EMAIL_WARNING: Final = N_("Changing it sends no confirmation, and the user may not be able to log in any more.")
+EMAIL_WARNING: Final = N_("Changed at once, it sends no confirmation, and the user may not be able to log in any more.")
+CHANGES: Final = (
+    Choice("confirmed", N_("Once it is confirmed at the new address")),
+    Choice("now", N_("At once, without confirmation")),
+)
 LEAVES_USER: Final = N_("The user cannot log in to the portal any more.")
 LEAVES_CONTACT: Final = N_("No document goes there any more.")
 
 
-def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
+def fields_of(person: ContactRow | None, *, is_user: bool, customer_id: int = 0) -> list[Field]:
     """The fields of a user, or of a contact; empty ones for somebody new."""
 
     def field(name: str, kind: str = "text", help: str = "", *, required: bool = False, length: int = 100) -> Field:
@@ -50,8 +54,22 @@ def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
 
     names = [field("salutation", length=60), field("first_name"), field("surname")]
     if is_user:
-        warning = _(EMAIL_WARNING) if person is not None else _("The user logs in to the portal with it")
-        return [*names, field("email", "email", warning, required=True, length=254)]
+        if person is None:
+            about = _("The user logs in to the portal with it")
+            return [*names, field("email", "email", about, required=True, length=254)]
+        return [
+            *names,
+            _email_of(person, customer_id),
+            Field(
+                name="change_email",
+                label=_("New e-mail counts"),
+                value="confirmed",
+                kind="select",
+                choices=spoken(CHANGES),
+                help=_(EMAIL_WARNING),
+                only_edited=True,
+            ),
+        ]
     return [
         *names,
         field("role", help=_("What for: accounts, on site, technician")),
@@ -64,6 +82,28 @@ def fields_of(person: ContactRow | None, *, is_user: bool) -> list[Field]:
     ]
 
 
+def _email_of(person: ContactRow, customer_id: int) -> Field:
+    """With the new one that is not confirmed yet, and the ways to send the link again and to give it up."""
+    href = f"/customers/{customer_id}/contacts/{person.id}/email-change"
+    name = "email"
+    return Field(
+        name=name,
+        label=_(LABELS[name]),
+        value=person.email,
+        kind="email",
+        required=True,
+        max_length=254,
+        autocomplete="off",
+        part="customers/_user_email.html" if person.pending_email else "",
+        given={
+            "pending": person.pending_email,
+            "since": person.pending_since,
+            "href": href,
+            "target": f"#sec-contact-{person.id}",
+        },
+    )
+
+
 def section_of(customer_id: int, person: ContactRow, *, editable: bool) -> Section:
     """Somebody, read and edited in one grid."""
     href = f"/customers/{customer_id}/contacts/{person.id}"
@@ -72,7 +112,7 @@ def section_of(customer_id: int, person: ContactRow, *, editable: bool) -> Secti
         title=person.name,
         noun=person.name,
         href=href,
-        fields=fields_of(person, is_user=person.is_user),
+        fields=fields_of(person, is_user=person.is_user, customer_id=customer_id),
         version=person.version,
         editable=editable,
         removal=Removal(

@@ -91,7 +91,9 @@ async def save_person(view: View, customer_id: FromPath[int], contact_id: FromPa
     try:
         if now.is_user:
             user = await view.form(UserChange)
-            await actions.change_user(scope, customer_id, contact_id, user, version=user.version)
+            await actions.change_user(
+                scope, customer_id, contact_id, user, version=user.version, change_email=user.change_email
+            )
         else:
             contact = await view.form(ContactChange)
             await actions.change_contact(scope, customer_id, contact_id, contact, version=contact.version)

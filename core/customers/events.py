@@ -136,6 +136,21 @@ class UserChanged(Event, subject="contact"):
     customer_id: int
 
 
+class UserEmailAsked(Event, subject="contact", text=N_("New e-mail of a user waits to be confirmed")):
+    contact_id: int
+    customer_id: int
+
+
+class UserEmailConfirmed(Event, subject="contact", text=N_("New e-mail of a user confirmed")):
+    contact_id: int
+    customer_id: int
+
+
+class UserEmailCancelled(Event, subject="contact", text=N_("New e-mail of a user given up")):
+    contact_id: int
+    customer_id: int
+
+
 class UserRemoved(Event, subject="contact"):
     contact_id: int
     customer_id: int

@@ -9,17 +9,24 @@ from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
 from core.catalog import queries as catalog
-from core.customers.actions import carry_out_planned, due_planned_statuses
+from core.customers.actions import (
+    LINK_LASTS,
+    MAIL_EMAIL_CHANGE,
+    carry_out_planned,
+    due_planned_statuses,
+    make_email_link,
+)
 from core.customers.actions.anonymise import FINISH, Finish, finish_erasing, forget_the_anonymised
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import count_lines, file_of, forget_file, forget_named
 from core.customers.importing.queries import get_batch
+from core.customers.schemas import EmailConfirmMail, EmailNoticeMail, MailEmailChange
 from core.customers.statuses import get_planned
 from core.documents.files import sweep_files
 from core.jobs.kinds import Job, JobKind
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
-from core.messages.actions import write_message
+from core.messages.actions import queue, write_message
 from core.staff.queries import find_known
 from core.texts import N_, _, speaking
 
@@ -161,6 +168,40 @@ async def _tell_planner(scope: Scope, planned_id: int, refusal: str) -> None:
     await write_message(scope, planned.customer_id, subject=subject, text=text, to=[known.email])
 
 
+async def mail_email_change(scope: Scope, job: Job[MailEmailChange]) -> None:
+    """Mail the link to the new address of a user, and tell the old one, once. Nothing is mailed for what was confirmed
+    or given up meanwhile. A second attempt mails a new link: the first one stopped working."""
+    async with unit_of_work(scope):
+        made = await make_email_link(scope, job.payload.change_id)
+        if made is None:
+            return
+        pending, company = made.pending, scope.tenant.name
+        await queue(
+            scope,
+            "user_email_confirm",
+            to=[pending.email],
+            fields=EmailConfirmMail(
+                name=pending.name.strip(),
+                company=company,
+                email=pending.email,
+                link=f"{scope.tenant.address}/email/{made.token}",
+                minutes=int(LINK_LASTS.total_seconds() // 60),
+            ),
+            customer_id=pending.customer_id,
+            dedupe_key=f"email-confirm:{job.id}:{job.attempt}",
+            language=pending.language,
+        )
+        await queue(
+            scope,
+            "user_email_notice",
+            to=[pending.old],
+            fields=EmailNoticeMail(name=pending.name.strip(), company=company, old=pending.old, new=pending.email),
+            customer_id=pending.customer_id,
+            dedupe_key=f"email-notice:{pending.id}",
+            language=pending.language,
+        )
+
+
 async def plan_names() -> dict[str, str]:
     """Codes of products by the names that a file may call them."""
     products = await catalog.list_products()
@@ -185,7 +226,12 @@ CHANGE_PLANNED: Final = JobKind(
     "customers.change_planned", Scheduled, change_planned, limit=None, label=N_("Planned changes of status")
 )
 
+MAIL_CHANGE: Final = JobKind(
+    MAIL_EMAIL_CHANGE, MailEmailChange, mail_email_change, label=N_("Mailing a link to confirm an e-mail by")
+)
+
 JOBS: Final[tuple[JobKind[Any], ...]] = (
+    MAIL_CHANGE,
     CHECK_IMPORT,
     TAKE_IMPORT,
     UNDO_IMPORT,

@@ -49,12 +49,37 @@ async def add_user(call: Call, customer_id: FromPath[int], data: JSONBody[UserFi
     "/customers/{customer_id:int}/users/{contact_id:int}",
     permission="customers.edit",
     summary="Change a user",
-    description="A new e-mail is not confirmed, and the user may not be able to log in any more.",
+    description="A new e-mail waits as `pending_email` until it is confirmed at the new address by a link, and the old"
+    " address is told. With `change_email` “now” it is changed at once: nothing is confirmed, nobody is told, and the"
+    " user may not be able to log in any more.",
 )
 async def change_user(
     call: Call, customer_id: FromPath[int], contact_id: FromPath[int], data: JSONBody[UserChange]
 ) -> UserItem:
-    await actions.change_user(call.scope, customer_id, contact_id, data, version=data.version)
+    await actions.change_user(
+        call.scope, customer_id, contact_id, data, version=data.version, change_email=data.change_email
+    )
+    return _user(await queries.get_contact(call.scope, customer_id, contact_id))
+
+
+@api_post(
+    "/customers/{customer_id:int}/users/{contact_id:int}/email-change",
+    permission="customers.edit",
+    summary="Mail the link to a new e-mail again",
+    status_code=200,
+)
+async def mail_again(call: Call, customer_id: FromPath[int], contact_id: FromPath[int]) -> UserItem:
+    await actions.mail_again(call.scope, customer_id, contact_id)
+    return _user(await queries.get_contact(call.scope, customer_id, contact_id))
+
+
+@api_delete(
+    "/customers/{customer_id:int}/users/{contact_id:int}/email-change",
+    permission="customers.edit",
+    summary="Give a new e-mail up",
+)
+async def cancel_email_change(call: Call, customer_id: FromPath[int], contact_id: FromPath[int]) -> UserItem:
+    await actions.cancel_email_change(call.scope, customer_id, contact_id)
     return _user(await queries.get_contact(call.scope, customer_id, contact_id))
 
 
@@ -107,6 +132,8 @@ HANDLERS = (
     list_users,
     add_user,
     change_user,
+    mail_again,
+    cancel_email_change,
     list_contacts,
     add_contact,
     change_contact,

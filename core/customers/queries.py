@@ -23,12 +23,13 @@ from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
 from core.errors import Invalid, NotFound
-from core.ids import sort_key
+from core.ids import hash_token, sort_key
 from core.settings.queries import load_settings
 from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from core.customers.status import Documents
     from core.scope import Scope
@@ -44,7 +45,8 @@ SELECT customer.id, customer.kind, customer.full_name, customer.company, custome
        customer.never_block, customer.send_by, customer.password_hash <> '' AS has_password,
        customer.password_copy <> '' AS has_password_copy, customer.live_subscriptions, customer.joined_on,
        customer.external_ref,
-       customer.created_at, customer.version, customer.anonymised_at, planned.id AS planned_id, planned.state AS planned_state,
+       customer.created_at, customer.version, customer.anonymised_at, planned.id AS planned_id,
+       planned.state AS planned_state,
        becomes.key AS planned_status, becomes.label AS planned_label,
        planned.happens_on AS planned_on, planned.refusal AS planned_refusal
 FROM customer
@@ -155,8 +157,9 @@ async def find_by_external_ref(scope: Scope, external_ref: str) -> int | None:
 
 
 _CONTACT = (
-    "SELECT id, is_user, salutation, first_name, surname, email, phone, role, note, gets_invoices, gets_reminders,"
-    " gets_statements, version FROM contact"
+    "SELECT contact.id, is_user, salutation, first_name, surname, contact.email, phone, role, note, gets_invoices,"
+    " gets_reminders, gets_statements, version, pending.email AS pending_email, pending.asked_at AS pending_since"
+    " FROM contact LEFT JOIN email_change pending ON pending.contact_id = contact.id"
 )
 
 
@@ -164,7 +167,8 @@ async def list_contacts(scope: Scope, customer_id: int) -> list[ContactRow]:
     """The users, then the other contacts, each by name."""
     return await rows(
         ContactRow,
-        f"{_CONTACT} WHERE customer_id = :id AND :within ORDER BY is_user DESC, surname, first_name, id LIMIT 200",
+        f"{_CONTACT} WHERE contact.customer_id = :id AND :within"
+        " ORDER BY is_user DESC, surname, first_name, contact.id LIMIT 200",
         id=customer_id,
         within=within(Contact, scope.actor.reach),
     )
@@ -174,7 +178,7 @@ async def get_contact(scope: Scope, customer_id: int, contact_id: int) -> Contac
     """A user or contact of this customer. Raises NotFound."""
     found = await row(
         ContactRow,
-        f"{_CONTACT} WHERE id = :contact_id AND customer_id = :id AND :within",
+        f"{_CONTACT} WHERE contact.id = :contact_id AND contact.customer_id = :id AND :within",
         contact_id=contact_id,
         id=customer_id,
         within=within(Contact, scope.actor.reach),
@@ -182,6 +186,40 @@ async def get_contact(scope: Scope, customer_id: int, contact_id: int) -> Contac
     if found is None:
         raise NotFound(f"contact {contact_id} of customer {customer_id}")
     return found
+
+
+class PendingEmail(Struct, frozen=True):
+    """A new e-mail of a user that is not confirmed yet. `language` is what its customer is written to in."""
+
+    id: int
+    customer_id: int
+    contact_id: int
+    name: str
+    old: str
+    email: str
+    language: str
+
+
+_PENDING = (
+    "SELECT email_change.id, email_change.customer_id, contact_id, first_name || ' ' || surname AS name,"
+    " contact.email AS old, email_change.email, customer.language FROM email_change"
+    " JOIN contact ON contact.id = contact_id JOIN customer ON customer.id = email_change.customer_id"
+)
+
+
+async def find_pending_email(change_id: int) -> PendingEmail | None:
+    """For the job that mails it."""
+    return await row(PendingEmail, f"{_PENDING} WHERE email_change.id = :id", id=change_id)
+
+
+async def find_email_link(token: str, now: datetime) -> PendingEmail | None:
+    """The new e-mail that this link confirms, while it may still be used."""
+    return await row(
+        PendingEmail,
+        f"{_PENDING} WHERE token_hash = :token_hash AND token_hash <> '' AND expires_at > :now",
+        token_hash=hash_token(token),
+        now=now,
+    )
 
 
 class Recipients(Struct, frozen=True):

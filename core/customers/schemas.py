@@ -158,6 +158,7 @@ class StatusChange(Struct, forbid_unknown_fields=True, frozen=True):
     plan: Annotated[str, Meta(max_length=64)] | None = None
 
 
+ChangeEmail = Literal["confirmed", "now"]
 NoteText = Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 
@@ -239,9 +240,10 @@ class ContactFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class UserChange(UserFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A user against the version that was read."""
+    """A user against the version that was read. A new e-mail counts once it is confirmed at the new address, or now."""
 
     version: Annotated[int, Meta(ge=1)]
+    change_email: ChangeEmail = "confirmed"
 
 
 class ContactChange(ContactFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -266,6 +268,9 @@ class ContactRow(Struct, frozen=True):
     gets_reminders: bool
     gets_statements: bool
     version: int
+    pending_email: str | None = None
+    """A new one that is not confirmed yet, and when it was asked for."""
+    pending_since: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -273,7 +278,7 @@ class ContactRow(Struct, frozen=True):
 
 
 class UserItem(Struct, frozen=True):
-    """A user over JSON."""
+    """A user over JSON. `pending_email` is a new one that is not confirmed yet."""
 
     id: int
     salutation: str
@@ -281,6 +286,33 @@ class UserItem(Struct, frozen=True):
     surname: str
     email: str
     version: int
+    pending_email: str | None
+    pending_since: datetime | None
+
+
+class MailEmailChange(Struct, frozen=True):
+    """What the job that mails a link is about."""
+
+    change_id: int
+
+
+class EmailConfirmMail(Struct, frozen=True, kw_only=True):
+    """Fields of the mail to the new address of a user."""
+
+    name: str
+    company: str
+    email: str
+    link: str
+    minutes: int
+
+
+class EmailNoticeMail(Struct, frozen=True, kw_only=True):
+    """Fields of the mail to the address that a user has had."""
+
+    name: str
+    company: str
+    old: str
+    new: str
 
 
 class ContactItem(Struct, frozen=True):

@@ -56,6 +56,7 @@ LABELS: Final = {
     "tax_profile": N_("Tax"),
     "vat_id": N_("VAT id"),
     "status": N_("Status"),
+    "new_email": N_("New e-mail"),
     "external_ref": N_("Reference"),
 }
 KINDS: Final = (Choice("person", N_("Person")), Choice("company", N_("Company")))

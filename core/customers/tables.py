@@ -162,6 +162,22 @@ class Contact(Table):
     version = BigInt()
 
 
+class EmailChange(Table):
+    """A new e-mail of a user that waits to be confirmed at the new address. Of its link only the hash is kept."""
+
+    belongs = via("customer_id")
+
+    id: Serial
+    customer_id = ForeignKey(Customer, on_delete=OnDelete.cascade, index=True)
+    contact_id = ForeignKey(Contact, on_delete=OnDelete.cascade, unique=True)
+    email = Text()
+    email_key = Text()
+    token_hash = Text()
+    asked_by = Text()
+    asked_at = Timestamptz()
+    expires_at = Timestamptz(null=True)
+
+
 class Tag(Table):
     """A label that staff put on customers; colour 1 to 6."""
 

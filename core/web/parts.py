@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -45,7 +46,12 @@ class Field(Struct, frozen=True, kw_only=True):
     wide: bool = False
     max_length: int = 0
     part: str = ""
-    """A template of the feature's own in the place of the value, read or edited; it sees the page's values."""
+    """A template of the feature's own in the place of the value; it sees the page's values, and this field as `f`. A
+    field that is only read has it while its section is edited, too."""
+    given: Mapping[str, Any] = {}
+    """Further values for `part`."""
+    only_edited: bool = False
+    """Not there while its section is read."""
 
     @property
     def text(self) -> str:

@@ -8,6 +8,8 @@ PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
         ("POST", "/login"),
         ("GET", "/welcome/{token:str}"),
         ("POST", "/welcome/{token:str}"),
+        ("GET", "/email/{token:str}"),
+        ("POST", "/email/{token:str}"),
         ("GET", "/static/{file_path:path}"),
         ("GET", "/health"),
         ("GET", "/api/v1/docs"),

@@ -1,7 +1,19 @@
 """Verbs on customers, their statuses, notes and tags."""
 
 from core.customers.actions.anonymise import anonymise_customer, anonymise_customers
-from core.customers.actions.contacts import add_contact, add_user, change_contact, change_user, remove_contact
+from core.customers.actions.contacts import (
+    LINK_LASTS,
+    MAIL_EMAIL_CHANGE,
+    add_contact,
+    add_user,
+    cancel_email_change,
+    change_contact,
+    change_user,
+    confirm_email,
+    mail_again,
+    make_email_link,
+    remove_contact,
+)
 from core.customers.actions.customers import (
     change_customer,
     change_sections,
@@ -31,6 +43,8 @@ from core.customers.actions.statuses import (
 from core.customers.actions.tags import add_tag, change_tag, create_tag, delete_tag, merge_tag, remove_tag
 
 __all__ = [
+    "LINK_LASTS",
+    "MAIL_EMAIL_CHANGE",
     "REVEAL",
     "add_contact",
     "add_location",
@@ -39,6 +53,7 @@ __all__ = [
     "add_user",
     "anonymise_customer",
     "anonymise_customers",
+    "cancel_email_change",
     "cancel_planned_status",
     "carry_out_planned",
     "change_contact",
@@ -50,6 +65,7 @@ __all__ = [
     "change_status",
     "change_tag",
     "change_user",
+    "confirm_email",
     "create_customer",
     "create_tag",
     "currency_refusal",
@@ -58,6 +74,8 @@ __all__ = [
     "due_planned_statuses",
     "generate_password",
     "lift_status",
+    "mail_again",
+    "make_email_link",
     "merge_location",
     "merge_tag",
     "pin_note",

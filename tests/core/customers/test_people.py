@@ -41,6 +41,7 @@ async def test_C6_a_user_has_a_salutation_two_names_and_an_e_mail_and_nothing_el
         user_id,
         UserFields(salutation="Dr", first_name="  Ana ", surname="Reyes", email="Ana@EXAMPLE.com"),
         version=1,
+        change_email="now",
     )
 
     found = await queries.get_contact(scope, customer_id, user_id)
