@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from core.billing import actions, pages, queries
 from core.billing.actions.credit_notes import Left, list_left
+from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
 from core.billing.schemas import (
     CreditLine,
@@ -26,7 +27,7 @@ from core.documents.files import get_file, read_file
 from core.errors import Conflict, NotFound
 from core.ids import Id
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -61,6 +62,8 @@ class WrittenOff(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Granted(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`invoice_id` or `subscription_id`: what it is meant for, and pays first."""
+
     amount_minor: AmountMinor
     reason: Reason
 
@@ -81,7 +84,13 @@ class Deleted(Struct, frozen=True):
     id: int
 
 
-@api_get("/invoices", permission="documents.view", summary="List invoices and credit notes, the newest first")
+@api_get(
+    "/invoices",
+    permission="documents.view",
+    summary="List invoices and credit notes, the newest first",
+    description="Also searched (`q`), sorted (`sort=-due,number`) and filtered as the page: `status=overdue`,"
+    " `issued.from`, `due.to`, `total.from`, `customer.has`; `view=5` as a saved view has it.",
+)
 async def list_invoices(
     call: Call,
     payer_id: Annotated[int | None, QueryParameter(description="Only those of one payer")] = None,
@@ -95,16 +104,8 @@ async def list_invoices(
     limit: Limit = 50,
     cursor: Cursor = "",
 ) -> Page[DocumentRow]:
-    found = await queries.list_documents(
-        call.scope,
-        payer_id=payer_id,
-        kind=kind or "",
-        state=in_state or "",
-        only_open=only_open,
-        before=decode_cursor(cursor, tuple[int])[0] if cursor else None,
-        limit=limit + 1,
-    )
-    return Page(items=found[:limit], next=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
+    asked = {"status": "open"} if only_open else {}
+    return await DOCUMENTS.api(call, cursor=cursor, limit=limit, **asked)
 
 
 @api_post("/invoices", permission="documents.edit", summary="Create a draft of an invoice")

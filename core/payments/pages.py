@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
 from core.database import row, within
 from core.ids import Id
 from core.money import format_amount, format_money
-from core.payments.queries import _PAYMENT as PAYMENT
 from core.payments.schemas import PaymentRow
 from core.payments.tables import Payment
 from core.texts import N_, _, in_sentence, ngettext, number
-from core.web.keyset import Slice, counted, row_id, slice_of
 from core.web.parts import Choice, Field, Figure, Pill
 from core.web.templating import written
 
@@ -33,9 +31,6 @@ PILLS: Final[dict[str, Pill]] = {
     "reversed": Pill(N_("Reversed"), "blocked"),
     "failed": Pill(N_("Failed"), "blocked"),
 }
-TABLES: Final = (
-    "payment JOIN payment_method m ON m.id = payment.method_id LEFT JOIN customer ON customer.id = payment.payer_id"
-)
 
 
 class PaymentItem(Struct, frozen=True, kw_only=True):
@@ -54,12 +49,16 @@ class PaymentItem(Struct, frozen=True, kw_only=True):
     currency: str
 
 
-def item_of(payment: PaymentRow) -> PaymentItem:
-    pill = Pill(_(PILLS[payment.state].label), PILLS[payment.state].kind)
+def pill_of(payment: PaymentRow) -> Pill:
+    """What became of it; of one that was received, what of it is free."""
     if payment.state == "received":
-        pill = Pill(_("Free"), "new") if payment.free_minor == payment.amount_minor else pill
-        pill = Pill(_("Partly free"), "new") if 0 < payment.free_minor < payment.amount_minor else pill
-        pill = Pill(_("Allocated"), "live") if not payment.free_minor else pill
+        if not payment.free_minor:
+            return Pill(_("Allocated"), "live")
+        return Pill(_("Free") if payment.free_minor == payment.amount_minor else _("Partly free"), "new")
+    return Pill(_(PILLS[payment.state].label), PILLS[payment.state].kind)
+
+
+def item_of(payment: PaymentRow) -> PaymentItem:
     return PaymentItem(
         id=payment.id,
         received_on=payment.received_on,
@@ -67,30 +66,11 @@ def item_of(payment: PaymentRow) -> PaymentItem:
         payer=payment.payer or "",
         method=payment.method_name,
         reference=payment.reference,
-        pill=pill,
+        pill=pill_of(payment),
         amount=format_amount(payment.amount_minor, payment.currency),
         free=format_amount(payment.free_minor, payment.currency) if payment.free_minor else "",
         currency=payment.currency,
     )
-
-
-async def page_of(
-    scope: Scope, conditions: str, values: Mapping[str, Any], *, after: str, before: str
-) -> tuple[Slice[PaymentRow], int]:
-    """A page of payments, and how many there are."""
-    given = {**values, "within": within(Payment, scope.actor.reach)}
-    where = f":within AND {conditions}"
-    page = await slice_of(
-        PaymentRow,
-        PAYMENT,
-        where,
-        given,
-        key="payment.id",
-        id_of=lambda found: found.id,
-        after=row_id(after),
-        before=row_id(before),
-    )
-    return page, await counted(TABLES, where, given)
 
 
 class Paid(Struct, frozen=True):

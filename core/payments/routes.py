@@ -12,26 +12,25 @@ from msgspec import Struct
 
 from core.activity.queries import timeline
 from core.billing import actions as billing
-from core.billing import listing as documents_listing
 from core.billing import pages as documents_pages
 from core.billing import queries as documents
+from core.billing.listing import DOCUMENTS
 from core.customers import queries as customers
 from core.customers.head import head_values
 from core.customers.timeline import in_words
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Permission
-from core.ids import sort_key
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import actions, pages, queries
+from core.payments.listing import PAYMENTS
 from core.payments.schemas import NewPayment, NewRefund, Reversal
 from core.subscriptions import queries as subscriptions
 from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
-from core.web.keyset import address, pager_of
-from core.web.parts import Field, Head
+from core.web.parts import Field
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -102,31 +101,22 @@ async def _figures(scope: Scope, customer: CustomerDetail) -> list[Any]:
 
 
 async def _documents(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
-    page, count = await documents_listing.of_customer(
-        view.scope, customer.id, after=view.query.get("after", ""), before=view.query.get("before", "")
-    )
-    one_currency = all(each.currency == customer.currency for each in page.found)
+    path = f"/customers/{customer.id}/transactions"
+    found, pager = await DOCUMENTS.embedded(view, {"payer_id": str(customer.id)}, path)
+    one_currency = all(each.currency == customer.currency for each in found)
     return {
-        "items": [documents_pages.item_of(each, view.scope.today()) for each in page.found],
-        "totals": documents_pages.totals_of(page.found),
-        "heads": documents_listing.heads(customer.currency if one_currency else "", customer=False),
+        "items": [documents_pages.item_of(each, view.scope.today()) for each in found],
+        "totals": documents_pages.totals_of(found),
+        "heads": documents_pages.heads_of_customer(customer.currency if one_currency else ""),
         "one_currency": one_currency,
-        "pager": pager_of(f"/customers/{customer.id}/transactions", {}, page, count),
+        "pager": pager,
     }
 
 
 async def _payments(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
-    page, count = await pages.page_of(
-        view.scope,
-        "payment.payer_id = :payer_id",
-        {"payer_id": customer.id},
-        after=view.query.get("after", ""),
-        before=view.query.get("before", ""),
-    )
-    return {
-        "items": [pages.item_of(each) for each in page.found],
-        "pager": pager_of(f"/customers/{customer.id}/transactions", {"show": "payments"}, page, count),
-    }
+    path = f"/customers/{customer.id}/transactions"
+    found, pager = await PAYMENTS.embedded(view, {"payer_id": str(customer.id)}, path, show="payments")
+    return {"items": [pages.item_of(each) for each in found], "pager": pager}
 
 
 async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
@@ -447,43 +437,7 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
 
 @get("/payments", permission="payments.view")
 async def list_payments(view: View) -> Response[str]:
-    asked = view.query
-    q = asked.get("q", "").strip()[:200]
-    conditions, values = "TRUE", dict[str, Any]()
-    if q:
-        key = sort_key(q)
-        values = {"text": key, "end": key + "\U0010ffff", "reference": q, "reference_end": q + "\U0010ffff"}
-        conditions = (
-            "((customer.name_key >= :text AND customer.name_key < :end)"
-            " OR (payment.reference >= :reference AND payment.reference < :reference_end))"
-        )
-    page, count = await pages.page_of(
-        view.scope, conditions, values, after=asked.get("after", ""), before=asked.get("before", "")
-    )
-    currency = view.scope.tenant.currency
-    one_currency = all(each.currency == currency for each in page.found)
-    return view.page(
-        "payments/_list.html" if view.is_htmx else "payments/list.html",
-        items=[pages.item_of(each) for each in page.found],
-        heads=[
-            Head(label=_("Received"), cls="c-name"),
-            Head(label=_("Customer"), cls="c-meta"),
-            Head(label=_("Method")),
-            Head(label=_("Reference")),
-            Head(label=_("Status"), cls="c-status"),
-            Head(label=_("Free, %(currency)s", currency=currency) if one_currency else _("Free"), number=True),
-            Head(
-                label=_("Amount, %(currency)s", currency=currency) if one_currency else _("Amount"),
-                number=True,
-                cls="c-amount",
-            ),
-        ],
-        one_currency=one_currency,
-        q=q,
-        pager=pager_of("/payments", {"q": q}, page, count),
-        filtered=bool(q),
-        clear=address("/payments", {}),
-    )
+    return await PAYMENTS.page(view)
 
 
 @get("/payments/{payment_id:int}", permission="payments.view")
