@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,14 +60,15 @@ from core.lists import routes as lists_routes
 from core.lists.bulk_pages import bulk_handlers
 from core.lists.registry import STATE, lists_by_key
 from core.messages import api as messages_api
+from core.messages import customer_mail, staff_mail
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
-from core.messages import customer_mail, staff_mail
 from core.payments import api as payments_api
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
+from core.staff import account_routes, log_in_routes, second_factors
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
 from core.staff import jobs as staff_jobs
@@ -140,6 +142,8 @@ PAGES: Final = (
     plugin_pages,
     settings_pages,
     lists_routes,
+    log_in_routes,
+    account_routes,
     staff_routes,
     import_routes,
     status_routes,
@@ -259,6 +263,7 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Plugins"), href="/settings/plugins", icon="plug", permission="settings.view"),
     MenuEntry(area="", label=N_("Staff"), href="/settings/staff", icon="users", permission="staff.view"),
     MenuEntry(area="", label=N_("Roles"), href="/settings/roles", icon="shield-lock", permission="staff.view"),
+    MenuEntry(area="", label=N_("Log-in"), href="/settings/security", icon="shield-lock", permission="staff.view"),
     MenuEntry(area="", label=N_("API tokens"), href="/settings/tokens", icon="lock", permission="staff.view"),
 )
 
@@ -324,7 +329,16 @@ async def load_staff(staff_id: int) -> Person | None:
     known = await staff_queries.find_known(staff_id)
     if known is None:
         return None
-    return Person(staff_queries.actor_of(known), known, known.email, proves=staff_actions.is_proof)
+    return Person(staff_queries.actor_of(known), known, known.email, proves=second_factors.is_proof)
+
+
+async def load_newcomer(staff_id: int) -> Person | None:
+    """The staff user of a session that is only for setting a second factor up."""
+    known = await staff_queries.find_known(staff_id)
+    if known is None:
+        return None
+    actor = replace(staff_queries.actor_of(known), permissions=frozenset[str]())
+    return Person(actor, known, known.email, only=log_in_routes.SET_UP, proves=second_factors.is_proof)
 
 
 def create_app(
@@ -403,7 +417,12 @@ def create_app(
 def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG_IN) -> ASGIApp:
     """The application with what holds for every answer, also where no route matches: security headers, and who asks."""
     return SecurityHeaders(
-        Identify(app, people={"staff": load_staff}, find_token=staff_queries.find_token_actor, limiter=Limiter(limits)),
+        Identify(
+            app,
+            people={staff_actions.FULL: load_staff, staff_actions.NEWCOMER: load_newcomer},
+            find_token=staff_queries.find_token_actor,
+            limiter=Limiter(limits),
+        ),
         secure=secure,
     )
 

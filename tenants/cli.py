@@ -38,6 +38,7 @@ from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token, make_link
 from core.staff.schemas import NewToken
+from core.staff.second_factors import reset_second_factor
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
@@ -463,15 +464,18 @@ async def tenant_rename(slug: str, new: str | None, name: str) -> None:
 @tenant.command("link")
 @click.argument("slug")
 @click.option("--email", required=True, help="Of the staff user.")
+@click.option("--second-factor", is_flag=True, help="Take app and passkeys away too: the device is lost.")
 @running
-async def tenant_link(slug: str, email: str) -> None:
-    """A new one-time link for a staff user who cannot log in."""
+async def tenant_link(slug: str, email: str, second_factor: bool) -> None:
+    """The way back in for a staff user who cannot log in: a new one-time link to a password."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
         async with deployment.scope(record, command_actor("tenant link")) as scope:
             staff_id = await value("SELECT id FROM staff WHERE email_key = :key", key=email.strip().casefold())
             if staff_id is None:
                 raise Invalid("No staff user of this tenant has this address.", field="--email")
+            if second_factor:
+                await reset_second_factor(scope, staff_id)
             made = await make_link(scope, staff_id)
             click.echo(f"{scope.tenant.address}/welcome/{made.token}")
 

@@ -22,6 +22,7 @@ from core.messages.status import MessageState
 from core.money import Money
 from core.scope import Actor, Scope
 from core.settings.actions import save_settings
+from core.staff.jobs import JOBS as STAFF_JOBS
 from core.testing import TestTenant
 from tests.core.jobs.registry import Tenants
 from tests.smtp import SmtpSink
@@ -99,7 +100,7 @@ class Mailing:
         async def opened(_: object) -> AsyncIterator[Callable[[Actor], Scope]]:
             yield scope.as_actor
 
-        return Worker(Tenants.of(scope), lambda _: Work({kind.name: kind for kind in JOBS}), clock=self.tenant.clock)
+        return Worker(Tenants.of(scope), lambda _: Work({kind.name: kind for kind in (*JOBS, *STAFF_JOBS)}), clock=self.tenant.clock)
 
     async def days_pass(self, days: float) -> None:
         """Time goes by, and whatever becomes due meanwhile is done, an hour at a time."""

@@ -5,6 +5,7 @@ Nobody gives what it does not have: neither by a role, nor by a link into the ac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import execute, scoped, value, values
+from core.database import Everything, execute, scoped, value, values
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
@@ -36,7 +37,7 @@ from core.staff.passwords import PASSWORDS, check_password
 from core.staff.schemas import AS_ASKED, MailNotice, MailStaff
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
 from core.texts import N_, _, ngettext
-from core.web.sessions import begin_session, end_session, end_sessions
+from core.web.sessions import LASTS, begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -50,6 +51,13 @@ MAILED_LASTS: Final = timedelta(minutes=60)
 """A link in a mail, and one that lets a forgotten password be replaced."""
 MAIL: Final = "mail_staff"
 """Name of the job kind, declared in `jobs`: it makes the link when it is sent, so that no job holds one."""
+FULL: Final = "staff"
+"""Kind of a session of somebody who is logged in."""
+HALF: Final = "staff-code"
+"""Of somebody whose password was right, and who has still to show a second factor: it gets nowhere."""
+NEWCOMER: Final = "staff-setup"
+"""Of somebody who has to set a second factor up before anything else."""
+HALF_LASTS: Final = timedelta(minutes=10)
 
 
 class Invitation(Struct, frozen=True):
@@ -157,8 +165,9 @@ async def mail_link(scope: Scope, staff_id: int) -> None:
 
 async def ask_for_link(scope: Scope, email: str) -> None:
     """Somebody has forgotten the password of this address. The same work is done whether anybody has it."""
+    asking = replace(scope.actor, reach=Everything())
     async with unit_of_work(scope):
-        await enqueue(scope, MAIL, MailStaff(email=sort_key(email.strip())))
+        await enqueue(scope.as_actor(asking), MAIL, MailStaff(email=sort_key(email.strip())))
 
 
 async def withdraw_invitation(scope: Scope, staff_id: int) -> None:
@@ -206,7 +215,7 @@ async def set_password(scope: Scope, token: str, password: str, repeated: str) -
         if not used:
             raise Conflict(_("This link has just been used. Log in, or ask for a new one."))
         await execute("UPDATE staff SET password_hash = :hash WHERE id = :id", hash=password_hash, id=link.staff_id)
-        await end_sessions(scope, "staff", link.staff_id)
+        await end_everywhere(scope, link.staff_id)
         record(scope, PasswordSet(staff_id=link.staff_id))
     return link.staff_id
 
@@ -218,19 +227,26 @@ async def check_log_in(email: str, password: str) -> queries.Known | None:
     return known if right else None
 
 
-async def is_proof(scope: Scope, typed: str) -> bool:
-    """Whether the actor has just shown that it is the one: by its password."""
-    known = await queries.find_known(scope.actor.id or 0)
-    return await PASSWORDS.verify(known.password_hash if known else "", typed)
-
-
 async def begin_staff_session(scope: Scope, staff_id: int, *, address: str, agent: str) -> str:
     """Log a staff user in; gives the new session's token. The log-in stands in the activity."""
     async with unit_of_work(scope):
-        token = await begin_session(scope, "staff", staff_id, address=address, agent=agent)
+        token = await begin_session(scope, FULL, staff_id, address=address, agent=agent)
         await execute("UPDATE staff SET last_seen_at = :now WHERE id = :id", now=scope.now(), id=staff_id)
         record(scope, StaffLoggedIn(staff_id=staff_id))
     return token
+
+
+async def begin_half_session(scope: Scope, kind: str, staff_id: int, *, address: str, agent: str) -> str:
+    """The password was right, and something is still missing: a second factor shown, or set up."""
+    lasts = HALF_LASTS if kind == HALF else LASTS
+    return await begin_session(scope, kind, staff_id, address=address, agent=agent, lasts=lasts)
+
+
+async def end_everywhere(scope: Scope, staff_id: int) -> None:
+    """Log a staff user out everywhere, also where it is half way in."""
+    async with unit_of_work(scope):
+        for kind in (FULL, HALF, NEWCOMER):
+            await end_sessions(scope, kind, staff_id)
 
 
 async def end_staff_session(scope: Scope, session_id: int) -> None:
@@ -269,7 +285,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
                 _("Nobody would be left who may do everything. Give another person the role Administrator first.")
             )
         if "role_id" in changes or "active" in changes:
-            await end_sessions(scope, "staff", staff_id)
+            await end_everywhere(scope, staff_id)
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
 
 
@@ -365,7 +381,7 @@ async def require_second_factor(scope: Scope, role_id: int | None = None) -> Non
         if any(is_own(scope, staff_id) for staff_id in without):
             raise Invalid(_("Set up your own second factor first, in your profile."), field="second_factor")
         for staff_id in without:
-            await end_sessions(scope, "staff", staff_id)
+            await end_everywhere(scope, staff_id)
 
 
 async def remove_role(scope: Scope, role_id: int) -> None:

@@ -33,6 +33,51 @@ class PasswordSet(Event, subject="staff"):
     staff_id: int
 
 
+class PasswordChanged(Event, subject="staff"):
+    staff_id: int
+
+
+class SessionsEnded(Event, subject="staff"):
+    staff_id: int
+    sessions: int
+
+
+class SecondFactorSet(Event, subject="staff"):
+    staff_id: int
+    factor: str
+
+
+class SecondFactorRemoved(Event, subject="staff"):
+    staff_id: int
+    factor: str
+
+
+class SecondFactorReset(Event, subject="staff"):
+    """By somebody else: the device is lost."""
+
+    staff_id: int
+
+
+class RecoveryCodesMade(Event, subject="staff"):
+    staff_id: int
+
+
+class RecoveryCodeUsed(Event, subject="staff"):
+    staff_id: int
+
+
+class PasskeyAdded(Event, subject="staff"):
+    staff_id: int
+
+
+class PasskeyRenamed(Event, subject="staff"):
+    staff_id: int
+
+
+class PasskeyRemoved(Event, subject="staff"):
+    staff_id: int
+
+
 class RoleCreated(Event, subject="role"):
     role_id: int
 

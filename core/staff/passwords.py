@@ -13,10 +13,21 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from core.errors import Invalid
 from core.texts import _
 
-SHORTEST: Final = 10
+SHORTEST: Final = 12
 LONGEST: Final = 200
+FEWEST_LETTERS: Final = 5
+"""Different characters."""
 
 _AT_ONCE: Final = 2
+_ROWS: Final = (
+    "1234567890",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "yxcvbnm",
+    "abcdefghijklmnopqrstuvwxyz",
+)
 R = TypeVar("R")
 
 
@@ -57,10 +68,16 @@ PASSWORDS: Final = Passwords()
 
 
 def check_password(password: str, *, name: str, email: str) -> None:
-    """Raises Invalid when it is too short, too long, or the user's own name or address."""
+    """Raises Invalid when it is too short, too long, one character over and over, a row of the keyboard, or made of the
+    user's own name or address."""
     if len(password) < SHORTEST:
         raise Invalid(_("Use at least %(shortest)s characters.", shortest=SHORTEST), field="password")
     if len(password) > LONGEST:
         raise Invalid(_("Use at most %(longest)s characters.", longest=LONGEST), field="password")
-    if password.casefold() in {name.casefold(), email.casefold(), email.split("@")[0].casefold()}:
-        raise Invalid(_("Use something other than the name or the e-mail address."), field="password")
+    plain = password.casefold()
+    if len(set(plain)) < FEWEST_LETTERS or any(plain in row * 3 or plain in row[::-1] * 3 for row in _ROWS):
+        raise Invalid(_("This is guessed at once. Use words that do not belong together."), field="password")
+    for own in (name, email, email.partition("@")[0]):
+        rest = plain.replace(own.casefold(), "") if own else plain
+        if len(rest) < SHORTEST // 2:
+            raise Invalid(_("Use something other than the name or the e-mail address."), field="password")

@@ -105,11 +105,20 @@ class Known(Struct, frozen=True):
     language: str
     time_zone: str
     totp_sealed: str
+    passkeys: int
+    needs_second_factor: bool
+    """Its role asks for one."""
+
+    @property
+    def has_second_factor(self) -> bool:
+        return bool(self.totp_sealed) or self.passkeys > 0
 
 
 KNOWN = """
 SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
-       staff.theme, staff.narrow, staff.language, staff.time_zone, staff.totp_sealed
+       staff.theme, staff.narrow, staff.language, staff.time_zone, staff.totp_sealed,
+       (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
+       role.second_factor AS needs_second_factor
 FROM staff JOIN role ON role.id = staff.role_id
 WHERE """
 

@@ -1,38 +1,27 @@
-"""Log-in, first password, one's own profile, staff users, roles and API tokens."""
+"""Staff users, roles, what log-ins need, and API tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from litestar import Response
-from litestar.datastructures import Cookie
 from litestar.params import FromPath
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from core.errors import Conflict, Forbidden, Invalid
 from core.hooks import Permission
-from core.ids import sort_key
 from core.messages.queries import mail_is_set_up
+from core.settings.actions import save_form
 from core.staff import actions, queries
-from core.staff.schemas import (
-    AS_ASKED,
-    Invite,
-    LogIn,
-    NewPassword,
-    NewRole,
-    NewToken,
-    Preferences,
-    RoleRow,
-    StaffChange,
-    StaffRow,
-)
-from core.texts import LANGUAGES, N_, _
-from core.web import sessions
+from core.staff.schemas import Invite, NewRole, NewToken, RoleRow, StaffChange, StaffRow
+from core.staff.second_factors import reset_second_factor as reset_factor
+from core.staff.settings import SecuritySettings
+from core.texts import N_, _
 from core.web.parts import Choice
-from core.web.routing import PUBLIC, SIGNED_IN, delete, get, post
+from core.web.routing import delete, get, post
+from core.web.settings_pages import form_page
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -42,126 +31,6 @@ PERMISSIONS: Final = (
     Permission("staff.view", N_("See staff and roles")),
     Permission("staff.edit", N_("Invite and change staff, roles and API tokens")),
 )
-
-
-@get("/login", permission=PUBLIC)
-async def show_log_in(view: View) -> Response[str]:
-    if view.visit.signed_in:
-        return view.go("/")
-    return view.page("login.html", email="", next=_inside(view.query.get("next", "")), errors={})
-
-
-@post("/login", permission=PUBLIC)
-async def log_in(view: View) -> Response[str]:
-    email, after = "", "/"
-    try:
-        data = await view.form(LogIn)
-        email, after = data.email, _inside(data.next)
-        address = view.request.client.host if view.request.client else ""
-        account = f"{view.scope.tenant.uuid}:{sort_key(email)}"
-        view.visit.limiter.check_log_in(account, address)
-        known = await actions.check_log_in(email, data.password)
-        if known is None:
-            view.visit.limiter.count_wrong_log_in(account, address)
-            raise Invalid(_("This e-mail address and password do not belong together."))
-    except DomainError as error:
-        errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
-        return view.page("login.html", status=error.status, email=email, next=after, errors=errors)
-    scope = view.scope.as_actor(queries.actor_of(known))
-    if view.visit.session is not None:
-        await sessions.end_session(scope, view.visit.session.id)
-    token = await actions.begin_staff_session(
-        scope, known.id, address=address, agent=view.request.headers.get("user-agent", "")
-    )
-    return _with_session(view, view.go(after), token)
-
-
-@post("/logout", permission=SIGNED_IN)
-async def log_out(view: View) -> Response[str]:
-    if view.visit.session is not None:
-        await actions.end_staff_session(view.scope, view.visit.session.id)
-    response = view.go("/login")
-    response.delete_cookie(sessions.cookie_name(secure=view.secure), path="/")
-    return response
-
-
-@get("/welcome/{token:str}", permission=PUBLIC)
-async def show_welcome(view: View, token: FromPath[str]) -> Response[str]:
-    """The page behind a one-time link. Looking at it does not use it up: mail scanners look too."""
-    link = await queries.find_link(token, view.scope.now())
-    if link is None:
-        raise NotFound("one-time link")
-    return view.page("first_run.html", link=link, token=token, errors={})
-
-
-@post("/welcome/{token:str}", permission=PUBLIC)
-async def set_first_password(view: View, token: FromPath[str]) -> Response[str]:
-    link = await queries.find_link(token, view.scope.now())
-    if link is None:
-        raise NotFound("one-time link")
-    try:
-        data = await view.form(NewPassword)
-        staff_id = await actions.set_password(view.scope, token, data.password, data.repeated)
-    except Invalid as error:
-        return view.page("first_run.html", status=422, link=link, token=token, errors=errors_by_field(error))
-    address = view.request.client.host if view.request.client else ""
-    known = await queries.find_known(staff_id)
-    if known is None:
-        raise Conflict(_("This user may not log in any more. Ask your administrator."))
-    session = await actions.begin_staff_session(
-        view.scope.as_actor(queries.actor_of(known)),
-        staff_id,
-        address=address,
-        agent=view.request.headers.get("user-agent", ""),
-    )
-    return _with_session(view, view.go("/"), session)
-
-
-def _inside(path: str) -> str:
-    """Where to go after the log-in: a path of this host, whatever was asked for."""
-    parts = urlsplit(path)
-    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
-    return path if inside else "/"
-
-
-def _with_session(view: View, response: Response[str], token: str) -> Response[str]:
-    response.set_cookie(
-        Cookie(
-            key=sessions.cookie_name(secure=view.secure),
-            value=token,
-            httponly=True,
-            secure=view.secure,
-            samesite="lax",
-            max_age=int(sessions.LASTS.total_seconds()),
-        )
-    )
-    return response
-
-
-@get("/profile", permission=SIGNED_IN)
-async def show_profile(view: View) -> Response[str]:
-    own = await sessions.list_sessions(view.scope.actor.kind, view.scope.actor.id or 0)
-    current = view.visit.session.id if view.visit.session else 0
-    chosen = view.visit.looks.language or AS_ASKED
-    return view.page("staff/profile.html", sessions=own, current=current, languages=LANGUAGES, chosen=chosen)
-
-
-@post("/profile/preferences", permission=SIGNED_IN)
-async def set_preferences(view: View) -> Response[str]:
-    data = await view.form(Preferences)
-    await actions.set_preferences(view.scope, theme=data.theme, narrow=data.narrow, language=data.language)
-    if data.language:
-        return view.go("/profile")
-    return Response("", status_code=204, media_type="text/html")
-
-
-@delete("/profile/sessions/{session_id:int}", permission=SIGNED_IN)
-async def end_own_session(view: View, session_id: FromPath[int]) -> Response[str]:
-    own = await sessions.list_sessions(view.scope.actor.kind, view.scope.actor.id or 0)
-    if session_id not in {session.id for session in own}:
-        raise NotFound(f"session {session_id}")
-    await sessions.end_session(view.scope, session_id)
-    return view.go("/profile", _("Session ended."))
 
 
 @get("/settings/staff", permission="staff.view")
@@ -216,10 +85,51 @@ async def mail_link(view: View, staff_id: FromPath[int]) -> Response[str]:
     return view.go("/settings/staff", _("A link goes to %(email)s.", email=one.email))
 
 
+@post("/settings/staff/{staff_id:int}/second-factor/removal", permission="staff.edit", fresh=True)
+async def reset_second_factor(view: View, staff_id: FromPath[int]) -> Response[str]:
+    """For somebody who has lost the device."""
+    await reset_factor(view.scope, staff_id)
+    return view.go(f"/settings/staff/{staff_id}", _("The second factor is reset. The person is told by mail."))
+
+
+@get("/settings/security", permission="staff.view")
+async def show_security(view: View) -> Response[str]:
+    return await _security_page(view, {})
+
+
+@post("/settings/security", permission="staff.edit", fresh=True)
+async def save_security(view: View) -> Response[str]:
+    await view.read()
+    try:
+        async with unit_of_work(view.scope):
+            saved = await save_form(view.scope, SecuritySettings, view.typed)
+            if saved.everybody:
+                await actions.require_second_factor(view.scope)
+    except Invalid as error:
+        errors = errors_by_field(error)
+        if "second_factor" in errors:
+            errors["everybody"] = errors.pop("second_factor")
+        return await _security_page(view, errors, status=422)
+    return view.go("/settings/security", _("Saved."))
+
+
 @post("/settings/staff/{staff_id:int}/withdrawal", permission="staff.edit", fresh=True)
 async def withdraw_invitation(view: View, staff_id: FromPath[int]) -> Response[str]:
     await actions.withdraw_invitation(view.scope, staff_id)
     return view.go("/settings/staff", _("The invitation is withdrawn."))
+
+
+async def _security_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+    return await form_page(
+        view,
+        SecuritySettings,
+        "/settings/security",
+        title=N_("Log-in"),
+        noun=N_("log-in settings"),
+        write="staff.edit",
+        errors=errors,
+        status=status,
+    )
 
 
 def _welcome(scope: Scope, token: str) -> str:
@@ -480,14 +390,6 @@ def known_permissions(view: PageView) -> tuple[Permission, ...]:
 
 
 HANDLERS = (
-    show_log_in,
-    log_in,
-    log_out,
-    show_welcome,
-    set_first_password,
-    show_profile,
-    set_preferences,
-    end_own_session,
     list_staff,
     invite,
     show_staff,
@@ -495,6 +397,9 @@ HANDLERS = (
     make_link,
     mail_link,
     withdraw_invitation,
+    reset_second_factor,
+    show_security,
+    save_security,
     list_roles,
     show_new_role,
     create_role,

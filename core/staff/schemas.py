@@ -28,6 +28,58 @@ class NewPassword(Struct, forbid_unknown_fields=True, frozen=True):
     repeated: Password
 
 
+class SecondStep(Struct, forbid_unknown_fields=True, frozen=True):
+    code: Annotated[str, Meta(min_length=1, max_length=60)]
+    next: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class PasskeyAnswer(Struct, forbid_unknown_fields=True, frozen=True):
+    credential: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    next: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class Forgotten(Struct, forbid_unknown_fields=True, frozen=True):
+    email: Email
+
+
+class OwnProfile(Struct, forbid_unknown_fields=True, frozen=True):
+    name: Name
+    time_zone: Annotated[str, Meta(max_length=60)] = ""
+
+
+class OwnPassword(Struct, forbid_unknown_fields=True, frozen=True):
+    current: Password
+    password: Password
+    repeated: Password
+
+
+class AppCode(Struct, forbid_unknown_fields=True, frozen=True):
+    """A code of the app that shares the sealed secret."""
+
+    sealed: Annotated[str, Meta(min_length=1, max_length=2000)]
+    code: Annotated[str, Meta(min_length=1, max_length=20)]
+
+
+class NewPasskey(Struct, forbid_unknown_fields=True, frozen=True):
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    credential: Annotated[str, Meta(min_length=1, max_length=20_000)]
+
+
+class PasskeyName(Struct, forbid_unknown_fields=True, frozen=True):
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class Confirmed(Struct, forbid_unknown_fields=True, frozen=True):
+    next: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class PasskeyRow(Struct, frozen=True):
+    id: int
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 class Invite(Struct, forbid_unknown_fields=True, frozen=True):
     name: Name
     email: Email

@@ -66,6 +66,7 @@ class PageMaker:
             csrf_token=csrf.csrf_token(visit.session_token, visit.scope.tenant.uuid),
             theme=visit.looks.theme,
             narrow=visit.looks.narrow,
+            reader_zone=visit.looks.time_zone,
             nav=self._areas(visit.scope, path) if visit.signed_in else (),
             toast=unquote(request.cookies.get(TOAST, "")),
         )

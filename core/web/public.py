@@ -6,6 +6,12 @@ PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("GET", "/login"),
         ("POST", "/login"),
+        ("GET", "/login/second"),
+        ("POST", "/login/second"),
+        ("POST", "/login/passkey"),
+        ("POST", "/login/passkey/options"),
+        ("GET", "/forgot"),
+        ("POST", "/forgot"),
         ("GET", "/welcome/{token:str}"),
         ("POST", "/welcome/{token:str}"),
         ("GET", "/email/{token:str}"),

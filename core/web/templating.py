@@ -179,6 +179,7 @@ def page_values(
     nav: Iterable[object] = (),
     jobs_running: Iterable[object] = (),
     toast: str = "",
+    reader_zone: str = "",
 ) -> dict[str, Any]:
     """What every template can rely on. `nav` holds parts.NavArea, `jobs_running` parts.RunningJob."""
     return {
@@ -187,6 +188,7 @@ def page_values(
         "may": scope.may,
         "locale": scope.locale,
         "zone": scope.tenant.time_zone,
+        "reader_zone": reader_zone,
         "currency": scope.tenant.currency,
         "now": scope.now(),
         "path": path,
@@ -358,12 +360,17 @@ def instant(context: Context, at: datetime | None) -> str:
 
 @pass_context
 def when(context: Context, at: datetime | None) -> Markup | str:
-    """An instant as feeds show it, the time today, else the date; whole in the element's title."""
+    """An instant as feeds show it, the time today, else the date; whole in the element's title, there also in the
+    reader's own zone where that is another one."""
     if at is None:
         return DASH
     today = _in_zone(context, at) == _in_zone(context, context["now"])
     shown = clock_time(context, at) if today else short_day(context, at).replace(NO_BREAK, " ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), instant(context, at), shown)
+    title, own = instant(context, at), str(context.get("reader_zone") or "")
+    if own and own != str(context["zone"]):
+        here = at.astimezone(_zone(own))
+        title = f"{title} ({own}: {written(here.date(), str(context['locale']))}, {here:%H:%M})"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def initials(name: str) -> str:

@@ -23,6 +23,15 @@ _COUNTER: Final = SlidingWindowCounterRateLimiter(_STORAGE)
 ONLY_LOG_IN: Final = Limits(api_token=0, api_address=0)
 TRIES_OVER: Final = 5
 """Minutes in which wrong tries to log in are counted."""
+FREE: Final = 3
+"""Wrong tries of an account from one address that cost no wait; from then on each doubles it."""
+LONGEST_WAIT: Final = 120
+"""Seconds."""
+FORGOTTEN_AFTER: Final = 900
+"""Seconds after the last wrong try."""
+MOST_KEPT: Final = 10_000
+ASKED_OVER: Final = 15
+"""Minutes in which requests for a new password are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class Limiter:
         self._address = _a_minute(limits.api_address)
         self._account = _a_minute(limits.login_account, TRIES_OVER)
         self._log_in = _a_minute(limits.login_address, TRIES_OVER)
+        self._asked_for = _a_minute(3 if limits.login_account else 0, ASKED_OVER)
+        self._asked_from = _a_minute(limits.login_address, ASKED_OVER)
 
     def count_address(self, address: str) -> Allowance | None:
         """A request of the API, whoever makes it: before anything is looked up for it."""
@@ -74,7 +85,18 @@ class Limiter:
         return _counted("token", self._token, f"{tenant}:{token_id}")
 
     def check_log_in(self, account: str, address: str) -> None:
-        """Raises TooMany when there were too many wrong tries of the account or from the address; counts nothing."""
+        """Raises TooMany when there were too many wrong tries of the account or from the address, or when the next one
+        of the account from this address comes too soon; counts nothing. Nobody waits longer than a window."""
+        wait = _wait(account, address) if self._account is not None else 0
+        if wait > 0:
+            raise TooMany(
+                ngettext(
+                    "That was wrong several times. Wait %(num)s second and try again.",
+                    "That was wrong several times. Wait %(num)s seconds and try again.",
+                    wait,
+                ),
+                retry_after=wait,
+            )
         for item, key in ((self._account, account), (self._log_in, address)):
             if item is not None and not _COUNTER.test(item, key):
                 reset = _COUNTER.get_window_stats(item, key).reset_time
@@ -86,6 +108,38 @@ class Limiter:
         for item, key in ((self._account, account), (self._log_in, address)):
             if item is not None:
                 _COUNTER.hit(item, key)
+        if self._account is not None:
+            tries, _last = _wrong.pop((account, address), (0, 0.0))
+            _wrong[account, address] = tries + 1, time()
+            if len(_wrong) > MOST_KEPT:
+                del _wrong[next(iter(_wrong))]
+
+    def forgive_log_in(self, account: str, address: str) -> None:
+        """It was right: the next wrong try is the first again."""
+        _wrong.pop((account, address), None)
+
+    def count_asked(self, account: str, address: str) -> None:
+        """Somebody asks for a link to a new password, or what a passkey is to sign (then for no account). Raises
+        TooMany where that is too often, whether anybody has the account or not."""
+        asked = (("for", self._asked_for if account else None, account), ("from", self._asked_from, address))
+        for name, item, key in asked:
+            if item is not None and not _COUNTER.hit(item, "asked", name, key):
+                reset = _COUNTER.get_window_stats(item, "asked", name, key).reset_time
+                raise TooMany(
+                    _("Too many attempts. Wait a few minutes and try again."), retry_after=max(1, int(reset - time()))
+                )
+
+
+_wrong: Final[dict[tuple[str, str], tuple[int, float]]] = {}
+"""Wrong tries in a row by account and address, and when the last one was; the oldest first."""
+
+
+def _wait(account: str, address: str) -> int:
+    """Seconds until the next try of this account from this address may come."""
+    tries, last = _wrong.get((account, address), (0, 0.0))
+    if tries < FREE or time() - last > FORGOTTEN_AFTER:
+        return 0
+    return ceil(last + min(LONGEST_WAIT, 1 << min(tries - FREE, 20)) - time())
 
 
 def _a_minute(limit: int, minutes: int = 1) -> RateLimitItemPerMinute | None:
@@ -103,3 +157,4 @@ def _counted(name: str, item: RateLimitItemPerMinute | None, key: str) -> Allowa
 def forget_tries() -> None:
     """For tests: begin anew."""
     _STORAGE.reset()
+    _wrong.clear()

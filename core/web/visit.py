@@ -47,12 +47,16 @@ class Looks(Protocol):
     @property
     def language(self) -> str: ...
 
+    @property
+    def time_zone(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class PlainLooks:
     theme: str = "auto"
     narrow: bool = False
     language: str = ""
+    time_zone: str = ""
 
 
 Proves = Callable[[Scope, str], Awaitable[bool]]

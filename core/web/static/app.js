@@ -5,6 +5,7 @@ import "./js/menus.js";
 import "./js/toasts.js";
 import "./js/tabs.js";
 import "./js/forms.js";
+import "./js/account.js";
 import "./js/sections.js";
 import "./js/lists.js";
 import "./js/matrix.js";

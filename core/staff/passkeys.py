@@ -1,0 +1,255 @@
+"""Passkeys: keys that a device keeps and opens by finger, face or number. They stand for password and second factor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_client_data_json
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from core.activity.unit import record, unit_of_work
+from core.database import execute, row, rows, scoped, value, within
+from core.errors import Conflict, Invalid
+from core.ids import hash_token
+from core.staff import queries
+from core.staff.account import get_own
+from core.staff.actions import end_everywhere, notify
+from core.staff.events import PasskeyAdded, PasskeyRemoved, PasskeyRenamed
+from core.staff.schemas import PasskeyRow
+from core.staff.second_factors import forget_codes_of_nobody, is_required, make_recovery_codes
+from core.staff.tables import Passkey, PasskeyChallenge
+from core.texts import N_, _
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+    from core.staff.queries import Known
+
+CHALLENGE_LASTS: Final = timedelta(minutes=5)
+MOST: Final = 20
+"""Passkeys of one person."""
+
+
+async def list_passkeys(scope: Scope, staff_id: int) -> list[PasskeyRow]:
+    return await rows(
+        PasskeyRow,
+        "SELECT id, name, created_at, last_used_at FROM passkey WHERE staff_id = :id AND :within ORDER BY id",
+        id=staff_id,
+        within=within(Passkey, scope.actor.reach),
+    )
+
+
+def _party(scope: Scope) -> str:
+    """The host that a passkey belongs to."""
+    return urlsplit(scope.tenant.address).hostname or ""
+
+
+async def offer_passkey(scope: Scope) -> str:
+    """What a browser needs to make one, as JSON."""
+    known = await get_own(scope)
+    options = generate_registration_options(
+        rp_id=_party(scope),
+        rp_name=scope.tenant.name,
+        user_id=f"{scope.tenant.uuid.hex}:{known.id}".encode(),
+        user_name=known.email,
+        user_display_name=known.name,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
+        ),
+        exclude_credentials=await _descriptors(known.id),
+    )
+    await _keep(scope, options.challenge, "add", known.id)
+    return options_to_json(options)
+
+
+async def add_passkey(scope: Scope, name: str, credential: str) -> list[str]:
+    """Keep the passkey that a browser has just made. Gives recovery codes where there were none; sessions elsewhere
+    end."""
+    known = await get_own(scope)
+    name = name.strip()
+    if not name:
+        raise Invalid(_("Fill this in."), field="name")
+    made = _decoded(credential)
+    async with unit_of_work(scope):
+        challenge = await _used_up(scope, made, "add", known.id)
+        if challenge is None:
+            raise Invalid(_("This took too long. Try again."))
+        try:
+            verified = verify_registration_response(
+                credential=made,
+                expected_challenge=challenge,
+                expected_rp_id=_party(scope),
+                expected_origin=scope.tenant.address,
+                require_user_verification=True,
+            )
+        except (WebAuthnException, ValueError, KeyError) as error:
+            raise Invalid(_("The browser’s answer does not hold. Try again.")) from error
+        if known.passkeys >= MOST:
+            raise Conflict(_("These are too many passkeys. Remove one that you do not use."))
+        credential_id = bytes_to_base64url(verified.credential_id)
+        if await value("SELECT id FROM passkey WHERE credential_id = :id", id=credential_id):
+            raise Invalid(_("This passkey is known already."))
+        await Passkey(
+            staff_id=known.id,
+            name=name,
+            credential_id=credential_id,
+            public_key=bytes_to_base64url(verified.credential_public_key),
+            sign_count=verified.sign_count,
+            created_at=scope.now(),
+            last_used_at=None,
+        ).save()
+        record(scope, PasskeyAdded(staff_id=known.id), changes={"name": (None, name)})
+        await notify(scope, known.id, N_("A passkey was added to your account."))
+        await end_everywhere(scope, known.id)
+        first = not await value("SELECT count(*) FROM recovery_code WHERE staff_id = :id", id=known.id)
+        return await make_recovery_codes(scope) if first else []
+
+
+async def rename_passkey(scope: Scope, passkey_id: int, name: str) -> None:
+    async with unit_of_work(scope):
+        one = await _own(scope, passkey_id)
+        name = name.strip()
+        if not name:
+            raise Invalid(_("Fill this in."), field="name")
+        if one.name != name:
+            await execute("UPDATE passkey SET name = :name WHERE id = :id", name=name, id=passkey_id)
+            record(scope, PasskeyRenamed(staff_id=scope.actor.id or 0), changes={"name": (one.name, name)})
+
+
+async def remove_passkey(scope: Scope, passkey_id: int) -> None:
+    """It no longer opens anything. Every session ends. Raises Conflict where it is the last second factor of somebody
+    who needs one."""
+    async with unit_of_work(scope):
+        known, one = await get_own(scope), await _own(scope, passkey_id)
+        if known.passkeys == 1 and not known.totp_sealed and await is_required(scope, known):
+            raise Conflict(_("You need a second factor to log in. Set up an app or another passkey first."))
+        await execute("DELETE FROM passkey WHERE id = :id", id=passkey_id)
+        await forget_codes_of_nobody(known)
+        record(scope, PasskeyRemoved(staff_id=known.id), changes={"name": (one.name, None)})
+        await notify(scope, known.id, N_("A passkey was removed from your account."))
+        await end_everywhere(scope, known.id)
+
+
+async def _own(scope: Scope, passkey_id: int) -> Passkey:
+    """Raises NotFound for somebody else's."""
+    known = await get_own(scope)
+    if not await value("SELECT id FROM passkey WHERE id = :id AND staff_id = :own", id=passkey_id, own=known.id):
+        passkey_id = 0
+    return await scoped(Passkey, scope).get(passkey_id)
+
+
+async def offer_log_in(scope: Scope, staff_id: int | None = None) -> str:
+    """What a browser needs to log in with a passkey, as JSON; with those of one person where it is known already."""
+    options = generate_authentication_options(
+        rp_id=_party(scope),
+        allow_credentials=await _descriptors(staff_id) if staff_id is not None else None,
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
+    await _keep(scope, options.challenge, "log-in", staff_id)
+    return options_to_json(options)
+
+
+class _Kept(Struct, frozen=True):
+    id: int
+    staff_id: int
+    public_key: str
+    sign_count: int
+
+
+async def check_passkey(scope: Scope, credential: str) -> Known | None:
+    """The active staff user whose passkey has just signed; None where it is not known or does not hold."""
+    made = _decoded(credential)
+    async with unit_of_work(scope):
+        challenge = await _used_up(scope, made, "log-in")
+    if challenge is None:
+        return None
+    kept = await row(
+        _Kept,
+        "SELECT id, staff_id, public_key, sign_count FROM passkey WHERE credential_id = :id",
+        id=str(made.get("id", "")),
+    )
+    known = await queries.find_known(kept.staff_id) if kept is not None else None
+    if kept is None or known is None:
+        return None
+    try:
+        verified = verify_authentication_response(
+            credential=made,
+            expected_challenge=challenge,
+            expected_rp_id=_party(scope),
+            expected_origin=scope.tenant.address,
+            credential_public_key=base64url_to_bytes(kept.public_key),
+            credential_current_sign_count=kept.sign_count,
+            require_user_verification=True,
+        )
+    except (WebAuthnException, ValueError, KeyError):
+        return None
+    async with unit_of_work(scope):
+        await execute(
+            "UPDATE passkey SET sign_count = :count, last_used_at = :now WHERE id = :id",
+            count=verified.new_sign_count,
+            now=scope.now(),
+            id=kept.id,
+        )
+    return known
+
+
+async def _descriptors(staff_id: int) -> list[PublicKeyCredentialDescriptor]:
+    found = await rows(_Id, "SELECT credential_id FROM passkey WHERE staff_id = :id ORDER BY id", id=staff_id)
+    return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(one.credential_id)) for one in found]
+
+
+class _Id(Struct, frozen=True):
+    credential_id: str
+
+
+def _decoded(credential: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(credential, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Invalid(_("The browser’s answer does not hold. Try again.")) from error
+
+
+async def _keep(scope: Scope, challenge: bytes, purpose: str, staff_id: int | None) -> None:
+    async with unit_of_work(scope):
+        await execute("DELETE FROM passkey_challenge WHERE expires_at < :now", now=scope.now())
+        await PasskeyChallenge(
+            challenge_hash=hash_token(bytes_to_base64url(challenge)),
+            purpose=purpose,
+            staff_id=staff_id,
+            expires_at=scope.now() + CHALLENGE_LASTS,
+        ).save()
+
+
+async def _used_up(scope: Scope, credential: dict[str, Any], purpose: str, staff_id: int | None = None) -> bytes | None:
+    """The challenge that this answer was made for, which no other answer can use any more; None where it is unknown,
+    too old, or was given for something else."""
+    try:
+        said = parse_client_data_json(base64url_to_bytes(str(credential["response"]["clientDataJSON"])))
+    except (WebAuthnException, ValueError, KeyError, TypeError):
+        return None
+    gone = await execute(
+        "DELETE FROM passkey_challenge WHERE challenge_hash = :hash AND purpose = :purpose AND expires_at > :now"
+        " AND (staff_id = :staff_id OR :anybody)",
+        hash=hash_token(bytes_to_base64url(said.challenge)),
+        purpose=purpose,
+        now=scope.now(),
+        staff_id=staff_id or 0,
+        anybody=staff_id is None,
+    )
+    return said.challenge if gone else None
