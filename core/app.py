@@ -68,6 +68,7 @@ from core.payments import api as payments_api
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
+from core.payments import credit_routes
 from core.staff import account_routes, log_in_routes, second_factors
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
@@ -168,6 +169,7 @@ PAGES: Final = (
 )
 APIS: Final = (
     staff_api,
+    credit_routes,
     customers_api,
     status_api,
     people_api,

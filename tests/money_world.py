@@ -69,6 +69,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
     ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
     await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
+    ids["credit_id"] = await billing.grant_credit(scope, customer_id, 300, f"{marker} waited")
     ids["allocation_id"] = await value("SELECT min(id) FROM allocation")
     bad_debt = await billing.create_draft(
         scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="x", unit_price_e6=900_000_000)])

@@ -66,6 +66,12 @@ class Granted(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     amount_minor: AmountMinor
     reason: Reason
+    invoice_id: Id | None = None
+    subscription_id: Id | None = None
+
+
+class TakenBack(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    reason: Reason
 
 
 class NewAllocation(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -231,8 +237,48 @@ async def list_credit(
 
 @api_post("/customers/{customer_id:int}/credit", permission="documents.credit", summary="Grant credit: goodwill")
 async def grant_credit(call: Call, customer_id: FromPath[int], data: JSONBody[Granted]) -> CreditRow:
-    made = await actions.grant_credit(call.scope, customer_id, data.amount_minor, data.reason)
+    made = await actions.grant_credit(
+        call.scope,
+        customer_id,
+        data.amount_minor,
+        data.reason,
+        document_id=data.invoice_id,
+        subscription_id=data.subscription_id,
+    )
     return next(each for each in await queries.list_credits(call.scope, customer_id) if each.id == made)
+
+
+@api_get(
+    "/customers/{customer_id:int}/credit/{credit_id:int}/uses",
+    permission="payments.view",
+    summary="What became of a credit",
+)
+async def list_uses(call: Call, customer_id: FromPath[int], credit_id: FromPath[int]) -> list[queries.CreditUse]:
+    await customers.get_customer(call.scope, customer_id)
+    await _credit_of(call, customer_id, credit_id)
+    return await queries.list_credit_uses(call.scope, [credit_id])
+
+
+@api_post(
+    "/customers/{customer_id:int}/credit/{credit_id:int}/reversal",
+    permission="documents.credit",
+    summary="Take goodwill back",
+    description="Invoices that it paid are open again. No tax moves.",
+)
+async def reverse_credit(
+    call: Call, customer_id: FromPath[int], credit_id: FromPath[int], data: JSONBody[TakenBack]
+) -> CreditRow:
+    await customers.get_customer(call.scope, customer_id)
+    await _credit_of(call, customer_id, credit_id)
+    await actions.reverse_grant(call.scope, credit_id, data.reason)
+    return await _credit_of(call, customer_id, credit_id)
+
+
+async def _credit_of(call: Call, customer_id: int, credit_id: int) -> CreditRow:
+    found = await queries.find_credit(call.scope, credit_id)
+    if found is None or found.customer_id != customer_id:
+        raise NotFound(f"credit {credit_id}")
+    return found
 
 
 @api_post("/allocations", permission="payments.register", summary="Settle an invoice with some of a credit")
@@ -263,6 +309,8 @@ HANDLERS = (
     invoice_open_charges,
     list_credit,
     grant_credit,
+    list_uses,
+    reverse_credit,
     allocate,
     unallocate,
 )

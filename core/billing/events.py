@@ -60,6 +60,13 @@ class CreditGranted(Event, subject="credit"):
     currency: str
 
 
+class CreditTakenBack(Event, subject="credit"):
+    credit_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
 class OpeningBalanceBooked(Event, subject="customer"):
     """What the customer had or owed in the system before: positive is credit."""
 

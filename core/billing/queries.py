@@ -23,6 +23,8 @@ from core.database import row, rows, value, values, within
 from core.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 
@@ -199,6 +201,44 @@ async def list_credits(scope: Scope, customer_id: int, *, only_free: bool = Fals
         " ORDER BY id DESC LIMIT 200",
         id=customer_id,
         only_free=only_free,
+        within=within(CreditEntry, scope.actor.reach),
+    )
+
+
+async def find_credit(scope: Scope, credit_id: int) -> CreditRow | None:
+    return await row(
+        CreditRow,
+        "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
+        " created_on FROM credit_entry WHERE id = :id AND :within",
+        id=credit_id,
+        within=within(CreditEntry, scope.actor.reach),
+    )
+
+
+class CreditUse(Struct, frozen=True):
+    """What became of some of a credit: it settled a document (taken back where `amount_minor` is below 0), or it was
+    refunded, forfeited, transferred or reversed."""
+
+    credit_id: int
+    on: date
+    kind: str
+    amount_minor: int
+    document_id: int | None = None
+    number: str | None = None
+
+
+async def list_credit_uses(scope: Scope, credit_ids: Sequence[int]) -> list[CreditUse]:
+    """What became of these credits, in the order in which it happened."""
+    return await rows(
+        CreditUse,
+        "SELECT u.credit_entry_id AS credit_id, u.on_day AS \"on\", u.kind, u.amount_minor, u.document_id, d.number"
+        " FROM (SELECT credit_entry_id, allocated_on AS on_day, 'allocation' AS kind, amount_minor, document_id, id"
+        " FROM allocation WHERE credit_entry_id IN :ids"
+        " UNION ALL SELECT credit_entry_id, used_on, kind, amount_minor, NULL, id FROM credit_use"
+        " WHERE credit_entry_id IN :ids) u"
+        " JOIN credit_entry ON credit_entry.id = u.credit_entry_id LEFT JOIN document d ON d.id = u.document_id"
+        " WHERE :within ORDER BY u.credit_entry_id, u.on_day, u.kind, u.id",
+        ids=credit_ids,
         within=within(CreditEntry, scope.actor.reach),
     )
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from core.billing.tables import DocumentState
 from core.database import row, within
-from core.hooks import Action, Erasure, Tab, hookimpl
+from core.hooks import Action, Erasure, Panel, Tab, hookimpl
 from core.payments import erasing
 from core.texts import _
 
@@ -45,6 +45,15 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
             tone="bad" if found.overdue else "",
         ),
     )
+
+
+@hookimpl
+async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
+    """The card of credit asks for itself when the page is there."""
+    if not scope.may("payments.view"):
+        return ()
+    values = {"customer_id": customer_id}
+    return (Panel(key="credit", title=_("Credit"), template="payments/_credit_card.html", values=values),)
 
 
 @hookimpl

@@ -18,6 +18,7 @@ from core.web.parts import Choice, Field, Figure, Pill
 from core.web.templating import written
 
 if TYPE_CHECKING:
+    from core.billing.queries import CreditUse
     from core.billing.schemas import CreditRow, DocumentRow
     from core.ledger.schemas import PostingRow
     from core.payments.schemas import MethodRow, PaymentDetail
@@ -301,12 +302,23 @@ def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[F
 
 
 class Granting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`meant_for`: nothing, or "invoice:12", "subscription:3"."""
+
     amount: Annotated[str, Meta(max_length=40)] = ""
     reason: Annotated[str, Meta(max_length=500)] = ""
+    meant_for: Annotated[str, Meta(pattern="^$|^(invoice|subscription):[0-9]{1,18}$", max_length=40)] = ""
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
-def grant_fields(currency: str) -> list[Field]:
+def grant_fields(currency: str, purposes: Sequence[Choice]) -> list[Field]:
+    """`purposes`: the open invoices and live subscriptions that it can be meant for."""
+    meant_for = Field(
+        name="meant_for",
+        label=_("Meant for"),
+        kind="select",
+        choices=(Choice("", _("Whatever is due first")), *purposes),
+        help=_("What is left then pays the oldest due, and new invoices"),
+    )
     return [
         Field(name="amount", label=_("Amount, %(currency)s", currency=currency), kind="money", required=True),
         Field(
@@ -316,6 +328,7 @@ def grant_fields(currency: str) -> list[Field]:
             max_length=500,
             help=_("Goodwill, outside VAT; a price reduction is a credit note"),
         ),
+        *([meant_for] if purposes else []),
     ]
 
 
@@ -329,8 +342,26 @@ CREDIT_KINDS: Final = {
 }
 
 
+USE_KINDS: Final = {
+    "refund": N_("Refunded"),
+    "refund_failed": N_("Refund failed"),
+    "forfeit": N_("Forfeited"),
+    "transfer": N_("Transferred"),
+    "reversal": N_("Taken back"),
+}
+
+
+class UseItem(Struct, frozen=True, kw_only=True):
+    """What became of some of a credit: it paid a document, or was refunded, forfeited, taken back."""
+
+    text: str
+    href: str
+    amount: str
+    on: date
+
+
 class CreditItem(Struct, frozen=True, kw_only=True):
-    """Credit that is free."""
+    """Credit that is free, or was."""
 
     id: int
     kind: str
@@ -339,9 +370,28 @@ class CreditItem(Struct, frozen=True, kw_only=True):
     amount: str
     left: str
     href: str
+    uses: tuple[UseItem, ...] = ()
+    may_reverse: bool = False
 
 
-def credit_item(credit: CreditRow) -> CreditItem:
+def use_item(use: CreditUse, currency: str) -> UseItem:
+    if use.kind == "allocation":
+        text = (
+            _("Paid %(number)s", number=use.number)
+            if use.amount_minor > 0
+            else _("Not on %(number)s any more", number=use.number)
+        )
+    else:
+        text = _(USE_KINDS.get(use.kind, use.kind))
+    return UseItem(
+        text=text,
+        href=f"/invoices/{use.document_id}" if use.document_id is not None else "",
+        amount=format_amount(abs(use.amount_minor), currency),
+        on=use.on,
+    )
+
+
+def credit_item(credit: CreditRow, uses: Sequence[CreditUse] = (), *, may_credit: bool = False) -> CreditItem:
     paths = {"payment": "/payments/{}", "credit_note": "/invoices/{}"}
     return CreditItem(
         id=credit.id,
@@ -351,4 +401,8 @@ def credit_item(credit: CreditRow) -> CreditItem:
         amount=format_amount(credit.amount_minor, credit.currency),
         left=format_amount(credit.left_minor, credit.currency),
         href=paths[credit.source_kind].format(credit.source_id) if credit.source_kind in paths else "",
+        uses=tuple(use_item(each, credit.currency) for each in uses),
+        may_reverse=may_credit
+        and credit.source_kind == "goodwill"
+        and (credit.left_minor > 0 or sum(each.amount_minor for each in uses if each.kind == "allocation") > 0),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import Struct
 
-from core.billing.tables import CreditEntry
+from core.billing.tables import CreditEntry, DocumentState
 from core.database import row, rows, value, within
 from core.errors import NotFound
 from core.payments.schemas import MethodRow, PaidRow, PaymentDetail, PaymentRow
 from core.payments.tables import Payment
+from core.subscriptions.tables import Subscription
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -90,3 +92,40 @@ async def list_methods(*, only_active: bool = True) -> list[MethodRow]:
         "SELECT id, code, name, kind, active FROM payment_method WHERE active OR NOT :only ORDER BY position, id",
         only=only_active,
     )
+
+
+class Purpose(Struct, frozen=True):
+    """What a credit can be meant for: an open invoice ("invoice:12"), or a live subscription ("subscription:3")."""
+
+    value: str
+    name: str
+    open_minor: int | None = None
+
+
+async def list_purposes(scope: Scope, customer_id: int, currency: str) -> list[Purpose]:
+    """Open invoices of a payer, the oldest due first, then the subscriptions that it pays for."""
+    return [
+        *await rows(
+            Purpose,
+            "SELECT 'invoice:' || CAST(document_state.document_id AS text) AS value, d.number AS name,"
+            " document_state.open_minor FROM document_state JOIN document d ON d.id = document_state.document_id"
+            " WHERE document_state.payer_id = :id AND document_state.currency = :currency"
+            " AND document_state.open_minor > 0 AND :within"
+            " ORDER BY document_state.due_on, document_state.document_id LIMIT 100",
+            id=customer_id,
+            currency=currency,
+            within=within(DocumentState, scope.actor.reach),
+        ),
+        *await rows(
+            Purpose,
+            "SELECT 'subscription:' || CAST(subscription.id AS text) AS value,"
+            " CASE WHEN subscription.label <> '' THEN p.name || ', ' || subscription.label ELSE p.name END AS name,"
+            " NULL AS open_minor FROM subscription JOIN product p ON p.id = subscription.product_id"
+            " JOIN customer c ON c.id = subscription.customer_id"
+            " WHERE (c.payer_id = :id OR (c.id = :id AND c.payer_id IS NULL)) AND subscription.state IN :live"
+            " AND :within ORDER BY p.name, subscription.id LIMIT 100",
+            id=customer_id,
+            live=("pending", "trial", "active", "suspended", "paused"),
+            within=within(Subscription, scope.actor.reach),
+        ),
+    ]

@@ -30,7 +30,7 @@ from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
-from core.web.parts import Field
+from core.web.parts import Choice, Field
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -121,8 +121,12 @@ async def _payments(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
 
 async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
     found = await documents.list_credits(view.scope, customer.id)
+    uses: dict[int, list[documents.CreditUse]] = {}
+    for use in await documents.list_credit_uses(view.scope, [each.id for each in found]):
+        uses.setdefault(use.credit_id, []).append(use)
+    may_credit = view.scope.may("documents.credit")
     return {
-        "credits": [pages.credit_item(each) for each in found],
+        "credits": [pages.credit_item(each, uses.get(each.id, ()), may_credit=may_credit) for each in found],
         "free": any(each.left_minor for each in found)
         or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
         "may_refund": view.scope.may("payments.refund"),
@@ -377,7 +381,7 @@ async def show_grant(view: View, customer_id: FromPath[int]) -> Response[str]:
     typed = asked(view)
     return await show_plan(
         view,
-        _grant_place(customer_id, customer.currency),
+        await _grant_place(scope, customer),
         typed,
         lambda: _grant(scope, customer, from_form(pages.Granting, typed)),
     )
@@ -390,7 +394,7 @@ async def grant(view: View, customer_id: FromPath[int]) -> Response[str]:
     await view.read()
     return await do_plan(
         view,
-        _grant_place(customer_id, customer.currency),
+        await _grant_place(scope, customer),
         lambda: _grant(scope, customer, from_form(pages.Granting, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
         said=_("Credit granted."),
@@ -405,7 +409,15 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
         if must and not form.reason:
             read.wrong("reason", _("Say what the credit is for."))
     before = await ledger.get_balance(scope, customer.id)
-    await billing.grant_credit(scope, customer.id, amount, form.reason or "–")
+    purpose, _colon, number = form.meant_for.partition(":")
+    await billing.grant_credit(
+        scope,
+        customer.id,
+        amount,
+        form.reason or "–",
+        document_id=int(number) if purpose == "invoice" else None,
+        subscription_id=int(number) if purpose == "subscription" else None,
+    )
     after = await ledger.get_balance(scope, customer.id)
     granted = format_money(amount, customer.currency, scope.locale)
     return ChangePlan(
@@ -672,15 +684,23 @@ def _refund_place(customer_id: int, options: Sequence[Field]) -> Place:
     return Place(title=_("Refund credit"), asked=path, sent=path, options=options)
 
 
-def _grant_place(customer_id: int, currency: str) -> Place:
-    path = f"/customers/{customer_id}/credit"
+async def _grant_place(scope: Scope, customer: CustomerDetail) -> Place:
+    path = f"/customers/{customer.id}/credit"
+    purposes = await queries.list_purposes(scope, customer.id, customer.currency)
+    choices = [Choice(each.value, _purpose(each, customer.currency, scope.locale)) for each in purposes]
     return Place(
         title=_("Grant credit"),
         asked=f"{path}/new",
         sent=path,
-        options=pages.grant_fields(currency),
+        options=pages.grant_fields(customer.currency, choices),
         plan_only_with="amount",
     )
+
+
+def _purpose(each: queries.Purpose, currency: str, locale: str) -> str:
+    if each.open_minor is None:
+        return each.name
+    return _("%(number)s, %(amount)s open", number=each.name, amount=format_money(each.open_minor, currency, locale))
 
 
 def _allocation_place(payment_id: int, options: Sequence[Field]) -> Place:

@@ -69,6 +69,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
     ("POST", "/api/v1/customers/{customer_id:int}/credit"): {"amount_minor": 1, "reason": "x"},
+    ("POST", "/api/v1/customers/{customer_id:int}/credit/{credit_id:int}/reversal"): {"reason": "x"},
 }
 """What must be sent for the route to come as far as looking for the row."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.events import CreditGranted, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
+from core.billing.events import CreditGranted, CreditTakenBack, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
 from core.billing.settings import BillingSettings
 from core.billing.tables import CreditEntry, DocumentState
 from core.customers.tables import Customer
@@ -396,8 +396,21 @@ def _next_credit() -> str:
     return "SELECT nextval('credit_entry_id_seq')"
 
 
-async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason: str) -> int:
-    """Goodwill: credit without a document, outside VAT (row 17). It settles what is open; gives the credit's id."""
+async def grant_credit(
+    scope: Scope,
+    customer_id: int,
+    amount_minor: int,
+    reason: str,
+    *,
+    document_id: int | None = None,
+    subscription_id: int | None = None,
+) -> int:
+    """Goodwill: credit without a document, outside VAT (row 17). Gives the credit's id.
+
+    It settles the invoice that it is meant for, or those of the subscription that it is meant for; then what is open,
+    the oldest due first; what is left pays new invoices as they are issued. What is meant for a subscription is
+    forfeited with it, as its credit notes are.
+    """
     if not reason.strip():
         raise Invalid(_("Say what the credit is for."), field="reason")
     if amount_minor <= 0:
@@ -410,6 +423,7 @@ async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason
         )
         if currency is None:
             raise NotFound(f"customer {customer_id}")
+        named = await _meant_for(customer_id, currency, document_id, subscription_id)
         base = await in_base(scope, amount_minor, currency)
         entry_id = await open_credit(
             scope,
@@ -419,6 +433,7 @@ async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason
             source_id=None,
             amount_minor=amount_minor,
             base_minor=base,
+            subscription_id=subscription_id,
             reason=reason.strip(),
         )
         await post(
@@ -436,8 +451,88 @@ async def grant_credit(scope: Scope, customer_id: int, amount_minor: int, reason
             CreditGranted(credit_id=entry_id, customer_id=customer_id, amount_minor=amount_minor, currency=currency),
             changes={"reason": (None, reason.strip())},
         )
+        if named:
+            await allocate_credit(scope, customer_id, currency, named=named, entries=[entry_id])
         await allocate_credit(scope, customer_id, currency)
         return entry_id
+
+
+async def _meant_for(
+    customer_id: int, currency: str, document_id: int | None, subscription_id: int | None
+) -> list[int]:
+    """The open invoices that a credit is meant for. Raises Invalid where it could never pay one of them."""
+    if document_id is not None:
+        found = await row(Open, f"{_OPEN} WHERE s.document_id = :id", id=document_id)
+        if found is None or found.payer_id != customer_id:
+            raise Invalid(_("Choose an invoice of this customer."), field="invoice_id")
+        if not found.open_minor or found.currency != currency:
+            raise Invalid(_("Choose an invoice that is open, in the customer's currency."), field="invoice_id")
+        return [document_id]
+    if subscription_id is None:
+        return []
+    payer = await value(
+        "SELECT coalesce(c.payer_id, c.id) FROM subscription s JOIN customer c ON c.id = s.customer_id"
+        " WHERE s.id = :id AND s.state <> 'withdrawn'",
+        id=subscription_id,
+    )
+    if payer != customer_id:
+        raise Invalid(_("Choose a subscription that this customer pays for."), field="subscription_id")
+    return [
+        int(each)
+        for each in await values(
+            "SELECT DISTINCT l.document_id FROM document_state s JOIN document_line l ON l.document_id = s.document_id"
+            " JOIN charge k ON k.id = l.charge_id"
+            " WHERE s.payer_id = :payer AND s.open_minor > 0 AND k.subscription_id = :id ORDER BY 1",
+            payer=customer_id,
+            id=subscription_id,
+        )
+    ]
+
+
+async def reverse_grant(scope: Scope, entry_id: int, reason: str) -> int:
+    """Take goodwill back that was granted by mistake: the mirror of row 17. Invoices that it paid are open again.
+
+    What was forfeited, refunded or transferred of it stays so. Gives how much was taken back.
+    """
+    if not reason.strip():
+        raise Invalid(_("Say why it is taken back."), field="reason")
+    async with unit_of_work(scope):
+        entry = await lock_credit(scope, entry_id)
+        if entry.source_kind != "goodwill":
+            raise Conflict(_("Only goodwill is taken back here. A payment is reversed, a credit note corrected."))
+        await lock_balance(entry.customer_id, entry.currency)
+        await free_up(scope, credit_entry_id=entry_id)
+        entry = await lock_credit(scope, entry_id)
+        if not entry.left_minor:
+            raise Conflict(_("Nothing of this credit is left to be taken back."))
+        use_id = int(
+            await value(
+                "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
+                " VALUES (:entry, 'reversal', :entry, :amount, :base, :today) RETURNING id",
+                entry=entry_id,
+                amount=entry.left_minor,
+                base=entry.base_left_minor,
+                today=scope.today(),
+            )
+        )
+        amount, currency, base = entry.left_minor, entry.currency, entry.base_left_minor
+        await post(
+            [
+                debit(Code.CUSTOMER_CREDIT, amount, currency, base, customer_id=entry.customer_id),
+                credit(Code.GOODWILL, amount, currency, base),
+            ],
+            kind="goodwill_reversal",
+            source_kind="credit_use",
+            source_id=use_id,
+            booked_on=scope.today(),
+        )
+        record(
+            scope,
+            CreditTakenBack(credit_id=entry_id, customer_id=entry.customer_id, amount_minor=amount, currency=currency),
+            changes={"reason": (None, reason.strip())},
+        )
+        await allocate_credit(scope, entry.customer_id, currency)
+        return amount
 
 
 async def in_base(scope: Scope, amount_minor: int, currency: str, on: date | None = None) -> int:
