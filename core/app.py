@@ -27,6 +27,8 @@ from core.customers import (
     anonymise_api,
     anonymise_routes,
     contact_routes,
+    deletion_api,
+    deletion_routes,
     email_routes,
     hierarchy_routes,
     import_api,
@@ -152,6 +154,7 @@ PAGES: Final = (
     customers_routes,
     section_routes,
     row_routes,
+    deletion_routes,
     password_routes,
     contact_routes,
     email_routes,
@@ -178,6 +181,7 @@ APIS: Final = (
     import_api,
     catalog_api,
     anonymise_api,
+    deletion_api,
     ledger_api,
     subscriptions_api,
     billing_api,
@@ -200,6 +204,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *subscriptions_routes.PERMISSIONS,
     *billing_routes.PERMISSIONS,
     *anonymise_routes.PERMISSIONS,
+    *deletion_routes.PERMISSIONS,
     *payments_routes.PERMISSIONS,
 )
 

@@ -9,18 +9,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.customers import actions, queries
+from core.customers.actions.deletion import delete_customers
 from core.customers.schemas import AddressData, BillingData, MainData
 from core.customers.sections import SEND_BY, TAX, country_choices, language_choices, zone_choices
 from core.customers.status import StatusKey
 from core.database import value
 from core.errors import Invalid
-from core.hooks import BulkAction, BulkField, Effect
+from core.hooks import BulkAction, BulkField, Effect, NothingToAsk
 from core.ids import Id
 from core.texts import N_, _
 from core.web.templating import written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.customers.plans import StatusPlan
     from core.customers.schemas import CustomerDetail
@@ -112,6 +113,9 @@ class TagNames(Struct, frozen=True, forbid_unknown_fields=True):
 
     tags: Annotated[str, Meta(min_length=1, max_length=500)]
 
+    def __post_init__(self) -> None:
+        self.names()
+
     def names(self) -> list[str]:
         found = {" ".join(one.split()): None for one in self.tags.split(",")}
         names = [one for one in found if one]
@@ -194,6 +198,9 @@ class FieldsOf(Struct, frozen=True, forbid_unknown_fields=True):
     send_by: Literal["leave", "email", "post", "none"] = "leave"
     tax_profile: Literal["leave", "standard", "reverse_charge", "exempt", "outside"] = "leave"
     never_block: Literal["leave", "yes", "no"] = "leave"
+
+    def __post_init__(self) -> None:
+        self.wanted()
 
     def wanted(self) -> dict[str, Any]:
         found = {name: given for name in self.__struct_fields__ if (given := getattr(self, name)) not in (LEAVE, None)}
@@ -290,6 +297,15 @@ async def _edit_choices(scope: Scope) -> Sequence[BulkField]:
     )
 
 
+# -- deleting ---------------------------------------------------------------------------------------------------------
+
+
+async def _delete(
+    scope: Scope, form: NothingToAsk, customer_ids: Sequence[int]
+) -> Mapping[int, Sequence[Effect] | str]:
+    return await delete_customers(scope, customer_ids)
+
+
 ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
     BulkAction(
         key="customers.enable",
@@ -300,6 +316,7 @@ ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
         permission=PERMISSION,
         form=WithReason,
         fields=_reason_field,
+        optional=True,
         do=_enable,
         place=10,
     ),
@@ -312,6 +329,7 @@ ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
         permission=PERMISSION,
         form=WithReason,
         fields=_reason_field,
+        optional=True,
         do=_disable,
         danger=True,
         place=11,
@@ -374,5 +392,19 @@ ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
         fields=_edit_choices,
         do=_edit_fields,
         place=50,
+    ),
+    BulkAction(
+        key="customers.delete",
+        label=N_("Delete…"),
+        verb=N_("Delete"),
+        icon="trash",
+        permission="customers.delete",
+        form=NothingToAsk,
+        do_many=_delete,
+        danger=True,
+        all_or_none=True,
+        confirmed=True,
+        warning=N_("This cannot be undone. Backups that were made before still hold them, until they are removed."),
+        place=90,
     ),
 )

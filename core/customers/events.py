@@ -14,6 +14,10 @@ class CustomerChanged(Event, subject="customer"):
     customer_id: int
 
 
+class CustomerDeleted(Event, subject="customer", text=N_("Customer deleted")):
+    customer_id: int
+
+
 class CustomerPasswordSet(Event, subject="customer", text=N_("Password set")):
     customer_id: int
 

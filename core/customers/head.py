@@ -44,7 +44,7 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
         "tabs": await _tabs(scope, known, head),
         "tab": tab,
         "may_edit": scope.may("customers.edit"),
-        **await _menus(scope, known, may_move=head.may_move, anonymised=customer.anonymised_at is not None),
+        **await _menus(scope, known, head),
     }
 
 
@@ -82,9 +82,7 @@ def _tab_item(tab: Tab, plugin: str) -> TabItem:
     return TabItem(label=tab.label, href=tab.href, count=count, tone=tab.tone, plugin=plugin)
 
 
-async def _menus(
-    scope: Scope, known: KnownCustomer, *, may_move: bool, anonymised: bool
-) -> dict[str, list[list[MenuEntry]]]:
+async def _menus(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) -> dict[str, list[list[MenuEntry]]]:
     """Message, Create, Actions: what may be done from here, the dangerous last."""
     found: list[Action] = [
         action
@@ -106,31 +104,34 @@ async def _menus(
                         "hx-target": "#plan",
                         "hx-swap": "innerHTML",
                     },
-                    refused="" if may_move else _("There is no status to go to"),
+                    refused="" if head.may_move else _("There is no status to go to"),
                 )
             ]
         )
+    last: list[MenuEntry] = []
+    anonymised = head.customer.anonymised_at is not None
     if scope.may("customers.anonymise"):
-        href = f"/customers/{known.id}/anonymisation"
-        last = MenuEntry(
-            label=_("Anonymise…"),
-            icon="shield-lock",
-            href=href,
-            danger=True,
-            attrs={"hx-get": href, "hx-target": "#plan", "hx-swap": "innerHTML"},
-            refused=_("It is anonymised already") if anonymised else "",
-        )
-    else:
-        last = None
+        refused = _("It is anonymised already") if anonymised else ""
+        last.append(_for_ever(_("Anonymise…"), "shield-lock", f"/customers/{known.id}/anonymisation", refused))
+    if scope.may("customers.delete"):
+        refused = "" if head.may_delete else _("Not while it is %(status)s", status=_(known.status_label))
+        if anonymised:
+            refused = _("It is anonymised already")
+        last.append(_for_ever(_("Delete…"), "trash", f"/customers/{known.id}/deletion", refused))
     return {
         "message_menu": _groups([action for action in found if action.group == "message"]),
         "create_menu": _groups([action for action in found if action.group == "create"]),
         "actions_menu": [
             *change,
             *_groups([action for action in found if action.group == "change"]),
-            *([[last]] if last is not None else []),
+            *([last] if last else []),
         ],
     }
+
+
+def _for_ever(label: str, icon: str, href: str, refused: str) -> MenuEntry:
+    attrs = {"hx-get": href, "hx-target": "#plan", "hx-swap": "innerHTML"}
+    return MenuEntry(label=label, icon=icon, href=href, danger=True, attrs=attrs, refused=refused)
 
 
 def _groups(actions: Sequence[Action]) -> list[list[MenuEntry]]:

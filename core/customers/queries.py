@@ -87,6 +87,8 @@ class CustomerHead(Struct, frozen=True):
     """Whether there is a status to go to."""
     may_order: bool
     """Whether its status lets it take new subscriptions."""
+    may_delete: bool
+    """Whether its status lets it be deleted."""
     people: int
     """Users and contacts."""
     notes: int
@@ -111,6 +113,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
         " JOIN customer ON customer.status_id = t.from_id WHERE customer.id = :id"
         " UNION ALL SELECT 'order', status.id, '', 0, 0 FROM customer JOIN status ON status.id = customer.status_id"
         " WHERE customer.id = :id AND status.may_order"
+        " UNION ALL SELECT 'delete', status.id, '', 0, 0 FROM customer JOIN status ON status.id = customer.status_id"
+        " WHERE customer.id = :id AND status.may_delete"
         " UNION ALL SELECT 'people', count(*), '', 0, 0 FROM contact WHERE customer_id = :id"
         " UNION ALL SELECT 'notes', count(*), '', 0, 0 FROM note WHERE customer_id = :id ORDER BY 1, 5, 3",
         id=customer_id,
@@ -127,7 +131,8 @@ async def get_customer_head(scope: Scope, customer_id: int) -> CustomerHead:
     )
     tags = [TagRow(item.id, item.value, item.colour) for item in attached if item.kind == "tag"]
     counts = {item.kind: item.id for item in attached if item.kind in ("people", "notes")}
-    return CustomerHead(customer, tags, "move" in by_kind, "order" in by_kind, counts["people"], counts["notes"])
+    may = ("move" in by_kind, "order" in by_kind, "delete" in by_kind)
+    return CustomerHead(customer, tags, *may, counts["people"], counts["notes"])
 
 
 async def customer_settings() -> CustomerSettings:

@@ -334,6 +334,8 @@ class BulkAction(Generic[F]):
     fields: Callable[[Scope], Awaitable[Sequence[BulkField]]] | None = None
     do: Callable[[Scope, F, int], Awaitable[Sequence[Effect]]] | None = None
     do_many: Callable[[Scope, F, Sequence[int]], Awaitable[Mapping[int, Sequence[Effect] | str]]] | None = None
+    optional: bool = False
+    """Nothing must be typed: what it would do is worked out before it is asked for more."""
     icon: str = ""
     group: str = ""
     """Buttons of the same group stand in one menu of that name."""

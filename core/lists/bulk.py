@@ -431,7 +431,8 @@ async def carry_out(scope: Scope, listing: str, run_id: int, *, progress: Progre
             await _do_in_chunks(scope, action, form, run, progress)
     async with unit_of_work(scope):
         ended = await execute(
-            "UPDATE bulk_run SET state = 'done', finished_at = :now WHERE id = :id AND state = 'doing'",
+            "UPDATE bulk_run SET state = 'done', finished_at = :now,"
+            " address = CASE WHEN address IS NULL THEN NULL ELSE '{}' END WHERE id = :id AND state = 'doing'",
             id=run_id,
             now=scope.now(),
         )
@@ -593,12 +594,22 @@ async def _kept(scope: Scope, action: BulkAction[Any], form: Struct, row_id: int
 
 
 async def forget_rows(row_ids: Sequence[int], listing: str) -> None:
-    """What was told of these rows is forgotten: they are about to go, or nobody may know any more who they were."""
+    """What runs say of these rows is forgotten, and what was typed for them: nobody may know any more who they were.
+
+    A run that was not done yet is closed; one that is at work goes on, and forgets its filter at its end.
+    """
+    given = {"ids": list(row_ids), "listing": listing}
+    ours = "SELECT run_id FROM bulk_row WHERE row_id IN :ids"
+    await execute(
+        "UPDATE bulk_run SET form = '{}', plan = '{}', state = 'done',"
+        " address = CASE WHEN address IS NULL THEN NULL ELSE '{}' END"
+        f" WHERE listing = :listing AND state IN ('chosen', 'planned', 'done') AND id IN ({ours})",
+        **given,
+    )
     await execute(
         "UPDATE bulk_row SET told = '' WHERE row_id IN :ids AND told <> ''"
         " AND run_id IN (SELECT id FROM bulk_run WHERE listing = :listing)",
-        ids=list(row_ids),
-        listing=listing,
+        **given,
     )
 
 

@@ -129,7 +129,7 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         if address is None and not chosen.id:
             raise Conflict(_("Nothing is selected. Go back and tick what you mean."))
         run_id = await bulk.choose_rows(view.scope, listing, action, ids=chosen.id, address=address)
-        if action.fields is None:
+        if action.fields is None or action.optional:
             await bulk.start_plan(view.scope, listing, run_id, {})
         return view.go(f"{base}/{run_id}")
 

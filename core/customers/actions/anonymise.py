@@ -23,6 +23,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Effect, plan_digest
 from core.ids import sort_key
 from core.jobs.actions import enqueue, erase_jobs, forget_said
+from core.lists.bulk import forget_rows
 from core.texts import _, in_sentence, ngettext, speaking
 from core.web.erasing import erase_answers
 
@@ -159,6 +160,7 @@ async def erase(scope: Scope, plan: ErasurePlan) -> None:
     if files:
         await execute("DELETE FROM stored_file WHERE id IN :files", files=files)
     await erase_jobs(scope, ids, texts)
+    await forget_rows(ids, "customers")
     await erase_answers(scope, texts)
     await empty_values(scope, *ids)
     for table in ("contact", "note", "customer_tag", "customer_address"):
