@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OUTSIDE: Final = frozenset({"O"})
 """Codes of lines that no tax is stated for."""
 
+EXEMPT: Final = "E"
+
 NOTES: Final = {
     "AE": ("Reverse charge: the recipient owes the tax.", "Steuerschuldnerschaft des Leistungsempfängers."),
     "E": ("Exempt from tax.", "Steuerfrei."),
@@ -33,6 +35,7 @@ async def document_of(scope: Scope, document_id: int) -> Document:
     language = found.language or scope.tenant.language
     corrected = await get_document(scope, found.corrects_id) if found.corrects_id is not None else None
     german = language.startswith("de")
+    why = str(_snapshot(found.buyer).get("tax_reason", ""))
     return Document(
         kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
         language=language,
@@ -42,10 +45,10 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         lines=tuple(_line(line, found) for line in found.lines),
         taxes=tuple(
             TaxLine(
-                tax_ppm=None if tax.exemption_code in OUTSIDE else tax.rate_ppm,
+                tax_ppm=None if (tax.exemption_code or tax.category) in OUTSIDE else tax.rate_ppm,
                 net_minor=tax.net_minor,
                 tax_minor=tax.tax_minor,
-                note=NOTES[tax.exemption_code][german] if tax.exemption_code in NOTES else "",
+                note=_note(tax.exemption_code or tax.category, why, german=german),
             )
             for tax in found.taxes
         ),
@@ -96,6 +99,12 @@ def _seller(found: DocumentDetail) -> Seller:
         legal_line=legal,
         contact=contact,
     )
+
+
+def _note(code: str, why: str, *, german: bool) -> str:
+    """What the law wants said where no tax is charged; why the buyer is exempt beside it."""
+    said = NOTES[code][german] if code in NOTES else ""
+    return f"{said} {why}" if code == EXEMPT and why else said
 
 
 def _buyer(found: DocumentDetail, language: str) -> Buyer:

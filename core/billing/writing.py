@@ -176,7 +176,7 @@ _TAX_LINES: Final = 2_000_000_000
 def buyer_as_json(row: str) -> dict[str, str]:
     """What a document keeps of its buyer: SQL of a customer's row, by name."""
     kept = {"customer_id": "id", "name": "full_name"}
-    names = ("customer_id", "kind", "name", "company", "street", "zip", "city", "country", "vat_id")
+    names = ("customer_id", "kind", "name", "company", "street", "zip", "city", "country", "vat_id", "tax_reason")
     return {name: f"{row}.{kept.get(name, name)}" for name in names}
 
 

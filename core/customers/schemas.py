@@ -69,6 +69,7 @@ class BillingData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     never_block: bool = False
     send_by: SendBy = "email"
     tax_profile: TaxProfile = "standard"
+    tax_reason: Text = ""
     vat_id: ShortText = ""
 
 
@@ -133,6 +134,7 @@ class BillingPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     never_block: bool | UnsetType = UNSET
     send_by: SendBy | UnsetType = UNSET
     tax_profile: TaxProfile | UnsetType = UNSET
+    tax_reason: Text | UnsetType = UNSET
     vat_id: ShortText | UnsetType = UNSET
 
 
@@ -362,6 +364,7 @@ class CustomerRow(Struct, frozen=True):
     time_zone: str
     vat_id: str
     tax_profile: str
+    tax_reason: str
     terms_days: int | None
     grace_days: int | None
     never_block: bool

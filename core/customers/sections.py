@@ -54,6 +54,7 @@ LABELS: Final = {
     "never_block": N_("Never block"),
     "send_by": N_("Documents by"),
     "tax_profile": N_("Tax"),
+    "tax_reason": N_("Reason"),
     "vat_id": N_("VAT id"),
     "status": N_("Status"),
     "new_email": N_("New e-mail"),
@@ -216,6 +217,7 @@ def fields_of(
         ),
         _field("vat_id", shown, max_length=60, help=_("With or without the country's letters; its digits are checked")),
         _field("tax_profile", shown, kind="select", choices=spoken(TAX)),
+        _field("tax_reason", shown, max_length=200, help=_("Where it is exempt: stands on its documents")),
     ]
 
 

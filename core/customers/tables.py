@@ -84,6 +84,7 @@ class Customer(Table):
     time_zone = Text()
     vat_id = Text()
     tax_profile = Text()
+    tax_reason = Text()
     terms_days = Integer(null=True)
     grace_days = Integer(null=True)
     minimum_balance_minor = BigInt()

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.activity.unit import unit_of_work
 from core.billing.actions import change_seller, default_seller
 from core.billing.schemas import SellerFields
+from core.billing.sheets import document_of
 from core.database import execute
 
 if TYPE_CHECKING:
@@ -192,3 +194,16 @@ async def test_a_late_fee_is_outside_tax_and_earned_apart(story: Story) -> None:
     assert await rates(story) == [("O", 0, 500, 0), ("S", 20, 5000, 1000)]
     assert await story.books("4100", "4000", "2200", "1100") == ["-5.00", "-50.00", "-10.00", "65.00"]
     await story.nothing_more_is_due()
+
+
+async def test_C9_a_document_says_why_its_buyer_is_exempt_as_it_stood_when_it_was_issued(story: Story) -> None:
+    await story.begins("2027-05-01", tax_profile="exempt", tax_reason="Certificate 4711")
+    await story.sells("fibre", 3000)
+    await story.subscribes("fibre")
+
+    await story.bill()
+
+    async with unit_of_work(story.scope):
+        await execute("UPDATE customer SET tax_reason = 'Another'")
+    document = await document_of(story.scope, 1)
+    assert [tax.note for tax in document.taxes] == ["Exempt from tax. Certificate 4711"]

@@ -208,6 +208,7 @@ _BLANKED: Final = (
     "external_ref",
     "password_hash",
     "password_copy",
+    "tax_reason",
 )
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail, NewCustomer
     from core.scope import Scope
 
+UNTAXED: Final = frozenset({"exempt"})
+"""Tax profiles that need a reason."""
 KEPT_WHEN_EMPTY: Final = frozenset({"joined_on", "currency"})
 ADDRESS_KINDS: Final = {"emails": "email", "billing_emails": "billing_email", "phones": "phone"}
 
@@ -113,6 +115,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "time_zone": "",
     "vat_id": "",
     "tax_profile": "standard",
+    "tax_reason": "",
     "terms_days": None,
     "grace_days": None,
     "minimum_balance_minor": 0,
@@ -262,6 +265,10 @@ def _clean(
         names = [name for name in BillingData.__struct_fields__ if name != "vat_id"]
         columns.update({name: wanted[name] for name in names})
         columns["vat_id"] = check_vat_id(wanted["vat_id"], country, "vat_id", errors)
+        columns["tax_reason"] = _line(wanted["tax_reason"]) if wanted["tax_profile"] in UNTAXED else ""
+        if wanted["tax_profile"] in UNTAXED and not columns["tax_reason"]:
+            told_why = _("Say why: the law, or the number of its certificate. It stands on the documents.")
+            errors.append(FieldError("tax_reason", told_why))
         told = any(error.field == "vat_id" for error in errors)
         if wanted["tax_profile"] == "reverse_charge" and not columns["vat_id"] and not told:
             errors.append(FieldError("vat_id", _("Reverse charge needs the customer's VAT id.")))

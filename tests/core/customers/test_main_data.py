@@ -249,3 +249,39 @@ async def test_C3_over_json_a_field_that_both_changed_is_a_problem_with_both_val
     assert (now["street"], now["company"], now["version"]) == ("1 Long Road", "First", 2)
     chosen = await api.patch(at, json={"version": 2, "address": {"street": "2 Short Street"}})
     assert chosen.status_code == 200
+
+
+async def test_C9_billing_settings_are_kept_and_shown(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    wanted = BillingData(
+        billing_day=31,
+        terms_days=30,
+        grace_days=7,
+        never_block=True,
+        send_by="post",
+        tax_profile="exempt",
+        tax_reason="Section 72",
+        vat_id="IE6388047V",
+    )
+
+    await actions.change_customer(scope, customer_id, wanted, version=1)
+
+    now = await queries.get_customer(scope, customer_id)
+    assert {name: getattr(now, name) for name in BillingData.__struct_fields__} == {
+        name: getattr(wanted, name) for name in BillingData.__struct_fields__
+    }
+    page = await (await tenant.browser()).get(f"/customers/{customer_id}")
+    for shown in ("30 days", "7 days after due", "31st of the month", "Post", "Exempt", "Section 72", "IE6388047V"):
+        assert shown in page.text, shown
+
+
+async def test_C9_an_exemption_needs_its_reason_and_leaves_none_behind(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+
+    told = await refused(scope, customer_id, BillingData(tax_profile="exempt", tax_reason=" "))
+
+    assert told["tax_reason"].startswith("Say why")
+    await actions.change_customer(scope, customer_id, BillingData(tax_profile="exempt", tax_reason="X 1"), version=1)
+    await actions.change_customer(scope, customer_id, BillingData(tax_reason="X 1"), version=2)
+    assert (await queries.get_customer(scope, customer_id)).tax_reason == ""
