@@ -58,6 +58,7 @@ from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import routes as ledger_routes
 from core.lists import jobs as lists_jobs
+from core.lists import api as lists_api
 from core.lists import routes as lists_routes
 from core.lists.bulk_pages import bulk_handlers
 from core.lists.registry import STATE, lists_by_key
@@ -171,6 +172,7 @@ PAGES: Final = (
     messages_routes,
 )
 APIS: Final = (
+    lists_api,
     staff_api,
     credit_routes,
     customers_api,

@@ -40,3 +40,13 @@ def get_list(app: Litestar, scope: Scope, key: str) -> Listing[Any]:
         raise NotFound(f"list {key}")
     scope.require(listing.permission)
     return listing
+
+
+def lists_for(app: Litestar, scope: Scope) -> list[Listing[Any]]:
+    """The lists that an actor may see."""
+    known: Mapping[str, tuple[str, Listing[Any]]] = app.state[STATE]
+    return [
+        listing
+        for plugin, listing in known.values()
+        if (not plugin or plugin in scope.plugins) and scope.may(listing.permission)
+    ]

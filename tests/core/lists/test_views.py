@@ -1,0 +1,508 @@
+"""Saved views, columns of one's own, sorting by several, filters of all kinds, sums: through the list of customers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import httpx
+import msgspec
+import pytest
+from python_calamine import CalamineWorkbook
+
+from core.activity.unit import unit_of_work
+from core.customers import actions
+from core.customers.listing import CUSTOMERS, list_choices
+from core.customers.schemas import CustomerItem, NewCustomer
+from core.database import Everything, Partitions, execute, execute_many, value, values
+from core.errors import Forbidden, Invalid, NotFound
+from core.ledger.queries import MAIN_BALANCE
+from core.lists import listing, views
+from core.lists.views import ViewFields
+from core.scope import ALL_PERMISSIONS, Actor, Scope
+from core.testing import TestTenant
+
+FULL = CUSTOMERS.having(MAIN_BALANCE)
+
+
+async def fill(tenant: TestTenant, many: int = 24) -> None:
+    """Customers of three cities and two statuses, joined on days of January 2020."""
+    async with unit_of_work(tenant.scope()):
+        await execute_many(
+            "INSERT INTO customer (full_name, name_key, city, city_key, phone_e164, live_subscriptions, partition_id,"
+            " status_id, currency, joined_on, created_at) VALUES (:name, :key, :city, :city_key, '', :live, :partition,"
+            " :status, 'EUR', :joined, :now)",
+            [
+                {
+                    "name": f"Ann {number:03}",
+                    "key": f"ann {number:03}",
+                    "city": ("", "Köln", "Wien")[number % 3],
+                    "city_key": ("", "koln", "wien")[number % 3],
+                    "live": number % 4,
+                    "partition": 2 if number % 5 == 0 else 1,
+                    "status": 1 + number % 2,
+                    "joined": date(2020, 1, 1) + timedelta(days=number // 6),
+                    "now": tenant.clock.now(),
+                }
+                for number in range(1, many + 1)
+            ],
+        )
+
+
+def staff(tenant: TestTenant, number: int, *permissions: str) -> Scope:
+    return tenant.scope(actor=Actor("staff", number, f"Staff {number}", Everything(), frozenset(permissions)))
+
+
+async def ids(scope: Scope, address: Mapping[str, str], *, limit: int = 50) -> list[int]:
+    found = await FULL.read(scope, address, choices=await list_choices(), limit=limit)
+    return [one.id for one in found.rows]
+
+
+# -- several columns --------------------------------------------------------------------------------------------------
+
+
+ORDERS = ("status,-name", "-city,services", "joined,-balance,name", "-services,-id", "city,-joined")
+
+
+@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+async def test_L2_sorted_by_several_every_row_comes_once_in_both_directions(
+    tenant: TestTenant, few: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not few:
+        monkeypatch.setattr(listing, "FEW", 2)
+        monkeypatch.setattr(listing, "FAR", 6)
+    await fill(tenant, 16)
+    scope, choices = tenant.scope(), await list_choices()
+
+    for order in ORDERS:
+        for address in ({}, {"city.empty": "no"}, {"q": "ann"}):
+            asked = {**address, "sort": order}
+            pages: list[listing.Found[CustomerItem]] = []
+            after = ""
+            while not pages or after:
+                pages.append(await FULL.read(scope, asked, choices=choices, after=after, limit=5))
+                after = pages[-1].after
+            told = [one.id for page in pages for one in page.rows]
+            assert told == await values(_in_python(order, address)), asked
+            back = await FULL.read(scope, asked, choices=choices, before=pages[-1].before, limit=5)
+            assert back.rows == pages[-2].rows, asked
+
+
+def _in_python(order: str, address: Mapping[str, str]) -> str:
+    """The same as one plain statement."""
+    names = {
+        "status": "status_id",
+        "name": "name_key",
+        "city": "city_key",
+        "services": "live_subscriptions",
+        "joined": "joined_on",
+        "id": "customer.id",
+        "balance": "balance_minor",
+    }
+    keys = [(names[one.lstrip("-")], "DESC" if one.startswith("-") else "ASC") for one in order.split(",")]
+    by = ", ".join(f"{name} {way}" for name, way in [*keys, ("customer.id", keys[-1][1])])
+    where = "city_key <> ''" if "city.empty" in address else "TRUE"
+    tables = "customer JOIN customer_balance b ON b.customer_id = customer.id"
+    return f"SELECT customer.id FROM {tables} WHERE {where} ORDER BY {by}"
+
+
+async def test_L2_a_list_is_sorted_by_three_columns_at_most_and_by_known_ones_alone(tenant: TestTenant) -> None:
+    for order in ("name,city,joined,id", "name,shoe", "name,,city"):
+        with pytest.raises(Invalid) as refused:
+            await FULL.read(tenant.scope(), {"sort": order})
+        assert refused.value.errors[0].field == "sort"
+
+
+async def test_L2_with_shift_a_head_sorts_after_the_others(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+
+    shown = (await page.get("/customers?sort=status,-name")).text
+
+    assert 'data-then="/customers?sort=status%2C-name%2Ccity"' in shown
+    assert 'data-then="/customers?sort=status%2Cname"' in shown
+    assert shown.count('aria-sort="') == 2
+
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+
+async def test_L2_a_filter_of_each_kind_is_offered_as_a_form_and_read_from_it(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+
+    plain = (await page.get("/customers")).text
+    several = (await page.get("/customers?status=active&status=new&joined.from=2020-01-02&joined.to=2020-01-02")).text
+    none = (await page.get("/customers?status=&city.empty=no&name.has=100")).text
+
+    for name in ("name.has", "id.from", "joined.to", "city.empty", "status", "balance.to"):
+        assert f'name="{name}"' in plain, name
+    assert "6 of 6" in several
+    assert "Status is New or Active" in several.replace("<b>", "").replace("Active or New", "New or Active")
+    assert 'type="date"' in several
+    assert "Nothing is found where Name has 100 and City is not empty" in none
+
+
+async def test_L2_a_day_may_move_with_the_calendar(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    today = scope.today()
+    for number, joined in enumerate((today, today - timedelta(days=10), today.replace(day=1), date(2020, 1, 1))):
+        async with unit_of_work(scope):
+            made = await actions.create_customer(scope, NewCustomer(full_name=f"Ann {number}"))
+            await execute("UPDATE customer SET joined_on = :on WHERE id = :id", on=joined, id=made)
+
+    assert await ids(scope, {"joined.from": "today"}) == [1]
+    assert set(await ids(scope, {"joined.from": "month"})) >= {1, 3}
+    assert 4 not in await ids(scope, {"joined.from": "month"})
+    assert set(await ids(scope, {"joined.from": "today-10"})) >= {1, 2}
+    assert await ids(scope, {"joined.to": "year-1"}) == [4]
+    assert await ids(scope, {"joined": "2020-01-01"}) == [4]
+    for wrong in ("tomorrow", "today-", "today-99999", "2020-13-01"):
+        with pytest.raises(Invalid):
+            await ids(scope, {"joined.from": wrong})
+
+
+# -- columns of one's own ---------------------------------------------------------------------------------------------
+
+
+async def choose(page: httpx.AsyncClient, state: str, *columns: str, **more: str) -> str:
+    """Gives the address that is shown then."""
+    answer = await page.post(
+        "/lists/customers/columns",
+        data={"state": state, "column": list(columns), **more},
+        headers={"hx-request-type": "partial"},
+    )
+    assert answer.status_code == 200, answer.text
+    path: str = msgspec.json.decode(answer.headers["HX-Location"])["path"]
+    return path
+
+
+def heads_in(text: str) -> list[str]:
+    """What stands over the columns; over the ticks and the actions stands nothing that is read here."""
+    head = text[text.index("<thead>") : text.index("</thead>")]
+    cells = re.findall(r'<th scope="col" class="(?!c-check|c-do)[^"]*"[^>]*>(.*?)</th>', head, re.DOTALL)
+    return [re.sub(r"<svg.*?</svg>|<small>.*?</small>|<[^>]+>", "", one, flags=re.DOTALL).strip() for one in cells]
+
+
+async def test_L3_columns_are_chosen_put_in_order_kept_for_one_person_and_reset(tenant: TestTenant) -> None:
+    await fill(tenant)
+    mine, other = await tenant.browser(), await tenant.browser(staff_id=await tenant.staff_with({"*"}))
+    usual = heads_in((await mine.get("/customers")).text)
+
+    assert await choose(mine, "/customers?city.empty=no", "balance", "city", "id") == "/customers?city.empty=no"
+
+    assert heads_in((await mine.get("/customers?city.empty=no")).text) == ["Name", "Balance, EUR", "City", "Id"]
+    assert heads_in((await other.get("/customers")).text) == usual
+    await choose(mine, "/customers", "city", reset="yes")
+    assert heads_in((await mine.get("/customers")).text) == usual
+
+
+async def test_L3_what_is_no_column_is_left_out_and_the_name_always_stays_first(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+
+    await choose(page, "//evil.example/customers?shoe=1", "shoe", "city", "city", "name")
+
+    assert heads_in((await page.get("/customers")).text) == ["Name", "City"]
+
+
+# -- saved views ------------------------------------------------------------------------------------------------------
+
+
+async def saved(page: httpx.AsyncClient, address: str, **fields: str) -> str:
+    answer = await page.post("/lists/customers/views", data={"state": address, **fields})
+    assert answer.status_code == 303, answer.text
+    location: str = answer.headers["location"]
+    return location
+
+
+async def test_L3_a_view_keeps_filters_order_and_columns_and_says_when_it_is_changed(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+
+    at = await saved(page, "city.has=koln&sort=-joined,name&columns=name,joined,city&shoe=1", name="Cologne")
+
+    shown = (await page.get(at)).text
+    assert heads_in(shown) == ["Name", "Joined", "City"]
+    assert "8 of 8" in shown
+    assert "View changed" not in shown
+    changed = (await page.get(f"{at}&city.has=koln&sort=name")).text
+    assert "View changed" in changed
+    assert "8 of 8" in changed
+    assert re.search(r'aria-current="page"[^>]*>Cologne', changed)
+    cleared = (await page.get(f"{at}&sort=-joined,name")).text
+    assert "24 of 24" in cleared
+
+
+async def test_L3_a_changed_view_is_saved_renamed_made_the_first_and_deleted(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+    at = await saved(page, "city.has=koln", name="Cologne")
+    view_id = at.rpartition("=")[2]
+    path = f"/lists/customers/views/{view_id}"
+
+    assert (await page.put(f"{path}?view={view_id}&city.has=wien&sort=name")).status_code == 303
+    assert "City has <b>wien</b>" in (await page.get(at)).text
+    assert (await page.post(path, data={"name": "Vienna"})).status_code == 303
+    assert ">Vienna</a>" in (await page.get("/customers")).text
+    assert (await page.put(f"{path}/default")).status_code == 303
+    assert "8 of 8" in (await page.get("/customers")).text
+    assert "24 of 24" in (await page.get("/customers?view=all")).text
+    assert "12 of 12" in (await page.get("/customers?status=active")).text
+    assert (await page.delete(path)).status_code == 303
+    assert "24 of 24" in (await page.get("/customers")).text
+    assert (await page.get(f"{path}/edit")).status_code == 404
+
+
+async def test_L3_a_name_is_given_once_and_what_was_typed_stays(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    await saved(page, "q=ann", name="Mine")
+
+    for name in ("mine", "All", " ", "x" * 61):
+        refused = await page.post("/lists/customers/views", data={"state": "q=bea", "name": name})
+        assert refused.status_code == 422, name
+        assert 'value="q=bea"' in refused.text
+
+
+async def test_L3_one_s_own_view_is_nobody_else_s(tenant: TestTenant) -> None:
+    scope, other = staff(tenant, 1, "*"), staff(tenant, 2, "*")
+    view_id = await views.create_view(scope, CUSTOMERS, ViewFields(name="Mine"), {"q": "ann"})
+
+    for attempt in (
+        views.get_view(other, "customers", view_id),
+        views.change_view(other, CUSTOMERS, view_id, fields=ViewFields(name="Yours")),
+        views.delete_view(other, "customers", view_id),
+        views.open_with(other, "customers", view_id),
+        views.segment(other, CUSTOMERS, view_id),
+        views.get_view(scope, "invoices", view_id),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    assert (await views.kept_of(other, "customers")).views == ()
+
+
+async def test_L3_a_shared_view_is_seen_by_all_changed_by_who_may_share_and_hidden_from_resellers(
+    tenant: TestTenant,
+) -> None:
+    sharer, reader = staff(tenant, 1, "lists.share"), staff(tenant, 2, "customers.view")
+    reseller = tenant.scope(actor=Actor("staff", 3, "Reseller", Partitions((2,)), ALL_PERMISSIONS))
+    view_id = await views.create_view(sharer, CUSTOMERS, ViewFields(name="Ours", shared=True), {"city.has": "wien"})
+
+    assert [one.name for one in (await views.kept_of(reader, "customers")).views] == ["Ours"]
+    assert (await views.kept_of(reseller, "customers")).views == ()
+    with pytest.raises(Forbidden):
+        await views.change_view(reader, CUSTOMERS, view_id, fields=ViewFields(name="Theirs", shared=True))
+    with pytest.raises(Forbidden):
+        await views.delete_view(reader, "customers", view_id)
+    with pytest.raises(Forbidden):
+        await views.create_view(reader, CUSTOMERS, ViewFields(name="Loud", shared=True), {})
+    with pytest.raises(Forbidden):
+        await views.create_view(reseller, CUSTOMERS, ViewFields(name="Loud", shared=True), {})
+    with pytest.raises(Invalid):
+        await views.create_view(staff(tenant, 4, "lists.share"), CUSTOMERS, ViewFields(name="OURS", shared=True), {})
+    await views.create_view(reader, CUSTOMERS, ViewFields(name="Ours"), {})
+
+
+async def test_L3_a_view_whose_filter_is_gone_opens_without_it_and_says_so(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page, scope = await tenant.browser(), tenant.scope()
+    await actions.add_tag(scope, 1, "harbour")
+    tag = await value("SELECT id FROM tag")
+    at = await saved(page, f"tags={tag}&city.has=koln", name="Harbour")
+    async with unit_of_work(scope):
+        await execute("DELETE FROM customer_tag")
+        await execute("DELETE FROM tag")
+
+    shown = (await page.get(at)).text
+
+    assert "filters that no longer fit; they are left out: Tags" in shown
+    assert "8 of 8" in shown
+    assert (await page.get(f"/customers?tags={tag}")).status_code == 422
+
+
+async def test_L3_who_may_not_see_a_list_has_no_views_of_it(tenant: TestTenant) -> None:
+    page = await tenant.browser(staff_id=await tenant.staff_with({"customers.view"}))
+
+    assert (await page.get("/lists/customers/views/new")).status_code == 200
+    assert (await page.get("/lists/invoices/views/new")).status_code == 403
+    assert (await page.post("/lists/invoices/columns", data={"state": "/invoices"})).status_code == 403
+    assert (await page.get("/lists/shoes/views/new")).status_code == 404
+    assert (await page.get("/lists/inventory.items/views/new")).status_code == 404
+
+
+# -- segments ---------------------------------------------------------------------------------------------------------
+
+
+async def test_F6_a_view_s_filters_say_who_is_meant_within_the_actor_s_reach(tenant: TestTenant) -> None:
+    await fill(tenant)
+    scope = tenant.scope()
+    view_id = await views.create_view(
+        scope, FULL, ViewFields(name="Cologne", shared=True), {"city.has": "koln", "balance.to": "0", "q": "ann"}
+    )
+
+    meant = await views.segment(scope, FULL, view_id)
+    everyone = await values(f"SELECT id FROM customer WHERE id IN ({meant.sql}) ORDER BY id", **meant.values)
+    reseller = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS))
+    within = await views.condition(reseller, FULL, {"city.has": "koln"})
+    theirs = await values(f"SELECT id FROM customer WHERE id IN ({within.sql}) ORDER BY id", **within.values)
+
+    assert everyone == [one for one in range(1, 25) if one % 3 == 1]
+    assert theirs == [10]
+
+
+async def test_F6_a_segment_that_no_longer_fits_means_nobody(tenant: TestTenant) -> None:
+    await fill(tenant)
+    scope = tenant.scope()
+    await actions.add_tag(scope, 1, "harbour")
+    tag = str(await value("SELECT id FROM tag"))
+    view_id = await views.create_view(scope, FULL, ViewFields(name="Harbour"), {"tags": tag, "city.has": "koln"})
+    async with unit_of_work(scope):
+        await execute("DELETE FROM customer_tag")
+        await execute("DELETE FROM tag")
+
+    with pytest.raises(Invalid):
+        await views.segment(scope, FULL, view_id)
+
+
+async def test_F6_segments_are_made_counted_and_deleted_over_json(tenant: TestTenant) -> None:
+    await fill(tenant)
+    api = await tenant.api()
+
+    made = await api.post("/api/v1/lists/customers/views", json={"name": "Cologne", "filters": {"city.has": "koln"}})
+    view_id = made.json()["id"]
+    path = f"/api/v1/lists/customers/views/{view_id}"
+
+    assert made.status_code == 201, made.text
+    assert (await api.get("/api/v1/lists/customers/views")).json() == [made.json()]
+    assert (await api.get(f"{path}/matching")).json() == {"count": 8}
+    rows = (await api.get(f"/api/v1/customers?view={view_id}&sort=-name&limit=3")).json()
+    assert [one["id"] for one in rows["items"]] == [22, 19, 16]
+    changed = await api.patch(path, json={"filters": {"city.empty": "yes"}, "columns": ["name", "id"], "version": 1})
+    assert (changed.json()["version"], changed.json()["columns"]) == (2, ["name", "id"])
+    assert (await api.patch(path, json={"name": "Late", "version": 1})).status_code == 409
+    assert (await api.get(f"{path}/matching")).json() == {"count": 8}
+    for wrong in ({"filters": {"status": "none"}}, {"columns": ["shoe"]}, {"filters": {"sort": "shoe"}}):
+        assert (await api.patch(path, json=wrong)).status_code == 422, wrong
+    assert (await api.delete(path)).json() == {"id": view_id}
+    assert (await api.get(path)).status_code == 404
+    assert (await api.get(f"/api/v1/customers?view={view_id}")).status_code == 404
+
+
+# -- sums -------------------------------------------------------------------------------------------------------------
+
+
+async def test_B1_sums_stand_under_a_list_for_the_page_and_for_all_that_match(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    payer = await actions.create_customer(scope, NewCustomer(full_name="Ann"))
+    async with unit_of_work(scope):
+        method = await value("SELECT id FROM payment_method LIMIT 1")
+        await execute_many(
+            "INSERT INTO payment (payer_id, method_id, state, currency, amount_minor, bank_currency,"
+            " bank_amount_minor, received_on, created_at)"
+            " VALUES (:payer, :method, :state, :currency, :minor, :currency, :minor, :on, :now)",
+            [
+                {
+                    "payer": payer,
+                    "method": method,
+                    "state": "failed" if number == 1 else "received",
+                    "currency": "USD" if number % 30 == 0 else "EUR",
+                    "minor": number * 100,
+                    "on": scope.today(),
+                    "now": scope.now(),
+                }
+                for number in range(1, 61)
+            ],
+        )
+    page = await tenant.browser()
+
+    shown = (await page.get("/payments")).text
+    everything = await page.get("/lists/payments/totals?amount.from=3")
+    reach = (await page.get("/lists/customers/totals")).status_code
+
+    totals = shown[shown.index("<tfoot") :]
+    assert "Total of this page" in totals
+    assert "90.00 USD" in totals
+    assert "1,685.00 EUR" in totals
+    assert "Total of all that match" in everything.text
+    assert "1,737.00 EUR" in everything.text
+    assert reach == 404
+
+
+# -- exports ----------------------------------------------------------------------------------------------------------
+
+
+def read_csv(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+async def test_L8_an_export_is_what_is_shown_and_stands_in_the_activity(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.lists.exporting.PIECE", 5)
+    await fill(tenant)
+    page = await tenant.browser()
+    asked = "city.has=koln&sort=-joined,name&columns=name,joined,city,balance"
+
+    answer = await page.get(f"/lists/customers/export?{asked}&format=csv")
+
+    head, *lines = read_csv(answer.text)
+    found = await FULL.read(tenant.scope(), {"city.has": "koln", "sort": "-joined,name"}, choices=await list_choices())
+    assert head == ["Name", "Joined", "City", "Balance", "Currency"]
+    assert [line[0] for line in lines] == [one.full_name for one in found.rows]
+    assert lines[0][1:] == ["2020-01-04", "Köln", "0.00", "EUR"]
+    assert "customers-" in answer.headers["content-disposition"]
+    told = await value(
+        "SELECT v.new FROM activity a JOIN activity_value v ON v.position = a.position"
+        " WHERE a.kind = 'list_exported' AND v.field = 'address'"
+    )
+    assert "city.has=koln" in told
+
+
+async def test_L8_cells_that_a_spreadsheet_would_run_are_harmless_in_both_kinds_of_file(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    for name in ("=1+1", "+49", "-x", "@cmd", "\tTab", "Plain"):
+        async with unit_of_work(scope):
+            made = await actions.create_customer(scope, NewCustomer(full_name="Ann"))
+            await execute("UPDATE customer SET full_name = :name WHERE id = :id", name=name, id=made)
+    page = await tenant.browser()
+
+    lines = read_csv((await page.get("/lists/customers/export?sort=id&columns=name")).text)[1:]
+    book = CalamineWorkbook.from_filelike(
+        io.BytesIO((await page.get("/lists/customers/export?sort=id&columns=name&format=xlsx")).content)
+    )
+
+    assert [line[0] for line in lines] == ["'=1+1", "'+49", "'-x", "'@cmd", "'\tTab", "Plain"]
+    assert [row[0] for row in book.get_sheet_by_index(0).to_python()][1:] == [line[0] for line in lines]
+
+
+async def test_L8_taking_a_list_away_needs_its_permission_and_shows_no_more_than_the_reach(tenant: TestTenant) -> None:
+    await fill(tenant)
+    may_not = await tenant.browser(staff_id=await tenant.staff_with({"customers.view"}))
+    may_not_see = await tenant.browser(staff_id=await tenant.staff_with({"lists.export"}))
+
+    assert (await may_not.get("/lists/customers/export")).status_code == 403
+    assert "/export?" not in (await may_not.get("/customers")).text
+    assert (await may_not_see.get("/lists/customers/export")).status_code == 403
+    page = await tenant.browser()
+    assert (await page.get("/lists/customers/export?format=exe")).status_code == 422
+    assert (await page.get("/lists/customers/export?status=none")).status_code == 422
+    assert await value("SELECT count(*) FROM activity WHERE kind = 'list_exported'") == 0
+
+
+async def test_L8_an_export_over_json_takes_a_view_and_the_token_s_permission(tenant: TestTenant) -> None:
+    await fill(tenant)
+    api, poor = await tenant.api(), await tenant.api({"customers.view"})
+    made = await api.post(
+        "/api/v1/lists/customers/views",
+        json={"name": "Cologne", "filters": {"city.has": "koln", "sort": "-name"}, "columns": ["name", "id"]},
+    )
+
+    answer = await api.get(f"/api/v1/lists/customers/export?view={made.json()['id']}")
+
+    assert answer.status_code == 200, answer.text
+    assert read_csv(answer.text)[:2] == [["Name", "Id"], ["Ann 022", "22"]]
+    assert (await poor.get("/api/v1/lists/customers/export")).status_code == 403
+    assert {one["key"] for one in (await api.get("/api/v1/lists")).json()} >= {"customers", "invoices", "payments"}
