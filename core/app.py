@@ -60,6 +60,7 @@ from core.ledger import routes as ledger_routes
 from core.lists import jobs as lists_jobs
 from core.lists import api as lists_api
 from core.lists import routes as lists_routes
+from core.lists.bulk_api import bulk_operations
 from core.lists.bulk_pages import bulk_handlers
 from core.lists.registry import STATE, lists_by_key
 from core.messages import api as messages_api
@@ -378,13 +379,13 @@ def create_app(
             static_route(assets),
             *(handler for module in PAGES for handler in module.HANDLERS),
             *(handler for module in APIS for handler in module.HANDLERS),
-            *(handler for one in LISTS for handler in bulk_handlers(one)),
+            *(handler for one in LISTS for handler in (*bulk_handlers(one), *bulk_operations(one))),
             *(_of_plugin(name, handler) for name, plugin in good.items() for handler in plugin.manifest.routes),
             *(
                 _of_plugin(name, handler)
                 for name, plugin in good.items()
                 for one in plugin.manifest.lists
-                for handler in bulk_handlers(one)
+                for handler in (*bulk_handlers(one), *bulk_operations(one))
             ),
         ],
         dependencies={

@@ -59,9 +59,9 @@ def _icons(scope: Scope, row: CustomerItem) -> list[RowIcon]:
 @get("/customers/{customer_id:int}/row-menu", permission="customers.view")
 async def show_row_menu(view: View, customer_id: FromPath[int]) -> Response[str]:
     """Into the menu that opens at the end of a row; without scripts the customer's page has the same."""
+    head = await head_values(view, customer_id, "")
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}")
-    head = await head_values(view, customer_id, "")
     customer: CustomerDetail = head["customer"]
     first = [MenuEntry(label=_("Open"), icon="eye", href=f"/customers/{customer_id}")]
     changes = await _changes(view.scope, customer) if view.scope.may("customers.edit") else []

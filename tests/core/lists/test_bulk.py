@@ -564,3 +564,67 @@ async def test_too_many_rows_named_one_by_one_are_refused(tenant: TestTenant) ->
 
     with pytest.raises(Invalid, match="by a filter"):
         await bulk.choose_rows(scope, LISTING, action, ids=range(1, bulk.MOST_TICKED + 2), address=None)
+
+
+# ------------------------------------------------------------------ over JSON
+
+
+async def test_L5_over_json_it_is_worked_out_then_done_and_reported(tenant: TestTenant) -> None:
+    ids = await some(tenant, 2) + await some(tenant, 1, "terminated")
+    api = await tenant.api()
+
+    order = {"action": "customers.status", "ids": ids, "values": {"status": "blocked"}}
+    ordered = await api.post("/api/v1/customers/bulk", json=order, headers={"Idempotency-Key": "once"})
+    again = await api.post("/api/v1/customers/bulk", json=order, headers={"Idempotency-Key": "once"})
+    assert again.json()["id"] == ordered.json()["id"]
+    assert ordered.status_code == 201, ordered.text
+    assert (ordered.json()["state"], ordered.json()["working"]) == ("planning", True)
+    await work(tenant)
+    plan = (await api.get(f"/api/v1/customers/bulk/{ordered.json()['id']}")).json()
+    assert (plan["state"], plan["ready"], plan["refused"]) == ("planned", 2, 1)
+    assert plan["lines"][0]["text"] == "Active becomes Blocked"
+    at = f"/api/v1/customers/bulk/{plan['id']}"
+    other = await api.post(f"{at}/execution", json={"plan": "x"})
+    begun = await api.post(f"{at}/execution", json={"plan": plan["plan"]})
+    await work(tenant)
+    done = (await api.get(at)).json()
+    first = (await api.get(f"{at}/rows", params={"limit": 2})).json()
+    rest = (await api.get(f"{at}/rows", params={"limit": 2, "cursor": first["next"]})).json()
+
+    assert other.status_code == 409
+    assert begun.json()["working"]
+    assert (done["state"], done["done"], done["refused"]) == ("done", 2, 1)
+    assert [one["state"] for one in (*first["items"], *rest["items"])] == ["done", "done", "refused"]
+    assert "cannot become" in rest["items"][0]["why"]
+    assert rest["next"] is None
+
+
+async def test_L5_over_json_a_filter_can_be_done_at_once(tenant: TestTenant) -> None:
+    ids = await some(tenant, 3)
+    await some(tenant, 1, "closed")
+    api = await tenant.api()
+
+    ordered = await api.post(
+        "/api/v1/customers/bulk",
+        json={"action": "customers.disable", "filter": {"status": "active"}, "at_once": True},
+    )
+    assert ordered.json()["working"]
+    await work(tenant)
+    done = (await api.get(f"/api/v1/customers/bulk/{ordered.json()['id']}")).json()
+
+    assert (done["state"], done["done"]) == ("done", 3)
+    assert await statuses_of(ids) == ["inactive"] * 3
+
+
+async def test_over_json_rows_that_are_not_there_and_orders_that_say_nothing_are_refused(tenant: TestTenant) -> None:
+    ids = await some(tenant, 1)
+    api, reader = await tenant.api(), await tenant.api(["customers.view"])
+    at = "/api/v1/customers/bulk"
+
+    assert (await api.post(at, json={"action": "customers.enable", "ids": [*ids, 77]})).status_code == 404
+    assert (await api.post(at, json={"action": "customers.enable"})).status_code == 422
+    assert (await api.post(at, json={"action": "customers.fly", "ids": ids})).status_code == 404
+    assert (await api.post(at, json={"action": "customers.status", "ids": ids, "values": {}})).status_code == 422
+    assert (await api.post(at, json={"action": "customers.enable", "filter": {"status": "odd"}})).status_code == 422
+    assert (await reader.post(at, json={"action": "customers.enable", "ids": ids})).status_code == 403
+    assert await value("SELECT count(*) FROM bulk_run") == 0
