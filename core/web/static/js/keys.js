@@ -27,12 +27,15 @@ const find = letter(() => open("palette"));
 const help = letter(() => open("keys"));
 const confirm = e => {
   const dialog = $("dialog[open]"), section = e.target.closest?.(".t-editing") ?? (dialog ? null : $(".t-editing"));
-  const button = dialog ? $(".btn-primary:not(:disabled), .btn-danger:not(:disabled)", dialog) : section && $("[data-save]", section);
+  const form = e.target.closest?.("main form");
+  const button = dialog ? $(".btn-primary:not(:disabled), .btn-danger:not(:disabled)", dialog)
+    : section ? $("[data-save]", section) : form && $(".btn-primary:not(:disabled)", form);
   if (button) { e.preventDefault(); button.click(); }
 };
 const go = Object.fromEntries($$("[data-go]").map(link => [`g ${link.dataset.go}`, letter(() => link.click())]));
 
 tinykeys(window, {
+  ...go,   // before the letters that stand alone: the first that fits is taken
   "$mod+k": e => { e.preventDefault(); open("palette"); },
   "$mod+Enter": confirm,
   "[Shift]+/": find,
@@ -43,7 +46,6 @@ tinykeys(window, {
   "Space": e => { if (e.target.matches?.("[data-rows] a")) letter(() => tick(false))(e); },
   "e": letter(editInView),
   ...Object.fromEntries(["n", "p", "m"].map(key => [key, letter(press(key))])),
-  ...go,
   "Escape": e => { if (!typing(e) && !$("dialog[open], :popover-open:not(.t-toasts)")) clearSelection(); },
 }, { ignore: e => e.isComposing });
 

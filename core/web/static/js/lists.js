@@ -134,11 +134,15 @@ export const step = by => {
   if (!rows.length) return false;
   const at = rows.findIndex(row => row.contains(document.activeElement));
   const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.max(0, Math.min(rows.length - 1, at + by))];
-  const link = $(".c-name a, a, button, input", row);
-  link?.focus();
+  ($(".c-name a", row) ?? $("a, button, input", row))?.focus();
   row.scrollIntoView({ block: "nearest" });
   return true;
 };
+on("keydown", "[data-select]", (e, box) => {   // opens the row, as at its name, instead of sending what is ticked
+  if (e.key !== "Enter") return;
+  e.preventDefault();
+  $(".c-name a", box.closest("tr"))?.click();
+});
 export const tick = through => {
   const row = document.activeElement?.closest?.("[data-rows] > tr"), box = row && $("[data-select]", row);
   if (!box) return false;

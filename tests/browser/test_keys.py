@@ -1,0 +1,65 @@
+"""The keys of every page: a customer is made, changed, found and left again without a mouse."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.browser import settled
+from tests.browser.server import Served
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> None:
+    keys = page.keyboard
+    await page.goto(served.base)
+    await settled(page)
+    await keys.press("?")
+    await expect(page.locator("dialog[open]")).to_contain_text("Keys")
+    await keys.press("Escape")
+    for letter, title in {"i": "Invoices", "p": "Payments", "c": "Customers"}.items():
+        await keys.press("g")
+        await keys.press(letter)
+        await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        await settled(page)
+
+    for name in ("Ada Byron", "Bo Dunne"):
+        await page.goto(f"{served.base}/customers")
+        await settled(page)
+        await keys.press("n")
+        await page.wait_for_url("**/customers/new")
+        await page.get_by_label("Full name").focus()
+        await keys.type(name)
+        await keys.press("Control+Enter")
+        await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await settled(page)
+    await keys.press("e")
+    await page.get_by_label("Full name").focus()
+    await keys.press("Control+a")
+    await keys.type("Bo Dunne Nolan")
+    await keys.press("Control+Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Dunne Nolan")
+
+    await page.goto(f"{served.base}/customers?sort=name")
+    await settled(page)
+    rows = page.locator("[data-rows] tr")
+    await keys.press("j")
+    await keys.press("x")
+    await expect(rows.nth(0).get_by_role("checkbox")).to_be_checked()
+    await keys.press("j")
+    await keys.press("Shift+x")
+    await expect(page.locator("[data-rows] input:checked")).to_have_count(2)
+    await keys.press("Escape")
+    await expect(page.locator("[data-rows] input:checked")).to_have_count(0)
+    await keys.press("k")
+    await keys.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Ada Byron")
+    await keys.press("Control+k")
+    await keys.type("Bo Dun")
+    await expect(page.locator("#palette")).to_contain_text("Bo Dunne Nolan")
+    await keys.press("Enter")
+    await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Dunne Nolan")
