@@ -141,6 +141,22 @@ async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Er
 
 
 @hookspec
+async def plan_customer_to_lead(scope: Scope, customer_id: int) -> Sequence[Effect]:
+    """What this plugin makes of a customer that becomes a lead. To answer is to take leads: where no plugin does, no
+    customer can become one.
+
+    The plugin brings the status of the key `lead` and the ways to and from `new`. Asked inside the unit of work of the
+    change, for a new customer without a posting, document, charge or subscription; it only reads. Each effect's
+    `apply(scope)` runs in the same unit of work, after the status has moved.
+
+    Not asked for leads that are made as such.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 async def plan_customer_payer_change(scope: Scope, customer_id: int, payer_id: int) -> Sequence[Effect]:
     """What follows for this plugin when another customer pays for this one; `payer_id` is its own id where it pays.
 

@@ -11,6 +11,7 @@ from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.queries import has_money
 from core.billing.tables import Document, DocumentState
+from core.customers.leads import LEAD
 from core.customers.status import ENDING
 from core.database import row, rows, within
 from core.errors import Conflict
@@ -84,6 +85,13 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
             )
         )
     return facts
+
+
+@hookimpl
+async def validate_customer_status_change(customer_id: int, status_key: str) -> None:
+    """A lead is nobody whom anything was ever written for."""
+    if status_key == LEAD and await has_money(customer_id):
+        raise Conflict(_("It has postings or documents, so it cannot become a lead."))
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import hookspecs
 from core.customers import queries
+from core.customers.leads import lead_refusal
 from core.customers.schemas import CustomerDetail
 from core.hooks import Action, Fact, KnownCustomer, Tab
 from core.texts import _, number
@@ -105,7 +106,14 @@ async def _menus(scope: Scope, known: KnownCustomer, head: queries.CustomerHead)
                         "hx-swap": "innerHTML",
                     },
                     refused="" if head.may_move else _("There is no status to go to"),
-                )
+                ),
+                MenuEntry(
+                    label=_("Convert to lead…"),
+                    icon="user-plus",
+                    href=f"/customers/{known.id}/lead",
+                    attrs={"hx-get": f"/customers/{known.id}/lead", "hx-target": "#plan", "hx-swap": "innerHTML"},
+                    refused=lead_refusal(scope, known.status, _(known.status_label)),
+                ),
             ]
         )
     last: list[MenuEntry] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.customers.leads import LEAD
 from core.customers.status import StatusKey
 from core.errors import Conflict
 from core.hooks import Action, Effect, Erasure, ImportStep, KnownCustomer, Tab, hookimpl
@@ -59,7 +60,9 @@ async def validate_customer_currency_change(customer_id: int) -> None:
 
 @hookimpl
 async def validate_customer_status_change(customer_id: int, status_key: str) -> None:
-    """Closed is who never had a subscription (domain.md, Status)."""
+    """Closed is who never had a subscription (domain.md, Status); a lead neither had one nor a charge."""
+    if status_key == LEAD and await queries.has_any(customer_id):
+        raise Conflict(_("It has or had a subscription or a charge, so it cannot become a lead."))
     if status_key == StatusKey.CLOSED and await queries.had_one(customer_id):
         raise Conflict(_("It has or had a subscription, so it cannot be closed. It can be cancelled or terminated."))
 

@@ -17,6 +17,7 @@ from core.customers.events import (
     CustomerStatusPlanned,
     CustomerStatusRefused,
 )
+from core.customers.leads import LEAD, lead_refusal, plan_lead
 from core.customers.plans import PlanChanged, StatusPlan, carry_out, plan_status_change, plan_status_date
 from core.customers.status import BY_RULE, PlannedState, StatusKey, StatusKind, StatusReason
 from core.customers.tables import PlannedStatus
@@ -76,6 +77,8 @@ async def _plan(scope: Scope, customer: CustomerDetail, to_key: str, on: date, r
     """The way there with all that follows. Raises Conflict where it is not allowed or refused."""
     if customer.anonymised_at is not None:
         raise Conflict(_("This customer is anonymised and stays as it is."))
+    if to_key == LEAD and (refusal := lead_refusal(scope, customer.status, customer.status_label)):
+        raise Conflict(f"{refusal}.")
     target = await _allowed(customer, to_key)
     if target.kind == StatusKind.BLOCKED and reason in BY_RULE and customer.never_block:
         raise Conflict(_("This customer is never blocked by a rule. A person may block it."))
@@ -86,6 +89,7 @@ async def _plan(scope: Scope, customer: CustomerDetail, to_key: str, on: date, r
         status_key=to_key,
         reason=reason,
     )
+    as_lead = await plan_lead(scope, customer.id) if to_key == LEAD else []
     return StatusPlan(
         customer_id=customer.id,
         from_key=customer.status,
@@ -93,7 +97,7 @@ async def _plan(scope: Scope, customer: CustomerDetail, to_key: str, on: date, r
         to=target,
         on=on,
         later=on > scope.today(),
-        effects=tuple(await plan_status_change(scope, customer.id, to_key, on)),
+        effects=(*await plan_status_change(scope, customer.id, to_key, on), *as_lead),
     )
 
 
