@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from core.hooks import Action, Erasure, Tab, hookimpl
+from core.hooks import Action, BulkAction, Erasure, Tab, hookimpl
 from core.messages import erasing
+from core.messages.bulk import ACTIONS
 from core.messages.queries import mail_is_set_up
 from core.texts import _
 
@@ -36,3 +37,9 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
 async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
     """The words of their messages; that they were sent stays known."""
     return await erasing.plan_erasure(customer_ids)
+
+
+@hookimpl
+async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
+    """Writing to many customers."""
+    return ACTIONS if listing == "customers" else ()
