@@ -70,6 +70,7 @@ from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.payments import api as payments_api
+from core.payments import credit_routes, statement_api, statement_routes
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
@@ -171,6 +172,7 @@ PAGES: Final = (
     subscriptions_routes,
     billing_routes,
     run_routes,
+    statement_routes,
     payments_routes,
     messages_routes,
 )
@@ -190,6 +192,7 @@ APIS: Final = (
     ledger_api,
     subscriptions_api,
     billing_api,
+    statement_api,
     payments_api,
     run_api,
     messages_api,

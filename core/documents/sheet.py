@@ -21,7 +21,7 @@ def document_page(document: Document, *, css: str = "") -> str:
     """The whole page. `css` is the address of the style sheet on a screen (`asset("document.css")`); the PDF's workers
     have it already.
     """
-    return _templates().get_template("invoice.html").render(view=view_of(document), css=css)
+    return templates().get_template("invoice.html").render(view=view_of(document), css=css)
 
 
 async def document_pdf(document: Document, *, assets: Mapping[str, bytes] | None = None) -> bytes:
@@ -30,7 +30,8 @@ async def document_pdf(document: Document, *, assets: Mapping[str, bytes] | None
 
 
 @lru_cache(maxsize=1)
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of documents; a value that is missing is an error."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
