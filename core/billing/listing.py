@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from markupsafe import Markup
+
 from core.billing import pages
 from core.billing.queries import _DOCUMENT as DOCUMENT
 from core.billing.queries import _FROM as FROM
@@ -14,13 +16,12 @@ from core.customers.hierarchy import find_standing
 from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn, Total
-from core.lists.drawing import link, pill
+from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
 from core.texts import N_, _, pgettext
+from core.web.templating import written
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from core.lists.drawing import Given
     from core.scope import Scope
 
@@ -77,6 +78,13 @@ def document_search(typed: str) -> Condition | None:
         " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)",
         {"number": typed, "number_end": typed + END, "text": key, "text_end": key + END},
     )
+
+
+def _due(row: DocumentRow, given: Given) -> Markup:
+    """On a phone with whose it is."""
+    day = written(given.value, given.scope.locale) if given.value else NOTHING
+    due = _("due %(day)s", day=day) if given.value else ""
+    return Markup('<span class="only-phone">{} {}</span><span class="only-wide">{}</span>').format(row.payer, due, day)
 
 
 def _status(row: DocumentRow, given: Given) -> Markup:
@@ -153,6 +161,7 @@ DOCUMENTS: Final = Listing(
             kind="date",
             role="c-meta",
             value=lambda row: None if row.kind == "credit_note" else row.due_on,
+            cell=_due,
         ),
         ListColumn(
             key="status",

@@ -18,6 +18,10 @@ document.addEventListener("toggle", e => {   // does not bubble, so it is caught
   under(e.target, opener, e.target.classList.contains("dropdown-menu-end"));
   $("input:not([type=hidden]), .dropdown-item", e.target)?.focus();
 }, true);
+document.addEventListener("htmx:after:swap", () => $$(".dropdown-menu:popover-open, .t-panel:popover-open").forEach(popover => {   // what is swapped in knows no place
+  const opener = openerOf(popover);
+  if (opener) under(popover, opener, popover.classList.contains("dropdown-menu-end"));
+}));
 addEventListener("scroll", e => { if (e.target !== document && !e.target.closest?.("[popover]")) $$(".dropdown-menu:popover-open, .t-panel:popover-open").forEach(p => p.hidePopover()); }, { capture: true, passive: true });
 
 document.addEventListener("keydown", e => {
