@@ -62,7 +62,7 @@ def fields_of(person: ContactRow | None, *, is_user: bool, customer_id: int = 0)
             _email_of(person, customer_id),
             Field(
                 name="change_email",
-                label=_("New e-mail counts"),
+                label=_("New e-mail"),
                 value="confirmed",
                 kind="select",
                 choices=spoken(CHANGES),

@@ -275,3 +275,27 @@ async def test_payments_over_the_api(tenant: TestTenant) -> None:
     assert reversed_.json()["state"] == "part_reversed"
     assert balances.json()[0]["balance_minor"] == 20000 - 12300 - 700 - 1000
     assert sum(each["base_minor"] for each in books.json()) == 0
+
+
+async def test_C19_each_line_ends_with_its_pdf_and_a_payment_for_it_and_leads_to_its_document(
+    tenant: TestTenant,
+) -> None:
+    customer_id = await a_customer(tenant)
+    open_one, paid_one = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    paid = NewPayment(payer_id=customer_id, amount_minor=12300, document_id=paid_one)
+    await receive(tenant.scope(), paid)
+    page, base = await tenant.browser(), f"/customers/{customer_id}"
+    watcher = await tenant.browser(staff_id=await tenant.staff_with(("customers.view", "documents.view")))
+
+    shown = (await page.get(f"{base}/transactions")).text
+    looked_at = (await watcher.get(f"{base}/transactions")).text
+    drawer = await page.get(f"{base}/payments/new", params={"document_id": str(open_one)}, headers=PART)
+
+    for document_id in (open_one, paid_one):
+        assert f'href="/invoices/{document_id}"' in shown
+        assert f'href="/invoices/{document_id}/pdf"' in shown
+    assert f"{base}/payments/new?document_id={open_one}" in shown
+    assert f"{base}/payments/new?document_id={paid_one}" not in shown
+    assert "document_id=" not in looked_at
+    assert 'value="123.00"' in drawer.text
+    assert "open 123.00, paid in full" in drawer.text
