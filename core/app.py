@@ -248,6 +248,24 @@ MENU: Final = (
 LISTS: Final[tuple[Listing[Any], ...]] = (customers_routes.CUSTOMER_LIST, SUBSCRIPTIONS, DOCUMENTS, PAYMENTS)
 """Every list of the core that has saved views, columns of one's own and exports."""
 
+DEEDS: Final = (
+    MenuEntry(
+        area="", label=N_("New customer"), href="/customers/new", icon="user-plus", permission="customers.create"
+    ),
+    MenuEntry(
+        area="", label=N_("Import customers"), href="/customers/import", icon="upload", permission="customers.create"
+    ),
+    MenuEntry(area="", label=N_("New product"), href="/products/new", icon="plus", permission="catalog.edit"),
+    MenuEntry(
+        area="", label=N_("New billing run"), href="/billing/runs/new", icon="player-play", permission="billing.run"
+    ),
+    MenuEntry(area="", label=N_("New status"), href="/settings/statuses/new", icon="plus", permission="settings.edit"),
+    MenuEntry(area="", label=N_("Invite somebody"), href="/settings/staff", icon="user-plus", permission="staff.edit"),
+    MenuEntry(area="", label=N_("New role"), href="/settings/roles/new", icon="shield-lock", permission="staff.edit"),
+    MenuEntry(area="", label=N_("New API token"), href="/settings/tokens", icon="lock", permission="staff.edit"),
+)
+"""What the search on top of every page offers to begin."""
+
 SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Company"), href="/settings/company", icon="building", permission="settings.view"),
     MenuEntry(
@@ -374,10 +392,11 @@ def create_app(
         pages,
         (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu)),
         SETTINGS_TABS,
+        (*DEEDS, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.deeds)),
     )
 
     def provide_view(request: Request[Any, Any, Any]) -> PageView:
-        return PageView(request, maker.page, maker.menu)
+        return PageView(request, maker.page, maker.menu, maker.places)
 
     app = Litestar(
         route_handlers=[

@@ -451,18 +451,28 @@ async def first_steps(scope: Scope) -> FirstSteps:
     return FirstSteps(customers=found is not None)
 
 
+LOOKED_AT: Final = 200
+"""Customers that are put in order for a text that many fit."""
+
+
 async def search_customers(scope: Scope, text: str, *, limit: int) -> list[CustomerItem]:
-    """Customers of whom each word of the text begins a word; the one whose id it is stands first."""
+    """Customers of whom each word of the text begins a word; the one whose id it is stands first.
+
+    Of a text that fits more than `LOOKED_AT`, so many are looked at, whichever: who types on finds the right one, and
+    nobody waits for a hundred thousand to be put in order.
+    """
     search = customer_search(text)
     if search is None:
         return []
     number = int(text) if text.isdecimal() and len(text) <= 18 else 0
     return await rows(
         CustomerItem,
-        f"{ITEMS} WHERE :within AND {search.sql}"
+        f"{ITEMS} WHERE :within AND (customer.id = :exact OR customer.id IN (SELECT id FROM"
+        f" (SELECT customer.id FROM {place} WHERE {found} AND :within LIMIT :looked_at) AS looked_at))"
         " ORDER BY CASE WHEN customer.id = :exact THEN 0 ELSE 1 END, customer.name_key, customer.id LIMIT :limit",
         within=within(Customer, scope.actor.reach),
         exact=number,
         limit=limit,
+        looked_at=LOOKED_AT,
         **search.values,
     )

@@ -9,6 +9,7 @@ from litestar import Response
 from core import hookspecs
 from core.customers import queries as customers
 from core.hooks import Card
+from core.ids import sort_key
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.texts import _
@@ -17,10 +18,17 @@ from core.web.routing import SIGNED_IN, get
 from core.web.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
+    from core.web.menu import Place
+    from core.web.view import PageView
 
 SHORTEST = 2
 HITS = 6
+"""Of each kind."""
+WHOLE = 3
+"""Fits a place that was typed out."""
 
 
 @get("/", permission=SIGNED_IN)
@@ -77,44 +85,59 @@ async def _steps(scope: Scope) -> list[Step]:
 
 @get("/search", permission=SIGNED_IN)
 async def search(view: View) -> Response[str]:
-    """Into the palette: customers, what features and plugins find, and the pages of the menu."""
+    """Into the palette: what can be begun and where one can go, customers, what features and plugins find."""
     scope = view.scope
     q = view.query.get("q", "").strip()[:200]
-    groups: list[HitGroup] = []
+    found: list[HitGroup] = []
     if len(q) >= SHORTEST and scope.may("customers.view"):
-        found = await customers.search_customers(scope, q, limit=HITS)
-        groups.append(
-            HitGroup(
-                label=_("Customers"),
-                hits=[
-                    Hit(
-                        label=one.full_name,
-                        href=f"/customers/{one.id}",
-                        icon="user-circle",
-                        detail=str(one.id),
-                        pill=Pill(one.status_label, one.status_colour),
-                    )
-                    for one in found
-                ],
-            )
-        )
+        found.append(await _customers(view, q))
     if len(q) >= SHORTEST:
         for answer in await scope.hooks.ask(hookspecs.search_results, scope=scope, text=q, limit=HITS):
             by_kind: dict[str, list[Hit]] = {}
-            for hit in answer.value or ():
+            for hit in list(answer.value or ())[: HITS * 2]:
                 by_kind.setdefault(hit.kind, []).append(
                     Hit(label=hit.label, href=hit.href, icon="file-text", detail=hit.detail)
                 )
-            groups.extend(HitGroup(label=kind, hits=hits) for kind, hits in by_kind.items())
-    pages = [(_(entry.label), entry) for entry in view.menu]
-    found_pages = [(label, entry) for label, entry in pages if q.casefold() in label.casefold()]
-    groups.append(
-        HitGroup(
-            label=_("Pages"),
-            hits=[Hit(label=label, href=entry.href, icon=entry.icon) for label, entry in found_pages[:HITS]],
-        )
-    )
+            found.extend(HitGroup(label=kind, hits=hits[:HITS]) for kind, hits in by_kind.items())
+    places = [(place, _fits(place, q)) for place in view.places]
+    deeds = HitGroup(label=_("Actions"), hits=_best([place for place in places if place[0].deed]))
+    pages = HitGroup(label=_("Pages"), hits=_best([place for place in places if not place[0].deed]))
+    exact = any(place for place, fit in places if fit == WHOLE)
+    groups = [deeds, pages, *found] if exact or not q else [*found, deeds, pages]
     return view.page("_partials/search.html", q=q, groups=groups)
+
+
+async def _customers(view: PageView, q: str) -> HitGroup:
+    return HitGroup(
+        label=_("Customers"),
+        hits=[
+            Hit(
+                label=one.full_name,
+                href=f"/customers/{one.id}",
+                icon="user-circle",
+                detail=str(one.id),
+                pill=Pill(one.status_label, one.status_colour),
+            )
+            for one in await customers.search_customers(view.scope, q, limit=HITS)
+        ],
+    )
+
+
+def _fits(place: Place, q: str) -> int:
+    """How well the words typed begin words of the place: all of its label, its beginning, or some of its words."""
+    typed, label = sort_key(q), sort_key(place.label)
+    if typed == label:
+        return WHOLE
+    words = f"{label} {sort_key(place.detail)}".split()
+    if not all(any(word.startswith(part) for word in words) for part in typed.split()):
+        return 0
+    return 2 if label.startswith(typed) else 1
+
+
+def _best(places: Sequence[tuple[Place, int]]) -> list[Hit]:
+    """Those that fit, the best first."""
+    fitting = sorted((one for one in places if one[1]), key=lambda one: -one[1])
+    return [Hit(label=one.label, href=one.href, icon=one.icon, detail=one.detail) for one, _fit in fitting[:HITS]]
 
 
 HANDLERS = (show_home, search)

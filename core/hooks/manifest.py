@@ -80,6 +80,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """The past-tense hooks that it implements: what it hears about."""
     menu: tuple[MenuItem, ...] = ()
     """Entries of the side bar that are always there."""
+    deeds: tuple[MenuItem, ...] = ()
+    """What the search on top of every page offers to begin: a label that is a verb with its object, and its page."""
     lists: tuple[Listing[Any], ...] = ()
     """Its lists with saved views, columns of one's own and exports; each is called NAME.something."""
     icons: tuple[str, ...] = ()

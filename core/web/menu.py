@@ -19,6 +19,16 @@ class MenuEntry(Struct, frozen=True, kw_only=True):
     plugin: str = ""
 
 
+class Place(Struct, frozen=True):
+    """Somewhere to go, or something to begin (`deed`), as the search on top of every page offers it."""
+
+    label: str
+    href: str
+    icon: str
+    detail: str = ""
+    deed: bool = False
+
+
 def entry_of(item: MenuItem, plugin: str) -> MenuEntry:
     """A manifest's entry of the side bar."""
     return MenuEntry(

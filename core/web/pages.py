@@ -10,7 +10,7 @@ from litestar import Request
 
 from core.texts import N_, _
 from core.web import csrf
-from core.web.menu import MenuEntry
+from core.web.menu import MenuEntry, Place
 from core.web.parts import NavArea, NavItem, TabItem
 from core.web.templating import Pages, page_values
 from core.web.view import TOAST, PageView
@@ -28,12 +28,27 @@ AREAS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
+OWN: Final = (
+    (N_("Your profile"), "/profile", "user-circle"),
+    (N_("Change password"), "/profile/password", "lock"),
+    (N_("Second factor"), "/profile/second-factor", "shield-lock"),
+)
+"""Pages of whoever is logged in."""
+
+
 class PageMaker:
     """Renders pages and errors for a visit. One for the deployment; holds no tenant."""
 
-    def __init__(self, pages: Pages, menu: Sequence[MenuEntry], settings: Sequence[MenuEntry] = ()) -> None:
-        """`menu` is the side bar, `settings` the tabs of the settings' pages."""
+    def __init__(
+        self,
+        pages: Pages,
+        menu: Sequence[MenuEntry],
+        settings: Sequence[MenuEntry] = (),
+        deeds: Sequence[MenuEntry] = (),
+    ) -> None:
+        """`menu` is the side bar, `settings` the tabs of the settings, `deeds` what the search offers to begin."""
         self._pages = pages
+        self._deeds = tuple(deeds)
         self._menu = tuple(menu)
         self._settings = tuple(settings)
 
@@ -48,6 +63,21 @@ class PageMaker:
             for entry in self._menu
             if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
         ]
+
+    def places(self, scope: Scope) -> list[Place]:
+        """Everything that this actor may go to or begin, for the search on top of every page: deeds, pages of the menu,
+        pages of the settings, and what is everybody's own."""
+        found = [
+            Place(_(entry.label), entry.href, entry.icon, deed=deed, detail=_(detail) if detail else "")
+            for entries, deed, detail in (
+                (self._deeds, True, ""),
+                (self._menu, False, ""),
+                (self._settings, False, N_("Settings")),
+            )
+            for entry in entries
+            if (not entry.plugin or entry.plugin in scope.plugins) and scope.may(entry.permission)
+        ]
+        return [*found, *(Place(_(label), href, icon) for label, href, icon in OWN)]
 
     def error(self, request: Request[Any, Any, Any], status: int, message: str, request_id: str, fragment: bool) -> str:
         visit: Visit = request.scope["state"][STATE_KEY]

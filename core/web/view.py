@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from litestar.datastructures import UploadFile
 
     from core.scope import Scope
-    from core.web.menu import MenuEntry
+    from core.web.menu import MenuEntry, Place
     from core.web.visit import Visit
 
 S = TypeVar("S", bound=Struct)
@@ -42,9 +42,11 @@ class PageView:
         request: Request[Any, Any, Any],
         render: Callable[[PageView, str, dict[str, Any]], str],
         menu: Callable[[Scope], Sequence[MenuEntry]],
+        places: Callable[[Scope], Sequence[Place]],
     ) -> None:
         self.request = request
         self._menu = menu
+        self._places = places
         self.visit: Visit = visit_of(request)
         self._render = render
         self.typed: dict[str, list[str]] = {}
@@ -58,6 +60,11 @@ class PageView:
     def menu(self) -> Sequence[MenuEntry]:
         """The pages that the side bar offers this actor."""
         return self._menu(self.scope)
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Everything that this actor may go to or begin."""
+        return self._places(self.scope)
 
     @property
     def is_htmx(self) -> bool:

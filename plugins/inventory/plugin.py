@@ -69,6 +69,14 @@ MANIFEST = Manifest(
     settings=InventorySettings,
     jobs=(TAKE_IMPORT,),
     events=("customer_status_changed",),
+    deeds=(
+        MenuItem(
+            area="network", label=N_("Add item"), href="/inventory/items/new", icon="plus", permission="inventory.edit"
+        ),
+        MenuItem(
+            area="network", label=N_("Scan items"), href="/inventory/scan", icon="search", permission="inventory.view"
+        ),
+    ),
     menu=(
         MenuItem(
             area="network", label=N_("Inventory"), href="/inventory", permission="inventory.view", icon="packages"
