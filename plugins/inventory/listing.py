@@ -18,6 +18,7 @@ from plugins.inventory.queries import END, ITEMS, PRODUCTS, item_search
 from plugins.inventory.schemas import ItemRow, ProductRow
 from plugins.inventory.status import CONDITIONS, LABELS, pill_of
 from plugins.inventory.tables import InventoryItem, InventoryProduct
+from plugins.inventory.words import items
 
 if TYPE_CHECKING:
     from core.lists.drawing import Given
@@ -55,6 +56,7 @@ ITEM_LIST: Final = Listing(
     permission="inventory.view",
     title=N_("Items"),
     noun="item",
+    counted=items,
     placeholder=N_("Serial, MAC, barcode, product or customer"),
     none=(
         N_("No items yet"),

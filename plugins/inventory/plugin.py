@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
 
 from core.hooks import (
     Action,
+    BulkAction,
     Card,
     CellValue,
     Column,
@@ -26,7 +27,7 @@ from core.hooks import (
 )
 from core.settings.queries import load_settings
 from core.texts import N_, _, number
-from plugins.inventory import actions, api, erasing, queries, routes, words
+from plugins.inventory import actions, api, bulk, erasing, queries, routes, words
 from plugins.inventory.importing import TAKE_IMPORT
 from plugins.inventory.listing import ITEM_LIST, PRODUCT_LIST
 from plugins.inventory.status import ENDED, LABELS, ItemStatus, pill_of
@@ -132,6 +133,11 @@ async def customer_column_values(
     if "inventory.items" not in keys:
         return {}
     return {"inventory.items": dict(await queries.count_by_customer(scope, customer_ids))}
+
+
+@hookimpl
+async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
+    return bulk.ACTIONS if listing == "inventory.items" else ()
 
 
 @hookimpl
