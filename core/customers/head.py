@@ -10,7 +10,7 @@ from core.customers import queries
 from core.customers.leads import lead_refusal
 from core.customers.schemas import CustomerDetail
 from core.hooks import Action, Fact, KnownCustomer, Tab
-from core.texts import _, number
+from core.texts import _, ngettext, number
 from core.web.parts import MenuEntry, TabItem
 from core.web.templating import written
 
@@ -55,7 +55,12 @@ async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -
         for answer in await scope.hooks.ask(hookspecs.customer_facts, scope=scope, customer_id=known.id, customer=known)
         for fact in answer.value or ()
     ]
-    return [*facts, Fact(label=_("Joined"), value=written(customer.joined_on, scope.locale))]
+    services = ngettext("%(num)s live", "%(num)s live", known.live_subscriptions)
+    return [
+        *facts,
+        Fact(label=_("Services"), value=services if known.live_subscriptions else _("None")),
+        Fact(label=_("Joined"), value=written(customer.joined_on, scope.locale)),
+    ]
 
 
 async def _tabs(scope: Scope, known: KnownCustomer, head: queries.CustomerHead) -> list[TabItem | str]:
