@@ -73,7 +73,7 @@ async def run(options: Options) -> list[Row]:
             tenant_on(database, folder=options.folder) as tenant,
         ):
             began = perf_counter()
-            await _fill(tenant, many)
+            await fill(tenant, many)
             options.say(f"{kind}: {many:,} customers made in {perf_counter() - began:.0f} s")
             found += await _measured(options, tenant, kind, many)
     return found
@@ -90,7 +90,7 @@ def _bare(text: str) -> str:
     return f"lower({text})"
 
 
-async def _fill(tenant: TestTenant, many: int) -> None:
+async def fill(tenant: TestTenant, many: int) -> None:
     """Names, cities and dates as unevenly spread as they are; a quarter belongs to reseller 1, a twentieth to 2."""
     days = "date('2012-01-01', '+' || d || ' days')" if dialect() == "sqlite" else "date '2012-01-01' + d::integer"
     draw = f"""
