@@ -11,7 +11,7 @@ from core.activity.unit import record, unit_of_work, wake_after_commit
 from core.database import Everything, OneCustomer, Partitions, execute, row, scoped, stream, value
 from core.errors import Conflict
 from core.jobs.events import JobCancelledByHand, JobSettledByHand, JobsLetGo, JobStartedAgain
-from core.jobs.kinds import KINDS, JobKind, P
+from core.jobs.kinds import KINDS, JobKind, P, of_crowd
 from core.jobs.status import JobState
 from core.jobs.tables import Job
 from core.scope import Actor, ActorKind
@@ -56,8 +56,8 @@ async def enqueue(
     async with unit_of_work(scope):
         wake_after_commit()
         made = await value(
-            "INSERT INTO job (kind, policy, state, due_at, dedupe_key, payload, actor, customer_id, created_at)"
-            " VALUES (:kind, :policy, 'waiting', :due_at, :dedupe_key, :payload, :actor, :customer_id, :now)"
+            "INSERT INTO job (kind, policy, state, due_at, dedupe_key, payload, actor, customer_id, crowd, created_at)"
+            " VALUES (:kind, :policy, 'waiting', :due_at, :dedupe_key, :payload, :actor, :customer_id, :crowd, :now)"
             " ON CONFLICT (dedupe_key) DO NOTHING RETURNING id",
             kind=declared.name,
             policy=declared.policy,
@@ -66,6 +66,7 @@ async def enqueue(
             payload=msgspec.json.encode(payload).decode(),
             actor=keep_actor(scope.actor),
             customer_id=customer_id,
+            crowd=of_crowd.get(),
             now=scope.now(),
         )
         if made is None:
@@ -78,15 +79,15 @@ async def enqueue_set(
 ) -> int:
     """Leave one job for each row that `select` gives as (payload, dedupe_key, customer_id), payload as JSON text.
 
-    Gives how many were new. Names of parameters must not begin with `job_`.
+    Gives how many were new. What is enqueued alone goes before them. Names of parameters must not begin with `job_`.
     """
     declared = _declared(kind)
     async with unit_of_work(scope):
         wake_after_commit()
         return await execute(
-            "INSERT INTO job (kind, policy, state, due_at, dedupe_key, payload, actor, customer_id, created_at)"
+            "INSERT INTO job (kind, policy, state, due_at, dedupe_key, payload, actor, customer_id, crowd, created_at)"
             " SELECT :job_kind, :job_policy, 'waiting', :job_due_at, dedupe_key, payload, :job_actor, customer_id,"
-            f" :job_now FROM ({select}) AS picked WHERE TRUE ON CONFLICT (dedupe_key) DO NOTHING",
+            f" TRUE, :job_now FROM ({select}) AS picked WHERE TRUE ON CONFLICT (dedupe_key) DO NOTHING",
             job_kind=declared.name,
             job_policy=declared.policy,
             job_due_at=due_at or scope.now(),

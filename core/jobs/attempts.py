@@ -14,7 +14,7 @@ from core.activity.unit import guarded
 from core.database import spawn
 from core.errors import DomainError, TooMany, TryAgain, Unavailable
 from core.jobs import claims
-from core.jobs.kinds import Claim, ClaimLost, EffectNotDone, Job, JobCancelled, JobKind
+from core.jobs.kinds import Claim, ClaimLost, EffectNotDone, Job, JobCancelled, JobKind, crowding
 from core.jobs.status import JobState
 from core.texts import _
 
@@ -35,7 +35,7 @@ async def attempt(scope: Scope, kind: JobKind[Any], claim: Claim) -> None:
     lease = _Lease(scope, kind, claim)
     try:
         async with lease:
-            with guarded(job.check_claim):
+            with guarded(job.check_claim), crowding(claim.crowd):
                 async with asyncio.timeout(kind.limit):
                     result = await _run(scope, kind, job)
         await claims.finish(claim, scope.now(), None if result is None else msgspec.json.encode(result).decode())

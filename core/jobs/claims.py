@@ -18,6 +18,9 @@ PAUSES: Final = (5, 30, 120, 600, 3600)
 """Seconds before the second, third … attempt; the last one for all that follow."""
 AT_ONCE: Final = 50
 """Jobs looked up at a time; those enqueued meanwhile come after them."""
+_FIRST: Final = (
+    "SELECT due_at FROM job WHERE state = 'waiting' AND crowd = {crowd} AND kind IN :kinds ORDER BY due_at, id LIMIT 1"
+)
 LOST: Final = "The worker went away in the middle of it."
 
 
@@ -33,15 +36,21 @@ class _Soonest(Struct, frozen=True):
 
 
 async def due_jobs(kinds: Collection[str], now: datetime, limit: int = AT_ONCE) -> list[Due]:
-    """The next jobs that are due, some at a time: where very many wait, finding one costs as much as finding some."""
-    return await rows(
-        Due,
-        "SELECT id, kind FROM job WHERE state = 'waiting' AND due_at <= :now AND kind IN :kinds"
-        " ORDER BY due_at, id LIMIT :limit",
-        now=now,
-        kinds=list(kinds),
-        limit=limit,
-    )
+    """The next jobs that are due, some at a time: where very many wait, finding one costs as much as finding some.
+    Those of a crowd come when no other is due.
+    """
+    found: list[Due] = []
+    for crowd in ("false", "true"):
+        if not found:
+            found = await rows(
+                Due,
+                f"SELECT id, kind FROM job WHERE state = 'waiting' AND crowd = {crowd} AND due_at <= :now"
+                " AND kind IN :kinds ORDER BY due_at, id LIMIT :limit",
+                now=now,
+                kinds=list(kinds),
+                limit=limit,
+            )
+    return found
 
 
 async def claim(kind: JobKind[Any], job_id: int, now: datetime) -> Claim | None:
@@ -51,7 +60,7 @@ async def claim(kind: JobKind[Any], job_id: int, now: datetime) -> Claim | None:
         "UPDATE job SET state = 'running', attempts = attempts + 1, fence = fence + 1, lease_until = :until,"
         " policy = :policy, started_at = :now, finished_at = NULL, error = NULL"
         " WHERE id = :id AND state = 'waiting' AND due_at <= :now"
-        " RETURNING id, kind, policy, payload, actor, attempts, fence, customer_id",
+        " RETURNING id, kind, policy, payload, actor, attempts, fence, customer_id, crowd",
         id=job_id,
         now=now,
         until=now + timedelta(seconds=kind.lease),
@@ -124,7 +133,7 @@ async def next_due(kinds: Collection[str]) -> datetime | None:
     soonest = await row(
         _Soonest,
         "SELECT min(at) AS at FROM ("
-        "SELECT (SELECT due_at FROM job WHERE state = 'waiting' AND kind IN :kinds ORDER BY due_at, id LIMIT 1) AS at"
+        f"SELECT ({_FIRST.format(crowd='false')}) AS at UNION ALL SELECT ({_FIRST.format(crowd='true')})"
         " UNION ALL SELECT min(lease_until) FROM job WHERE state IN ('running', 'sending')) AS soonest",
         kinds=list(kinds),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
@@ -14,7 +15,7 @@ from core.database import in_transaction, row, transaction, value
 from core.jobs.status import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from core.scope import Scope
 
@@ -23,6 +24,20 @@ Policy = Literal["repeatable", "once"]
 
 PROGRESS_EVERY: Final = 0.5
 """Seconds between two writes of progress: a page looks no oftener."""
+
+
+of_crowd: Final[ContextVar[bool]] = ContextVar("of_crowd", default=False)
+"""Whether what is enqueued here belongs to a crowd."""
+
+
+@contextmanager
+def crowding(on: bool = True) -> Iterator[None]:
+    """Work left inside is one of many: what somebody asks for alone goes first."""
+    before = of_crowd.set(on)
+    try:
+        yield
+    finally:
+        of_crowd.reset(before)
 
 
 class EffectNotDone(Exception):
@@ -82,6 +97,7 @@ class Claim(Struct, frozen=True):
     attempts: int
     fence: int
     customer_id: int | None = None
+    crowd: bool = False
 
 
 class _Told(Struct, frozen=True):

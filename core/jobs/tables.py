@@ -25,6 +25,8 @@ class Job(Table):
     customer_id: ForeignKey[Any] = ForeignKey(
         LazyTableReference("Customer", module_path="core.customers.tables"), null=True, index=True
     )
+    crowd = Boolean()
+    """One of many that were left at once: what somebody asked for alone goes first."""
     attempts = Integer()
     fence = BigInt()
     lease_until = Timestamptz(null=True)

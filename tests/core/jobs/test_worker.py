@@ -17,7 +17,7 @@ from core.clock import FixedClock
 from core.database import current, execute, value, values
 from core.errors import Conflict, TryAgain, Unavailable
 from core.jobs import claims, queries
-from core.jobs.actions import cancel_job, enqueue
+from core.jobs.actions import cancel_job, enqueue, enqueue_set
 from core.jobs.kinds import Claim, ClaimLost, EffectNotDone, Job, JobKind
 from core.jobs.status import JobState
 from core.jobs.worker import Work, Worker
@@ -90,6 +90,24 @@ async def test_due_jobs_are_done_in_order_and_those_due_later_wait(scope: Scope,
 
     assert did == [1, 3, 2]
     assert (await state_of(scope, later)).state == JobState.DONE
+
+
+async def test_what_somebody_asks_for_alone_goes_before_a_crowd_and_what_follows_from_it(scope: Scope) -> None:
+    async def ask_for_another(scope: Scope, job: Job[Errand]) -> None:
+        await enqueue(scope, RUN, Errand(job.payload.number + 100))
+
+    doing[1] = doing[7] = ask_for_another
+    of_one = " UNION ALL ".join(
+        f"SELECT '{{\"number\": {number}}}' AS payload, '{number}' AS dedupe_key, CAST(NULL AS bigint) AS customer_id"
+        for number in (1, 2, 3)
+    )
+    await enqueue_set(scope, RUN, of_one, due_at=scope.now() - timedelta(hours=1))
+    await enqueue(scope, RUN, Errand(7))
+
+    await work(scope)
+
+    assert did == [7, 107, 1, 2, 3, 101]
+    assert await values("SELECT crowd FROM job ORDER BY id") == [True] * 3 + [False, False, True]
 
 
 async def test_a_job_runs_as_the_actor_that_enqueued_it_and_keeps_its_result(scope: Scope) -> None:
