@@ -30,6 +30,7 @@ from core.billing.verify import verify
 from core.config import Config, ConfigError, Log, load_config
 from core.customers.cli import import_customers_command, import_step_command
 from core.customers.importing.actions import Mode
+from core.customers.vocabularies import VOCABULARIES
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
 from core.errors import DomainError, Invalid
 from core.hooks import HOOK_VERSION, PluginError, find_plugins
@@ -191,6 +192,9 @@ class TenantLine(msgspec.Struct, frozen=True):
 @click.option("--currency", default="EUR", help="Code of three letters.")
 @click.option("--zone", default="Europe/Dublin", help="Time zone that decides its dates.")
 @click.option("--language", default="en")
+@click.option(
+    "--vocabulary", type=click.Choice([*VOCABULARIES]), default=None, help="Words of its trade for customers' statuses."
+)
 @click.option("--database", "placement", default="", help="sqlite, or the name of a database of the configuration.")
 @click.option("--host", "hosts", multiple=True, help="Host name; SLUG.DOMAIN when left out. The first is the main one.")
 @click.option("--provider", "is_provider", is_flag=True, help="Your own tenant, with the console of all; one only.")
@@ -205,6 +209,7 @@ async def tenant_create(
     currency: str,
     zone: str,
     language: str,
+    vocabulary: str | None,
     placement: str,
     hosts: tuple[str, ...],
     is_provider: bool,
@@ -220,6 +225,7 @@ async def tenant_create(
         currency=currency.upper(),
         time_zone=zone,
         language=language,
+        vocabulary=vocabulary or "",
         placement=placement,
         hosts=hosts,
         is_provider=is_provider,

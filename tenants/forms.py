@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from zoneinfo import available_timezones
 
 from babel import Locale
 from babel.core import get_global
 from msgspec import Meta, Struct
 
+from core.customers.vocabularies import VOCABULARIES
 from core.errors import FieldError, Invalid
 from core.texts import LANGUAGES, _
 from core.web.parts import Choice, Field
@@ -35,6 +36,9 @@ class NewTenantForm(Struct, frozen=True, forbid_unknown_fields=True):
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="Of its prices and books")] = "EUR"
     time_zone: Annotated[str, Meta(max_length=60, description="Decides its dates")] = "Europe/Dublin"
     language: Annotated[str, Meta(pattern="^[a-z]{2}$")] = "en"
+    vocabulary: Annotated[
+        Literal["", "isp", "telecom", "saas"], Meta(description="Words of its trade for customers' statuses")
+    ] = ""
     placement: Annotated[str, Meta(max_length=60, description="Name of a database; empty: the least full one")] = ""
 
 
@@ -114,6 +118,16 @@ def fields(locale: str, places: Iterable[Fullness]) -> list[Field]:
         Field(name="time_zone", label=_("Time zone"), required=True, max_length=60, help=_("Decides every date")),
         Field(name="language", label=_("Language"), kind="select", choices=language_choices()),
         Field(
+            name="vocabulary",
+            label=_("Words for statuses"),
+            kind="select",
+            choices=[
+                Choice("", _("As they come")),
+                *(Choice(key, f"{_(one.title)}: {_(one.about)}") for key, one in VOCABULARIES.items()),
+            ],
+            help=_("Can be changed later, in its settings"),
+        ),
+        Field(
             name="placement",
             label=_("Database"),
             kind="select",
@@ -151,6 +165,7 @@ def new_tenant_of(form: NewTenantForm) -> NewTenant:
         currency=form.currency,
         time_zone=form.time_zone,
         language=form.language,
+        vocabulary=form.vocabulary,
         placement=form.placement,
     )
 

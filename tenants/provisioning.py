@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from core.app import MIGRATIONS
 from core.clock import check_zone
+from core.customers.actions.status_table import take_vocabulary
 from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
 from core.ids import check_slug, new_uuid
 from core.scope import command_actor
@@ -17,6 +18,7 @@ from core.settings.actions import save_settings
 from core.settings.company import CompanySettings
 from core.staff.actions import email_of, invite_staff
 from core.staff.schemas import Invite
+from core.texts import speaking
 from tenants.placement import SQLITE
 from tenants.registry import TenantRecord
 from tenants.spares import version
@@ -40,6 +42,8 @@ class NewTenant(Struct, frozen=True, kw_only=True):
     currency: str = "EUR"
     time_zone: str = "Europe/Dublin"
     language: str = "en"
+    vocabulary: str = ""
+    """The words of its trade for statuses of customers; the product's own where it is empty."""
     placement: str = ""
     hosts: tuple[str, ...] = ()
     is_provider: bool = False
@@ -97,6 +101,9 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
                 language=new.language,
             ),
         )
+        if new.vocabulary:
+            with speaking(new.language):
+                await take_vocabulary(scope, new.vocabulary)
         role = await value("SELECT id FROM role WHERE permissions = :all ORDER BY id", all='["*"]')
         invitation = await invite_staff(scope, Invite(name=new.person, email=new.email, role_id=role))
     return invitation.token

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from core.customers import actions as customers
-from core.customers import queries
+from core.customers import queries, statuses
 from core.customers.schemas import NewCustomer
 from core.database import SqliteDatabase
 from core.errors import Conflict, Invalid
@@ -204,3 +204,31 @@ async def test_a_plugin_is_there_where_it_is_on_and_keeps_its_data_when_off(depl
     assert enabled == {"inventory"}
     assert off.plugins == ()
     assert (await deployment.registry.get_by_slug("alpha")).plugins == ("inventory",)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "language", "label"),
+    [("", "en", "Blocked"), ("telecom", "en", "Barred"), ("saas", "en", "Suspended"), ("telecom", "de", "Gesperrt")],
+)
+async def test_U3_a_tenant_begins_with_the_words_of_its_trade(
+    deployment: Deployment, vocabulary: str, language: str, label: str
+) -> None:
+    new = provisioning.NewTenant(
+        slug="alpha", name="Alpha", email="a@alpha.example", vocabulary=vocabulary, language=language
+    )
+
+    tenant = await provisioning.create_tenant(deployment, new)
+
+    async with deployment.scope(tenant.record, ME) as scope:
+        page = await statuses.get_status(scope, "blocked")
+        assert page.label == label
+        assert page.serve is False
+
+
+async def test_U3_words_of_no_trade_make_no_tenant(deployment: Deployment) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", vocabulary="circus")
+
+    with pytest.raises(Invalid):
+        await provisioning.create_tenant(deployment, new)
+
+    assert await deployment.registry.find_by_host("alpha.localhost") is None
