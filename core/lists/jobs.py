@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core.jobs.kinds import Job, JobKind
+from core.jobs.kinds import Job, JobKind, crowding
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.lists import bulk
 from core.lists.bulk import OfRun
@@ -41,7 +41,7 @@ async def work_out(scope: Scope, job: Job[OfRun]) -> BulkResult:
 async def carry_out(scope: Scope, job: Job[OfRun]) -> BulkResult:
     """Do what was shown."""
     of = job.payload
-    with speaking(of.language or scope.locale):
+    with speaking(of.language or scope.locale), crowding():
         await bulk.carry_out(scope, of.listing, of.run_id, progress=job.progress)
     return await _result(of.run_id)
 
