@@ -87,7 +87,7 @@ from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.texts import N_
-from core.web import api_pages, home, jobs_pages, plugin_pages, settings_pages
+from core.web import api_pages, help_pages, home, jobs_pages, plugin_pages, settings_pages
 from core.web.api_document import DocumentOfTenant
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
@@ -143,6 +143,7 @@ MIGRATIONS: Final = tuple(
 
 PAGES: Final = (
     home,
+    help_pages,
     api_pages,
     dashboard,
     jobs_pages,

@@ -130,6 +130,7 @@ async def populate(tenant: TestTenant) -> World:
     await seal_all(scope)
     world.ids["plugin_name"] = "inventory"
     world.ids["path"] = "none"
+    world.ids["chapter_name"] = "operators"
     world.ids["file_path"] = "x/none"
     return world
 

@@ -1,0 +1,119 @@
+"""The manual inside the product: the pages of docs/ for operators, and which part of them a page belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+from msgspec import Struct
+
+from core.ids import sort_key
+from core.texts import N_
+
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+
+CHAPTERS: Final = (
+    ("operators", N_("Manual")),
+    ("importing", N_("Importing")),
+    ("money", N_("How money is worked out")),
+    ("glossary", N_("Words")),
+)
+"""By the names of their files."""
+
+PARTS: Final = (
+    ("/customers/import", "importing"),
+    ("/customers", "operators#customers"),
+    ("/settings/customers", "operators#customers"),
+    ("/settings/statuses", "operators#statuses"),
+    ("/settings/staff", "operators#staff-and-logging-in"),
+    ("/settings/roles", "operators#staff-and-logging-in"),
+    ("/settings/security", "operators#staff-and-logging-in"),
+    ("/settings/tokens", "operators#api"),
+    ("/settings/tax", "money"),
+    ("/settings/currencies", "money"),
+    ("/profile", "operators#staff-and-logging-in"),
+    ("/products", "operators#subscriptions"),
+    ("/subscriptions", "operators#subscriptions"),
+    ("/invoices", "operators#invoices-and-payments"),
+    ("/payments", "operators#invoices-and-payments"),
+    ("/ledger", "money"),
+    ("/billing", "operators#billing-run"),
+    ("/inventory", "operators#hardware"),
+    ("/", "operators#your-first-hour"),
+)
+"""Where pages whose address begins so are told about: a chapter, with the anchor of its part."""
+
+
+class Part(Struct, frozen=True):
+    """A heading of a chapter."""
+
+    anchor: str
+    title: str
+
+
+class Chapter(Struct, frozen=True):
+    """A page of the manual, ready to be shown."""
+
+    name: str
+    title: str
+    html: str
+    parts: Sequence[Part]
+
+
+def part_for(path: str) -> str:
+    """Where the manual tells about the page of this address: "operators#statuses"."""
+    fitting = (place for start, place in PARTS if path == start or path.startswith(f"{start.rstrip('/')}/"))
+    return next(fitting, PARTS[-1][1])
+
+
+@lru_cache(maxsize=len(CHAPTERS))
+def chapter(name: str) -> Chapter | None:
+    """A chapter; None where there is none of this name, or the manual does not lie beside the product."""
+    file = DOCS / f"{name}.md"
+    if name not in dict(CHAPTERS) or not file.is_file():
+        return None
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(file.read_text(encoding="utf-8"))
+    parts: list[Part] = []
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            title = _plain(tokens[at + 1])
+            parts.append(Part(_anchor(title), title))
+            token.attrSet("id", parts[-1].anchor)
+        elif token.type == "table_open":
+            token.attrSet("class", "t-table plain wrap")
+        elif token.type == "inline":
+            _lead_inside(token.children or [])
+    title = _plain(tokens[1]) if tokens and tokens[0].tag == "h1" else name
+    html = markdown.renderer.render(tokens[3:], markdown.options, {})
+    return Chapter(name, title, Markup(html), tuple(parts))
+
+
+def _plain(token: Token) -> str:
+    return "".join(child.content for child in token.children or ())
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", sort_key(title)).strip("-")
+
+
+def _lead_inside(tokens: Sequence[Token]) -> None:
+    """Links between chapters lead to their pages here; those to other files of the repository stay words."""
+    hidden = False
+    for token in tokens:
+        if token.type == "link_open":
+            address = str(token.attrGet("href") or "")
+            known = re.fullmatch(r"(\w+)\.md(#[\w-]+)?", address)
+            if known and known[1] in dict(CHAPTERS):
+                token.attrSet("href", f"/help/{known[1]}{known[2] or ''}")
+            elif not address.startswith(("https://", "#")):
+                hidden, token.tag = True, "span"
+                token.attrs = {}
+        elif token.type == "link_close" and hidden:
+            hidden, token.tag = False, "span"
