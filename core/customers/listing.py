@@ -12,6 +12,7 @@ from core.customers.columns import further_columns
 from core.customers.hierarchy import find_standing
 from core.customers.schemas import CustomerItem
 from core.customers.search import customer_search
+from core.customers.sections import BILLING_TYPES
 from core.customers.tables import Customer
 from core.errors import Invalid
 from core.lists.columns import ListChoice, ListColumn, Loaded
@@ -29,7 +30,10 @@ SHOWN_TAGS: Final = 1
 
 async def list_choices() -> Choices:
     """What columns of choices can be filtered by."""
-    choices: dict[str, list[ListChoice]] = {"tags": []}
+    choices: dict[str, list[ListChoice]] = {
+        "tags": [],
+        "billing_type": [ListChoice(one.value, one.label, one.value) for one in BILLING_TYPES],
+    }
     for one in await queries.list_filter_values():
         choices.setdefault(one.column, []).append(ListChoice(one.key, one.label, one.id))
     return choices
@@ -143,6 +147,28 @@ CUSTOMERS: Final = Listing(
             field="status_label",
             role="c-status",
             cell=lambda row, given: pill(row.status_label, row.status_colour),
+        ),
+        ListColumn(key="login", label=N_("Login"), expr="customer.login_key", keyed=True, sorts=False, shown=False),
+        ListColumn(key="company", label=N_("Company"), expr="customer.company", sorts=False, shown=False),
+        ListColumn(
+            key="billing_type",
+            label=N_("Billing type"),
+            expr="customer.billing_type",
+            kind="choice",
+            sorts=False,
+            shown=False,
+        ),
+        ListColumn(key="street", label=N_("Street"), expr="customer.street", sorts=False, shown=False),
+        ListColumn(key="zip", label=N_("ZIP"), expr="customer.zip", sorts=False, shown=False),
+        ListColumn(key="country", label=N_("Country"), expr="customer.country", sorts=False, shown=False),
+        ListColumn(key="currency", label=N_("Currency"), expr="customer.currency", sorts=False, shown=False),
+        ListColumn(
+            key="reference",
+            label=N_("Reference"),
+            expr="customer.external_ref",
+            field="external_ref",
+            sorts=False,
+            shown=False,
         ),
         ListColumn(
             key="location", label=N_("Location"), expr="customer.location_id", kind="choice", sorts=False, shown=False

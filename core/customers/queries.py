@@ -63,7 +63,9 @@ ITEMS = """
 SELECT customer.id, customer.full_name, customer.company, customer.email_key AS email, customer.phone_e164 AS phone,
        customer.city, customer.country, status.key AS status, customer.status_id, status.label AS status_label,
        status.kind AS status_kind, status.colour AS status_colour, customer.live_subscriptions, customer.joined_on,
-       location.name AS location, customer.parent_id, parent.full_name AS parent, status.may_order
+       location.name AS location, customer.parent_id, parent.full_name AS parent, customer.login, customer.street,
+       customer.zip, customer.billing_type, customer.currency,
+       coalesce(customer.external_ref, '') AS external_ref, status.may_order
 FROM customer
 JOIN status ON status.id = customer.status_id
 LEFT JOIN location ON location.id = customer.location_id

@@ -417,6 +417,12 @@ class CustomerItem(Struct, frozen=True):
     parent_id: int | None
     parent: str | None
     """Its name, where it is of the same reseller."""
+    login: str
+    street: str
+    zip: str
+    billing_type: str
+    currency: str
+    external_ref: str
     may_order: bool
     """Whether its status lets it take new subscriptions."""
 

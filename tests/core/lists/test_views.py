@@ -506,3 +506,55 @@ async def test_L8_an_export_over_json_takes_a_view_and_the_token_s_permission(te
     assert read_csv(answer.text)[:2] == [["Name", "Id"], ["Ann 022", "22"]]
     assert (await poor.get("/api/v1/lists/customers/export")).status_code == 403
     assert {one["key"] for one in (await api.get("/api/v1/lists")).json()} >= {"customers", "invoices", "payments"}
+
+
+# -- what there is to see ---------------------------------------------------------------------------------------------
+
+
+async def test_L1_every_field_of_the_list_can_be_shown_and_is_the_customer_s(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    parent = await actions.create_customer(scope, NewCustomer(full_name="Parent"))
+    made = await actions.create_customer(
+        scope,
+        NewCustomer(
+            full_name="Ann Other",
+            company="Ann Ltd",
+            login="ann7",
+            emails=["ann@example.com"],
+            phones=["+353 1 555 0101"],
+            street="1 Quay",
+            zip="D01",
+            city="Dublin",
+            country="IE",
+        ),
+    )
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET parent_id = :parent WHERE id = :id", parent=parent, id=made)
+    page = await tenant.browser()
+    columns = "name,id,login,company,phone,email,street,zip,city,country,billing_type,currency,parent,status,balance"
+
+    lines = read_csv((await page.get(f"/lists/customers/export?sort=-id&columns={columns}")).text)
+    shown = (await page.get(f"/customers?billing_type=recurring&login.has=ann7&columns={columns}")).text
+
+    assert lines[0] == [
+        *("Name", "Id", "Login", "Company", "Phone", "E-mail", "Street", "ZIP", "City", "Country", "Billing type"),
+        *("Currency", "Parent", "Status", "Balance"),
+    ]
+    assert lines[1] == [
+        *(
+            "Ann Other",
+            str(made),
+            "ann7",
+            "Ann Ltd",
+            "'+35315550101",
+            "ann@example.com",
+            "1 Quay",
+            "D01",
+            "Dublin",
+            "IE",
+        ),
+        *("Recurring", "EUR", "Parent", "New", "0.00"),
+    ]
+    assert "1 of 1" in shown
+    for text in ("ann7", "Ann Ltd", "1 Quay", "Recurring"):
+        assert text in shown
