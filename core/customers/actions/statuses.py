@@ -78,7 +78,7 @@ async def _plan(scope: Scope, customer: CustomerDetail, to_key: str, on: date, r
     if customer.anonymised_at is not None:
         raise Conflict(_("This customer is anonymised and stays as it is."))
     if to_key == LEAD and (refusal := lead_refusal(scope, customer.status, customer.status_label)):
-        raise Conflict(f"{refusal}.")
+        raise Conflict(_("It cannot become a lead. %(why)s.", why=refusal))
     target = await _allowed(customer, to_key)
     if target.kind == StatusKind.BLOCKED and reason in BY_RULE and customer.never_block:
         raise Conflict(_("This customer is never blocked by a rule. A person may block it."))
