@@ -19,6 +19,7 @@ from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
 from core.billing import run_api, run_routes
+from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
@@ -57,9 +58,10 @@ from core.hooks import Permission, usable
 from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
+from core.ledger import customer_rate_api, customer_rate_routes
 from core.ledger import routes as ledger_routes
-from core.lists import jobs as lists_jobs
 from core.lists import api as lists_api
+from core.lists import jobs as lists_jobs
 from core.lists import routes as lists_routes
 from core.lists.bulk_api import bulk_operations
 from core.lists.bulk_pages import bulk_handlers
@@ -69,12 +71,12 @@ from core.messages import customer_mail, staff_mail
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
+from core.messages import why_routes as messages_whys
 from core.payments import api as payments_api
 from core.payments import credit_routes, statement_api, statement_routes
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
-from core.payments import credit_routes
 from core.staff import account_routes, log_in_routes, second_factors
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
@@ -161,6 +163,7 @@ PAGES: Final = (
     row_routes,
     deletion_routes,
     password_routes,
+    anonymise_routes,
     contact_routes,
     email_routes,
     hierarchy_routes,
@@ -168,33 +171,36 @@ PAGES: Final = (
     lead_routes,
     note_routes,
     catalog_routes,
-    anonymise_routes,
     ledger_routes,
+    customer_rate_routes,
     subscriptions_routes,
     billing_routes,
+    billing_whys,
     run_routes,
-    statement_routes,
     payments_routes,
+    credit_routes,
+    statement_routes,
     messages_routes,
+    messages_whys,
 )
 APIS: Final = (
     lists_api,
     staff_api,
-    credit_routes,
     customers_api,
     status_api,
+    anonymise_api,
+    deletion_api,
     people_api,
     password_api,
     label_api,
     import_api,
     catalog_api,
-    anonymise_api,
-    deletion_api,
     ledger_api,
+    customer_rate_api,
     subscriptions_api,
     billing_api,
-    statement_api,
     payments_api,
+    statement_api,
     run_api,
     messages_api,
 )
@@ -207,13 +213,13 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *staff_routes.PERMISSIONS,
     *customers_routes.PERMISSIONS,
     *password_routes.PERMISSIONS,
+    *anonymise_routes.PERMISSIONS,
+    *deletion_routes.PERMISSIONS,
     *messages_routes.PERMISSIONS,
     *catalog_routes.PERMISSIONS,
     *ledger_routes.PERMISSIONS,
     *subscriptions_routes.PERMISSIONS,
     *billing_routes.PERMISSIONS,
-    *anonymise_routes.PERMISSIONS,
-    *deletion_routes.PERMISSIONS,
     *payments_routes.PERMISSIONS,
 )
 

@@ -77,6 +77,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await billing.issue(scope, bad_debt)
     await billing.write_off(scope, bad_debt, "x", 100)
     await _written_by_nothing_yet(tenant, customer_id, invoice_id)
+    ids["rate_id"] = await value("SELECT min(id) FROM customer_fx_rate")
 
 
 async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_id: int) -> None:

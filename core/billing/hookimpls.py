@@ -113,10 +113,12 @@ async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Er
 
 @hookimpl
 async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
-    if not scope.may("documents.edit"):
-        return ()
+    base = f"/customers/{customer_id}"
+    invoice = Action(label=_("Invoice…"), href=f"{base}/invoices/new", icon="file-invoice", group="create")
+    rates = Action(label=_("Exchange rates…"), href=f"{base}/fx-rates", icon="coins")
     return (
-        Action(label=_("Invoice…"), href=f"/customers/{customer_id}/invoices/new", icon="file-invoice", group="create"),
+        *((invoice,) if scope.may("documents.edit") else ()),
+        *((rates,) if scope.may("currencies.edit") else ()),
     )
 
 

@@ -132,6 +132,8 @@ class PriceRow(Struct, frozen=True):
     tax_inclusive: bool
     valid_from: date
     valid_to: date | None
+    rate_e10: int | None = None
+    """By which it was turned into a customer's currency; null for a price as it stands in its list."""
 
 
 class ProductDetail(ProductRow, frozen=True, kw_only=True):

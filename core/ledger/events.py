@@ -1,6 +1,15 @@
 """What happened to the books' settings."""
 
 from core.activity.events import Event
+from core.texts import N_
+
+
+class CustomerFxRateSet(Event, subject="customer", text=N_("Exchange rate agreed")):
+    customer_id: int
+
+
+class CustomerFxRateRemoved(Event, subject="customer", text=N_("Agreed exchange rate removed")):
+    customer_id: int
 
 
 class FxRateSet(Event, subject="fx_rate"):

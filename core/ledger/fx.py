@@ -31,6 +31,29 @@ async def find_rate(from_currency: str, to_currency: str, on: date) -> int | Non
     return int(found) if found is not None else None
 
 
+async def price_rate(base: str, customer_id: int, from_currency: str, to_currency: str, on: date) -> int | None:
+    """The rate that turns a list price into a customer's currency: the one agreed with it, else the tenant's own.
+
+    `base` is the tenant's currency: its rates lead there, and from there to any other. None where one is missing. It
+    converts prices only; tax and books go by the official rate.
+    """
+    if from_currency == to_currency:
+        return ONE
+    agreed = await value(
+        "SELECT rate_e10 FROM customer_fx_rate WHERE customer_id = :id AND from_currency = :one"
+        " AND to_currency = :other AND valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)"
+        " ORDER BY valid_from DESC LIMIT 1",
+        id=customer_id,
+        one=from_currency,
+        other=to_currency,
+        day=on,
+    )
+    if agreed is not None:
+        return int(agreed)
+    into_base, from_base = await find_rate(from_currency, base, on), await find_rate(to_currency, base, on)
+    return half_up(into_base * ONE, from_base) if into_base is not None and from_base is not None else None
+
+
 def convert(minor: int, from_currency: str, to_currency: str, rate_e10: int) -> int:
     """Minor units of the other currency, rounded half up."""
     if from_currency == to_currency:

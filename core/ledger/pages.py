@@ -62,7 +62,7 @@ def currency_choices(locale: str, but: str) -> list[Choice]:
     return [Choice(code, f"{code} {names.get(code, '')}".strip()) for code in sorted(used - {but})]
 
 
-def _rate_text(rate_e10: int) -> str:
+def rate_text(rate_e10: int) -> str:
     """At least four decimals, so that rates of one column can be compared."""
     whole, _, parts = decimal_text(rate_e10, 10).partition(".")
     return f"{whole}.{parts.ljust(4, '0')}"
@@ -95,7 +95,7 @@ def fx_rate_items(rates: Sequence[FxRateRow], today: date, locale: str) -> list[
                 from_currency=rate.from_currency,
                 name=names.get(rate.from_currency, rate.from_currency),
                 to_currency=rate.to_currency,
-                rate=_rate_text(rate.rate_e10),
+                rate=rate_text(rate.rate_e10),
                 valid_on=rate.valid_on,
                 state=state,
             )

@@ -69,6 +69,28 @@ class NewFxRate(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     rate_e10: Annotated[int, Meta(ge=1, le=10**16)]
 
 
+class NewCustomerFxRate(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One unit of a currency of the price lists is rate_e10 ÷ 10¹⁰ of the customer's, from a day on; `valid_to` is the
+    first day on which it is so no more."""
+
+    from_currency: CurrencyCode
+    valid_from: date
+    valid_to: date | None = None
+    rate_e10: Annotated[int, Meta(ge=1, le=10**16)]
+
+
+class CustomerFxRateRow(Struct, frozen=True):
+    """A rate agreed with a customer, which turns list prices into its currency when a term starts."""
+
+    id: int
+    customer_id: int
+    from_currency: str
+    to_currency: str
+    valid_from: date
+    valid_to: date | None
+    rate_e10: int
+
+
 class FxRateRow(Struct, frozen=True):
     """An official rate, in force from its day until the next one of the same currencies."""
 

@@ -110,4 +110,5 @@ class CustomerFxRate(Table):
     from_currency = Text()
     to_currency = Text()
     valid_from = Date()
+    valid_to = Date(null=True)
     rate_e10 = BigInt()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from core.catalog.queries import list_prices, list_products
+from core.catalog.queries import list_products
 from core.catalog.schemas import ProductRow
 from core.customers.tables import Customer
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
+from core.subscriptions.pricing import prices_for
 from core.subscriptions.schemas import BoxAction, Buyer, ChargeRow, PlanBox, SubscriptionRow
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Charge, Subscription
@@ -126,7 +127,7 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
         if _sold(product, today) or any(each.product_id == product.id for each in live)
     ]
     prices: dict[int, list[PriceRow]] = {}
-    for price in await list_prices([product.id for product in products], buyer.currency, today):
+    for price in await prices_for(scope, customer_id, buyer.currency, [product.id for product in products]):
         prices.setdefault(price.product_id, []).append(price)
     tried = await _groups_tried(customer_id)
     boxes: list[PlanBox] = []

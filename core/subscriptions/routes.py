@@ -24,6 +24,7 @@ from core.money import format_amount, format_money
 from core.subscriptions import actions, pages, queries
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
+from core.subscriptions.pricing import prices_for
 from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
 from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, typed_amount, typed_decimal
@@ -77,7 +78,8 @@ async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.
     scope, today = view.scope, view.scope.today()
     by_kind = {kind: await queries.list_boxes(scope, customer.id, kind) for kind, __ in pages.KINDS}
     boxes = [box for found in by_kind.values() for box in found]
-    prices = await catalog.list_prices([box.product_id for box in boxes], customer.currency, today) if boxes else []
+    offered = [box.product_id for box in boxes]
+    prices = await prices_for(scope, customer.id, customer.currency, offered) if boxes else []
     waiting = await _waiting(scope, customer, boxes)
     forfeits = await _forfeits(scope, boxes)
     groups = [
@@ -330,7 +332,7 @@ async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
 async def _new_subscription(
     scope: Scope, customer_id: int, change: Change, product_id: int, price_id: int
 ) -> NewSubscription:
-    currency = (await catalog.get_price(price_id)).currency
+    currency = (await customers.get_customer(scope, customer_id)).currency
     with Fields() as read:
         quantity = read("quantity", typed_decimal, change.quantity, 6, default=1_000_000)
         amount = read("amount", _amount_or_none, change.amount, currency, scope.locale, default=None)

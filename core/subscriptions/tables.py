@@ -55,6 +55,7 @@ class SubscriptionTerm(Table):
     revision = Integer()
     in_force = Boolean()
     product_id = ForeignKey(Product)
+    price_rate_e10 = BigInt(null=True)
     price_id = ForeignKey(Price, null=True)
     amount_minor = BigInt()
     currency = Text()

@@ -68,6 +68,11 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
+    ("POST", "/api/v1/customers/{customer_id:int}/fx-rates"): {
+        "from_currency": "USD",
+        "valid_from": "2026-11-22",
+        "rate_e10": 1,
+    },
     ("POST", "/api/v1/customers/{customer_id:int}/credit"): {"amount_minor": 1, "reason": "x"},
     ("POST", "/api/v1/customers/{customer_id:int}/credit/{credit_id:int}/reversal"): {"reason": "x"},
 }

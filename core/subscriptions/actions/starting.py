@@ -24,6 +24,7 @@ from core.subscriptions.actions.shared import (
     write_schedule,
 )
 from core.subscriptions.events import SubscriptionActivated, SubscriptionRequested, TrialEnded
+from core.subscriptions.pricing import priced
 from core.subscriptions.schedule import Rhythm, next_period
 from core.subscriptions.schemas import ONE_E6
 from core.subscriptions.status import StateReason, SubscriptionState
@@ -108,7 +109,7 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
         payable = data.until_on is not None and data.then == "invoice_first"
         if payable and data.price_id is None:
             raise Invalid(_("Choose the price that is due when the free time is over."), field="price_id")
-        price = await _price_of(product, buyer, data.price_id, today)
+        price = await _price_of(scope, product, buyer, data.price_id)
         await _may_start(scope, buyer, product, today)
         subscription_id = await _insert(
             buyer,
@@ -260,12 +261,14 @@ async def ask_for_invoice(scope: Scope, subscription_id: int, price_id: int | No
         product = await get_product(found.product_id)
         if price_id is not None:
             price = await get_price(price_id)
-            _belongs(product, price, buyer)
+            _belongs(product, price)
+            price = await priced(scope, buyer.id, buyer.currency, price, product.prices)
             await execute(
                 "UPDATE subscription_term SET price_id = :price_id, amount_minor = :amount, gross_minor = :amount,"
-                " cycle_minor = :amount, cycle_unit = :unit, cycle_count = :count, tax_inclusive = :inclusive"
-                " WHERE id = :id",
+                " cycle_minor = :amount, cycle_unit = :unit, cycle_count = :count, tax_inclusive = :inclusive,"
+                " price_rate_e10 = :rate WHERE id = :id",
                 id=found.term_id,
+                rate=price.rate_e10,
                 price_id=price.id,
                 amount=price.amount_minor,
                 unit=price.cycle_unit,
@@ -360,8 +363,9 @@ async def _ordered(
     product = await get_product(product_id)
     _sold_by_cycle(product)
     price = await get_price(price_id)
-    _belongs(product, price, buyer)
+    _belongs(product, price)
     today = scope.today()
+    price = await priced(scope, buyer.id, buyer.currency, price, product.prices)
     if price.valid_from > today or (price.valid_to is not None and price.valid_to <= today):
         raise Invalid(_("This price is not offered today. Choose another one."), field="price_id")
     return buyer, product, price
@@ -372,26 +376,18 @@ def _sold_by_cycle(product: ProductDetail) -> None:
         raise Invalid(_("%(name)s is sold once: add it as a charge.", name=product.name), field="product_id")
 
 
-def _belongs(product: ProductDetail, price: PriceRow, buyer: Buyer) -> None:
+def _belongs(product: ProductDetail, price: PriceRow) -> None:
     if price.product_id != product.id:
         raise Invalid(_("This price is another product's."), field="price_id")
-    if price.currency != buyer.currency:
-        raise Invalid(
-            _(
-                "The customer pays in %(currency)s; this price is in %(other)s.",
-                currency=buyer.currency,
-                other=price.currency,
-            ),
-            field="price_id",
-        )
 
 
-async def _price_of(product: ProductDetail, buyer: Buyer, price_id: int | None, today: date) -> PriceRow | None:
+async def _price_of(scope: Scope, product: ProductDetail, buyer: Buyer, price_id: int | None) -> PriceRow | None:
     """The price asked for; else, for what costs nothing, the one whose cycle it is shown by."""
     if price_id is not None:
         price = await get_price(price_id)
-        _belongs(product, price, buyer)
-        return price
+        _belongs(product, price)
+        return await priced(scope, buyer.id, buyer.currency, price, product.prices)
+    today = scope.today()
     return next(
         (
             price
@@ -492,9 +488,10 @@ async def _write_terms(
     await execute_many(
         "INSERT INTO subscription_term (subscription_id, valid_from, valid_to, product_id, price_id, amount_minor,"
         " currency, quantity_e6, cycle_unit, cycle_count, tax_category, tax_inclusive, proration, final_proration,"
-        " gross_minor, cycle_minor) VALUES (:subscription_id, :valid_from, :valid_to, :product_id, :price_id,"
+        " gross_minor, cycle_minor, price_rate_e10)"
+        " VALUES (:subscription_id, :valid_from, :valid_to, :product_id, :price_id,"
         " :amount_minor, :currency, :quantity_e6, :cycle_unit, :cycle_count, :tax_category, :tax_inclusive, :proration,"
-        " :final_proration, :gross_minor, :cycle_minor)",
+        " :final_proration, :gross_minor, :cycle_minor, :price_rate)",
         [
             {
                 "subscription_id": subscription_id,
@@ -513,6 +510,7 @@ async def _write_terms(
                 "final_proration": product.final_proration,
                 "gross_minor": rated.gross_minor,
                 "cycle_minor": rated.cycle_minor,
+                "price_rate": price.rate_e10 if price else None,
             }
             for start, end in zip(starts, [*ends, None], strict=True)
             for rated in [rate_cycle(amount_minor, quantity_e6, discounts, start)]
