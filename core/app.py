@@ -19,6 +19,7 @@ from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
 from core.billing import run_api, run_routes
+from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
@@ -70,6 +71,7 @@ from core.messages import customer_mail, staff_mail
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
+from core.messages import why_routes as messages_whys
 from core.payments import api as payments_api
 from core.payments import credit_routes, statement_api, statement_routes
 from core.payments import hookimpls as payments_hooks
@@ -173,11 +175,13 @@ PAGES: Final = (
     customer_rate_routes,
     subscriptions_routes,
     billing_routes,
+    billing_whys,
     run_routes,
     payments_routes,
     credit_routes,
     statement_routes,
     messages_routes,
+    messages_whys,
 )
 APIS: Final = (
     lists_api,

@@ -69,6 +69,7 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
             if minor > 0
             else _("Settled"),
             tone="owes" if minor < 0 else "plus" if minor > 0 else "",
+            why=f"/customers/{customer_id}/balance/why",
         )
     ]
     found = await _open_by_currency(scope, customer_id)

@@ -53,8 +53,6 @@ MOST_TICKED: Final = 10_000
 WORK_OUT: Final = "lists.work_out"
 CARRY_OUT: Final = "lists.carry_out"
 KEPT_FOR: Final = timedelta(days=90)
-AHEAD: Final = timedelta(hours=12)
-"""Somebody waits for it: it comes before work that fell due in these hours (a billing run's thousands of papers)."""
 
 
 class OfRun(Struct, frozen=True):
@@ -225,7 +223,7 @@ async def start_plan(
 
 
 async def _start(scope: Scope, run: RunRow, kind: str) -> None:
-    job_id = await enqueue(scope, kind, OfRun(run.listing, run.id, locale_now()), due_at=scope.now() - AHEAD)
+    job_id = await enqueue(scope, kind, OfRun(run.listing, run.id, locale_now()))
     await execute("UPDATE bulk_run SET job_id = :job WHERE id = :id", job=job_id, id=run.id)
 
 
@@ -521,6 +519,7 @@ async def _many_done(
     """The same by few statements. Rows that come out otherwise are taken back and left out of a second call."""
     assert action.do_many is not None
     noted: dict[int, Noted] = {}
+    wrong: dict[int, Noted] = {}
     going = dict(ready)
     while going:
         try:
