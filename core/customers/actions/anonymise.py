@@ -183,7 +183,8 @@ async def blank_customers(scope: Scope, customer_ids: Sequence[int]) -> None:
     columns = ", ".join(f"{name} = ''" for name in _BLANKED)
     await execute(
         "UPDATE customer SET full_name = :label || ' ' || CAST(id AS text),"
-        f" name_key = :key || ' ' || CAST(id AS text), {columns}, lat = NULL, lon = NULL, tags_key = '', anonymised_at = :now, version = version + 1"
+        f" name_key = :key || ' ' || CAST(id AS text), {columns}, lat = NULL, lon = NULL, tags_key = '',"
+        " anonymised_at = :now, version = version + 1"
         " WHERE id IN :ids",
         label=label,
         key=sort_key(label),

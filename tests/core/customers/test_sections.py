@@ -1,4 +1,4 @@
-"""Sections of a customer's page, saved one by one or all at once (C3): nothing is lost, and who comes second sees why."""
+"""Sections of a customer's page, saved one by one or all at once (C3): nothing is lost, who comes second sees why."""
 
 from __future__ import annotations
 
