@@ -71,7 +71,7 @@ async def change_password(scope: Scope, data: OwnPassword) -> None:
 async def end_own(scope: Scope, session_id: int) -> None:
     """End one of one's own sessions."""
     known = await get_own(scope)
-    if session_id not in {session.id for session in await list_sessions(FULL, known.id)}:
+    if session_id not in {session.id for session in await list_sessions(FULL, known.id, scope.now())}:
         raise NotFound(f"session {session_id}")
     async with unit_of_work(scope):
         await end_session(scope, session_id)

@@ -120,12 +120,16 @@ async def find_session(token: str, now: datetime) -> SessionRow | None:
     )
 
 
-async def list_sessions(actor_kind: str, actor_id: int) -> list[SessionRow]:
+async def list_sessions(actor_kind: str, actor_id: int, now: datetime) -> list[SessionRow]:
+    """The live sessions of an actor, the one that was used last first."""
     return await rows(
         SessionRow,
-        f"{ROW} WHERE actor_kind = :kind AND actor_id = :id ORDER BY last_used_at DESC",
+        f"{ROW} WHERE actor_kind = :kind AND actor_id = :id AND expires_at > :now AND last_used_at > :idle"
+        " ORDER BY last_used_at DESC",
         kind=actor_kind,
         id=actor_id,
+        now=now,
+        idle=now - IDLE_ENDS,
     )
 
 

@@ -363,6 +363,18 @@ async def test_F1_sessions_are_listed_and_ended_one_by_one_or_all_others(tenant:
     assert (await other.get("/profile")).status_code == 200
 
 
+async def test_F1_a_session_that_was_left_is_not_listed(tenant: TestTenant) -> None:
+    staff_id = await person(tenant)
+    await tenant.browser(staff_id=staff_id)
+    tenant.clock.move(timedelta(hours=13))
+    page = await tenant.browser(staff_id=staff_id)
+
+    listed = (await page.get("/profile")).text
+
+    assert listed.count("last used") == 1
+    assert "End all others" not in listed
+
+
 async def test_F1_the_own_name_and_time_zone_are_kept(tenant: TestTenant) -> None:
     staff_id = await person(tenant)
     await log_in(tenant)
