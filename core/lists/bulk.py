@@ -34,7 +34,7 @@ from core.lists.bulk_queries import AT_WORK, PlanSums, RunRow, as_json, counts_o
 from core.lists.bulk_status import RowState, RunState
 from core.lists.columns import Condition
 from core.lists.events import BulkDone, BulkStarted
-from core.texts import _, locale_now, speaking
+from core.texts import _, locale_now, ngettext, speaking
 from core.web.forms import from_form
 
 if TYPE_CHECKING:
@@ -364,7 +364,11 @@ async def refusal_of(scope: Scope, run: RunRow) -> str:
     action = await get_action(scope, run.listing, run.action)
     counts = await counts_of(run.id)
     if action.all_or_none and counts[RowState.REFUSED]:
-        return _("It is done to all or to none: %(count)s refuse it.", count=counts[RowState.REFUSED])
+        return ngettext(
+            "It is done to all or to none: %(num)s refuses it.",
+            "It is done to all or to none: %(num)s refuse it.",
+            counts[RowState.REFUSED],
+        )
     if not counts[RowState.READY]:
         return _("There is nothing that it could be done to.")
     return ""

@@ -260,7 +260,7 @@ async def test_L5_a_bulk_delete_with_one_active_customer_deletes_nothing(tenant:
     at = begun.headers["location"]
     plan = await page.get(at)
 
-    assert "It is done to all or to none: 1 refuse it." in plan.text
+    assert "It is done to all or to none: 1 refuses it." in plan.text
     assert "Only a customer that is inactive can go" in plan.text
     assert f"{at}/execution" not in plan.text
     run = await get_run(tenant.scope(), "customers", int(at.rpartition("/")[2]))

@@ -504,7 +504,7 @@ async def test_L5_a_deed_for_all_or_none_does_nothing_while_one_refuses(
     assert "Nothing was done: not all rows allow it" in nothing
     assert await value("SELECT count(*) FROM note") == 0
     refused = await begun(tenant, page, "probe.note", id=[str(one) for one in ids])
-    assert "It is done to all or to none: 1 refuse it." in await shown(page, refused)
+    assert "It is done to all or to none: 1 refuses it." in await shown(page, refused)
     without = await page.post(f"{refused}/repetition", data={"which": "ready"})
     at = without.headers["location"]
     await page.post(f"{at}/execution", data={"seen": seen_on(await shown(page, at)), "count": "3"})
