@@ -100,7 +100,11 @@ class Mailing:
         async def opened(_: object) -> AsyncIterator[Callable[[Actor], Scope]]:
             yield scope.as_actor
 
-        return Worker(Tenants.of(scope), lambda _: Work({kind.name: kind for kind in (*JOBS, *STAFF_JOBS)}), clock=self.tenant.clock)
+        return Worker(
+            Tenants.of(scope),
+            lambda _: Work({kind.name: kind for kind in (*JOBS, *STAFF_JOBS)}),
+            clock=self.tenant.clock,
+        )
 
     async def days_pass(self, days: float) -> None:
         """Time goes by, and whatever becomes due meanwhile is done, an hour at a time."""

@@ -177,9 +177,7 @@ async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
             marker=f"{MARKER}.csv",
             now=scope.now(),
         )
-        await execute(
-            "INSERT INTO recovery_code (staff_id, code_hash) VALUES (:id, 'hash')", id=world.ids["staff_id"]
-        )
+        await execute("INSERT INTO recovery_code (staff_id, code_hash) VALUES (:id, 'hash')", id=world.ids["staff_id"])
         await execute(
             "INSERT INTO passkey (id, staff_id, name, credential_id, public_key, created_at)"
             " VALUES (1, :id, 'Phone', 'credential', 'key', :now)",

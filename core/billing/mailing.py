@@ -115,9 +115,7 @@ async def document_file(scope: Scope, document_id: int) -> FileRow:
         kept = await _kept(document_id)
         assert kept is not None
     if not kept.path:
-        raise Conflict(
-            _("Its customer was anonymised, and the time to keep this document is over: the PDF is gone.")
-        )
+        raise Conflict(_("Its customer was anonymised, and the time to keep this document is over: the PDF is gone."))
     return await get_file(scope, int(kept.path))
 
 

@@ -231,7 +231,7 @@ async def list_credit_uses(scope: Scope, credit_ids: Sequence[int]) -> list[Cred
     """What became of these credits, in the order in which it happened."""
     return await rows(
         CreditUse,
-        "SELECT u.credit_entry_id AS credit_id, u.on_day AS \"on\", u.kind, u.amount_minor, u.document_id, d.number"
+        'SELECT u.credit_entry_id AS credit_id, u.on_day AS "on", u.kind, u.amount_minor, u.document_id, d.number'
         " FROM (SELECT credit_entry_id, allocated_on AS on_day, 'allocation' AS kind, amount_minor, document_id, id"
         " FROM allocation WHERE credit_entry_id IN :ids"
         " UNION ALL SELECT credit_entry_id, used_on, kind, amount_minor, NULL, id FROM credit_use"
