@@ -162,7 +162,7 @@ async def test_the_second_of_two_chooses_field_by_field(browser: Browser, page: 
     await expect(page.locator("#sec-main:not(.t-editing)")).to_contain_text("Mine Ltd")
 
 
-async def test_what_somebody_else_does_appears_by_itself(browser: Browser, page: Page, served: Served) -> None:
+async def test_C13_what_somebody_else_does_appears_by_itself(browser: Browser, page: Page, served: Served) -> None:
     _, address = await create(page, served)
     async with window(browser, state=served.state) as other:
         await other.goto(address)

@@ -7,6 +7,10 @@ def test_no_test_names_a_row_that_is_not_promised() -> None:
     assert set(proofs()) <= set(promised())
 
 
+def test_every_promise_has_a_test_of_its_name() -> None:
+    assert set(promised()) - set(proofs()) == set()
+
+
 def test_the_page_of_proofs_is_among_those_that_are_written() -> None:
     written = {path.name: text for path, text in generated_pages().items()}
 

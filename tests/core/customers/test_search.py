@@ -45,7 +45,7 @@ TYPED = [
 ]  # fmt: skip
 
 
-async def test_a_customer_is_found_by_the_beginnings_of_all_its_words(tenant: TestTenant) -> None:
+async def test_L4_a_customer_is_found_by_the_beginnings_of_all_its_words(tenant: TestTenant) -> None:
     await jorg(tenant)
     await actions.create_customer(tenant.scope(), NewCustomer(full_name="Nobody Else"))
 
@@ -61,7 +61,7 @@ async def test_what_begins_no_word_finds_nothing(tenant: TestTenant) -> None:
     assert {typed: await found(tenant, typed) for typed in NO_WORDS} == {typed: [] for typed in NO_WORDS}
 
 
-async def test_the_id_and_the_vat_id_are_found(tenant: TestTenant) -> None:
+async def test_L4_the_id_and_the_vat_id_are_found(tenant: TestTenant) -> None:
     customer_id = await jorg(tenant)
     async with unit_of_work(tenant.scope()):
         await execute("UPDATE customer SET vat_id = 'ATU12345678' WHERE id = :id", id=customer_id)
@@ -70,7 +70,7 @@ async def test_the_id_and_the_vat_id_are_found(tenant: TestTenant) -> None:
     assert await found(tenant, "atu1234") == ["Jörg Müller-Łukasz"]
 
 
-async def test_what_is_changed_is_found_by_its_new_words_only(tenant: TestTenant) -> None:
+async def test_L4_what_is_changed_is_found_by_its_new_words_only(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await jorg(tenant)
 

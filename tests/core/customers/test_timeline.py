@@ -9,7 +9,7 @@ from core.testing import TestTenant
 from core.web.templating import written
 
 
-async def test_a_new_customer_is_told_by_labels_and_days_not_by_values_of_the_database(tenant: TestTenant) -> None:
+async def test_C13_a_new_customer_is_told_by_labels_and_days_not_by_values_of_the_database(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await create_customer(scope, NewCustomer(full_name="Ann", kind="company"))
 
