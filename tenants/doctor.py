@@ -133,7 +133,8 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorou
                 return Finding(what, "fail", detail, f"tenantry tenant upgrade {tenant.slug}")
             work = await row(
                 _Work,
-                "SELECT (SELECT count(*) FROM job WHERE state = 'waiting' AND due_at < :late) AS late,"
+                "SELECT (SELECT count(*) FROM job WHERE state = 'waiting' AND crowd = false"
+                " AND due_at < :late) AS late,"
                 " (SELECT count(*) FROM job WHERE state IN ('failed', 'unknown', 'held')) AS for_a_person,"
                 " (SELECT count(*) FROM delivery_parked) AS parked",
                 late=deployment.clock.now() - LATE,

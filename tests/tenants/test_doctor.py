@@ -47,7 +47,7 @@ async def test_a_full_disk_is_found(deployment: Deployment, monkeypatch: pytest.
 
 
 async def test_each_tenant_is_named_with_what_is_wrong_with_it(deployment: Deployment) -> None:
-    names = ("behind", "failed", "late", "stolen", "suspended", "waiting")
+    names = ("behind", "crowded", "failed", "late", "stolen", "suspended", "waiting")
     tenants = {name: (await made(deployment, name)).record for name in names}
     registry, now = deployment.registry, deployment.clock.now()
     await registry.set_status(tenants["failed"].uuid, TenantStatus.FAILED, "Upgrade: disk full")
@@ -59,18 +59,20 @@ async def test_each_tenant_is_named_with_what_is_wrong_with_it(deployment: Deplo
         async with transaction():
             await execute("UPDATE tenant_meta SET uuid = '6f1f0f0e-0000-4000-8000-000000000001'")
     job = (
-        "INSERT INTO job (kind, policy, state, due_at, payload, actor, created_at)"
-        " VALUES ('mail', 'once', :state, :due, '{}', '{}', :due)"
+        "INSERT INTO job (kind, policy, state, due_at, payload, actor, crowd, created_at)"
+        " VALUES ('mail', 'once', :state, :due, '{}', '{}', :crowd, :due)"
     )
-    for name, state, due in (("late", "waiting", now - timedelta(hours=1)), ("waiting", "failed", now)):
+    before = now - timedelta(hours=1)
+    for name, state, due in (("late", "waiting", before), ("crowded", "waiting", before), ("waiting", "failed", now)):
         with bind(deployment.placement.find(tenants[name])):
             async with transaction():
-                await execute(job, state=state, due=due)
+                await execute(job, state=state, due=due, crowd=name == "crowded")
 
     found = await findings(deployment)
 
     said = {name: (found[f"tenant {name}"].state, found[f"tenant {name}"].way_out) for name in names}
     assert said["behind"] == ("fail", "tenantry tenant upgrade behind")
+    assert said["crowded"][0] == "ok", "documents of a billing run may take their time"
     assert said["failed"] == ("fail", "tenantry tenant upgrade failed")
     assert said["late"] == ("warn", "is `tenantry worker` (or serve) running?")
     assert said["stolen"][0] == "fail"
