@@ -373,9 +373,9 @@ async def load_staff(staff_id: int) -> Person | None:
 
 
 async def load_newcomer(staff_id: int) -> Person | None:
-    """The staff user of a session that is only for setting a second factor up."""
+    """The staff user of a session that is only for setting a second factor up: whoever has one shows it instead."""
     known = await staff_queries.find_known(staff_id)
-    if known is None:
+    if known is None or known.has_second_factor:
         return None
     actor = replace(staff_queries.actor_of(known), permissions=frozenset[str]())
     return Person(actor, known, known.email, only=log_in_routes.SET_UP, proves=second_factors.is_proof)

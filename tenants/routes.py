@@ -23,6 +23,7 @@ from core.web.changes import asked, drawer
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Figure, RunningJob, TabItem
 from core.web.plugin_pages import declared_by
+from core.web.proof import ask_for_proof
 from core.web.routing import get, post, put
 from core.web.view import View, errors_by_field
 from tenants import actions, deeds, forms, queries
@@ -257,18 +258,25 @@ async def switch_plugin(view: View, tenant_id: FromPath[int], plugin_name: FromP
 
 @get("/tenants/{tenant_id:int}/deeds/{deed:str}", permission="tenants.view")
 async def show_deed(view: View, tenant_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
-    wanted = deeds.deed_of(deed)
-    view.scope.require(wanted.permission)
+    wanted = await _may_do(view, deed)
     tenant = await host_of(view.scope).get(tenant_id)
     return await deeds.show_deed(view, tenant, wanted, asked(view))
 
 
 @post("/tenants/{tenant_id:int}/deeds/{deed:str}", permission="tenants.view")
 async def do_deed(view: View, tenant_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
-    wanted = deeds.deed_of(deed)
-    view.scope.require(wanted.permission)
+    wanted = await _may_do(view, deed)
     tenant = await host_of(view.scope).get(tenant_id)
     return await deeds.do_deed(view, tenant, wanted)
+
+
+async def _may_do(view: PageView, key: str) -> deeds.Deed:
+    """What takes a tenant away wants a fresh proof."""
+    deed = deeds.deed_of(key)
+    view.scope.require(deed.permission)
+    if deed.permission == "tenants.delete":
+        await ask_for_proof(view.request)
+    return deed
 
 
 @get("/tenants/upgrades", permission="tenants.manage")
@@ -325,7 +333,7 @@ async def back_up(view: View, tenant_id: FromPath[int]) -> Response[str]:
     return view.go(f"/tenants/work/{await actions.ask_backup(view.scope, tenant)}")
 
 
-@post("/tenants/backups/{file:str}/download", permission="tenants.download")
+@post("/tenants/backups/{file:str}/download", permission="tenants.download", fresh=True)
 async def download(view: View, file: FromPath[str]) -> File:
     """Sent as it is; who took it stands in the activity."""
     deployment = host_of(view.scope).deployment
@@ -340,14 +348,14 @@ async def download(view: View, file: FromPath[str]) -> File:
     )
 
 
-@get("/tenants/backups/{file:str}/restoring", permission="tenants.view")
+@get("/tenants/backups/{file:str}/restoring", permission="tenants.view", fresh=True)
 async def show_restoring(view: View, file: FromPath[str]) -> Response[str]:
     _may_restore(view.scope)
     backup = await apart(queries.get_backup(host_of(view.scope).deployment, file))
     return await deeds.show_restoring(view, backup, asked(view))
 
 
-@post("/tenants/backups/{file:str}/restoring", permission="tenants.view")
+@post("/tenants/backups/{file:str}/restoring", permission="tenants.view", fresh=True)
 async def do_restoring(view: View, file: FromPath[str]) -> Response[str]:
     _may_restore(view.scope)
     backup = await apart(queries.get_backup(host_of(view.scope).deployment, file))

@@ -31,13 +31,13 @@ PARTS: Final = (
 )
 
 
-@get("/customers/{customer_id:int}/anonymisation", permission="customers.anonymise")
+@get("/customers/{customer_id:int}/anonymisation", permission="customers.anonymise", fresh=True)
 async def show_anonymising(view: View, customer_id: FromPath[int]) -> Response[str]:
     customer = await queries.get_customer(view.scope, customer_id)
     return await show_plan(view, _place(customer), asked(view), partial(_deed, view.scope, customer))
 
 
-@post("/customers/{customer_id:int}/anonymisation", permission="customers.anonymise")
+@post("/customers/{customer_id:int}/anonymisation", permission="customers.anonymise", fresh=True)
 async def anonymise(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
     customer = await queries.get_customer(scope, customer_id)

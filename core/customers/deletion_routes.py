@@ -31,13 +31,13 @@ PARTS: Final = (
 )
 
 
-@get("/customers/{customer_id:int}/deletion", permission="customers.delete")
+@get("/customers/{customer_id:int}/deletion", permission="customers.delete", fresh=True)
 async def show_deletion(view: View, customer_id: FromPath[int]) -> Response[str]:
     customer = await queries.get_customer(view.scope, customer_id)
     return await show_plan(view, _place(customer), asked(view), partial(_deed, view.scope, customer))
 
 
-@post("/customers/{customer_id:int}/deletion", permission="customers.delete")
+@post("/customers/{customer_id:int}/deletion", permission="customers.delete", fresh=True)
 async def delete(view: View, customer_id: FromPath[int]) -> Response[str]:
     scope = view.scope
     customer = await queries.get_customer(scope, customer_id)

@@ -344,7 +344,7 @@ class BulkAction(Generic[F]):
     danger: bool = False
     all_or_none: bool = False
     confirmed: bool = False
-    """The number of rows is typed before it is done."""
+    """The number of rows is typed before it is done, and the person proves who it is."""
     warning: str = ""
     """What should be known before it is done, whatever the rows."""
     place: int = 100

@@ -42,6 +42,7 @@ from core.money import format_money
 from core.texts import N_, _, number
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Choice, Field, Figure, RunningJob
+from core.web.proof import ask_for_proof
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
@@ -155,6 +156,8 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         run = await get_run(scope, listing.key, bulk_id)
         sent = await view.form(Execution)
         action = await bulk.get_action(scope, listing.key, run.action)
+        if action.confirmed:
+            await ask_for_proof(view.request)
         ready = (await counts_of(run.id))[RowState.READY]
         if action.confirmed and "".join(one for one in sent.count if one.isdigit()) != str(ready):
             told = {"count": _("Type the number as it stands above: %(count)s.", count=number(ready))}

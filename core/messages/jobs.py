@@ -173,7 +173,7 @@ async def _write_down(scope: Scope, message: MessageFull, filled: Filled, sent: 
             now=scope.now(),
             answer=sent.answer,
             refused=msgspec.json.encode(sent.refused).decode(),
-            subject=filled.subject,
+            subject="" if sealed else filled.subject,
             body="" if sealed else filled.text,
             fields="{}" if sealed else message.fields,
         )

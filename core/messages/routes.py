@@ -178,7 +178,7 @@ async def show_mail(view: View) -> Response[str]:
     return await _mail_page(view)
 
 
-@post("/settings/mail", permission="settings.edit")
+@post("/settings/mail", permission="settings.edit", fresh=True)
 async def save_mail(view: View) -> Response[str]:
     await view.read()
     try:

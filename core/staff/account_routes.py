@@ -12,12 +12,13 @@ from markupsafe import Markup
 
 from core.errors import Conflict, Invalid
 from core.staff import account, actions, passkeys, queries, second_factors
-from core.staff.log_in_routes import SET_UP, enter
+from core.staff.log_in_routes import SET_UP, address_of, enter
 from core.staff.schemas import AS_ASKED, AppCode, NewPasskey, OwnPassword, OwnProfile, PasskeyName, Preferences
 from core.staff.zones import TIME_ZONES
 from core.texts import LANGUAGES, _, ngettext
 from core.web import sessions
 from core.web.routing import SIGNED_IN, delete, get, post
+from core.web.throttle import account_of
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def show_password(view: View) -> Response[str]:
 async def change_password(view: View) -> Response[str]:
     """Wrong tries of the present one count as wrong tries to log in."""
     known = await account.get_own(view.scope)
-    key, address = f"{view.scope.tenant.uuid}:{view.visit.email}", _address(view)
+    key, address = account_of(view.scope.tenant.uuid, view.visit.email), address_of(view)
     try:
         data = await view.form(OwnPassword)
         view.visit.limiter.check_log_in(key, address)
@@ -70,11 +71,8 @@ async def change_password(view: View) -> Response[str]:
         if "current" in errors:
             view.visit.limiter.count_wrong_log_in(key, address)
         return view.page("staff/password.html", status=422, errors=errors, email=known.email)
+    view.visit.limiter.forgive_log_in(key, address)
     return await enter(view, known, "/profile", _("Password changed. Everywhere else you are logged out."))
-
-
-def _address(view: PageView) -> str:
-    return view.request.client.host if view.request.client else ""
 
 
 @delete("/profile/sessions/{session_id:int}", permission=SIGNED_IN)

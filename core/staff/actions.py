@@ -146,12 +146,14 @@ async def make_link(scope: Scope, staff_id: int) -> Invitation:
         return await _link(scope, staff_id, "invitation", INVITATION_LASTS)
 
 
-async def make_mailed_link(scope: Scope, staff_id: int) -> Invitation:
-    """The link of a mail that is about to be sent."""
+async def make_mailed_link(scope: Scope, staff_id: int, *, beside: bool = False) -> Invitation:
+    """The link of a mail that is about to be sent. `beside` others: whoever knows an address cannot void by asking what
+    was handed over to its owner."""
     async with unit_of_work(scope):
         has_password = await value("SELECT password_hash <> '' FROM staff WHERE id = :id", id=staff_id)
         record(scope, StaffLinkMade(staff_id=staff_id))
-        return await _link(scope, staff_id, "reset" if has_password else "invitation", MAILED_LASTS)
+        purpose = "reset" if has_password else "invitation"
+        return await _link(scope, staff_id, purpose, MAILED_LASTS, beside=beside)
 
 
 async def mail_link(scope: Scope, staff_id: int) -> None:
@@ -184,10 +186,9 @@ async def withdraw_invitation(scope: Scope, staff_id: int) -> None:
         record(scope, StaffInvitationWithdrawn(staff_id=staff_id), changes={"email": (staff.email, None)})
 
 
-async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> Invitation:
-    await execute(
-        "UPDATE one_time_link SET used_at = :now WHERE staff_id = :id AND used_at IS NULL", now=scope.now(), id=staff_id
-    )
+async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta, *, beside: bool = False) -> Invitation:
+    if not beside:
+        await _void_links(scope, staff_id)
     token = new_token()
     await OneTimeLink(
         staff_id=staff_id,
@@ -199,8 +200,15 @@ async def _link(scope: Scope, staff_id: int, purpose: str, lasts: timedelta) -> 
     return Invitation(staff_id=staff_id, token=token)
 
 
+async def _void_links(scope: Scope, staff_id: int) -> None:
+    await execute(
+        "UPDATE one_time_link SET used_at = :now WHERE staff_id = :id AND used_at IS NULL", now=scope.now(), id=staff_id
+    )
+
+
 async def set_password(scope: Scope, token: str, password: str, repeated: str) -> int:
-    """Set the password that a one-time link allows. Uses the link up, ends all sessions of the user; gives its id."""
+    """Set the password that a one-time link allows. Uses this and every other link up, ends all sessions of the user;
+    gives its id."""
     if password != repeated:
         raise Invalid(_("The two passwords differ. Type the same one twice."), field="repeated")
     link = await queries.find_link(token, scope.now())
@@ -214,6 +222,7 @@ async def set_password(scope: Scope, token: str, password: str, repeated: str) -
         )
         if not used:
             raise Conflict(_("This link has just been used. Log in, or ask for a new one."))
+        await _void_links(scope, link.staff_id)
         await execute("UPDATE staff SET password_hash = :hash WHERE id = :id", hash=password_hash, id=link.staff_id)
         await end_everywhere(scope, link.staff_id)
         record(scope, PasswordSet(staff_id=link.staff_id))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.activity.unit import unit_of_work
 from core.jobs.kinds import Job, JobKind
 from core.messages.actions import queue
+from core.messages.queries import mail_is_set_up
 from core.staff import queries
 from core.staff.actions import MAIL, MAILED_LASTS, make_mailed_link
 from core.staff.schemas import LinkMail, MailNotice, MailStaff, NoticeMail
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 
 async def mail_staff(scope: Scope, job: Job[MailStaff]) -> None:
-    """Mail a link to a password. Where nobody has the address, nothing happens. A second attempt mails a new link: the
-    first one stopped working."""
+    """Mail a link to a password; a second attempt mails a new one. Where nobody has the address, nothing happens, nor
+    where no mail can be sent and nobody of the staff asked for it."""
     told = job.payload
     known = await (queries.find_known(told.staff_id) if told.staff_id else queries.find_by_email(told.email))
-    if known is None:
+    anybody = not told.staff_id
+    if known is None or (anybody and not await mail_is_set_up()):
         return
     async with unit_of_work(scope):
-        made = await make_mailed_link(scope, known.id)
+        made = await make_mailed_link(scope, known.id, beside=anybody)
         await queue(
             scope,
             "staff_reset" if known.password_hash else "staff_invitation",

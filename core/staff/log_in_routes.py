@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.params import FromPath
 
 from core.errors import Conflict, DomainError, Invalid
-from core.ids import sort_key
 from core.staff import actions, passkeys, queries, second_factors
 from core.staff.schemas import Confirmed, Forgotten, LogIn, NewPassword, PasskeyAnswer, SecondStep
 from core.texts import _
 from core.web import sessions
 from core.web.routing import PUBLIC, SIGNED_IN, get, post
+from core.web.throttle import account_of
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ async def confirm(view: View) -> Response[str]:
 
 
 def _account(view: PageView, email: str) -> str:
-    return f"{view.scope.tenant.uuid}:{sort_key(email)}"
+    return account_of(view.scope.tenant.uuid, email)
 
 
 def address_of(view: PageView) -> str:
@@ -244,9 +244,9 @@ def _said(error: DomainError) -> dict[str, str]:
 
 
 def _inside(path: str) -> str:
-    """Where to go after the log-in: a path of this host, whatever was asked for."""
-    parts = urlsplit(path)
-    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    """Where to go after the log-in: a path of this host, whatever was asked for. Browsers take a backslash for a slash
+    and leave control characters out."""
+    inside = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if inside else "/"
 
 

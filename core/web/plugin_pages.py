@@ -15,9 +15,11 @@ from core.activity.queries import ReaderState, reader_states
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Fact, Manifest, Plugin
 from core.settings.actions import save_form
+from core.settings.fields import describe
 from core.settings.queries import form_values
 from core.texts import _, ngettext, number
 from core.web.parts import FieldGroup, Pill
+from core.web.proof import ask_for_proof
 from core.web.routing import get, post, put
 from core.web.settings_pages import groups_of, text_of
 from core.web.view import View, errors_by_field
@@ -69,6 +71,8 @@ async def save_settings(view: View, plugin_name: FromPath[str]) -> Response[str]
     struct = _manifest(view, plugin_name).settings
     if struct is None:
         raise NotFound(f"settings of {plugin_name}")
+    if any(spec.kind == "secret" for spec in describe(struct)):
+        await ask_for_proof(view.request)
     await view.read()
     try:
         await save_form(view.scope, struct, view.typed)

@@ -17,6 +17,7 @@ from core.errors import TooMany
 from core.texts import _
 from core.web import csrf, sessions
 from core.web.routing import PUBLIC
+from core.web.throttle import account_of
 from core.web.visit import visit_of
 
 if TYPE_CHECKING:
@@ -55,10 +56,16 @@ async def first_things_first(connection: ASGIConnection[Any, Any, Any, Any], han
 
 
 async def proved(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises ProofNeeded where the route wants a fresh proof and there is none. Programs have proved it by their
-    token."""
+    """Raises ProofNeeded where the route wants a fresh proof and there is none."""
+    if handler.opt.get("fresh"):
+        await ask_for_proof(connection)
+
+
+async def ask_for_proof(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Raises ProofNeeded where the last one is too old; for a handler that knows only itself whether it needs one.
+    Programs have proved it by their token."""
     visit = visit_of(connection)
-    if not handler.opt.get("fresh") or visit.session is None or visit.proves is None:
+    if visit.session is None or visit.proves is None:
         return
     if visit.session.proved_at > visit.scope.now() - LASTS:
         return
@@ -67,7 +74,7 @@ async def proved(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     given = str(form.get(FIELD, ""))
     if not given:
         raise ProofNeeded(fields)
-    account = f"{visit.scope.tenant.uuid}:{visit.email}"
+    account = account_of(visit.scope.tenant.uuid, visit.email)
     address = connection.client.host if connection.client else ""
     try:
         visit.limiter.check_log_in(account, address)
@@ -76,7 +83,14 @@ async def proved(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
     if not await visit.proves(visit.scope, given):
         visit.limiter.count_wrong_log_in(account, address)
         raise ProofNeeded(fields, _("This is neither your password nor a code that works now."), status=422)
+    visit.limiter.forgive_log_in(account, address)
     await sessions.note_proof(visit.scope, visit.session.id)
+
+
+def _inside(url: str) -> str:
+    """Path and query of an address."""
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
 
 def _pairs(form: Any) -> list[tuple[str, Any]]:
@@ -88,12 +102,12 @@ def handlers(render: RenderPage) -> dict[Any, Any]:
 
     def ask(request: Request[Any, Any, Any], error: ProofNeeded) -> Response[Any]:
         if request.headers.get("hx-request-type") == "partial":
-            here = urlsplit(request.headers.get("hx-current-url", ""))
-            after = f"{here.path or '/'}{'?' + here.query if here.query else ''}"
-            return Response(
-                "", headers={"HX-Redirect": f"{PAGE}?next={quote(after, safe='/')}"}, media_type="text/html"
-            )
-        values = {"action": request.scope["path"], "fields": error.fields, "error": error.error}
+            after = f"{PAGE}?next={quote(_inside(request.headers.get('hx-current-url', '')), safe='/')}"
+            return Response("", headers={"HX-Redirect": after}, media_type="text/html")
+        if request.method == "GET":
+            after = f"{PAGE}?next={quote(_inside(str(request.url)), safe='/')}"
+            return Response("", status_code=303, headers={"Location": after}, media_type="text/html")
+        values = {"action": _inside(str(request.url)), "fields": error.fields, "error": error.error}
         html = render(request, "confirm.html", values)
         return Response(html, status_code=error.status, media_type="text/html")
 

@@ -42,15 +42,22 @@ _KINDS: Final = {
 
 
 def settings_form(
-    struct: type[Struct], path: str, *, title: str, noun: str, read: str = "settings.view", write: str = "settings.edit"
+    struct: type[Struct],
+    path: str,
+    *,
+    title: str,
+    noun: str,
+    read: str = "settings.view",
+    write: str = "settings.edit",
+    fresh: bool = False,
 ) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
-    """GET and POST of a page that shows and saves one struct of settings."""
+    """GET and POST of a page that shows and saves one struct of settings; `fresh`: who saves proves who it is."""
 
     @get(path, permission=read)
     async def show(view: View) -> Response[str]:
         return await form_page(view, struct, path, title=title, noun=noun, write=write)
 
-    @post(path, permission=write)
+    @post(path, permission=write, fresh=fresh)
     async def save(view: View) -> Response[str]:
         await view.read()
         try:
@@ -129,7 +136,8 @@ async def show_settings(view: View) -> Response[str]:
 
 
 show_company, save_company = settings_form(
-    CompanySettings, "/settings/company", title=N_("Company"), noun=N_("company data")
+    CompanySettings, "/settings/company", title=N_("Company"), noun=N_("company data"), fresh=True
 )
+"""Links in mails lead to the address that stands here."""
 
 HANDLERS = (show_settings, show_company, save_company)

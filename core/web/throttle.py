@@ -15,6 +15,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from core.config import Limits
 from core.errors import TooMany
+from core.ids import sort_key
 from core.texts import _, ngettext
 
 _STORAGE: Final = MemoryStorage()
@@ -32,6 +33,11 @@ FORGOTTEN_AFTER: Final = 900
 MOST_KEPT: Final = 10_000
 ASKED_OVER: Final = 15
 """Minutes in which requests for a new password are counted."""
+
+
+def account_of(tenant: object, name: str) -> str:
+    """By what the tries of an account are counted, however its name is typed."""
+    return f"{tenant}:{sort_key(name.strip())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class Limiter:
 
     def check_log_in(self, account: str, address: str) -> None:
         """Raises TooMany when there were too many wrong tries of the account or from the address, or when the next one
-        of the account from this address comes too soon; counts nothing. Nobody waits longer than a window."""
+        of the account from this address comes too soon; counts nothing. Nobody waits longer than a window, and where it
+        was right before, nobody waits for what is tried elsewhere."""
         wait = _wait(account, address) if self._account is not None else 0
         if wait > 0:
             raise TooMany(
@@ -97,7 +104,8 @@ class Limiter:
                 ),
                 retry_after=wait,
             )
-        for item, key in ((self._account, account), (self._log_in, address)):
+        of_account = None if (account, address) in _right else self._account
+        for item, key in ((of_account, account), (self._log_in, address)):
             if item is not None and not _COUNTER.test(item, key):
                 reset = _COUNTER.get_window_stats(item, key).reset_time
                 raise TooMany(
@@ -117,6 +125,10 @@ class Limiter:
     def forgive_log_in(self, account: str, address: str) -> None:
         """It was right: the next wrong try is the first again."""
         _wrong.pop((account, address), None)
+        _right.pop((account, address), None)
+        _right[account, address] = None
+        if len(_right) > MOST_KEPT:
+            del _right[next(iter(_right))]
 
     def count_asked(self, account: str, address: str) -> None:
         """Somebody asks for a link to a new password, or what a passkey is to sign (then for no account). Raises
@@ -132,6 +144,8 @@ class Limiter:
 
 _wrong: Final[dict[tuple[str, str], tuple[int, float]]] = {}
 """Wrong tries in a row by account and address, and when the last one was; the oldest first."""
+_right: Final[dict[tuple[str, str], None]] = {}
+"""Accounts and the addresses from which they were opened; the oldest first."""
 
 
 def _wait(account: str, address: str) -> int:
@@ -158,3 +172,4 @@ def forget_tries() -> None:
     """For tests: begin anew."""
     _STORAGE.reset()
     _wrong.clear()
+    _right.clear()

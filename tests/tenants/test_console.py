@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from core.activity.unit import unit_of_work
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
+from core.database import execute
 from core.errors import Conflict
 from tenants import pausing
 from tenants.backups import back_up
@@ -407,3 +411,20 @@ async def test_the_console_speaks_german_to_whoever_asks_for_it(deployment: Depl
     assert "Noch keine Sicherungen" in one.text
     assert "alpha aussetzen" in drawer.text
     assert "Geben Sie alpha ein" in refused.text
+
+
+async def test_F1_a_tenant_is_taken_away_or_put_back_by_who_proved_it_a_moment_ago(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    browser = await person(deployment, host)
+    backup = await back_up(deployment, tenant)
+    async with deployment.scope(host, ME) as scope, unit_of_work(scope):
+        await execute("UPDATE session SET proved_at = :before", before=scope.now() - timedelta(minutes=16))
+    at, file = f"/tenants/{tenant.id}/deeds", f"/tenants/backups/{Path(backup.file).name}"
+
+    asked = [await browser.get(where) for where in (f"{at}/deletion", f"{at}/archiving", f"{file}/restoring")]
+    done = [await browser.post(where, data={}) for where in (f"{at}/deletion", f"{file}/restoring", f"{file}/download")]
+    harmless = await browser.get(f"{at}/upgrading")
+
+    assert [one.headers.get("location", "").partition("?")[0] for one in asked] == ["/confirm"] * 3
+    assert [one.status_code for one in done] == [403] * 3
+    assert harmless.status_code == 200

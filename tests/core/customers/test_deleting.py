@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -298,12 +299,17 @@ async def test_L5_a_bulk_delete_takes_all_where_all_may_go_and_the_number_was_ty
     assert seen is not None
 
     untyped = await page.post(f"{at}/execution", data={"seen": seen[1], "count": "7"})
+    tenant.clock.move(timedelta(minutes=16))
+    unproved = await page.post(f"{at}/execution", data={"seen": seen[1], "count": "8"})
+    await execute("UPDATE session SET proved_at = :now", now=tenant.clock.now())
     typed = await page.post(f"{at}/execution", data={"seen": seen[1], "count": "8"})
     await work(tenant)
     report = await page.get(at)
 
     assert untyped.status_code == 422
     assert "Type the number as it stands above: 8." in untyped.text
+    assert unproved.status_code == 403
+    assert 'name="count" value="8"' in unproved.text, "what was typed is sent along"
     assert typed.status_code == 303
     assert await values("SELECT id FROM customer") == [stays]
     assert "Done." in report.text

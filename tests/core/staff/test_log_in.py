@@ -14,9 +14,14 @@ import time_machine
 
 from core.database import value, values
 from core.errors import Conflict, Invalid
+from core.jobs.kinds import Claim, Job
+from core.messages.kinds import kind_of
+from core.messages.schemas import TypedWords
+from core.messages.words import save_words
 from core.scope import Scope
 from core.staff import account, actions, queries, second_factors
-from core.staff.schemas import Invite, NewRole, OwnPassword
+from core.staff.jobs import mail_staff
+from core.staff.schemas import Invite, MailStaff, NewRole, OwnPassword
 from core.testing import TestTenant, all_permissions
 
 PASSWORD = "harbour lantern copper"
@@ -467,3 +472,72 @@ async def test_F1_the_last_second_factor_of_who_needs_one_stays(tenant: TestTena
 
     with pytest.raises(Conflict, match="You need a second factor"):
         await second_factors.remove_app(await acting(tenant, staff_id))
+
+
+@pytest.mark.parametrize(
+    "after", ["//evil.example", "/\\evil.example", "/\t\\evil.example", "/\n/evil.example", "/a\\b"]
+)
+async def test_F1_a_log_in_leads_to_a_page_of_this_host_only(tenant: TestTenant, after: str) -> None:
+    await person(tenant)
+
+    answer = await tenant.anonymous().post(
+        "/login", data={"email": "ada@staff.example", "password": PASSWORD, "next": after}
+    )
+
+    assert answer.headers["location"] == "/"
+
+
+async def test_F1_whoever_knows_an_address_voids_no_link_that_was_handed_over(tenant: TestTenant, mailing: Any) -> None:
+    staff_id = await person(tenant)
+    handed = await actions.make_link(tenant.scope(), staff_id)
+
+    await ask_for_link(tenant, "ada@staff.example")
+    await mailing.work()
+    mailed = LINK.search(mailing.sink.mails[-1].text)
+    assert mailed is not None
+    still = await tenant.anonymous().get(f"/welcome/{handed.token}")
+    await actions.set_password(tenant.scope(), handed.token, "four other words here", "four other words here")
+
+    assert still.status_code == 200
+    assert (await tenant.anonymous().get(mailed[1])).status_code == 404, "a password that is set voids every link"
+
+
+async def test_F1_a_forgotten_password_makes_no_link_where_no_mail_can_be_sent(tenant: TestTenant) -> None:
+    await person(tenant)
+    await ask_for_link(tenant, "ada@staff.example")
+    made = await value("SELECT count(*) FROM one_time_link")
+    job = await value("SELECT max(id) FROM job WHERE kind = 'mail_staff'")
+
+    claim = Claim(id=job, kind="mail_staff", policy="repeatable", payload="{}", actor="{}", attempts=1, fence=1)
+    await mail_staff(tenant.scope(), Job(tenant.scope(), claim, MailStaff(email="ada@staff.example")))
+
+    assert await value("SELECT count(*) FROM one_time_link") == made
+    assert await value("SELECT count(*) FROM message WHERE kind = 'staff_reset'") == 0
+
+
+async def test_F1_who_set_a_factor_up_meanwhile_has_to_show_it(tenant: TestTenant) -> None:
+    staff_id = await person(tenant)
+    await with_app(tenant, staff_id)
+    scope = await acting(tenant, staff_id)
+    token = await actions.begin_half_session(scope, actions.NEWCOMER, staff_id, address="", agent="")
+    client = tenant.anonymous()
+    client.cookies.set("session", token)
+
+    answer = await client.get("/profile/second-factor")
+
+    assert answer.headers["location"].startswith("/login")
+
+
+async def test_F1_what_a_way_in_was_sent_with_is_not_kept_in_its_subject_either(
+    tenant: TestTenant, mailing: Any
+) -> None:
+    await person(tenant)
+    kind = kind_of("staff_reset")
+    await save_words(tenant.scope(), kind, "en", TypedWords(subject="{{ company }}: {{ link }}", body="{{ link }}"))
+
+    await ask_for_link(tenant, "ada@staff.example")
+    await mailing.work()
+
+    link = LINK.search(mailing.sink.mails[-1].text)
+    assert link is not None
+    assert not any(link[1] in text for text in await values("SELECT subject || body || fields FROM message"))

@@ -13,7 +13,7 @@ from core.errors import Conflict, Forbidden, Invalid
 from core.scope import Actor, Scope
 from core.staff import actions, queries
 from core.staff.schemas import Invite, NewRole, StaffChange
-from core.testing import TestTenant, all_permissions
+from core.testing import HOST, TestTenant, all_permissions
 
 
 async def role_id(label: str) -> int:
@@ -234,6 +234,38 @@ async def test_F1_a_dangerous_act_asks_again_who_one_is_and_loses_nothing(tenant
     assert (asked.status_code, wrong.status_code, right.status_code, next_one.status_code) == (403, 422, 303, 303)
     assert sorted(hidden) == [("label", "Counter"), ("permissions", "catalog.view"), ("permissions", "customers.view")]
     assert await value("SELECT count(*) FROM role WHERE label LIKE 'Counter%'") == 2
+
+
+@pytest.mark.parametrize("part", [True, False])
+async def test_F1_a_drawer_of_something_final_asks_who_one_is_before_it_opens(tenant: TestTenant, part: bool) -> None:
+    customer_id = 7
+    page = await tenant.browser()
+    here = f"http://{HOST}/customers/{customer_id}?tab=notes"
+    headers = {"hx-request-type": "partial", "hx-current-url": here} if part else {}
+    tenant.clock.move(timedelta(minutes=16))
+
+    answers = [
+        await page.get(f"/customers/{customer_id}/{deed}", headers=headers) for deed in ("deletion", "anonymisation")
+    ]
+
+    after = [answer.headers["hx-redirect" if part else "location"] for answer in answers]
+    assert after == (
+        [f"/confirm?next=/customers/{customer_id}%3Ftab%3Dnotes"] * 2
+        if part
+        else [f"/confirm?next=/customers/{customer_id}/{deed}" for deed in ("deletion", "anonymisation")]
+    )
+
+
+@pytest.mark.parametrize("path", ["/settings/mail", "/settings/company"])
+async def test_F1_where_mail_goes_and_links_lead_is_changed_by_who_proves_it(tenant: TestTenant, path: str) -> None:
+    page = await tenant.browser()
+    tenant.clock.move(timedelta(minutes=16))
+
+    answer = await page.post(path, data={"name": "Harbour Net"})
+
+    assert answer.status_code == 403
+    assert 'name="_proof"' in answer.text
+    assert f'action="{path}"' in answer.text
 
 
 async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import httpx
 import pytest
 
 from core.app import surrounded
 from core.config import Limits
-from core.database import bind
+from core.database import bind, value
+from core.staff.actions import invite_staff, set_password
+from core.staff.schemas import Invite
 from core.testing import HOST, TestTenant, application
 from core.web.throttle import Limiter, forget_tries
 from core.web.visit import bind_in
+
+WORDS: Final = "harbour lantern copper"
 
 
 @pytest.fixture
@@ -95,3 +101,43 @@ async def test_an_account_has_so_many_wrong_tries(tenant: TestTenant, limited: A
 
 def test_no_limit_counts_nothing() -> None:
     assert Limiter(Limits(api_token=0, api_address=0)).count_address("192.0.2.7") is None
+
+
+async def person(tenant: TestTenant) -> None:
+    """A staff user who has chosen a password."""
+    role_id = await value("SELECT min(id) FROM role")
+    made = await invite_staff(tenant.scope(), Invite("Ada", "Ada@staff.example", role_id))
+    await set_password(tenant.scope(), made.token, WORDS, WORDS)
+
+
+async def test_F1_tries_from_elsewhere_keep_nobody_out_where_it_was_right_before(
+    tenant: TestTenant, limited: Any
+) -> None:
+    await person(tenant)
+    own, evil = limited(), limited(address="192.0.2.66")
+    tried = {"email": "ada@staff.example", "password": WORDS, "next": "/"}
+    await own.post("/login", data=tried)
+
+    wrong = [(await evil.post("/login", data={**tried, "password": "no"})).status_code for _ in range(3)]
+    elsewhere = await limited(address="192.0.2.9").post("/login", data=tried)
+    right = await own.post("/login", data=tried)
+
+    assert wrong == [422, 422, 429]
+    assert (elsewhere.status_code, right.status_code) == (429, 303)
+
+
+async def test_F1_a_password_is_guessed_no_oftener_by_the_page_that_asks_again(
+    tenant: TestTenant, limited: Any
+) -> None:
+    await person(tenant)
+    page, other = limited(), limited(address="192.0.2.66")
+    await page.post("/login", data={"email": "ada@staff.example", "password": WORDS, "next": "/"})
+    tenant.clock.move(timedelta(minutes=16))
+    token = re.search(r'name="_csrf" value="([^"]+)"', (await page.get("/settings/company")).text)
+    assert token is not None
+    for _ in range(2):
+        await page.post("/settings/roles", data={"label": "x", "_csrf": token[1], "_proof": "wrong"})
+
+    answer = await other.post("/login", data={"email": "ada@staff.example", "password": "no", "next": "/"})
+
+    assert answer.status_code == 429
