@@ -13,7 +13,7 @@ from core.lists import views
 from core.lists.exporting import TYPES, content_of, file_name, note_export
 from core.lists.registry import get_list, lists_for
 from core.lists.showing import EXPORT, shown_of
-from core.lists.views import SavedView, ViewFields
+from core.lists.views import ALL, SavedView, ViewFields, expanded
 from core.texts import _
 from core.web.jsonapi import Call, api_delete, api_get, api_patch, api_post
 from core.web.routing import SIGNED_IN
@@ -161,9 +161,9 @@ async def export(
     list_key: FromPath[str],
     file_format: Annotated[Literal["csv", "xlsx"], QueryParameter(name="format", description="What file")] = "csv",
 ) -> Stream:
-    given = dict(call.request.query_params)
-    address = {name: text for name, text in given.items() if isinstance(text, str) and name != "format"}
-    shown = await shown_of(_list(call, list_key), call.scope, address)
+    listing = _list(call, list_key)
+    given = {name: text for name, text in dict(call.request.query_params).items() if name != "format"}
+    shown = await shown_of(listing, call.scope, {"view": ALL, **await expanded(call.scope, listing, given)})
     await note_export(call.scope, shown, file_format)
     return Stream(
         content_of(call.scope, shown, file_format),

@@ -121,10 +121,17 @@ class Asked:
     """Tables that a filter stands in."""
     kept: Mapping[str, str]
     """The parameters that say so, without the place in the list."""
+    ignored: tuple[str, ...] = ()
+    """Parameters that are not the list's."""
 
     @property
     def order(self) -> str:
         return ",".join(one.text for one in self.sorts)
+
+    def check_all_known(self) -> None:
+        """Raises Invalid where something was asked that is not the list's: rows would be meant that nobody means."""
+        for name in self.ignored:
+            raise Invalid(_("This list cannot be filtered by “%(name)s”.", name=name), field=name)
 
 
 @dataclass(frozen=True)
@@ -235,7 +242,10 @@ class Listing(Generic[R]):
         return Page(items=found.rows, next=found.after or None)
 
     def asked(self, scope: Scope, address: Mapping[str, str], choices: Choices) -> Asked:
-        """The address, checked and taken apart. Parameters that are not the list's are left alone."""
+        """The address, checked and taken apart. Parameters that are not the list's are left alone.
+
+        Raises Invalid where a column cannot be filtered so: left out, the filter would let all rows through.
+        """
         q = address.get("q", "").strip()[:200]
         conditions: list[Condition] = []
         filters: list[Filter] = []
@@ -249,13 +259,24 @@ class Listing(Generic[R]):
                 conditions.append(condition)
                 filters.append(msgspec.structs.replace(found, column=one.key))
                 joins[one.join] = None
-        kept = {name: text for name, text in address.items() if text and name in names and name not in PLACE}
+        given = {name: text for name, text in address.items() if text.strip() and name not in PLACE}
+        for column in self.columns:
+            for name in names_of(column):
+                if name in given and name not in names:
+                    raise Invalid(_("%(label)s cannot be filtered so.", label=_(column.label)), field=name)
+        kept = {name: text for name, text in given.items() if name in names}
         sorts = self._sorts(address.get("sort") or self.sort)
-        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept)
+        ignored = tuple(name for name in given if name not in names)
+        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored)
 
     def parameters(self) -> frozenset[str]:
         """The parameters of an address that say what of the list is shown, and how."""
         return frozenset({"q", "sort", "columns", *(name for column in self.columns for name in names_of(column))})
+
+    def known(self, address: Mapping[str, str]) -> dict[str, str]:
+        """What of an address is the list's, the view that is open with it."""
+        names = self.parameters() | {"view"}
+        return {name: text for name, text in address.items() if name in names}
 
     def _sorts(self, order: str) -> tuple[Sorted, ...]:
         sorts: dict[str, Sorted] = {}
@@ -280,7 +301,8 @@ class Listing(Generic[R]):
 
     def matching(self, scope: Scope, asked: Asked) -> Condition:
         """All that match, in the actor's reach: `sql` is a SELECT of their ids, `values` what stands in it. Goes into
-        any statement: `WHERE customer_id IN (…)`."""
+        any statement: `WHERE customer_id IN (…)`. Raises Invalid for what is not the list's."""
+        asked.check_all_known()
         where = _all(one.sql for one in asked.conditions)
         return Condition(
             f"SELECT {self.table_name}.id FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}",

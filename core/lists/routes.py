@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Response
@@ -54,8 +54,7 @@ async def choose_columns(view: View, list_key: FromPath[str]) -> Response[str]:
     keys = [one for one in dict.fromkeys(view.typed.get("column", [])) if one in drawn]
     if view.typed.get("reset", [""])[-1]:
         keys = []
-    state = dict(parse_qsl(urlsplit(view.typed.get("state", [""])[-1]).query))
-    state = {name: text for name, text in state.items() if name in listing.parameters() | {"view"}}
+    state = _state(view, listing)
     first = listing.columns[0].key
     chosen = ",".join([first, *(one for one in keys if one != first)]) if keys else ""
     if state.get("view", views.ALL) != views.ALL:
@@ -115,7 +114,7 @@ async def create_view(view: View, list_key: FromPath[str]) -> Response[str]:
     try:
         await view.read()
         opens, fields = _typed(view)
-        view_id = await views.create_view(view.scope, listing, fields, _state(view))
+        view_id = await views.create_view(view.scope, listing, fields, _state(view, listing))
     except Invalid as error:
         return _drawer(view, listing, None, errors_by_field(error), status=422)
     if opens:
@@ -146,7 +145,7 @@ async def rename_view(view: View, list_key: FromPath[str], view_id: FromPath[int
 async def save_view(view: View, list_key: FromPath[str], view_id: FromPath[int]) -> Response[str]:
     """What is shown becomes what the view shows."""
     listing = _list(view, list_key)
-    await views.change_view(view.scope, listing, view_id, address=address_of(view))
+    await views.change_view(view.scope, listing, view_id, address=listing.known(address_of(view)))
     return view.go(listing.address({"view": str(view_id)}), _("View saved."))
 
 
@@ -177,8 +176,9 @@ def _typed(view: PageView) -> tuple[bool, ViewFields]:
     return view.typed.get("opens", [""])[-1] == "yes", from_form(ViewFields, typed)
 
 
-def _state(view: PageView) -> dict[str, str]:
-    return dict(parse_qsl(view.typed.get("state", [""])[-1]))
+def _state(view: PageView, listing: Listing[Any]) -> dict[str, str]:
+    """What of the list was shown where the form was asked for; what else stood in that address is left out."""
+    return listing.known(dict(parse_qsl(view.typed.get("state", [""])[-1])))
 
 
 def _drawer(

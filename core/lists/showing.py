@@ -166,7 +166,6 @@ async def page_of(
         ],
         "columns": _column_items(listing, columns, drawing),
         "usual_columns": shown.picked.usual,
-        "state": listing.address(asked.kept),
         "state_query": urlencode(asked.kept),
         "views": _tabs(shown),
         "view": shown.view,
@@ -193,9 +192,7 @@ async def values_of(listing: Listing[Any], view: PageView, choices: Choices) -> 
     filters = [
         FilterChoice(
             label=_(column.label),
-            choices=_among(listing, column, choices[column.key], asked.kept)
-            if column.among
-            else [
+            choices=[
                 TabItem(
                     label=_(choice.label),
                     href=listing.address(asked.kept, **{column.key: choice.key}),
@@ -342,35 +339,6 @@ def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> F
         empty=kept.get(f"{key}.empty", ""),
         can_be_empty=column.kind == "text" or not column.sorts or bool(column.by),
     )
-
-
-def _among(
-    listing: Listing[Any], column: ListColumn, choices: Sequence[ListChoice], kept: Mapping[str, str]
-) -> list[TabItem]:
-    """What a row may have several of is ticked one by one; with two, whether any or all of them are meant."""
-    key, every = column.key, f"{column.key}.all"
-    name = every if every in kept else key
-    chosen = [one for one in kept.get(name, "").split(",") if one]
-    other = key if name == every else every
-    switch = TabItem(
-        label=_("With any of them") if name == every else _("With all of them"),
-        href=listing.address(kept, **{name: "", other: ",".join(chosen)}),
-    )
-    toggled = {
-        one.key: [each for each in chosen if each != one.key] if one.key in chosen else [*chosen, one.key]
-        for one in choices
-    }
-    return [
-        *([switch] if len(chosen) > 1 else []),
-        *(
-            TabItem(
-                label=one.label,
-                href=listing.address(kept, **{name: ",".join(toggled[one.key])}),
-                current=one.key in chosen,
-            )
-            for one in choices
-        ),
-    ]
 
 
 def _none_text(asked: Asked) -> str:

@@ -123,9 +123,13 @@ async def list_views(scope: Scope, listing: str) -> list[SavedView]:
     )
 
 
-async def get_view(scope: Scope, listing: str, view_id: int) -> SavedView:
+async def get_view(scope: Scope, listing: str, view_id: int, *, lock: bool = False) -> SavedView:
+    """One's own or a shared one. Raises NotFound."""
     found = await row(
-        SavedView, f"SELECT {_FIELDS} FROM list_view WHERE id = :id AND {_SEEN}", id=view_id, **_seen(scope, listing)
+        SavedView,
+        f"SELECT {_FIELDS} FROM list_view WHERE id = :id AND {_SEEN}{' FOR UPDATE' if lock else ''}",
+        id=view_id,
+        **_seen(scope, listing),
     )
     if found is None:
         raise NotFound(f"view {view_id} of {listing}")
@@ -269,20 +273,23 @@ async def condition(scope: Scope, listing: Listing[Any], address: Mapping[str, s
 
 
 async def expanded(scope: Scope, listing: Listing[Any], address: Mapping[str, str]) -> dict[str, str]:
-    """An address of the API: where it names a view and nothing else, the view's filters and order stand in it."""
+    """An address of the API: the filters, order and columns of the view that it names stand in it, what else it says
+    over them."""
     given = dict(address)
     name = given.pop("view", "")
     if not name or name == ALL:
         return given
     if not name.isdecimal() or len(name) > 18:
         raise Invalid(_("Give the id of a view."), field="view")
-    return {**(await get_view(scope, listing.key, int(name))).query, **given}
+    saved = await get_view(scope, listing.key, int(name))
+    return {**saved.query, "columns": saved.columns, **given}
 
 
 async def _checked(scope: Scope, listing: Listing[Any], address: Mapping[str, str]) -> tuple[str, str]:
     """What is kept of an address, once it is sure that the list understands it."""
     whole = await listing.whole(scope)
     asked = whole.asked(scope, address, await whole.choices_for(scope, address))
+    asked.check_all_known()
     kept = {name: text for name, text in asked.kept.items() if name not in {"view", "columns"}}
     text = urlencode({**kept, "sort": asked.order})
     if len(text) > LONGEST:
@@ -296,7 +303,7 @@ async def _checked(scope: Scope, listing: Listing[Any], address: Mapping[str, st
 
 
 async def _changeable(scope: Scope, listing: str, view_id: int) -> SavedView:
-    found = await get_view(scope, listing, view_id)
+    found = await get_view(scope, listing, view_id, lock=True)
     if not may_change(scope, found):
         raise Forbidden(_("This view is shared. Save your changes as a view of your own."))
     return found
@@ -309,7 +316,7 @@ def _check_may_share(scope: Scope) -> None:
 
 async def _free_name(scope: Scope, listing: str, fields: ViewFields, now: SavedView | None = None) -> str:
     name = " ".join(fields.name.split())
-    if not name:
+    if not sort_key(name):
         raise Invalid(_("Fill this in."), field="name")
     taken = await value(
         "SELECT 1 FROM list_view WHERE listing = :listing AND name_key = :key AND id <> :id"

@@ -111,7 +111,17 @@ async def test_filters_leave_what_they_say_and_work_together(tenant: TestTenant,
 
 @pytest.mark.parametrize(
     "address",
-    [{"sort": "shoe"}, {"joined.from": "soon"}, {"services.to": "x"}, {"status": "none"}, {"balance.to": "NaN"}],
+    [
+        {"sort": "shoe"},
+        {"joined.from": "soon"},
+        {"services.to": "x"},
+        {"status": "none"},
+        {"balance.to": "NaN"},
+        {"city": "Graz"},
+        {"status.from": "2"},
+        {"city.empty": "perhaps"},
+        {"joined.has": "2020"},
+    ],
 )
 async def test_what_cannot_be_asked_is_refused_by_name(tenant: TestTenant, address: dict[str, str]) -> None:
     with pytest.raises(Invalid) as refused:
