@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from core.activity.delivery import LINE, Deliveries, Line, Reader
 from core.activity.facts import ParkedEventRetried, ParkedEventSkipped, ReaderResumed
 from core.activity.unit import record, unit_of_work, wake_after_commit
-from core.database import execute, row, value
+from core.database import execute, row, rows, value, values
 from core.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from core.scope import Scope
+
+PIECE: Final = 500
+"""Events that are looked through at a time."""
 
 
 async def enable_reader(scope: Scope, reader: str, *, held: bool = False) -> None:
@@ -99,6 +106,40 @@ async def empty_values(scope: Scope, *customer_ids: int) -> int:
             " AND position IN (SELECT position FROM activity WHERE customer_id IN :ids)",
             ids=customer_ids,
         )
+
+
+async def empty_values_that(scope: Scope, subjects: Sequence[str], say: Callable[[str], bool]) -> int:
+    """Empty the old and new values of the activity of such subjects where they say something, for anonymising. Gives
+    how many."""
+    async with unit_of_work(scope):
+        last, emptied = 0, 0
+        while found := await values(
+            "SELECT position FROM activity WHERE subject_kind IN :subjects AND position > :last"
+            " ORDER BY position LIMIT :most",
+            subjects=list(subjects),
+            last=last,
+            most=PIECE,
+        ):
+            last = int(found[-1])
+            told = await rows(
+                _Told,
+                "SELECT position, coalesce(old, '') AS old, coalesce(new, '') AS new FROM activity_value"
+                " WHERE position IN :positions AND salt IS NOT NULL",
+                positions=found,
+            )
+            if saying := sorted({each.position for each in told if say(each.old) or say(each.new)}):
+                emptied += await execute(
+                    "UPDATE activity_value SET old = NULL, new = NULL, salt = NULL WHERE salt IS NOT NULL"
+                    " AND position IN :positions",
+                    positions=saying,
+                )
+        return emptied
+
+
+class _Told(Struct, frozen=True):
+    position: int
+    old: str
+    new: str
 
 
 async def _locked(reader: str) -> None:

@@ -97,14 +97,14 @@ class RunRow(Struct, frozen=True):
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-_RUN: Final = f"SELECT {', '.join(RunRow.__struct_fields__)} FROM bulk_run"
+RUN: Final = f"SELECT {', '.join(RunRow.__struct_fields__)} FROM bulk_run"
 
 
 async def get_run(scope: Scope, listing: str, run_id: int, *, lock: bool = False) -> RunRow:
     """A deed on rows of this list: one's own, or anybody's for those who see all rows."""
     found = await row(
         RunRow,
-        f"{_RUN} WHERE id = :id AND listing = :listing AND (:reach OR made_by = :me){' FOR UPDATE' if lock else ''}",
+        f"{RUN} WHERE id = :id AND listing = :listing AND (:reach OR made_by = :me){' FOR UPDATE' if lock else ''}",
         id=run_id,
         listing=listing,
         me=scope.actor.key,
@@ -119,7 +119,7 @@ async def list_runs(scope: Scope, listing: str, *, limit: int = 20) -> list[RunR
     """The latest first."""
     return await rows(
         RunRow,
-        f"{_RUN} WHERE listing = :listing AND (:reach OR made_by = :me) ORDER BY id DESC LIMIT :limit",
+        f"{RUN} WHERE listing = :listing AND (:reach OR made_by = :me) ORDER BY id DESC LIMIT :limit",
         listing=listing,
         me=scope.actor.key,
         reach=within(BulkRun, scope.actor.reach),

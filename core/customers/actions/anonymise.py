@@ -24,6 +24,7 @@ from core.hooks import Effect, plan_digest
 from core.ids import sort_key
 from core.jobs.actions import enqueue, erase_jobs, forget_said
 from core.lists.bulk import forget_rows
+from core.lists.forgetting import forget_searches
 from core.texts import _, in_sentence, ngettext, speaking
 from core.web.erasing import erase_answers
 
@@ -161,6 +162,7 @@ async def erase(scope: Scope, plan: ErasurePlan) -> None:
         await execute("DELETE FROM stored_file WHERE id IN :files", files=files)
     await erase_jobs(scope, ids, texts)
     await forget_rows(ids, "customers")
+    await forget_searches(scope, texts)
     await erase_answers(scope, texts)
     await empty_values(scope, *ids)
     for table in ("contact", "note", "customer_tag", "customer_address"):
@@ -329,7 +331,8 @@ async def _texts_of(ids: Sequence[int]) -> set[str]:
         " UNION SELECT value FROM customer_address WHERE customer_id IN :ids"
         " UNION SELECT value_key FROM customer_address WHERE customer_id IN :ids"
         " UNION SELECT first_name || ' ' || surname FROM contact WHERE customer_id IN :ids"
-        " UNION SELECT email FROM contact WHERE customer_id IN :ids",
+        " UNION SELECT email FROM contact WHERE customer_id IN :ids"
+        " UNION SELECT email FROM email_change WHERE customer_id IN :ids",
         ids=ids,
     )
     return {str(each) for each in found if len(str(each)) >= SHORTEST}

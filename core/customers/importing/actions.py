@@ -318,6 +318,7 @@ async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] 
             if any(text in each.text for text in texts)
         ]
         await execute("DELETE FROM import_row WHERE id IN :ids", ids=[each.id for each in refused])
+        await _forget_refusals(texts)
         for batch_id in sorted({*map(int, made), *map(int, alike), *(each.batch_id for each in refused)}):
             report = (await get_batch(scope, batch_id)).told()
             if report is not None:
@@ -326,6 +327,25 @@ async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] 
                 await execute(
                     "UPDATE import_batch SET report = :report WHERE id = :id", id=batch_id, report=as_json(report)
                 )
+
+
+async def _forget_refusals(texts: Collection[str]) -> None:
+    """What steps refused, where it names one of these: that it was refused stays known."""
+    for each in await rows(
+        _RefusedInStep, "SELECT step, row_id, refused FROM import_taken WHERE refused NOT IN ('', '[]')"
+    ):
+        if any(text in each.refused for text in texts):
+            await execute(
+                "UPDATE import_taken SET refused = '[]' WHERE step = :step AND row_id = :row_id",
+                step=each.step,
+                row_id=each.row_id,
+            )
+
+
+class _RefusedInStep(Struct, frozen=True):
+    step: str
+    row_id: int
+    refused: str
 
 
 _ALIKE: Final = " OR ".join(

@@ -6,6 +6,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from msgspec import Struct
@@ -171,8 +172,28 @@ async def lived(tenant: TestTenant, tmp_path: Path) -> tuple[int, int]:
         headers={"Idempotency-Key": "zeb"},
     )
     assert answer.status_code < 500
+    await searched(tenant)
     await force(tenant, customer_id)
     return customer_id, invoice_id
+
+
+async def searched(tenant: TestTenant) -> None:
+    """Staff looked for the customer: a view is saved, a list exported, something was to be done to what was found."""
+    page = await tenant.browser()
+    kept = await page.post("/lists/customers/views", data={"name": NAME, "address": f"q={quote_plus(NAME)}"})
+    taken = await page.get("/lists/customers/export", params={"q": "quartermaine", "format": "csv"})
+    assert (kept.status_code, taken.status_code) == (303, 200)
+    await execute(
+        "INSERT INTO bulk_run (listing, action, state, address, total, made_by, created_at)"
+        " VALUES ('inventory', 'x', 'done', :address, 1, 'staff:1', :now)",
+        address='{"q":"quartermaine"}',
+        now=tenant.clock.now(),
+    )
+    await execute(
+        "INSERT INTO import_taken (step, row_id, batch_id, record, turn, refused)"
+        " SELECT 'x', 1, min(id), 1, 1, :told FROM import_batch",
+        told=f'[{{"record":1,"message":"There is no {NAME}"}}]',
+    )
 
 
 class Place(Struct, frozen=True):
