@@ -95,6 +95,12 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
             " AND document_id IN (SELECT id FROM document WHERE payer_id IN :ids)",
             ids=customer_ids,
         )
+        for table, words in (("promise", "note"), ("dispute", "reason"), ("dispute", "answer")):
+            await execute(
+                f"UPDATE {table} SET {words} = '' WHERE {words} <> ''"
+                " AND document_id IN (SELECT id FROM document WHERE payer_id IN :ids)",
+                ids=customer_ids,
+            )
         await execute("UPDATE billing_parked SET detail = '' WHERE detail <> '' AND payer_id IN :ids", ids=customer_ids)
         await execute(
             "DELETE FROM vat_check WHERE vat_id IN (SELECT vat_id FROM customer WHERE id IN :ids AND vat_id <> ''"

@@ -107,3 +107,50 @@ class SellerChanged(Event, subject="seller"):
 
 class NumberSeriesChanged(Event, subject="number_series"):
     number_series_id: int
+
+
+class DunningStepDone(Event, subject="invoice"):
+    """An overdue invoice had a step of dunning. `effect` is the status that was set; empty where none was."""
+
+    invoice_id: int
+    customer_id: int
+    days: int
+    effect: str
+
+
+class DunningStepsChanged(Event, subject="dunning_step"):
+    dunning_step_id: int
+
+
+class DunningLiftRefused(Event, subject="customer"):
+    """What was overdue is paid, but the customer could not be taken back; a person must look."""
+
+    customer_id: int
+
+
+class PaymentPromised(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+    until_on: str
+
+
+class PromiseWithdrawn(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+
+
+class PromiseBroken(Event, subject="invoice"):
+    """The promised day is over, and something is open."""
+
+    invoice_id: int
+    customer_id: int
+
+
+class InvoiceDisputed(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int
+
+
+class DisputeClosed(Event, subject="invoice"):
+    invoice_id: int
+    customer_id: int

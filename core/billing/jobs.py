@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from core.billing.actions.dunning import DunningReport, run_dunning
+from core.billing.dunning import DunningSettings
 from core.billing.erasing import erase_retained
 from core.billing.mailing import document_file, send_document
 from core.billing.run import RunReport, run_billing
@@ -89,6 +91,13 @@ async def erase(scope: Scope, job: Job[Scheduled]) -> Erased:
     return Erased(await erase_retained(scope))
 
 
+async def dun_daily(scope: Scope, job: Job[Scheduled]) -> DunningReport | None:
+    """The steps of the tenant's day, behind its billing: new invoices and the credit that pays them come first."""
+    if not (await load_settings(DunningSettings)).enabled:
+        return None
+    return await run_dunning(scope, progress=job.progress)
+
+
 async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
     return await run_billing(scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress)
 
@@ -112,6 +121,7 @@ PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, labe
 ERASE: Final = JobKind(
     "erase_retained", Scheduled, erase, limit=None, label=N_("Erasing documents whose time to keep is over")
 )
+DUN_DAILY: Final = JobKind("dunning_daily", Scheduled, dun_daily, limit=None, label=N_("Daily dunning"))
 DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Document as PDF and e-mail"))
 
 
@@ -129,9 +139,10 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE)
+JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE, DUN_DAILY)
 SCHEDULES: Final = (
     Schedule("verify_daily", VERIFY_DAILY, DailyAt(2)),
     Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
     Schedule("erase_retained", ERASE, DailyAt(4)),
+    Schedule("dunning_daily", DUN_DAILY, DailyAt(6)),
 )

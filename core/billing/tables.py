@@ -349,3 +349,68 @@ class VatCheck(Table):
     checked_at = Timestamptz()
     valid = Boolean()
     consultation = Text()
+
+
+class DunningStep(Table):
+    """A step of dunning: so many days after the due date, which message, what it costs, what becomes of the customer.
+
+    `fee_minor` is in the tenant's currency. One that is taken out of force stays for the invoices that had it.
+    """
+
+    belongs = STAFF_ONLY
+
+    days = Integer()
+    message = Text()
+    effect = Text()
+    fee_minor = BigInt()
+    in_force = Boolean()
+
+
+class DunningEvent(Table):
+    """A step that an invoice had: its key lets it have it once for ever.
+
+    `counted_on` is the day from which the next steps are counted: the step's own, or the day on which it was made up
+    for. `effect` is the status that was set, `refused` why none was.
+    """
+
+    belongs = via("document_id")
+
+    document_id = ForeignKey(Document, index=True)
+    step_id = ForeignKey(DunningStep)
+    payer_id = ForeignKey(Customer, index=True)
+    done_on = Date()
+    counted_on = Date()
+    effect = Text()
+    refused = Text()
+    message_id = BigInt(null=True)
+    charge_id = ForeignKey(Charge, null=True)
+    fee_minor = BigInt()
+    currency = Text()
+
+
+class Promise(Table):
+    """A promise to pay an invoice by a day; until then dunning leaves it alone. One open at a time."""
+
+    belongs = via("document_id")
+
+    document_id = ForeignKey(Document, index=True)
+    until_on = Date()
+    note = Text()
+    state = Text()
+    made_by = Text()
+    made_on = Date()
+    closed_on = Date(null=True)
+
+
+class Dispute(Table):
+    """The customer says that an invoice is wrong; until it is closed dunning leaves it alone. One open at a time."""
+
+    belongs = via("document_id")
+
+    document_id = ForeignKey(Document, index=True)
+    reason = Text()
+    state = Text()
+    answer = Text()
+    made_by = Text()
+    made_on = Date()
+    closed_on = Date(null=True)

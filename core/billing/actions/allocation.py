@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.events import CreditGranted, CreditTakenBack, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
+from core.billing.lifting import close_pauses, lift
 from core.billing.settings import BillingSettings
 from core.billing.tables import CreditEntry, DocumentState
 from core.customers.tables import Customer
@@ -332,15 +333,18 @@ async def free_up(
 
 
 async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bool = True) -> None:
-    """Nothing is open on it any more: said, and the subscriptions that waited for it are live from today.
+    """Nothing is open on it any more: said, the subscriptions that waited for it are live from today, and a block by
+    dunning is lifted where nothing overdue is left.
 
     An invoice that is credited in full or written off as a bad debt does not activate (domain.md, Invoice first).
     """
     record(scope, InvoiceSettled(invoice_id=document_id, customer_id=payer_id))
+    await close_pauses(scope, document_id)
     if not activates:
         return
     for subscription_id in await waiting_for(document_id):
         await activate(scope, subscription_id, scope.today())
+    await lift(scope, payer_id)
 
 
 async def waiting_for(document_id: int) -> list[int]:
