@@ -226,7 +226,12 @@ async def confirm_email(scope: Scope, token: str) -> PendingEmail:
         if pending is None:
             raise NotFound("link to confirm an e-mail by")
         await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=pending.customer_id)
-        if not await _forget_pending(pending.contact_id):
+        used = await execute(
+            "DELETE FROM email_change WHERE id = :id AND token_hash = :token_hash",
+            id=pending.id,
+            token_hash=hash_token(token),
+        )
+        if not used:
             raise NotFound("link to confirm an e-mail by")
         if await _is_taken(pending.customer_id, sort_key(pending.email), pending.contact_id):
             raise Conflict(_("Another user of this customer has this e-mail already."))
@@ -256,7 +261,8 @@ async def remove_contact(scope: Scope, customer_id: int, contact_id: int) -> Non
     """Take a user or contact off its customer."""
     async with unit_of_work(scope):
         now = await get_contact(scope, customer_id, contact_id)
-        await execute("DELETE FROM contact WHERE id = :id", id=contact_id)
+        if not await execute("DELETE FROM contact WHERE id = :id", id=contact_id):
+            raise NotFound(f"contact {contact_id} of customer {customer_id}")
         event = UserRemoved if now.is_user else ContactRemoved
         record(scope, event(contact_id=contact_id, customer_id=customer_id), changes={"name": (now.name, None)})
 

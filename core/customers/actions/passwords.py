@@ -51,6 +51,8 @@ async def set_password(scope: Scope, customer_id: int, password: str) -> None:
         raise Invalid(_("Use something other than the login."), field="password")
     hashed = await PASSWORDS.hash(password)
     async with unit_of_work(scope):
+        # whoever stops keeping copies waits for this one, and takes it away
+        await value("SELECT key FROM setting WHERE key = :key FOR SHARE", key=CustomerSettings.SETTINGS_KEY)
         await _locked(scope, customer_id)
         kept = await load_settings(CustomerSettings)
         await execute(
@@ -122,8 +124,12 @@ async def reseal_passwords(scope: Scope, *, size: int = 500) -> int:
             for each in some:
                 fresh = scope.keys.rotate(each.password_copy)
                 if fresh != each.password_copy:
-                    await execute("UPDATE customer SET password_copy = :copy WHERE id = :id", id=each.id, copy=fresh)
-                    done += 1
+                    done += await execute(  # one that was set meanwhile is sealed with the newest already
+                        "UPDATE customer SET password_copy = :copy WHERE id = :id AND password_copy = :was",
+                        id=each.id,
+                        copy=fresh,
+                        was=each.password_copy,
+                    )
         if len(some) < size:
             return done
         last = some[-1].id

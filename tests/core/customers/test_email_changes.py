@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.customers import actions, queries
+from core.customers.actions import contacts
 from core.customers.jobs import MAIL_CHANGE
 from core.customers.schemas import MainData, NewCustomer, UserFields
 from core.customers.timeline import happenings
-from core.database import value
+from core.database import dialect, spawn, value
 from core.errors import Conflict, NotFound
 from core.jobs.worker import Work, Worker
 from core.messages.jobs import JOBS
@@ -218,3 +220,27 @@ async def test_C6_over_json_a_new_e_mail_waits_unless_it_is_to_be_changed_now(ma
     assert again.status_code == 200, again.text
     assert (gone["email"], gone["pending_email"]) == (OLD, None)
     assert (now["email"], now["pending_email"]) == (NEW, None)
+
+
+async def test_C6_a_link_is_void_as_soon_as_another_e_mail_is_asked_for_also_while_it_is_used(
+    mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if dialect() == "sqlite":
+        pytest.skip("on SQLite one transaction comes after the other")
+    scope = mailing.scope
+    customer_id, user_id = await a_user(scope)
+    await asks(scope, customer_id, user_id)
+    token = token_in((await mailed(mailing))[NEW])
+    real = queries.find_email_link
+
+    async def meanwhile(*given: Any) -> Any:
+        found = await real(*given)
+        await asyncio.wait_for(spawn(asks(scope, customer_id, user_id, "ana@other.example")), 5)
+        return found
+
+    monkeypatch.setattr(contacts, "find_email_link", meanwhile)
+    with pytest.raises(NotFound):
+        await actions.confirm_email(scope, token)
+
+    now = await queries.get_contact(scope, customer_id, user_id)
+    assert (now.email, now.pending_email) == (OLD, "ana@other.example")
