@@ -58,6 +58,8 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
     """
     if until < since:
         raise Invalid(_("The last day is before the first."), field="until")
+    if until == date.max:
+        raise Invalid(_("There is no day after this one. Choose an earlier one."), field="until")
     customer = await get_customer(scope, customer_id)
     reach = within(Posting, scope.actor.reach)
     before = await rows(

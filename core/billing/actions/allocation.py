@@ -214,6 +214,8 @@ async def _allocate(
 async def allocate_by_hand(scope: Scope, entry_id: int, document_id: int, amount_minor: int) -> None:
     """Some of a credit to a document of the same customer and currency."""
     async with unit_of_work(scope):
+        entry = await _credit(scope, entry_id)
+        await lock_balance(entry.customer_id, entry.currency)
         entry = await lock_credit(scope, entry_id)
         document = await _open(document_id, scope)
         if (entry.customer_id, entry.currency) != (document.payer_id, document.currency):
@@ -501,7 +503,7 @@ async def reverse_grant(scope: Scope, entry_id: int, reason: str) -> int:
     if not reason.strip():
         raise Invalid(_("Say why it is taken back."), field="reason")
     async with unit_of_work(scope):
-        entry = await lock_credit(scope, entry_id)
+        entry = await _credit(scope, entry_id)
         if entry.source_kind != "goodwill":
             raise Conflict(_("Only goodwill is taken back here. A payment is reversed, a credit note corrected."))
         await lock_balance(entry.customer_id, entry.currency)
@@ -638,9 +640,13 @@ async def lock_balance(customer_id: int, currency: str) -> None:
 
 
 async def lock_credit(scope: Scope, entry_id: int) -> Free:
+    return await _credit(scope, entry_id, " FOR UPDATE")
+
+
+async def _credit(scope: Scope, entry_id: int, lock: str = "") -> Free:
     found = await row(
         Free,
-        f"{_FREE} WHERE id = :id AND :within FOR UPDATE",
+        f"{_FREE} WHERE id = :id AND :within{lock}",
         id=entry_id,
         within=within(CreditEntry, scope.actor.reach),
     )

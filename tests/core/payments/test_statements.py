@@ -162,6 +162,10 @@ async def test_C17_the_page_and_the_api_give_the_same_statement(tenant: TestTena
     sheet = await page.get(f"/customers/{customer_id}/statement/sheet", params=asked)
     wrong = await page.get(f"/customers/{customer_id}/statement", params={**asked, "since": "2099-01-01"})
     nonsense = await page.get(f"/customers/{customer_id}/statement", params={"since": "soon"})
+    endless = [
+        await page.get(f"/customers/{customer_id}/statement/{what}", params={"until": "9999-12-31"})
+        for what in ("sheet", "pdf")
+    ]
     answer = await api.get(f"/api/v1/customers/{customer_id}/statement", params=asked)
     unnamed = await api.get(f"/api/v1/customers/{customer_id}/statement")
     pdf = await api.get(f"/api/v1/customers/{customer_id}/statement/pdf", params=asked)
@@ -169,6 +173,7 @@ async def test_C17_the_page_and_the_api_give_the_same_statement(tenant: TestTena
     assert "105.70" in shown.text
     assert "Balance brought forward" in sheet.text
     assert (wrong.status_code, nonsense.status_code) == (422, 422)
+    assert [one.status_code for one in endless] == [422, 422]
     assert "before the first" in wrong.text
     assert "This is no day" in nonsense.text
     (part,) = answer.json()["parts"]
