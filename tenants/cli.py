@@ -34,6 +34,7 @@ from core.customers.vocabularies import VOCABULARIES
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
 from core.errors import DomainError, Invalid
 from core.hooks import HOOK_VERSION, PluginError, find_plugins
+from core.ids import sort_key
 from core.hooks.conformance import type_faults
 from core.money import format_money
 from core.scope import command_actor
@@ -477,7 +478,7 @@ async def tenant_link(slug: str, email: str, second_factor: bool) -> None:
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
         async with deployment.scope(record, command_actor("tenant link")) as scope:
-            staff_id = await value("SELECT id FROM staff WHERE email_key = :key", key=email.strip().casefold())
+            staff_id = await value("SELECT id FROM staff WHERE email_key = :key", key=sort_key(email))
             if staff_id is None:
                 raise Invalid("No staff user of this tenant has this address.", field="--email")
             if second_factor:

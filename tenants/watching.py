@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from core.config import LOOPBACK
+from core.web.public import without_secret
 from core.web.visit import STATIC_PREFIX, is_http
 from tenants.routing import host_of
 
@@ -102,7 +103,8 @@ class Watched:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
         if not scope["path"].startswith(STATIC_PREFIX):
-            LOG.info("request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+            path = without_secret(scope["path"])
+            LOG.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
 
     async def _of_the_server(self, path: str, authorization: str, send: Send) -> None:
         if path == "/health":

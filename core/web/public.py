@@ -2,6 +2,9 @@
 
 from typing import Final
 
+SECRET: Final = "{token:str}"
+"""Stands in a path for what opens something by itself: it is in no log."""
+
 PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
     {
         ("GET", "/login"),
@@ -24,3 +27,9 @@ PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
         ("GET", "/api/v1/{path:str}"),
     }
 )
+_WITH_SECRETS: Final = tuple({path.removesuffix(SECRET) for _, path in PUBLIC_ROUTES if path.endswith(SECRET)})
+
+
+def without_secret(path: str) -> str:
+    """The path as it may be written down: without the link's token."""
+    return next((f"{start}…" for start in _WITH_SECRETS if path.startswith(start)), path)

@@ -102,6 +102,19 @@ async def test_a_line_of_a_request_names_tenant_actor_and_the_id_that_the_visito
     assert structlog.contextvars.get_contextvars() == {}
 
 
+async def test_a_link_that_opens_something_by_itself_stands_in_no_log(deployment: Deployment) -> None:
+    tenant = await made(deployment, "acme")
+    token = tenant.link.rpartition("/")[2]
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as said:
+        async with visitor(deployment, tenant.record.host) as page:
+            shown = await page.get(f"/welcome/{token}")
+            await page.get("/email/abc123")
+
+    assert shown.status_code == 200
+    assert [line["path"] for line in said if line["event"] == "request"] == ["/welcome/…", "/email/…"]
+    assert token not in repr(said)
+
+
 def test_logs_are_one_json_object_a_line_whoever_speaks() -> None:
     script = (
         "import logging, structlog\n"
