@@ -34,8 +34,8 @@ from core.customers.vocabularies import VOCABULARIES
 from core.database import UnsafeServer, WrongDatabase, declaration_faults, value
 from core.errors import DomainError, Invalid
 from core.hooks import HOOK_VERSION, PluginError, find_plugins
-from core.ids import sort_key
 from core.hooks.conformance import type_faults
+from core.ids import sort_key
 from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token, make_link
