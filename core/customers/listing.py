@@ -104,7 +104,13 @@ CUSTOMERS: Final = Listing(
     name_of=lambda row: row.full_name,
     columns=(
         ListColumn(
-            key="name", label=N_("Name"), expr="customer.name_key", keyed=True, field="full_name", cls="t-clip wide"
+            key="name",
+            label=N_("Name"),
+            expr="customer.name_key",
+            indexed=True,
+            keyed=True,
+            field="full_name",
+            cls="t-clip wide",
         ),
         ListColumn(
             key="id",
@@ -114,15 +120,24 @@ CUSTOMERS: Final = Listing(
             cell=lambda row, given: link(f"/customers/{row.id}", str(row.id)),
         ),
         ListColumn(
-            key="phone", label=N_("Phone"), expr="customer.phone_e164", role="c-meta", cls="t-nowrap", cell=_phone
+            key="phone",
+            label=N_("Phone"),
+            expr="customer.phone_e164",
+            indexed=True,
+            role="c-meta",
+            cls="t-nowrap",
+            cell=_phone,
         ),
-        ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", keyed=True),
-        ListColumn(key="city", label=N_("City"), expr="customer.city_key", keyed=True),
-        ListColumn(key="joined", label=N_("Joined"), expr="customer.joined_on", kind="date", field="joined_on"),
+        ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", indexed=True, keyed=True),
+        ListColumn(key="city", label=N_("City"), expr="customer.city_key", indexed=True, keyed=True),
+        ListColumn(
+            key="joined", label=N_("Joined"), expr="customer.joined_on", indexed=True, kind="date", field="joined_on"
+        ),
         ListColumn(
             key="services",
             label=N_("Services"),
             expr="customer.live_subscriptions",
+            indexed=True,
             kind="number",
             field="live_subscriptions",
             cell=lambda row, given: (
@@ -133,6 +148,7 @@ CUSTOMERS: Final = Listing(
             key="tags",
             label=N_("Tags"),
             expr="customer.tags_key",
+            indexed=True,
             kind="choice",
             tie="customer.id",
             among="SELECT customer_id FROM customer_tag WHERE tag_id",
@@ -143,6 +159,7 @@ CUSTOMERS: Final = Listing(
             key="status",
             label=N_("Status"),
             expr="customer.status_id",
+            indexed=True,
             kind="choice",
             field="status_label",
             role="c-status",

@@ -49,6 +49,7 @@ MAIN_BALANCE: Final = ListColumn(
     label=N_("Balance"),
     kind="amount",
     expr="main_balance.balance_minor",
+    indexed=True,
     join="JOIN customer_balance main_balance ON main_balance.customer_id = customer.id AND main_balance.is_main",
     tie="main_balance.customer_id",
     load=_load_balances,

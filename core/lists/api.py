@@ -9,6 +9,7 @@ from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from core.database import value
+from core.errors import Invalid
 from core.lists import views
 from core.lists.exporting import TYPES, content_of, file_name, note_export
 from core.lists.registry import get_list, lists_for
@@ -164,6 +165,8 @@ async def export(
     listing = _list(call, list_key)
     given = {name: text for name, text in dict(call.request.query_params).items() if name != "format"}
     shown = await shown_of(listing, call.scope, {"view": ALL, **await expanded(call.scope, listing, given)})
+    if shown.unsorted:
+        raise Invalid(shown.unsorted, field="sort")
     await note_export(call.scope, shown, file_format)
     return Stream(
         content_of(call.scope, shown, file_format),

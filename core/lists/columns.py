@@ -38,8 +38,9 @@ class Total(Struct, frozen=True):
 class ListColumn(Struct, frozen=True, kw_only=True):
     """A column that a list can be sorted and filtered by, and shows.
 
-    `expr` is SQL that is never NULL where `sorts`, or `by` says what is sorted by in its place; an index on (expr, id)
-    carries the sort. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text
+    `expr` is SQL that is never NULL where `sorts`, or `by` says what is sorted by in its place. `indexed`: an index on
+    (what is sorted by, id) carries the sort; else the list is sorted by it only while `listing.SORTED` rows match at
+    most. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text
     is compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's;
     `tie` is the list's id there, as the join's own index has it. What a row may have several of has `among`: a SELECT
     of the list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
@@ -57,6 +58,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     kind: Kind = "text"
     keyed: bool = False
     sorts: bool = True
+    indexed: bool = False
     join: str = ""
     tie: str = ""
     among: str = ""
@@ -84,6 +86,11 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     @property
     def can_sort(self) -> bool:
         return self.sorts and bool(self.expr)
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether an index gives the rows in this order, however many there are."""
+        return self.indexed or self.key == "id"
 
 
 class ListChoice(Struct, frozen=True):

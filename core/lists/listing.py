@@ -43,7 +43,7 @@ from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
-from core.texts import N_, _
+from core.texts import N_, _, number
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ COUNTED: Final = 1000
 FEW: Final = 8000
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
+SORTED: Final = 100_000
+"""Rows that are sorted for a page where no index carries the sort; of more, none are."""
 SORTS: Final = 3
 """Columns that a list is sorted by at most."""
 _KEYS: Final[dict[str, Any]] = {"text": str, "choice": str | int, "number": int, "amount": int, "date": date}
@@ -127,6 +129,12 @@ class Asked:
     @property
     def order(self) -> str:
         return ",".join(one.text for one in self.sorts)
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether an index gives the rows in this order. Of a choice there are many rows, which none sorts further."""
+        first = self.sorts[0].column
+        return first.is_carried and (len(self.sorts) == 1 or first.kind != "choice")
 
     def check_all_known(self) -> None:
         """Raises Invalid where something was asked that is not the list's: rows would be meant that nobody means."""
@@ -233,6 +241,8 @@ class Listing(Generic[R]):
 
         address = await expanded(call.scope, self, {**dict(call.request.query_params), **asked})
         choices = await self.choices_for(call.scope, address)
+        if not cursor:
+            await self.check_order(call.scope, self.asked(call.scope, address, choices))
         return await self.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
 
     async def api_page(
@@ -293,6 +303,26 @@ class Listing(Generic[R]):
                 return column
         known = ", ".join(column.key for column in self.columns if column.can_sort)
         raise Invalid(_("This list can be sorted by %(known)s.", known=known), field="sort")
+
+    async def check_order(self, scope: Scope, asked: Asked) -> None:
+        """Raises Invalid where no index carries the sort and more rows match than are sorted for a page."""
+        if asked.is_carried:
+            return
+        where = _all(one.sql for one in asked.conditions)
+        many = await value(
+            f"SELECT count(*) FROM (SELECT 1 FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
+            f" LIMIT {SORTED + 1}) AS counted",
+            list_reach=within(self.table, scope.actor.reach),
+            **_given(asked),
+        )
+        if int(many) > SORTED:
+            labels = ", ".join(_(one.column.label) for one in asked.sorts)
+            told = _(
+                "More than %(most)s rows are not sorted by %(labels)s. Filter them first.",
+                most=number(SORTED),
+                labels=labels,
+            )
+            raise Invalid(told, field="sort")
 
     def address(self, kept: Mapping[str, str], **changed: str) -> str:
         """The list's address with these parameters; what is empty is left out."""

@@ -79,6 +79,8 @@ class Shown(Struct, frozen=True):
     picked: PickedColumns
     lost: tuple[str, ...]
     """Filters of a saved view that no longer fit."""
+    unsorted: str = ""
+    """Why the rows stand in the list's own order instead of the one that is asked for."""
 
 
 def address_of(view: PageView) -> dict[str, str]:
@@ -107,7 +109,13 @@ async def shown_of(listing: Listing[Any], scope: Scope, address: Mapping[str, st
         given["view"] = ALL
     choices = await listing.choices_for(scope, given)
     asked, lost = _asked(listing, scope, given, choices, saved if is_bare else None)
-    return Shown(listing, kept, saved, asked, choices, pick(listing, kept, saved, asked), lost)
+    unsorted = ""
+    try:
+        await listing.check_order(scope, asked)
+    except Invalid as fault:
+        unsorted = fault.errors[0].message
+        asked = listing.asked(scope, {**asked.kept, "sort": listing.sort}, choices)
+    return Shown(listing, kept, saved, asked, choices, pick(listing, kept, saved, asked), lost, unsorted)
 
 
 def _asked(
@@ -172,6 +180,7 @@ async def page_of(
         "view_menu": _view_menu(shown, scope) if listing.key else [],
         "changed": _is_changed(shown),
         "lost": shown.lost,
+        "unsorted": shown.unsorted,
         "may_export": bool(listing.key) and scope.may(EXPORT),
         "buttons": list(buttons),
         "bulk": await bar_of(

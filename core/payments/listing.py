@@ -91,7 +91,14 @@ PAYMENTS: Final = Listing(
     currency=lambda row: row.currency,
     total_currency="payment.currency",
     columns=(
-        ListColumn(key="received", label=N_("Received"), expr="payment.received_on", kind="date", field="received_on"),
+        ListColumn(
+            key="received",
+            label=N_("Received"),
+            expr="payment.received_on",
+            indexed=True,
+            kind="date",
+            field="received_on",
+        ),
         ListColumn(
             key="customer",
             label=N_("Customer"),

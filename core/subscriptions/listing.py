@@ -120,6 +120,7 @@ SUBSCRIPTIONS: Final = Listing(
             key="status",
             label=N_("Status"),
             expr="subscription.state",
+            indexed=True,
             kind="choice",
             role="c-status",
             value=lambda row: pages.pill_of(row.state, row.ends_on).label,

@@ -80,6 +80,7 @@ ITEM_LIST: Final = Listing(
             key="serial",
             label=N_("Serial number"),
             expr="inventory_item.serial_key",
+            indexed=True,
             keyed=True,
             role="c-meta",
             cls="t-mono t-clip",
@@ -113,6 +114,7 @@ ITEM_LIST: Final = Listing(
             key="status",
             label=N_("Status"),
             expr="inventory_item.status",
+            indexed=True,
             kind="choice",
             role="c-status",
             cell=lambda row, given: pill(*pill_of(row.status)),
@@ -165,7 +167,9 @@ PRODUCT_LIST: Final = Listing(
     link=lambda row: f"/inventory/products/{row.id}",
     name_of=lambda row: row.name,
     columns=(
-        ListColumn(key="name", label=N_("Model"), expr="inventory_product.name_key", keyed=True, cls=WIDE),
+        ListColumn(
+            key="name", label=N_("Model"), expr="inventory_product.name_key", indexed=True, keyed=True, cls=WIDE
+        ),
         ListColumn(
             key="vendor",
             label=N_("Vendor"),
