@@ -152,7 +152,7 @@ class Deployment:
             uuid=record.uuid,
             slug=record.slug,
             name=company.name,
-            address=company.address or self.config.server.address_of(record.host),
+            address=company.address.strip().rstrip("/") or self.config.server.address_of(record.host),
             time_zone=company.time_zone,
             currency=company.currency,
             country=company.country,

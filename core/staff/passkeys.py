@@ -60,6 +60,12 @@ def _party(scope: Scope) -> str:
     return urlsplit(scope.tenant.address).hostname or ""
 
 
+def _origin(scope: Scope) -> str:
+    """Where a browser says that it is, however the address is written."""
+    parts = urlsplit(scope.tenant.address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
 async def offer_passkey(scope: Scope) -> str:
     """What a browser needs to make one, as JSON."""
     known = await get_own(scope)
@@ -95,7 +101,7 @@ async def add_passkey(scope: Scope, name: str, credential: str) -> list[str]:
                 credential=made,
                 expected_challenge=challenge,
                 expected_rp_id=_party(scope),
-                expected_origin=scope.tenant.address,
+                expected_origin=_origin(scope),
                 require_user_verification=True,
             )
         except (WebAuthnException, ValueError, KeyError) as error:
@@ -192,7 +198,7 @@ async def check_passkey(scope: Scope, credential: str) -> Known | None:
             credential=made,
             expected_challenge=challenge,
             expected_rp_id=_party(scope),
-            expected_origin=scope.tenant.address,
+            expected_origin=_origin(scope),
             credential_public_key=base64url_to_bytes(kept.public_key),
             credential_current_sign_count=kept.sign_count,
             require_user_verification=True,
