@@ -142,7 +142,7 @@ async def list_tenants(
     return await apart(read())
 
 
-@api_post("/tenants", permission="tenants.create", summary="Make a tenant")
+@api_post("/tenants", permission="tenants.create", summary="Make a tenant", sealed=True)
 async def create(call: Call, data: JSONBody[NewTenantForm]) -> CreatedTenant:
     new = forms.new_tenant_of(data)
     await actions.free_slug(call.scope, new.slug)

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from core.messages.queries import mail_is_set_up
 from core.staff import actions, queries
+from core.staff.routes import known_permissions
 from core.staff.schemas import Invite, NewRole, RoleItem, RoleRow, StaffChange, StaffItem, StaffRow
 from core.web.jsonapi import Call, api_delete, api_get, api_post, api_put
 
 if TYPE_CHECKING:
-    from core.hooks import Permission
     from core.web.jsonapi import ApiCall
 
 
@@ -56,8 +56,7 @@ def _role(row: RoleRow, people: int) -> RoleItem:
 
 
 def _known(call: ApiCall) -> frozenset[str]:
-    known: tuple[Permission, ...] = call.request.app.state.permissions
-    return frozenset(one.key for one in known)
+    return frozenset(one.key for one in known_permissions(call))
 
 
 async def _one_role(call: ApiCall, role_id: int) -> RoleItem:
@@ -74,6 +73,7 @@ async def list_staff(call: Call) -> list[StaffItem]:
     "/staff",
     permission="staff.edit",
     summary="Invite a staff user",
+    sealed=True,
     description="The role may not do more than the token. The link goes by mail where a mail server is set up.",
 )
 async def invite_staff(call: Call, data: JSONBody[Invite]) -> InvitedStaff:

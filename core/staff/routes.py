@@ -26,6 +26,7 @@ from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
     from core.scope import Scope
+    from core.web.jsonapi import ApiCall
 
 PERMISSIONS: Final = (
     Permission("staff.view", N_("See staff and roles")),
@@ -380,7 +381,7 @@ async def _tokens_page(
     )
 
 
-def known_permissions(view: PageView) -> tuple[Permission, ...]:
+def known_permissions(view: PageView | ApiCall) -> tuple[Permission, ...]:
     """Everything that can be given here: the application keeps it. What the console needs, in its tenant only."""
     known: tuple[Permission, ...] = view.request.app.state.permissions
     console: str = view.request.app.state.console

@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import inspect
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import row
+from core.database import execute, row
 from core.errors import Conflict, Invalid
 from core.texts import _
 from core.web.errors import Problem
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IDEMPOTENCY_HEADER: Final = "idempotency-key"
+KEPT_FOR: Final = timedelta(days=7)
+"""Answers to requests with such a key."""
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, generate_examples=False, description=said, media_type="application/problem+json")
     for status, said in {
@@ -101,10 +104,12 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
     options.setdefault("responses", PROBLEMS)
     options.setdefault("tags", [area_of(path)])
     opt = {"permission": permission, **options.pop("opt", {})}
+    sealed = options.pop("sealed", False)
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         options.setdefault("operation_id", f"{key_of(options['tags'][0])}_{handler.__name__}")
-        function = handler if method == "GET" else once_more(_idempotent(handler, status=options["status_code"]))
+        kept = _idempotent(handler, status=options["status_code"], sealed=sealed)
+        function = handler if method == "GET" else once_more(kept)
         return HTTPRouteHandler(
             f"/api/v1{path}",
             http_method=[HttpMethod(method)],
@@ -133,8 +138,9 @@ class _Kept(Struct, frozen=True):
     answer: str
 
 
-def _idempotent(handler: Handler, *, status: int) -> Handler:
-    """With an Idempotency-Key the answer is kept in the same transaction as what was done.
+def _idempotent(handler: Handler, *, status: int, sealed: bool) -> Handler:
+    """With an Idempotency-Key the answer is kept in the same transaction as what was done, for some days; `sealed`
+    where it holds what opens something by itself.
 
     The same request again gives the same answer and does nothing; another body under the same key is a conflict.
     """
@@ -153,6 +159,7 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
         actor, route = scope.actor.key, f"{call.request.method} {call.request.scope['path']}"
         body_hash = await _hash_of(call.request)
         async with unit_of_work(scope):
+            await execute("DELETE FROM idempotency WHERE created_at < :before", before=scope.now() - KEPT_FOR)
             kept = await row(
                 _Kept,
                 "SELECT body_hash, status, answer FROM idempotency"
@@ -170,14 +177,14 @@ def _idempotent(handler: Handler, *, status: int) -> Handler:
                     key=key,
                     body_hash=body_hash,
                     status=status,
-                    answer=encoded.decode(),
+                    answer=scope.keys.seal(encoded.decode()) if sealed else encoded.decode(),
                     created_at=scope.now(),
                 ).save()
                 return Response(encoded, status_code=status, media_type="application/json")
         if kept.body_hash != body_hash:
             raise Conflict(_("This Idempotency-Key was used for another request. Use a new key for a new request."))
         return Response(
-            kept.answer.encode(),
+            (scope.keys.open(kept.answer) if sealed else kept.answer).encode(),
             status_code=kept.status,
             media_type="application/json",
             headers={"Idempotent-Replay": "true"},

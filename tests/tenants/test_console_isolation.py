@@ -161,6 +161,9 @@ async def test_the_consoles_permissions_are_given_in_the_providers_tenant_alone(
         assert "See all tenants of the deployment" not in (await there.get(path)).text
     forged = await there.post("/settings/tokens", data={"name": "x", "days": "1", "permissions": "tenants.view"})
     assert forged.status_code == 422
+    api = await program(world.deployment, world.other)
+    given = await api.post("/api/v1/roles", json={"label": "x", "permissions": ["tenants.view"]})
+    assert given.status_code == 422
 
 
 async def test_the_side_bar_and_the_search_know_tenants_in_the_providers_tenant_alone(world: World) -> None:

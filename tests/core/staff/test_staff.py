@@ -268,6 +268,25 @@ async def test_F1_where_mail_goes_and_links_lead_is_changed_by_who_proves_it(ten
     assert f'action="{path}"' in answer.text
 
 
+async def test_F1_a_link_that_is_told_once_is_kept_for_a_second_answer_sealed_and_not_for_long(
+    tenant: TestTenant,
+) -> None:
+    api = await tenant.api()
+    asked = {"name": "Niamh", "email": "niamh@staff.example", "role_id": await role_id("Support")}
+    key = {"Idempotency-Key": "niamh"}
+
+    first = await api.post("/api/v1/staff", json=asked, headers=key)
+    again = await api.post("/api/v1/staff", json=asked, headers=key)
+    kept = await values("SELECT answer FROM idempotency")
+    tenant.clock.move(timedelta(days=8))
+    await api.post("/api/v1/roles", json={"label": "Counter", "permissions": []}, headers=key)
+
+    assert first.json()["link"] == again.json()["link"]
+    assert again.headers["idempotent-replay"] == "true"
+    assert first.json()["link"].rpartition("/")[2] not in kept[0]
+    assert await values("SELECT route FROM idempotency") == ["POST /api/v1/roles"]
+
+
 async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:
     await tenant.staff()
     api = await tenant.api()
