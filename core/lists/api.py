@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from core.database import value
 from core.errors import Invalid
 from core.lists import views
-from core.lists.exporting import TYPES, content_of, file_name, note_export
+from core.lists.exporting import export_of
 from core.lists.registry import get_list, lists_for
 from core.lists.showing import EXPORT, shown_of
 from core.lists.views import ALL, SavedView, ViewFields, expanded
@@ -167,12 +167,7 @@ async def export(
     shown = await shown_of(listing, call.scope, {"view": ALL, **await expanded(call.scope, listing, given)})
     if shown.unsorted:
         raise Invalid(shown.unsorted, field="sort")
-    await note_export(call.scope, shown, file_format)
-    return Stream(
-        content_of(call.scope, shown, file_format),
-        media_type=TYPES[file_format],
-        headers={"content-disposition": f'attachment; filename="{file_name(call.scope, shown, file_format)}"'},
-    )
+    return await export_of(call.scope, shown, file_format)
 
 
 HANDLERS = (

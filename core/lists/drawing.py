@@ -250,6 +250,8 @@ def export_row(listing: Listing[Any], columns: Sequence[ListColumn], row: Any, d
         if isinstance(value, Money):
             currency = currency or value.currency
             cells.append(Decimal(value.minor).scaleb(-exponent(value.currency)))
+        elif isinstance(value, datetime):
+            cells.append(value.astimezone(ZoneInfo(drawing.scope.tenant.time_zone)))
         elif column.kind == "choice" and not isinstance(value, (list, tuple)):
             cells.append(drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope))
         elif value is None or isinstance(value, (str, int, date)):

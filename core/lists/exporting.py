@@ -12,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal
 
+from litestar.response import Stream
+
 from core.activity.unit import record, unit_of_work
-from core.database import bind, current
+from core.database import bind, current, value
+from core.errors import Invalid
 from core.lists.drawing import drawing_of, export_columns, export_row
 from core.lists.view_events import ListExported
-from core.lists.writing import Cell, XlsxWriter, csv_stream
+from core.lists.writing import XLSX_ROWS, Cell, XlsxWriter, csv_stream, too_many_for_xlsx
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -34,7 +37,29 @@ TYPES: Final = {
 }
 
 
-async def note_export(scope: Scope, shown: Shown, wanted: Format) -> None:
+async def export_of(scope: Scope, shown: Shown, wanted: Format) -> Stream:
+    """The answer that is the file. Raises Invalid for what is not the list's, and for more rows than it holds."""
+    shown.asked.check_all_known()
+    if wanted == "xlsx":
+        await _check_fits(scope, shown)
+    await _note_export(scope, shown, wanted)
+    return Stream(
+        content_of(scope, shown, wanted),
+        media_type=TYPES[wanted],
+        headers={"content-disposition": f'attachment; filename="{file_name(scope, shown, wanted)}"'},
+    )
+
+
+async def _check_fits(scope: Scope, shown: Shown) -> None:
+    meant = shown.listing.matching(scope, shown.asked)
+    many = await value(
+        f"SELECT count(*) FROM ({meant.sql} LIMIT :export_most) AS counted", export_most=XLSX_ROWS, **meant.values
+    )
+    if int(many) >= XLSX_ROWS:
+        raise Invalid(too_many_for_xlsx(), field="format")
+
+
+async def _note_export(scope: Scope, shown: Shown, wanted: Format) -> None:
     """Who took what away stands in the activity, before the first byte leaves."""
     async with unit_of_work(scope):
         record(

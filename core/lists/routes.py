@@ -13,7 +13,7 @@ from litestar.response import Stream
 from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.lists import views
-from core.lists.exporting import TYPES, content_of, file_name, note_export
+from core.lists.exporting import TYPES, export_of
 from core.lists.registry import get_list
 from core.lists.showing import EXPORT, Shown, address_of, shown_of
 from core.lists.totals import all_totals
@@ -25,7 +25,6 @@ from core.web.routing import SIGNED_IN, delete, get, post, put
 from core.web.view import HTML, View, errors_by_field
 
 if TYPE_CHECKING:
-    from core.lists.exporting import Format
     from core.lists.listing import Listing
     from core.web.view import PageView
 
@@ -87,17 +86,12 @@ async def export(view: View, list_key: FromPath[str]) -> Stream:
     asked = view.query.get("format", "csv")
     if asked not in TYPES:
         raise Invalid(_("Choose CSV or XLSX."), field="format")
-    wanted: Format = "csv" if asked == "csv" else "xlsx"
-    await note_export(view.scope, shown, wanted)
-    return Stream(
-        content_of(view.scope, shown, wanted),
-        media_type=TYPES[wanted],
-        headers={"content-disposition": f'attachment; filename="{file_name(view.scope, shown, wanted)}"'},
-    )
+    return await export_of(view.scope, shown, "csv" if asked == "csv" else "xlsx")
 
 
 async def _shown(view: PageView, list_key: str) -> Shown:
-    return await shown_of(_list(view, list_key), view.scope, address_of(view))
+    listing = _list(view, list_key)
+    return await shown_of(listing, view.scope, listing.known(address_of(view)))
 
 
 # -- saved views ------------------------------------------------------------------------------------------------------

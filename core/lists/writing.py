@@ -41,6 +41,12 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.lstrip(" \n\u00a0\ufeff").startswith(_FORMULA) else text
 
 
+def too_many_for_xlsx() -> str:
+    return _(
+        "XLSX holds %(xlsx_rows)s rows at most. Export as CSV, or narrow the list.", xlsx_rows=number(XLSX_ROWS - 1)
+    )
+
+
 def csv_pieces(
     columns: Sequence[ExportColumn],
     rows: Iterable[Sequence[Cell]],
@@ -106,12 +112,7 @@ class XlsxWriter:
             raise ValueError(f"{len(row)} cells for {len(self._columns)} columns")
         self._row += 1
         if self._row >= XLSX_ROWS:
-            raise Invalid(
-                _(
-                    "XLSX holds %(xlsx_rows)s rows at most. Export as CSV, or narrow the list.",
-                    xlsx_rows=number(XLSX_ROWS - 1),
-                )
-            )
+            raise Invalid(too_many_for_xlsx())
         for place, (column, cell) in enumerate(zip(self._columns, row, strict=True)):
             self._write_cell(place, column, cell)
 

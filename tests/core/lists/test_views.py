@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -24,6 +24,8 @@ from core.database import Everything, Partitions, dialect, execute, execute_many
 from core.errors import Forbidden, Invalid, NotFound
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing, views
+from core.lists.columns import ListColumn
+from core.lists.drawing import Drawing, export_row, text_of
 from core.lists.views import ViewFields
 from core.payments.listing import PAYMENTS
 from core.scope import ALL_PERMISSIONS, Actor, Scope
@@ -531,6 +533,30 @@ async def test_L8_cells_that_a_spreadsheet_would_run_are_harmless_in_both_kinds_
 
     assert [line[0] for line in lines] == ["'=1+1", "'+49", "'-x", "'@cmd", "'\tTab", "Plain"]
     assert [row[0] for row in book.get_sheet_by_index(0).to_python()][1:] == [line[0] for line in lines]
+
+
+async def test_L8_more_rows_than_a_workbook_holds_are_refused_before_anything_is_sent(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.lists.exporting.XLSX_ROWS", 10)
+    await fill(tenant)
+    page = await tenant.browser()
+
+    assert (await page.get("/lists/customers/export?format=xlsx")).status_code == 422
+    assert await value("SELECT count(*) FROM activity WHERE kind = 'list_exported'") == 0
+    assert (await page.get("/lists/customers/export?format=xlsx&city.has=koln")).status_code == 200
+    assert (await page.get("/lists/customers/export?format=csv")).status_code == 200
+
+
+async def test_L8_an_instant_leaves_in_the_tenant_s_zone_as_it_is_shown(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    moment = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
+    column = ListColumn(key="seen", label="Seen", kind="datetime", value=lambda row: moment)
+
+    (cell,) = export_row(FULL, [column], None, Drawing(scope))
+
+    assert str(cell) == "2026-07-01 23:30:00+01:00"
+    assert text_of(moment, scope).endswith("23:30")
 
 
 async def test_L8_taking_a_list_away_needs_its_permission_and_shows_no_more_than_the_reach(tenant: TestTenant) -> None:
