@@ -15,10 +15,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 import core
 from core.billing import api as billing_api
+from core.billing import dunning_api, dunning_routes, run_api, run_routes
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
-from core.billing import run_api, run_routes
 from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.catalog import api as catalog_api
@@ -176,6 +176,7 @@ PAGES: Final = (
     subscriptions_routes,
     billing_routes,
     billing_whys,
+    dunning_routes,
     run_routes,
     payments_routes,
     credit_routes,
@@ -199,6 +200,7 @@ APIS: Final = (
     customer_rate_api,
     subscriptions_api,
     billing_api,
+    dunning_api,
     payments_api,
     statement_api,
     run_api,
@@ -293,6 +295,9 @@ SETTINGS_TABS: Final = (
         permission="settings.view",
     ),
     MenuEntry(area="", label=N_("Billing"), href="/settings/billing", icon="coins", permission="settings.view"),
+    MenuEntry(
+        area="", label=N_("Dunning"), href="/settings/dunning", icon="alert-triangle", permission="settings.view"
+    ),
     MenuEntry(area="", label=N_("Mail"), href="/settings/mail", icon="mail", permission="settings.view"),
     MenuEntry(area="", label=N_("Messages"), href="/settings/messages", icon="message", permission="settings.view"),
     MenuEntry(

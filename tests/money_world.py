@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
+from core.billing.actions import dunning
 from core.billing.run import run_billing
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.catalog.actions import create_product
@@ -76,6 +77,9 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     )
     await billing.issue(scope, bad_debt)
     await billing.write_off(scope, bad_debt, "x", 100)
+    await dunning.promise(scope, bad_debt, dunning.NewPromise(until_on=tomorrow, note=f"{marker} rang"))
+    await dunning.open_dispute(scope, bad_debt, dunning.NewDispute(reason=f"{marker} was not there"))
+    ids["step_id"] = await value("SELECT min(id) FROM dunning_step")
     await _written_by_nothing_yet(tenant, customer_id, invoice_id)
     ids["rate_id"] = await value("SELECT min(id) FROM customer_fx_rate")
 
@@ -99,6 +103,13 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
             " SELECT :payer, min(id), 'failed', 'x', :now FROM billing_run",
             payer=customer_id,
             now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO dunning_event (document_id, step_id, payer_id, done_on, counted_on, currency)"
+            " SELECT :document, min(id), :payer, :day, :day, 'EUR' FROM dunning_step",
+            document=invoice_id,
+            payer=customer_id,
+            day=today,
         )
         await execute(
             "INSERT INTO customer_fx_rate (customer_id, from_currency, to_currency, valid_from, rate_e10)"

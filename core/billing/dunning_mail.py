@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ReminderFields(Struct, frozen=True, kw_only=True):
-    """What the words of a reminder may use. `fee` is 0 where the step costs nothing."""
+    """What the words of a reminder may use. `fee`: none where the step costs nothing."""
 
     customer: str
     company: str
@@ -29,7 +29,7 @@ class ReminderFields(Struct, frozen=True, kw_only=True):
     due_on: date
     days: int
     open: Money
-    fee: Money
+    fee: Money | None
 
 
 SAMPLE: Final = ReminderFields(
@@ -48,10 +48,8 @@ NAMES: Final = {
     "open": N_("What is still open"),
     "fee": N_("What this reminder costs, on the next invoice"),
 }
-_FEE: Final = "{% if fee.minor %} We charge {{ fee }} for this reminder on your next invoice.{% endif %}"
-_GEBÜHR: Final = (
-    "{% if fee.minor %} Für diese Erinnerung berechnen wir {{ fee }} mit Ihrer nächsten Rechnung.{% endif %}"
-)
+_FEE: Final = "{% if fee %} We charge {{ fee }} for this reminder on your next invoice.{% endif %}"
+_GEBÜHR: Final = "{% if fee %} Für diese Erinnerung berechnen wir {{ fee }} mit Ihrer nächsten Rechnung.{% endif %}"
 _PAID: Final = "\n\nIf you have paid in the meantime, please disregard this message.\n\nKind regards\n{{ company }}"
 _BEZAHLT: Final = (
     "\n\nHaben Sie inzwischen gezahlt, so ist diese Nachricht gegenstandslos.\n\nFreundliche Grüße\n{{ company }}"
@@ -155,7 +153,7 @@ async def remind(scope: Scope, due: NextStep, kind: str, fee_minor: int) -> int 
             due_on=document.due_on,
             days=(scope.today() - document.due_on).days,
             open=Money(document.open_minor, document.currency),
-            fee=Money(fee_minor, document.currency),
+            fee=Money(fee_minor, document.currency) if fee_minor else None,
         ),
         customer_id=document.payer_id,
         documents=[int(file)] if file is not None else [],

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from core.activity.queries import timeline
 from core.billing import actions, pages, queries, setting_pages
 from core.billing.actions.credit_notes import list_left
+from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
 from core.billing.schemas import CreditLine, DraftFields, NewCreditNote, NewDraft
@@ -246,6 +247,8 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         actions_menu=_menu(scope, document),
         may_pay=document.open_minor > 0 and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
+        dunning=await dunning_of(scope, document),
+        may_pause=document.open_minor > 0 and scope.may("documents.edit"),
         happenings=await in_words(entries, scope.locale),
     )
 

@@ -68,6 +68,10 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
+    ("PUT", "/api/v1/invoices/{invoice_id:int}/promise"): {"until_on": "2026-11-30"},
+    ("PUT", "/api/v1/invoices/{invoice_id:int}/dispute"): {"reason": "x"},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/dispute/closing"): {"answer": "x"},
+    ("PUT", "/api/v1/dunning/steps/{step_id:int}"): {"days": 3},
     ("POST", "/api/v1/customers/{customer_id:int}/fx-rates"): {
         "from_currency": "USD",
         "valid_from": "2026-11-22",
