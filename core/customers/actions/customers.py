@@ -60,14 +60,14 @@ async def create_customer(scope: Scope, data: NewCustomer) -> int:
             "kind": data.kind,
             "full_name": _line(data.full_name),
             "company": _line(data.company),
-            "login": data.login,
-            "street": data.street,
-            "zip": data.zip,
-            "city": data.city,
+            "login": data.login.strip(),
+            "street": _line(data.street),
+            "zip": _line(data.zip),
+            "city": _line(data.city),
             "country": country,
             "currency": check_currency(data.currency or scope.tenant.currency, "currency", errors),
             "joined_on": data.joined_on or scope.today(),
-            "external_ref": data.external_ref,
+            "external_ref": data.external_ref.strip(),
         }
     )
     if not cleaned.columns["full_name"]:
@@ -246,7 +246,8 @@ def _clean(
             errors.append(FieldError(missing, _("A point has a latitude and a longitude: give both, or none.")))
     country = country or scope.tenant.country
     if MainData in sections:
-        columns.update({name: wanted[name] for name in ("kind", "login", "location_id", "billing_type")})
+        columns.update({name: wanted[name] for name in ("kind", "location_id", "billing_type")})
+        columns["login"] = wanted["login"].strip()
         columns["full_name"], columns["company"] = _line(wanted["full_name"]), _line(wanted["company"])
         if not columns["full_name"]:
             errors.append(FieldError("full_name", _("Fill this in.")))

@@ -206,6 +206,16 @@ async def test_C4_two_customers_share_neither_login_nor_reference_and_both_are_n
     assert "Another customer has this login already" in told["login"]
 
 
+async def test_C4_spaces_around_what_is_typed_are_no_part_of_it_from_the_first_day_on(scope: Scope) -> None:
+    customer_id = await somebody(scope, external_ref=" K-1 ", login=" ann ", street=" Main  Street 1", zip="V95 ")
+
+    made = await queries.get_customer(scope, customer_id)
+    assert (made.external_ref, made.login, made.street, made.zip) == ("K-1", "ann", "Main Street 1", "V95")
+    with pytest.raises(Invalid) as error:
+        await somebody(scope, external_ref="K-1", login="ann")
+    assert {fault.field for fault in error.value.errors} == {"login", "external_ref"}
+
+
 async def test_C4_over_json_fields_that_are_left_out_stay(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await somebody(scope)
