@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Annotated, Final
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from core.errors import Invalid
 from core.texts import _
 
 LARGEST_ID: Final = 2**63 - 1
+_FEW: Final = 100
 
 Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 """The id of a row, as forms and the API are given it."""
@@ -80,3 +82,22 @@ def _takes_off_accents(character: str) -> bool | None:
 
 
 _CONTROLS_OFF: Final = dict.fromkeys((*range(9), *range(14, 28), 127))
+
+
+def says_one_of(texts: Collection[str]) -> Callable[[str], bool]:
+    """Whether a text holds one of these, which may be very many: then they are found by how they begin."""
+    if len(texts) < _FEW:
+        return lambda said: any(text in said for text in texts)
+    begin = min(map(len, texts))
+    by_beginning: dict[str, list[str]] = {}
+    for text in texts:
+        by_beginning.setdefault(text[:begin], []).append(text)
+
+    def says(said: str) -> bool:
+        return any(
+            said.startswith(text, at)
+            for at in range(len(said) - begin + 1)
+            for text in by_beginning.get(said[at : at + begin], ())
+        )
+
+    return says

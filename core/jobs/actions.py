@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.activity.unit import record, unit_of_work, wake_after_commit
 from core.database import Everything, OneCustomer, Partitions, execute, row, scoped, stream, value
 from core.errors import Conflict
+from core.ids import says_one_of
 from core.jobs.events import JobCancelledByHand, JobSettledByHand, JobsLetGo, JobStartedAgain
 from core.jobs.kinds import KINDS, JobKind, P, of_crowd
 from core.jobs.status import JobState
@@ -192,7 +193,8 @@ async def erase_jobs(scope: Scope, customer_ids: Collection[int], texts: Collect
             " AND state IN ('done', 'failed', 'cancelled')",
             size=200,
         )
-        naming = [said.id async for said in of_nobody if any(text in said.text for text in texts)]
+        names = says_one_of(texts)
+        naming = [said.id async for said in of_nobody if names(said.text)]
         if naming:
             await execute("UPDATE job SET result = NULL, error = NULL, progress_text = '' WHERE id IN :ids", ids=naming)
 

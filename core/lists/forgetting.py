@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.activity.actions import empty_values_that
 from core.activity.unit import unit_of_work
 from core.database import execute, stream
+from core.ids import says_one_of
 from core.lists.bulk_queries import RUN, RunRow
 
 if TYPE_CHECKING:
@@ -30,17 +31,14 @@ async def forget_searches(scope: Scope, texts: Collection[str]) -> None:
     """Views that name one of these texts are deleted. Reports on many rows, of whatever list, and the activity of
     views and exports forget the filter they had where it names one of the texts, or is a part of one.
     """
-    known = [text.casefold() for text in texts]
+    plain = {text.casefold() for text in texts}
+    says, known = says_one_of(plain), "\n".join(plain)
 
     def names(said: str) -> bool:
-        plain = unquote_plus(said).casefold()
-        return any(text in plain for text in known)
+        return says(unquote_plus(said).casefold())
 
     def seeks(sought: Iterable[tuple[str, str]]) -> bool:
-        return any(
-            len(one) >= SHORTEST and any(one in text for text in known)
-            for one in (value.strip().casefold() for _, value in sought)
-        )
+        return any(len(one) >= SHORTEST and one in known for one in (value.strip().casefold() for _, value in sought))
 
     async with unit_of_work(scope):
         views = stream(_Said, "SELECT id, name || '&' || address AS text FROM list_view")

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.database import execute, stream
+from core.ids import says_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,11 +23,12 @@ class _Kept(Struct, frozen=True):
 
 async def erase_answers(scope: Scope, texts: Collection[str]) -> int:
     """Forget the kept answers that say one of these texts: the same request again is done anew. Gives how many."""
+    names = says_one_of(texts)
     async with unit_of_work(scope):
         naming = [
             kept.id
             async for kept in stream(_Kept, "SELECT id, answer FROM idempotency", size=200)
-            if any(text in kept.answer for text in texts)
+            if names(kept.answer)
         ]
         if naming:
             await execute("DELETE FROM idempotency WHERE id IN :ids", ids=naming)

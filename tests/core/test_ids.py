@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Invalid
-from core.ids import check_slug, hash_token, new_token, new_uuid, sort_key
+from core.ids import check_slug, hash_token, new_token, new_uuid, says_one_of, sort_key
 
 
 def test_identities_and_tokens_are_never_the_same_twice() -> None:
@@ -103,3 +103,19 @@ def test_text_of_ascii_letters_has_the_same_key_on_the_short_way_and_the_long(ca
         assert sort_key(f"é{text}").removeprefix("e") == sort_key(f"e{text}").removeprefix("e")
 
     check()
+
+
+def test_whether_a_text_says_one_of_very_many_is_as_with_few() -> None:
+    many = [f"name{number:04}" for number in range(500)] + ["quartermaine"]
+    few = many[-2:]
+
+    for said, told in (
+        ("a quartermaine b", True),
+        ("name0499", True),
+        ("name049", False),
+        ("", False),
+        ("x" * 99, False),
+    ):
+        assert says_one_of(many)(said) is told
+        assert says_one_of(few)(said) is told
+    assert not says_one_of([])("anything")

@@ -43,6 +43,7 @@ from core.database import (
     values,
 )
 from core.errors import Conflict
+from core.ids import says_one_of
 from core.lists.reading import Record
 from core.texts import N_, _, ngettext, number
 
@@ -294,6 +295,7 @@ async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] 
     """Whatever imports still hold of customers, for anonymising: their records, those of imports that are over which
     have the same e-mail, phone, login or reference or were refused and say one of these texts, and all findings of
     these files, which name people."""
+    names = says_one_of(texts)
     async with unit_of_work(scope):
         made = await values(
             "SELECT DISTINCT batch_id FROM import_customer WHERE customer_id IN :ids ORDER BY 1", ids=customer_ids
@@ -315,10 +317,10 @@ async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] 
                 " WHERE (errors <> '' OR warnings <> '') AND batch_id IN"
                 " (SELECT id FROM import_batch WHERE state IN ('done', 'undone'))",
             )
-            if any(text in each.text for text in texts)
+            if names(each.text)
         ]
         await execute("DELETE FROM import_row WHERE id IN :ids", ids=[each.id for each in refused])
-        await _forget_refusals(texts)
+        await _forget_refusals(names)
         for batch_id in sorted({*map(int, made), *map(int, alike), *(each.batch_id for each in refused)}):
             report = (await get_batch(scope, batch_id)).told()
             if report is not None:
@@ -329,12 +331,12 @@ async def erase_traces(scope: Scope, *customer_ids: int, texts: Collection[str] 
                 )
 
 
-async def _forget_refusals(texts: Collection[str]) -> None:
-    """What steps refused, where it names one of these: that it was refused stays known."""
+async def _forget_refusals(names: Callable[[str], bool]) -> None:
+    """What steps refused, where it names somebody: that it was refused stays known."""
     for each in await rows(
         _RefusedInStep, "SELECT step, row_id, refused FROM import_taken WHERE refused NOT IN ('', '[]')"
     ):
-        if any(text in each.refused for text in texts):
+        if names(each.refused):
             await execute(
                 "UPDATE import_taken SET refused = '[]' WHERE step = :step AND row_id = :row_id",
                 step=each.step,
