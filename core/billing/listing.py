@@ -12,8 +12,7 @@ from core.billing.queries import _DOCUMENT as DOCUMENT
 from core.billing.queries import _FROM as FROM
 from core.billing.schemas import DocumentRow
 from core.billing.tables import Document
-from core.customers.hierarchy import find_standing
-from core.errors import Invalid
+from core.customers.picking import END, customer_choice, of_customer_named
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn, Total
 from core.lists.drawing import NOTHING, link, pill
@@ -29,7 +28,6 @@ STATE: Final = "LEFT JOIN document_state list_state ON list_state.document_id = 
 PAYER: Final = "JOIN customer list_payer ON list_payer.id = document.payer_id"
 SIGNED: Final = "CASE WHEN document.kind = 'credit_note' THEN -document.total_minor ELSE document.total_minor END"
 LATEST: Final = "'9999-12-31'"
-END: Final = "\U0010ffff"
 
 
 def signed(row: DocumentRow) -> int:
@@ -59,13 +57,7 @@ async def document_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
             ),
         ],
     }
-    asked = address.get("payer_id", "")
-    if asked:
-        if not asked.isdecimal() or len(asked) > 18:
-            raise Invalid(_("Give the id of a customer."), field="payer_id")
-        payer = await find_standing(scope, int(asked))
-        choices["payer_id"] = [ListChoice(asked, asked if payer is None else payer.full_name, int(asked))]
-    return choices
+    return choices | await customer_choice(scope, address, "payer_id")
 
 
 def document_search(typed: str) -> Condition | None:
@@ -73,10 +65,10 @@ def document_search(typed: str) -> Condition | None:
     key = sort_key(typed)
     if not key:
         return None
+    named = of_customer_named("document.payer_id", key)
     return Condition(
-        "(document.number >= :number AND document.number < :number_end) OR document.payer_id IN"
-        " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)",
-        {"number": typed, "number_end": typed + END, "text": key, "text_end": key + END},
+        f"(document.number >= :number AND document.number < :number_end) OR {named.sql}",
+        {"number": typed, "number_end": typed + END, **named.values},
     )
 
 

@@ -9,16 +9,15 @@ from markupsafe import Markup
 
 from core.customers import queries
 from core.customers.columns import further_columns
-from core.customers.hierarchy import find_standing
+from core.customers.picking import customer_choice
 from core.customers.schemas import CustomerItem
 from core.customers.search import customer_search
 from core.customers.sections import BILLING_TYPES
 from core.customers.tables import Customer
-from core.errors import Invalid
 from core.lists.columns import ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, Given, link, pill
 from core.lists.listing import Choices, Listing
-from core.texts import N_, _, ngettext
+from core.texts import N_, ngettext
 
 if TYPE_CHECKING:
     from core.customers.queries import RowTag
@@ -40,15 +39,8 @@ async def list_choices() -> Choices:
 
 
 async def choices_for(scope: Scope, address: Mapping[str, str]) -> Choices:
-    """The same, with the parent that this address asks for: of parents there are too many to choose from."""
-    choices = await list_choices()
-    asked = address.get("parent", "")
-    if not asked:
-        return choices
-    if not asked.isdecimal() or len(asked) > 18:
-        raise Invalid(_("Give the id of a customer."), field="parent")
-    parent = await find_standing(scope, int(asked))
-    return {**choices, "parent": [ListChoice(asked, asked if parent is None else parent.full_name, int(asked))]}
+    """The same, with the parent that this address asks for."""
+    return {**await list_choices(), **await customer_choice(scope, address, "parent")}
 
 
 async def _load_tags(scope: Scope, customer_ids: Sequence[int], keys: Sequence[str]) -> Loaded:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from core.customers.hierarchy import find_standing
-from core.errors import Invalid
+from core.customers.picking import END, customer_choice, of_customer_named
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn, Total
 from core.lists.drawing import link, pill
@@ -27,7 +26,6 @@ PAYER: Final = "LEFT JOIN customer list_payer ON list_payer.id = payment.payer_i
 FREE: Final = (
     "LEFT JOIN credit_entry list_credit ON list_credit.source_kind = 'payment' AND list_credit.source_id = payment.id"
 )
-END: Final = "\U0010ffff"
 
 
 async def payment_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
@@ -36,13 +34,7 @@ async def payment_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
         "method": [ListChoice(one.code, one.name, one.id) for one in await queries.list_methods(only_active=False)],
         "status": [ListChoice(key, _(shown.label), key) for key, shown in pages.PILLS.items()],
     }
-    asked = address.get("payer_id", "")
-    if asked:
-        if not asked.isdecimal() or len(asked) > 18:
-            raise Invalid(_("Give the id of a customer."), field="payer_id")
-        payer = await find_standing(scope, int(asked))
-        choices["payer_id"] = [ListChoice(asked, asked if payer is None else payer.full_name, int(asked))]
-    return choices
+    return choices | await customer_choice(scope, address, "payer_id")
 
 
 def payment_search(typed: str) -> Condition | None:
@@ -50,10 +42,10 @@ def payment_search(typed: str) -> Condition | None:
     key = sort_key(typed)
     if not key:
         return None
+    named = of_customer_named("payment.payer_id", key)
     return Condition(
-        "(payment.reference >= :reference AND payment.reference < :reference_end) OR payment.payer_id IN"
-        " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)",
-        {"reference": typed, "reference_end": typed + END, "text": key, "text_end": key + END},
+        f"(payment.reference >= :reference AND payment.reference < :reference_end) OR {named.sql}",
+        {"reference": typed, "reference_end": typed + END, **named.values},
     )
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from core.catalog.pages import KINDS_MANY, cycle_words
-from core.customers.hierarchy import find_standing
-from core.errors import Invalid
+from core.customers.picking import customer_choice, of_customer_named
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.drawing import link, pill
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 CUSTOMER: Final = "JOIN customer list_customer ON list_customer.id = subscription.customer_id"
 PRODUCT: Final = "JOIN product list_product ON list_product.id = subscription.product_id"
 LATEST: Final = "'9999-12-31'"
-END: Final = "\U0010ffff"
 
 
 async def subscription_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
@@ -38,13 +36,7 @@ async def subscription_choices(scope: Scope, address: Mapping[str, str]) -> Choi
         "state": states,
         "kind": [ListChoice(key, _(label), key) for key, label in KINDS_MANY.items() if key != "one_off"],
     }
-    asked = address.get("customer_id", "")
-    if asked:
-        if not asked.isdecimal() or len(asked) > 18:
-            raise Invalid(_("Give the id of a customer."), field="customer_id")
-        customer = await find_standing(scope, int(asked))
-        choices["customer_id"] = [ListChoice(asked, asked if customer is None else customer.full_name, int(asked))]
-    return choices
+    return choices | await customer_choice(scope, address, "customer_id")
 
 
 def subscription_search(typed: str) -> Condition | None:
@@ -52,14 +44,10 @@ def subscription_search(typed: str) -> Condition | None:
     key = sort_key(typed)
     if not key:
         return None
-    sql = (
-        "subscription.customer_id IN"
-        " (SELECT sought.id FROM customer sought WHERE sought.name_key >= :text AND sought.name_key < :text_end)"
-    )
-    values: dict[str, object] = {"text": key, "text_end": key + END}
+    named = of_customer_named("subscription.customer_id", key)
     if typed.isdecimal() and len(typed) <= 18:
-        return Condition(f"{sql} OR subscription.id = :number", {**values, "number": int(typed)})
-    return Condition(sql, values)
+        return Condition(f"{named.sql} OR subscription.id = :number", {**named.values, "number": int(typed)})
+    return named
 
 
 def _status(row: SubscriptionRow, given: Given) -> Markup:
