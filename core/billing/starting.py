@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +21,6 @@ from core.texts import _
 if TYPE_CHECKING:
     from core.scope import Scope
 
-AHEAD: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""When such a job is due: a person waits for it, so it goes before documents that are still to be sent."""
 AT_WORK: Final = frozenset({JobState.WAITING, JobState.RUNNING, JobState.HELD})
 
 
@@ -70,8 +68,8 @@ async def _start(scope: Scope, about: str, as_of: date, *, confirmed: bool | Non
                 return known.id
             if known is None:
                 if confirmed is None:
-                    return await enqueue(scope, PREVIEW, ToPreview(as_of), dedupe_key=key, due_at=AHEAD)
-                return await enqueue(scope, BILL, ToBill(as_of, confirmed), dedupe_key=key, due_at=AHEAD)
+                    return await enqueue(scope, PREVIEW, ToPreview(as_of), dedupe_key=key)
+                return await enqueue(scope, BILL, ToBill(as_of, confirmed), dedupe_key=key)
     raise AssertionError("count() does not end")
 
 

@@ -285,7 +285,7 @@ def test_a_conflict_shows_both_values_and_sends_only_fields() -> None:
 
     html = part(editing=True, conflict=conflict)
 
-    assert "Fintan Roe saved this section" in html
+    assert "Fintan Roe saved this, while you were editing." in html
     radios = re.findall(r'<input[^>]*type="radio"[^>]*>', html)
     assert [re.search(r'data-value="(\w+)"', radio)[1] for radio in radios] == ["Cork", "Sligo"]  # type: ignore[index]
     assert all('form=""' in radio for radio in radios)
