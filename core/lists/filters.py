@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.database import dialect
 from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
@@ -59,9 +60,13 @@ def filters_of(
         yield from _chosen(column, address, choices)
     key, expr, slot = column.key, column.expr, f"filter_{column.key}"
     if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
-        pattern = "".join(f"~{one}" if one in "%_~" else one for one in (sort_key(text) if column.keyed else text))
+        looked_for = sort_key(text) if column.keyed else text
+        pattern = "".join(f"~{one}" if one in "%_~" else one for one in looked_for)
+        like = "ILIKE" if dialect() == "postgresql" and not column.keyed else "LIKE"
         yield (
-            Condition(f"{expr} LIKE :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"}),
+            Condition(f"{expr} {like} :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"})
+            if pattern
+            else Condition("1 = 0"),
             Filter(f"{key}.has", _(column.label), _("has"), text),
         )
     if column.kind in RANGES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -20,8 +21,8 @@ from core.billing.listing import DOCUMENTS
 from core.customers import actions
 from core.customers.listing import CUSTOMERS, list_choices
 from core.customers.schemas import CustomerItem, NewCustomer
-from core.database import Everything, Partitions, dialect, execute, execute_many, rows, value, values, watched
-from core.errors import Forbidden, Invalid, NotFound
+from core.database import Everything, Partitions, dialect, execute, execute_many, rows, spawn, value, values, watched
+from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing, views
 from core.lists.columns import ListColumn
@@ -191,6 +192,15 @@ async def test_L2_a_filter_of_each_kind_is_offered_as_a_form_and_read_from_it(te
     assert "Status is New or Active" in several.replace("<b>", "").replace("Active or New", "New or Active")
     assert 'type="date"' in several
     assert "Nothing is found where Name has 100 and City is not empty" in none
+
+
+async def test_L2_text_is_found_in_whatever_case_and_nothing_by_signs_that_are_none(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    await actions.create_customer(scope, NewCustomer(full_name="Ann Other", company="Harbour Works"))
+
+    assert await ids(scope, {"company.has": "hARBOUR"}) == [1]
+    assert await ids(scope, {"name.has": "OTHER"}) == [1]
+    assert await ids(scope, {"name.has": "\u200b"}) == []
 
 
 async def test_L2_a_day_may_move_with_the_calendar(tenant: TestTenant) -> None:
@@ -378,6 +388,30 @@ async def test_L3_who_may_not_see_a_list_has_no_views_of_it(tenant: TestTenant) 
     assert (await page.post("/lists/invoices/columns", data={"state": "/invoices"})).status_code == 403
     assert (await page.get("/lists/shoes/views/new")).status_code == 404
     assert (await page.get("/lists/inventory.items/views/new")).status_code == 404
+
+
+async def test_L3_of_two_who_change_a_view_at_once_the_second_is_told(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = tenant.scope()
+    view_id = await views.create_view(scope, FULL, ViewFields(name="Cologne"), {"city.has": "koln"})
+    real, other = views._free_name, list[Any]()
+
+    async def meanwhile(*given: Any) -> str:
+        if not other:
+            other.append(spawn(change("Theirs")))
+            await asyncio.wait(other, timeout=0.3)
+        return await real(*given)
+
+    async def change(name: str) -> None:
+        await views.change_view(scope, FULL, view_id, fields=ViewFields(name=name), version=1)
+
+    monkeypatch.setattr(views, "_free_name", meanwhile)
+    answers = [*await asyncio.gather(change("Mine"), return_exceptions=True)]
+    answers += await asyncio.gather(*other, return_exceptions=True)
+
+    assert [type(one) for one in answers] == [type(None), Stale]
+    assert (await views.get_view(scope, FULL.key, view_id)).name == "Mine"
 
 
 # -- segments ---------------------------------------------------------------------------------------------------------
