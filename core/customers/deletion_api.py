@@ -12,7 +12,7 @@ from core.customers.plans import EffectAnswer
 from core.web.changes import rehearse
 from core.web.jsonapi import Call, api_delete, api_get
 
-Name = Annotated[str, QueryParameter(min_length=1, max_length=200, description="The full name, to confirm it")]
+Name = Annotated[str, QueryParameter(max_length=200, description="The full name, to confirm it")]
 
 
 class DeletionAnswer(Struct, frozen=True):
@@ -38,7 +38,7 @@ async def get_deletion(call: Call, customer_id: FromPath[int]) -> DeletionAnswer
     summary="Delete a customer for ever",
     description="`name` is the customer's full name, as a person would type it to confirm. It cannot be undone.",
 )
-async def delete(call: Call, customer_id: FromPath[int], name: Name) -> DeletionAnswer:
+async def delete(call: Call, customer_id: FromPath[int], name: Name = "") -> DeletionAnswer:
     return await _delete(call, customer_id, name)
 
 
