@@ -66,9 +66,7 @@ class StepItem(Struct, frozen=True, kw_only=True):
 
     id: int
     days: int
-    message: str
-    effect: str
-    fee: str
+    does: list[str]
 
 
 class DueItem(Struct, frozen=True, kw_only=True):
@@ -95,16 +93,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 async def step_items(scope: Scope) -> list[StepItem]:
     labels = await status_labels()
-    return [
-        StepItem(
-            id=step.id,
-            days=step.days,
-            message=_(MESSAGES[step.message]),
-            effect=labels.get(step.effect, step.effect),
-            fee=format_money(step.fee_minor, scope.tenant.currency, scope.locale) if step.fee_minor else "",
-        )
-        for step in await list_steps()
-    ]
+    return [StepItem(id=step.id, days=step.days, does=does(scope, step, labels)) for step in await list_steps()]
 
 
 async def outlook(scope: Scope) -> Outlook:
@@ -136,8 +125,8 @@ def does(scope: Scope, step: Step, labels: Mapping[str, str]) -> list[str]:
     """What a step does, part by part."""
     fee = format_money(step.fee_minor, scope.tenant.currency, scope.locale)
     return [
-        *([_(MESSAGES[step.message])] if step.message else []),
-        *([labels.get(step.effect, step.effect)] if step.effect else []),
+        *([_("Message: %(message)s", message=_(MESSAGES[step.message]))] if step.message else []),
+        *([_("Status: %(status)s", status=labels.get(step.effect, step.effect))] if step.effect else []),
         *([_("Fee %(amount)s", amount=fee)] if step.fee_minor else []),
     ]
 

@@ -61,7 +61,7 @@ async def _page(view: PageView, errors: Mapping[str, str] | None = None, *, stat
         DunningSettings,
         HERE,
         title=N_("Dunning"),
-        noun=N_("dunning"),
+        noun=N_("dunning settings"),
         write="settings.edit",
         errors=errors,
         status=status,

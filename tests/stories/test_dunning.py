@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.activity.unit import unit_of_work
-from core.billing.actions import write_off
+from core.billing.actions import dunning, write_off
 from core.billing.actions.dunning import (
     Closed,
     DunningReport,
@@ -27,6 +27,7 @@ from core.billing.actions.dunning import (
 from core.billing.dunning import (
     DunningSettings,
     Had,
+    NextStep,
     Overdue,
     Step,
     StepFields,
@@ -35,14 +36,16 @@ from core.billing.dunning import (
     next_step,
     preview,
 )
+from core.billing.dunning_mail import remind
 from core.billing.jobs import dun_daily
 from core.billing.queries import list_documents
 from core.customers.actions import change_status
 from core.customers.queries import get_customer
-from core.database import execute, spawn, value, values
+from core.database import execute, spawn, value, values, watched
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.kinds import Claim, Job
 from core.jobs.schedules import Scheduled
+from core.scope import Scope
 from core.settings.actions import save_settings
 from tests.books import a_customer, day
 from tests.stories.story import Story
@@ -568,3 +571,85 @@ def test_no_step_comes_twice_or_early_or_two_on_a_day_however_the_days_are_run(
         done.append(Had(1, found.step.id, today, found.counted_on))
     order = [next(step for step in steps if step.id == each.step_id).comes_after(grace) for each in done]
     assert order == sorted(order)
+
+
+async def test_a_payer_that_fails_keeps_nobody_waiting_and_has_its_step_with_the_next_run(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await owes(story)
+    broken = story.customer
+    story.customer = await a_customer(story.scope, "Ben Berger", billing_emails=["ben@berger.example"])
+    await story.becomes("active")
+    second = await story.is_invoiced(("Visit", 1000), terms_days=14)
+    await every_day(story)
+    story.on("2027-04-18")
+
+    async def remind_or_fail(scope: Scope, due: NextStep, kind: str, fee_minor: int) -> int | None:
+        message_id = await remind(scope, due, kind, fee_minor)
+        if due.document.payer_id == broken:
+            raise Conflict("The disk is full.")
+        return message_id
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dunning, "remind", remind_or_fail)
+        report = await dun(story)
+
+    assert (report.steps, report.failed) == (1, 1)
+    assert (await had(story, first), len(await had(story, second))) == ([], 1)
+    assert await value("SELECT count(*) FROM message") == 1, "what was begun is taken back, its message too"
+    assert (await dun(story)).steps == 1
+    assert await value("SELECT count(*) FROM message") == 2
+
+
+class Killed(BaseException):
+    """As a signal does, nobody catches it."""
+
+
+async def test_a_run_that_is_killed_goes_on_where_it_was(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    await owes(story)
+    for name in ("Ben Berger", "Cleo Cord"):
+        story.customer = await a_customer(story.scope, name, billing_emails=["pay@cord.example"])
+        await story.becomes("active")
+        await story.is_invoiced(("Visit", 1000), terms_days=14)
+    await every_day(story)
+    story.on("2027-04-18")
+    reminded = 0
+
+    async def remind_and_die(scope: Scope, due: NextStep, kind: str, fee_minor: int) -> int | None:
+        nonlocal reminded
+        reminded += 1
+        if reminded == 2:
+            raise Killed
+        return await remind(scope, due, kind, fee_minor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dunning, "remind", remind_and_die)
+        with pytest.raises(Killed):
+            await dun(story)
+    assert await value("SELECT count(*) FROM dunning_event") == 1
+
+    assert (await dun(story)).steps == 2
+
+    assert await value("SELECT count(*) FROM message") == 3
+
+
+async def test_what_has_no_step_today_costs_no_query_of_its_own(story: Story) -> None:
+    await owes(story)
+    await every_day(story)
+    story.on("2027-04-18")
+    await dun(story)
+    counts = []
+    for _ in range(2):
+        with watched() as statements:
+            report = await dun(story)
+        counts.append((report.looked_at, len(statements)))
+        story.on("2027-04-01")
+        for _ in range(7):
+            await story.is_invoiced(("Visit", 1000), terms_days=14)
+        story.on("2027-04-18")
+        await dun(story)
+        story.on("2027-04-19")
+
+    (few, some), (many, as_many) = counts
+    assert (few, many) == (1, 8)
+    assert some == as_many
