@@ -467,6 +467,7 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
             app,
             people={staff_actions.FULL: load_staff, staff_actions.NEWCOMER: load_newcomer},
             find_token=staff_queries.find_token_actor,
+            note_token=staff_actions.note_token_use,
             limiter=Limiter(limits),
         ),
         secure=secure,

@@ -39,6 +39,7 @@ from core.ids import sort_key
 from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token, make_link
+from core.staff.queries import find_by_address
 from core.staff.schemas import NewToken
 from core.staff.second_factors import reset_second_factor
 from core.web.assets import MissingAsset
@@ -478,7 +479,7 @@ async def tenant_link(slug: str, email: str, second_factor: bool) -> None:
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
         async with deployment.scope(record, command_actor("tenant link")) as scope:
-            staff_id = await value("SELECT id FROM staff WHERE email_key = :key", key=sort_key(email))
+            staff_id = await find_by_address(scope, sort_key(email))
             if staff_id is None:
                 raise Invalid("No staff user of this tenant has this address.", field="--email")
             if second_factor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from core.database import Everything, execute, row, rows, value, within
+from core.database import Everything, row, rows, value, within
 from core.errors import NotFound
 from core.ids import hash_token
 from core.scope import Actor
@@ -165,16 +165,6 @@ async def find_token_actor(token: str, now: datetime) -> Actor | None:
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
     return Actor("token", found.id, found.name, Everything(), permission_set(found.permissions))
-
-
-async def note_token_use(token_id: int, now: datetime, before: datetime) -> None:
-    """Keep when the token was last used, at most once in a while (`before` is the oldest that need not be written)."""
-    await execute(
-        "UPDATE api_token SET last_used_at = :now WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :before)",
-        now=now,
-        id=token_id,
-        before=before,
-    )
 
 
 class LinkRow(Struct, frozen=True):

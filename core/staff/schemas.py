@@ -212,11 +212,3 @@ class TokenRow(Struct, frozen=True):
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
-
-
-class SessionRow(Struct, frozen=True):
-    id: int
-    created_at: datetime
-    last_used_at: datetime
-    address: str
-    agent: str

@@ -18,6 +18,9 @@ from core.web import sessions
 from core.web.throttle import Allowance, Limiter
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     from litestar.connection import ASGIConnection
     from litestar.types import ASGIApp, Message, Receive, Send
     from litestar.types import Scope as ASGIScope
@@ -33,6 +36,8 @@ API_PREFIX: Final = "/api/"
 STATIC_PREFIX: Final = "/static/"
 _READ: Final = frozenset({b"cookie", b"authorization", b"accept-language"})
 USE_NOTED_EVERY: Final = timedelta(minutes=5)
+_tokens_noted: Final[dict[tuple[UUID, int], datetime]] = {}
+"""When the use of a tenant's API token was last written down by this process."""
 
 
 class Looks(Protocol):
@@ -77,6 +82,7 @@ class Person:
 
 LoadPerson = Callable[[int], Awaitable[Person | None]]
 FindToken = Callable[..., Awaitable[Actor | None]]
+NoteToken = Callable[[Scope, int], Awaitable[None]]
 
 
 class Switches(Protocol):
@@ -162,8 +168,16 @@ class Identify:
     """Middleware: the session cookie (pages) or the bearer token (API) gives the actor. A cookie is never looked at
     under /api/, a token never elsewhere, so that neither can stand in for the other."""
 
-    def __init__(self, app: ASGIApp, people: Mapping[str, LoadPerson], find_token: FindToken, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        people: Mapping[str, LoadPerson],
+        find_token: FindToken,
+        note_token: NoteToken,
+        limiter: Limiter,
+    ) -> None:
         self._limiter = limiter
+        self._note_token = note_token
         self._app = app
         self._people = people
         self._find_token = find_token
@@ -224,7 +238,13 @@ class Identify:
         visit.scope = visit.bound.scope(person.actor, locale)
 
     async def _note_use(self, visit: Visit) -> None:
-        now = visit.scope.now()
+        now, actor = visit.scope.now(), visit.scope.actor
+        if actor.kind == "token" and actor.id is not None:
+            key = visit.bound.tenant.uuid, actor.id
+            if key not in _tokens_noted or _tokens_noted[key] < now - USE_NOTED_EVERY:
+                _tokens_noted[key] = now
+                with suppress(Unavailable):
+                    await self._note_token(visit.scope, actor.id)
         if visit.session is not None and visit.session.last_used_at < now - USE_NOTED_EVERY:
             with suppress(Unavailable):  # the answer has been given: the next request notes it
                 await sessions.note_use(visit.scope, visit.session.id, now)

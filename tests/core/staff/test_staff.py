@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
-from core.database import Everything, value, values
+from core.database import Everything, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid
 from core.scope import Actor, Scope
 from core.staff import actions, queries
@@ -285,6 +285,21 @@ async def test_F1_a_link_that_is_told_once_is_kept_for_a_second_answer_sealed_an
     assert again.headers["idempotent-replay"] == "true"
     assert first.json()["link"].rpartition("/")[2] not in kept[0]
     assert await values("SELECT route FROM idempotency") == ["POST /api/v1/roles"]
+
+
+async def test_F1_when_a_token_was_last_used_is_kept_every_few_minutes(tenant: TestTenant) -> None:
+    api = await tenant.api()
+
+    await api.get("/api/v1/roles")
+    first = await value_as(datetime, "SELECT last_used_at FROM api_token")
+    tenant.clock.move(timedelta(minutes=2))
+    await api.get("/api/v1/roles")
+    soon = await value_as(datetime, "SELECT last_used_at FROM api_token")
+    tenant.clock.move(timedelta(minutes=4))
+    await api.get("/api/v1/roles")
+
+    assert first == soon == tenant.clock.now() - timedelta(minutes=6)
+    assert await value_as(datetime, "SELECT last_used_at FROM api_token") == tenant.clock.now()
 
 
 async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:
