@@ -39,7 +39,7 @@ from core.billing.dunning import (
 from core.billing.dunning_mail import remind
 from core.billing.jobs import dun_daily
 from core.billing.queries import list_documents
-from core.customers.actions import change_status
+from core.customers.actions import anonymise_customer, change_status
 from core.customers.queries import get_customer
 from core.database import execute, spawn, value, values, watched
 from core.errors import Conflict, Invalid, NotFound
@@ -445,6 +445,22 @@ async def test_what_cannot_be_promised_is_said(story: Story) -> None:
         await promise(story.scope, invoice, NewPromise(until_on=day("2027-05-01")))
     with pytest.raises(Conflict, match="Nothing is open"):
         await open_dispute(story.scope, invoice, NewDispute(reason="No"))
+
+
+async def test_what_was_said_of_an_invoice_goes_with_the_customer_who_is_forgotten(story: Story) -> None:
+    invoice = await owes(story)
+    await promise(story.scope, invoice, NewPromise(until_on=day("2027-05-20"), note="Ada is in hospital"))
+    await open_dispute(story.scope, invoice, NewDispute(reason="Ada was not at home"))
+    await close_dispute(story.scope, invoice, Closed(answer="Ada was told"))
+    await story.pays(3000, invoice)
+    await story.becomes("inactive")
+
+    await anonymise_customer(story.scope, story.customer)
+
+    words = "SELECT note FROM promise UNION SELECT reason FROM dispute UNION SELECT answer FROM dispute"
+    assert await values(words) == [""]
+    said = "SELECT count(*) FROM activity_value WHERE old LIKE '%Ada%' OR new LIKE '%Ada%'"
+    assert await value(said) == 0
 
 
 # -- fees -------------------------------------------------------------------------------------------------------------
