@@ -8,6 +8,7 @@ import "./js/forms.js";
 import "./js/account.js";
 import "./js/sections.js";
 import "./js/lists.js";
+import "./js/neighbours.js";
 import "./js/matrix.js";
 import "./js/live.js";
 import "./js/palette.js";
