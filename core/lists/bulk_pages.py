@@ -199,7 +199,7 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
 
     @get(f"{base}/{{bulk_id:int}}/state", permission=permission)
     async def bulk_state(view: View, bulk_id: FromPath[int]) -> Response[str]:
-        """Asked every two seconds while work goes on: answers with the page itself once it is over."""
+        """Asked every second while work goes on: answers with the page itself once it is over."""
         job = await job_of(await get_run(view.scope, listing.key, bulk_id))
         if job is None or job.state not in AT_WORK:
             return view.go(f"{base}/{bulk_id}")
@@ -334,6 +334,8 @@ def _figures(run: RunRow, counts: Mapping[RowState, int]) -> list[Figure]:
 
 def _running(listing: Listing[Any], run: RunRow, job: JobRow, action: BulkAction[Any]) -> RunningJob:
     label = _(action.title or action.verb)
+    if job.kind == bulk.WORK_OUT:
+        label = _("What it would do: %(deed)s", deed=label)
     return replace(running_job(job), label=label, events=f"{listing.href}/bulk/{run.id}/events")
 
 

@@ -309,6 +309,7 @@ async def test_L5_many_rows_are_worked_out_by_a_job_that_shows_how_far_it_is(
     await page.post(f"{at}/plan", data={"tags": "harbour"})
     waiting = await shown(page, at)
     assert "Waiting" in waiting
+    assert "What it would do: Add tags" in waiting
     assert f"{at}/events" in waiting
     assert (await page.get(f"{at}/state")).text == ""
     await work(tenant)
@@ -614,6 +615,23 @@ async def test_L5_over_json_a_filter_can_be_done_at_once(tenant: TestTenant) -> 
 
     assert (done["state"], done["done"]) == ("done", 3)
     assert await statuses_of(ids) == ["inactive"] * 3
+
+
+async def test_L5_over_json_a_view_means_the_rows_of_its_filter_alone(tenant: TestTenant) -> None:
+    ids = await some(tenant, 2)
+    await some(tenant, 1, "closed")
+    api = await tenant.api()
+    view = {"name": "Live", "filters": {"status": "active"}}
+    view_id = (await api.post("/api/v1/lists/customers/views", json=view)).json()["id"]
+    order = {"action": "customers.disable", "at_once": True}
+
+    ordered = await api.post("/api/v1/customers/bulk", json={**order, "filter": {"view": str(view_id)}})
+    unknown = await api.post("/api/v1/customers/bulk", json={**order, "filter": {"view": "77"}})
+    await work(tenant)
+
+    assert ordered.json()["total"] == 2
+    assert unknown.status_code == 404
+    assert await statuses_of(ids) == ["inactive"] * 2
 
 
 async def test_over_json_rows_that_are_not_there_and_orders_that_say_nothing_are_refused(tenant: TestTenant) -> None:
