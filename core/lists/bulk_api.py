@@ -16,6 +16,7 @@ from core.ids import Id
 from core.lists import bulk
 from core.lists.bulk_queries import AT_WORK, RunRow, counts_of, get_run, job_of, list_rows
 from core.lists.bulk_status import RowState, RunState
+from core.lists.views import expanded
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_get, api_post
 
@@ -106,8 +107,9 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         if (data.ids is None) == (data.filter is None):
             raise Invalid(_("Give either ids or a filter."), field="ids")
         typed = {name: [text] for name, text in data.values.items()}
+        address = None if data.filter is None else await expanded(scope, listing, data.filter)
         async with unit_of_work(scope):
-            run_id = await bulk.choose_rows(scope, listing, action, ids=data.ids or (), address=data.filter)
+            run_id = await bulk.choose_rows(scope, listing, action, ids=data.ids or (), address=address)
             total = (await get_run(scope, listing.key, run_id)).total
             if data.ids is not None and total != len(set(data.ids)):
                 raise NotFound("rows")

@@ -629,7 +629,7 @@ async def test_L5_over_json_a_view_means_the_rows_of_its_filter_alone(tenant: Te
     unknown = await api.post("/api/v1/customers/bulk", json={**order, "filter": {"view": "77"}})
     await work(tenant)
 
-    assert ordered.json()["total"] == 2
+    assert ordered.json()["rows"] == 2
     assert unknown.status_code == 404
     assert await statuses_of(ids) == ["inactive"] * 2
 
