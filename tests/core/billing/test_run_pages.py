@@ -149,6 +149,19 @@ async def test_a_run_that_a_person_asks_for_goes_before_documents_that_wait_to_b
     assert await values("SELECT kind FROM job WHERE state = 'waiting' AND crowd") == [DELIVER.name]
 
 
+async def test_the_way_to_the_first_invoice_ends_with_it_whatever_was_left_out(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    await subscribed(tenant, await a_price(tenant))
+    before = (await page.get("/")).text
+
+    await run_billing(tenant.scope(), tenant.scope().today())
+    after = (await page.get("/")).text
+
+    assert "2 of 4 done" in before
+    assert "The way to the first invoice" not in after
+    assert "4 done" not in after
+
+
 async def test_nothing_is_issued_without_the_tick(tenant: TestTenant) -> None:
     await subscribed(tenant, await a_price(tenant))
     page = await tenant.browser()
