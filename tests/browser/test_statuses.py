@@ -26,6 +26,10 @@ async def test_a_status_is_changed_by_the_keyboard_alone_and_says_why(page: Page
     await create(page, served, "Wanda Quist")
     await page.get_by_role("button", name="Actions", exact=True).focus()
     await page.keyboard.press("Enter")
+    deed = page.locator(".dropdown-menu:popover-open .dropdown-item", has_text="Change status…")
+    await expect(deed).to_be_visible()
+    while not await deed.evaluate("item => item === document.activeElement"):
+        await page.keyboard.press("ArrowDown")
     await page.keyboard.press("Enter")
     drawer = page.locator("dialog#plan")
     await expect(drawer).to_be_visible()

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from core.billing.jobs import BILL, ToBill
 from core.billing.run import run_billing
-from core.billing.starting import AHEAD, start_run
+from core.billing.starting import start_run
 from core.billing.verify import verify
 from core.clock import FixedClock, SystemClock
 from core.database import bind, current, dialect, rows, value, values
@@ -71,7 +71,7 @@ class Harness:
         if workers > 1:
             jobs.append(await start_run(self.scope, day))
             # The job of one that was killed waits until it is lost: there is another one for who comes instead.
-            jobs += [await enqueue(self.scope, BILL, ToBill(day, True), due_at=AHEAD) for _ in range(2)]
+            jobs += [await enqueue(self.scope, BILL, ToBill(day, True)) for _ in range(2)]
         self.processes = [self.forge.start(self.asked("worker")) for _ in range(workers)]
         wanted = self.kills + kills
         try:
