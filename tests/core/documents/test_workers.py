@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -246,6 +248,22 @@ def test_a_worker_that_left_while_idle_is_replaced_without_a_word() -> None:
         assert b"%PDF" in pool.make(Job(document_page(document())))[:10]
     finally:
         pool.close()
+
+
+def test_a_worker_of_a_big_server_is_no_more_worn_out_than_another() -> None:
+    script = (
+        "from core.documents import sandbox\n"
+        "from core.documents.frames import Job\n"
+        "from core.documents.pdf import PdfWorker\n"
+        "held = b'x' * sandbox.MEMORY\n"
+        "del held\n"
+        "worker = PdfWorker()\n"
+        "print([worker.ask(Job('<p>x</p>'), 20).last for _ in range(3)])\n"
+        "worker.end()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert ran.stdout == "[False, False, False]\n", ran.stderr
 
 
 def test_a_worker_ends_with_its_folder() -> None:
