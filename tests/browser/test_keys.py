@@ -57,6 +57,7 @@ async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> N
     await keys.press("k")
     await keys.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Ada Byron")
+    await settled(page)
     await keys.press("Control+k")
     await keys.type("Bo Dun")
     await expect(page.locator("#palette")).to_contain_text("Bo Dunne Nolan")

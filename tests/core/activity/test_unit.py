@@ -161,8 +161,14 @@ async def test_another_task_cannot_join_a_unit(scope: Scope) -> None:
         spawned = spawn(make(scope, "chair"))
         await make(scope, "table")
     await spawned
+    with suppress(LookupError):
+        async with unit_of_work(scope):
+            spawned = spawn(make(scope, "stool"))
+            await make(scope, "bench")
+            raise LookupError
+    await spawned
 
-    assert await values("SELECT name FROM thing ORDER BY id") == ["table", "chair"]
+    assert await values("SELECT name FROM thing ORDER BY name") == ["chair", "stool", "table"]
 
 
 async def test_effects_outside_the_database_are_refused_inside_a_unit(scope: Scope) -> None:
