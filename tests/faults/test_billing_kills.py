@@ -40,9 +40,9 @@ async def kill_often(kind: str, folder: Path, kills: int) -> Harness:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_workers_killed_in_a_billing_run_leave_the_books_of_an_undisturbed_one(kind: str, tmp_path: Path) -> None:
-    harness = await kill_often(kind, tmp_path, 4)
+    harness = await kill_often(kind, tmp_path, 6)
 
-    assert harness.kills == 4
+    assert harness.kills == 6
 
 
 @pytest.mark.slow
@@ -55,7 +55,6 @@ async def test_two_hundred_kills(kind: str, tmp_path: Path) -> None:
     assert harness.in_chunk > 50
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_control_a_number_taken_in_its_own_commit_is_found_missing(kind: str, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ async def test_a_page_is_no_slower_while_the_mail_server_is_dead(mailing: Mailin
 async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(
     tenant: TestTenant, smtp_sink: SmtpSink
 ) -> None:
-    await kills(tenant, smtp_sink, times=3, count=30)
+    await kills(tenant, smtp_sink, times=5, count=40)
 
 
 @pytest.mark.slow

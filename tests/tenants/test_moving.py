@@ -327,7 +327,7 @@ async def use(served: Deployment, token: str, used: Used, stop: asyncio.Event, w
             else:
                 used.other.append((answer.status_code, answer.text))
             used.read[(await client.get("/api/v1/customers?limit=5")).status_code] += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
 
 async def moved_in_use(deployment: Deployment, size: int) -> None:
@@ -348,11 +348,11 @@ async def moved_in_use(deployment: Deployment, size: int) -> None:
     users = [asyncio.create_task(use(served, token, used, stop, who)) for who in range(2)]
     try:
         for _, to in WAYS:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1)
             done = await move_tenant(deployment, await deployment.registry.get_by_slug("alpha"), to)
             print(f"{to}: {done.rows:,} rows, {done.seconds} s, paused {done.paused} s, {done.late} late")
             deployment.registry.forget()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
     finally:
         stop.set()
         await asyncio.gather(*users)
@@ -444,7 +444,7 @@ async def killed_and_whole(deployment: Deployment, to: str, step: str, times: in
 @pytest.mark.usefixtures("settled_at_once")
 async def test_a_move_that_is_killed_leaves_the_tenant_whole_in_one_place(places: Deployment) -> None:
     await furnished(places)
-    steps = ["in the middle of the copy", "before the switch", "switched"]
+    steps = ["in the middle of the copy", "closed", "before the switch", "switched", "before it is opened"]
 
     for number, step in enumerate(steps):
         await killed_and_whole(places, PLACES[(number + 1) % 3], step, 30 if "middle" in step else 1)

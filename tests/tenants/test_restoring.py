@@ -396,7 +396,7 @@ async def killed_while_restored(deployment: Deployment, times: int) -> None:
 
 
 async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
-    await killed_while_restored(deployment, 2)
+    await killed_while_restored(deployment, 4)
 
 
 @pytest.mark.slow
