@@ -169,8 +169,9 @@ async def test_C13_what_somebody_else_does_appears_by_itself(browser: Browser, p
         await other.get_by_role("button", name="Add note").click()
         await other.get_by_label("New note").fill("Ring before visiting.")
         await other.get_by_role("button", name="Add note").last.click()
+        await expect(other.get_by_text("Ring before visiting.")).to_be_visible()  # or it goes before it has asked
 
-    await expect(page.locator("#activity > li.fresh")).to_contain_text("Note added", timeout=30_000)
+        await expect(page.locator("#activity > li.fresh")).to_contain_text("Note added", timeout=30_000)
 
 
 async def test_a_lost_connection_keeps_what_was_typed(page: Page, served: Served) -> None:
