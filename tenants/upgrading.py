@@ -142,7 +142,7 @@ async def _back_up(deployment: Deployment, record: TenantRecord, *, dump: bool) 
         part = folder / f".{name}.part"
         try:
             if isinstance(database, SqliteDatabase):
-                await database.vacuum_into(part)
+                await database.copy_into(part)
                 part.chmod(0o600)
             else:
                 with bind(deployment.placement.migrating(record)):

@@ -275,6 +275,14 @@ class SqliteDatabase(Database):
         async with self.writer() as connection:
             await call(connection, _vacuum_into, target)
 
+    async def copy_into(self, target: Path) -> None:
+        """A complete copy, page by page as the file stands, in a file of its own; the target must not exist.
+
+        Half the work of `vacuum_into`, which makes every table, index and trigger anew.
+        """
+        async with self.writer() as connection:
+            await call(connection, _copy_into, target)
+
     async def fetch(self, text: str, values: Values) -> Rows:
         self._tell(text)
         if traits(text).reads:
@@ -599,15 +607,31 @@ def _vacuum_into(connection: sqlite3.Connection, target: Path) -> None:
     connection.execute("PRAGMA synchronous = OFF")  # of the target, which is brought to the disk once, when it is whole
     try:
         connection.execute("VACUUM INTO ?", (str(target),))
-        for path in (target, target.parent):
-            opened = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(opened)
-            finally:
-                os.close(opened)
+        _sync(target)
     finally:
         connection.execute("PRAGMA synchronous = FULL")
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+
+def _copy_into(connection: sqlite3.Connection, target: Path) -> None:
+    target.touch(mode=0o600, exist_ok=False)
+    copy = sqlite3.connect(target, isolation_level=None)
+    try:
+        copy.execute("PRAGMA synchronous = OFF")  # brought to the disk once, when it is whole
+        connection.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, that needs nothing beside it
+    finally:
+        copy.close()
+    _sync(target)
+
+
+def _sync(file: Path) -> None:
+    for path in (file, file.parent):
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def begin(connection: sqlite3.Connection, reading: bool, foreign_keys: bool) -> None:

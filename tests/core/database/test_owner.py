@@ -155,7 +155,8 @@ async def test_a_file_put_in_place_of_another_tenant_s_is_refused(tmp_path: Path
         await replaced.close()
 
 
-async def test_a_file_in_use_can_be_copied_whole(tmp_path: Path, apps: list[MigrationApp]) -> None:
+@pytest.mark.parametrize("how", ["vacuum_into", "copy_into"])
+async def test_a_file_in_use_can_be_copied_whole(tmp_path: Path, apps: list[MigrationApp], how: str) -> None:
     database = SqliteDatabase(tmp_path / "tenant.db", create=True)
     with bind(database):
         await migrate(apps)
@@ -164,13 +165,16 @@ async def test_a_file_in_use_can_be_copied_whole(tmp_path: Path, apps: list[Migr
         other_process.execute("BEGIN IMMEDIATE")
         other_process.execute("INSERT INTO note (text) VALUES ('not yet')")
 
-        await database.vacuum_into(tmp_path / "backup.db")
+        await getattr(database, how)(tmp_path / "backup.db")
+        with pytest.raises((sqlite3.Error, OSError), match="exists"):
+            await getattr(database, how)(tmp_path / "backup.db")
 
         other_process.close()
         with pytest.raises(sqlite3.OperationalError, match="too many attached databases"):
             await execute("ATTACH :other AS other", other=str(tmp_path / "backup.db"))
     await database.close()
 
+    assert sorted(file.name for file in tmp_path.glob("backup.db*")) == ["backup.db"]
     with bind(SqliteDatabase(tmp_path / "backup.db")) as copy:
         assert await value("SELECT text FROM note") == "kept"
         assert await value("SELECT count(*) FROM note") == 1
