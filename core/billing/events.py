@@ -37,10 +37,20 @@ class InvoiceReopened(Event, subject="invoice"):
     open_minor: int
 
 
+class InvoiceReissued(Event, subject="invoice"):
+    """It takes the place of another one, which was credited in full."""
+
+    invoice_id: int
+    customer_id: int
+    replaces_id: int
+
+
 class CreditNoteIssued(Event, subject="credit_note"):
+    """`invoice_id` is none for a free one, which corrects no invoice."""
+
     credit_note_id: int
     customer_id: int
-    invoice_id: int
+    invoice_id: int | None
     total_minor: int
     currency: str
 

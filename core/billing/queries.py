@@ -117,7 +117,9 @@ async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
         credit_note_ids=[
             int(each)
             for each in await values(
-                "SELECT id FROM document WHERE corrects_id = :id AND state = 'issued' ORDER BY id", id=document_id
+                "SELECT id FROM document WHERE corrects_id = :id AND state = 'issued' AND kind = 'credit_note'"
+                " ORDER BY id",
+                id=document_id,
             )
         ],
     )

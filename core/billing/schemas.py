@@ -83,6 +83,40 @@ class NewCreditNote(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     charges: Literal["waive", "bill_again"] = "waive"
 
 
+class FreeCreditLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Net that is credited at a rate the customer was charged at: its code (S, AE, E, O …) and parts per million."""
+
+    description: Description
+    tax_code: Annotated[str, Meta(min_length=1, max_length=10)] = "S"
+    rate_ppm: Annotated[int, Meta(ge=0, le=10**6)]
+    net_minor: Annotated[int, Meta(ge=1, le=10**12)]
+
+
+class NewFreeCreditNote(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A credit note that corrects no invoice: at each rate at most what the customer was charged and not credited."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    lines: Annotated[list[FreeCreditLine], Meta(min_length=1, max_length=500)]
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+
+
+class ReissuedLine(NewLine, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A line of the invoice anew; `line_id` names the one that it was. One without it is new."""
+
+    line_id: Id | None = None
+
+
+class Reissue(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """An issued invoice that is credited in full and issued anew, with a new number: with the same lines when `lines`
+    is left out. What is left out of the rest stays as it was."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    lines: Annotated[list[ReissuedLine], Meta(max_length=500)] | None = None
+    terms_days: Annotated[int, Meta(ge=0, le=365)] | None = None
+    reference: Text | None = None
+    note: LongText | None = None
+
+
 class LineRow(Struct, frozen=True):
     id: int
     position: int

@@ -18,6 +18,7 @@ from core.billing.actions.credit_notes import (
     void,
     withdraw_subscription,
 )
+from core.billing.actions.free_notes import create_free_credit_note
 from core.billing.actions.invoices import (
     change_draft,
     create_draft,
@@ -28,6 +29,7 @@ from core.billing.actions.invoices import (
     invoice_trial,
     issue,
 )
+from core.billing.actions.reissuing import reissue
 from core.billing.actions.setup import change_seller, change_series, default_seller
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "change_series",
     "create_credit_note",
     "create_draft",
+    "create_free_credit_note",
     "credit_unused",
     "default_seller",
     "delete_draft",
@@ -51,6 +54,7 @@ __all__ = [
     "issue",
     "open_credit",
     "preview_withdrawal",
+    "reissue",
     "reverse_grant",
     "unallocate",
     "void",

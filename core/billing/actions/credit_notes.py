@@ -49,7 +49,7 @@ from core.subscriptions.tables import Subscription
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from core.scope import Scope
 
@@ -83,7 +83,9 @@ class Left(Struct, frozen=True):
     base_deferred_minor: int
 
 
-class _Invoice(Struct, frozen=True):
+class Corrected(Struct, frozen=True):
+    """The invoice that is credited, locked; id 0: the note corrects none."""
+
     id: int
     kind: str
     number: str
@@ -142,19 +144,20 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
     It is issued at once. Its credit settles what is open of its invoice; the rest is free credit of the customer.
     """
     async with unit_of_work(scope):
-        invoice = await _lock_invoice(scope, data.document_id)
+        invoice = await lock_invoice(scope, data.document_id)
         left = await list_left(invoice.id)
+        take_charges = partial(_take_charges_back, scope, invoice.id, Charges(data.charges))
         if data.lines is None:
-            return await _credit_in_full(scope, invoice, left, data.reason, Charges(data.charges))
+            return await credit_in_full(scope, invoice, left, data.reason, take_charges)
         parts = _chosen(left, data.lines, invoice.currency)
         if all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left):
-            return await _credit_in_full(scope, invoice, left, data.reason, Charges(data.charges))
-        note_id = await _issue(scope, invoice, left, parts, data.reason)
+            return await credit_in_full(scope, invoice, left, data.reason, take_charges)
+        note_id = await issue_note(scope, invoice, left, parts, data.reason)
         await _settle_corrected(scope, invoice, parts)
         return note_id
 
 
-async def _settle_corrected(scope: Scope, invoice: _Invoice, parts: Sequence[Part]) -> None:
+async def _settle_corrected(scope: Scope, invoice: Corrected, parts: Sequence[Part]) -> None:
     """The credit goes to what is open of its invoice first; a loss on it is taken back, and gives no credit."""
     total = sum(part.net_minor + part.tax_minor for part in parts)
     if invoice.open_minor < total:
@@ -171,13 +174,19 @@ async def void(scope: Scope, document_id: int, reason: str, charges: Charges = C
     return await create_credit_note(scope, NewCreditNote(document_id=document_id, reason=reason, charges=charges.value))
 
 
-async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left], reason: str, charges: Charges) -> int:
-    """Rows 12 and 13 of the table of postings."""
+async def credit_in_full(
+    scope: Scope,
+    invoice: Corrected,
+    left: Sequence[Left],
+    reason: str,
+    take_charges: Callable[[], Awaitable[None]],
+) -> int:
+    """Rows 12 and 13 of the table of postings. `take_charges` says what becomes of its charges, before the credit takes
+    the place of what was paid: nothing may be activated by it."""
     parts = [Part(line, line.net_minor, line.tax_minor) for line in left if line.net_minor or line.tax_minor]
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
-    waiting = await waiting_for(invoice.id)
-    note_id = await _issue(scope, invoice, left, parts, reason, given=True)
+    note_id = await issue_note(scope, invoice, left, parts, reason, given=True)
     total = sum(part.net_minor + part.tax_minor for part in parts)
     still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
@@ -187,16 +196,14 @@ async def _credit_in_full(scope: Scope, invoice: _Invoice, left: Sequence[Left],
     entry_id = int(
         await value("SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id)
     )
-    await _take_charges_back(scope, invoice.id, charges)
-    for subscription_id in waiting:
-        await _not_paid(scope, subscription_id)
+    await take_charges()
     await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id], entries=[entry_id])
     # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
     await allocate_one(scope, invoice.id)
     return note_id
 
 
-async def _not_paid(scope: Scope, subscription_id: int) -> None:
+async def not_paid(scope: Scope, subscription_id: int) -> None:
     """A pending subscription ends with its invoice; a trial goes on to its last day and ends then."""
     state = await value("SELECT state FROM subscription WHERE id = :id", id=subscription_id)
     if state == SubscriptionState.PENDING:
@@ -210,6 +217,8 @@ async def _not_paid(scope: Scope, subscription_id: int) -> None:
 
 
 async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -> None:
+    for subscription_id in await waiting_for(document_id):
+        await not_paid(scope, subscription_id)
     of_invoice = "id IN (SELECT charge_id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL)"
     credited = f"credited_span WHERE charge_{of_invoice}"
     if charges is Charges.BILL_AGAIN and await value(f"SELECT 1 FROM {credited} LIMIT 1", id=document_id):
@@ -300,9 +309,9 @@ def _tax(parts: Sequence[Part], left: Sequence[Left]) -> None:
             over -= more
 
 
-async def _issue(
+async def issue_note(
     scope: Scope,
-    invoice: _Invoice,
+    invoice: Corrected,
     left: Sequence[Left],
     parts: Sequence[Part],
     reason: str,
@@ -342,7 +351,7 @@ async def _issue(
         CreditNoteIssued(
             credit_note_id=note_id,
             customer_id=invoice.payer_id,
-            invoice_id=invoice.id,
+            invoice_id=invoice.id or None,
             total_minor=total,
             currency=invoice.currency,
         ),
@@ -351,7 +360,7 @@ async def _issue(
     return note_id
 
 
-async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on: date) -> int:
+async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on: date) -> int:
     """Into the staging tables, with the invoice's own rates and base amounts; gives the total in the base currency.
 
     What is not earned yet is taken back first: credited are the days to come.
@@ -395,7 +404,7 @@ async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on:
                 "base_net_minor": base_net,
                 "base_tax_minor": base_tax,
                 "base_deferred_minor": base_deferred,
-                "corrects_line_id": line.id,
+                "corrects_line_id": line.id or None,
             }
         )
     names = tuple(lines[0])
@@ -424,14 +433,14 @@ async def _stage(base: str, invoice: _Invoice, parts: Sequence[Part], issued_on:
         rate=invoice.rate_e10,
         issued_on=issued_on,
         language=invoice.language,
-        corrects=invoice.id,
+        corrects=invoice.id or None,
     )
     return base_total
 
 
-async def _lock_invoice(scope: Scope, document_id: int) -> _Invoice:
+async def lock_invoice(scope: Scope, document_id: int) -> Corrected:
     found = await row(
-        _Invoice,
+        Corrected,
         "SELECT document.id, document.kind, coalesce(document.number, '') AS number, document.payer_id,"
         " document.seller_id, document.currency, document.language,"
         " coalesce(document.fx_rate_e10, 10000000000) AS rate_e10, s.open_minor"
@@ -499,9 +508,7 @@ async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
 
 async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reason: str) -> list[int]:
     """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
-
-    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
-    """
+    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again."""
     async with unit_of_work(scope):
         await lock(scope, subscription_id)
         notes: list[int] = []
@@ -509,7 +516,7 @@ async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reaso
         for each in await unused_lines(subscription_id, from_on):
             by_invoice.setdefault(each.document_id, []).append(each)
         for document_id, wanted in by_invoice.items():
-            invoice = await _lock_invoice(scope, document_id)
+            invoice = await lock_invoice(scope, document_id)
             left = await list_left(document_id)
             by_id = {line.id: line for line in left}
             parts = [
@@ -519,7 +526,7 @@ async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reaso
             ]
             if not parts:
                 continue
-            notes.append(await _issue(scope, invoice, left, parts, reason))
+            notes.append(await issue_note(scope, invoice, left, parts, reason))
             await _settle_corrected(scope, invoice, parts)
             await _note_credited(subscription_id, parts)
         return notes
@@ -557,14 +564,6 @@ class Withdrawal(Struct, frozen=True):
     currency: str
     unused_minor: int
     forfeited_minor: int
-
-
-class _Kept(Struct, frozen=True):
-    transaction_source: int
-    product_id: int | None
-    currency: str
-    amount_minor: int
-    base_minor: int
 
 
 async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
@@ -609,7 +608,7 @@ async def withdraw_subscription(scope: Scope, subscription_id: int, *, void_invo
         pending = found.state is SubscriptionState.PENDING
         for document_id in waiting:
             await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
-        await _earn_unused(scope, subscription_id)
+        await earn_unused(scope, subscription_id)
         await _forfeit(scope, subscription_id, found.customer_id)
         return before
 

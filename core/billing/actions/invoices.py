@@ -156,31 +156,48 @@ async def create_draft(scope: Scope, data: NewDraft) -> int:
         )
         if payer is None:
             raise NotFound(f"customer {data.payer_id}")
-        plan = await plan_for(scope)
-        document_id = int(
-            await value(
-                "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, language,"
-                " reference, note, created_at) VALUES ('invoice', 'draft', :payer_id, :seller_id, :book_id, :currency,"
-                " :terms_days, :language, :reference, :note, :now) RETURNING id",
-                payer_id=payer.id,
-                seller_id=plan.seller.id,
-                book_id=plan.seller.book_id,
-                currency=payer.currency,
-                terms_days=data.terms_days,
-                language=payer.language or scope.tenant.language,
-                reference=data.reference,
-                note=data.note,
-                now=scope.now(),
-            )
-        )
         charge_ids: Sequence[int] = data.charge_ids
         if data.open_charges:
             charge_ids = [each.id for each in await _open_charges(payer)]
-        await _take_charges(document_id, payer, charge_ids, scope)
-        await _write_lines(document_id, payer.currency, data.lines, scope)
-        await _work_out_draft(plan, document_id)
-        record(scope, InvoiceDrafted(invoice_id=document_id, customer_id=payer.id))
-        return document_id
+        return await _draft(scope, payer, data, charge_ids)
+
+
+async def draft_of(
+    scope: Scope, payer_id: int, currency: str, data: DraftFields, *, replaces_id: int | None = None
+) -> int:
+    """A draft in a currency that need not be the payer's own; `replaces_id` is the invoice that it takes the place of.
+    The caller has found the payer in reach."""
+    async with unit_of_work(scope):
+        language = str(await value("SELECT language FROM customer WHERE id = :id", id=payer_id))
+        return await _draft(scope, _Payer(payer_id, currency, language), data, data.charge_ids, replaces_id)
+
+
+async def _draft(
+    scope: Scope, payer: _Payer, data: DraftFields, charge_ids: Sequence[int], replaces_id: int | None = None
+) -> int:
+    plan = await plan_for(scope)
+    document_id = int(
+        await value(
+            "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, corrects_id,"
+            " language, reference, note, created_at) VALUES ('invoice', 'draft', :payer_id, :seller_id, :book_id,"
+            " :currency, :terms_days, :replaces_id, :language, :reference, :note, :now) RETURNING id",
+            payer_id=payer.id,
+            seller_id=plan.seller.id,
+            book_id=plan.seller.book_id,
+            currency=payer.currency,
+            terms_days=data.terms_days,
+            replaces_id=replaces_id,
+            language=payer.language or scope.tenant.language,
+            reference=data.reference,
+            note=data.note,
+            now=scope.now(),
+        )
+    )
+    await _take_charges(document_id, payer, charge_ids, scope)
+    await _write_lines(document_id, payer.currency, data.lines, scope)
+    await _work_out_draft(plan, document_id)
+    record(scope, InvoiceDrafted(invoice_id=document_id, customer_id=payer.id))
+    return document_id
 
 
 async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, version: int) -> int:
