@@ -7,7 +7,8 @@ brings the net left to 0 takes all tax left (domain.md, Credit note). It settles
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
