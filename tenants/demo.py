@@ -76,6 +76,7 @@ PRODUCTS: Final = (
     NewProduct(
         code="fibre-100",
         name="Fibre 100",
+        description="100 Mbit/s down, 40 up. For homes with up to three people.",
         kind="plan",
         rank=1,
         trial_days=14,
@@ -87,6 +88,7 @@ PRODUCTS: Final = (
     NewProduct(
         code="fibre-300",
         name="Fibre 300",
+        description="300 Mbit/s down, 60 up. For homes with up to five people.",
         kind="plan",
         rank=2,
         prices=[NewPrice(cycle_unit="month", amount_minor=3490), NewPrice(cycle_unit="year", amount_minor=37700)],
@@ -94,6 +96,7 @@ PRODUCTS: Final = (
     NewProduct(
         code="fibre-1000",
         name="Fibre 1000",
+        description="1,000 Mbit/s down, 200 up. Active once its first invoice is paid.",
         kind="plan",
         rank=3,
         activation="invoice_first",
