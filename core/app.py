@@ -59,6 +59,7 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import customer_rate_api, customer_rate_routes
+from core.ledger import jobs as ledger_jobs
 from core.ledger import routes as ledger_routes
 from core.lists import api as lists_api
 from core.lists import jobs as lists_jobs
@@ -318,6 +319,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
     *messages_jobs.JOBS,
+    *ledger_jobs.JOBS,
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
 )
@@ -331,6 +333,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
+    *ledger_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
 )
 """What the clock starts in every tenant."""

@@ -12,6 +12,7 @@ from core.billing.actions.dunning import DunningReport, run_dunning
 from core.billing.dunning import DunningSettings
 from core.billing.erasing import erase_retained
 from core.billing.mailing import document_file, send_document
+from core.billing.recognition import recognise
 from core.billing.run import RunReport, run_billing
 from core.billing.settings import BillingSettings
 from core.billing.verify import verify
@@ -80,6 +81,17 @@ async def verify_daily(scope: Scope, job: Job[Scheduled]) -> Verified:
     return Verified(job.payload.on)
 
 
+class Earned(Struct, frozen=True):
+    """Months whose revenue was recognised."""
+
+    months: list[date]
+
+
+async def recognise_revenue(scope: Scope, job: Job[Scheduled]) -> Earned:
+    """Once a month there is something to do; a month that was missed is made up for."""
+    return Earned([each.month for each in await recognise(scope)])
+
+
 class Erased(Struct, frozen=True):
     """How many documents lost their buyer."""
 
@@ -115,6 +127,9 @@ async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
 VERIFY_DAILY: Final = JobKind(
     "verify_daily", Scheduled, verify_daily, limit=None, attempts=1, label=N_("Daily check of the books")
 )
+RECOGNISE: Final = JobKind(
+    "recognise_revenue", Scheduled, recognise_revenue, limit=None, label=N_("Deferred revenue becomes revenue")
+)
 BILL_DAILY: Final = JobKind("billing_daily", Scheduled, bill_daily, limit=None, label=N_("Daily billing run"))
 BILL: Final = JobKind("billing_run", ToBill, bill, limit=None, label=N_("Billing run"))
 PREVIEW: Final = JobKind("billing_preview", ToPreview, preview, limit=None, label=N_("Preview of a billing run"))
@@ -139,8 +154,9 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE, DUN_DAILY)
+JOBS: Final = (RECOGNISE, VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE, DUN_DAILY)
 SCHEDULES: Final = (
+    Schedule("recognise_revenue", RECOGNISE, DailyAt(0, 30)),
     Schedule("verify_daily", VERIFY_DAILY, DailyAt(2)),
     Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
     Schedule("erase_retained", ERASE, DailyAt(4)),

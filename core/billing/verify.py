@@ -7,11 +7,13 @@ says so. What reads every row of every table, every file, or works out the last 
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from core.activity.sealing import first_fault
+from core.billing.recognition import first_unearned_day, uneven
 from core.billing.run import charged_again
 from core.database import dialect, rows, value
 from core.documents.files import damaged_files
@@ -146,6 +148,23 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
             FROM posting p JOIN account a ON a.id = p.account_id WHERE p.customer_id IS NOT NULL
         ) both_sides
         GROUP BY customer_id, currency HAVING sum(receivable) <> 0 OR sum(credit) <> 0 OR sum(deposit) <> 0
+        """,
+    ),
+    (
+        "V4",
+        "The sums of a day are those of its postings.",
+        """
+        SELECT 'account ' || CAST(account_id AS text) || ' at ' || CAST(booked_on AS text) AS what FROM (
+            SELECT account_id, booked_on, currency, product_id, tax_rate_id, debit_minor, credit_minor, base_minor
+            FROM ledger_day
+            UNION ALL
+            SELECT account_id, booked_on, currency, coalesce(product_id, 0), coalesce(tax_rate_id, 0),
+                   CASE WHEN amount_minor > 0 THEN -amount_minor ELSE 0 END,
+                   CASE WHEN amount_minor < 0 THEN amount_minor ELSE 0 END, -base_minor
+            FROM posting WHERE transaction_id <= (SELECT folded_id FROM ledger_mark)
+        ) both_sides
+        GROUP BY account_id, booked_on, currency, product_id, tax_rate_id
+        HAVING sum(debit_minor) <> 0 OR sum(credit_minor) <> 0 OR sum(base_minor) <> 0
         """,
     ),
     (
@@ -351,6 +370,7 @@ _POSTGRESQL: Final = (
         """,
     ),
 )
+_DEFERRED: Final = "Deferred revenue is what is not earned yet of lines, at the end of the last month recognised."
 _OWN: Final = "The database is the tenant's own."
 _REFERENCES: Final = "Every row refers to one that is there."
 _FILES: Final = "Every stored file is there, and its bytes are as they were stored."
@@ -366,6 +386,8 @@ async def verify(scope: Scope, *, thorough: bool = False) -> list[Violation]:
     found: list[Violation] = []
     for key, rule, sql in (*RULES, *(_SQLITE if dialect() == "sqlite" else _POSTGRESQL)):
         found += await _ask(key, rule, sql)
+    if (earned_until := await first_unearned_day()) != date.min:
+        found += await _ask("V4", _DEFERRED, uneven(earned_until))
     owner = await value("SELECT uuid FROM tenant_meta WHERE one = 1")
     if owner != str(scope.tenant.uuid):
         found.append(Violation("V7", _OWN, 1, f"tenant {owner}"))

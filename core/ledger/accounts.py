@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from core.texts import N_, _
+
 
 class Code(StrEnum):
     """Debit is positive, credit negative (ledger.md, Accounts and signs)."""
@@ -37,3 +39,35 @@ OF_CUSTOMERS: Final = frozenset({Code.RECEIVABLE, Code.CUSTOMER_CREDIT, Code.DEP
 
 MAIN_BOOK: Final = 1
 """The tenant's own book, made with its database."""
+
+NAMES: Final = {
+    Code.RECEIVABLE: N_("Receivable"),
+    Code.BANK: N_("Bank or cash"),
+    Code.IN_TRANSIT: N_("Payments in transit"),
+    Code.INPUT_TAX: N_("Input tax"),
+    Code.CUSTOMER_CREDIT: N_("Customer credit"),
+    Code.DEPOSITS: N_("Deposits"),
+    Code.TAX_PAYABLE: N_("Tax payable"),
+    Code.DEFERRED_REVENUE: N_("Deferred revenue"),
+    Code.COMMISSION_PAYABLE: N_("Commission payable"),
+    Code.SUSPENSE: N_("Suspense"),
+    Code.OWED_TO_TENANT: N_("Owed to the tenant"),
+    Code.REVENUE: N_("Revenue"),
+    Code.LATE_FEES: N_("Late fees"),
+    Code.FORFEITED_CREDIT: N_("Forfeited credit"),
+    Code.GOODWILL: N_("Goodwill"),
+    Code.BAD_DEBTS: N_("Bad debts"),
+    Code.COMMISSION: N_("Commission"),
+    Code.PAYMENT_FEES: N_("Payment fees"),
+    Code.WHOLESALE_COST: N_("Wholesale cost"),
+    Code.FX_DIFFERENCES: N_("FX differences"),
+    Code.ROUNDING: N_("Rounding"),
+    Code.FX_CLEARING: N_("FX clearing"),
+    Code.OPENING: N_("Opening balances"),
+}
+"""As a new tenant's accounts are called."""
+
+
+def account_name(code: str, name: str) -> str:
+    """An account's name: the one that somebody typed, else the usual one in the language that is spoken."""
+    return _(name) if name in NAMES.values() else name

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from core.database import row, rows, values, within
+from core.database import row, rows, value_as, values, within
 from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
-from core.ledger.schemas import Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
+from core.ledger.schemas import AccountRow, Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
 from core.lists.columns import ListColumn, Loaded
 from core.money import Money
@@ -15,7 +16,6 @@ from core.texts import N_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from core.scope import Scope
 
@@ -87,38 +87,85 @@ async def get_balance(scope: Scope, customer_id: int, currency: str | None = Non
     return Balance(currency, False, 0, 0, 0, 0)
 
 
+# Everything that is booked, by account, day, currency, product and rate: sums of days, and postings since.
+BOOKED: Final = """(
+    SELECT account_id, booked_on, currency, product_id, tax_rate_id, debit_minor, credit_minor, base_minor
+    FROM ledger_day WHERE {days}
+    UNION ALL
+    SELECT account_id, booked_on, currency, coalesce(product_id, 0), coalesce(tax_rate_id, 0),
+           CASE WHEN amount_minor > 0 THEN amount_minor ELSE 0 END,
+           CASE WHEN amount_minor < 0 THEN -amount_minor ELSE 0 END, base_minor
+    FROM posting WHERE transaction_id > (SELECT folded_id FROM ledger_mark) AND {days}
+) booked"""
+
+
+def booked(days: str = "TRUE") -> str:
+    """What is booked, to select from: `days` is a condition on `booked_on`. Reads sums, never every posting."""
+    return BOOKED.format(days=days)
+
+
 async def trial_balance(
     *, until: date | None = None, since: date | None = None, book_id: int = MAIN_BOOK
 ) -> list[TrialBalanceRow]:
-    """Every account of a book by currency, as booked in these days (both included).
+    """Every account of a book by currency, as booked in these days (both included), with what stood on it before.
 
     The sums over all accounts are zero.
     """
     return await rows(
         TrialBalanceRow,
-        """
-        SELECT account.code, account.name, account.kind, sums.currency, sums.debit_minor, sums.credit_minor,
-               sums.balance_minor, sums.base_minor
+        f"""
+        SELECT account.code, account.name, account.kind, sums.currency, sums.opening_minor, sums.debit_minor,
+               sums.credit_minor, sums.balance_minor, sums.base_minor
         FROM (
             SELECT account_id, currency,
-                   CAST(sum(CASE WHEN amount_minor > 0 THEN amount_minor ELSE 0 END) AS bigint) AS debit_minor,
-                   CAST(sum(CASE WHEN amount_minor < 0 THEN -amount_minor ELSE 0 END) AS bigint) AS credit_minor,
-                   CAST(sum(amount_minor) AS bigint) AS balance_minor,
-                   CAST(sum(base_minor) AS bigint) AS base_minor
-            FROM posting
-            WHERE (booked_on >= :since OR :from_the_start) AND (booked_on <= :until OR :to_the_end)
+                   CAST(sum(CASE WHEN earlier THEN debit_minor - credit_minor ELSE 0 END) AS bigint) AS opening_minor,
+                   CAST(sum(CASE WHEN earlier THEN 0 ELSE debit_minor END) AS bigint) AS debit_minor,
+                   CAST(sum(CASE WHEN earlier THEN 0 ELSE credit_minor END) AS bigint) AS credit_minor,
+                   CAST(sum(CASE WHEN earlier THEN 0 ELSE debit_minor - credit_minor END) AS bigint) AS balance_minor,
+                   CAST(sum(CASE WHEN earlier THEN 0 ELSE base_minor END) AS bigint) AS base_minor
+            FROM (
+                SELECT booked.*, booked_on < :since AND NOT :from_the_start AS earlier
+                FROM {booked("(booked_on <= :until OR :to_the_end)")}
+            ) dated
             GROUP BY account_id, currency
         ) sums
         JOIN account ON account.id = sums.account_id
         WHERE account.book_id = :book_id
+          AND (opening_minor <> 0 OR debit_minor <> 0 OR credit_minor <> 0 OR sums.base_minor <> 0)
         ORDER BY account.code, sums.currency
         """,
-        since=since,
-        until=until,
+        since=since or date.min,
+        until=until or date.max,
         from_the_start=since is None,
         to_the_end=until is None,
         book_id=book_id,
     )
+
+
+async def list_accounts(book_id: int = MAIN_BOOK) -> list[AccountRow]:
+    """The chart of accounts."""
+    return await rows(
+        AccountRow,
+        "SELECT id, code, kind, name, export_number FROM account WHERE book_id = :book_id ORDER BY code",
+        book_id=book_id,
+    )
+
+
+async def get_account(code: str, book_id: int = MAIN_BOOK) -> AccountRow:
+    found = await row(
+        AccountRow,
+        "SELECT id, code, kind, name, export_number FROM account WHERE book_id = :book_id AND code = :code",
+        book_id=book_id,
+        code=code,
+    )
+    if found is None:
+        raise NotFound(f"account {code}")
+    return found
+
+
+async def closed_until() -> date | None:
+    """The last day of the books that are closed."""
+    return await value_as(date, "SELECT closed_until FROM ledger_lock")
 
 
 async def list_postings(

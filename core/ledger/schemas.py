@@ -20,16 +20,35 @@ class Balance(Struct, frozen=True):
 
 
 class TrialBalanceRow(Struct, frozen=True):
-    """An account in one currency: what was debited and credited, and the difference, also in the base currency."""
+    """An account in one currency: what stood on it before, what was debited and credited in the period, and the
+    difference of these, also in the base currency."""
 
     code: str
     name: str
     kind: str
     currency: str
+    opening_minor: int
     debit_minor: int
     credit_minor: int
     balance_minor: int
     base_minor: int
+
+
+class AccountRow(Struct, frozen=True):
+    """An account of the chart. `export_number`: what the accountant's own books call it."""
+
+    id: int
+    code: str
+    kind: str
+    name: str
+    export_number: str
+
+
+class AccountChange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How an account is called here, and in the books that it is exported to."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    export_number: Annotated[str, Meta(max_length=9, pattern="^[0-9]*$")] = ""
 
 
 class PostingRow(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Rows of the books. Keys, indexes, checks and triggers stand in the migrations."""
 
-from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text
+from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 from core.customers.tables import Customer
@@ -17,7 +17,10 @@ class Book(Table):
 
 
 class Account(Table):
-    """An account of a book; the codes that rules need stand in `core.ledger.accounts`."""
+    """An account of a book; the codes that rules need stand in `core.ledger.accounts`.
+
+    `export_number` is what the accountant's own books call it; empty where nobody said.
+    """
 
     belongs = STAFF_ONLY
 
@@ -25,6 +28,7 @@ class Account(Table):
     code = Text()
     kind = Text()
     name = Text()
+    export_number = Text()
 
 
 class LedgerTransaction(Table):
@@ -78,6 +82,41 @@ class CustomerBalance(Table):
     credit_minor = BigInt()
     deposit_minor = BigInt()
     balance_minor = BigInt()
+
+
+class LedgerDay(Table):
+    """What was posted on an account on a day, by currency, product and tax rate (0: none): sums of postings."""
+
+    belongs = STAFF_ONLY
+
+    account_id = ForeignKey(Account, index=True)
+    booked_on = Date()
+    currency = Text()
+    product_id = BigInt()
+    tax_rate_id = BigInt()
+    debit_minor = BigInt()
+    credit_minor = BigInt()
+    base_minor = BigInt()
+
+
+class LedgerMark(Table):
+    """Up to which transaction `ledger_day` holds everything. `seen_id`: the last one there was at `seen_at`."""
+
+    belongs = STAFF_ONLY
+
+    one = Integer(primary_key=True)
+    folded_id = BigInt()
+    seen_id = BigInt()
+    seen_at = Timestamptz(null=True)
+
+
+class LedgerLock(Table):
+    """The last day of the books that are closed: nothing is booked on it or before it any more."""
+
+    belongs = STAFF_ONLY
+
+    one = Integer(primary_key=True)
+    closed_until = Date(null=True)
 
 
 class Recognition(Table):

@@ -25,6 +25,7 @@ from core.billing.actions.allocation import (
 )
 from core.billing.actions.invoices import plan_for
 from core.billing.events import CreditForfeited, CreditNoteIssued
+from core.billing.recognition import earn_unused, first_unearned_day, unearned
 from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.staging import next_id, prepare, staged_all
 from core.billing.status import Charges
@@ -109,23 +110,33 @@ class Part(Struct):
     """Which days are credited, where it is for days and not for an amount."""
 
 
-_LEFT = """
+_OF_INVOICE: Final = (
+    "l.id IN (SELECT id FROM document_line WHERE document_id = :id UNION ALL SELECT id FROM document_line"
+    " WHERE corrects_line_id IN (SELECT id FROM document_line WHERE document_id = :id))"
+)
+
+
+def _left() -> str:
+    """The lines with what is left of them; what was recognised as revenue is no longer deferred (row 11)."""
+    return f"""
 SELECT l.id, l.position, l.charge_id, k.subscription_id, l.beneficiary_id, l.product_id, l.kind, l.description,
        l.quantity_e6, l.unit_price_e6, l.tax_category, l.tax_inclusive, l.tax_rate_id, l.tax_code, l.rate_ppm,
        l.period_from, l.period_to, l.net_minor AS full_net_minor,
        l.net_minor - coalesce(c.net_minor, 0) AS net_minor, l.tax_minor - coalesce(c.tax_minor, 0) AS tax_minor,
-       l.deferred_minor - coalesce(c.deferred_minor, 0) AS deferred_minor,
+       coalesce(u.minor, 0) AS deferred_minor,
        l.base_net_minor - coalesce(c.base_net_minor, 0) AS base_net_minor,
        l.base_tax_minor - coalesce(c.base_tax_minor, 0) AS base_tax_minor,
-       l.base_deferred_minor - coalesce(c.base_deferred_minor, 0) AS base_deferred_minor
+       coalesce(u.base_minor, 0) AS base_deferred_minor
 FROM document_line l
 LEFT JOIN charge k ON k.id = l.charge_id
 LEFT JOIN (
+    SELECT root_id, CAST(sum(minor) AS bigint) AS minor, CAST(sum(base_minor) AS bigint) AS base_minor
+    FROM {unearned(":earned_until::date", lines=_OF_INVOICE)} GROUP BY root_id
+) u ON u.root_id = l.id
+LEFT JOIN (
     SELECT corrects_line_id, CAST(sum(net_minor) AS bigint) AS net_minor, CAST(sum(tax_minor) AS bigint) AS tax_minor,
-           CAST(sum(deferred_minor) AS bigint) AS deferred_minor,
            CAST(sum(base_net_minor) AS bigint) AS base_net_minor,
-           CAST(sum(base_tax_minor) AS bigint) AS base_tax_minor,
-           CAST(sum(base_deferred_minor) AS bigint) AS base_deferred_minor
+           CAST(sum(base_tax_minor) AS bigint) AS base_tax_minor
     FROM document_line WHERE corrects_line_id IN (SELECT id FROM document_line WHERE document_id = :id)
     GROUP BY corrects_line_id
 ) c ON c.corrects_line_id = l.id
@@ -136,7 +147,7 @@ ORDER BY l.position
 
 async def list_left(document_id: int) -> list[Left]:
     """The lines of an invoice with what can still be credited."""
-    return await rows(Left, _LEFT, id=document_id)
+    return await rows(Left, _left(), id=document_id, earned_until=await first_unearned_day())
 
 
 async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
@@ -612,44 +623,6 @@ async def withdraw_subscription(scope: Scope, subscription_id: int, *, void_invo
         await earn_unused(scope, subscription_id)
         await _forfeit(scope, subscription_id, found.customer_id)
         return before
-
-
-async def _earn_unused(scope: Scope, subscription_id: int) -> None:
-    """Deferred revenue of days that will not be served becomes revenue today (row 18)."""
-    kept = await rows(
-        _Kept,
-        "SELECT min(l.id) AS transaction_source, l.product_id, d.currency,"
-        " CAST(sum(l.deferred_minor - coalesce(c.deferred_minor, 0)) AS bigint) AS amount_minor,"
-        " CAST(sum(l.base_deferred_minor - coalesce(c.base_deferred_minor, 0)) AS bigint) AS base_minor"
-        " FROM charge k JOIN document_line l ON l.charge_id = k.id"
-        " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
-        " LEFT JOIN (SELECT corrects_line_id, CAST(sum(deferred_minor) AS bigint) AS deferred_minor,"
-        "   CAST(sum(base_deferred_minor) AS bigint) AS base_deferred_minor FROM document_line"
-        "   WHERE corrects_line_id IS NOT NULL GROUP BY corrects_line_id) c ON c.corrects_line_id = l.id"
-        " WHERE k.subscription_id = :id AND l.deferred_minor <> 0 AND k.period_end > :today"
-        " GROUP BY l.product_id, d.currency",
-        id=subscription_id,
-        today=scope.today(),
-    )
-    for revision, each in enumerate(kept):
-        if each.amount_minor:
-            await post(
-                [
-                    debit(
-                        Code.DEFERRED_REVENUE,
-                        each.amount_minor,
-                        each.currency,
-                        each.base_minor,
-                        product_id=each.product_id,
-                    ),
-                    credit(Code.REVENUE, each.amount_minor, each.currency, each.base_minor, product_id=each.product_id),
-                ],
-                kind="withdrawal",
-                source_kind="subscription",
-                source_id=subscription_id,
-                revision=revision,
-                booked_on=scope.today(),
-            )
 
 
 async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None:
