@@ -15,7 +15,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 import core
 from core.billing import api as billing_api
-from core.billing import dunning_api, dunning_routes, run_api, run_routes
+from core.billing import dunning_api, dunning_routes, reissue_api, reissue_routes, run_api, run_routes
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
@@ -59,7 +59,6 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import customer_rate_api, customer_rate_routes
-from core.ledger import jobs as ledger_jobs
 from core.ledger import routes as ledger_routes
 from core.lists import api as lists_api
 from core.lists import jobs as lists_jobs
@@ -178,6 +177,7 @@ PAGES: Final = (
     billing_routes,
     billing_whys,
     dunning_routes,
+    reissue_routes,
     run_routes,
     payments_routes,
     credit_routes,
@@ -201,6 +201,7 @@ APIS: Final = (
     customer_rate_api,
     subscriptions_api,
     billing_api,
+    reissue_api,
     dunning_api,
     payments_api,
     statement_api,
@@ -319,7 +320,6 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
     *messages_jobs.JOBS,
-    *ledger_jobs.JOBS,
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
 )
@@ -333,7 +333,6 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
-    *ledger_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
 )
 """What the clock starts in every tenant."""

@@ -26,6 +26,8 @@ from core.customers import queries as customers
 from core.documents.files import get_file, read_file
 from core.errors import Conflict, NotFound
 from core.ids import Id
+from core.payments import actions as payments
+from core.payments.actions import PayingBack
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
 
@@ -42,16 +44,23 @@ class DraftChange(DraftFields, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class Credited(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Some lines of an invoice, or all that is left of it when `lines` is left out."""
+    """Some lines of an invoice, or all that is left of it when `lines` is left out.
+
+    `refund`: what becomes free and is paid back at once, which needs the permission to refund.
+    """
 
     reason: Reason
     lines: Annotated[list[CreditLine], Meta(max_length=500)] | None = None
     charges: Literal["waive", "bill_again"] = "waive"
+    refund: PayingBack | None = None
 
 
 class Voided(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`refund`: what becomes free and is paid back at once, which needs the permission to refund."""
+
     reason: Reason
     charges: Literal["waive", "bill_again"] = "waive"
+    refund: PayingBack | None = None
 
 
 class WrittenOff(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -159,11 +168,15 @@ async def list_creditable(call: Call, invoice_id: FromPath[int]) -> list[Left]:
 
 @api_post("/invoices/{invoice_id:int}/credit-notes", permission="documents.credit", summary="Credit an invoice")
 async def create_credit_note(call: Call, invoice_id: FromPath[int], data: JSONBody[Credited]) -> DocumentDetail:
-    note_id = await actions.create_credit_note(
-        call.scope,
-        NewCreditNote(document_id=invoice_id, reason=data.reason, lines=data.lines, charges=data.charges),
-    )
-    return await queries.get_document(call.scope, note_id)
+    note = NewCreditNote(document_id=invoice_id, reason=data.reason, lines=data.lines, charges=data.charges)
+    return await queries.get_document(call.scope, await _credit(call, note, data.refund))
+
+
+async def _credit(call: Call, note: NewCreditNote, refund: PayingBack | None) -> int:
+    if refund is None:
+        return await actions.create_credit_note(call.scope, note)
+    call.scope.require("payments.refund")
+    return await payments.credit_and_refund(call.scope, note, refund)
 
 
 @api_post(
@@ -172,8 +185,8 @@ async def create_credit_note(call: Call, invoice_id: FromPath[int], data: JSONBo
     summary="Void by a credit note for all that is left",
 )
 async def void(call: Call, invoice_id: FromPath[int], data: JSONBody[Voided]) -> DocumentDetail:
-    note_id = await actions.void(call.scope, invoice_id, data.reason, Charges(data.charges))
-    return await queries.get_document(call.scope, note_id)
+    note = NewCreditNote(document_id=invoice_id, reason=data.reason, charges=data.charges)
+    return await queries.get_document(call.scope, await _credit(call, note, data.refund))
 
 
 @api_post(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.billing.actions.credit_notes import Left
     from core.billing.schemas import DocumentDetail, DocumentRow, LineRow
     from core.catalog.schemas import ProductRow, TaxCategoryRow
+    from core.payments.schemas import MethodRow
     from core.subscriptions.schemas import ChargeRow
 
 PILLS: Final[dict[str, Pill]] = {
@@ -411,20 +412,25 @@ def typed_lines(typed: Mapping[str, Sequence[str]]) -> list[TypedLine]:
 
 def free_lines(document: DocumentDetail) -> list[TypedLine]:
     """The free lines of a draft as they are typed."""
+    return typed_of([line for line in document.lines if line.charge_id is None], document.currency)
+
+
+def typed_of(lines: Sequence[LineRow], currency: str) -> list[TypedLine]:
+    """Lines of a document as they are typed."""
     return [
         TypedLine(
             at=at,
             description=line.description,
             quantity=decimal_text(line.quantity_e6, 6),
             price=decimal_text(line.unit_price_e6, 6),
-            discount=decimal_text_of(line.discount_minor, document.currency),
+            discount=decimal_text_of(line.discount_minor, currency),
             tax_category=line.tax_category,
             tax_inclusive="yes" if line.tax_inclusive else "",
             period_from=line.period_from.isoformat() if line.period_from else "",
             period_to=(line.period_to - timedelta(days=1)).isoformat() if line.period_to else "",
-            amount=format_amount(line.amount_minor, document.currency),
+            amount=format_amount(line.amount_minor, currency),
         )
-        for at, line in enumerate(line for line in document.lines if line.charge_id is None)
+        for at, line in enumerate(lines)
     ]
 
 
@@ -605,6 +611,8 @@ class Deletion(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class Voiding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
     charges: Literal["waive", "bill_again"] = "waive"
+    refund: Typed = ""
+    refund_method: Annotated[str, Meta(max_length=60)] = "transfer"
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
@@ -674,6 +682,25 @@ def credit_fields(left: Sequence[Left], currency: str) -> list[Field]:
             )
             for line in left
             if left_of(line)
+        ),
+    ]
+
+
+def paying_back_fields(methods: Sequence[MethodRow], currency: str) -> list[Field]:
+    """How much of what becomes free is paid back at once; the rest stays credit."""
+    return [
+        Field(
+            name="refund",
+            label=_("Pay back, %(currency)s", currency=currency),
+            kind="money",
+            help=_("What becomes free and is not paid back stays credit"),
+        ),
+        Field(
+            name="refund_method",
+            label=_("Paid back by"),
+            kind="select",
+            value=methods[0].code if methods else "",
+            choices=[Choice(method.code, method.name) for method in methods],
         ),
     ]
 

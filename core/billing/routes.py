@@ -23,11 +23,14 @@ from core.customers.status import Documents
 from core.customers.timeline import in_words
 from core.documents.files import get_file, read_file
 from core.documents.sheet import document_page
-from core.errors import Conflict, Invalid, NotFound, Stale
+from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.messages.queries import mail_is_set_up
 from core.money import format_amount, format_money
+from core.payments import actions as payments
+from core.payments import queries as payment_queries
+from core.payments.actions import PayingBack
 from core.subscriptions import queries as subscriptions
 from core.texts import N_, _, in_sentence, pgettext
 from core.web.amounts import Fields, typed_amount
@@ -41,7 +44,7 @@ from core.web.templating import written
 from core.web.view import HTML, View, errors_by_field
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.billing.schemas import DocumentDetail
     from core.customers.schemas import CustomerDetail
@@ -53,6 +56,7 @@ PERMISSIONS: Final = (
     Permission("documents.edit", N_("Make and change drafts of invoices")),
     Permission("documents.issue", N_("Issue invoices")),
     Permission("documents.credit", N_("Make credit notes, void and write off invoices, grant credit")),
+    Permission("documents.credit_freely", N_("Make credit notes that correct no invoice")),
     Permission("billing.view", N_("See billing runs")),
     Permission("billing.run", N_("Start and cancel billing runs")),
 )
@@ -260,8 +264,12 @@ def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
     path = f"/invoices/{document.id}"
     credited = _("Nothing is left of it") if document.settlement == "credited" else ""
     settled = "" if document.open_minor else _("Nothing is open on it")
+    in_part = _("Part of it was credited") if document.credit_note_ids else ""
     return [
-        [_drawer_entry(_("Credit note…"), "receipt-refund", f"{path}/credit-note", refused=credited)],
+        [
+            MenuEntry(label=_("Edit: credit and issue anew…"), icon="pencil", href=f"{path}/edit", refused=in_part),
+            _drawer_entry(_("Credit note…"), "receipt-refund", f"{path}/credit-note", refused=credited),
+        ],
         [
             _drawer_entry(_("Write off…"), "eraser", f"{path}/write-off", danger=True, refused=settled),
             _drawer_entry(_("Void by credit note in full…"), "ban", f"{path}/void", danger=True, refused=credited),
@@ -462,11 +470,11 @@ async def _delete(scope: Scope, invoice_id: int, form: pages.Deletion) -> Change
 
 @get("/invoices/{invoice_id:int}/void", permission="documents.credit")
 async def show_void(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    await queries.get_document(view.scope, invoice_id)
+    document = await queries.get_document(view.scope, invoice_id)
     typed = asked(view)
     return await show_plan(
         view,
-        _void_place(invoice_id),
+        await _void_place(view.scope, document),
         typed,
         lambda: _void(view.scope, invoice_id, from_form(pages.Voiding, typed)),
     )
@@ -474,20 +482,20 @@ async def show_void(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 @post("/invoices/{invoice_id:int}/void", permission="documents.credit")
 async def void(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    await queries.get_document(view.scope, invoice_id)
+    document = await queries.get_document(view.scope, invoice_id)
     await view.read()
     return await do_plan(
         view,
-        _void_place(invoice_id),
+        await _void_place(view.scope, document),
         lambda: _void(view.scope, invoice_id, from_form(pages.Voiding, view.typed), must=True),
         to=f"/invoices/{invoice_id}",
         said=_("Voided by a credit note in full."),
     )
 
 
-def _void_place(invoice_id: int) -> Place:
+async def _void_place(scope: Scope, document: DocumentDetail) -> Place:
     return _place(
-        invoice_id,
+        document.id,
         pgettext("to void", "Void"),
         "void",
         [
@@ -495,6 +503,7 @@ def _void_place(invoice_id: int) -> Place:
             Field(
                 name="charges", label=_("Its charges are"), kind="select", value="waive", choices=spoken(pages.CHARGES)
             ),
+            *await _refund_fields(scope, document),
         ],
     )
 
@@ -505,18 +514,22 @@ async def _void(scope: Scope, invoice_id: int, form: pages.Voiding, *, must: boo
     return await _credited(
         scope,
         invoice_id,
-        lambda: actions.void(scope, invoice_id, form.reason or "–", Charges(form.charges)),
+        NewCreditNote(document_id=invoice_id, reason=form.reason or "–", charges=Charges(form.charges).value),
+        form.refund,
+        form.refund_method,
         voids=True,
     )
 
 
 async def _credited(
-    scope: Scope, invoice_id: int, deed: Callable[[], Awaitable[int]], *, voids: bool = False
+    scope: Scope, invoice_id: int, data: NewCreditNote, refund: str, method: str, *, voids: bool = False
 ) -> ChangePlan:
-    """The plan of a credit note, whatever it credits."""
+    """The plan of a credit note, whatever it credits, and of what of it is paid back."""
     before = await queries.get_document(scope, invoice_id)
     balance = await ledger.get_balance(scope, before.payer_id, before.currency)
-    note = await queries.get_document(scope, await deed())
+    with Fields() as read:
+        back = read("refund", typed_amount, refund, before.currency, scope.locale, default=0)
+    note = await queries.get_document(scope, await _credit_note(scope, data, back, method))
     after = await queries.get_document(scope, invoice_id)
     total = format_money(note.total_minor, note.currency, scope.locale)
     money = [
@@ -524,7 +537,8 @@ async def _credited(
             text=_("Open of %(number)s", number=before.number),
             before=format_amount(before.open_minor, before.currency),
             value=format_amount(after.open_minor, after.currency),
-        )
+        ),
+        *([PlanLine(text=_("Paid back by you"), value=format_amount(back, before.currency))] if back else []),
     ]
     return ChangePlan(
         title=_("Void %(number)s", number=before.number)
@@ -542,11 +556,33 @@ async def _credited(
     )
 
 
+async def _credit_note(scope: Scope, data: NewCreditNote, back: int, method: str) -> int:
+    """Of what becomes free, so much is paid back at once."""
+    if not back:
+        return await actions.create_credit_note(scope, data)
+    scope.require("payments.refund")
+    try:
+        return await payments.credit_and_refund(scope, data, PayingBack(amount_minor=back, method=method))
+    except Invalid as error:
+        names = {"refund_minor": "refund", "method": "refund_method"}
+        raise Invalid(
+            error.message, errors=[FieldError(names.get(each.field, each.field), each.message) for each in error.errors]
+        ) from None
+
+
+async def _refund_fields(scope: Scope, document: DocumentDetail) -> list[Field]:
+    """What of a credit note is paid back: where that is the actor's to do."""
+    if not scope.may("payments.refund") or document.open_minor == document.total_minor:
+        return []
+    return pages.paying_back_fields(await payment_queries.list_methods(), document.currency)
+
+
 @get("/invoices/{invoice_id:int}/credit-note", permission="documents.credit")
 async def show_credit_note(view: View, invoice_id: FromPath[int]) -> Response[str]:
     document = await _issued(view.scope, invoice_id)
     typed = asked(view)
-    return await show_plan(view, await _credit_place(document), typed, lambda: _credit(view.scope, document, typed))
+    place = await _credit_place(view.scope, document)
+    return await show_plan(view, place, typed, lambda: _credit(view.scope, document, typed))
 
 
 @post("/invoices/{invoice_id:int}/credit-note", permission="documents.credit")
@@ -555,15 +591,16 @@ async def create_credit_note(view: View, invoice_id: FromPath[int]) -> Response[
     await view.read()
     return await do_plan(
         view,
-        await _credit_place(document),
+        await _credit_place(view.scope, document),
         lambda: _credit(view.scope, document, view.typed, must=True),
         to=f"/invoices/{invoice_id}",
         said=_("Credit note issued."),
     )
 
 
-async def _credit_place(document: DocumentDetail) -> Place:
+async def _credit_place(scope: Scope, document: DocumentDetail) -> Place:
     fields = pages.credit_fields(await list_left(document.id), document.currency)
+    fields += await _refund_fields(scope, document)
     return _place(document.id, _("Credit note"), "credit-note", fields)
 
 
@@ -591,7 +628,13 @@ async def _credit(
         lines=None if in_full else [CreditLine(line_id=each, amount_minor=amount) for each, amount in wanted.items()],
     )
     try:
-        return await _credited(scope, document.id, lambda: actions.create_credit_note(scope, data))
+        return await _credited(
+            scope,
+            document.id,
+            data,
+            typed.get("refund", [""])[-1][:40],
+            typed.get("refund_method", ["transfer"])[-1][:60],
+        )
     except Invalid as error:
         names = [pages.field_of_line(each) for each in wanted]
         raise _at_lines(error, names) from None

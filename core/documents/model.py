@@ -123,7 +123,7 @@ class Document(Struct, frozen=True, kw_only=True):
     """Only where it differs from the date of issue."""
     due_on: date | None = None
     for_number: str = ""
-    """The invoice that a credit note corrects."""
+    """The invoice that a credit note corrects, or that this one takes the place of."""
     prices_include_tax: bool = False
     rounding_minor: int = 0
     """Cash rounding, part of the total and outside tax."""
@@ -250,7 +250,7 @@ def _facts(document: Document, words: Words, formats: Formats) -> tuple[Fact, ..
     buyer = document.buyer
     facts = [
         Fact(kinds[document.kind], document.number or words.draft),
-        Fact(words.for_invoice, document.for_number),
+        Fact(words.for_invoice if document.kind is DocumentKind.CREDIT_NOTE else words.replaces, document.for_number),
         Fact(words.date, formats.day(document.issued_on) if document.issued_on else ""),
         Fact(words.tax_date, formats.day(document.tax_date) if document.tax_date else ""),
         Fact(words.customer, buyer.customer_number),

@@ -22,6 +22,7 @@ class Words(Struct, frozen=True, kw_only=True):
     your_vat_id: str
     your_order: str
     for_invoice: str
+    replaces: str
     pay_by: str
     amount: str
     lines: str
@@ -67,6 +68,7 @@ ENGLISH: Final = Words(
     your_vat_id="Your VAT id",
     your_order="Your order",
     for_invoice="For invoice",
+    replaces="Replaces",
     pay_by="Pay by",
     amount="Amount",
     lines="Lines",
@@ -112,6 +114,7 @@ GERMAN: Final = Words(
     your_vat_id="Ihre USt-IdNr.",
     your_order="Ihre Bestellung",
     for_invoice="Zu Rechnung",
+    replaces="Ersetzt",
     pay_by="Zahlbar bis",
     amount="Betrag",
     lines="Positionen",

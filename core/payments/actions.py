@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions import allocate_credit, free_up, open_credit, unallocate
-from core.billing.actions.allocation import in_base, lock_balance, lock_credit
+from core.billing.actions import allocate_credit, create_credit_note, free_up, open_credit, unallocate
+from core.billing.actions.allocation import Free, in_base, lock_balance, lock_credit
 from core.billing.tables import Document
 from core.customers.tables import Customer
 from core.database import Duplicate, execute, row, rows, value, values, within
@@ -20,13 +20,23 @@ from core.ledger.posting import Entry, credit, debit, post
 from core.money import check_currency, format_amount
 from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed
 from core.payments.queries import PAID
+from core.payments.schemas import AmountMinor, Reference
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
 from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
+    from core.billing.schemas import NewCreditNote
     from core.payments.schemas import NewPayment, NewRefund, Reversal
     from core.scope import Scope
+
+
+class PayingBack(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How much of what a credit note frees is paid back, and how; all of it when the amount is left out."""
+
+    amount_minor: AmountMinor | None = None
+    method: Annotated[str, Meta(max_length=60)] = "transfer"
+    reference: Reference = ""
 
 
 class _Method(Struct, frozen=True):
@@ -320,48 +330,111 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
             if not wanted:
                 break
             amount = min(wanted, entry.left_minor)
-            base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
-            refund_id = int(
-                await value(
-                    "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor,"
-                    " reason,"
-                    " reference, refunded_on, created_at) VALUES (:entry, :customer_id, :method_id, 'done', :currency,"
-                    " :amount, :reason, :reference, :today, :now) RETURNING id",
-                    entry=entry.id,
-                    customer_id=data.customer_id,
-                    method_id=method.id,
-                    currency=currency,
-                    amount=amount,
-                    reason=data.reason,
-                    reference=data.reference,
-                    today=scope.today(),
-                    now=scope.now(),
-                )
-            )
-            await _use(scope, entry.id, "refund", refund_id, amount, base)
-            await post(
-                [
-                    debit(Code.CUSTOMER_CREDIT, amount, currency, base, customer_id=data.customer_id),
-                    credit(method.account_code, amount, currency, base),
-                ],
-                kind="refund",
-                source_kind="refund",
-                source_id=refund_id,
-                booked_on=scope.today(),
-            )
-            record(
-                scope,
-                CreditRefunded(
-                    refund_id=refund_id, customer_id=data.customer_id, amount_minor=amount, currency=currency
-                ),
-                changes={"reason": (None, data.reason)},
-            )
-            made.append(refund_id)
+            made.append(await _pay_back(scope, entry, amount, method, data.reason, data.reference))
             wanted -= amount
         if reopened:
             # A payment is taken off an invoice whole: what is not paid back settles it again.
             await allocate_credit(scope, data.customer_id, currency, named=reopened)
         return made
+
+
+async def _pay_back(scope: Scope, entry: Free, amount: int, method: _Method, reason: str, reference: str) -> int:
+    """Row 14, of one credit; gives the refund's id."""
+    base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
+    refund_id = int(
+        await value(
+            "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
+            " reference, refunded_on, created_at) VALUES (:entry, :customer_id, :method_id, 'done', :currency,"
+            " :amount, :reason, :reference, :today, :now) RETURNING id",
+            entry=entry.id,
+            customer_id=entry.customer_id,
+            method_id=method.id,
+            currency=entry.currency,
+            amount=amount,
+            reason=reason,
+            reference=reference,
+            today=scope.today(),
+            now=scope.now(),
+        )
+    )
+    await _use(scope, entry.id, "refund", refund_id, amount, base)
+    await post(
+        [
+            debit(Code.CUSTOMER_CREDIT, amount, entry.currency, base, customer_id=entry.customer_id),
+            credit(method.account_code, amount, entry.currency, base),
+        ],
+        kind="refund",
+        source_kind="refund",
+        source_id=refund_id,
+        booked_on=scope.today(),
+    )
+    record(
+        scope,
+        CreditRefunded(
+            refund_id=refund_id, customer_id=entry.customer_id, amount_minor=amount, currency=entry.currency
+        ),
+        changes={"reason": (None, reason)},
+    )
+    return refund_id
+
+
+class _Free(Struct, frozen=True):
+    id: int
+    left_minor: int
+
+
+async def credit_and_refund(scope: Scope, data: NewCreditNote, back: PayingBack) -> int:
+    """A credit note of which a part is paid back at once, the rest stays credit; gives the credit note's id.
+
+    It settles what is open of its invoice first: at most what becomes free by it can be paid back. Of a paid invoice
+    that is voided, that is its payment.
+    """
+    async with unit_of_work(scope):
+        payer = await row(
+            _Payer,
+            "SELECT payer_id AS id, currency FROM document WHERE id = :id AND :within",
+            id=data.document_id,
+            within=within(Document, scope.actor.reach),
+        )
+        if payer is None:
+            raise NotFound(f"document {data.document_id}")
+        method = await _method(back.method)
+        await lock_balance(payer.id, payer.currency)
+        before = {each.id: each.left_minor for each in await _free(payer)}
+        note_id = await create_credit_note(scope, data)
+        freed = [
+            (each.id, each.left_minor - before.get(each.id, 0))
+            for each in await _free(payer)
+            if each.left_minor > before.get(each.id, 0)
+        ]
+        wanted = sum(minor for _id, minor in freed) if back.amount_minor is None else back.amount_minor
+        if wanted > sum(minor for _id, minor in freed):
+            most = format_amount(sum(minor for _id, minor in freed), payer.currency)
+            raise Invalid(
+                _("At most %(most)s becomes free by this credit note and can be paid back.", most=most),
+                field="refund_minor",
+            )
+        for entry_id, minor in freed:
+            amount = min(wanted, minor)
+            if amount:
+                await _pay_back(scope, await lock_credit(scope, entry_id), amount, method, data.reason, back.reference)
+                wanted -= amount
+        return note_id
+
+
+class _Payer(Struct, frozen=True):
+    id: int
+    currency: str
+
+
+async def _free(payer: _Payer) -> list[_Free]:
+    return await rows(
+        _Free,
+        "SELECT id, left_minor FROM credit_entry WHERE customer_id = :id AND currency = :currency AND left_minor > 0"
+        " ORDER BY id",
+        id=payer.id,
+        currency=payer.currency,
+    )
 
 
 class _Paid(Struct, frozen=True):

@@ -67,6 +67,11 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("PATCH", "/api/v1/invoices/{invoice_id:int}"): {"version": 1},
     ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/reissue"): {"reason": "x"},
+    ("POST", "/api/v1/customers/{customer_id:int}/credit-notes"): {
+        "reason": "x",
+        "lines": [{"description": "x", "rate_ppm": 0, "net_minor": 1}],
+    },
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/promise"): {"until_on": "2026-11-30"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/dispute"): {"reason": "x"},

@@ -1,0 +1,60 @@
+"""Invoices issued anew and free credit notes over JSON."""
+
+from __future__ import annotations
+
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct
+
+from core.billing import actions, queries
+from core.billing.actions.free_notes import Creditable, list_creditable_rates
+from core.billing.schemas import DocumentDetail, NewFreeCreditNote, Reissue
+from core.customers import queries as customers
+from core.web.jsonapi import Call, api_get, api_post
+
+
+class Replaced(Struct, frozen=True):
+    """The credit note over the old invoice, and the new invoice."""
+
+    credit_note: DocumentDetail
+    invoice: DocumentDetail
+
+
+@api_post(
+    "/invoices/{invoice_id:int}/reissue",
+    permission="documents.credit",
+    summary="Credit an invoice in full and issue it anew",
+    description="With the same lines when `lines` is left out. Its payments settle the new one. Needs the permission to"
+    " issue, too.",
+)
+async def reissue(call: Call, invoice_id: FromPath[int], data: JSONBody[Reissue]) -> Replaced:
+    call.scope.require("documents.issue")
+    done = await actions.reissue(call.scope, invoice_id, data)
+    return Replaced(
+        credit_note=await queries.get_document(call.scope, done.credit_note_id),
+        invoice=await queries.get_document(call.scope, done.invoice_id),
+    )
+
+
+@api_get(
+    "/customers/{customer_id:int}/creditable",
+    permission="documents.view",
+    summary="By tax rate what can be credited without an invoice",
+)
+async def list_creditable(call: Call, customer_id: FromPath[int]) -> list[Creditable]:
+    customer = await customers.get_customer(call.scope, customer_id)
+    return await list_creditable_rates(customer_id, customer.currency)
+
+
+@api_post(
+    "/customers/{customer_id:int}/credit-notes",
+    permission="documents.credit_freely",
+    summary="A credit note that corrects no invoice",
+)
+async def create_free_credit_note(
+    call: Call, customer_id: FromPath[int], data: JSONBody[NewFreeCreditNote]
+) -> DocumentDetail:
+    note_id = await actions.create_free_credit_note(call.scope, customer_id, data)
+    return await queries.get_document(call.scope, note_id)
+
+
+HANDLERS = (reissue, list_creditable, create_free_credit_note)

@@ -1,0 +1,169 @@
+"""Pages and API: an invoice is edited by crediting and issuing it anew; credit notes that pay back, and free ones."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+import pytest
+
+from core.billing import actions
+from core.billing.queries import get_document, list_documents
+from core.billing.schemas import NewDraft, NewLine
+from core.customers.actions import create_customer
+from core.customers.schemas import NewCustomer
+from core.database import values
+from core.ledger.queries import get_balance
+from core.payments.actions import receive
+from core.payments.schemas import NewPayment
+from core.testing import TestTenant
+
+pytestmark = pytest.mark.anyio
+
+PART = {"hx-request-type": "partial"}
+
+
+async def an_invoice(tenant: TestTenant) -> tuple[int, int]:
+    """A customer, and an issued invoice of 123.00 with its tax."""
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    made = await actions.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Visit", unit_price_e6=100_000_000)])
+    )
+    await actions.issue(scope, made)
+    return customer_id, made
+
+
+def inputs(page: str) -> dict[str, str]:
+    """What a form holds as it stands."""
+    found = re.findall(r'<input[^>]*?name="([\w-]+)"[^>]*?value="([^"]*)"', page)
+    return {name: unescape(text) for name, text in found if name not in ("_csrf", "q")}
+
+
+async def sent(page: httpx.AsyncClient, path: str, seen: str, **typed: str) -> httpx.Response:
+    hidden = dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)">', seen))
+    return await page.post(
+        path, data={**{name: unescape(text) for name, text in hidden.items()}, **typed}, headers=PART
+    )
+
+
+async def test_B2_an_issued_invoice_is_edited_seen_beforehand_and_issued_anew(tenant: TestTenant) -> None:
+    customer_id, invoice = await an_invoice(tenant)
+    await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=5000, document_id=invoice))
+    page = await tenant.browser()
+
+    form = await page.get(f"/invoices/{invoice}/edit")
+    typed = {**inputs(form.text), "line-0-price": "80", "reason": "Price as offered"}
+    silent = await page.post(f"/invoices/{invoice}/edit", data={**typed, "reason": "", "line-0-quantity": "x"})
+    plan = await page.post(f"/invoices/{invoice}/edit", data=typed)
+    before = await list_documents(tenant.scope())
+    done = await sent(page, f"/invoices/{invoice}/reissue", plan.text.split("data-drawer")[1])
+
+    assert "Edit 2026-000001" in form.text
+    assert silent.status_code == 422
+    assert "Say why" in silent.text
+    assert 'value="80"' in silent.text
+    assert "Credit 2026-000001 and issue it anew" in plan.text
+    assert "Credit and issue €98.40" in plan.text
+    assert len(before) == 1
+    path = done.headers.get("hx-redirect")
+    assert path is not None, done.text
+    new = await get_document(tenant.scope(), int(path.rsplit("/", 1)[1]))
+    assert (new.number, new.total_minor, new.open_minor, new.corrects_id) == ("2026-000002", 9840, 4840, invoice)
+    shown = (await page.get(path)).text
+    assert "Takes the place of 2026-000001" in shown
+    assert "Takes the place of" not in (await page.get(f"/invoices/{invoice}")).text
+    assert (await page.get(f"/invoices/{new.id}/sheet")).text.count("2026-000001") == 1
+
+
+async def test_B2_a_draft_and_a_credit_note_are_not_edited_so(tenant: TestTenant) -> None:
+    customer_id, invoice = await an_invoice(tenant)
+    draft = await actions.create_draft(tenant.scope(), NewDraft(payer_id=customer_id))
+    note = await actions.void(tenant.scope(), invoice, "A mistake")
+    page, api = await tenant.browser(), await tenant.api()
+
+    answers = [(await page.get(f"/invoices/{each}/edit")).status_code for each in (draft, note)]
+    over_json = await api.post(f"/api/v1/invoices/{invoice}/reissue", json={"reason": "Again"})
+
+    assert answers == [409, 409]
+    assert over_json.status_code == 409
+
+
+async def test_B2_over_json_with_other_lines(tenant: TestTenant) -> None:
+    _customer_id, invoice = await an_invoice(tenant)
+    api = await tenant.api()
+    line = (await get_document(tenant.scope(), invoice)).lines[0]
+    lines = [{"line_id": line.id, "description": "Visit, as agreed", "unit_price_e6": 50_000_000}]
+
+    made = await api.post(f"/api/v1/invoices/{invoice}/reissue", json={"reason": "Less", "lines": lines})
+
+    assert made.status_code == 201, made.text
+    assert made.json()["credit_note"]["total_minor"] == 12300
+    assert made.json()["invoice"]["total_minor"] == 6150
+    assert made.json()["invoice"]["corrects_id"] == invoice
+
+
+async def test_B3_a_credit_note_pays_a_part_back_and_leaves_the_rest_as_credit(tenant: TestTenant) -> None:
+    customer_id, invoice = await an_invoice(tenant)
+    await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=12300))
+    page, path = await tenant.browser(), f"/invoices/{invoice}/credit-note"
+    line = (await get_document(tenant.scope(), invoice)).lines[0]
+    typed = {f"line_{line.id}": "50", "reason": "Half a visit"}
+
+    too_much = await page.get(path, params={**typed, "refund": "61.51"}, headers=PART)
+    plan = await page.get(path, params={**typed, "refund": "40"}, headers=PART)
+    done = await sent(page, path, plan.text, **typed, refund="40")
+
+    assert too_much.status_code == 422
+    assert "At most 61.50 becomes free" in too_much.text
+    assert "Paid back by you" in plan.text
+    assert done.headers.get("hx-redirect"), done.text
+    assert (await get_balance(tenant.scope(), customer_id)).credit_minor == 2150
+    assert await values("SELECT amount_minor FROM refund") == [4000]
+
+
+async def test_B3_a_void_pays_the_payment_back_and_needs_the_permission_to(tenant: TestTenant) -> None:
+    customer_id, invoice = await an_invoice(tenant)
+    await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=12300))
+    api = await tenant.api()
+    body = {"reason": "Cancelled order", "refund": {"method": "transfer"}}
+
+    made = await api.post(f"/api/v1/invoices/{invoice}/void", json=body)
+
+    assert made.status_code == 201, made.text
+    balance = await get_balance(tenant.scope(), customer_id)
+    assert (balance.credit_minor, balance.receivable_minor) == (0, 0)
+    (source,) = await values(
+        "SELECT e.source_kind FROM refund r JOIN credit_entry e ON e.id = r.credit_entry_id"
+        " WHERE r.amount_minor = 12300"
+    )
+    assert source == "payment"
+
+
+async def test_B3_a_free_credit_note_is_capped_by_rate_on_the_page_and_over_json(tenant: TestTenant) -> None:
+    customer_id, _invoice = await an_invoice(tenant)
+    page, api, base = await tenant.browser(), await tenant.api(), f"/customers/{customer_id}/credit-notes"
+
+    too_much = await page.get(f"{base}/new", params={"amount": "100.01"}, headers=PART)
+    plan = await page.get(f"{base}/new", params={"amount": "20"}, headers=PART)
+    done = await sent(page, base, plan.text, amount="20", reason="Bonus")
+    rates = (await api.get(f"/api/v1/customers/{customer_id}/creditable")).json()
+    over = await api.post(
+        f"/api/v1/customers/{customer_id}/credit-notes",
+        json={"reason": "x", "lines": [{"description": "x", "rate_ppm": 230_000, "net_minor": 8001}]},
+    )
+    rest = await api.post(
+        f"/api/v1/customers/{customer_id}/credit-notes",
+        json={"reason": "Rest", "lines": [{"description": "Rest", "rate_ppm": 230_000, "net_minor": 8000}]},
+    )
+
+    assert too_much.status_code == 422
+    assert "At most 100.00 net" in too_much.text
+    assert "Credit €24.60" in plan.text
+    assert done.headers.get("hx-redirect"), done.text
+    assert [(each["rate_ppm"], each["net_minor"], each["tax_minor"]) for each in rates] == [(230_000, 8000, 1840)]
+    assert (over.status_code, rest.status_code) == (422, 201)
+    assert rest.json()["total_minor"] == 9840
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 0
+    assert "corrects no invoice" in (await page.get(f"/invoices/{rest.json()['id']}")).text
