@@ -187,7 +187,7 @@ WHERE s.open_minor > 0 AND s.due_on <= :latest AND st.dun AND d.kind IN ('invoic
   AND NOT EXISTS (
     SELECT 1 FROM document_line l JOIN charge k ON k.id = l.charge_id JOIN subscription u ON u.id = k.subscription_id
     WHERE l.document_id = s.document_id AND k.kind = 'recurring' AND k.period_start IS NULL
-      AND u.state IN ('pending', 'trial'))
+      AND u.state IN ('pending', 'trial', 'active', 'suspended'))
 """
 """Invoices that subscriptions wait for are not dunned (domain.md, Invoice first)."""
 

@@ -113,7 +113,7 @@ WHERE s.due_on IN :due_dates AND s.payer_id > :after AND s.payer_id <= :last AND
 def recurring(split: str, unit_e6: str) -> str:
     """The periods of what is due, at the terms in force on their first days."""
     return f"""
-SELECT {{line_id}} AS id, TRUE AS is_new, d.subscription_id, t.id AS term_id, d.customer_id, d.payer_id, d.product_id,
+SELECT {{line_id}} AS id, TRUE AS is_new, d.subscription_id, t.id AS term_id, d.customer_id, d.payer_id, t.product_id,
        'recurring' AS kind, '' AS component,
        CASE WHEN d.label <> '' THEN d.label ELSE product.name END AS description,
        p.start_on AS period_start, p.end_on AS period_end, p.days, p.of_days, t.quantity_e6,
@@ -130,7 +130,7 @@ THEN JOIN stage_next n ON n.rhythm = d.rhythm
 THEN JOIN stage_period p ON p.rhythm = d.rhythm
 THEN JOIN subscription_term t ON t.subscription_id = d.subscription_id AND t.in_force
     AND t.valid_from <= p.start_on AND (t.valid_to IS NULL OR t.valid_to > p.start_on)
-THEN JOIN product ON product.id = d.product_id
+THEN JOIN product ON product.id = t.product_id
 WHERE d.bills
 """
 

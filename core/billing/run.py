@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from core import hookspecs
 from core.activity.unit import again, record, unit_of_work
+from core.billing.actions.changing import changes_due
 from core.billing.actions.credit_notes import void
 from core.billing.actions.setup import default_seller
 from core.billing.events import BillingRunFinished, BillingRunStarted
@@ -294,13 +295,15 @@ async def _refuse_time_going_back(seller_id: int, today: date) -> None:
 
 
 async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
-    """What a day brings before it is billed: ends, trials that convert, what was not paid in time or is billed again.
+    """What a day brings before it is billed: ends, changes, trials that convert, what was not paid or is billed again.
 
     Each step by itself and once a date: repeating it finds nothing (architecture.md §5, order of a tenant's day).
     """
-    for step in (end_due, convert_due):
-        while await again(partial(step, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
-            await asyncio.sleep(0)
+    while await again(partial(end_due, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
+        await asyncio.sleep(0)
+    await changes_due(scope, day)
+    while await again(partial(convert_due, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
+        await asyncio.sleep(0)
     for subscription_id in await values(
         "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id",
         day=day,
@@ -445,7 +448,7 @@ async def count_payers(as_of: date, today: date) -> int:
     return int(
         await value(
             "SELECT count(*) FROM (SELECT payer_id FROM subscription_schedule WHERE due_on <= :as_of"
-            " UNION SELECT payer_id FROM charge WHERE state = 'open'"
+            " UNION SELECT payer_id FROM charge WHERE state = 'open' AND (due_on IS NULL OR due_on <= :as_of)"
             " UNION SELECT coalesce(c.payer_id, c.id) FROM subscription u JOIN customer c ON c.id = u.customer_id"
             "  WHERE u.state = 'trial' AND u.at_trial_end = 'invoice_first' AND u.trial_ends_on <= :until"
             "  AND u.ends_on IS NULL AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.subscription_id = u.id"
@@ -603,20 +606,24 @@ async def _next_payers(work: _Work, after: int) -> list[int]:
     plan, most = work.plan, work.pace.size
     sources = [
         "SELECT payer_id FROM (SELECT DISTINCT payer_id FROM charge WHERE state = 'open' AND payer_id > :after"
-        " ORDER BY payer_id LIMIT :most) o",
+        " AND (due_on IS NULL OR due_on <= :as_of) ORDER BY payer_id LIMIT :most) o",
         "SELECT payer_id FROM (SELECT DISTINCT coalesce(c.payer_id, c.id) AS payer_id FROM subscription u"
         " JOIN customer c ON c.id = u.customer_id WHERE u.state = 'trial' AND u.at_trial_end = 'invoice_first'"
         " AND u.trial_ends_on <= :until AND u.ends_on IS NULL AND coalesce(c.payer_id, c.id) > :after"
         " AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.subscription_id = u.id AND k.kind = 'recurring'"
         "  AND k.state IN ('open', 'invoiced')) ORDER BY 1 LIMIT :most) t",
     ]
-    given: dict[str, Any] = {"after": after, "most": most, "until": min(plan.as_of_on, plan.issued_on)}
+    given: dict[str, Any] = {
+        "after": after,
+        "most": most,
+        "until": min(plan.as_of_on, plan.issued_on),
+        "as_of": plan.as_of_on,
+    }
     if len(work.due_dates) > MOST_DATES:
         sources.append(
             "SELECT payer_id FROM (SELECT DISTINCT payer_id FROM subscription_schedule"
             " WHERE due_on <= :as_of AND payer_id > :after ORDER BY payer_id LIMIT :most) s"
         )
-        given["as_of"] = plan.as_of_on
     for at, due_on in enumerate(work.due_dates[: MOST_DATES if len(work.due_dates) <= MOST_DATES else 0]):
         sources.append(
             f"SELECT payer_id FROM (SELECT DISTINCT payer_id FROM subscription_schedule WHERE due_on = :due_{at}"
@@ -631,8 +638,9 @@ async def _stage(work: _Work, after: int, last: int) -> None:
     """Lines of everything that these payers are to be billed for."""
     plan = work.plan
     span = {"after": after, "last": last}
+    waiting = "k.payer_id > :after AND k.payer_id <= :last AND (k.due_on IS NULL OR k.due_on <= :as_of)"
     sources: list[tuple[str, dict[str, Any]]] = [
-        (open_charges("k.payer_id > :after AND k.payer_id <= :last", split_of(plan, "k.subscription_id")), span),
+        (open_charges(waiting, split_of(plan, "k.subscription_id")), {**span, "as_of": plan.as_of_on}),
         (
             trials_over(split_of(plan, "u.id"), work.unit_e6),
             {**span, "trials_until": min(plan.as_of_on, plan.issued_on)},
@@ -792,7 +800,7 @@ async def charged_again(scope: Scope) -> list[int]:
             found += await values(
                 "SELECT DISTINCT l.subscription_id FROM stage_line l JOIN charge k"
                 " ON k.subscription_id = l.subscription_id AND k.kind = 'recurring' AND k.state <> 'reversed'"
-                " AND k.period_start < l.period_end AND k.period_end > l.period_start"
+                " AND k.period_start < l.period_end AND coalesce(k.replaced_from, k.period_end) > l.period_start"
                 " WHERE l.is_new AND l.kind = 'recurring' ORDER BY l.subscription_id"
             )
         after = last

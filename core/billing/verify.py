@@ -46,9 +46,10 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
             SELECT subscription_id, from_on,
                    lag(to_on) OVER (PARTITION BY subscription_id ORDER BY from_on, to_on) AS before_to
             FROM (
-                SELECT subscription_id, period_start AS from_on, period_end AS to_on FROM charge
+                SELECT subscription_id, period_start AS from_on, coalesce(replaced_from, period_end) AS to_on
+                FROM charge
                 WHERE kind = 'recurring' AND component = '' AND state <> 'reversed' AND period_start IS NOT NULL
-                    AND subscription_id IS NOT NULL
+                    AND subscription_id IS NOT NULL AND (replaced_from IS NULL OR replaced_from > period_start)
                 UNION ALL SELECT subscription_id, from_on, to_on FROM unbilled_span) spans
         ) ordered WHERE before_to IS NOT NULL AND before_to <> from_on
         """,
@@ -61,7 +62,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         FROM subscription_schedule s
         JOIN (
             SELECT subscription_id, max(to_on) AS to_on FROM (
-                SELECT subscription_id, period_end AS to_on FROM charge
+                SELECT subscription_id, coalesce(replaced_from, period_end) AS to_on FROM charge
                 WHERE kind = 'recurring' AND state <> 'reversed' AND period_end IS NOT NULL
                 UNION ALL SELECT subscription_id, to_on FROM unbilled_span) spans
             GROUP BY subscription_id
@@ -326,7 +327,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         SELECT 'subscription ' || CAST(s.subscription_id AS text) AS what
         FROM subscription_schedule s
         JOIN charge k ON k.subscription_id = s.subscription_id AND k.kind = 'recurring' AND k.state <> 'reversed'
-            AND k.period_start = s.period_start
+            AND k.period_start = s.period_start AND (k.replaced_from IS NULL OR k.replaced_from > k.period_start)
         """,
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.activity.unit import record, unit_of_work
 from core.catalog import queries
 from core.catalog.events import (
@@ -16,7 +18,7 @@ from core.catalog.events import (
     TaxRateSet,
 )
 from core.catalog.rates import SINCE, proposed
-from core.catalog.schemas import ProductFields
+from core.catalog.schemas import Direction, ProductFields
 from core.database import execute, value
 from core.errors import FieldError, Invalid, NotFound, Stale
 from core.ids import sort_key
@@ -27,7 +29,7 @@ from core.texts import _
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from core.catalog.schemas import NewGroup, NewPrice, NewProduct, NewTaxCategory, NewTaxRate
+    from core.catalog.schemas import ChangePolicy, NewGroup, NewPrice, NewProduct, NewTaxCategory, NewTaxRate
     from core.scope import Scope
 
 _GROUP_OF_KIND = {"plan": "plans", "module": "modules", "service": "services"}
@@ -108,6 +110,36 @@ async def change_product(scope: Scope, product_id: int, data: ProductFields, *, 
         )
         record(scope, ProductChanged(product_id=product_id), changes=changes)
         return now.version + 1
+
+
+async def set_change_policy(scope: Scope, product_id: int, policy: ChangePolicy, *, version: int) -> int:
+    """How its subscriptions are changed from now on; gives the new version. What is planned stays as it was agreed."""
+    async with unit_of_work(scope):
+        now = await queries.get_product(product_id)
+        before, after = _flat(await queries.get_change_policy(product_id)), _flat(policy)
+        changes = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
+        if now.version != version and changes:
+            raise Stale(fields=changes)
+        if not changes:
+            return now.version
+        await execute(
+            "UPDATE product SET change_policy = :policy, version = version + 1 WHERE id = :id",
+            id=product_id,
+            policy=msgspec.json.encode(policy).decode(),
+        )
+        record(scope, ProductChanged(product_id=product_id), changes=changes)
+        return now.version + 1
+
+
+def _flat(policy: ChangePolicy) -> dict[str, object]:
+    """By the names of its fields on the page: upgrade_when, downgrade_fee_minor, setup."""
+    found: dict[str, object] = {}
+    for name, held in msgspec.structs.asdict(policy).items():
+        if isinstance(held, Direction):
+            found |= {f"{name}_{each}": said for each, said in msgspec.structs.asdict(held).items()}
+        else:
+            found[name] = held
+    return found
 
 
 def _columns(data: ProductFields) -> dict[str, object]:

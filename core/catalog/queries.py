@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.catalog.schemas import GroupRow, PriceRow, ProductDetail, ProductRow, TaxCategoryRow, TaxRateRow
+from core.catalog.schemas import ChangePolicy, GroupRow, PriceRow, ProductDetail, ProductRow, TaxCategoryRow, TaxRateRow
 from core.database import row, rows, value
 from core.errors import NotFound
 
@@ -43,6 +43,14 @@ async def get_product(product_id: int) -> ProductDetail:
         id=product_id,
     )
     return ProductDetail(**msgspec.structs.asdict(found), prices=prices)
+
+
+async def get_change_policy(product_id: int) -> ChangePolicy:
+    """What holds where nothing was said is the default."""
+    found = await value("SELECT change_policy FROM product WHERE id = :id", id=product_id)
+    if found is None:
+        raise NotFound(f"product {product_id}")
+    return msgspec.json.decode(str(found), type=ChangePolicy)
 
 
 async def find_product_by_code(code: str) -> int | None:

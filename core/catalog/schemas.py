@@ -67,6 +67,33 @@ class NewProduct(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only
     prices: Annotated[list[NewPrice], Meta(max_length=50)] = []
 
 
+class Direction(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How a change in one direction is made: when, what becomes of the unused part, and what it costs at least.
+
+    Amounts are in the tenant's currency. `minimum_minor`: where the new part less the unused one comes to less, the
+    rest is charged too; of changes that are made at once.
+    """
+
+    when: Literal["now", "period_end"] = "now"
+    unused: Literal["credit", "none"] = "credit"
+    fee_minor: AmountMinor = 0
+    minimum_minor: AmountMinor = 0
+
+
+class ChangePolicy(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How subscriptions of a product are changed: to a higher rank, a lower one, another cycle of the same product.
+
+    `cycle_anchor`: another cycle begins anew on the day of change, or keeps the anchor and begins with a part.
+    `setup`: who changes to this product pays its set-up fee too.
+    """
+
+    upgrade: Direction = Direction()
+    downgrade: Direction = Direction(when="period_end")
+    cycle: Direction = Direction()
+    cycle_anchor: Literal["restart", "keep"] = "restart"
+    setup: bool = False
+
+
 class NewGroup(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     code: Code
     name: Name

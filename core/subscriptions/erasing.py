@@ -78,6 +78,11 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
             ids=customer_ids,
         )
         await execute(
+            "UPDATE subscription_change SET plan = '{}' WHERE plan <> '{}'"
+            " AND subscription_id IN (SELECT id FROM subscription WHERE customer_id IN :ids)",
+            ids=customer_ids,
+        )
+        await execute(
             "UPDATE charge SET description = coalesce("
             "(SELECT name FROM product WHERE product.id = charge.product_id), '')"
             f" WHERE {OF_THEM}",

@@ -68,3 +68,26 @@ class ChargeAdded(Event, subject="charge"):
 
     charge_id: int
     customer_id: int
+
+
+class SubscriptionChanged(Event, subject="subscription"):
+    """It has other terms from this day on: an upgrade, a downgrade, another cycle."""
+
+    subscription_id: int
+    customer_id: int
+    product_id: int
+    how: str
+
+
+class ChangePlanned(Event, subject="subscription"):
+    """It will be changed on a day ahead, or once the invoice of the change is settled. Can be undone until then."""
+
+    subscription_id: int
+    customer_id: int
+    product_id: int
+    happens_on: date | None
+
+
+class ChangeDropped(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int

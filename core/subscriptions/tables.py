@@ -100,7 +100,10 @@ class SubscriptionSchedule(Table):
 
 
 class SubscriptionChange(Table):
-    """A change that is planned for a day. It writes nothing to the ledger until it happens."""
+    """A change that is planned for a day, or that waits for its invoice to be settled: one a subscription.
+
+    What is planned writes nothing to the ledger until it happens; what waits is void after `until_on`.
+    """
 
     belongs = via("subscription_id")
 
@@ -110,6 +113,8 @@ class SubscriptionChange(Table):
     state = Text()
     plan = Text()
     plan_hash = Text()
+    document_id = BigInt(null=True)
+    until_on = Date(null=True)
 
 
 class UnbilledSpan(Table):
@@ -128,6 +133,8 @@ class Charge(Table):
 
     `days` ÷ `of_days` is its share of the full cycle. The period is empty for one-off charges, and for what is invoiced
     first until it is activated. `unit_price_e6` is in whole units of the currency × 10⁶.
+
+    From `replaced_from` on other terms charge its days. A run takes it up from `due_on` on, or at once.
     """
 
     belongs = via("customer_id")
@@ -156,6 +163,8 @@ class Charge(Table):
     closed_on = Date(null=True)
     source_key = Text(null=True)
     run_id = BigInt(null=True)
+    replaced_from = Date(null=True)
+    due_on = Date(null=True)
 
 
 class CreditedSpan(Table):

@@ -10,15 +10,25 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
-from core.billing.actions import create_credit_note, create_draft, invoice_first, invoice_trial, issue, void
+from core.billing.actions import (
+    create_credit_note,
+    create_draft,
+    credit_unused,
+    invoice_first,
+    invoice_trial,
+    issue,
+    void,
+)
+from core.billing.actions.changing import Changed, change_subscription
 from core.billing.queries import get_document, list_documents
 from core.billing.run import RunReport, run_billing
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.billing.settings import BillingSettings
 from core.billing.status import Charges
 from core.billing.verify import verify
-from core.catalog.actions import create_product, set_price, set_tax_rate
-from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate
+from core.catalog.actions import create_product, set_change_policy, set_price, set_tax_rate
+from core.catalog.queries import get_product
+from core.catalog.schemas import ChangePolicy, NewPrice, NewProduct, NewTaxRate
 from core.customers.actions import change_status
 from core.database import rows, value, value_as
 from core.ledger.actions import set_fx_rate
@@ -29,7 +39,8 @@ from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.periods import Cycle, nth
 from core.settings.actions import save_settings
-from core.subscriptions.actions import activate_free, add_charge, start_trial, subscribe
+from core.subscriptions.actions import activate_free, add_charge, start_trial, subscribe, terminate
+from core.subscriptions.changes import ChangeOrder
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewCharge, NewDiscount, NewFreeSubscription, NewSubscription, NewTrial
 from tests.books import a_customer, day
@@ -185,6 +196,25 @@ class Story:
         made = await invoice_trial(self.scope, subscription_id, self.prices[price] if price else None)
         return made.document_id
 
+    async def changes(self, subscription_id: int, price: str | None = None, **order: Any) -> Changed:
+        """Upgrade, downgrade, another cycle or quantity."""
+        if "on" in order:
+            order["on"] = day(order["on"])
+        if price is not None:
+            order["price_id"] = self.prices[price]
+        return await change_subscription(self.scope, subscription_id, ChangeOrder(**order))
+
+    async def policy(self, code: str, **fields: Any) -> None:
+        """How subscriptions of a product are changed."""
+        product_id = self.products[code]
+        version = (await get_product(product_id)).version
+        policy = msgspec.convert(fields, ChangePolicy)
+        await set_change_policy(self.scope, product_id, policy, version=version)
+
+    async def terminates_with_credit(self, subscription_id: int, on: str) -> None:
+        await terminate(self.scope, subscription_id, day(on))
+        await credit_unused(self.scope, subscription_id, day(on), "Ended")
+
     async def is_charged(self, what: str, amount_minor: int, **fields: Any) -> int:
         """Something to be paid once."""
         fields.setdefault("customer_id", self.customer)
@@ -307,13 +337,18 @@ class Story:
     async def _next_day(self) -> date | None:
         last_day_to_pay = await value_as(
             date,
-            "SELECT min(pending_until) FROM subscription WHERE pending_until >= :today AND state = 'pending'",
+            "SELECT min(day) FROM (SELECT min(pending_until) AS day FROM subscription WHERE pending_until >= :today"
+            " AND state = 'pending' UNION ALL SELECT min(until_on) FROM subscription_change WHERE until_on >= :today"
+            " AND state = 'waiting') d",
             today=self.today,
         )
         found = await value_as(
             date,
             "SELECT min(day) FROM (SELECT min(due_on) AS day FROM subscription_schedule WHERE due_on > :today"
             " UNION ALL SELECT min(ends_on) FROM subscription WHERE ends_on > :today AND ended_on IS NULL"
+            " UNION ALL SELECT min(due_on) FROM charge WHERE due_on > :today AND state = 'open'"
+            " UNION ALL SELECT min(happens_on) FROM subscription_change WHERE happens_on > :today"
+            " AND state = 'planned'"
             " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today"
             " AND state = 'trial') d",
             today=self.today,

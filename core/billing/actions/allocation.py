@@ -346,18 +346,22 @@ async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bo
         return
     for subscription_id in await waiting_for(document_id):
         await activate(scope, subscription_id, scope.today())
+    if await value("SELECT 1 FROM subscription_change WHERE document_id = :id AND state = 'waiting'", id=document_id):
+        from core.billing.actions.changing import happen_settled
+
+        await happen_settled(scope, document_id)
     await lift(scope, payer_id)
 
 
 async def waiting_for(document_id: int) -> list[int]:
-    """Subscriptions, pending or on trial, whose first cycle stands on this invoice and has no days yet."""
+    """Subscriptions whose first cycle, or whose change, stands on this invoice and has no days yet."""
     return [
         int(each)
         for each in await values(
             "SELECT DISTINCT s.id FROM document_line l JOIN charge k ON k.id = l.charge_id"
             " JOIN subscription s ON s.id = k.subscription_id"
             " WHERE l.document_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL AND k.state = 'invoiced'"
-            " AND s.state IN ('pending', 'trial') ORDER BY s.id",
+            " AND s.state IN ('pending', 'trial', 'active', 'suspended') ORDER BY s.id",
             id=document_id,
         )
     ]

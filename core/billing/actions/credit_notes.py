@@ -51,7 +51,7 @@ from core.subscriptions.tables import Subscription
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from core.scope import Scope
 
@@ -229,6 +229,10 @@ async def not_paid(scope: Scope, subscription_id: int) -> None:
 
 
 async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -> None:
+    await execute(
+        "UPDATE subscription_change SET state = 'dropped' WHERE document_id = :id AND state = 'waiting'",
+        id=document_id,
+    )
     for subscription_id in await waiting_for(document_id):
         await not_paid(scope, subscription_id)
     of_invoice = "id IN (SELECT charge_id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL)"
@@ -246,10 +250,11 @@ async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -
     await execute(
         "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description,"
         " period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor, currency,"
-        " tax_category, tax_inclusive, revision, state)"
+        " tax_category, tax_inclusive, revision, state, replaced_from)"
         " SELECT k.subscription_id, k.term_id, k.customer_id, coalesce(c.payer_id, c.id), k.product_id, k.kind,"
         " k.component, k.description, k.period_start, k.period_end, k.days, k.of_days, k.quantity_e6, k.unit_price_e6,"
-        " k.discount_minor, k.amount_minor, k.currency, k.tax_category, k.tax_inclusive, k.revision + 1, 'open'"
+        " k.discount_minor, k.amount_minor, k.currency, k.tax_category, k.tax_inclusive, k.revision + 1, 'open',"
+        " k.replaced_from"
         f" FROM charge k JOIN customer c ON c.id = k.customer_id WHERE k.{of_invoice} AND k.state = 'invoiced'"
         " AND NOT (k.kind = 'recurring' AND k.period_start IS NULL)",
         id=document_id,
@@ -488,6 +493,7 @@ class _Charged(Struct, frozen=True):
     period_from: date
     period_to: date
     credited_from: date | None
+    replaced_from: date | None
     net_minor: int
 
 
@@ -499,7 +505,8 @@ async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
         _Charged,
         "SELECT d.id AS document_id, l.id AS line_id, k.id AS charge_id,"
         " coalesce(l.period_from, k.period_start) AS period_from, coalesce(l.period_to, k.period_end) AS period_to,"
-        " (SELECT min(s.from_on) FROM credited_span s WHERE s.charge_id = k.id) AS credited_from, l.net_minor"
+        " (SELECT min(s.from_on) FROM credited_span s WHERE s.charge_id = k.id) AS credited_from,"
+        " k.replaced_from, l.net_minor"
         " FROM charge k JOIN document_line l ON l.charge_id = k.id JOIN document d ON d.id = l.document_id"
         " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.state = 'invoiced' AND d.state = 'issued'"
         " AND k.period_end > :day AND k.period_start IS NOT NULL ORDER BY d.id, l.id",
@@ -508,7 +515,8 @@ async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
     )
     unused: list[Unused] = []
     for each in found:
-        start, end = max(from_on, each.period_from), each.credited_from or each.period_to
+        start = max(from_on, each.period_from)
+        end = min(each.period_to, each.credited_from or each.period_to, each.replaced_from or each.period_to)
         if start >= end:
             continue
         days = (each.period_to - each.period_from).days
@@ -518,9 +526,12 @@ async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
     return unused
 
 
-async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reason: str) -> list[int]:
+async def credit_unused(
+    scope: Scope, subscription_id: int, from_on: date, reason: str, *, amounts: Mapping[int, int] | None = None
+) -> list[int]:
     """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
-    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again."""
+    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
+    `amounts`: net of lines whose credit was fixed before."""
     async with unit_of_work(scope):
         await lock(scope, subscription_id)
         notes: list[int] = []
@@ -532,9 +543,10 @@ async def credit_unused(scope: Scope, subscription_id: int, from_on: date, reaso
             left = await list_left(document_id)
             by_id = {line.id: line for line in left}
             parts = [
-                Part(line, min(each.net_minor, line.net_minor), from_on=each.from_on, to_on=each.to_on)
+                Part(line, min(net, line.net_minor), from_on=each.from_on, to_on=each.to_on)
                 for each in wanted
-                if min(each.net_minor, (line := by_id[each.line_id]).net_minor) > 0
+                for net in [(amounts or {}).get(each.line_id, each.net_minor)]
+                if min(net, (line := by_id[each.line_id]).net_minor) > 0
             ]
             if not parts:
                 continue

@@ -67,14 +67,14 @@ async def invoice_first(scope: Scope, data: NewSubscription) -> InvoicedFirst:
     """
     async with unit_of_work(scope):
         asked = await request(scope, data)
-        return InvoicedFirst(asked.subscription_id, await _invoice_charges(scope, asked.charge_ids))
+        return InvoicedFirst(asked.subscription_id, await invoice_these(scope, asked.charge_ids))
 
 
 async def invoice_trial(scope: Scope, subscription_id: int, price_id: int | None = None) -> InvoicedFirst:
     """The invoice of a trial that is to be paid for: settled during the trial, the rest of it is kept."""
     async with unit_of_work(scope):
         asked = await ask_for_invoice(scope, subscription_id, price_id)
-        return InvoicedFirst(subscription_id, await _invoice_charges(scope, asked.charge_ids))
+        return InvoicedFirst(subscription_id, await invoice_these(scope, asked.charge_ids))
 
 
 async def invoice_open_charges(scope: Scope, payer_id: int) -> list[int]:
@@ -107,7 +107,8 @@ async def invoice_charges_of(scope: Scope, customer_id: int) -> list[int]:
         return await _issue_staged(plan) if open_lines else []
 
 
-async def _invoice_charges(scope: Scope, charge_ids: Sequence[int]) -> int:
+async def invoice_these(scope: Scope, charge_ids: Sequence[int]) -> int:
+    """One invoice of open charges of one payer, issued."""
     plan = await plan_for(scope)
     await prepare()
     await stage_source(plan, open_charges("k.id IN :ids", "0", _FIRST), ids=list(charge_ids))

@@ -8,7 +8,7 @@ from core.activity.unit import record, unit_of_work
 from core.catalog.queries import get_product
 from core.database import execute, row, value, within
 from core.errors import Conflict, Invalid, NotFound
-from core.money import MOST_MINOR, half_up
+from core.money import MOST_MINOR, exponent, half_up, half_up_sql
 from core.subscriptions.actions.shared import get_buyer, lock
 from core.subscriptions.events import ChargeAdded
 from core.subscriptions.schemas import ChargeRow
@@ -17,6 +17,9 @@ from core.subscriptions.terms import E6, unit_price_e6
 from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from core.periods import Period
     from core.scope import Scope
     from core.subscriptions.schemas import NewCharge
 
@@ -97,3 +100,35 @@ async def waive_charge(scope: Scope, charge_id: int) -> None:
             ChargeAdded(charge_id=charge_id, customer_id=customer_id),
             changes={"state": ("open", "waived")},
         )
+
+
+async def charge_period(
+    subscription_id: int, payer_id: int, currency: str, period: Period, *, due_on: date | None = None
+) -> int:
+    """An open charge of a period at the terms in force on its first day; gives its id. A run takes it up from `due_on`
+    on."""
+    share = (":days::bigint", ":of_days::bigint")
+    return int(
+        await value(
+            "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, description,"
+            " period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
+            " currency, tax_category, tax_inclusive, state, due_on)"
+            " SELECT u.id, t.id, u.customer_id, :payer_id::bigint, t.product_id, 'recurring',"
+            " CASE WHEN u.label <> '' THEN u.label ELSE p.name END, :start::date, :end::date, :days::bigint,"
+            " :of_days::bigint, t.quantity_e6,"
+            f" t.amount_minor * :per_minor::bigint, {half_up_sql('t.gross_minor', *share)}"
+            f" - {half_up_sql('t.cycle_minor', *share)}, {half_up_sql('t.cycle_minor', *share)}, t.currency,"
+            " t.tax_category, t.tax_inclusive, 'open', :due_on::date FROM subscription u"
+            " JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= :start::date"
+            " AND (t.valid_to IS NULL OR t.valid_to > :start::date) JOIN product p ON p.id = t.product_id"
+            " WHERE u.id = :id RETURNING id",
+            id=subscription_id,
+            payer_id=payer_id,
+            start=period.start,
+            end=period.end,
+            days=period.days,
+            of_days=period.of_days,
+            per_minor=10 ** (6 - exponent(currency)),
+            due_on=due_on,
+        )
+    )

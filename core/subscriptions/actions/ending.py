@@ -12,11 +12,13 @@ from core.activity.unit import record, record_set, unit_of_work
 from core.catalog.queries import get_product
 from core.database import execute, rows, value, value_as, values
 from core.errors import Conflict, Invalid
-from core.money import exponent, half_up, half_up_sql
+from core.money import half_up
+from core.subscriptions.actions.charging import charge_period
 from core.subscriptions.actions.shared import (
     Locked,
     check_move,
     covered_until,
+    drop_planned,
     get_buyer,
     lock,
     may_order,
@@ -89,8 +91,9 @@ async def _covered_end(subscription_id: int, earliest: date) -> date | None:
     return await value_as(
         date,
         "SELECT min(day) FROM ("
-        " SELECT period_end AS day FROM charge"
+        " SELECT coalesce(replaced_from, period_end) AS day FROM charge"
         " WHERE subscription_id = :id AND kind = 'recurring' AND component = '' AND state <> 'reversed'"
+        " AND (replaced_from IS NULL OR replaced_from > period_start)"
         " UNION ALL SELECT to_on FROM unbilled_span WHERE subscription_id = :id) covered WHERE day >= :earliest",
         id=subscription_id,
         earliest=earliest,
@@ -146,6 +149,12 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
         reason=reason,
     )
     await reschedule(found, ends_on)
+    await execute(
+        "UPDATE charge SET due_on = :ends_on WHERE subscription_id = :id AND state = 'open' AND due_on > :ends_on",
+        id=found.id,
+        ends_on=ends_on,
+    )
+    await drop_planned(scope, [found.id], ends_on)
     await _drop_uninvoiced(scope, found.id, ends_on)
     await _charge_credited(scope, found, ends_on)
     record(
@@ -180,6 +189,7 @@ class _Credited(Struct, frozen=True):
     from_on: date
     to_on: date
     amount_minor: int
+    replaced_from: date | None
     again_until: date | None
     again_minor: int
 
@@ -197,8 +207,9 @@ async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> N
     )
     credited = await rows(
         _Credited,
-        "SELECT s.id, s.charge_id, s.from_on, s.to_on, s.amount_minor, a.until_on AS again_until,"
+        "SELECT s.id, s.charge_id, s.from_on, s.to_on, s.amount_minor, k.replaced_from, a.until_on AS again_until,"
         " coalesce(a.amount_minor, 0) AS again_minor FROM credited_span s"
+        " JOIN charge k ON k.id = s.charge_id"
         " LEFT JOIN (SELECT component, max(period_end) AS until_on, CAST(sum(amount_minor) AS bigint) AS amount_minor"
         f"  FROM charge WHERE {again} AND state <> 'reversed' GROUP BY component) a"
         " ON a.component = 'again:' || CAST(s.id AS text)"
@@ -207,7 +218,7 @@ async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> N
     )
     for each in credited:
         start = each.again_until or each.from_on
-        end = each.to_on if until is None else min(until, each.to_on)
+        end = min(each.to_on, until or each.to_on, each.replaced_from or each.to_on)
         if start >= end:
             continue
         share = half_up(each.amount_minor * (end - each.from_on).days, (each.to_on - each.from_on).days)
@@ -286,6 +297,7 @@ async def _over(scope: Scope, found: Locked, state: SubscriptionState, reason: s
         reason=reason,
         ended_on=ended_on,
     )
+    await drop_planned(scope, [found.id])
     record(
         scope,
         SubscriptionEnded(
@@ -377,6 +389,7 @@ async def end_due(scope: Scope, day: date, most: int) -> int:
             " state_reason = CASE WHEN end_reason = '' THEN 'schedule' ELSE end_reason END WHERE id IN :ids",
             ids=ids,
         )
+        await drop_planned(scope, ids)
         record_set(
             scope,
             SubscriptionEnded,
@@ -463,28 +476,8 @@ async def charge_arrears(
         if len(due) > MOST_PERIODS:
             raise Conflict(_("More than 15 periods of a subscription are to be charged first. Run the billing."))
         buyer = await get_buyer(scope, found.customer_id)
-        share = (":days::bigint", ":of_days::bigint")
         for period in due:
-            await execute(
-                "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, description,"
-                " period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
-                " currency, tax_category, tax_inclusive, state)"
-                " SELECT u.id, t.id, u.customer_id, :payer_id::bigint, u.product_id, 'recurring',"
-                " CASE WHEN u.label <> '' THEN u.label ELSE p.name END, :start::date, :end::date, :days::bigint,"
-                " :of_days::bigint, t.quantity_e6,"
-                f" t.amount_minor * :per_minor::bigint, {half_up_sql('t.gross_minor', *share)}"
-                f" - {half_up_sql('t.cycle_minor', *share)}, {half_up_sql('t.cycle_minor', *share)}, t.currency,"
-                " t.tax_category, t.tax_inclusive, 'open' FROM subscription u JOIN product p ON p.id = u.product_id"
-                " JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_from <= :start::date"
-                " AND (t.valid_to IS NULL OR t.valid_to > :start::date) WHERE u.id = :id",
-                id=subscription_id,
-                payer_id=buyer.payer_id,
-                start=period.start,
-                end=period.end,
-                days=period.days,
-                of_days=period.of_days,
-                per_minor=10 ** (6 - exponent(found.currency)),
-            )
+            await charge_period(subscription_id, buyer.payer_id, found.currency, period)
         await write_schedule(subscription_id, buyer.payer_id, next_period(found.rhythm(found.ends_on), day), waits=True)
 
 

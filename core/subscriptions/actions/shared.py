@@ -18,6 +18,8 @@ from core.subscriptions.tables import Subscription
 from core.texts import _, in_sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 
@@ -153,12 +155,23 @@ async def write_schedule(
     )
 
 
+async def drop_planned(scope: Scope, subscription_ids: Sequence[int], ends_on: date | None = None) -> None:
+    """Changes that were planned for a day on which it is over are not made: those from its end on, or all."""
+    await execute(
+        "UPDATE subscription_change SET state = 'dropped' WHERE subscription_id IN :ids AND state = 'planned'"
+        " AND (:all OR happens_on >= :ends_on)",
+        ids=list(subscription_ids),
+        all=ends_on is None,
+        ends_on=ends_on or scope.today(),
+    )
+
+
 async def covered_until(subscription_id: int) -> date | None:
     """The day up to which all days are charged or recorded as unbilled; None where nothing is yet."""
     return await value_as(
         date,
         "SELECT max(day) FROM ("
-        " SELECT max(period_end) AS day FROM charge"
+        " SELECT max(coalesce(replaced_from, period_end)) AS day FROM charge"
         " WHERE subscription_id = :id AND kind = 'recurring' AND state <> 'reversed' AND period_end IS NOT NULL"
         " UNION ALL SELECT max(to_on) FROM unbilled_span WHERE subscription_id = :id) covered",
         id=subscription_id,

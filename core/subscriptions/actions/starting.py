@@ -74,7 +74,7 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             label=data.label,
             external_ref=data.external_ref,
         )
-        await _write_discounts(subscription_id, data.discounts)
+        await write_discounts(subscription_id, data.discounts)
         await _write_terms(
             subscription_id,
             product,
@@ -82,7 +82,7 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             valid_from=starts_on,
             amount_minor=price.amount_minor if data.amount_minor is None else data.amount_minor,
             quantity_e6=data.quantity_e6,
-            discounts=[_discount(each) for each in data.discounts],
+            discounts=[discount_of(each) for each in data.discounts],
         )
         rhythm = _rhythm(product, price, anchor_on)
         await write_schedule(subscription_id, buyer.payer_id, next_period(rhythm, starts_on))
@@ -220,7 +220,7 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
             label=data.label,
             external_ref=data.external_ref,
         )
-        await _write_discounts(subscription_id, data.discounts)
+        await write_discounts(subscription_id, data.discounts)
         await _write_terms(
             subscription_id,
             product,
@@ -228,7 +228,7 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
             valid_from=data.starts_on or today,
             amount_minor=price.amount_minor if data.amount_minor is None else data.amount_minor,
             quantity_e6=data.quantity_e6,
-            discounts=[_discount(each) for each in data.discounts],
+            discounts=[discount_of(each) for each in data.discounts],
         )
         charges = [await _charge_first_cycle(scope, buyer, subscription_id)]
         if price.setup_minor:
@@ -528,7 +528,7 @@ async def _currency_of(subscription_id: int) -> str:
     )
 
 
-async def _write_discounts(subscription_id: int, discounts: Sequence[NewDiscount]) -> None:
+async def write_discounts(subscription_id: int, discounts: Sequence[NewDiscount]) -> None:
     for position, each in enumerate(discounts, start=1):
         if (each.percent_e6 is None) == (each.amount_minor is None):
             raise Invalid(_("A discount is a percentage or an amount."), field="discounts")
@@ -544,7 +544,7 @@ async def _write_discounts(subscription_id: int, discounts: Sequence[NewDiscount
         )
 
 
-def _discount(data: NewDiscount) -> Discount:
+def discount_of(data: NewDiscount) -> Discount:
     return Discount(percent_e6=data.percent_e6, amount_minor=data.amount_minor, until_on=data.until_on)
 
 
