@@ -24,6 +24,7 @@ from core import hookspecs
 from core.activity.unit import again, record, unit_of_work
 from core.billing.actions.changing import changes_due
 from core.billing.actions.credit_notes import void
+from core.billing.actions.prepaid import Renewals, renew_due
 from core.billing.actions.setup import default_seller
 from core.billing.events import BillingRunFinished, BillingRunStarted
 from core.billing.numbering import NoNumbers
@@ -138,7 +139,8 @@ class ProductTotal(Struct, frozen=True):
 class RunReport(Struct, kw_only=True):
     """What a run did, or what a preview says it would do. Totals are minor units by currency.
 
-    `question`: it waits for a person who says yes (`confirmed`). Of a preview alone: `payers`, `net`, `tax`,
+    `question`: it waits for a person who says yes (`confirmed`). `renewed`, `not_covered`: prepaid subscriptions that
+    balances paid for, or did not. Of a preview alone: `payers`, `net`, `tax`,
     `products`, and how many payers are more than 30 % off the run `compared_with`, with the largest `differences`.
     """
 
@@ -152,6 +154,8 @@ class RunReport(Struct, kw_only=True):
     charges: int = 0
     totals: dict[str, int] = {}
     parked: list[ParkedPayer] = []
+    renewed: int = 0
+    not_covered: int = 0
     payers: int = 0
     net: dict[str, int] = {}
     tax: dict[str, int] = {}
@@ -242,11 +246,13 @@ async def run_billing(
         report.seconds = perf_counter() - started
         return report
     await turn_day(scope, min(as_of, today))
+    renewals = await renew_due(scope, min(as_of, today))
     await _rate_plugins(plan, sources)
     run = await _open_run(plan, confirmed=confirmed)
     if run is None:
         await _nothing_wrong(scope, as_of)
-        return RunReport(run_id=None, as_of_on=as_of, issued_on=today, preview=False, state=RunState.DONE)
+        none = RunReport(run_id=None, as_of_on=as_of, issued_on=today, preview=False, state=RunState.DONE)
+        return _with_renewals(none, renewals)
     if run.state == RunState.WAITING:
         return RunReport(
             run_id=run.id,
@@ -276,7 +282,20 @@ async def run_billing(
         if done.state != RunState.OPEN:
             break
         await asyncio.sleep(work.pace.pause)
-    return await _report(work, done, perf_counter() - started)
+    for each in renewals.failed:
+        async with unit_of_work(scope):
+            await _write_parked(work, ParkedPayer(each.payer_id, "failed", each.detail))
+    return _with_renewals(await _report(work, done, perf_counter() - started), renewals)
+
+
+def _with_renewals(report: RunReport, renewals: Renewals) -> RunReport:
+    """What was renewed from balances, and what these did not cover: in units of work of their own."""
+    report.renewed, report.not_covered = renewals.renewed, renewals.not_covered
+    known = {each.payer_id for each in report.parked}
+    report.parked += [
+        ParkedPayer(each.payer_id, "failed", each.detail) for each in renewals.failed if each.payer_id not in known
+    ]
+    return report
 
 
 async def _refuse_time_going_back(seller_id: int, today: date) -> None:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
+from core.billing.actions import prepaid
 from core.customers import queries as customers
 from core.subscriptions import actions, queries
 from core.subscriptions.listing import SUBSCRIPTIONS
@@ -83,7 +84,7 @@ async def list_subscriptions(
 
 @api_post("/subscriptions", permission="subscriptions.change", summary="Subscribe, live at once, invoiced on terms")
 async def subscribe(call: Call, data: JSONBody[NewSubscription]) -> SubscriptionRow:
-    return await queries.get_subscription(call.scope, await actions.subscribe(call.scope, data))
+    return await queries.get_subscription(call.scope, await prepaid.start(call.scope, data))
 
 
 @api_post("/subscriptions/free", permission="subscriptions.change", summary="Activate free")
@@ -161,7 +162,7 @@ async def suspend(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow
 
 @api_delete("/subscriptions/{subscription_id:int}/suspension", permission="subscriptions.change", summary="Resume")
 async def resume(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
-    await actions.resume(call.scope, subscription_id)
+    await prepaid.resume(call.scope, subscription_id)
     return await queries.get_subscription(call.scope, subscription_id)
 
 

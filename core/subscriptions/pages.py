@@ -152,6 +152,8 @@ class Box(Struct, frozen=True, kw_only=True):
     buttons: Sequence[BoxButton]
     refused: str = ""
     """Why none of the buttons can be pressed, said once."""
+    prepaid: bool = False
+    """What the customer has of it is paid ahead from the balance."""
 
 
 class BoxGroup(Struct, frozen=True, kw_only=True):
@@ -229,6 +231,7 @@ def box_of(
             for action in actions
         ],
         refused=refused,
+        prepaid=subscription is not None and subscription.timing == "prepaid",
     )
 
 
@@ -317,6 +320,9 @@ def next_words(mine: SubscriptionRow, today: date, locale: str) -> str:
         return _("Suspended, %(reason)s. Not billed meanwhile", reason=reason)
     if mine.next_from is None or mine.next_to is None:
         return _("Free, without an end")
+    if mine.timing == "prepaid" and mine.next_from > today:
+        day = written(mine.next_from - timedelta(days=1), locale)
+        return _("Paid to %(day)s, then renewed from the balance", day=day)
     if mine.timing == "arrears":
         return _("%(period)s, billed afterwards", period=period_words(mine.next_from, mine.next_to, locale))
     if mine.next_from <= today:
@@ -370,7 +376,10 @@ def _button(
     elif action.key == "invoice":
         label, value = _("Make invoice for %(cycle)s cycle", cycle=cycle), amount
     elif action.key == "subscribe":
-        label, value = _("Subscribe on account, %(cycle)s", cycle=cycle), amount
+        label = _("Subscribe on account, %(cycle)s", cycle=cycle)
+        if action.prepaid:
+            label = _("Pay from the balance, %(cycle)s", cycle=cycle)
+        value = amount
     elif action.key == "undo_cancellation" and action.on is not None:
         value = written(action.on - timedelta(days=1), locale, year=False)
     elif action.key == "withdraw":

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 _SUBSCRIPTION: Final = """
-SELECT subscription.id, subscription.customer_id, customer.full_name AS customer, subscription.product_id,
+SELECT subscription.id, subscription.customer_id, customer.full_name AS customer,
+       coalesce(customer.payer_id, customer.id) AS payer_id, subscription.product_id,
        product.code AS product_code, product.name AS product, product.kind, subscription.label, subscription.state,
        subscription.state_reason, subscription.timing, t.currency, t.amount_minor, t.quantity_e6, t.cycle_minor,
        t.cycle_unit, t.cycle_count, subscription.anchor_on, subscription.started_on, subscription.trial_ends_on,
@@ -110,7 +111,8 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
     buyer = await row(
         Buyer,
         "SELECT customer.id, coalesce(customer.payer_id, customer.id) AS payer_id, customer.currency,"
-        " customer.billing_day, status.key AS status_key, status.kind AS status_kind, status.label AS status_label,"
+        " customer.billing_day, customer.billing_type, status.key AS status_key, status.kind AS status_kind,"
+        " status.label AS status_label,"
         " status.may_order FROM customer JOIN status ON status.id = customer.status_id"
         " WHERE customer.id = :id AND :within",
         id=customer_id,
@@ -146,7 +148,13 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
                 subscription=mine,
                 actions=_actions_of(mine, today)
                 if mine is not None
-                else _offers(product, prices.get(product.id, []), _refusal(buyer, product, live, today), tried),
+                else _offers(
+                    product,
+                    prices.get(product.id, []),
+                    _refusal(buyer, product, live, today),
+                    tried,
+                    prepaid=buyer.billing_type == "prepaid" or product.timing == "prepaid",
+                ),
             )
         )
     return boxes
@@ -175,7 +183,9 @@ def _refusal(buyer: Buyer, product: ProductRow, live: list[SubscriptionRow], tod
     return ""
 
 
-def _offers(product: ProductRow, prices: list[PriceRow], refused: str, tried: set[int]) -> list[BoxAction]:
+def _offers(
+    product: ProductRow, prices: list[PriceRow], refused: str, tried: set[int], *, prepaid: bool
+) -> list[BoxAction]:
     """What can be started: free, on trial, on account, by an invoice for each cycle."""
     cycles = [price for price in prices if price.cycle_unit != "once"]
     actions = [BoxAction(key="activate_free", refused=refused)]
@@ -197,6 +207,7 @@ def _offers(product: ProductRow, prices: list[PriceRow], refused: str, tried: se
                 key="invoice" if product.activation == "invoice_first" else "subscribe",
                 price_id=price.id,
                 amount_minor=price.amount_minor,
+                prepaid=prepaid and product.activation != "invoice_first",
                 currency=price.currency,
                 cycle_unit=price.cycle_unit,
                 cycle_count=price.cycle_count,

@@ -12,6 +12,7 @@ from msgspec import Struct
 from core.activity.queries import timeline
 from core.billing import actions as billing
 from core.billing import queries as documents
+from core.billing.actions import prepaid
 from core.catalog import queries as catalog
 from core.catalog.pages import cycle_words
 from core.customers import queries as customers
@@ -21,7 +22,7 @@ from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
-from core.subscriptions import actions, pages, queries
+from core.subscriptions import actions, pages, prepaid_pages, queries
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
 from core.subscriptions.pricing import prices_for
@@ -71,7 +72,22 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
         )
     customer: CustomerDetail = head["customer"]
     groups, prices = await _groups(view, customer)
-    return view.page("subscriptions/boxes.html", **head, groups=groups, note=pages.tax_note(prices) if prices else "")
+    return view.page(
+        "subscriptions/boxes.html",
+        **head,
+        groups=groups,
+        note=pages.tax_note(prices) if prices else "",
+        prepaid=await _prepaid_note(scope, customer, groups),
+    )
+
+
+async def _prepaid_note(
+    scope: Scope, customer: CustomerDetail, groups: list[pages.BoxGroup]
+) -> prepaid_pages.PrepaidNote | None:
+    """Asked for only where something is prepaid."""
+    if not any(box.prepaid for group in groups for box in group.boxes):
+        return None
+    return prepaid_pages.note_of(await prepaid.outlook(scope, customer.payer_id or customer.id), scope.locale)
 
 
 async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.BoxGroup], list[PriceRow]]:
@@ -283,7 +299,7 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
         await actions.suspend(scope, mine)
         return _Done(mine, button=_("Suspend"), warnings=[_("It is still billed: the terms stay as they are.")])
     if change.do == "resume":
-        await actions.resume(scope, mine)
+        await prepaid.resume(scope, mine)
         return _Done(mine, button=_("Resume"))
     if change.do == "terminate":
         return await _terminate(scope, mine, change)
@@ -322,7 +338,7 @@ async def _start(scope: Scope, customer_id: int, change: Change) -> _Done:
         return _Done(made, button=_("Activate the test time"))
     data = await _new_subscription(scope, customer_id, change, change.product_id, change.price_id)
     if change.do == "subscribe":
-        return _Done(await actions.subscribe(scope, data), button=_("Subscribe"))
+        return _Done(await prepaid.start(scope, data), button=_("Subscribe"))
     if change.do == "invoice":
         first = await billing.invoice_first(scope, data)
         return _Done(first.subscription_id, _("Make invoice"))
@@ -529,6 +545,9 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
     return view.page(
         "subscriptions/subscription.html",
         mine=mine,
+        prepaid=prepaid_pages.note_of(await prepaid.outlook(scope, mine.payer_id), locale)
+        if mine.timing == "prepaid" and mine.state in ("active", "suspended")
+        else None,
         pill=pages.pill_of(mine.state, mine.ends_on),
         next=pages.next_words(mine, scope.today(), locale) if mine.state != "pending" else _("Waits for its invoice"),
         figures=_figures(mine, locale),

@@ -86,6 +86,7 @@ class Buyer(Struct, frozen=True):
     payer_id: int
     currency: str
     billing_day: int | None
+    billing_type: str
     status_key: str
     status_kind: str
     status_label: str
@@ -98,6 +99,7 @@ class SubscriptionRow(Struct, frozen=True):
     id: int
     customer_id: int
     customer: str
+    payer_id: int
     product_id: int
     product_code: str
     product: str
@@ -142,7 +144,10 @@ class ChargeRow(Struct, frozen=True):
 
 
 class BoxAction(Struct, frozen=True, kw_only=True):
-    """Something that can be done with a product for a customer. `refused` says why not now; then it is shown greyed."""
+    """Something that can be done with a product for a customer. `refused` says why not now; then it is shown greyed.
+
+    `prepaid`: it is paid ahead from the balance.
+    """
 
     key: Literal[
         "activate_free",
@@ -163,6 +168,7 @@ class BoxAction(Struct, frozen=True, kw_only=True):
     cycle_count: int | None = None
     days: int | None = None
     on: date | None = None
+    prepaid: bool = False
     refused: str = ""
 
 

@@ -7,8 +7,9 @@ each row.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -65,6 +66,15 @@ _OPEN = (
 _FREE = "SELECT id, customer_id, currency, source_kind, left_minor, base_left_minor FROM credit_entry"
 
 
+CreditCame = Callable[["Scope", int, str], Awaitable[None]]
+_heard: Final[list[CreditCame]] = []
+
+
+def when_credit_comes(callback: CreditCame) -> None:
+    """Hear of a payer and a currency in which credit came in and settled what it could, in the same unit of work."""
+    _heard.append(callback)
+
+
 async def allocate_credit(
     scope: Scope, payer_id: int, currency: str, *, named: Sequence[int] = (), entries: Sequence[int] = ()
 ) -> list[int]:
@@ -73,6 +83,16 @@ async def allocate_credit(
     Order: the named ones, then by due date, then by number; disputed ones are skipped unless they are named. The oldest
     credit goes first; `entries` are the credits to use, all that are free by default.
     """
+    async with unit_of_work(scope):
+        settled = await _settle_open(scope, payer_id, currency, named, entries)
+        for callback in _heard:
+            await callback(scope, payer_id, currency)
+        return settled
+
+
+async def _settle_open(
+    scope: Scope, payer_id: int, currency: str, named: Sequence[int], entries: Sequence[int]
+) -> list[int]:
     async with unit_of_work(scope):
         await lock_balance(payer_id, currency)
         free = [

@@ -322,7 +322,10 @@ async def _live_children(subscription_id: int) -> list[int]:
 
 
 async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = StateReason.HAND) -> None:
-    """Stop service; the terms stay as they are and it is still billed, unless the customer's status is not billed."""
+    """Stop service; the terms stay as they are and it is still billed, unless the customer's status is not billed.
+
+    A prepaid one is not renewed meanwhile.
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         check_move(found.state, SubscriptionState.SUSPENDED)
@@ -331,7 +334,7 @@ async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = S
             id=subscription_id,
             reason=reason,
         )
-        if reason is StateReason.STATUS:
+        if reason is StateReason.STATUS or found.timing == "prepaid":
             await execute(
                 "UPDATE subscription_schedule SET due_on = NULL WHERE subscription_id = :id", id=subscription_id
             )
@@ -345,7 +348,8 @@ async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = S
 async def resume(scope: Scope, subscription_id: int) -> None:
     """Serve again.
 
-    Days that were not billed meanwhile are recorded and never caught up: the next charge starts today.
+    Days that were not billed meanwhile are recorded and never caught up: the next charge starts today. A prepaid one
+    whose paid days are over waits for its renewal, which billing tries (`core.billing.actions.prepaid`).
     """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
@@ -359,6 +363,12 @@ async def resume(scope: Scope, subscription_id: int) -> None:
         buyer = await get_buyer(scope, found.customer_id)
         if found.state_reason == StateReason.STATUS:
             may_order(buyer)
+        if found.timing == "prepaid" and found.period_start is not None and found.period_start <= scope.today():
+            await execute(
+                "UPDATE subscription SET state_reason = 'balance', version = version + 1 WHERE id = :id",
+                id=subscription_id,
+            )
+            return
         await execute(
             "UPDATE subscription SET state = 'active', state_reason = 'hand', version = version + 1 WHERE id = :id",
             id=subscription_id,
@@ -471,6 +481,8 @@ async def charge_arrears(
         found = await lock(scope, subscription_id)
         if found.period_start is None or found.period_start >= day or (found.due_on is None and not resting):
             return
+        if found.timing == "prepaid":
+            return
         rhythm = found.rhythm(day) if final else replace(found.rhythm(day), final_proration="by_day")
         due, __ = periods_due(rhythm, found.period_start, day, MOST_PERIODS)
         if len(due) > MOST_PERIODS:
@@ -521,7 +533,7 @@ async def wake(scope: Scope, subscription_id: int) -> None:
     """Its customer's status is billed again: the days without are recorded, the next charge starts today."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
-        if found.period_start is None or found.due_on is not None:
+        if found.period_start is None or found.due_on is not None or found.timing == "prepaid":
             return
         by_hand = found.state is SubscriptionState.SUSPENDED and found.state_reason == StateReason.HAND
         if found.state is not SubscriptionState.ACTIVE and not by_hand:

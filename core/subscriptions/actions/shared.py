@@ -28,7 +28,8 @@ async def get_buyer(scope: Scope, customer_id: int) -> Buyer:
     found = await row(
         Buyer,
         "SELECT customer.id, coalesce(customer.payer_id, customer.id) AS payer_id, customer.currency,"
-        " customer.billing_day, status.key AS status_key, status.kind AS status_kind, status.label AS status_label,"
+        " customer.billing_day, customer.billing_type, status.key AS status_key, status.kind AS status_kind,"
+        " status.label AS status_label,"
         " status.may_order"
         " FROM customer JOIN status ON status.id = customer.status_id"
         " WHERE customer.id = :id AND :within FOR NO KEY UPDATE OF customer",

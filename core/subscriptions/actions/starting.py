@@ -47,7 +47,8 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
     """Live at once, invoiced on terms by the billing run; gives its id.
 
     The first charged day is the day it starts, today or up to a year back; where the customer has a billing day, a
-    first part period runs up to it (domain.md, Anchor).
+    first part period runs up to it (domain.md, Anchor). A prepaid one waits, suspended, for the balance that pays its
+    first period: billing tries at once (`core.billing.actions.prepaid`), and again with each receipt.
     """
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
@@ -60,14 +61,18 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             )
         starts_on = data.starts_on or scope.today()
         _check_start(scope, starts_on)
+        prepaid = timing_of(buyer, product) == "prepaid"
+        if prepaid and starts_on != scope.today():
+            raise Invalid(_("What is prepaid starts today: it is paid from the balance."), field="starts_on")
         await _may_start(scope, buyer, product, starts_on)
         cycle = _cycle(price)
-        anchor_on = data.anchor_on or anchor_for(starts_on, cycle, buyer.billing_day)
+        anchor_on = data.anchor_on or anchor_for(starts_on, cycle, None if prepaid else buyer.billing_day)
         subscription_id = await _insert(
             buyer,
             product,
             scope,
-            state=SubscriptionState.ACTIVE,
+            state=SubscriptionState.SUSPENDED if prepaid else SubscriptionState.ACTIVE,
+            state_reason=StateReason.BALANCE if prepaid else StateReason.HAND,
             anchor_on=anchor_on,
             started_on=starts_on,
             min_term_ends_on=_min_term(product, starts_on),
@@ -84,13 +89,19 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             quantity_e6=data.quantity_e6,
             discounts=[discount_of(each) for each in data.discounts],
         )
-        rhythm = _rhythm(product, price, anchor_on)
-        await write_schedule(subscription_id, buyer.payer_id, next_period(rhythm, starts_on))
+        rhythm = _rhythm(buyer, product, price, anchor_on)
+        await write_schedule(subscription_id, buyer.payer_id, next_period(rhythm, starts_on), waits=prepaid)
         if price.setup_minor:
             await _charge_setup(scope, buyer, product, price, subscription_id)
-        await make_active(scope, buyer.id)
-        _tell_activated(scope, subscription_id, buyer.id, product.id, SubscriptionState.ACTIVE)
+        if not prepaid:
+            await make_active(scope, buyer.id)
+            tell_activated(scope, subscription_id, buyer.id, product.id, SubscriptionState.ACTIVE)
         return subscription_id
+
+
+def timing_of(buyer: Buyer, product: ProductDetail) -> str:
+    """When it is charged: a prepaid customer pays everything ahead from its balance (domain.md, Billing type)."""
+    return "prepaid" if buyer.billing_type == "prepaid" else product.timing
 
 
 async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
@@ -134,7 +145,7 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
             await _unbilled(subscription_id, today, data.until_on, "gift")
         await make_active(scope, buyer.id)
         state = SubscriptionState.TRIAL if payable else SubscriptionState.ACTIVE
-        _tell_activated(scope, subscription_id, buyer.id, product.id, state)
+        tell_activated(scope, subscription_id, buyer.id, product.id, state)
         return subscription_id
 
 
@@ -154,7 +165,8 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
         await _may_start(scope, buyer, product, today)
         first_charged = today + timedelta(days=data.days or product.trial_days)
         ends = product.at_trial_end == "end"
-        anchor_on = anchor_for(first_charged, _cycle(price), buyer.billing_day)
+        prepaid = timing_of(buyer, product) == "prepaid"
+        anchor_on = anchor_for(first_charged, _cycle(price), None if prepaid else buyer.billing_day)
         subscription_id = await _insert(
             buyer,
             product,
@@ -170,10 +182,10 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
         await _write_terms(subscription_id, product, price, valid_from=today, amount_minor=price.amount_minor)
         await _unbilled(subscription_id, today, first_charged, "trial")
         if product.at_trial_end == "convert":
-            rhythm = _rhythm(product, price, anchor_on)
+            rhythm = _rhythm(buyer, product, price, anchor_on)
             await write_schedule(subscription_id, buyer.payer_id, next_period(rhythm, first_charged))
         await make_active(scope, buyer.id)
-        _tell_activated(scope, subscription_id, buyer.id, product.id, SubscriptionState.TRIAL)
+        tell_activated(scope, subscription_id, buyer.id, product.id, SubscriptionState.TRIAL)
         return subscription_id
 
 
@@ -352,7 +364,7 @@ async def activate(scope: Scope, subscription_id: int, on: date) -> None:
         await write_schedule(subscription_id, int(payer_id), next_period(rhythm, first_end))
         if not in_trial:
             await make_active(scope, found.customer_id)
-            _tell_activated(scope, subscription_id, found.customer_id, found.product_id, SubscriptionState.ACTIVE)
+            tell_activated(scope, subscription_id, found.customer_id, found.product_id, SubscriptionState.ACTIVE)
 
 
 async def _ordered(
@@ -454,7 +466,7 @@ async def _insert(
         "exclusive_group_id": product.group_id if product.one_live else None,
         "state": state,
         "state_reason": StateReason.HAND,
-        "timing": product.timing,
+        "timing": timing_of(buyer, product),
         "created_at": scope.now(),
         **columns,
     }
@@ -619,10 +631,9 @@ def _cycle(price: PriceRow) -> Cycle:
     return Cycle(cast("CycleUnit", price.cycle_unit), price.cycle_count)
 
 
-def _rhythm(product: ProductDetail, price: PriceRow, anchor_on: date) -> Rhythm:
-    return Rhythm(
-        anchor_on, price.cycle_unit, price.cycle_count, product.timing, product.proration, product.final_proration
-    )
+def _rhythm(buyer: Buyer, product: ProductDetail, price: PriceRow, anchor_on: date) -> Rhythm:
+    timing = timing_of(buyer, product)
+    return Rhythm(anchor_on, price.cycle_unit, price.cycle_count, timing, product.proration, product.final_proration)
 
 
 def _min_term(product: ProductDetail, starts_on: date) -> date | None:
@@ -631,7 +642,7 @@ def _min_term(product: ProductDetail, starts_on: date) -> date | None:
     return nth(starts_on, Cycle(cast("CycleUnit", product.min_term_unit), product.min_term_count), 1)
 
 
-def _tell_activated(
+def tell_activated(
     scope: Scope, subscription_id: int, customer_id: int, product_id: int, state: SubscriptionState
 ) -> None:
     record(
