@@ -451,6 +451,9 @@ def create_app(
                 STATE: lists_by_key(
                     [
                         *(("", one) for one in LISTS),
+                "doors": {
+                    name: plugin.manifest.door for name, plugin in good.items() if plugin.manifest.door is not None
+                },
                         *((name, one) for name, plugin in good.items() for one in plugin.manifest.lists),
                     ]
                 ),
@@ -460,7 +463,8 @@ def create_app(
         debug=False,
         logging_config=None,
     )
-    check_routes(app, {permission.key for permission in permissions_of(good)})
+    public = {one for plugin in good.values() for one in plugin.manifest.public}
+    check_routes(app, {permission.key for permission in permissions_of(good)}, public)
     return app
 
 
@@ -476,6 +480,7 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
         ),
         secure=secure,
     )
+            doors=app.state.doors,
 
 
 def _of_plugin(name: str, handler: Any) -> Any:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ImportStep,
         KnownCustomer,
         Panel,
+        PortalPage,
         SearchHit,
         Tab,
     )
@@ -313,6 +314,37 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
     Only what the actor may see.
 
     Not asked for less than two characters.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+# ------------------------------------------------------------------ the customers' portal
+
+
+@hookspec
+async def portal_pages(scope: Scope) -> Sequence[PortalPage]:
+    """Further pages of the customers' portal, as entries of its menu.
+
+    Asked once for each page of the portal: answer without a query. The page itself is a route of the plugin under
+    /portal/NAME; its manifest needs the portal, its template extends "portal/base.html". `scope.actor.reach` names the
+    customer, whoever looks at it.
+
+    Not asked for pages of the staff, nor before somebody is logged in.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def portal_cards(scope: Scope, customer_id: int) -> Sequence[Panel]:
+    """Cards on the first page of the customers' portal, each a template of the plugin's own filled with plain values.
+
+    Give none where there is nothing to show. Only what is the customer's.
+
+    Not asked on other pages of the portal, nor for pages of the staff.
 
     Since 1.0.
     """

@@ -125,8 +125,16 @@ class TestTenant:
         """A client with a session, as a browser has it: cookie, Origin, CSRF token. Redirects are not followed."""
         someone = staff_id if staff_id is not None else await self.staff(role)
         token = await begin_session(self.scope(), "staff", someone, address="127.0.0.1", agent="test")
+        return self._with_session(token)
+
+    async def behind(self, door: str, kind: str, actor_id: int) -> httpx.AsyncClient:
+        """A client that was let in by a plugin's door: `behind("portal", "customer", 7)`."""
+        token = await begin_session(self.scope(), kind, actor_id, address="127.0.0.1", agent="test")
+        return self._with_session(token, door)
+
+    def _with_session(self, token: str, door: str = "") -> httpx.AsyncClient:
         return self._client(
-            cookies={cookie_name(secure=False): token},
+            cookies={cookie_name(secure=False, door=door): token},
             headers={
                 HEADER: csrf_token(token, self.tenant.uuid),
                 "origin": f"http://{HOST}",

@@ -47,7 +47,7 @@ from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
 from tenants.backups import BackedUp, back_up, back_up_all
 from tenants.console import CONSOLE
-from tenants.demo import fill
+from tenants.demo import SHOWN, fill
 from tenants.deployment import Deployment
 from tenants.doctor import examine
 from tenants.ending import archive_tenant, delete_tenant, may_become, rename_tenant
@@ -729,6 +729,11 @@ async def demo(slug: str, customers: int, seed: int, as_json: bool) -> None:
                 bar.update(tasks[what], completed=done, total=total or None)
 
             made = await fill(scope, customers, seed=seed, told=told)
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        for name in SHOWN:
+            if name in deployment.plugins:
+                await enable_plugin(deployment, record, name, command_actor("demo"))
     if as_json:
         click.echo(msgspec.json.encode(made).decode())
         return

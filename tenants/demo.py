@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 MONTHS: Final = 6
+SHOWN: Final = ("portal",)
+"""Plugins that a demonstration has on, where they are installed."""
 AT_ONCE: Final = 200
 """Subscriptions or payments that are saved together."""
 STREETS: Final = 1500

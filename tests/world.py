@@ -177,6 +177,20 @@ async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
             marker=f"{MARKER}.csv",
             now=scope.now(),
         )
+        await execute(
+            "INSERT INTO portal_user (contact_id, customer_id, password_hash, password_set_at)"
+            " SELECT id, customer_id, 'hash', :now FROM contact WHERE is_user",
+            now=scope.now(),
+        )
+        for insert in (
+            "INSERT INTO portal_link (customer_id, token_hash, created_at, expires_at)"
+            " VALUES (:customer_id, 'hash', :now, :now)",
+            "INSERT INTO portal_visit (customer_id, staff_id, begun_at, ends_at)"
+            " VALUES (:customer_id, :staff_id, :now, :now)",
+        ):
+            await execute(
+                insert, customer_id=world.ids["customer_id"], staff_id=world.ids["staff_id"], now=scope.now()
+            )
         await execute("INSERT INTO recovery_code (staff_id, code_hash) VALUES (:id, 'hash')", id=world.ids["staff_id"])
         await execute(
             "INSERT INTO passkey (id, staff_id, name, credential_id, public_key, created_at)"

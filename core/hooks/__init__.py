@@ -2,7 +2,7 @@
 
 from core.hooks.discovery import Plugin, find_plugins, usable
 from core.hooks.faults import PluginError, PluginFailed
-from core.hooks.manifest import HOOK_VERSION, JobKind, Manifest, Permission, Route, is_fact
+from core.hooks.manifest import HOOK_VERSION, Door, JobKind, Manifest, Permission, Route, is_fact
 from core.hooks.markers import hookimpl, hookspec
 from core.hooks.registry import Answer, Hooks, HookSets, note_failure
 from core.hooks.values import (
@@ -27,6 +27,7 @@ from core.hooks.values import (
     MenuItem,
     NothingToAsk,
     Panel,
+    PortalPage,
     SearchHit,
     Tab,
     plan_digest,
@@ -42,6 +43,7 @@ __all__ = [
     "CellValue",
     "ChargeSource",
     "Column",
+    "Door",
     "Effect",
     "Erasure",
     "Fact",
@@ -64,6 +66,7 @@ __all__ = [
     "Plugin",
     "PluginError",
     "PluginFailed",
+    "PortalPage",
     "Route",
     "SearchHit",
     "Tab",

@@ -48,6 +48,16 @@ class JobKind(Protocol):
     def name(self) -> str: ...
 
 
+class Door(Protocol):
+    """How people of the plugin's own kind come in, as core.web.doors.Door says it."""
+
+    @property
+    def log_in(self) -> str: ...
+
+    @property
+    def home(self) -> str: ...
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """All that a plugin brings. Everything in it carries the plugin's name, so two plugins never collide."""
 
@@ -65,7 +75,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     """Plugins that must be on as well."""
     routes: tuple[Route, ...] = ()
-    """Pages under /NAME and API routes under /api/v1/NAME, each with its permission."""
+    """Pages under /NAME and API routes under /api/v1/NAME, each with its permission; pages behind the door of a plugin
+    that it needs stand under /THAT/NAME."""
+    public: tuple[tuple[str, str], ...] = ()
+    """Those of its routes that anybody may call, as (method, path). A token in the path stands behind /link/."""
+    door: Door | None = None
+    """Where it lets people in of its own kind (customers, not staff)."""
     permissions: tuple[Permission, ...] = ()
     """Called NAME.something."""
     tables: tuple[type[Table], ...] = ()
@@ -129,8 +144,17 @@ def _faults(
             yield f"the permission {permission.key} must be called {manifest.name}.…"
     for route in manifest.routes:
         for path in sorted(route.paths):
-            if not re.match(rf"(/api/v[0-9]+)?/{re.escape(manifest.name)}(/|$)", path):
+            before = "|".join(["/api/v[0-9]+", *(f"/{re.escape(need)}" for need in manifest.needs)])
+            if not re.match(rf"({before})?/{re.escape(manifest.name)}(/|$)", path):
                 yield f"the route {path} must begin with /{manifest.name}"
+    paths = {path for route in manifest.routes for path in route.paths}
+    for _, path in manifest.public:
+        if path not in paths:
+            yield f"the public route {path} is none of its routes"
+    if manifest.door is not None:
+        for path in (manifest.door.log_in, manifest.door.home):
+            if path not in paths:
+                yield f"its door leads to {path}, which is none of its routes"
     for kind in manifest.jobs:
         if not kind.name.startswith((f"{manifest.name}.", f"{manifest.name}_")):
             yield f"the kind of job {kind.name} must be called {manifest.name}_…"

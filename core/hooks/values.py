@@ -69,6 +69,20 @@ class Panel(Struct, frozen=True, kw_only=True):
     values: Mapping[str, Any] = {}
 
 
+class PortalPage(Struct, frozen=True, kw_only=True):
+    """An entry of the menu of the customers' portal: a page of the plugin's own, under /portal/NAME."""
+
+    key: str
+    label: str
+    href: str
+    icon: str = ""
+    place: int = 100
+    """Where it stands: home 0, services 20, invoices 40, messages 60, oneself 80."""
+
+    def __post_init__(self) -> None:
+        check_href(self.href)
+
+
 class Column(Struct, frozen=True, kw_only=True):
     """A column of a list. Its values come in bulk; the key begins with the plugin's name ("inventory.items")."""
 

@@ -210,5 +210,6 @@ def _in_words(key: str) -> str:
         "plugin": _("Plugin"),
         "token": _("API token"),
         "staff": _("Staff"),
+        "customer": _("Customer"),
     }
     return f"{words.get(kind, kind.capitalize())} {name}".strip()

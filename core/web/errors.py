@@ -18,7 +18,7 @@ from core.database import Damaged, DiskFull
 from core.errors import DomainError, FieldError, Invalid, NotFound, TooMany, TryAgain, Unauthenticated, Unavailable
 from core.texts import N_, _
 from core.web.forms import field_of, in_words
-from core.web.visit import API_PREFIX, STATE_KEY, bound_in
+from core.web.visit import API_PREFIX, STATE_KEY, bound_in, visit_of
 
 LOG: Final = logging.getLogger("tenantry.web")
 
@@ -120,12 +120,13 @@ def _answer(
         )
     wants_part = request.headers.get("hx-request-type") == "partial"
     if isinstance(error, Unauthenticated):
-        login = "/login"
+        door = visit_of(request).door
+        login, home = (door.log_in, door.home) if door is not None else ("/login", "/")
         if request.method == "GET" and not wants_part:
             asked = request.scope["path"] + (
                 f"?{request.scope['query_string'].decode()}" if request.scope["query_string"] else ""
             )
-            login += f"?next={quote(asked, safe='/')}" if asked != "/" else ""
+            login += f"?next={quote(asked, safe='/')}" if asked != home else ""
         if wants_part:
             return Response("", status_code=200, headers={"HX-Redirect": login}, media_type="text/html")
         return Response("", status_code=303, headers={"Location": login}, media_type="text/html")

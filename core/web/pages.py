@@ -97,9 +97,12 @@ class PageMaker:
             theme=visit.looks.theme,
             narrow=visit.looks.narrow,
             reader_zone=visit.looks.time_zone,
-            nav=self._areas(visit.scope, path) if visit.signed_in else (),
+            nav=self._areas(visit.scope, path) if visit.signed_in and visit.door is None else (),
             toast=unquote(request.cookies.get(TOAST, "")),
         )
+        if visit.door is not None:
+            known.update(home=visit.door.home, log_in=visit.door.log_in, inside=False)
+            known.update(visit.around)
         known["settings_tabs"] = self._tabs(visit.scope, path) if path.startswith("/settings") else ()
         return known
 

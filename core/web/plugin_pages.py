@@ -187,6 +187,7 @@ def declared_by(manifest: Manifest) -> list[Fact]:
         _("Pages"): _("%(names)s and %(count)s more", names=", ".join(pages[:8]), count=len(pages) - 8)
         if len(pages) > 8
         else ", ".join(pages),
+        _("Open to anybody"): ", ".join(sorted({path for _method, path in manifest.public})),
         _("Own tables"): ", ".join(table._meta.tablename for table in manifest.tables),
         _("Permissions"): ", ".join(_(permission.label) for permission in manifest.permissions),
         _("Hears of"): ", ".join(event.replace("_", " ") for event in manifest.events),

@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from core.errors import TryAgain
-from core.web.public import PUBLIC_ROUTES
+from core.web.public import KEY_MARK, PUBLIC_ROUTES, SECRET
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -86,15 +86,19 @@ def http_handlers(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:
                         yield str(method), route.path, handler
 
 
-def check_routes(app: Litestar, known: Collection[str]) -> None:
-    """Raises RouteFault for a route without a permission, with one that nobody has, or public without being listed."""
+def check_routes(app: Litestar, known: Collection[str], public: Collection[tuple[str, str]] = ()) -> None:
+    """Raises RouteFault for a route without a permission, with one that nobody has, or public without being listed:
+    here, or (`public`) in the manifest of its plugin."""
+    for _, path in public:
+        if SECRET in path and KEY_MARK + SECRET not in path:
+            raise RouteFault(f"{path} is public and takes a token: it must stand behind {KEY_MARK}")
     for method, path, handler in http_handlers(app):
         permission = handler.opt.get("permission")
         if permission is None:
             if (method, path) not in PUBLIC_ROUTES:
                 raise RouteFault(f"{method} {path} names no permission: give it one, or list it in core/web/public.py")
         elif permission == PUBLIC:
-            if (method, path) not in PUBLIC_ROUTES:
+            if (method, path) not in PUBLIC_ROUTES and (method, path) not in public:
                 raise RouteFault(f"{method} {path} is public but not listed in core/web/public.py")
         elif permission != SIGNED_IN and permission not in known:
             raise RouteFault(f"{method} {path} needs “{permission}”, a permission that no feature declares")

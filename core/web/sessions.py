@@ -71,12 +71,14 @@ def device_of(agent: str) -> str:
     return ", ".join(filter(None, (browser, system))) or agent
 
 
-def cookie_name(*, secure: bool) -> str:
-    """The prefix makes the browser refuse a cookie that another host set; it needs https, so localhost goes without."""
-    return "__Host-session" if secure else "session"
+def cookie_name(*, secure: bool, door: str = "") -> str:
+    """The prefix makes the browser refuse a cookie that another host set; it needs https, so localhost goes without.
+    Each door has one of its own: nobody is known by it anywhere else."""
+    name = f"{door}-session" if door else "session"
+    return f"__Host-{name}" if secure else name
 
 
-def token_in(cookies: str, *, secure: bool) -> str:
+def token_in(cookies: str, *, secure: bool, door: str = "") -> str:
     """The session's token in a Cookie header; empty when there is none."""
     if not cookies:
         return ""
@@ -84,7 +86,7 @@ def token_in(cookies: str, *, secure: bool) -> str:
         jar = SimpleCookie(cookies)
     except CookieError:
         return ""
-    found = jar.get(cookie_name(secure=secure))
+    found = jar.get(cookie_name(secure=secure, door=door))
     return found.value if found is not None else ""
 
 

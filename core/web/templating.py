@@ -198,6 +198,9 @@ def page_values(
         "nav": tuple(nav),
         "jobs_running": list(jobs_running),
         "toast": toast,
+        "home": "/",
+        "log_in": "/login",
+        "inside": scope.actor.kind != "anonymous",
     }
 
 

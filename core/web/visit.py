@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.config import Keys
     from core.hooks import Hooks
     from core.scope import Host, Tenant
+    from core.web.doors import Door
 
 STATE_KEY: Final = "tenantry"
 BOUND_KEY: Final = "tenantry.bound"
@@ -135,6 +136,11 @@ class Visit:
     proves: Proves | None = None
     allowance: Allowance | None = None
     """What the program that asks has left, where requests are counted."""
+    door: Door | None = None
+    """The way in that leads to what was asked for, where it is not the staff's."""
+    door_name: str = ""
+    around: Mapping[str, Any] = field(default_factory=dict)
+    """What pages behind a door show beside their own values."""
 
     @property
     def signed_in(self) -> bool:
@@ -166,7 +172,8 @@ def visit_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
 
 class Identify:
     """Middleware: the session cookie (pages) or the bearer token (API) gives the actor. A cookie is never looked at
-    under /api/, a token never elsewhere, so that neither can stand in for the other."""
+    under /api/, a token never elsewhere, and behind a plugin's door nothing but its own cookie, so that none can stand
+    in for another."""
 
     def __init__(
         self,
@@ -175,7 +182,9 @@ class Identify:
         find_token: FindToken,
         note_token: NoteToken,
         limiter: Limiter,
+        doors: Mapping[str, Door] | None = None,
     ) -> None:
+        self._doors = dict(doors or {})
         self._limiter = limiter
         self._note_token = note_token
         self._app = app
@@ -192,6 +201,10 @@ class Identify:
         asked = accepted(headers.get(b"accept-language", b"").decode("latin-1"))
         locale = (asked or SOURCE) if path.startswith(API_PREFIX) else fitting(asked, bound.tenant.language)
         visit = Visit(bound, bound.scope(ANONYMOUS, locale), request_id=secrets.token_hex(8), limiter=self._limiter)
+        name = path[1:].partition("/")[0]
+        door = self._doors.get(name)
+        if door is not None and door.leads_to(path):
+            visit.door_name, visit.door = name, door
         scope.setdefault("state", {})[STATE_KEY] = visit
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
         if path.startswith(API_PREFIX):
@@ -222,13 +235,17 @@ class Identify:
                 visit.allowance = self._limiter.count_token(visit.bound.tenant.uuid, actor.id) or visit.allowance
 
     async def _by_cookie(self, visit: Visit, cookies: str) -> None:
-        token = sessions.token_in(cookies, secure=visit.bound.secure)
+        door = visit.door
+        if door is not None and visit.door_name not in visit.scope.plugins:
+            return
+        people = self._people if door is None else door.people
+        token = sessions.token_in(cookies, secure=visit.bound.secure, door=visit.door_name if door is not None else "")
         if not token:
             return
         session = await sessions.find_session(token, visit.scope.now())
-        if session is None or session.actor_kind not in self._people:
+        if session is None or session.actor_kind not in people:
             return
-        person = await self._people[session.actor_kind](session.actor_id)
+        person = await people[session.actor_kind](session.actor_id)
         if person is None:
             return
         visit.session, visit.session_token = session, token
@@ -236,6 +253,9 @@ class Identify:
         chosen = person.looks.language
         locale = fitting(chosen, visit.bound.tenant.language) if chosen else visit.scope.locale
         visit.scope = visit.bound.scope(person.actor, locale)
+        if door is not None:
+            with speaking(locale):
+                visit.around = await door.around(visit.scope, session)
 
     async def _note_use(self, visit: Visit) -> None:
         now, actor = visit.scope.now(), visit.scope.actor

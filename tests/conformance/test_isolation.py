@@ -14,9 +14,24 @@ import httpx
 import pytest
 from piccolo.table import Table
 
+from core.activity.unit import unit_of_work
 from core.app import migrations_of
+from core.billing.tables import Document
+from core.customers.actions import create_customer
+from core.customers.schemas import NewCustomer
 from core.customers.tables import Customer
-from core.database import SHARED, STAFF_ONLY, Everything, Partitions, bind, declaration_faults, scoped
+from core.database import (
+    SHARED,
+    STAFF_ONLY,
+    Everything,
+    OneCustomer,
+    Partitions,
+    bind,
+    declaration_faults,
+    execute,
+    scoped,
+    value,
+)
 from core.database import belonging as belonging_module
 from core.scope import ALL_PERMISSIONS, Actor
 from core.staff import queries as staff_queries
@@ -33,7 +48,7 @@ ROUTES = sorted(
     },
     key=str,
 )
-PLUGINS = ("inventory",)
+PLUGINS = ("inventory", "portal")
 """Plugins that are on: the matrix holds their routes and tables too."""
 ASKED = [
     (method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None or plugin in PLUGINS
@@ -146,7 +161,13 @@ def asked(method: str, path: str, world: World) -> dict[str, object]:
 def is_refused_as_unknown(path: str, answer: httpx.Response) -> bool:
     if path.startswith("/api/"):
         return answer.status_code == 401
-    return answer.status_code == 303 and answer.headers["location"].startswith("/login")
+    log_in = "/portal/login" if is_behind_the_door(path) else "/login"
+    return answer.status_code == 303 and answer.headers["location"].startswith(log_in)
+
+
+def is_behind_the_door(path: str) -> bool:
+    """Whether it is a page for customers, where the staff's cookie is not looked at."""
+    return re.match(r"/portal(/|$)", path) is not None and not path.startswith("/portal/staff/")
 
 
 @pytest.mark.parametrize(("method", "path", "permission"), ASKED)
@@ -224,8 +245,81 @@ async def test_another_resellers_people_find_nothing(
 
     assert MARKER not in answer.text
     assert answer.status_code < 500, answer.text[:300]
-    if set(re.findall(r"\{(\w+):\w+\}", path)) & OWNED:
+    if is_behind_the_door(path):
+        assert permission == PUBLIC or is_refused_as_unknown(path, answer)
+    elif set(re.findall(r"\{(\w+):\w+\}", path)) & OWNED:
         assert answer.status_code == 404, (answer.status_code, answer.text[:300])
+
+
+STRANGER = 4711
+"""The id of a customer that has nothing."""
+IN_THE_PORTAL = [one for one in ASKED if is_behind_the_door(one[1])]
+
+
+async def ask_in_the_portal(
+    tenant: TestTenant, world: World, customer_id: int, method: str, path: str
+) -> httpx.Response:
+    """As the customer who logged in, with ids of what belongs to the world's own."""
+    with bind(tenant.database):
+        async with unit_of_work(tenant.scope()):
+            await execute(
+                "UPDATE customer SET password_hash = 'set', status_id = (SELECT id FROM status WHERE key = 'active')"
+                " WHERE id = :id",
+                id=customer_id,
+            )
+        client = await tenant.behind("portal", "customer", customer_id)
+        return await client.request(**asked(method, path, world))  # type: ignore[arg-type]
+
+
+async def stranger_in(tenant: TestTenant) -> int:
+    """A customer in nobody's partition, who has nothing."""
+    with bind(tenant.database):
+        known = await value("SELECT id FROM customer WHERE login_key = 'stranger'")
+        if known is not None:
+            return int(known)
+        return await create_customer(tenant.scope(), NewCustomer(full_name="Some Stranger", login="stranger"))
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), IN_THE_PORTAL)
+async def test_another_customer_finds_nothing_in_the_portal(
+    matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
+) -> None:
+    tenant, world, _ = matrix
+
+    answer = await ask_in_the_portal(tenant, world, await stranger_in(tenant), method, path)
+
+    assert MARKER not in answer.text
+    assert answer.status_code < 500, answer.text[:300]
+    if set(re.findall(r"\{(\w+):\w+\}", path)) & {*OWNED, "message_id", "file_id"}:
+        assert answer.status_code == 404, (answer.status_code, answer.text[:300])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "permission"), [one for one in ASKED if not is_behind_the_door(one[1]) and one[2] != PUBLIC]
+)
+async def test_a_customer_in_the_portal_is_nobody_anywhere_else(
+    matrix: tuple[TestTenant, World, TestTenant], method: str, path: str, permission: str
+) -> None:
+    tenant, world, _ = matrix
+
+    answer = await ask_in_the_portal(tenant, world, int(str(world.ids["customer_id"])), method, path)
+
+    assert is_refused_as_unknown(path, answer), (answer.status_code, answer.text[:300])
+    assert MARKER not in answer.text
+
+
+async def test_the_matrix_catches_a_portal_whose_scope_is_switched_off(
+    matrix: tuple[TestTenant, World, TestTenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, world, _ = matrix
+    stranger = await stranger_in(tenant)
+    told_truly = belonging_module.belonging
+
+    monkeypatch.setattr(belonging_module, "belonging", lambda one: SHARED if one is Document else told_truly(one))
+
+    answer = await ask_in_the_portal(tenant, world, stranger, "GET", "/portal/invoices/{invoice_id:int}")
+
+    assert answer.status_code == 200, "with the scope of documents switched off the page should have shown it"
 
 
 async def test_the_matrix_catches_a_table_whose_scope_is_switched_off(
@@ -250,7 +344,8 @@ async def test_a_table_shows_a_row_to_its_own_reseller_and_to_no_other(
     matrix: tuple[TestTenant, World, TestTenant], table: type[Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant, _, _ = matrix
-    says = belonging_module.belonging(table)
+    told_truly = belonging_module.belonging
+    says = told_truly(table)
 
     def scope_of(reach: object) -> object:
         return replace(tenant.scope(), actor=Actor("staff", 1, "x", reach, ALL_PERMISSIONS))  # type: ignore[arg-type]
@@ -265,6 +360,10 @@ async def test_a_table_shows_a_row_to_its_own_reseller_and_to_no_other(
     if says is SHARED:
         assert own == other == rows
         return
+    with bind(tenant.database):
+        monkeypatch.setattr(belonging_module, "belonging", lambda one: says if one is table else told_truly(one))
+        stranger = await scoped(table, scope_of(OneCustomer(STRANGER))).count()  # type: ignore[arg-type]
+    assert stranger == 0, "a customer in the portal sees what is its own"
     assert other == 0
     assert switched_off == rows
     if table.__name__ in WITHOUT_A_ROW:

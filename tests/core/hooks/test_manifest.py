@@ -44,6 +44,14 @@ class Work:
     name: str
 
 
+@dataclass(frozen=True)
+class Way:
+    """A door, as far as a manifest looks at it."""
+
+    log_in: str
+    home: str
+
+
 def maps(**fields: Any) -> Manifest:
     """A manifest in which everything is right, but for these fields."""
     right: dict[str, Any] = {
@@ -103,6 +111,12 @@ def test_a_manifest_is_data_and_cannot_be_changed() -> None:
         ({"routes": (Page(frozenset({"/mapsx"})),)}, "the route /mapsx must begin with /maps"),
         ({"routes": (Page(frozenset({"/customers/maps"})),)}, "the route /customers/maps must begin with /maps"),
         ({"routes": (Page(frozenset({"/api/v1/customers"})),)}, "the route /api/v1/customers must begin with /maps"),
+        ({"routes": (Page(frozenset({"/portal/maps"})),)}, "the route /portal/maps must begin with /maps"),
+        ({"public": (("GET", "/maps/all"),)}, "the public route /maps/all is none of its routes"),
+        (
+            {"door": Way(log_in="/maps/in", home="/maps")},
+            "its door leads to /maps/in, which is none of its routes",
+        ),
         ({"jobs": (Work("locate"),)}, "the kind of job locate must be called maps_…"),
         ({"events": ("customer_sneezed", "customer_moved")}, "there is no event customer_sneezed to hear"),
         ({"events": ("customer_tabs", "customer_moved")}, "there is no event customer_tabs to hear"),
@@ -131,6 +145,12 @@ def test_what_is_wrong_is_said_with_the_plugin_s_name(fields: dict[str, Any], re
 
     assert reason in refused.value.reason
     assert str(refused.value).startswith("Plugin maps: ")
+
+
+def test_pages_behind_the_door_of_a_plugin_that_is_needed_stand_under_both_names() -> None:
+    behind = maps(needs=("portal",), routes=(Page(frozenset({"/portal/maps/near"})),), menu=())
+
+    assert check_manifest(behind, plugin(), SPECS, name="maps") is behind
 
 
 def test_a_name_of_the_core_is_refused() -> None:

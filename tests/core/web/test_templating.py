@@ -39,6 +39,9 @@ def values(**changed: Any) -> dict[str, Any]:
         "nav": (),
         "jobs_running": [],
         "toast": "",
+        "home": "/",
+        "log_in": "/login",
+        "inside": changed.get("actor", STAFF).kind != "anonymous",
         **changed,
     }
 

@@ -1,0 +1,1 @@
+"""The customers' portal: what they have, owe, were sent, and say of themselves."""

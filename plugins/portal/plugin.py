@@ -1,0 +1,56 @@
+"""Portal: customers see what they have and owe, and keep their own data; the staff can look at it as they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.hooks import Action, Effect, Erasure, Manifest, Permission, hookimpl
+from core.texts import N_, _
+from plugins.portal import actions, entering, jobs, routes
+from plugins.portal.tables import PortalLink, PortalUser, PortalVisit
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+MANIFEST = Manifest(
+    name="portal",
+    label=N_("Customer portal"),
+    version="1.0",
+    hook_version="1.0",
+    description=N_("Customers log in under /portal: balance, invoices, payments, services, messages, own data."),
+    order=10,
+    routes=(*entering.HANDLERS, *routes.HANDLERS),
+    public=entering.OPEN_TO_ALL,
+    door=entering.DOOR,
+    permissions=(
+        Permission(actions.LOG_IN_AS, N_("Log in as a customer")),
+        Permission(actions.PAY_AS, N_("Pay as a customer"), N_("While logged in as one")),
+    ),
+    tables=(PortalUser, PortalLink, PortalVisit),
+    migrations=Path(__file__).parent / "migrations",
+    jobs=jobs.JOBS,
+)
+
+
+@hookimpl
+async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
+    if not scope.may(actions.LOG_IN_AS):
+        return ()
+    return (
+        Action(
+            label=_("Log in as customer…"),
+            href=f"{entering.STAFF}/customers/{customer_id}/visit",
+            icon="login",
+            group="change",
+        ),
+    )
+
+
+@hookimpl
+async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+    """What they log in with goes; that somebody was in the portal in their place stays."""
+    ids = list(customer_ids)
+    return Erasure(effects=(Effect(kind="data", text=_("Passwords of the portal"), apply=partial(actions.erase, ids)),))
