@@ -448,12 +448,12 @@ def create_app(
                 "plugins": plugins,
                 "console": "" if console is None else console.name,
                 "optional_apis": frozenset(good),
-                STATE: lists_by_key(
-                    [
-                        *(("", one) for one in LISTS),
                 "doors": {
                     name: plugin.manifest.door for name, plugin in good.items() if plugin.manifest.door is not None
                 },
+                STATE: lists_by_key(
+                    [
+                        *(("", one) for one in LISTS),
                         *((name, one) for name, plugin in good.items() for one in plugin.manifest.lists),
                     ]
                 ),
@@ -477,10 +477,10 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
             find_token=staff_queries.find_token_actor,
             note_token=staff_actions.note_token_use,
             limiter=Limiter(limits),
+            doors=app.state.doors,
         ),
         secure=secure,
     )
-            doors=app.state.doors,
 
 
 def _of_plugin(name: str, handler: Any) -> Any:
