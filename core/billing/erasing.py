@@ -90,12 +90,13 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
         await execute(
             "UPDATE credit_entry SET reason = '' WHERE reason <> '' AND customer_id IN :ids", ids=customer_ids
         )
-        await execute(
-            "UPDATE write_off SET reason = '' WHERE reason <> ''"
-            " AND document_id IN (SELECT id FROM document WHERE payer_id IN :ids)",
-            ids=customer_ids,
-        )
-        for table, words in (("promise", "note"), ("dispute", "reason"), ("dispute", "answer")):
+        for table, words in (
+            ("write_off", "reason"),
+            ("tax_relief", "reason"),
+            ("promise", "note"),
+            ("dispute", "reason"),
+            ("dispute", "answer"),
+        ):
             await execute(
                 f"UPDATE {table} SET {words} = '' WHERE {words} <> ''"
                 " AND document_id IN (SELECT id FROM document WHERE payer_id IN :ids)",

@@ -61,6 +61,14 @@ class InvoiceWrittenOff(Event, subject="invoice"):
     amount_minor: int
 
 
+class TaxRelieved(Event, subject="invoice"):
+    """Tax in what was written off is given back."""
+
+    invoice_id: int
+    customer_id: int
+    amount_minor: int
+
+
 class CreditGranted(Event, subject="credit"):
     """Goodwill: credit without a document."""
 

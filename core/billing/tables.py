@@ -340,6 +340,19 @@ class WriteOff(Table):
     written_on = Date()
 
 
+class TaxRelief(Table):
+    """Tax of a bad debt that was given back, by rate; a negative row: it is due again."""
+
+    belongs = via("document_id")
+
+    document_id = ForeignKey(Document, index=True)
+    tax_rate_id = ForeignKey(TaxRate, null=True)
+    amount_minor = BigInt()
+    base_minor = BigInt()
+    reason = Text()
+    granted_on = Date()
+
+
 class VatCheck(Table):
     """An answer of VIES about a VAT id. The last valid one counts for 90 days."""
 

@@ -211,6 +211,46 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "V4",
+        "What stands in suspense is what was received from nobody known and not assigned or sent back.",
+        """
+        SELECT 'payment ' || CAST(p.id AS text) AS what
+        FROM payment p
+        LEFT JOIN (
+            SELECT t.source_id, sum(-x.amount_minor) AS amount FROM ledger_transaction t
+            JOIN posting x ON x.transaction_id = t.id JOIN account a ON a.id = x.account_id AND a.code = '2500'
+            WHERE t.source_kind = 'payment' GROUP BY t.source_id
+        ) s ON s.source_id = p.id
+        WHERE coalesce(s.amount, 0) <> CASE WHEN p.payer_id IS NULL AND p.state IN ('received', 'part_reversed')
+            THEN p.amount_minor - p.reversed_minor ELSE 0 END
+        """,
+    ),
+    (
+        "V4",
+        "Tax is relieved of bad debts alone, and at most the tax of the document.",
+        """
+        SELECT 'document ' || CAST(r.document_id AS text) AS what
+        FROM (SELECT document_id, sum(amount_minor) AS amount FROM tax_relief GROUP BY document_id) r
+        JOIN document d ON d.id = r.document_id
+        LEFT JOIN (SELECT document_id, sum(amount_minor) AS amount FROM write_off WHERE kind = 'bad_debt'
+            GROUP BY document_id) w ON w.document_id = r.document_id
+        WHERE r.amount < 0 OR r.amount > d.tax_minor OR r.amount > coalesce(w.amount, 0)
+        """,
+    ),
+    (
+        "V4",
+        "The deposits of a customer are what is left of them, less what became of each.",
+        """
+        SELECT 'customer ' || CAST(customer_id AS text) || ' ' || currency AS what FROM (
+            SELECT customer_id, currency, deposit_minor AS deposit, 0 AS held FROM customer_balance
+            UNION ALL SELECT customer_id, currency, -left_minor, left_minor - amount_minor FROM deposit
+            UNION ALL SELECT d.customer_id, d.currency, 0, u.amount_minor
+            FROM deposit_use u JOIN deposit d ON d.id = u.deposit_id
+        ) both_sides
+        GROUP BY customer_id, currency HAVING sum(deposit) <> 0 OR sum(held) <> 0
+        """,
+    ),
+    (
+        "V4",
         "The number of live subscriptions of a customer is the number of its live subscriptions.",
         """
         SELECT 'customer ' || CAST(c.id AS text) AS what

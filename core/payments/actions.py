@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions import allocate_credit, create_credit_note, free_up, open_credit, unallocate
-from core.billing.actions.allocation import Free, in_base, lock_balance, lock_credit
+from core.billing.actions import allocate_by_hand, allocate_credit, create_credit_note, free_up, open_credit, unallocate
+from core.billing.actions.allocation import Free, in_base, lock_balance, lock_credit, recover_loss
 from core.billing.tables import Document
 from core.customers.tables import Customer
 from core.database import Duplicate, execute, row, rows, value, values, within
@@ -18,7 +18,7 @@ from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import Entry, credit, debit, post
 from core.money import check_currency, format_amount
-from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed
+from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed, UnidentifiedSentBack
 from core.payments.queries import PAID
 from core.payments.schemas import AmountMinor, Reference
 from core.payments.status import TRANSITIONS, PaymentState
@@ -39,7 +39,9 @@ class PayingBack(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     reference: Reference = ""
 
 
-class _Method(Struct, frozen=True):
+class Method(Struct, frozen=True):
+    """How money comes, and the account that it is booked on."""
+
     id: int
     account_code: str
 
@@ -51,16 +53,16 @@ async def receive(scope: Scope, data: NewPayment) -> int:
     provider that is known already, the one it made then.
     """
     async with unit_of_work(scope):
-        known = await _known(data.provider, data.event_id)
+        known = await known_event(data.provider, data.event_id)
         if known is not None:
             return known
-        own_currency = await _customer_currency(scope, data.payer_id, "payer_id")
+        own_currency = await require_customer(scope, data.payer_id, "payer_id")
         currency = check_currency(data.currency or own_currency)
         received_on = data.received_on or scope.today()
         if received_on > scope.today():
             raise Invalid(_("Money cannot be received in the future."), field="received_on")
-        method = await _method(data.method)
-        document_id = await _named(scope, data, currency)
+        method = await find_method(data.method)
+        document_id = await named_invoice(scope, data.document_id, data.payer_id, currency)
         bank_currency = data.bank_currency or currency
         bank_amount = data.bank_amount_minor or data.amount_minor
         if bank_currency == currency and bank_amount != data.amount_minor:
@@ -102,7 +104,7 @@ async def receive(scope: Scope, data: NewPayment) -> int:
             source_id=payment_id,
             booked_on=scope.today(),
         )
-        await open_credit(
+        entry_id = await open_credit(
             scope,
             data.payer_id,
             currency=currency,
@@ -117,14 +119,28 @@ async def receive(scope: Scope, data: NewPayment) -> int:
                 payment_id=payment_id, customer_id=data.payer_id, amount_minor=data.amount_minor, currency=currency
             ),
         )
+        if document_id is not None:
+            await recover_loss(scope, document_id, data.amount_minor)
+        await _split(scope, entry_id, data)
         await allocate_credit(scope, data.payer_id, currency, named=[document_id] if document_id else [])
         return payment_id
+
+
+async def _split(scope: Scope, entry_id: int, data: NewPayment) -> None:
+    """To each invoice what was typed beside it; the rest goes by the rule."""
+    if sum(each.amount_minor for each in data.split) > data.amount_minor:
+        raise Invalid(_("More is allocated than was received."), field="split")
+    for at, each in enumerate(data.split):
+        try:
+            await allocate_by_hand(scope, entry_id, each.document_id, each.amount_minor)
+        except Invalid as error:
+            raise Invalid(error.errors[0].message, field=f"split.{at}.amount_minor") from None
 
 
 async def _receipt(
     scope: Scope,
     data: NewPayment,
-    method: _Method,
+    method: Method,
     currency: str,
     bank_currency: str,
     bank_amount: int,
@@ -146,7 +162,7 @@ async def _receipt(
     return entries
 
 
-async def _known(provider: str | None, event_id: str | None) -> int | None:
+async def known_event(provider: str | None, event_id: str | None) -> int | None:
     if (provider is None) != (event_id is None):
         raise Invalid(_("An event of a provider needs both its provider and its id."), field="event_id")
     if provider is None:
@@ -159,7 +175,7 @@ async def _known(provider: str | None, event_id: str | None) -> int | None:
     return int(found) if found is not None else None
 
 
-async def _customer_currency(scope: Scope, customer_id: int, field: str) -> str:
+async def require_customer(scope: Scope, customer_id: int, field: str) -> str:
     found = await value(
         "SELECT currency FROM customer WHERE id = :id AND :within",
         id=customer_id,
@@ -170,8 +186,8 @@ async def _customer_currency(scope: Scope, customer_id: int, field: str) -> str:
     return str(found)
 
 
-async def _method(code: str) -> _Method:
-    found = await row(_Method, "SELECT id, account_code FROM payment_method WHERE code = :code AND active", code=code)
+async def find_method(code: str) -> Method:
+    found = await row(Method, "SELECT id, account_code FROM payment_method WHERE code = :code AND active", code=code)
     if found is None:
         raise Invalid(_("Choose a method of payment of the list."), field="method")
     return found
@@ -182,21 +198,22 @@ class _Named(Struct, frozen=True):
     currency: str
 
 
-async def _named(scope: Scope, data: NewPayment, currency: str) -> int | None:
-    if data.document_id is None:
+async def named_invoice(scope: Scope, document_id: int | None, payer_id: int, currency: str) -> int | None:
+    """The invoice that money names, or Invalid where it is not this payer's, in this currency."""
+    if document_id is None:
         return None
     found = await row(
         _Named,
         "SELECT payer_id, currency FROM document WHERE id = :id AND state = 'issued' AND kind IN ('invoice', 'opening')"
         " AND :within",
-        id=data.document_id,
+        id=document_id,
         within=within(Document, scope.actor.reach),
     )
     if found is None:
         raise Invalid(_("There is no such issued invoice."), field="document_id")
-    if found != _Named(data.payer_id, currency):
+    if found != _Named(payer_id, currency):
         raise Invalid(_("This invoice is another customer's, or in another currency."), field="document_id")
-    return data.document_id
+    return document_id
 
 
 class _Payment(Struct, frozen=True):
@@ -223,7 +240,7 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             id=payment_id,
             within=within(Payment, scope.actor.reach),
         )
-        if found is None or found.payer_id is None:
+        if found is None:
             raise NotFound(f"payment {payment_id}")
         left = found.amount_minor - found.reversed_minor
         amount = left if data.amount_minor is None else data.amount_minor
@@ -237,6 +254,9 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             raise Invalid(_("At most %(most)s of this payment is left.", most=most), field="amount_minor")
         if found.bank_currency != found.currency and amount != found.amount_minor:
             raise Invalid(_("A payment in another currency is taken back as a whole."), field="amount_minor")
+        if found.payer_id is None:
+            await _send_back(scope, found, amount, data.reason)
+            return
         await lock_balance(found.payer_id, found.currency)
         entry_id = int(
             await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
@@ -289,6 +309,42 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
         await allocate_credit(scope, found.payer_id, found.currency)
 
 
+async def suspended_base(payment_id: int) -> int:
+    """What of a receipt stands in suspense, in the tenant's currency."""
+    return int(
+        await value(
+            "SELECT coalesce(-CAST(sum(p.base_minor) AS bigint), 0) FROM posting p"
+            " JOIN account a ON a.id = p.account_id JOIN ledger_transaction t ON t.id = p.transaction_id"
+            " WHERE a.code = :code AND t.source_kind = 'payment' AND t.source_id = :id",
+            code=str(Code.SUSPENSE),
+            id=payment_id,
+        )
+    )
+
+
+async def _send_back(scope: Scope, found: _Payment, amount: int, reason: str) -> None:
+    """A receipt that nobody was found for goes back as a whole: out of suspense."""
+    if amount != found.amount_minor:
+        raise Invalid(_("A payment that waits for its customer is taken back as a whole."), field="amount_minor")
+    base = await suspended_base(found.id)
+    await post(
+        [debit(Code.SUSPENSE, amount, found.currency, base), credit(found.account_code, amount, found.currency, base)],
+        kind="reversal",
+        source_kind="payment",
+        source_id=found.id,
+        booked_on=scope.today(),
+    )
+    await execute(
+        "UPDATE payment SET state = 'reversed', reversed_minor = amount_minor, version = version + 1 WHERE id = :id",
+        id=found.id,
+    )
+    record(
+        scope,
+        UnidentifiedSentBack(payment_id=found.id, amount_minor=amount, currency=found.currency),
+        changes={"reason": (None, reason)},
+    )
+
+
 async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> int:
     return int(
         await value(
@@ -311,9 +367,9 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
     first: their invoices are open again by what is paid back.
     """
     async with unit_of_work(scope):
-        currency = check_currency(data.currency or await _customer_currency(scope, data.customer_id, "customer_id"))
-        await _customer_currency(scope, data.customer_id, "customer_id")
-        method = await _method(data.method)
+        currency = check_currency(data.currency or await require_customer(scope, data.customer_id, "customer_id"))
+        await require_customer(scope, data.customer_id, "customer_id")
+        method = await find_method(data.method)
         await lock_balance(data.customer_id, currency)
         reopened = await _free_what_is_missing(scope, data, currency)
         entry_ids = await values(
@@ -338,7 +394,7 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
         return made
 
 
-async def _pay_back(scope: Scope, entry: Free, amount: int, method: _Method, reason: str, reference: str) -> int:
+async def _pay_back(scope: Scope, entry: Free, amount: int, method: Method, reason: str, reference: str) -> int:
     """Row 14, of one credit; gives the refund's id."""
     base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
     refund_id = int(
@@ -398,7 +454,7 @@ async def credit_and_refund(scope: Scope, data: NewCreditNote, back: PayingBack)
         )
         if payer is None:
             raise NotFound(f"document {data.document_id}")
-        method = await _method(back.method)
+        method = await find_method(back.method)
         await lock_balance(payer.id, payer.currency)
         before = {each.id: each.left_minor for each in await _free(payer)}
         note_id = await create_credit_note(scope, data)

@@ -21,6 +21,38 @@ class PaymentReversed(Event, subject="payment"):
     currency: str
 
 
+class UnidentifiedReceived(Event, subject="payment"):
+    """Money of somebody unknown: in suspense until it is assigned."""
+
+    payment_id: int
+    amount_minor: int
+    currency: str
+
+
+class UnidentifiedSentBack(Event, subject="payment"):
+    payment_id: int
+    amount_minor: int
+    currency: str
+
+
+class PaymentAssigned(Event, subject="payment"):
+    """The customer of an unidentified receipt was found: it is the customer's credit now."""
+
+    payment_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class CreditTransferred(Event, subject="customer"):
+    """Credit came from another customer, or went to one (below 0)."""
+
+    customer_id: int
+    other_customer: int
+    amount_minor: int
+    currency: str
+
+
 class CreditRefunded(Event, subject="refund"):
     refund_id: int
     customer_id: int

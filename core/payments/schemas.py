@@ -13,8 +13,16 @@ Reference = Annotated[str, Meta(max_length=200)]
 AmountMinor = Annotated[int, Meta(ge=1, le=10**12)]
 
 
+class Share(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How much of a payment settles an invoice."""
+
+    document_id: Id
+    amount_minor: AmountMinor
+
+
 class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Money that was received. `document_id` names the invoice that it is for; else the oldest due is settled first.
+    `split` allocates it by hand; the rest goes by the rule. One that was written off is recovered when it is named.
 
     `provider` and its `event_id` make it known for ever: the same event again is the same payment.
     """
@@ -27,6 +35,7 @@ class NewPayment(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     reference: Reference = ""
     note: Annotated[str, Meta(max_length=1000)] = ""
     document_id: Id | None = None
+    split: Annotated[list[Share], Meta(max_length=200)] = []
     bank_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     bank_amount_minor: AmountMinor | None = None
     fee_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0

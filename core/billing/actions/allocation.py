@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
+from core.billing.actions.relief import take_relief_back
 from core.billing.events import CreditGranted, CreditTakenBack, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
 from core.billing.lifting import close_pauses, lift
 from core.billing.settings import BillingSettings
@@ -603,7 +604,26 @@ class _Lost(Struct, frozen=True):
     base_minor: int
 
 
-async def take_write_offs_back(scope: Scope, document_id: int, amount_minor: int) -> int:
+async def recover_loss(scope: Scope, document_id: int, amount_minor: int) -> int:
+    """Money comes for what was written off: so much is open again, to be settled by it (row 21); gives how much."""
+    taken = await take_write_offs_back(scope, document_id, amount_minor, "Money came for it", bad_debts_only=True)
+    if taken:
+        found = await _open(document_id)
+        record(
+            scope,
+            InvoiceReopened(invoice_id=document_id, customer_id=found.payer_id, open_minor=found.open_minor),
+        )
+    return taken
+
+
+async def take_write_offs_back(
+    scope: Scope,
+    document_id: int,
+    amount_minor: int,
+    reason: str = "Taken back by a credit note",
+    *,
+    bad_debts_only: bool = False,
+) -> int:
     """What was given up of a document is open again, up to an amount: a credit note takes its place, not the loss.
 
     The mirror of rows 19 and 22; gives how much.
@@ -618,9 +638,11 @@ async def take_write_offs_back(scope: Scope, document_id: int, amount_minor: int
     taken = 0
     for each in lost:
         part = min(each.amount_minor, amount_minor - taken)
-        if part > 0:
+        if part > 0 and (each.kind == "bad_debt" or not bad_debts_only):
             base = part_of_base(each.base_minor, each.amount_minor, part)
-            await _give_up(scope, document, -part, -base, each.kind, "Taken back by a credit note")
+            if each.kind == "bad_debt":
+                await take_relief_back(scope, document_id, part, each.amount_minor)
+            await _give_up(scope, document, -part, -base, each.kind, reason)
             taken += part
     return taken
 
