@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from core.app import MIGRATIONS
+from core.app import LISTS, MIGRATIONS
 from core.clock import check_zone
 from core.customers.actions.status_table import take_vocabulary
 from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
 from core.ids import check_slug, new_uuid
+from core.lists.views import create_first_views
 from core.scope import command_actor
 from core.settings.actions import save_settings
 from core.settings.company import CompanySettings
@@ -101,9 +102,11 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
                 language=new.language,
             ),
         )
-        if new.vocabulary:
-            with speaking(new.language):
+        with speaking(new.language):
+            if new.vocabulary:
                 await take_vocabulary(scope, new.vocabulary)
+            for listing in LISTS:
+                await create_first_views(scope, listing)
         role = await value("SELECT id FROM role WHERE permissions = :all ORDER BY id", all='["*"]')
         invitation = await invite_staff(scope, Invite(name=new.person, email=new.email, role_id=role))
     return invitation.token

@@ -173,8 +173,8 @@ DOCUMENTS: Final = Listing(
             kind="amount",
             value=signed,
             total=Total(
-                lambda row: signed(row) if row.state == "issued" else None,
                 f"CASE WHEN document.state = 'issued' THEN {SIGNED} ELSE 0 END",
+                lambda row: signed(row) if row.state == "issued" else None,
             ),
         ),
         ListColumn(
@@ -186,8 +186,8 @@ DOCUMENTS: Final = Listing(
             field="open_minor",
             role="c-amount",
             total=Total(
-                lambda row: row.open_minor if row.state == "issued" else None,
                 "CASE WHEN document.state = 'issued' THEN coalesce(list_state.open_minor, 0) ELSE 0 END",
+                lambda row: row.open_minor if row.state == "issued" else None,
             ),
         ),
         ListColumn(key="id", label=N_("Id"), expr="document.id", kind="number", shown=False),

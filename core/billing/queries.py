@@ -21,11 +21,34 @@ from core.billing.schemas import (
 from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
+from core.lists.columns import ListChoice, ListColumn
+from core.texts import N_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.scope import Scope
+
+
+OVERDUE: Final = ListColumn(
+    key="overdue",
+    label=N_("Overdue"),
+    expr="customer.id",
+    kind="choice",
+    sorts=False,
+    drawn=False,
+    offers=lambda scope: (
+        ListChoice(
+            "yes",
+            N_("Yes"),
+            sql="customer.id IN (SELECT overdue.payer_id FROM document_state overdue"
+            " WHERE overdue.open_minor > 0 AND overdue.due_on < :overdue_on)",
+            values={"overdue_on": scope.today()},
+            tone="bad",
+        ),
+    ),
+)
+"""A filter of lists of customers: who has an invoice that is due and not paid."""
 
 
 async def has_money(customer_id: int) -> bool:

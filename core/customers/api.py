@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Struct
 
+from core.billing import queries as billing
 from core.customers import actions, queries
 from core.customers.listing import CUSTOMERS
 from core.customers.schemas import (
@@ -48,7 +49,7 @@ Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of t
 async def list_customers(
     call: Call, limit: Limit = 50, cursor: Cursor = "", q: Words = "", sort: Sort = "", status: Status = ""
 ) -> Page[CustomerItem]:
-    return await CUSTOMERS.having(ledger.MAIN_BALANCE).api(call, cursor=cursor, limit=limit)
+    return await CUSTOMERS.having(ledger.MAIN_BALANCE, billing.OVERDUE).api(call, cursor=cursor, limit=limit)
 
 
 @api_post("/customers", permission="customers.create", summary="Create a customer")

@@ -94,6 +94,8 @@ CUSTOMERS: Final = Listing(
     further=further_columns,
     link=lambda row: f"/customers/{row.id}",
     name_of=lambda row: row.full_name,
+    currency=lambda row: row.currency,
+    total_currency="customer.currency",
     columns=(
         ListColumn(
             key="name",

@@ -12,6 +12,7 @@ from litestar.response import ServerSentEvent
 
 from core import hookspecs
 from core.activity.live import watch
+from core.billing import queries as billing
 from core.customers import actions, queries
 from core.customers.addresses import split_list
 from core.customers.head import head_values
@@ -42,7 +43,15 @@ PERMISSIONS: Final = (
 )
 
 
-CUSTOMER_LIST: Final = replace(CUSTOMERS, ends=ends_of).having(ledger.MAIN_BALANCE)
+CUSTOMER_LIST: Final = replace(
+    CUSTOMERS,
+    ends=ends_of,
+    first_views={
+        N_("Active"): {"status": "active"},
+        N_("Overdue"): {"overdue": "yes"},
+        N_("New this month"): {"joined.from": "month", "sort": "-joined"},
+    },
+).having(ledger.MAIN_BALANCE, billing.OVERDUE)
 
 
 @get("/customers", permission="customers.view")

@@ -10,7 +10,7 @@ from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
 from core.ledger.schemas import AccountRow, Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
 from core.ledger.tables import CustomerBalance, Posting
-from core.lists.columns import ListColumn, Loaded
+from core.lists.columns import ListColumn, Loaded, Total
 from core.money import Money
 from core.texts import N_
 
@@ -55,6 +55,7 @@ MAIN_BALANCE: Final = ListColumn(
     load=_load_balances,
     toned=True,
     role="c-amount",
+    total=Total("main_balance.balance_minor"),
 )
 """The column of lists of customers."""
 

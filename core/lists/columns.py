@@ -29,10 +29,11 @@ Load = Callable[["Scope", Sequence[int], Sequence[str]], Awaitable[Loaded]]
 
 
 class Total(Struct, frozen=True):
-    """How an amount is added up: of a row that is shown, and as SQL of the rows that match. None counts for nothing."""
+    """How an amount is added up: as SQL of the rows that match, and of a row that is shown; without `of`, the amount
+    that it shows. None counts for nothing."""
 
-    of: Callable[[Any], int | None]
     sql: str
+    of: Callable[[Any], int | None] | None = None
 
 
 class ListColumn(Struct, frozen=True, kw_only=True):
@@ -73,6 +74,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     toned: bool = False
     """An amount that is drawn as owed where it is negative, as credit where it is positive."""
     total: Total | None = None
+    offers: Callable[[Scope], Sequence[ListChoice]] | None = None
+    """What it can be filtered by, where the list itself does not know."""
 
     @property
     def is_number(self) -> bool:
@@ -95,13 +98,14 @@ class ListColumn(Struct, frozen=True, kw_only=True):
 
 class ListChoice(Struct, frozen=True):
     """A value that a column of choices can be filtered by: in the address, as read, and in the table. With `sql` the
-    choice is a condition of its own, with `values`."""
+    choice is a condition of its own, with `values`. `tone` says how rows that have it stand: "bad", "warn"."""
 
     key: str
     label: str
     value: int | str = ""
     sql: str = ""
     values: Mapping[str, object] = {}
+    tone: str = ""
 
 
 class Condition(Struct, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from litestar.response import Stream
 
 from core.activity.unit import record, unit_of_work
-from core.database import bind, current, value
+from core.database import bind, current
 from core.errors import Invalid
 from core.lists.drawing import drawing_of, export_columns, export_row
 from core.lists.view_events import ListExported
@@ -51,11 +51,7 @@ async def export_of(scope: Scope, shown: Shown, wanted: Format) -> Stream:
 
 
 async def _check_fits(scope: Scope, shown: Shown) -> None:
-    meant = shown.listing.matching(scope, shown.asked)
-    many = await value(
-        f"SELECT count(*) FROM ({meant.sql} LIMIT :export_most) AS counted", export_most=XLSX_ROWS, **meant.values
-    )
-    if int(many) >= XLSX_ROWS:
+    if await shown.listing.count(scope, shown.asked, XLSX_ROWS) >= XLSX_ROWS:
         raise Invalid(too_many_for_xlsx(), field="format")
 
 

@@ -40,6 +40,8 @@ class Filter(Struct, frozen=True):
     value: str
     column: str = ""
     """The key of the column."""
+    tone: str = ""
+    """Of what is asked for, where it is one choice."""
 
 
 def names_of(column: ListColumn) -> tuple[str, ...]:
@@ -106,7 +108,13 @@ def _chosen(
         values.update(one.values)
     yield (
         Condition(" OR ".join(tests), values),
-        Filter(key, _(column.label), _("is"), f" {_('or')} ".join(_(one.label) for one in chosen)),
+        Filter(
+            key,
+            _(column.label),
+            _("is"),
+            f" {_('or')} ".join(_(one.label) for one in chosen),
+            tone=chosen[0].tone if len(chosen) == 1 else "",
+        ),
     )
 
 

@@ -61,6 +61,8 @@ R = TypeVar("R", bound=Struct)
 Choices = Mapping[str, Sequence[ListChoice]]
 
 SIZE: Final = 50
+SIZES: Final = (25, 50, 100)
+"""Rows of a page, as its reader chooses."""
 COUNTED: Final = 1000
 FEW: Final = 8000
 FAR: Final = 40_000
@@ -131,6 +133,11 @@ class Asked:
         return ",".join(one.text for one in self.sorts)
 
     @property
+    def tone(self) -> str:
+        """Of rows that are left by its filters."""
+        return next((one.tone for one in self.filters if one.tone), "")
+
+    @property
     def is_carried(self) -> bool:
         """Whether an index gives the rows in this order. Of a choice there are many rows, which none sorts further."""
         first = self.sorts[0].column
@@ -187,6 +194,8 @@ class Listing(Generic[R]):
     """SQL of the same, where the list can be added up."""
     totals_of: str = ""
     """What is added up, where that is not every row."""
+    first_views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Shared views that a new tenant begins with: what they leave, by name."""
 
     def having(self, *columns: ListColumn) -> Listing[R]:
         """With further columns, behind its own."""
@@ -197,7 +206,8 @@ class Listing(Generic[R]):
         return self if self.further is None else self.having(*await self.further(scope))
 
     async def choices_for(self, scope: Scope, address: Mapping[str, str]) -> Choices:
-        return {} if self.choices is None else await self.choices(scope, address)
+        found = {} if self.choices is None else await self.choices(scope, address)
+        return {**found, **{one.key: one.offers(scope) for one in self.columns if one.offers is not None}}
 
     async def page(
         self, view: View, template: str = "lists/page.html", *, buttons: Sequence[MenuEntry] = (), **values: Any
@@ -308,14 +318,7 @@ class Listing(Generic[R]):
         """Raises Invalid where no index carries the sort and more rows match than are sorted for a page."""
         if asked.is_carried:
             return
-        where = _all(one.sql for one in asked.conditions)
-        many = await value(
-            f"SELECT count(*) FROM (SELECT 1 FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
-            f" LIMIT {SORTED + 1}) AS counted",
-            list_reach=within(self.table, scope.actor.reach),
-            **_given(asked),
-        )
-        if int(many) > SORTED:
+        if await self.count(scope, asked, SORTED + 1) > SORTED:
             labels = ", ".join(_(one.column.label) for one in asked.sorts)
             told = _(
                 "More than %(most)s rows are not sorted by %(labels)s. Filter them first.",
@@ -333,6 +336,15 @@ class Listing(Generic[R]):
         """All that match, in the actor's reach: `sql` is a SELECT of their ids, `values` what stands in it. Goes into
         any statement: `WHERE customer_id IN (…)`. Raises Invalid for what is not the list's."""
         asked.check_all_known()
+        return self._matching(scope, asked)
+
+    async def count(self, scope: Scope, asked: Asked, most: int | None = None) -> int:
+        """How many match, in the actor's reach; more than `most` are not counted."""
+        meant = self._matching(scope, asked)
+        limit = "" if most is None else f" LIMIT {most}"
+        return int(await value(f"SELECT count(*) FROM ({meant.sql}{limit}) AS counted", **meant.values))
+
+    def _matching(self, scope: Scope, asked: Asked) -> Condition:
         where = _all(one.sql for one in asked.conditions)
         return Condition(
             f"SELECT {self.table_name}.id FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}",

@@ -13,12 +13,13 @@ from litestar.response import Stream
 from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.lists import views
+from core.lists.counting import counts_of
 from core.lists.exporting import TYPES, export_of
 from core.lists.registry import get_list
-from core.lists.showing import EXPORT, Shown, address_of, shown_of
+from core.lists.showing import EXPORT, Shown, address_of, said_of, shown_of
 from core.lists.totals import all_totals
 from core.lists.views import SHARE, ViewFields
-from core.texts import N_, _
+from core.texts import N_, _, number
 from core.web.forms import from_form
 from core.web.parts import Field
 from core.web.routing import SIGNED_IN, delete, get, post, put
@@ -62,6 +63,33 @@ async def choose_columns(view: View, list_key: FromPath[str]) -> Response[str]:
         await views.keep_columns(view.scope, listing, chosen.split(",") if chosen else ())
         path = listing.address(state, columns="")
     return _show(path) if view.is_htmx else view.go(path)
+
+
+@post("/lists/{list_key:str}/rows", permission=SIGNED_IN)
+async def choose_rows(view: View, list_key: FromPath[str]) -> Response[str]:
+    """How many rows a page has, for whoever asks; shown from its first one."""
+    listing = await _list(view, list_key).whole(view.scope)
+    await view.read()
+    text = view.typed.get("rows", [""])[-1]
+    await views.keep_size(view.scope, listing.key, int(text) if text.isdecimal() and len(text) < 4 else 0)
+    path = listing.address(_state(view, listing))
+    return _show(path) if view.is_htmx else view.go(path)
+
+
+@get("/lists/{list_key:str}/count", permission=SIGNED_IN)
+async def count_all(view: View, list_key: FromPath[str]) -> Response[str]:
+    """All that match, however many, beside the rows that are shown."""
+    shown = await _shown(view, list_key)
+    text = view.query.get("shown", "")
+    rows = int(text) if text.isdecimal() and len(text) < 4 else shown.kept.size
+    count = await shown.listing.count(view.scope, shown.asked)
+    return Response(said_of(rows, number(count)), status_code=200, media_type=HTML)
+
+
+@get("/lists/{list_key:str}/counts", permission=SIGNED_IN)
+async def count_views(view: View, list_key: FromPath[str]) -> Response[str]:
+    """How many rows each saved view leaves; asked for once the page stands."""
+    return view.page("lists/_counts.html", counts=await counts_of(view.scope, _list(view, list_key)))
 
 
 @get("/lists/{list_key:str}/totals", permission=SIGNED_IN)
@@ -220,6 +248,9 @@ def _drawer(
 
 HANDLERS = (
     choose_columns,
+    choose_rows,
+    count_all,
+    count_views,
     show_totals,
     export,
     show_new_view,

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from core.errors import Invalid
 from core.lists.bulk_bar import bar_of
+from core.lists.counting import capped
 from core.lists.drawing import Drawing, currencies, drawing_of, head_of, lines_of
 from core.lists.filters import RANGES, names_of
-from core.lists.listing import COUNTED, SIZE
+from core.lists.listing import COUNTED, SIZE, SIZES
 from core.lists.totals import page_totals
 from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
 from core.texts import _, number
@@ -155,13 +156,17 @@ async def page_of(
     shown = await shown_of(listing, scope, address_of(view))
     listing, asked, columns = shown.listing, shown.asked, shown.picked.columns
     found = await listing.found(
-        scope, asked, after=view.query.get("after", ""), before=view.query.get("before", ""), limit=SIZE
+        scope,
+        asked,
+        after=view.query.get("after", ""),
+        before=view.query.get("before", ""),
+        limit=shown.kept.size,
     )
     drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
     used = currencies(listing, columns, found.rows, drawing)
     one_currency = used <= {scope.tenant.currency}
     made = {
-        **_values(listing, found, asked, home=_home(shown)),
+        **_values(listing, found, asked, home=_home(shown), size=shown.kept.size),
         "list": listing,
         "heads": [
             _head(listing, column, asked, head_of(column, drawing, scope.tenant.currency if one_currency else ""))
@@ -217,7 +222,8 @@ async def values_of(listing: Listing[Any], view: PageView, choices: Choices) -> 
     return {**made, "heads": heads, "filters": filters}
 
 
-def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str) -> dict[str, Any]:
+def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str, size: int = 0) -> dict[str, Any]:
+    """`size`: rows of a page, where its reader may choose them."""
     kept = asked.kept
     set_ones = {one.name for one in asked.filters}
     unfiltered = {name: text for name, text in kept.items() if name not in set_ones}
@@ -234,7 +240,13 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
             )
             for one in asked.filters
         ],
-        "pager": _pager(found, lambda **place: listing.address(kept, **place)),
+        "pager": _pager(
+            found,
+            lambda **place: listing.address(kept, **place),
+            lists=f"/lists/{listing.key}" if listing.key and size else "",
+            state=urlencode(kept),
+            size=size,
+        ),
         "filtered": bool(asked.q or asked.filters),
         "kept": {name: text for name, text in kept.items() if name != "q"},
         "none_text": _none_text(asked),
@@ -257,11 +269,22 @@ async def embedded(
     return found.rows, _pager(found, lambda **place: query_address(path, {**kept, **place}))
 
 
-def _pager(found: Found[Any], at: Callable[..., str]) -> Pager:
-    total = number(found.count) if found.count <= COUNTED else f"{number(COUNTED)}+"
+def said_of(rows: int, total: str) -> str:
+    """25 of 1,000+"""
+    return _("%(done)s of %(total)s", done=number(rows), total=total)
+
+
+def _pager(found: Found[Any], at: Callable[..., str], *, lists: str = "", state: str = "", size: int = 0) -> Pager:
+    """With `lists`, the address of what every list has, all can be counted and the rows of a page be chosen."""
     ids = [one.id for one in found.rows]
+    more = "&" if state else ""
     return Pager(
-        said=_("%(done)s of %(total)s", done=number(len(ids)), total=total),
+        said=said_of(len(ids), capped(found.count)),
+        count=f"{lists}/count?{state}{more}shown={len(ids)}" if lists and found.count > COUNTED else "",
+        size=size if lists else 0,
+        sizes=SIZES,
+        resize=f"{lists}/rows" if lists else "",
+        state=state,
         range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
         first=at() if found.before else "",
         previous=at(before=found.before) if found.before else "",
@@ -368,12 +391,18 @@ def _tabs(shown: Shown) -> list[TabItem]:
     if not listing.key:
         return []
     return [
-        TabItem(label=_("All"), href=_home(shown), current=shown.view is None),
+        TabItem(
+            label=_("All"),
+            href=_home(shown),
+            current=shown.view is None,
+            later=f"count-{ALL}" if shown.kept.views else "",
+        ),
         *(
             TabItem(
                 label=one.name,
                 href=listing.address({"view": str(one.id)}),
                 current=shown.view is not None and one.id == shown.view.id,
+                later=f"count-{one.id}",
             )
             for one in shown.kept.views
         ),

@@ -70,7 +70,7 @@ class ListView(Table):
 
 
 class ListLayout(Table):
-    """How an actor sees a list: its columns in their order, and the view that it opens with."""
+    """How an actor sees a list: its columns in their order, the view that it opens with, the rows of a page."""
 
     belongs = STAFF_ONLY
 
@@ -78,4 +78,5 @@ class ListLayout(Table):
     listing = Text()
     owner = Text()
     columns = Text()
+    size = Integer(null=True)
     view_id = ForeignKey(ListView, null=True, on_delete=OnDelete.set_null, index=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from core.database import rows
-from core.money import format_amount
+from core.lists.drawing import currency_of, value_of
+from core.money import Money, format_amount
 
 if TYPE_CHECKING:
     from core.lists.columns import ListColumn
@@ -50,11 +51,19 @@ def page_totals(
             continue
         by_currency = sums.setdefault(column.key, {})
         for one in found:
-            minor = column.total.of(one)
-            if minor is not None:
-                currency = drawing.scope.tenant.currency if listing.currency is None else listing.currency(one)
-                by_currency[currency] = by_currency.get(currency, 0) + minor
+            shown = _amount(listing, column, one, drawing)
+            if shown is not None:
+                by_currency[shown.currency] = by_currency.get(shown.currency, 0) + shown.minor
     return _row(columns, sums, drawing.scope)
+
+
+def _amount(listing: Listing[Any], column: ListColumn, row: Any, drawing: Drawing) -> Money | None:
+    """What a row adds to its column's sum."""
+    if column.total is None or column.total.of is None:
+        shown = value_of(column, row, drawing, listing)
+        return shown if isinstance(shown, Money) else None
+    minor = column.total.of(row)
+    return None if minor is None else Money(minor, currency_of(listing, row, drawing.scope))
 
 
 async def all_totals(

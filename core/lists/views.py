@@ -16,6 +16,7 @@ from core.activity.unit import record, unit_of_work
 from core.database import Everything, execute, row, rows, value, within
 from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.ids import sort_key
+from core.lists.listing import SIZE, SIZES
 from core.lists.tables import ListView
 from core.lists.view_events import ListViewDeleted, ListViewSaved
 from core.texts import _
@@ -69,6 +70,8 @@ class Kept(Struct, frozen=True):
     columns: str = ""
     default_id: int | None = None
     views: tuple[SavedView, ...] = ()
+    size: int = SIZE
+    """Rows of a page."""
 
     def view(self, key: str) -> SavedView | None:
         return next((one for one in self.views if str(one.id) == key), None)
@@ -83,6 +86,7 @@ class _KeptRow(Struct, frozen=True):
     address: str
     columns: str
     version: int
+    size: int
 
 
 _FIELDS: Final = "id, listing, name, shared, owner, address, columns, version"
@@ -99,8 +103,9 @@ async def kept_of(scope: Scope, listing: str) -> Kept:
         return Kept()
     found = await rows(
         _KeptRow,
-        f"SELECT 'view' AS kind, id, name, shared, owner, address, columns, version FROM list_view WHERE {_SEEN}"
-        " UNION ALL SELECT 'layout', coalesce(view_id, 0), '', FALSE, owner, '', columns, 0 FROM list_layout"
+        f"SELECT 'view' AS kind, id, name, shared, owner, address, columns, version, 0 AS size FROM list_view"
+        f" WHERE {_SEEN} UNION ALL"
+        " SELECT 'layout', coalesce(view_id, 0), '', FALSE, owner, '', columns, 0, coalesce(size, 0) FROM list_layout"
         " WHERE listing = :listing AND owner = :owner",
         **_seen(scope, listing),
     )
@@ -113,7 +118,7 @@ async def kept_of(scope: Scope, listing: str) -> Kept:
     views.sort(key=lambda one: (one.owner == scope.actor.key, sort_key(one.name)))
     if layout is None:
         return Kept(views=tuple(views))
-    return Kept(layout.columns, layout.id or None, tuple(views))
+    return Kept(layout.columns, layout.id or None, tuple(views), layout.size or SIZE)
 
 
 async def list_views(scope: Scope, listing: str) -> list[SavedView]:
@@ -175,6 +180,13 @@ async def create_view(scope: Scope, listing: Listing[Any], fields: ViewFields, a
             changes={"name": (None, name), "address": (None, text)},
         )
         return view_id
+
+
+async def create_first_views(scope: Scope, listing: Listing[Any]) -> None:
+    """The views that a new tenant's staff find, in the language that is spoken."""
+    async with unit_of_work(scope):
+        for name, address in listing.first_views.items():
+            await create_view(scope, listing, ViewFields(name=_(name), shared=True), address)
 
 
 async def change_view(
@@ -245,6 +257,14 @@ async def keep_columns(scope: Scope, listing: Listing[Any], keys: Iterable[str])
     """The columns of this actor, in their order; none: the list's own."""
     async with unit_of_work(scope):
         await _keep(scope, listing.key, "columns", ",".join(keys))
+
+
+async def keep_size(scope: Scope, listing: str, size: int) -> None:
+    """How many rows a page of the list has for this actor."""
+    if size not in SIZES:
+        raise Invalid(_("A page has %(sizes)s rows.", sizes=", ".join(str(one) for one in SIZES)), field="rows")
+    async with unit_of_work(scope):
+        await _keep(scope, listing, "size", size)
 
 
 async def _keep(scope: Scope, listing: str, field: str, given: object) -> None:

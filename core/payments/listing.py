@@ -120,7 +120,7 @@ PAYMENTS: Final = Listing(
             join=FREE,
             kind="amount",
             field="free_minor",
-            total=Total(lambda row: row.free_minor, "coalesce(list_credit.left_minor, 0)"),
+            total=Total("coalesce(list_credit.left_minor, 0)"),
         ),
         ListColumn(
             key="amount",
@@ -130,8 +130,8 @@ PAYMENTS: Final = Listing(
             field="amount_minor",
             role="c-amount",
             total=Total(
-                lambda row: row.amount_minor if row.state != "failed" else None,
                 "CASE WHEN payment.state <> 'failed' THEN payment.amount_minor ELSE 0 END",
+                lambda row: row.amount_minor if row.state != "failed" else None,
             ),
         ),
         ListColumn(key="id", label=N_("Id"), expr="payment.id", kind="number", shown=False),

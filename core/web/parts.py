@@ -167,6 +167,8 @@ class TabItem(Struct, frozen=True, kw_only=True):
     tone: str = ""
     plugin: str = ""
     current: bool = False
+    later: str = ""
+    """The id of its count's place, where that comes after the page."""
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -230,6 +232,13 @@ class Pager(Struct, frozen=True, kw_only=True):
     first: str = ""
     previous: str = ""
     next: str = ""
+    count: str = ""
+    """Where all are counted, if they were not."""
+    size: int = 0
+    """Rows of a page, where they can be chosen of `sizes` at `resize`, which is told the list's `state`."""
+    sizes: Sequence[int] = ()
+    resize: str = ""
+    state: str = ""
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from core.customers import queries, statuses
 from core.customers.schemas import NewCustomer
 from core.database import SqliteDatabase
 from core.errors import Conflict, Invalid
+from core.lists.views import list_views
 from core.scope import command_actor
 from tenants import provisioning
 from tenants.deployment import Deployment
@@ -223,6 +224,22 @@ async def test_U3_a_tenant_begins_with_the_words_of_its_trade(
         page = await statuses.get_status(scope, "blocked")
         assert page.label == label
         assert page.serve is False
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [("en", ["Active", "New this month", "Overdue"]), ("de", ["Aktiv", "Neu in diesem Monat", "Überfällig"])],
+)
+async def test_L3_a_tenant_begins_with_shared_views_of_its_customers(
+    deployment: Deployment, language: str, names: list[str]
+) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", language=language)
+
+    tenant = await provisioning.create_tenant(deployment, new)
+
+    async with deployment.scope(tenant.record, ME) as scope:
+        found = await list_views(scope, "customers")
+        assert [(one.name, one.shared) for one in found] == [(name, True) for name in names]
 
 
 async def test_U3_words_of_no_trade_make_no_tenant(deployment: Deployment) -> None:

@@ -304,7 +304,7 @@ async def test_L3_a_changed_view_is_saved_renamed_made_the_first_and_deleted(ten
     assert (await page.put(f"{path}?view={view_id}&city.has=wien&sort=name")).status_code == 303
     assert "City has <b>wien</b>" in (await page.get(at)).text
     assert (await page.post(path, data={"name": "Vienna"})).status_code == 303
-    assert ">Vienna</a>" in (await page.get("/customers")).text
+    assert ">Vienna<" in (await page.get("/customers")).text
     assert (await page.put(f"{path}/default")).status_code == 303
     assert "8 of 8" in (await page.get("/customers")).text
     assert "24 of 24" in (await page.get("/customers?view=all")).text
@@ -511,7 +511,7 @@ async def test_B1_sums_stand_under_a_list_for_the_page_and_for_all_that_match(te
 
     shown = (await page.get("/payments")).text
     everything = await page.get("/lists/payments/totals?amount.from=3")
-    reach = (await page.get("/lists/customers/totals")).status_code
+    reach = (await page.get("/lists/customers/totals?columns=name")).status_code
 
     totals = shown[shown.index("<tfoot") :]
     assert "Total of this page" in totals

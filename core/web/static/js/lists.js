@@ -29,6 +29,9 @@ document.addEventListener("htmx:finally:request", e => {
   $$(".t-list[aria-busy]").forEach(list => list.removeAttribute("aria-busy"));
 });
 
+// what was counted need not be counted again
+document.addEventListener("htmx:after:swap", e => { if (e.target.id === "said") $$(".t-list-foot [data-once]").forEach(button => button.remove()); });
+
 // selecting: rows stay ticked from page to page of a list; what is ticked on other pages goes along as hidden fields
 let last;
 const chosen = new Map();   // by list: ids

@@ -1,7 +1,7 @@
 // Tabs that do not fit move into "More"; without script, and on phones, the row scrolls.
 import { $, $$, make, onContent, _ } from "./dom.js";
 
-const PHONE = 768;
+const PHONE = 768, fits = new WeakMap();
 let made = 0;
 
 onContent(root => $$(".t-tabs:not([data-fitted])", root).forEach(nav => {
@@ -33,9 +33,13 @@ onContent(root => $$(".t-tabs:not([data-fitted])", root).forEach(nav => {
       tab.hidden = true;
     }
   };
+  fits.set(nav, fit);
   document.fonts.ready.then(fit);
   new ResizeObserver(fit).observe(nav);
 }));
+
+// Counts that come after the page take room
+document.addEventListener("htmx:after:settle", e => fits.get(e.target.closest?.(".t-tabs"))?.());
 
 // A tab that was followed by the keyboard keeps the focus after its page came.
 let followed;
