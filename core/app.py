@@ -73,7 +73,7 @@ from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.messages import why_routes as messages_whys
 from core.payments import api as payments_api
-from core.payments import credit_routes, statement_api, statement_routes
+from core.payments import credit_routes, deposit_api, deposit_routes, statement_api, statement_routes
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
@@ -182,6 +182,7 @@ PAGES: Final = (
     run_routes,
     payments_routes,
     credit_routes,
+    deposit_routes,
     statement_routes,
     messages_routes,
     messages_whys,
@@ -207,6 +208,7 @@ APIS: Final = (
     dunning_api,
     payments_api,
     statement_api,
+    deposit_api,
     run_api,
     messages_api,
 )

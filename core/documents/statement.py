@@ -32,6 +32,8 @@ class StatementPart(Struct, frozen=True, kw_only=True):
     currency: str
     opening_minor: int
     entries: tuple[StatementEntry, ...]
+    deposit_minor: int = 0
+    """Held for the customer beside the account, at the end of the last day."""
 
     @property
     def closing_minor(self) -> int:
@@ -69,6 +71,7 @@ class StatementWords(Struct, frozen=True, kw_only=True):
     to_pay: str
     in_favour: str
     settled: str
+    deposit: str
     how: str
 
 
@@ -89,6 +92,7 @@ ENGLISH: Final = StatementWords(
     to_pay="To pay",
     in_favour="Your credit",
     settled="Settled",
+    deposit="Deposit held for you, not in the balance",
     how="A positive balance is to be paid, a negative one is your credit.",
 )
 GERMAN: Final = StatementWords(
@@ -108,6 +112,7 @@ GERMAN: Final = StatementWords(
     to_pay="Zu zahlen",
     in_favour="Ihr Guthaben",
     settled="Ausgeglichen",
+    deposit="Für Sie verwahrte Kaution, nicht im Saldo",
     how="Ein positiver Saldo ist zu zahlen, ein negativer ist Ihr Guthaben.",
 )
 
@@ -133,6 +138,7 @@ class _Part(Struct, frozen=True, kw_only=True):
     closing: _Line
     told: str
     amount: str
+    deposit: str = ""
 
 
 def statement_page(statement: Statement, *, css: str = "") -> str:
@@ -193,6 +199,7 @@ def _part(part: StatementPart, words: StatementWords, statement: Statement) -> _
         ),
         told=words.to_pay if closing > 0 else words.in_favour if closing < 0 else words.settled,
         amount=formats.money(abs(closing)),
+        deposit=formats.money(part.deposit_minor) if part.deposit_minor else "",
     )
 
 

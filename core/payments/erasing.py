@@ -45,7 +45,13 @@ async def plan_erasure(scope: Scope, customer_ids: Sequence[int]) -> Erasure:
         else:
             told = _("Money is on its way from or to it. Wait until that is settled.")
         refused.setdefault(one.customer_id, told)
-    count = int(await value("SELECT count(*) FROM payment WHERE payer_id IN :ids", ids=customer_ids))
+    count = int(
+        await value(
+            "SELECT (SELECT count(*) FROM payment WHERE payer_id IN :ids)"
+            " + (SELECT count(*) FROM deposit WHERE customer_id IN :ids)",
+            ids=customer_ids,
+        )
+    )
     if not count:
         return Erasure(refused=refused)
     told = ngettext("Reference and note of %(num)s payment", "References and notes of %(num)s payments", count)
@@ -59,4 +65,9 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
             ids=customer_ids,
         )
         await execute("UPDATE refund SET reason = '', reference = '' WHERE customer_id IN :ids", ids=customer_ids)
-        await execute("UPDATE deposit SET reason = '' WHERE customer_id IN :ids", ids=customer_ids)
+        await execute("UPDATE deposit SET reason = '', reference = '' WHERE customer_id IN :ids", ids=customer_ids)
+        await execute(
+            "UPDATE deposit_use SET reason = '', reference = '' WHERE deposit_id IN ("
+            "SELECT id FROM deposit WHERE customer_id IN :ids)",
+            ids=customer_ids,
+        )

@@ -60,5 +60,30 @@ class CreditRefunded(Event, subject="refund"):
     currency: str
 
 
+class DepositReceived(Event, subject="deposit"):
+    """It is held beside the customer's balance."""
+
+    deposit_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class DepositApplied(Event, subject="deposit"):
+    """Some of it is the customer's credit now."""
+
+    deposit_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class DepositPaidBack(Event, subject="deposit"):
+    deposit_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
 class PaymentMethodChanged(Event, subject="payment_method"):
     payment_method_id: int

@@ -138,6 +138,8 @@ WHAT: Final = {
     "write_off": N_("Written off"),
     "forfeit": N_("Credit forfeited"),
     "deposit": N_("Deposit"),
+    "deposit_applied": N_("Deposit applied"),
+    "deposit_paid_back": N_("Deposit paid back"),
     "opening": N_("Opening balance"),
 }
 

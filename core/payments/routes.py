@@ -23,6 +23,8 @@ from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import actions, pages, queries
+from core.payments.deposit_pages import deposit_item
+from core.payments.deposits import list_deposits
 from core.payments.listing import PAYMENTS
 from core.payments.schemas import NewPayment, NewRefund, Reversal
 from core.subscriptions import queries as subscriptions
@@ -30,7 +32,7 @@ from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
-from core.web.parts import Choice, Field
+from core.web.parts import Choice, Field, Figure
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -94,6 +96,9 @@ async def _figures(scope: Scope, customer: CustomerDetail) -> list[Any]:
         scope.locale,
     )
     if scope.may("payments.view"):
+        if balance.deposit_minor:
+            held = format_money(balance.deposit_minor, customer.currency, scope.locale)
+            figures.append(Figure(label=_("Deposits held"), value=held, detail=_("beside the balance")))
         paid = await pages.paid_since(scope, customer.id, customer.currency, date(scope.today().year, 1, 1))
         last = await queries.list_payments(scope, payer_id=customer.id, limit=1)
         figures += pages.figures_of(paid, last[0] if last else None, customer.currency, scope.locale)
@@ -125,7 +130,9 @@ async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
     for use in await documents.list_credit_uses(view.scope, [each.id for each in found]):
         uses.setdefault(use.credit_id, []).append(use)
     may_credit = view.scope.may("documents.credit")
+    held = await list_deposits(view.scope, customer.id)
     return {
+        "deposits": [deposit_item(each) for each in held],
         "credits": [pages.credit_item(each, uses.get(each.id, ()), may_credit=may_credit) for each in found],
         "free": any(each.left_minor for each in found)
         or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),

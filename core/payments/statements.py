@@ -15,6 +15,7 @@ from core.documents.model import Buyer, Seller
 from core.documents.statement import Statement, StatementEntry, StatementPart
 from core.errors import Invalid
 from core.ledger.tables import Posting
+from core.payments.deposits import held_deposits
 from core.payments.pages import WHAT
 from core.texts import N_, _, speaking
 
@@ -97,13 +98,15 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
             _("There are more than %(most)s entries. Choose a shorter period.", most=MOST_LINES), field="until"
         )
     opening = {each.currency: each.minor for each in before}
-    currencies = {customer.currency, *opening, *(each.currency for each in moved)}
+    held = {each.currency: each.minor for each in await held_deposits(scope, customer_id, until)}
+    currencies = {customer.currency, *opening, *held, *(each.currency for each in moved)}
     language = customer.language or scope.tenant.language
     with speaking(language):
         parts = tuple(
             StatementPart(
                 currency=currency,
                 opening_minor=opening.get(currency, 0),
+                deposit_minor=held.get(currency, 0),
                 entries=tuple(_entry(each) for each in moved if each.currency == currency),
             )
             for currency in sorted(currencies, key=lambda each: (each != customer.currency, each))

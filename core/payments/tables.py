@@ -77,6 +77,24 @@ class Deposit(Table):
     currency = Text()
     amount_minor = BigInt()
     left_minor = BigInt()
+    base_minor = BigInt()
+    base_left_minor = BigInt()
     state = Text()
     reason = Text()
+    reference = Text()
     received_on = Date()
+
+
+class DepositUse(Table):
+    """What became of some of a deposit: applied to the customer's credit, or paid back. Never changes."""
+
+    belongs = via("deposit_id")
+
+    deposit_id = ForeignKey(Deposit, index=True)
+    kind = Text()
+    method_id = ForeignKey(PaymentMethod, null=True)
+    amount_minor = BigInt()
+    base_minor = BigInt()
+    reason = Text()
+    reference = Text()
+    used_on = Date()
