@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import phonenumbers
@@ -73,6 +73,17 @@ def check_phones(typed: Iterable[str], country: str, field: str, errors: list[Fi
         if e164 not in (known for __, known in found):
             found.append((shown, e164))
     return found
+
+
+@lru_cache(maxsize=8192)
+def grouped(e164: str) -> str:
+    """A number in groups as it is read, "+353 65 555 0142"; as it is where it is none."""
+    if not e164.startswith("+"):
+        return e164
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(e164), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return e164
 
 
 @cache

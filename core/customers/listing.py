@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from core.customers import queries
+from core.customers.addresses import grouped
 from core.customers.columns import further_columns
 from core.customers.picking import customer_choice
 from core.customers.schemas import CustomerItem
@@ -53,8 +54,12 @@ async def _load_tags(scope: Scope, customer_ids: Sequence[int], keys: Sequence[s
 def _phone(row: CustomerItem, given: Given) -> Markup:
     """On a phone the id and the city stand in its place."""
     city = f" · {row.city}" if row.city else ""
-    return Markup('<span class="only-phone">{}{}</span><span class="only-wide">{}</span>').format(
-        row.id, city, row.phone or NOTHING
+    if not row.phone:
+        return Markup('<span class="only-phone">{}{}</span><span class="only-wide">{}</span>').format(
+            row.id, city, NOTHING
+        )
+    return Markup('<span class="only-phone">{}{}</span><span class="only-wide" data-number="{}">{}</span>').format(
+        row.id, city, row.phone, grouped(row.phone)
     )
 
 

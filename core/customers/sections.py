@@ -13,7 +13,7 @@ from babel.core import get_global
 from babel.numbers import get_currency_name
 from msgspec import UNSET, Struct
 
-from core.customers.addresses import split_list
+from core.customers.addresses import grouped, split_list
 from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
 from core.customers.schemas import Section as SectionData
 from core.errors import FieldError, Invalid, Stale
@@ -168,7 +168,13 @@ def fields_of(
             Field(name="password", label=_("Password"), kind="read", part="customers/_password.html"),
             _field("emails", shown, kind="textarea", help=_("Several: a comma between")),
             _field("billing_emails", shown, kind="textarea", help=_("Invoices go here; none: to the e-mails")),
-            _field("phones", shown, kind="textarea", help=_("Several: a comma between; with + or as in its country")),
+            _field(
+                "phones",
+                shown,
+                kind="textarea",
+                help=_("Several: a comma between; with + or as in its country"),
+                read=", ".join(grouped(one) for one in customer.phones),
+            ),
             _field("joined_on", shown, kind="date", read=written(customer.joined_on, locale)),
             _field("location_id", shown, kind="select", choices=(Choice("", _("None")), *locations)),
             _field("external_ref", shown, max_length=100, help=_("Its number in another system")),

@@ -83,7 +83,7 @@ async def count_all(view: View, list_key: FromPath[str]) -> Response[str]:
     text = view.query.get("shown", "")
     rows = int(text) if text.isdecimal() and len(text) < 4 else shown.kept.size
     count = await shown.listing.count(view.scope, shown.asked)
-    return Response(said_of(rows, number(count)), status_code=200, media_type=HTML)
+    return Response(f"<span data-said>{said_of(rows, number(count))}</span>", status_code=200, media_type=HTML)
 
 
 @get("/lists/{list_key:str}/counts", permission=SIGNED_IN)

@@ -13,7 +13,9 @@ from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.schemas import NewDraft, NewLine
 from core.customers import actions
+from core.customers.addresses import grouped
 from core.customers.routes import CUSTOMER_LIST
+from core.customers.schemas import NewCustomer
 from core.database import Everything, Partitions, execute, execute_many, value, values
 from core.lists import counting, listing, views
 from core.lists.counting import counts_of
@@ -149,7 +151,7 @@ async def test_L1_a_count_that_stops_at_a_thousand_can_be_counted_to_its_end(
 
     assert "42 of 20+" in page
     assert "Count all" not in few
-    assert counted.text == "42 of 42"
+    assert counted.text == "<span data-said>42 of 42</span>"
 
 
 async def test_L1_of_lists_that_one_may_not_see_nothing_is_counted(tenant: TestTenant) -> None:
@@ -227,3 +229,41 @@ async def test_L3_a_new_tenant_s_staff_find_shared_views_in_its_language(tenant:
         ("Neu in diesem Monat", True, {"joined.from": "month", "sort": "-joined"}),
         ("Überfällig", True, {"overdue": "yes", "sort": "name"}),
     ]
+
+
+# -- phones -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("+353655550142", "+353 65 555 0142"),
+        ("+436641234567", "+43 664 1234567"),
+        ("+12125550142", "+1 212-555-0142"),
+        ("", ""),
+        ("+", "+"),
+        ("reception", "reception"),
+    ],
+)
+def test_L1_a_phone_number_is_read_in_the_groups_of_its_country(stored: str, read: str) -> None:
+    assert grouped(stored) == read
+
+
+async def test_L1_the_list_groups_numbers_and_keeps_them_whole_to_search_export_and_copy(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    customer_id = await actions.create_customer(
+        scope, NewCustomer(full_name="Ann", country="IE", phones=["065 555 0142"])
+    )
+    browser = await tenant.browser()
+
+    page = (await browser.get("/customers")).text
+    own = (await browser.get(f"/customers/{customer_id}")).text
+    found = (await browser.get("/customers?q=%2B353 65 555")).text
+    taken = (await browser.get("/lists/customers/export?columns=name,phone")).text
+
+    assert 'data-number="+353655550142">+353 65 555 0142<' in page
+    assert "+353 65 555 0142" in own
+    assert f'id="customer-{customer_id}"' in found
+    assert "'+353655550142" in taken

@@ -29,9 +29,6 @@ document.addEventListener("htmx:finally:request", e => {
   $$(".t-list[aria-busy]").forEach(list => list.removeAttribute("aria-busy"));
 });
 
-// what was counted need not be counted again
-document.addEventListener("htmx:after:swap", e => { if (e.target.id === "said") $$(".t-list-foot [data-once]").forEach(button => button.remove()); });
-
 // selecting: rows stay ticked from page to page of a list; what is ticked on other pages goes along as hidden fields
 let last;
 const chosen = new Map();   // by list: ids
@@ -169,6 +166,38 @@ document.addEventListener("click", e => {
   e.stopImmediatePropagation();
   htmx.ajax("GET", link.dataset.then, { target: "#list", swap: "outerMorph", push: "true", source: link });
 }, true);
+
+// many fields to filter by are found by their names; arrows go from one to the next, Enter opens the first
+const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase();
+const narrowed = box => $$("details", box.closest(".t-panel")).filter(field => !field.hidden);
+on("input", "[data-narrow]", (e, box) => {
+  const typed = plain(box.value.trim());
+  $$("details", box.closest(".t-panel")).forEach(field => { field.hidden = !plain($("summary", field).textContent).includes(typed); });
+  $("[data-narrowed]", box.parentElement).textContent = _("%(count)s found", { count: narrowed(box).length });
+});
+on("keydown", "#filters [data-narrow], #filters summary", (e, at) => {
+  if (!["ArrowDown", "ArrowUp", "Enter"].includes(e.key)) return;
+  const box = $("#filters [data-narrow]"), fields = narrowed(at), place = fields.findIndex(field => field.contains(at));
+  if (e.key === "Enter") {
+    if (at !== box) return;
+    e.preventDefault();
+    if (!fields.length) return;
+    fields[0].open = true;
+    $("form :is(input:not([type=hidden]), select)", fields[0])?.focus();
+    return;
+  }
+  e.preventDefault();
+  const next = fields[place + (e.key === "ArrowDown" ? 1 : -1)];
+  if (next) $("summary", next).focus(); else if (e.key === "ArrowUp") box?.focus();
+});
+
+// a number is read in groups and taken away as it is dialled
+document.addEventListener("copy", e => {
+  const chosen = getSelection(), at = chosen.anchorNode, number = (at?.nodeType === 1 ? at : at?.parentElement)?.closest("[data-number]");
+  if (!number || !number.contains(chosen.focusNode) || chosen.toString().trim() !== number.textContent) return;
+  e.preventDefault();
+  e.clipboardData.setData("text/plain", number.dataset.number);
+});
 
 // a filter that is set opens its own form; a form that is sent closes the panel
 on("click", "[data-filter]", (e, button) => {
