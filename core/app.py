@@ -86,7 +86,7 @@ from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
-from core.subscriptions import prepaid_api
+from core.subscriptions import pause_api, prepaid_api
 from core.subscriptions import routes as subscriptions_routes
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.texts import N_
@@ -203,6 +203,7 @@ APIS: Final = (
     customer_rate_api,
     subscriptions_api,
     prepaid_api,
+    pause_api,
     billing_api,
     reissue_api,
     dunning_api,

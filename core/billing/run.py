@@ -24,6 +24,7 @@ from core import hookspecs
 from core.activity.unit import again, record, unit_of_work
 from core.billing.actions.changing import changes_due
 from core.billing.actions.credit_notes import void
+from core.billing.actions.pausing import pauses_due
 from core.billing.actions.prepaid import Renewals, renew_due
 from core.billing.actions.setup import default_seller
 from core.billing.events import BillingRunFinished, BillingRunStarted
@@ -320,6 +321,7 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
     """
     while await again(partial(end_due, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
         await asyncio.sleep(0)
+    await pauses_due(scope, day)
     await changes_due(scope, day)
     while await again(partial(convert_due, scope, day, most)):  # noqa: ASYNC110 - others get their turn between two
         await asyncio.sleep(0)

@@ -81,7 +81,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
                 SELECT charge_id, 0 AS part, from_on, to_on FROM credited_span
                 UNION ALL SELECT s.charge_id, s.id, k.period_start, k.period_end FROM credited_span s
                 JOIN charge k ON k.subscription_id = s.subscription_id AND k.state <> 'reversed'
-                    AND k.component = 'again:' || CAST(s.id AS text)) spans
+                    AND k.component IN ('again:' || CAST(s.id AS text), 'resumed:' || CAST(s.id AS text))) spans
         ) ordered WHERE before_to > from_on
         """,
     ),

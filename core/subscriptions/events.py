@@ -54,6 +54,26 @@ class SubscriptionResumed(Event, subject="subscription"):
     customer_id: int
 
 
+class PausePlanned(Event, subject="subscription"):
+    """It will not be served, nor billed, from a day up to another. Can be undone until then."""
+
+    subscription_id: int
+    customer_id: int
+
+
+class PauseDropped(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+
+
+class SubscriptionPaused(Event, subject="subscription"):
+    """Its pause has begun; it goes on by itself on the day that is named."""
+
+    subscription_id: int
+    customer_id: int
+    until_on: date
+
+
 class SubscriptionEnded(Event, subject="subscription"):
     """It is over: expired, terminated, lapsed unpaid, voided, or withdrawn."""
 

@@ -79,6 +79,18 @@ class NewCharge(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     source_key: Annotated[str, Meta(max_length=200)] | None = None
 
 
+class NewPause(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """No service and no bill from a day (today) up to the one on which it goes on by itself.
+
+    `hold_minor`: what keeping it costs, once for the whole pause.
+    """
+
+    from_on: date | None = None
+    to_on: date
+    hold_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
 class Buyer(Struct, frozen=True):
     """What of a customer decides its subscriptions. `payer_id` is itself where nobody else pays."""
 

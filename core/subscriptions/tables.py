@@ -117,6 +117,24 @@ class SubscriptionChange(Table):
     until_on = Date(null=True)
 
 
+class SubscriptionPause(Table):
+    """A window without service and without a bill; at most one of a subscription is planned or running.
+
+    `to_on` is the day on which it was to go on, `resumed_on` the one on which it did.
+    """
+
+    belongs = via("subscription_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    from_on = Date()
+    to_on = Date()
+    resumed_on = Date(null=True)
+    hold_minor = BigInt()
+    reason = Text()
+    state = Text()
+    created_at = Timestamptz()
+
+
 class UnbilledSpan(Table):
     """Days of a subscription that are never charged, and why. With the charges they tile its life."""
 
@@ -169,7 +187,8 @@ class Charge(Table):
 
 class CreditedSpan(Table):
     """Days of a charge that are credited again, and how much of its amount. A charge of the component `again:` and the
-    span's id takes them back: it stands beside the charge that covers these days."""
+    span's id takes them back: it stands beside the charge that covers these days. Of a pause that ended early, it is
+    `resumed:` and the id."""
 
     belongs = via("subscription_id")
 
@@ -178,3 +197,4 @@ class CreditedSpan(Table):
     from_on = Date()
     to_on = Date()
     amount_minor = BigInt()
+    pause_id = ForeignKey(SubscriptionPause, null=True)

@@ -349,6 +349,8 @@ class Story:
             " UNION ALL SELECT min(due_on) FROM charge WHERE due_on > :today AND state = 'open'"
             " UNION ALL SELECT min(happens_on) FROM subscription_change WHERE happens_on > :today"
             " AND state = 'planned'"
+            " UNION ALL SELECT min(from_on) FROM subscription_pause WHERE from_on > :today AND state = 'planned'"
+            " UNION ALL SELECT min(to_on) FROM subscription_pause WHERE to_on > :today AND state = 'running'"
             " UNION ALL SELECT min(trial_ends_on) FROM subscription WHERE trial_ends_on > :today"
             " AND state = 'trial') d",
             today=self.today,

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
-from core.billing.actions.credit_notes import credit_unused, unused_lines, void
+from core.billing.actions.credit_notes import credit_unused, void
 from core.billing.actions.invoices import invoice_these
+from core.billing.unused import unused_lines
 from core.catalog.queries import get_product
 from core.database import execute, row, value, values
 from core.errors import Conflict, DomainError
@@ -92,6 +93,17 @@ async def _invoice(scope: Scope, made: Made) -> int | None:
         today=scope.today(),
     )
     return None
+
+
+async def dues(scope: Scope, mine: SubscriptionRow, wanted: Sequence[BoxAction]) -> dict[int, int]:
+    """What changes to these prices would cost now, without tax, by price: as the change itself works it out, but for
+    fees and the like. For the boxes alone: the plan of a change says it to the cent."""
+    unused = sum(each.net_minor for each in await unused_lines(mine.id, scope.today()))
+    return {
+        action.price_id: part - unused
+        for action in wanted
+        if action.price_id is not None and (part := part_of(mine, action, scope.today())) is not None
+    }
 
 
 # -- invoice first ----------------------------------------------------------------------------------------------------

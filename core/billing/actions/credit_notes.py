@@ -30,6 +30,7 @@ from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.staging import next_id, prepare, staged_all
 from core.billing.status import Charges
 from core.billing.tables import Document
+from core.billing.unused import Days, Unused, unused_lines
 from core.billing.writing import (
     LINES,
     QUEUED,
@@ -108,6 +109,7 @@ class Part(Struct):
     from_on: date | None = None
     to_on: date | None = None
     """Which days are credited, where it is for days and not for an amount."""
+    spans: tuple[Days, ...] = ()
 
 
 _OF_INVOICE: Final = (
@@ -475,75 +477,31 @@ async def lock_invoice(scope: Scope, document_id: int) -> Corrected:
     return found
 
 
-class Unused(Struct, frozen=True):
-    """Days of a line of an issued invoice that are charged, not credited yet, and not used."""
-
-    document_id: int
-    line_id: int
-    charge_id: int
-    from_on: date
-    to_on: date
-    net_minor: int
-
-
-class _Charged(Struct, frozen=True):
-    document_id: int
-    line_id: int
-    charge_id: int
-    period_from: date
-    period_to: date
-    credited_from: date | None
-    replaced_from: date | None
-    net_minor: int
-
-
-async def unused_lines(subscription_id: int, from_on: date) -> list[Unused]:
-    """Lines of issued invoices that charge days of this subscription from a day on, with the net amount of those days.
-    Unused part = net × unused days ÷ days that the charge covers (domain.md, Upgrade), less what was credited before:
-    days are credited from one on to the end of their charge, so the uncredited ones lie before them."""
-    found = await rows(
-        _Charged,
-        "SELECT d.id AS document_id, l.id AS line_id, k.id AS charge_id,"
-        " coalesce(l.period_from, k.period_start) AS period_from, coalesce(l.period_to, k.period_end) AS period_to,"
-        " (SELECT min(s.from_on) FROM credited_span s WHERE s.charge_id = k.id) AS credited_from,"
-        " k.replaced_from, l.net_minor"
-        " FROM charge k JOIN document_line l ON l.charge_id = k.id JOIN document d ON d.id = l.document_id"
-        " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.state = 'invoiced' AND d.state = 'issued'"
-        " AND k.period_end > :day AND k.period_start IS NOT NULL ORDER BY d.id, l.id",
-        id=subscription_id,
-        day=from_on,
-    )
-    unused: list[Unused] = []
-    for each in found:
-        start = max(from_on, each.period_from)
-        end = min(each.period_to, each.credited_from or each.period_to, each.replaced_from or each.period_to)
-        if start >= end:
-            continue
-        days = (each.period_to - each.period_from).days
-        net = half_up(each.net_minor * (each.period_to - start).days, days)
-        before = half_up(each.net_minor * (each.period_to - end).days, days)
-        unused.append(Unused(each.document_id, each.line_id, each.charge_id, start, end, net - before))
-    return unused
-
-
 async def credit_unused(
-    scope: Scope, subscription_id: int, from_on: date, reason: str, *, amounts: Mapping[int, int] | None = None
+    scope: Scope,
+    subscription_id: int,
+    from_on: date,
+    reason: str,
+    *,
+    amounts: Mapping[int, int] | None = None,
+    to_on: date | None = None,
+    pause_id: int | None = None,
 ) -> list[int]:
     """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
     Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
-    `amounts`: net of lines whose credit was fixed before."""
+    `amounts`: net of lines whose credit was fixed before. `pause_id`: for the days of a pause, which has an end."""
     async with unit_of_work(scope):
         await lock(scope, subscription_id)
         notes: list[int] = []
         by_invoice: dict[int, list[Unused]] = {}
-        for each in await unused_lines(subscription_id, from_on):
+        for each in await unused_lines(subscription_id, from_on, to_on):
             by_invoice.setdefault(each.document_id, []).append(each)
         for document_id, wanted in by_invoice.items():
             invoice = await lock_invoice(scope, document_id)
             left = await list_left(document_id)
             by_id = {line.id: line for line in left}
             parts = [
-                Part(line, min(net, line.net_minor), from_on=each.from_on, to_on=each.to_on)
+                Part(line, min(net, line.net_minor), from_on=each.from_on, to_on=each.to_on, spans=each.spans)
                 for each in wanted
                 for net in [(amounts or {}).get(each.line_id, each.net_minor)]
                 if min(net, (line := by_id[each.line_id]).net_minor) > 0
@@ -551,24 +509,31 @@ async def credit_unused(
             if not parts:
                 continue
             notes.append(await issue_note(scope, invoice, left, parts, reason))
+            await _note_credited(subscription_id, parts, pause_id)
             await _settle_corrected(scope, invoice, parts)
-            await _note_credited(subscription_id, parts)
         return notes
 
 
-async def _note_credited(subscription_id: int, parts: Sequence[Part]) -> None:
+async def _note_credited(subscription_id: int, parts: Sequence[Part], pause_id: int | None) -> None:
+    """Which days were credited, and how much of the amount of each part lies on them."""
     await execute_many(
-        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor)"
-        " VALUES (:subscription_id, :charge_id, :from_on, :to_on, :amount_minor)",
+        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor, pause_id)"
+        " VALUES (:subscription_id, :charge_id, :from_on, :to_on, :amount_minor, :pause_id)",
         [
             {
                 "subscription_id": subscription_id,
                 "charge_id": part.line.charge_id,
-                "from_on": part.from_on,
-                "to_on": part.to_on,
-                "amount_minor": part.net_minor + part.tax_minor if part.line.tax_inclusive else part.net_minor,
+                "from_on": first,
+                "to_on": last,
+                "amount_minor": share,
+                "pause_id": pause_id,
             }
             for part in parts
+            for amount in [part.net_minor + part.tax_minor if part.line.tax_inclusive else part.net_minor]
+            for (first, last), share in zip(
+                part.spans, allocate(amount, [(last - first).days for first, last in part.spans]), strict=True
+            )
+            if share > 0
         ],
     )
 

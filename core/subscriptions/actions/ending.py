@@ -213,7 +213,7 @@ async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> N
         " LEFT JOIN (SELECT component, max(period_end) AS until_on, CAST(sum(amount_minor) AS bigint) AS amount_minor"
         f"  FROM charge WHERE {again} AND state <> 'reversed' GROUP BY component) a"
         " ON a.component = 'again:' || CAST(s.id AS text)"
-        " WHERE s.subscription_id = :id ORDER BY s.from_on, s.id",
+        " WHERE s.subscription_id = :id AND s.pause_id IS NULL ORDER BY s.from_on, s.id",
         id=found.id,
     )
     for each in credited:

@@ -157,7 +157,16 @@ async def write_schedule(
 
 
 async def drop_planned(scope: Scope, subscription_ids: Sequence[int], ends_on: date | None = None) -> None:
-    """Changes that were planned for a day on which it is over are not made: those from its end on, or all."""
+    """Changes that were planned for a day on which it is over are not made: those from its end on, or all.
+
+    A pause of what is over is over too.
+    """
+    if ends_on is None:
+        await execute(
+            "UPDATE subscription_pause SET state = CASE WHEN state = 'running' THEN 'done' ELSE 'dropped' END"
+            " WHERE subscription_id IN :ids AND state IN ('planned', 'running')",
+            ids=list(subscription_ids),
+        )
     await execute(
         "UPDATE subscription_change SET state = 'dropped' WHERE subscription_id IN :ids AND state = 'planned'"
         " AND (:all OR happens_on >= :ends_on)",

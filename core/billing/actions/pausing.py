@@ -1,0 +1,51 @@
+"""Pauses as billing carries them out: what was charged ahead for their days is a forward credit, by day (row 28)."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+from core.activity.unit import again, unit_of_work
+from core.billing.actions.credit_notes import credit_unused
+from core.database import values
+from core.subscriptions.actions.pausing import begin_pause, end_pause, plan_pause
+from core.texts import _
+from core.web.templating import written
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+    from core.subscriptions.schemas import NewPause
+
+
+async def pause(scope: Scope, subscription_id: int, data: NewPause) -> None:
+    """Planned; one that is to begin today does so at once."""
+    async with unit_of_work(scope):
+        planned = await plan_pause(scope, subscription_id, data)
+        if planned.from_on <= scope.today():
+            await begin(scope, planned.id)
+
+
+async def begin(scope: Scope, pause_id: int) -> None:
+    """Its first day has come: no service, no charge, and a credit note for the paused days that are charged."""
+    async with unit_of_work(scope):
+        begun = await begin_pause(scope, pause_id)
+        if begun is None:
+            return
+        last = written(begun.to_on, scope.locale)
+        reason = _("Paused from %(first)s to %(last)s", first=written(begun.from_on, scope.locale), last=last)
+        await credit_unused(scope, begun.subscription_id, begun.from_on, reason, to_on=begun.to_on, pause_id=begun.id)
+
+
+async def pauses_due(scope: Scope, day: date) -> None:
+    """Pauses that begin by a day, and those that end: each in a unit of work of its own."""
+    for pause_id in await values(
+        "SELECT id FROM subscription_pause WHERE state = 'planned' AND from_on <= :day ORDER BY from_on, id", day=day
+    ):
+        await again(partial(begin, scope, int(pause_id)))
+    for subscription_id in await values(
+        "SELECT subscription_id FROM subscription_pause WHERE state = 'running' AND to_on <= :day"
+        " ORDER BY to_on, subscription_id",
+        day=day,
+    ):
+        await again(partial(end_pause, scope, int(subscription_id), day))
