@@ -23,6 +23,7 @@ from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
+from core.catalog import policy_routes
 from core.catalog import routes as catalog_routes
 from core.customers import (
     anonymise_api,
@@ -84,6 +85,7 @@ from core.staff import jobs as staff_jobs
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
+from core.subscriptions import change_api, change_routes, prepaid_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import pause_api, prepaid_api
@@ -172,9 +174,11 @@ PAGES: Final = (
     lead_routes,
     note_routes,
     catalog_routes,
+    policy_routes,
     ledger_routes,
     customer_rate_routes,
     subscriptions_routes,
+    change_routes,
     billing_routes,
     billing_whys,
     dunning_routes,
@@ -203,7 +207,7 @@ APIS: Final = (
     customer_rate_api,
     subscriptions_api,
     prepaid_api,
-    pause_api,
+    change_api,
     billing_api,
     reissue_api,
     dunning_api,

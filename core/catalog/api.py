@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from core.catalog import actions, queries
 from core.catalog.schemas import (
+    ChangePolicy,
     GroupRow,
     Kind,
     NewGroup,
@@ -65,6 +66,33 @@ async def change_product(call: Call, product_id: FromPath[int], data: JSONBody[P
     fields = ProductFields(**{name: getattr(data, name) for name in ProductFields.__struct_fields__})
     await actions.change_product(call.scope, product_id, fields, version=data.version)
     return await queries.get_product(product_id)
+
+
+class PolicyChange(ChangePolicy, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All of a change policy, against the version of the product that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+@api_get(
+    "/products/{product_id:int}/change-policy",
+    permission="catalog.view",
+    summary="How subscriptions of a product are upgraded, downgraded and changed to another cycle",
+)
+async def get_change_policy(call: Call, product_id: FromPath[int]) -> ChangePolicy:
+    return await queries.get_change_policy(product_id)
+
+
+@api_patch(
+    "/products/{product_id:int}/change-policy",
+    permission="catalog.edit",
+    summary="Say how subscriptions of a product are changed",
+)
+async def set_change_policy(call: Call, product_id: FromPath[int], data: JSONBody[PolicyChange]) -> ChangePolicy:
+    check_sees_everyone(call.scope)
+    policy = ChangePolicy(**{name: getattr(data, name) for name in ChangePolicy.__struct_fields__})
+    await actions.set_change_policy(call.scope, product_id, policy, version=data.version)
+    return await queries.get_change_policy(product_id)
 
 
 @api_post("/products/{product_id:int}/prices", permission="catalog.edit", summary="Set a price from a day on")
@@ -125,6 +153,8 @@ HANDLERS = (
     create_product,
     get_product,
     change_product,
+    get_change_policy,
+    set_change_policy,
     set_price,
     withdraw_price,
     list_groups,

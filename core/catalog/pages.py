@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from core.catalog.schemas import NewPrice, NewProduct, NewTaxRate, PriceRow, ProductDetail, ProductFields, ProductRow
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
+from core.errors import Invalid
 from core.money import check_currency, format_amount
 from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, percent_text, typed_amount, typed_percent
@@ -381,6 +382,14 @@ def with_part(product: ProductDetail, part: Struct) -> ProductFields:
     return ProductFields(**{**now, **msgspec.structs.asdict(part)})
 
 
+def version_of(typed: Mapping[str, Sequence[str]]) -> int:
+    """The version that a form was read with."""
+    try:
+        return int(typed.get("version", ["0"])[-1])
+    except ValueError:
+        raise Invalid(_("Load the page again."), field="version") from None
+
+
 def conflict_of(error: Stale, section: Section, by: str, at: datetime | None) -> Conflict:
     """What somebody else saved meanwhile, beside what was typed."""
     fields = {field.name: field for field in section.fields}
@@ -390,7 +399,7 @@ def conflict_of(error: Stale, section: Section, by: str, at: datetime | None) ->
         differences=[
             Difference(
                 field=name,
-                label=_(LABELS.get(name, name)),
+                label=_(LABELS[name]) if name in LABELS else fields[name].label,
                 theirs=text_of(theirs),
                 yours=text_of(yours),
                 theirs_shown=_label(fields[name], text_of(theirs)),

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from core.activity.queries import timeline
-from core.catalog import actions, pages, queries
+from core.catalog import actions, pages, policy_routes, queries
 from core.catalog.schemas import NewGroup, NewTaxCategory
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
@@ -126,7 +126,10 @@ async def _page(
         "catalog/product.html",
         status=status,
         **await _head(view, product),
-        sections=[await _section(view, product, key) for key in pages.PARTS],
+        sections=[
+            *[await _section(view, product, key) for key in pages.PARTS],
+            *([await policy_routes.section_of(view.scope, product)] if product.kind != "one_off" else []),
+        ],
         prices=pages.price_items(product.prices, lists, scope.today()),
         several_lists=len(lists) > 1,
         units=[Choice("once", _("Once"))] if product.kind == "one_off" else spoken(pages.UNITS),
@@ -186,7 +189,7 @@ async def save_section(view: View, product_id: FromPath[int], product_part: From
     await view.read()
     product = await queries.get_product(product_id)
     try:
-        version = _version(view)
+        version = pages.version_of(view.typed)
         part = from_form(struct, {name: texts for name, texts in view.typed.items() if name not in ("version", "seen")})
         await actions.change_product(view.scope, product_id, pages.with_part(product, part), version=version)
     except Invalid as error:
@@ -236,13 +239,6 @@ def _struct(key: str) -> Any:
     if key not in pages.STRUCTS:
         raise NotFound(f"section {key}")
     return pages.STRUCTS[key]
-
-
-def _version(view: PageView) -> int:
-    try:
-        return int(view.typed.get("version", ["0"])[-1])
-    except ValueError:
-        raise Invalid(_("Load the page again."), field="version") from None
 
 
 @post("/products/{product_id:int}/prices", permission="catalog.edit")

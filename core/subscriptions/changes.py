@@ -64,22 +64,3 @@ class WaitsFor(Struct, frozen=True, kw_only=True):
 
     credits: dict[int, int]
     parts: dict[int, date]
-
-
-class PlannedChange(Struct, frozen=True, kw_only=True):
-    """A change ahead: planned for a day, or waiting for its invoice until one."""
-
-    id: int
-    subscription_id: int
-    kind: Kind
-    state: Literal["planned", "waiting"]
-    happens_on: date
-    product_id: int
-    product: str
-    amount_minor: int
-    currency: str
-    cycle_unit: str
-    cycle_count: int
-    quantity_e6: int | None
-    document_id: int | None
-    until_on: date | None

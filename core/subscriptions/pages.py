@@ -143,6 +143,8 @@ class Box(Struct, frozen=True, kw_only=True):
     state: str
     waits_for: Waiting | None = None
     """Its invoice, named before the state."""
+    ahead: str = ""
+    """The change that is planned for it, in words."""
     link: str = ""
     link_text: str = ""
     more: str = ""
@@ -191,8 +193,13 @@ def box_of(
     today: date,
     locale: str,
     may_change: bool,
+    changes: Mapping[int, BoxButton] | None = None,
+    ahead: str = "",
 ) -> Box:
-    """`mine_rank` and `mine_name`: of the plan that the customer has in this group, where it allows one."""
+    """`mine_rank` and `mine_name`: of the plan that the customer has in this group, where it allows one.
+
+    `changes`: the buttons of changes, by the places of their actions; `ahead`: the change that is planned.
+    """
     subscription = box.subscription
     pill = pill_of(subscription.state, subscription.ends_on) if subscription is not None else None
     actions = sorted(box.actions, key=_order) if may_change else []
@@ -209,6 +216,7 @@ def box_of(
         price_more=price_more,
         about=box.description,
         state=_state(subscription, box.rank, mine_rank, mine_name, waiting, today, locale),
+        ahead=ahead,
         waits_for=waiting,
         pay_at=f"/customers/{waiting.payer_id}/payments/new?document_id={waiting.document_id}" if waiting else "",
         pay_amount=format_money(waiting.open_minor, waiting.currency, locale) if waiting else "",
@@ -218,7 +226,9 @@ def box_of(
         if subscription and subscription.started_on
         else "",
         buttons=[
-            _button(
+            (changes or {})[id(action)]
+            if id(action) in (changes or {})
+            else _button(
                 _with_setup(action, prices),
                 customer_id,
                 box.product_id,
@@ -237,7 +247,9 @@ def box_of(
 
 def _order(action: BoxAction) -> int:
     """Ways to start that are alike stand beside each other; what cannot be undone comes last."""
-    return {"subscribe": 1, "invoice": 2, "terminate": 3, "withdraw": 4}.get(action.key, 0)
+    return {"change": 1, "subscribe": 1, "edit_period": 2, "invoice": 2, "terminate": 3, "withdraw": 4}.get(
+        action.key, 0
+    )
 
 
 def _with_setup(action: BoxAction, prices: Sequence[PriceRow]) -> BoxAction:

@@ -12,6 +12,7 @@ from core.catalog.schemas import ProductRow
 from core.customers.tables import Customer
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
+from core.subscriptions.offers import change_actions, changes_ahead, may_change
 from core.subscriptions.pricing import prices_for
 from core.subscriptions.schemas import BoxAction, Buyer, ChargeRow, PlanBox, SubscriptionRow
 from core.subscriptions.status import SubscriptionState
@@ -19,10 +20,12 @@ from core.subscriptions.tables import Charge, Subscription
 from core.texts import _
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from core.catalog.schemas import PriceRow
     from core.scope import Scope
+    from core.subscriptions.schemas import PlannedChange
 
 _SUBSCRIPTION: Final = """
 SELECT subscription.id, subscription.customer_id, customer.full_name AS customer,
@@ -132,6 +135,8 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
     for price in await prices_for(scope, customer_id, buyer.currency, [product.id for product in products]):
         prices.setdefault(price.product_id, []).append(price)
     tried = await _groups_tried(customer_id)
+    ahead = await changes_ahead([each.id for each in live])
+    changes = await _changes(products, prices, live, today)
     boxes: list[PlanBox] = []
     for product in products:
         mine = next((each for each in live if each.product_id == product.id), None)
@@ -146,9 +151,11 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
                 group=product.group_name,
                 rank=product.rank,
                 subscription=mine,
-                actions=_actions_of(mine, today)
+                planned=ahead.get(mine.id) if mine is not None else None,
+                actions=[*changes.get(product.id, []), *_actions_of(mine, today, ahead)]
                 if mine is not None
-                else _offers(
+                else changes.get(product.id)
+                or _offers(
                     product,
                     prices.get(product.id, []),
                     _refusal(buyer, product, live, today),
@@ -158,6 +165,23 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
             )
         )
     return boxes
+
+
+async def _changes(
+    products: Sequence[ProductRow], prices: dict[int, list[PriceRow]], live: Sequence[SubscriptionRow], today: date
+) -> dict[int, list[BoxAction]]:
+    """What each live one can be changed to: by the product whose box offers it. Of a group that allows many, to other
+    cycles alone here: its page has the rest."""
+    found: dict[int, list[BoxAction]] = {}
+    by_id = {product.id: product for product in products}
+    for mine in live:
+        own = by_id.get(mine.product_id)
+        if own is None or not may_change(mine):
+            continue
+        others = [each for each in products if own.one_live and each.group_id == own.group_id and each.id != own.id]
+        for product_id, some in (await change_actions(mine, own, others, prices, today)).items():
+            found.setdefault(product_id, []).extend(some)
+    return found
 
 
 def _sold(product: ProductRow, today: date) -> bool:
@@ -229,7 +253,7 @@ def _offers(
     return actions
 
 
-def _actions_of(mine: SubscriptionRow, today: date) -> list[BoxAction]:
+def _actions_of(mine: SubscriptionRow, today: date, ahead: Mapping[int, PlannedChange]) -> list[BoxAction]:
     """What the state of a live subscription allows."""
     state = SubscriptionState(mine.state)
     actions: list[BoxAction] = []
@@ -247,6 +271,10 @@ def _actions_of(mine: SubscriptionRow, today: date) -> list[BoxAction]:
                 on=mine.trial_ends_on,
             )
         )
+    if mine.id in ahead:
+        actions.append(BoxAction(key="undo_change", subscription_id=mine.id, on=ahead[mine.id].happens_on))
+    if may_change(mine):
+        actions.append(BoxAction(key="change", subscription_id=mine.id))
     if mine.ends_on is None:
         actions.append(BoxAction(key="cancel_at_expiry", on=mine.next_from or today + timedelta(days=1)))
     elif not (state is SubscriptionState.TRIAL and mine.at_trial_end == "end"):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from core.activity.queries import timeline
 from core.billing import actions as billing
 from core.billing import queries as documents
-from core.billing.actions import prepaid
+from core.billing.actions import changing, prepaid
 from core.catalog import queries as catalog
 from core.catalog.pages import cycle_words
 from core.customers import queries as customers
@@ -21,15 +21,15 @@ from core.customers.timeline import in_words
 from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
-from core.money import format_amount, format_money
-from core.subscriptions import actions, pages, prepaid_pages, queries
+from core.money import format_money
+from core.subscriptions import actions, change_pages, pages, plans, prepaid_pages, queries
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
 from core.subscriptions.pricing import prices_for
 from core.subscriptions.schemas import NewCharge, NewFreeSubscription, NewSubscription, NewTrial
-from core.texts import N_, _, ngettext
+from core.texts import N_, _
 from core.web.amounts import Fields, typed_amount, typed_decimal
-from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
+from core.web.changes import ChangePlan, Place, Typed, asked, do_plan, show_plan
 from core.web.forms import checked, from_form
 from core.web.parts import Figure
 from core.web.routing import get, post
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from core.billing.schemas import DocumentDetail
     from core.catalog.schemas import PriceRow
     from core.customers.schemas import CustomerDetail
-    from core.ledger.schemas import Balance
     from core.scope import Scope
     from core.subscriptions.schemas import PlanBox, SubscriptionRow
     from core.web.view import PageView
@@ -98,6 +97,7 @@ async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.
     prices = await prices_for(scope, customer.id, customer.currency, offered) if boxes else []
     waiting = await _waiting(scope, customer, boxes)
     forfeits = await _forfeits(scope, boxes)
+    dues = await _dues(scope, boxes)
     groups = [
         pages.BoxGroup(
             key=kind,
@@ -114,6 +114,8 @@ async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.
                     today=today,
                     locale=scope.locale,
                     may_change=scope.may("subscriptions.change"),
+                    changes=_change_buttons(box, dues, scope.locale),
+                    ahead=change_pages.ahead_words(box.planned, scope.locale) if box.planned is not None else "",
                 )
                 for box in by_kind[kind]
             ],
@@ -122,6 +124,27 @@ async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.
         if by_kind[kind]
     ]
     return groups, prices
+
+
+async def _dues(scope: Scope, boxes: list[PlanBox]) -> dict[int, int]:
+    """What changes that are made at once cost, without tax, by price: the new part less the unused one."""
+    found: dict[int, int] = {}
+    for mine in [box.subscription for box in boxes if box.subscription is not None]:
+        wanted = [
+            action
+            for box in boxes
+            for action in box.actions
+            if action.subscription_id == mine.id and action.key in ("upgrade", "downgrade", "cycle") and not action.on
+        ]
+        if wanted and mine.timing == "advance" and mine.state != "trial":
+            found |= await changing.dues(scope, mine, wanted)
+    return found
+
+
+def _change_buttons(box: PlanBox, dues: dict[int, int], locale: str) -> dict[int, pages.BoxButton]:
+    changes = [action for action in box.actions if action.key in change_pages.KEYS]
+    cycles = len({(each.cycle_unit, each.cycle_count) for each in changes if each.price_id is not None})
+    return {id(action): change_pages.button_of(action, dues, locale, cycles=cycles) for action in changes}
 
 
 def _live_in_group(box: PlanBox, boxes: list[PlanBox]) -> dict[str, Any]:
@@ -263,11 +286,11 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
         title=title,
         button=_button(change, done, made, scope.locale),
         parts=[
-            *([_documents(made, scope.locale)] if made else []),
-            _service(before, after, scope),
-            _money(balance, now, after, scope),
+            *([plans.documents_part(made, scope.locale)] if made else []),
+            plans.service_part(before, after, scope),
+            plans.money_part(balance, now, after, scope),
         ],
-        warnings=[*done.warnings, *await _warnings(scope, payer_id)],
+        warnings=[*done.warnings, *await plans.overdue_warnings(scope, payer_id)],
         danger=change.do in ("terminate", "withdraw"),
     )
 
@@ -412,96 +435,6 @@ def _button(change: Change, done: _Done, made: list[DocumentDetail], locale: str
     return done.button
 
 
-def _documents(made: list[DocumentDetail], locale: str) -> PlanPart:
-    lines = [
-        PlanLine(
-            text=line.description,
-            detail=pages.period_words(line.period_from, line.period_to, locale)
-            if line.period_from is not None and line.period_to is not None
-            else _("from activation")
-            if line.kind == "recurring"
-            else "",
-            value=format_amount(line.amount_minor * sign, document.currency),
-        )
-        for document in made
-        for sign in [-1 if document.kind == "credit_note" else 1]
-        for line in document.lines
-    ]
-    first = made[0]
-    total = sum(-each.total_minor if each.kind == "credit_note" else each.total_minor for each in made)
-    tax = sum(-each.tax_minor if each.kind == "credit_note" else each.tax_minor for each in made)
-    if first.kind == "credit_note":
-        note = ngettext("1 credit note", "%(num)s credit notes", len(made))
-    elif first.due_on is not None:
-        due = written(first.due_on, locale)
-        note = ngettext("1 invoice, due %(day)s", "%(num)s invoices, due %(day)s", len(made), day=due)
-    else:
-        note = ngettext("1 invoice", "%(num)s invoices", len(made))
-    vat = format_money(abs(tax), first.currency, locale)
-    return PlanPart(
-        title=_("Documents"),
-        note=note,
-        lines=lines,
-        total=PlanLine(
-            text=_("To pay, with %(vat)s VAT", vat=vat) if total >= 0 else _("Credited, with %(vat)s VAT", vat=vat),
-            value=format_money(total, first.currency, locale),
-        ),
-    )
-
-
-def _service(before: SubscriptionRow | None, after: SubscriptionRow, scope: Scope) -> PlanPart:
-    locale, today = scope.locale, scope.today()
-    was = pages.pill_of(before.state, before.ends_on).label if before is not None else _("Not subscribed")
-    lines = [
-        PlanLine(text=after.label or after.product, before=was, value=pages.pill_of(after.state, after.ends_on).label)
-    ]
-    if after.state == "pending":
-        value = _("when the invoice is paid in full")
-        if after.pending_until:
-            until = written(after.pending_until, locale)
-            value = _("when the invoice is paid in full, or lapses after %(day)s", day=until)
-        lines.append(PlanLine(text=_("Becomes active"), value=value))
-    elif after.state in ("ended", "withdrawn") and after.ended_on is not None:
-        lines.append(PlanLine(text=_("First day without service"), value=written(after.ended_on, locale)))
-    else:
-        lines.append(PlanLine(text=_("Then"), value=pages.next_words(after, today, locale)))
-    return PlanPart(title=_("Service"), lines=lines)
-
-
-def _money(before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope) -> PlanPart:
-    lines = [
-        PlanLine(
-            text=_("Balance, %(currency)s", currency=after.currency),
-            before=format_amount(before.balance_minor, before.currency) if before != after else "",
-            value=format_amount(after.balance_minor, after.currency),
-            tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
-        )
-    ]
-    if mine.due_on is not None and mine.next_from is not None and mine.next_to is not None:
-        lines.append(
-            PlanLine(
-                text=_("Next charge, billed on %(day)s", day=written(max(mine.due_on, scope.today()), scope.locale)),
-                detail=pages.period_words(mine.next_from, mine.next_to, scope.locale),
-                value=format_amount(mine.cycle_minor, mine.currency),
-            )
-        )
-    elif mine.state not in ("pending", "trial"):
-        lines.append(PlanLine(text=_("Next charge"), value=_("None")))
-    return PlanPart(title=_("Money"), lines=lines)
-
-
-async def _warnings(scope: Scope, payer_id: int) -> list[str]:
-    overdue = [
-        each
-        for each in await documents.list_documents(scope, payer_id=payer_id, only_open=True)
-        if each.settlement == "overdue"
-    ]
-    if not overdue:
-        return []
-    total = sum(each.open_minor for each in overdue)
-    return [_("%(amount)s is overdue.", amount=format_money(total, overdue[0].currency, scope.locale))]
-
-
 # -- all subscriptions ------------------------------------------------------------------------------------------------
 
 
@@ -537,6 +470,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
                 today=scope.today(),
                 locale=locale,
                 may_change=True,
+                changes=_change_buttons(box, await _dues(scope, [box]), locale),
             ).buttons
         )
     entries = (
@@ -551,6 +485,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
         pill=pages.pill_of(mine.state, mine.ends_on),
         next=pages.next_words(mine, scope.today(), locale) if mine.state != "pending" else _("Waits for its invoice"),
         figures=_figures(mine, locale),
+        ahead=change_pages.ahead_words(box.planned, locale) if box is not None and box.planned is not None else "",
         buttons=buttons,
         charges=[
             pages.charge_item(each, locale)

@@ -172,7 +172,14 @@ class BoxAction(Struct, frozen=True, kw_only=True):
         "suspend",
         "resume",
         "withdraw",
+        "upgrade",
+        "downgrade",
+        "cycle",
+        "change",
+        "undo_change",
+        "edit_period",
     ]
+    subscription_id: int | None = None
     price_id: int | None = None
     amount_minor: int | None = None
     currency: str | None = None
@@ -182,6 +189,25 @@ class BoxAction(Struct, frozen=True, kw_only=True):
     on: date | None = None
     prepaid: bool = False
     refused: str = ""
+
+
+class PlannedChange(Struct, frozen=True, kw_only=True):
+    """A change ahead: planned for a day, or waiting for its invoice until one."""
+
+    id: int
+    subscription_id: int
+    kind: Literal["upgrade", "downgrade", "cycle"]
+    state: Literal["planned", "waiting"]
+    happens_on: date
+    product_id: int
+    product: str
+    amount_minor: int
+    currency: str
+    cycle_unit: str
+    cycle_count: int
+    quantity_e6: int | None
+    document_id: int | None
+    until_on: date | None
 
 
 class PlanBox(Struct, frozen=True, kw_only=True):
@@ -196,4 +222,5 @@ class PlanBox(Struct, frozen=True, kw_only=True):
     group: str | None
     rank: int
     subscription: SubscriptionRow | None
+    planned: PlannedChange | None = None
     actions: list[BoxAction]

@@ -20,7 +20,15 @@ from core.catalog.queries import get_product
 from core.database import execute, row, value, values
 from core.errors import Conflict, DomainError
 from core.subscriptions.actions.changing import drop_change, plan_change, resolve, wait_for_payment
-from core.subscriptions.actions.making import Made, change_on, change_settled, change_trial, charge_ahead, only_more
+from core.subscriptions.actions.making import (
+    Made,
+    change_on,
+    change_settled,
+    change_trial,
+    charge_ahead,
+    only_more,
+    part_of,
+)
 from core.subscriptions.actions.shared import Locked, lock
 from core.subscriptions.changes import AgreedChange, WaitsFor
 from core.subscriptions.status import STARTED, SubscriptionState
@@ -28,8 +36,11 @@ from core.texts import _
 from core.web.templating import written
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
     from core.subscriptions.changes import ChangeOrder
+    from core.subscriptions.schemas import BoxAction, SubscriptionRow
 
 MOST_OF_A_DAY: Final = 500
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from core.periods import CycleUnit
     from core.scope import Scope
     from core.subscriptions.changes import AgreedChange, WaitsFor
-    from core.subscriptions.schemas import Buyer
+    from core.subscriptions.schemas import BoxAction, Buyer, SubscriptionRow
 
 
 class Covering(Struct, frozen=True):
@@ -195,6 +195,20 @@ async def _first_billed(subscription_id: int, day: date) -> date:
         day=day,
     )
     return free or day
+
+
+def part_of(mine: SubscriptionRow, action: BoxAction, today: date) -> int | None:
+    """What is left of the charged period costs at another price; a full cycle of another length. None where nothing is
+    charged ahead."""
+    if mine.next_from is None or mine.next_from <= today or mine.anchor_on is None:
+        return None
+    gross = half_up((action.amount_minor or 0) * mine.quantity_e6, 10**6)
+    if (action.cycle_unit, action.cycle_count) != (mine.cycle_unit, mine.cycle_count):
+        return gross
+    cycle = Cycle(cast("CycleUnit", mine.cycle_unit), mine.cycle_count)
+    index = cycle_index(mine.anchor_on, cycle, mine.next_from)
+    whole = (mine.next_from - nth(mine.anchor_on, cycle, index - 1)).days
+    return half_up(gross * (mine.next_from - today).days, whole)
 
 
 @dataclass(slots=True)

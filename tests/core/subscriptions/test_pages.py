@@ -160,7 +160,7 @@ async def test_a_refusal_stands_in_the_drawer_with_its_reason(tenant: TestTenant
     assert "one of Plans at a time" in refused.text
     assert 'type="submit"' not in refused.text
     assert "Not subscribed. Above Fibre 100." in shown.text
-    assert shown.text.count("The customer has Fibre 100: one of Plans at a time.") == 1
+    assert shown.text.count("<span>Upgrade now</span>") == 1  # in the place of what cannot be had beside it
 
 
 async def test_every_action_of_a_live_subscription_goes_through_its_plan(tenant: TestTenant) -> None:

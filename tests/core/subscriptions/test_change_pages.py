@@ -1,0 +1,169 @@
+"""Changes in boxes and on the subscription's page, their drawer, the change policy of a product; and over the API."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+
+from core.billing.queries import list_documents
+from core.billing.run import run_billing
+from core.catalog.actions import set_price
+from core.catalog.queries import get_change_policy, get_product
+from core.catalog.schemas import NewPrice
+from core.subscriptions.actions import subscribe
+from core.subscriptions.queries import get_subscription
+from core.subscriptions.schemas import NewSubscription
+from core.testing import TestTenant
+from tests.core.subscriptions.test_pages import a_customer, sells
+
+
+async def _with_a_plan(tenant: TestTenant) -> tuple[int, int, dict[str, int]]:
+    """A customer on the middle one of three plans, billed for a month."""
+    customer_id = await a_customer(tenant)
+    prices: dict[str, int] = {}
+    for rank, (code, minor) in enumerate((("fibre-100", 3500), ("fibre-300", 4500), ("fibre-600", 6000))):
+        product_id, prices[code] = await sells(tenant, code, minor, rank=rank)
+        prices[f"{code} year"] = await set_price(
+            tenant.scope(), product_id, NewPrice(cycle_unit="year", amount_minor=minor * 10)
+        )
+        if code == "fibre-300":
+            mine = NewSubscription(customer_id=customer_id, product_id=product_id, price_id=prices[code])
+    subscription_id = await subscribe(tenant.scope(), mine)
+    await run_billing(tenant.scope(), tenant.scope().today(), confirmed=True)
+    return customer_id, subscription_id, prices
+
+
+async def _plan(page: httpx.AsyncClient, path: str, **asked: object) -> httpx.Response:
+    given = {name: str(each) for name, each in asked.items()}
+    return await page.get(f"{path}/plan", params=given, headers={"hx-request-type": "partial"})
+
+
+async def _do(page: httpx.AsyncClient, path: str, seen: httpx.Response, **more: object) -> httpx.Response:
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', seen.text))
+    return await page.post(
+        path,
+        data={**{name: unescape(text) for name, text in hidden.items()}, **{n: str(t) for n, t in more.items()}},
+        headers={"hx-request-type": "partial"},
+    )
+
+
+async def test_P7_boxes_offer_upgrade_and_downgrade_with_their_amounts(tenant: TestTenant) -> None:
+    customer_id, subscription_id, _ = await _with_a_plan(tenant)
+    page = await tenant.browser()
+
+    shown = await page.get(f"/customers/{customer_id}/subscriptions")
+
+    assert shown.status_code == 200, shown.text
+    boxes = dict(re.findall(r'<article class="t-box[^>]*id="(box-\d+)"(.*?)</article>', shown.text, re.DOTALL))
+    below, mine, above = boxes.values()
+    assert 'Upgrade now, prorated, monthly</span><b class="t-num">€15.00' in above  # today is the first day
+    assert 'Upgrade now, prorated, yearly</span><b class="t-num">€555.00' in above
+    assert re.search(r"Downgrade on [^<]*, monthly</span><b class=\"t-num\">€35\.00", below)
+    assert "To the yearly cycle now" in mine
+    assert f"/subscriptions/{subscription_id}/change/plan" in mine
+
+
+async def test_P7_the_drawer_shows_both_documents_and_does_just_that(tenant: TestTenant) -> None:
+    customer_id, subscription_id, prices = await _with_a_plan(tenant)
+    page = await tenant.browser()
+    path = f"/subscriptions/{subscription_id}/change"
+
+    opened = await _plan(page, path)
+    assert "As it is: Fibre 300" in opened.text
+    assert 'type="submit"' not in opened.text
+    seen = await _plan(page, path, price_id=prices["fibre-600"])
+    assert "Change and invoice €18.45" in seen.text
+    assert "credit note and invoice" in seen.text
+    assert len(await list_documents(tenant.scope(), payer_id=customer_id)) == 1
+
+    done = await _do(page, path, seen, price_id=prices["fibre-600"])
+    assert done.headers["hx-redirect"] == f"/subscriptions/{subscription_id}", done.text
+    assert (await get_subscription(tenant.scope(), subscription_id)).product_code == "fibre-600"
+    assert len(await list_documents(tenant.scope(), payer_id=customer_id)) == 3
+
+
+async def test_P16_a_planned_change_stands_on_the_page_and_is_undone_there(tenant: TestTenant) -> None:
+    _, subscription_id, prices = await _with_a_plan(tenant)
+    page = await tenant.browser()
+    path = f"/subscriptions/{subscription_id}/change"
+
+    seen = await _plan(page, path, price_id=prices["fibre-100"], quantity="2")
+    assert "Nothing is charged or credited until then" in seen.text
+    await _do(page, path, seen, price_id=prices["fibre-100"], quantity="2")
+    shown = await page.get(f"/subscriptions/{subscription_id}")
+    assert "Becomes 2 × Fibre 100, €35.00 a month on " in shown.text
+    assert "Undo the planned change" in shown.text
+
+    undo = await _plan(page, f"{path}/undo")
+    await _do(page, f"{path}/undo", undo)
+    shown = await page.get(f"/subscriptions/{subscription_id}")
+    assert "Becomes" not in shown.text
+
+
+async def test_P7_what_is_typed_wrongly_is_said_beside_its_field(tenant: TestTenant) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    page = await tenant.browser()
+
+    wrong = await _plan(page, f"/subscriptions/{subscription_id}/change", quantity="many", when="on", amount="1")
+
+    assert wrong.status_code == 422
+    assert "Type a number, like 1.5." in wrong.text
+    assert "Fill this in." in wrong.text
+    assert 'value="many"' in wrong.text
+
+
+async def test_P16_the_change_policy_is_edited_on_the_products_page(tenant: TestTenant) -> None:
+    product_id, _ = await sells(tenant, "fibre", 3500)
+    page = await tenant.browser()
+    shown = await page.get(f"/products/{product_id}")
+    assert "At the end of the period" in shown.text
+    version = (await get_product(product_id)).version
+    typed = {
+        "version": str(version),
+        "upgrade_when": "period_end",
+        "upgrade_unused": "none",
+        "upgrade_fee": "5,00",
+        "upgrade_minimum": "",
+        "cycle_anchor": "keep",
+        "setup": "yes",
+    }
+
+    wrong = await page.put(f"/products/{product_id}/change-policy", data={**typed, "cycle_fee": "much"})
+    assert wrong.status_code == 422
+    assert 'value="much"' in wrong.text
+    saved = await page.put(f"/products/{product_id}/change-policy", data={**typed, "upgrade_fee": "5.00"})
+    assert saved.status_code == 200, saved.text
+    policy = await get_change_policy(product_id)
+    assert (policy.upgrade.when, policy.upgrade.unused, policy.upgrade.fee_minor) == ("period_end", "none", 500)
+    assert (policy.cycle_anchor, policy.setup, policy.downgrade.when) == ("keep", True, "period_end")
+    late = await page.put(f"/products/{product_id}/change-policy", data={**typed, "upgrade_when": "now"})
+    assert late.status_code == 409
+
+
+async def test_P7_changes_over_the_api(tenant: TestTenant) -> None:
+    _, subscription_id, prices = await _with_a_plan(tenant)
+    api = await tenant.api()
+    path = f"/api/v1/subscriptions/{subscription_id}/change"
+
+    preview = (await api.post(f"{path}/preview", json={"price_id": prices["fibre-600"]})).json()
+    assert [each["net_minor"] for each in preview["documents"]] == [4500, 6000]
+    assert (await api.get(path)).status_code == 404
+    planned = (await api.post(path, json={"price_id": prices["fibre-100"]})).json()
+    assert planned["happens_on"] is not None
+    assert planned["documents"] == []
+    assert (await api.get(path)).json()["product"] == "Fibre 100"
+    assert (await api.delete(path)).json()["product_code"] == "fibre-300"
+    done = (await api.post(path, json={"quantity_e6": 2_000_000})).json()
+    assert (done["subscription"]["quantity_e6"], done["documents"][0]["net_minor"]) == (2_000_000, 4500)
+
+    product_id = done["subscription"]["product_id"]
+    policy = (await api.get(f"/api/v1/products/{product_id}/change-policy")).json()
+    assert policy["downgrade"]["when"] == "period_end"
+    version = (await get_product(product_id)).version
+    changed = await api.patch(
+        f"/api/v1/products/{product_id}/change-policy",
+        json={"version": version, "downgrade": {"when": "now"}},
+    )
+    assert changed.json()["downgrade"]["when"] == "now"
