@@ -74,7 +74,16 @@ from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.messages import why_routes as messages_whys
 from core.payments import api as payments_api
-from core.payments import credit_routes, deposit_api, deposit_routes, statement_api, statement_routes
+from core.payments import batch as payments_batch
+from core.payments import (
+    credit_routes,
+    deposit_api,
+    deposit_routes,
+    hand_api,
+    hand_routes,
+    statement_api,
+    statement_routes,
+)
 from core.payments import hookimpls as payments_hooks
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
@@ -185,6 +194,7 @@ PAGES: Final = (
     reissue_routes,
     run_routes,
     payments_routes,
+    hand_routes,
     credit_routes,
     deposit_routes,
     statement_routes,
@@ -212,6 +222,7 @@ APIS: Final = (
     reissue_api,
     dunning_api,
     payments_api,
+    hand_api,
     statement_api,
     deposit_api,
     run_api,
@@ -331,6 +342,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *messages_jobs.JOBS,
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
+    *payments_batch.JOBS,
 )
 """Every kind of work of the core."""
 

@@ -249,7 +249,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         corrects=corrects,
         notes=notes,
         actions_menu=_menu(scope, document),
-        may_pay=document.open_minor > 0 and scope.may("payments.register"),
+        may_pay=(document.open_minor > 0 or document.settlement == "written_off") and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
         dunning=await dunning_of(scope, document),
         may_pause=document.open_minor > 0 and scope.may("documents.edit"),
@@ -272,6 +272,11 @@ def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
         ],
         [
             _drawer_entry(_("Write off…"), "eraser", f"{path}/write-off", danger=True, refused=settled),
+            *(
+                [_drawer_entry(_("Tax of the bad debt…"), "receipt-refund", f"{path}/tax-relief")]
+                if document.settlement == "written_off"
+                else []
+            ),
             _drawer_entry(_("Void by credit note in full…"), "ban", f"{path}/void", danger=True, refused=credited),
         ],
     ]

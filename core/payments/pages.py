@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
 from core.database import row, within
+from core.errors import FieldError, Invalid
 from core.ids import Id
 from core.money import format_amount, format_money
-from core.payments.schemas import PaymentRow
+from core.payments.schemas import PaymentRow, Share
 from core.payments.tables import Payment
 from core.texts import N_, _, in_sentence, ngettext, number
-from core.web.parts import Choice, Field, Figure, Pill
+from core.web.forms import from_form
+from core.web.parts import Choice, Field, Figure, MenuEntry, Pill
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -141,6 +144,8 @@ WHAT: Final = {
     "deposit_applied": N_("Deposit applied"),
     "deposit_paid_back": N_("Deposit paid back"),
     "opening": N_("Opening balance"),
+    "assignment": N_("Receipt assigned"),
+    "transfer": N_("Credit transferred"),
 }
 
 
@@ -170,11 +175,55 @@ class PaymentForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     reference: Annotated[str, Meta(max_length=200)] = ""
     note: Annotated[str, Meta(max_length=1000)] = ""
     document_id: Id | None = None
+    fee: Annotated[str, Meta(max_length=40)] = ""
+    bank_currency: Annotated[str, Meta(pattern="^([A-Z]{3})?$")] = ""
+    bank_amount: Annotated[str, Meta(max_length=40)] = ""
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
+MOST_SHARES: Final = 12
+"""Open invoices that a payment can be split over in its drawer; over JSON there may be more."""
+
+
+def share_field(document_id: int) -> str:
+    return f"share_{document_id}"
+
+
+def typed_payment(typed: Mapping[str, Sequence[str]]) -> tuple[PaymentForm, dict[int, str]]:
+    """A payment, and what was typed beside each invoice."""
+    shares = {
+        int(name[6:]): texts[-1].strip()[:40]
+        for name, texts in typed.items()
+        if re.fullmatch(r"share_\d{1,18}", name) and texts and texts[-1].strip()
+    }
+    return from_form(
+        PaymentForm, {name: texts for name, texts in typed.items() if not name.startswith("share_")}
+    ), shares
+
+
+def at_shares(error: Invalid, split: Sequence[Share]) -> Invalid:
+    """Errors of a payment at the fields of its drawer."""
+    names = {"bank_amount_minor": "bank_amount", "fee_minor": "fee", "split": "amount"}
+    names |= {f"split.{at}.amount_minor": share_field(each.document_id) for at, each in enumerate(split)}
+    return Invalid(error.message, errors=[FieldError(names.get(e.field, e.field), e.message) for e in error.errors])
+
+
+def buttons_of_list() -> tuple[MenuEntry, ...]:
+    """What begins something on the list of payments."""
+    drawer = {"hx-get": "/payments/unidentified/new", "hx-target": "#plan", "hx-swap": "innerHTML"}
+    return (
+        MenuEntry(label=_("From nobody known…"), icon="help-circle", attrs=drawer),
+        MenuEntry(label=_("Batch…"), icon="table", href="/payments/batch"),
+    )
+
+
 def payment_fields(
-    methods: Sequence[MethodRow], documents: Sequence[DocumentRow], amount: str, currency: str, today: date
+    methods: Sequence[MethodRow],
+    documents: Sequence[DocumentRow],
+    amount: str,
+    currency: str,
+    today: date,
+    currencies: Sequence[str] = (),
 ) -> list[Field]:
     """The drawer's fields. The invoice that is named is paid first, then the oldest due."""
     return [
@@ -200,6 +249,33 @@ def payment_fields(
             ],
         ),
         Field(name="note", label=_("Note"), max_length=1000),
+        Field(name="fee", label=_("Fee kept back by the bank"), kind="money"),
+        *(
+            [
+                Field(
+                    name="bank_currency",
+                    label=_("Arrived in another currency"),
+                    kind="select",
+                    choices=[Choice("", _("No")), *(Choice(each, each) for each in currencies)],
+                ),
+                Field(name="bank_amount", label=_("What arrived"), kind="money", help=_("In the bank's currency")),
+            ]
+            if currencies
+            else []
+        ),
+        *(
+            [
+                Field(
+                    name=share_field(each.id),
+                    label=_("Of it for %(number)s", number=each.number),
+                    kind="money",
+                    help=_("Open %(amount)s", amount=format_amount(each.open_minor, currency)),
+                )
+                for each in [each for each in documents if each.currency == currency][:MOST_SHARES]
+            ]
+            if len(documents) > 1
+            else []
+        ),
     ]
 
 

@@ -18,7 +18,8 @@ from core.billing.listing import DOCUMENTS
 from core.customers import queries as customers
 from core.customers.head import head_values
 from core.customers.timeline import in_words
-from core.errors import Conflict, Invalid, NotFound
+from core.database import Everything
+from core.errors import Conflict, Invalid
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
@@ -26,7 +27,7 @@ from core.payments import actions, pages, queries
 from core.payments.deposit_pages import deposit_item
 from core.payments.deposits import list_deposits
 from core.payments.listing import PAYMENTS
-from core.payments.schemas import NewPayment, NewRefund, Reversal
+from core.payments.schemas import NewPayment, NewRefund, Reversal, Share
 from core.subscriptions import queries as subscriptions
 from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
@@ -136,6 +137,7 @@ async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
         "credits": [pages.credit_item(each, uses.get(each.id, ()), may_credit=may_credit) for each in found],
         "free": any(each.left_minor for each in found)
         or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
+        "any_free": any(each.left_minor for each in found),
         "may_refund": view.scope.may("payments.refund"),
     }
 
@@ -172,7 +174,7 @@ async def show_new(view: View, customer_id: FromPath[int]) -> Response[str]:
         view,
         _payment_place(customer_id, fields),
         typed,
-        lambda: _receive(scope, customer, from_form(pages.PaymentForm, typed)),
+        lambda: _receive(scope, customer, *pages.typed_payment(typed)),
     )
 
 
@@ -184,7 +186,7 @@ async def register(view: View, customer_id: FromPath[int]) -> Response[str]:
     return await do_plan(
         view,
         _payment_place(customer_id, await _payment_fields(scope, customer, view.typed)),
-        lambda: _receive(scope, customer, from_form(pages.PaymentForm, view.typed)),
+        lambda: _receive(scope, customer, *pages.typed_payment(view.typed)),
         to=f"/customers/{customer_id}/transactions",
         said=_("Payment registered."),
     )
@@ -199,29 +201,52 @@ async def _payment_fields(scope: Scope, customer: CustomerDetail, typed: Mapping
     named = typed.get("document_id", [""])[-1]
     due = next((each.open_minor for each in found if str(each.id) == named), sum(each.open_minor for each in found))
     amount = amount_text(due, customer.currency) if due else ""
-    return pages.payment_fields(await queries.list_methods(), found, amount, customer.currency, scope.today())
+    if named.isdecimal() and len(named) < 19 and all(str(each.id) != named for each in found):
+        lost = await documents.get_document(scope, int(named))
+        if lost.settlement == "written_off" and lost.payer_id == customer.id:
+            found.append(lost)
+    known = {each.from_currency for each in await ledger.list_fx_rates()} | {scope.tenant.currency}
+    others = sorted(known - {customer.currency})
+    return pages.payment_fields(await queries.list_methods(), found, amount, customer.currency, scope.today(), others)
 
 
-async def _receive(scope: Scope, customer: CustomerDetail, form: pages.PaymentForm) -> ChangePlan:
+async def _receive(
+    scope: Scope, customer: CustomerDetail, form: pages.PaymentForm, shares: Mapping[int, str]
+) -> ChangePlan:
+    bank_currency = form.bank_currency or customer.currency
+    split: list[Share] = []
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        fee = read("fee", typed_amount, form.fee, bank_currency, scope.locale, default=0)
+        arrived = read("bank_amount", typed_amount, form.bank_amount, bank_currency, scope.locale, default=0)
+        if form.bank_currency and not form.bank_amount:
+            read.wrong("bank_amount", _("Type what arrived at the bank."))
+        for document_id, text in shares.items():
+            name = pages.share_field(document_id)
+            if minor := read(name, typed_amount, text, customer.currency, scope.locale, default=0):
+                split.append(Share(document_id=document_id, amount_minor=minor))
         if not form.amount:
             read.wrong("amount", _("Fill this in."))
     before = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
     waiting = await subscriptions.list_subscriptions(scope, states=("pending",), customer_id=customer.id)
     balance = await ledger.get_balance(scope, customer.id)
-    payment_id = await actions.receive(
-        scope,
-        NewPayment(
-            payer_id=customer.id,
-            amount_minor=amount,
-            method=form.method,
-            received_on=form.received_on,
-            reference=form.reference,
-            note=form.note,
-            document_id=form.document_id,
-        ),
+    data = NewPayment(
+        payer_id=customer.id,
+        amount_minor=amount,
+        method=form.method,
+        received_on=form.received_on,
+        reference=form.reference,
+        note=form.note,
+        document_id=form.document_id,
+        split=split,
+        fee_minor=fee,
+        bank_currency=form.bank_currency or None,
+        bank_amount_minor=arrived or None,
     )
+    try:
+        payment_id = await actions.receive(scope, data)
+    except Invalid as error:
+        raise pages.at_shares(error, split) from None
     payment = await queries.get_payment(scope, payment_id)
     after = await ledger.get_balance(scope, customer.id)
     still = {
@@ -456,7 +481,8 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
 
 @get("/payments", permission="payments.view")
 async def list_payments(view: View) -> Response[str]:
-    return await PAYMENTS.page(view)
+    buttons = pages.buttons_of_list() if view.scope.may("payments.register") else ()
+    return await PAYMENTS.page(view, buttons=buttons if isinstance(view.scope.actor.reach, Everything) else ())
 
 
 @get("/payments/{payment_id:int}", permission="payments.view")
@@ -483,6 +509,7 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
             for each in payment.paid
         ],
         happenings=await in_words(entries, scope.locale),
+        may_assign=scope.may("payments.register") and payment.payer_id is None and payment.state == "received",
         may_allocate=scope.may("payments.register") and payment.free_minor > 0,
         may_take_back=scope.may("payments.register"),
         may_reverse=scope.may("payments.refund") and left > 0 and payment.state in ("received", "part_reversed"),
@@ -604,7 +631,7 @@ async def reverse(view: View, payment_id: FromPath[int]) -> Response[str]:
 
 async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) -> ChangePlan:
     if payment.payer_id is None:
-        raise NotFound(f"payer of payment {payment.id}")
+        return await _send_back(scope, payment, form)
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, payment.currency, scope.locale, least=1, default=0)
         fee = read("fee", typed_amount, form.fee, payment.bank_currency, scope.locale, default=0)
@@ -636,6 +663,18 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
             PlanPart(title=_("Money"), lines=[_balance_line(before, after)]),
         ],
         warnings=[_("What was activated by this payment stays active; dunning decides.")],
+    )
+
+
+async def _send_back(scope: Scope, payment: PaymentDetail, form: pages.Reversing) -> ChangePlan:
+    """A receipt of nobody known leaves suspense again."""
+    await actions.reverse(scope, payment.id, Reversal(reason=form.reason))
+    back = format_money(payment.amount_minor, payment.currency, scope.locale)
+    return ChangePlan(
+        title=_("Reverse %(amount)s", amount=back),
+        button=_("Reverse %(amount)s", amount=back),
+        danger=True,
+        parts=[PlanPart(title=_("Money"), lines=[PlanLine(text=_("Out of suspense"), value=back)])],
     )
 
 

@@ -83,6 +83,9 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/reissue"): {"reason": "x"},
+    ("POST", "/api/v1/invoices/{invoice_id:int}/tax-relief"): {"reason": "x"},
+    ("POST", "/api/v1/payments/{payment_id:int}/assignment"): {"payer_id": 1},
+    ("POST", "/api/v1/customers/{customer_id:int}/credit/transfers"): {"to_customer_id": 1, "reason": "x"},
     ("POST", "/api/v1/customers/{customer_id:int}/credit-notes"): {
         "reason": "x",
         "lines": [{"description": "x", "rate_ppm": 0, "net_minor": 1}],
