@@ -94,10 +94,9 @@ from core.staff import jobs as staff_jobs
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
-from core.subscriptions import change_api, change_routes, prepaid_api
+from core.subscriptions import change_api, change_routes, pause_api, prepaid_api
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
-from core.subscriptions import pause_api, prepaid_api
 from core.subscriptions import routes as subscriptions_routes
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.texts import N_
@@ -217,6 +216,7 @@ APIS: Final = (
     customer_rate_api,
     subscriptions_api,
     prepaid_api,
+    pause_api,
     change_api,
     billing_api,
     reissue_api,
