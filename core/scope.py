@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core.clock import today
 from core.database import Everything, Partitions, Reach
-from core.errors import Forbidden
+from core.errors import Conflict, Forbidden
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Tenant:
     """Where its documents and other files lie, wherever its rows do. None: it keeps none (a bare test)."""
     internal_hosts: frozenset[str] = frozenset()
     """Hosts that are not public and that it may connect to all the same: the provider's configuration says so."""
+    test_clock: bool = False
+    """A copy on which time is tried out: it stands still between two steps, and nothing ever leaves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,11 @@ class Scope:
         """Raises Forbidden (403) unless the actor has the permission."""
         if not self.may(permission):
             raise Forbidden(_("You need the permission “%(permission)s” for this.", permission=permission))
+
+    def refuse_on_test_clock(self) -> None:
+        """Raises Conflict where time is only tried out: for whatever would reach the world outside."""
+        if self.tenant.test_clock:
+            raise Conflict(_("This is a copy on which time is tried out: nothing leaves it."))
 
     def as_actor(self, actor: Actor) -> Scope:
         return replace(self, actor=actor)

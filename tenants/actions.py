@@ -15,6 +15,7 @@ from core.jobs.actions import enqueue
 from core.jobs.schedules import Scheduled
 from core.texts import N_, _
 from tenants.backups import has_database
+from tenants.clocks import MOST
 from tenants.ending import may_become, rename_tenant
 from tenants.events import (
     AllBackupsAsked,
@@ -24,8 +25,10 @@ from tenants.events import (
     BackupReturnAsked,
     TenantArchivingAsked,
     TenantBackupAsked,
+    TenantClockAsked,
     TenantCreated,
     TenantDeletionAsked,
+    TenantForwardAsked,
     TenantMoveAsked,
     TenantPluginDisabled,
     TenantPluginEnabled,
@@ -42,14 +45,18 @@ from tenants.jobs import (
     BACK_UP,
     BACK_UP_ALL,
     DELETE,
+    FORWARD,
     LOOK,
     MOVE,
     RESTORE,
+    TRY,
     UPGRADE,
     UPGRADE_ALL,
+    Forward,
     Moving,
     OfAll,
     OfTenant,
+    Trying,
 )
 from tenants.jobs import Restoring as RestoringJob
 from tenants.pausing import refuse_paused
@@ -57,6 +64,7 @@ from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
     from core.activity.events import Event
     from core.jobs.kinds import JobKind
@@ -218,6 +226,38 @@ async def ask_deletion(scope: Scope, tenant: TenantRecord, repeated: str) -> int
         DELETE,
         _of(tenant),
         lambda job_id: TenantDeletionAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id),
+    )
+
+
+async def ask_test_clock(scope: Scope, tenant: TenantRecord, copy: str) -> int:
+    """A copy of it as it is now, on which time can be tried out."""
+    if not has_database(tenant):
+        raise Conflict(_("%(slug)s has no database: there is nothing to copy.", slug=tenant.slug))
+    refuse_paused(tenant)
+    await free_slug(scope, copy)
+    return await _ask(
+        scope,
+        TRY,
+        Trying(tenant_id=tenant.id, slug=tenant.slug, copy=copy),
+        lambda job_id: TenantClockAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id, copy=copy),
+    )
+
+
+async def ask_forward(scope: Scope, tenant: TenantRecord, until: date) -> int:
+    """Let the clock of a copy go on to the end of this day."""
+    if tenant.clock_at is None:
+        raise Conflict(_("%(slug)s lives in real time: make a copy of it to try out time.", slug=tenant.slug))
+    if until < tenant.clock_at.date():
+        raise Invalid(
+            _("It is %(now)s there already: time goes forward only.", now=f"{tenant.clock_at:%Y-%m-%d}"), field="until"
+        )
+    if until > scope.today() + MOST:
+        raise Invalid(_("At most ten years from today."), field="until")
+    return await _ask(
+        scope,
+        FORWARD,
+        Forward(tenant_id=tenant.id, slug=tenant.slug, until=until),
+        lambda job_id: TenantForwardAsked(tenant_id=tenant.id, slug=tenant.slug, job_id=job_id, until=until),
     )
 
 

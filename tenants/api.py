@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -82,6 +82,14 @@ class Repeated(Struct, frozen=True, forbid_unknown_fields=True):
 class Copying(Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[str, Meta(max_length=100, description="Name of the backup")]
     slug: Annotated[str, Meta(max_length=32, description="Short name of the copy")]
+
+
+class TestClock(Struct, frozen=True, forbid_unknown_fields=True):
+    copy: Annotated[str, Meta(max_length=32, description="Short name of the copy on which time is tried out")]
+
+
+class Forwarding(Struct, frozen=True, forbid_unknown_fields=True):
+    until: Annotated[date, Meta(description="The last day that is lived through")]
 
 
 class Returning(Struct, frozen=True, forbid_unknown_fields=True):
@@ -259,6 +267,30 @@ async def copy(call: Call, data: JSONBody[Copying]) -> WorkItem:
 
 
 @api_post(
+    "/tenants/{tenant_id:int}/test-clock",
+    permission="tenants.create",
+    summary="Make a copy to try out time",
+    description="A tenant of its own whose clock stands still; nothing is ever sent from it.",
+    status_code=202,
+)
+async def try_time(call: Call, tenant_id: FromPath[int], data: JSONBody[TestClock]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_test_clock(call.scope, tenant, data.copy))
+
+
+@api_post(
+    "/tenants/{tenant_id:int}/test-clock/forward",
+    permission="tenants.manage",
+    summary="Run time forward on a copy",
+    description="Day by day through the jobs that the clock starts. The books are proven at the end.",
+    status_code=202,
+)
+async def run_forward(call: Call, tenant_id: FromPath[int], data: JSONBody[Forwarding]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_forward(call.scope, tenant, data.until))
+
+
+@api_post(
     "/tenants/backups/returns",
     permission="tenants.delete",
     summary="Restore a backup in place of its tenant",
@@ -373,6 +405,8 @@ HANDLERS = (
     back_up_all,
     list_all_backups,
     copy,
+    try_time,
+    run_forward,
     bring_back,
     archive,
     delete,

@@ -72,6 +72,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Rows of each table."""
     keys: tuple[str, ...]
     """Ids of the keys that its secrets may be sealed with; the keys themselves are in no backup."""
+    clock_at: datetime | None = None
+    """What its test clock showed, if it had one."""
     missing: tuple[str, ...] = ()
     """Stored files that were gone from the disk already."""
     members: tuple[Member, ...] = ()

@@ -144,6 +144,7 @@ async def back_up_in(
             name=record.name,
             hosts=tuple(await deployment.registry.hosts(record.uuid)),
             created_at=record.created_at,
+            clock_at=record.clock_at,
             placement=record.placement,
             dialect="sqlite" if record.placement == SQLITE else "postgresql",
             schema="" if record.placement == SQLITE else schema_of(record.uuid, record.generation),

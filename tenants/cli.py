@@ -46,6 +46,7 @@ from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.asgi import make_asgi
 from tenants.backups import BackedUp, back_up, back_up_all
+from tenants.clocks import Ahead, run_forward, try_time
 from tenants.console import CONSOLE
 from tenants.demo import SHOWN, fill
 from tenants.deployment import Deployment
@@ -57,7 +58,7 @@ from tenants.moving import move_tenant
 from tenants.new_plugin import write_plugin
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.provisioning import NewTenant, create_tenant
-from tenants.restoring import restore
+from tenants.restoring import Restored, restore
 from tenants.sizes import Size, size_of
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all, upgrade_tenant
@@ -390,6 +391,50 @@ async def tenant_restore(file: Path, copy: str, replace: bool, no_backup: bool, 
         click.echo(f"What was there before: {done.backup}")
     if done.missing_keys:
         click.echo(f"Secrets sealed with the keys {', '.join(done.missing_keys)} cannot be read here.", err=True)
+
+
+@tenant.command("clock")
+@click.argument("slug")
+@click.option("--copy", default="", metavar="SLUG", help="Make a copy under this short name, whose clock stands still.")
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="Run the copy's clock to the end of this day.")
+@json_option
+@running
+async def tenant_clock(slug: str, copy: str, until: datetime | None, as_json: bool) -> None:
+    """Try out time: make a copy of a tenant, then run its clock forward through the real jobs. Nothing is sent."""
+    if bool(copy) == (until is not None):
+        raise Invalid("Give --copy SLUG to make a copy, or --to DATE to run one forward.", field="SLUG")
+    async with deployed() as deployment:
+        found = await deployment.registry.get_by_slug(slug)
+        with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
+            task = bar.add_task("Copying" if copy else "Running forward", total=None)
+
+            def told(done: int, total: int, day: str = "") -> None:
+                bar.update(task, completed=done, total=total, description=day or None)
+
+            if until is None:
+                done: Restored | Ahead = await try_time(deployment, found, copy, told=told)
+            else:
+                done = await run_forward(deployment, found, until.date(), told=told)
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+    elif isinstance(done, Ahead):
+        _tell_ahead(done)
+    else:
+        click.echo(f"{done.slug} answers at {done.address}. Its clock stands still.")
+        click.echo(f"Run it forward: tenantry tenant clock {done.slug} --to DATE")
+    if isinstance(done, Ahead) and done.violations:
+        sys.exit(1)
+
+
+def _tell_ahead(ahead: Ahead) -> None:
+    click.echo(f"{ahead.slug} lived from {ahead.since:%Y-%m-%d %H:%M} to {ahead.until:%Y-%m-%d %H:%M} UTC.")
+    for one in ahead.documents:
+        total = format_money(one.total_minor, one.currency, "en")
+        click.echo(f"{one.month}: {one.count:,} {one.kind.replace('_', ' ')}, {total}")
+    written = ", ".join(f"{one.count:,} {one.kind.replace('_', ' ')}" for one in ahead.messages)
+    click.echo(f"Messages written, none sent: {written or 'none'}. Documents still to be drawn: {ahead.undrawn:,}.")
+    for wrong in ahead.violations:
+        click.echo(f"{wrong.key}: {wrong.rule} {wrong.count:,}, such as {wrong.example}", err=True)
 
 
 @tenant.command("move")

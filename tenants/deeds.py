@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from core.errors import Conflict, Invalid, NotFound
@@ -249,6 +250,75 @@ def _no_moving(tenant: TenantRecord) -> str:
     return "" if has_database(tenant) else _("It has no database")
 
 
+# -- trying out time --------------------------------------------------------------------------------------------------
+
+
+def _copy_fields(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
+    return (
+        Field(
+            name="copy",
+            label=_("Short name of the copy"),
+            value=f"{tenant.slug}-try"[:32],
+            required=True,
+            max_length=32,
+            wide=True,
+        ),
+    )
+
+
+def _plan_trying(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=_("Try out time on a copy of %(name)s", name=tenant.name),
+        button=_("Make the copy"),
+        parts=[
+            _part(_("The copy"), _("A tenant of its own, as this one is now, at an address of its own")),
+            _part(_("Its clock"), _("Stands still, until you run it forward from its page")),
+            _part(_("Outside"), _("Nothing is ever sent from it: no message, no payment, no call")),
+        ],
+    )
+
+
+async def _try(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    return _work(await actions.ask_test_clock(scope, tenant, typed_in(typed, "copy").strip()))
+
+
+def _until(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
+    return (
+        Field(
+            name="until",
+            label=_("To the end of"),
+            kind="date",
+            required=True,
+            wide=True,
+            help=_("In the copy it is %(at)s now", at=f"{tenant.clock_at:%Y-%m-%d}" if tenant.clock_at else ""),
+        ),
+    )
+
+
+def _plan_forward(tenant: TenantRecord) -> ChangePlan:
+    return ChangePlan(
+        title=_("Run time forward in %(name)s", name=tenant.name),
+        button=_("Run it forward"),
+        parts=[
+            _part(_("Each day"), _("What the clock starts is done by the same jobs: billing, changes, dunning")),
+            _part(_("Then"), _("Documents and messages stand in the copy; none is sent"), _("The books are proven")),
+            _part(_("Back"), _("Time goes forward only: make another copy to begin anew")),
+        ],
+    )
+
+
+async def _forward(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
+    try:
+        until = date.fromisoformat(typed_in(typed, "until"))
+    except ValueError:
+        raise Invalid(_("Write a day, such as 2026-12-31."), field="until") from None
+    return _work(await actions.ask_forward(scope, tenant, until))
+
+
+def _no_trying(tenant: TenantRecord) -> str:
+    return "" if has_database(tenant) else _("It has no database")
+
+
 # -- archiving and deleting -------------------------------------------------------------------------------------------
 
 
@@ -364,6 +434,28 @@ DEEDS: Final = {
             leaves=True,
         ),
         Deed(
+            key="trying",
+            label=N_("Try out time…"),
+            icon="flask",
+            permission="tenants.create",
+            fields=_copy_fields,
+            plan=_plan_trying,
+            act=_try,
+            said=N_("The copy is being made."),
+            refused=_no_trying,
+        ),
+        Deed(
+            key="forward",
+            label=N_("Run time forward…"),
+            icon="clock",
+            permission="tenants.manage",
+            fields=_until,
+            plan=_plan_forward,
+            act=_forward,
+            said=N_("Time goes on."),
+            refused=_no_trying,
+        ),
+        Deed(
             key="suspension",
             label=N_("Suspend…"),
             icon="player-pause",
@@ -429,6 +521,8 @@ def may_do(scope: Scope, tenant: TenantRecord) -> list[tuple[Deed, str]]:
             continue
         refused = deed.refused(tenant)
         if deed.key == "resumption" and refused:
+            continue
+        if deed.key == "forward" and tenant.clock_at is None:
             continue
         if deed.key == "moving" and not host_of(scope).deployment.placement.servers:
             continue

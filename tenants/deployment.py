@@ -14,7 +14,7 @@ from core import hookspecs
 from core.activity.asking import nothing_kept
 from core.activity.unit import listen
 from core.app import HOOK_MODULES, RESERVED, migrations_of
-from core.clock import Seldom, SystemClock
+from core.clock import FixedClock, Seldom, SystemClock
 from core.database import WrongDatabase, bind, prove_owner
 from core.errors import Unavailable
 from core.hooks import HookSets, find_plugins, usable
@@ -24,6 +24,7 @@ from core.settings.queries import load_settings
 from core.web.visit import Bound
 from tenants.console import CONSOLE
 from tenants.host import ProviderHost
+from tenants.jobs import SCHEDULES as CONSOLE_SCHEDULES
 from tenants.names import check_names
 from tenants.pausing import release_abandoned
 from tenants.placement import Placement
@@ -63,6 +64,7 @@ class Deployment:
         self.keys = config.keys
         self.clock = clock or SystemClock()
         self.plugins = find_plugins(hookspecs, taken=RESERVED)
+        self.console, self.console_schedules = CONSOLE, CONSOLE_SCHEDULES
         self.hook_sets = HookSets(
             hookspecs,
             HOOK_MODULES,
@@ -160,12 +162,13 @@ class Deployment:
             is_provider=record.is_provider,
             folder=self.placement.folder(record.uuid),
             internal_hosts=self.config.internal_hosts,
+            test_clock=record.clock_at is not None,
         )
         return Bound(
             tenant=tenant,
             hooks=self.hooks(record),
             plugins=self.switched_on(record),
-            clock=self.clock,
+            clock=self.clock if record.clock_at is None else FixedClock(record.clock_at),
             keys=self.keys,
             host=ProviderHost(self, record) if record.is_provider else None,
             secure=self.config.server.secure,

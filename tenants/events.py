@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from core.activity.events import Event
 
 
@@ -73,6 +75,20 @@ class TenantDeletionAsked(Event, subject="tenant", text="The deletion of {slug} 
     tenant_id: int
     slug: str
     job_id: int
+
+
+class TenantClockAsked(Event, subject="tenant", text="A copy of {slug} to try out time asked for: {copy}"):
+    tenant_id: int
+    slug: str
+    job_id: int
+    copy: str
+
+
+class TenantForwardAsked(Event, subject="tenant", text="Time of {slug} to run forward to {until} asked for"):
+    tenant_id: int
+    slug: str
+    job_id: int
+    until: date
 
 
 class BackupCopyAsked(Event, subject="job", text="A copy of {file} as {slug} asked for"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec import Struct
@@ -12,8 +13,10 @@ from core.database import spawn
 from core.errors import Conflict, NotFound
 from core.jobs.kinds import PROGRESS_EVERY, Job, JobKind
 from core.jobs.schedules import Every, Schedule, Scheduled
+from core.money import format_money
 from core.texts import N_, _, ngettext, number
 from tenants.backups import BACKUPS, back_up, back_up_all
+from tenants.clocks import run_forward, try_time
 from tenants.ending import archive_tenant, delete_tenant
 from tenants.events import (
     TenantArchived,
@@ -80,6 +83,22 @@ class Restoring(Struct, frozen=True, kw_only=True):
     generation: int = 0
     """Of its database when it was asked for: an attempt after that is another one finds it done."""
     slug: str = ""
+
+
+class Trying(Struct, frozen=True, kw_only=True):
+    """A tenant of which a copy is to be made, to try out time on it."""
+
+    tenant_id: int
+    slug: str
+    copy: str
+
+
+class Forward(Struct, frozen=True, kw_only=True):
+    """A copy whose clock is to go on to the end of a day."""
+
+    tenant_id: int
+    slug: str
+    until: date
 
 
 class Made(Struct, frozen=True, omit_defaults=True):
@@ -280,6 +299,66 @@ async def run_move(scope: Scope, job: Job[Moving]) -> Made:
     )
 
 
+# -- trying out time --------------------------------------------------------------------------------------------------
+
+
+async def run_try(scope: Scope, job: Job[Trying]) -> Made:
+    host, asked = host_of(scope), job.payload
+    deployment = host.deployment
+    made = await apart(deployment.registry.find_by_slug(asked.copy))
+    if made is None:
+        tenant = await host.get(asked.tenant_id)
+        await shown(
+            job,
+            lambda told: try_time(deployment, tenant, asked.copy, told=told),
+            _("Copying %(slug)s", slug=tenant.slug),
+        )
+        made = await apart(deployment.registry.get_by_slug(asked.copy))
+    await apart(look_again(deployment, made))
+    return Made(
+        _(
+            "%(slug)s answers at %(address)s. Its clock stands still: run it forward from its page.",
+            slug=made.slug,
+            address=deployment.config.server.address_of(made.host),
+        ),
+        tenant_id=made.id,
+    )
+
+
+async def run_time(scope: Scope, job: Job[Forward]) -> Made:
+    host, asked = host_of(scope), job.payload
+    tenant = await host.get(asked.tenant_id)
+    done = await shown(
+        job,
+        lambda told: run_forward(host.deployment, tenant, asked.until, told=told),
+        _("Running %(slug)s forward", slug=tenant.slug),
+    )
+    await apart(look_again(host.deployment, tenant))
+    parts = [
+        _("By %(day)s, from %(since)s:", day=f"{asked.until}", since=f"{done.since:%Y-%m-%d}"),
+        *(
+            _(
+                "%(month)s: %(count)s %(kind)s, %(total)s.",
+                month=one.month,
+                count=number(one.count),
+                kind=one.kind.replace("_", " "),
+                total=format_money(one.total_minor, one.currency, scope.locale),
+            )
+            for one in done.documents
+        ),
+        ngettext(
+            "%(num)s message written, none sent.",
+            "%(num)s messages written, none sent.",
+            sum(one.count for one in done.messages),
+        ),
+        ngettext("%(num)s document is still to be drawn.", "%(num)s documents are still to be drawn.", done.undrawn),
+        _("The books are in order.")
+        if not done.violations
+        else _("The books are wrong: %(what)s.", what=done.violations[0].rule),
+    ]
+    return Made(" ".join(parts), tenant_id=tenant.id)
+
+
 # -- restoring, archiving, deleting -----------------------------------------------------------------------------------
 
 
@@ -392,5 +471,12 @@ ARCHIVE: Final = JobKind("tenants.archive", OfTenant, run_archive, attempts=3, l
 DELETE: Final = JobKind("tenants.delete", OfTenant, run_deletion, attempts=3, limit=None, label=N_("Delete a tenant"))
 LOOK: Final = JobKind("tenants.look", Scheduled, run_look, attempts=2, limit=None, label=N_("Look at all tenants"))
 
-JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, MOVE, RESTORE, ARCHIVE, DELETE, LOOK)
+TRY: Final = JobKind(
+    "tenants.try_time", Trying, run_try, attempts=3, limit=None, label=N_("Make a copy to try out time")
+)
+FORWARD: Final = JobKind(
+    "tenants.forward", Forward, run_time, attempts=3, limit=None, label=N_("Run time forward on a copy")
+)
+
+JOBS: Final = (BACK_UP, BACK_UP_ALL, UPGRADE, UPGRADE_ALL, MOVE, RESTORE, TRY, FORWARD, ARCHIVE, DELETE, LOOK)
 SCHEDULES: Final = (Schedule("tenants.look", LOOK, Every(30)),)

@@ -45,6 +45,8 @@ class TenantRecord(Struct, frozen=True):
     """How often it was restored or moved: part of the name of its database, as each restore makes a new one."""
     archive: str = ""
     """Of an archived one: the file that brings it back."""
+    clock_at: datetime | None = None
+    """What its test clock shows; None: it lives in the time that it is."""
 
 
 class Aside(Struct, frozen=True):
@@ -71,6 +73,7 @@ class _Row(Struct, frozen=True):
     host: str | None
     generation: int
     archive: str
+    clock_at: datetime | None
 
 
 class _Plugin(Struct, frozen=True):
@@ -85,7 +88,8 @@ class _Count(Struct, frozen=True):
 
 _TENANT: Final = """
 SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.reason, tenant.placement,
-       tenant.is_provider, tenant.created_at, tenant.active_at, main.host, tenant.generation, tenant.archive
+       tenant.is_provider, tenant.created_at, tenant.active_at, main.host, tenant.generation, tenant.archive,
+       tenant.clock_at
 FROM tenant LEFT JOIN tenant_host main ON main.tenant_id = tenant.id AND main.main
 """
 
@@ -198,9 +202,10 @@ class Registry:
         status: TenantStatus = TenantStatus.CREATING,
         plugins: Sequence[str] = (),
         is_provider: bool = False,
+        clock_at: datetime | None = None,
     ) -> TenantRecord:
         """A tenant that is being created (or was restored: then it has a `status` at once); `hosts` begins with the
-        main one.
+        main one. With `clock_at` it has a test clock from its first moment on.
 
         Raises Invalid or Conflict naming what is taken.
         """
@@ -215,8 +220,9 @@ class Registry:
                 if is_provider and (other := await value("SELECT slug FROM tenant WHERE is_provider")):
                     raise Conflict(_("The provider's tenant is “%(other)s”: there can be one only.", other=other))
                 await execute(
-                    "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at)"
-                    " VALUES (:uuid, :slug, :name, :status, :placement, :is_provider, :now)",
+                    "INSERT INTO tenant (uuid, slug, name, status, placement, is_provider, created_at, clock_at)"
+                    " VALUES (:uuid, :slug, :name, :status, :placement, :is_provider, :now, :clock_at)",
+                    clock_at=clock_at,
                     is_provider=is_provider,
                     status=status.value,
                     uuid=uuid,
@@ -307,6 +313,19 @@ class Registry:
                 generation=generation,
             )
             await self._put_aside(before.uuid, before.placement, before.generation, keep_until)
+
+    async def set_clock(self, before: TenantRecord, at: datetime) -> TenantRecord:
+        """Move a test clock forward. Conflict where it was moved meanwhile, or is none."""
+        async with self.writing():
+            moved = await execute(
+                "UPDATE tenant SET clock_at = :at WHERE uuid = :uuid AND clock_at = :before AND clock_at <= :at",
+                at=at,
+                uuid=before.uuid,
+                before=before.clock_at,
+            )
+            if moved != 1:
+                raise Conflict(_("The test clock of %(slug)s was moved by somebody else.", slug=before.slug))
+        return await self.get_by_slug(before.slug)
 
     async def note_aside(self, uuid: UUID, placement: str, generation: int, remove_at: datetime) -> None:
         """There is, or will be, a database of this name that is not the tenant's."""
@@ -467,4 +486,5 @@ def _record(found: _Row, plugins: Sequence[str]) -> TenantRecord:
         plugins=tuple(plugins),
         generation=found.generation,
         archive=found.archive,
+        clock_at=found.clock_at,
     )

@@ -44,6 +44,7 @@ from tenants.placement import SQLITE, app_role, owner_dsn, schema_of
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 
@@ -82,9 +83,11 @@ async def restore(
     replace: bool = False,
     back_up: bool = True,
     placement: str = "",
+    test_clock: bool = False,
     told: Told = nobody,
 ) -> Restored:
-    """The tenant of a backup as it was then; or a `copy` of it under this short name, a tenant of its own.
+    """The tenant of a backup as it was then; or a `copy` of it under this short name, a tenant of its own; with
+    `test_clock` one whose time stands still from its first moment, and which sends nothing.
 
     One that is still there is replaced only if that is asked for, after a backup of it (`back_up=False`: where none can
     be made). Until the last step, one row of the registry, everything is as it was.
@@ -107,7 +110,10 @@ async def restore(
             ran, held = await _filled(deployment, manifest, new, uuid, placement, generation)
             await asyncio.to_thread(_keep_files, new / FILES, deployment.placement.folder(uuid) / FILES)
             if before is None:
-                record = await _registered(deployment, manifest, uuid, slug, placement, copied=bool(copy))
+                clock_at = manifest.clock_at or (deployment.clock.now() if test_clock else None)
+                record = await _registered(
+                    deployment, manifest, uuid, slug, placement, copied=bool(copy), clock_at=clock_at
+                )
             else:
                 pause = paused(deployment, before, watching=back_up) if has_database(before) else nullcontext()
                 async with pause:
@@ -327,7 +333,14 @@ def _keep_files(new: Path, kept: Path) -> None:
 
 
 async def _registered(
-    deployment: Deployment, manifest: Manifest, uuid: UUID, slug: str, placement: str, *, copied: bool
+    deployment: Deployment,
+    manifest: Manifest,
+    uuid: UUID,
+    slug: str,
+    placement: str,
+    *,
+    copied: bool,
+    clock_at: datetime | None,
 ) -> TenantRecord:
     return await deployment.registry.add(
         uuid,
@@ -338,6 +351,7 @@ async def _registered(
         deployment.clock.now() if copied else manifest.created_at,
         status=TenantStatus.ACTIVE,
         plugins=manifest.plugins,
+        clock_at=clock_at,
     )
 
 

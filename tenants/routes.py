@@ -455,7 +455,7 @@ def _permission_of(work: Work) -> str:
         return "tenants.delete"
     if work.job.kind == "tenants.restore":
         return "tenants.create" if work.about.copy else "tenants.delete"
-    return "tenants.manage"
+    return "tenants.create" if work.job.kind == "tenants.try_time" else "tenants.manage"
 
 
 @get("/tenants/work/{job_id:int}/events", permission="tenants.view")

@@ -14,8 +14,6 @@ from core.app import JOBS, SCHEDULES
 from core.database import bind
 from core.hooks import usable
 from core.jobs.worker import NotServed, Work, Worker
-from tenants.console import CONSOLE
-from tenants.jobs import SCHEDULES as CONSOLE_SCHEDULES
 from tenants.moving import keep_tidy
 from tenants.spares import keep
 from tenants.status import MOVING, TenantStatus
@@ -60,14 +58,17 @@ class HostOfWork:
         """The core's jobs and schedules, and what the plugins bring that this tenant has switched on."""
         if scope.tenant.uuid in self._moving:
             return Work(kinds={})
-        usual = {**usable(self._deployment.plugins), CONSOLE.name: CONSOLE}
+        console = self._deployment.console
+        usual = {**usable(self._deployment.plugins), console.name: console}
         on = [plugin for name, plugin in usual.items() if name in scope.plugins]
         kinds = {kind.name: kind for kind in JOBS}
         kinds.update({kind.name: kind for plugin in on for kind in plugin.manifest.jobs})  # type: ignore[misc]  # manifests name them by what the core needs to know
         readers = [
             plugin_reader(plugin.name, plugin.manifest.events, hookspecs) for plugin in on if plugin.manifest.events
         ]
-        schedules = (*SCHEDULES, *CONSOLE_SCHEDULES) if CONSOLE.name in scope.plugins else SCHEDULES
+        if scope.tenant.test_clock:
+            kinds = {name: kind for name, kind in kinds.items() if kind.policy != "once"}  # nothing leaves it
+        schedules = (*SCHEDULES, *self._deployment.console_schedules) if console.name in scope.plugins else SCHEDULES
         return Work(kinds=kinds, schedules=schedules, readers=readers)
 
 

@@ -58,6 +58,7 @@ async def send_message(scope: Scope, job: Job[SendMessage]) -> Sent | None:
     message = await get_message(scope, job.payload.message_id)
     if message.state == MessageState.SENT:
         return None
+    scope.refuse_on_test_clock()
     settings = await load_settings(MailSettings, scope.keys)
     if not settings.is_set_up:
         raise NotReached(_("No mail server is set up."), retry_after=3600)
@@ -123,6 +124,7 @@ async def _composed(scope: Scope, settings: MailSettings, message: MessageFull) 
 
 async def try_connection(scope: Scope, settings: MailSettings, to: str) -> str:
     """Send one mail to this address with these settings, at once and outside the outbox. Gives the server's answer."""
+    scope.refuse_on_test_clock()
     mail = compose(
         Filled(_("Test message of %(tenant)s", tenant=scope.tenant.name), _("The mail server takes messages.") + "\n"),
         settings=settings,
