@@ -81,10 +81,12 @@ from core.payments import (
     deposit_routes,
     hand_api,
     hand_routes,
+    online_routes,
     statement_api,
     statement_routes,
 )
 from core.payments import hookimpls as payments_hooks
+from core.payments import jobs as payments_jobs
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
 from core.staff import account_routes, log_in_routes, second_factors
@@ -194,6 +196,7 @@ PAGES: Final = (
     run_routes,
     payments_routes,
     hand_routes,
+    online_routes,
     credit_routes,
     deposit_routes,
     statement_routes,
@@ -343,6 +346,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
     *payments_batch.JOBS,
+    *payments_jobs.JOBS,
 )
 """Every kind of work of the core."""
 

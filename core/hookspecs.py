@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ImportStep,
         KnownCustomer,
         Panel,
+        PaymentGateway,
         PortalPage,
         SearchHit,
         Tab,
@@ -473,6 +474,33 @@ async def invoice_settled(scope: Scope, events: Sequence[InvoiceSettled]) -> Non
 
     Since 1.0.
     """
+
+
+@hookspec
+async def payment_gateways(scope: Scope) -> Sequence[PaymentGateway]:
+    """Ways to pay online that are set up: what customers are offered, and who is asked what became of a payment.
+
+    Give one as long as payments of it may still be on their way, and none before it is set up. The core keeps the
+    states, the books and the retries; a gateway says what happened, as often as it likes.
+
+    Not asked where nothing can be paid online, such as for payments that are registered by hand.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def choose_payment_link(scope: Scope, document_id: int, currency: str) -> str | None:
+    """Where an invoice can be paid online: the whole address, which goes into its e-mail. The first answer counts.
+
+    Asked once for each document that is sent. None where nothing can be paid.
+
+    Not asked for credit notes, nor for what is paid already.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
 
 
 @hookspec

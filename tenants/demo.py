@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 MONTHS: Final = 6
-SHOWN: Final = ("portal",)
+SHOWN: Final = ("portal", "testgateway")
 """Plugins that a demonstration has on, where they are installed."""
 AT_ONCE: Final = 200
 """Subscriptions or payments that are saved together."""

@@ -106,6 +106,7 @@ async def populate(tenant: TestTenant) -> World:
     made = await create_token(scope, NewToken(name="world", permissions=["customers.view"]), all_permissions())
     world.ids["token_id"] = made.id
     world.ids["token"] = "no-such-link"
+    world.ids["gateway"] = "testgateway"
     world.ids["session_id"] = 1
     world.ids["passkey_id"] = 1
     world.ids["item_id"] = await inventory.add_item(
@@ -181,6 +182,30 @@ async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
             "INSERT INTO portal_user (contact_id, customer_id, password_hash, password_set_at)"
             " SELECT id, customer_id, 'hash', :now FROM contact WHERE is_user",
             now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO online_payment (payment_id, gateway, key, documents, begun_by)"
+            " VALUES (:id, 'testgateway', 'world', '[]', 'world')",
+            id=world.ids["payment_id"],
+        )
+        await execute(
+            "INSERT INTO gateway_event (gateway, event_id, payment_id, kind, state, received_at)"
+            " VALUES ('testgateway', 'world', :id, 'payment', 'received', :now)",
+            id=world.ids["payment_id"],
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO gateway_payout (gateway, event_id, currency, amount_minor, paid_on)"
+            " VALUES ('testgateway', 'world', 'EUR', 1, :today)",
+            today=scope.today(),
+        )
+        till_id = await value(
+            "INSERT INTO testgateway_payment (token, order_key, amount_minor, currency, text, back, state, created_at)"
+            " VALUES ('world', 'world', 1, 'EUR', '', '/', 'open', :now) RETURNING id",
+            now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO testgateway_refund (order_key, payment_id, amount_minor) VALUES ('world', :id, 1)", id=till_id
         )
         for insert in (
             "INSERT INTO portal_link (customer_id, token_hash, created_at, expires_at)"

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core import hookspecs
 from core.activity.unit import unit_of_work
 from core.billing.sheets import document_of
 from core.customers.queries import document_recipients, get_customer
 from core.customers.status import Documents
 from core.database import execute, row, value
 from core.documents.files import FileRow, get_file, store_file
+from core.documents.model import DocumentKind
 from core.documents.sheet import document_pdf
 from core.errors import Conflict
 from core.messages.actions import queue
@@ -22,6 +24,7 @@ from core.money import Money
 from core.texts import N_, _
 
 if TYPE_CHECKING:
+    from core.documents.model import Document as Sheet
     from core.scope import Scope
 
 PDF: Final = "pdf"
@@ -38,6 +41,7 @@ class InvoiceFields(Struct, frozen=True, kw_only=True):
     due_on: date | None
     total: Money
     open: Money
+    pay_link: str = ""
 
 
 INVOICE_MAIL: Final = MessageKind(
@@ -54,6 +58,7 @@ INVOICE_MAIL: Final = MessageKind(
         due_on=date(2026, 12, 15),
         total=Money(5350, "EUR"),
         open=Money(5350, "EUR"),
+        pay_link="https://marlbeck.example/portal/pay?invoice=42",
     ),
     words={
         "en": Words(
@@ -62,7 +67,8 @@ INVOICE_MAIL: Final = MessageKind(
                 "Dear {{ customer }},\n\n"
                 "{% if kind == 'credit_note' %}attached is our credit note {{ number }} over {{ total }}."
                 "{% else %}attached is our invoice {{ number }} of {{ issued_on }} over {{ total }}."
-                "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}\n\n"
+                "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}"
+                "{% if pay_link %}\n\nPay it online: {{ pay_link }}{% endif %}\n\n"
                 "Kind regards\n{{ company }}"
             ),
         ),
@@ -72,7 +78,8 @@ INVOICE_MAIL: Final = MessageKind(
                 "Guten Tag {{ customer }},\n\n"
                 "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total }}."
                 "{% else %}anbei unsere Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
-                "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}\n\n"
+                "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}"
+                "{% if pay_link %}\n\nOnline zahlen: {{ pay_link }}{% endif %}\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),
@@ -82,6 +89,7 @@ INVOICE_MAIL: Final = MessageKind(
         "total": N_("Its total"),
         "open": N_("What is still open"),
         "due_on": N_("Due date"),
+        "pay_link": N_("Where it is paid online, if it can be"),
     },
 )
 
@@ -149,6 +157,7 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False) 
         due_on=document.due_on,
         total=Money(document.total_minor, document.currency),
         open=Money(document.open_minor, document.currency),
+        pay_link=await _pay_link(scope, document_id, document),
     )
     async with unit_of_work(scope):
         message_id = await queue(
@@ -168,3 +177,13 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False) 
             id=document_id,
         )
     return message_id
+
+
+async def _pay_link(scope: Scope, document_id: int, document: Sheet) -> str:
+    """Where it can be paid online; "" where it cannot, or nothing is open."""
+    if document.open_minor <= 0 or document.kind == DocumentKind.CREDIT_NOTE:
+        return ""
+    found = await scope.hooks.first(
+        hookspecs.choose_payment_link, scope=scope, document_id=document_id, currency=document.currency
+    )
+    return found or ""

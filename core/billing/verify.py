@@ -211,6 +211,23 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "V4",
+        "A payment is booked once it is received, and not before; a refund that failed is booked back.",
+        """
+        SELECT 'payment ' || CAST(p.id AS text) AS what
+        FROM payment p
+        LEFT JOIN (SELECT source_id, count(*) AS n FROM ledger_transaction
+            WHERE source_kind = 'payment' AND kind = 'payment' GROUP BY source_id) t ON t.source_id = p.id
+        WHERE p.payer_id IS NOT NULL AND p.state IN ('pending', 'unknown', 'failed') AND coalesce(t.n, 0) > 0
+           OR p.provider IS NOT NULL AND p.state NOT IN ('pending', 'unknown', 'failed') AND coalesce(t.n, 0) <> 1
+        UNION ALL SELECT 'refund ' || CAST(r.id AS text)
+        FROM refund r
+        LEFT JOIN (SELECT source_id, count(*) AS n FROM ledger_transaction
+            WHERE source_kind = 'refund' AND kind = 'refund_failed' GROUP BY source_id) t ON t.source_id = r.id
+        WHERE coalesce(t.n, 0) <> CASE WHEN r.state = 'failed' THEN 1 ELSE 0 END
+        """,
+    ),
+    (
+        "V4",
         "What stands in suspense is what was received from nobody known and not assigned or sent back.",
         """
         SELECT 'payment ' || CAST(p.id AS text) AS what

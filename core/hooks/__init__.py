@@ -2,6 +2,7 @@
 
 from core.hooks.discovery import Plugin, find_plugins, usable
 from core.hooks.faults import PluginError, PluginFailed
+from core.hooks.gateways import GatewayNews, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
 from core.hooks.manifest import HOOK_VERSION, Door, JobKind, Manifest, Permission, Route, is_fact
 from core.hooks.markers import hookimpl, hookspec
 from core.hooks.registry import Answer, Hooks, HookSets, note_failure
@@ -48,6 +49,7 @@ __all__ = [
     "Erasure",
     "Fact",
     "FirstStep",
+    "GatewayNews",
     "HookSets",
     "Hooks",
     "ImportField",
@@ -60,8 +62,13 @@ __all__ = [
     "KnownCustomer",
     "Manifest",
     "MenuItem",
+    "MoneyState",
     "NothingToAsk",
     "Panel",
+    "PayBack",
+    "PayOrder",
+    "PayPage",
+    "PaymentGateway",
     "Permission",
     "Plugin",
     "PluginError",

@@ -87,3 +87,45 @@ class DepositPaidBack(Event, subject="deposit"):
 
 class PaymentMethodChanged(Event, subject="payment_method"):
     payment_method_id: int
+
+
+class OnlinePaymentBegun(Event, subject="payment"):
+    """Somebody was sent to a gateway to pay."""
+
+    payment_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class OnlinePaymentFailed(Event, subject="payment"):
+    """The payer declined, never came back, or the gateway refused; no money moved."""
+
+    payment_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class OnlinePaymentUnclear(Event, subject="payment"):
+    """Nobody knows yet what became of it; the gateway is asked."""
+
+    payment_id: int
+    customer_id: int
+
+
+class RefundFailed(Event, subject="refund"):
+    """The gateway did not pay it back: it is the customer's credit again."""
+
+    refund_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
+class GatewayPaidOut(Event, subject="gateway_payout"):
+    """What a gateway had received for the operator is at its bank."""
+
+    gateway_payout_id: int
+    amount_minor: int
+    currency: str

@@ -5,7 +5,8 @@ from typing import Final
 
 
 class PaymentState(StrEnum):
-    """Pending counts for nothing yet; unknown is resolved by asking, never by charging again."""
+    """Pending counts for nothing yet; unknown is resolved by asking, never by charging again. What had failed is looked
+    at anew where the gateway says that the money came all the same."""
 
     PENDING = "pending"
     UNKNOWN = "unknown"
@@ -21,5 +22,5 @@ TRANSITIONS: Final[dict[PaymentState, frozenset[PaymentState]]] = {
     PaymentState.RECEIVED: frozenset({PaymentState.PART_REVERSED, PaymentState.REVERSED}),
     PaymentState.PART_REVERSED: frozenset({PaymentState.PART_REVERSED, PaymentState.REVERSED}),
     PaymentState.REVERSED: frozenset(),
-    PaymentState.FAILED: frozenset(),
+    PaymentState.FAILED: frozenset({PaymentState.UNKNOWN}),
 }

@@ -1,11 +1,11 @@
 """Rows of payments, refunds and deposits. Keys, indexes, checks and triggers stand in the migrations."""
 
-from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.billing.tables import CreditEntry, Document
 from core.customers.tables import Customer
-from core.database import SHARED, via
+from core.database import SHARED, STAFF_ONLY, via
 
 
 class PaymentMethod(Table):
@@ -98,3 +98,46 @@ class DepositUse(Table):
     reason = Text()
     reference = Text()
     used_on = Date()
+
+
+class OnlinePayment(Table):
+    """How a payment goes through a gateway: our key, its reference, and the invoices that it is for, as JSON."""
+
+    belongs = via("payment_id")
+
+    payment_id = ForeignKey(Payment, primary_key=True, index=True)
+    gateway = Text()
+    key = Text(unique=True)
+    reference = Text()
+    page = Text()
+    documents = Text()
+    reason = Text()
+    begun_by = Text()
+    asked = BigInt()
+
+
+class GatewayEvent(Table):
+    """News of a gateway that was taken; the same a second time is none."""
+
+    belongs = via("payment_id")
+
+    id: Serial
+    gateway = Text()
+    event_id = Text()
+    payment_id = ForeignKey(Payment, null=True, index=True)
+    kind = Text()
+    state = Text()
+    received_at = Timestamptz()
+
+
+class GatewayPayout(Table):
+    """What a gateway had received for the operator and paid out to its bank."""
+
+    belongs = STAFF_ONLY
+
+    id: Serial
+    gateway = Text()
+    event_id = Text()
+    currency = Text()
+    amount_minor = BigInt()
+    paid_on = Date()

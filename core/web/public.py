@@ -25,6 +25,7 @@ PUBLIC_ROUTES: Final[frozenset[tuple[str, str]]] = frozenset(
         ("POST", "/email/{token:str}"),
         ("GET", "/static/{file_path:path}"),
         ("GET", "/health"),
+        ("POST", "/api/v1/gateways/{gateway:str}/notifications"),
         ("GET", "/api/v1/docs"),
         ("GET", "/api/v1/openapi.json"),
         ("GET", "/api/v1"),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.hooks import Action, Effect, Erasure, Manifest, Permission, hookimpl
+from core.payments.online import list_gateways
 from core.texts import N_, _
-from plugins.portal import actions, entering, jobs, routes
+from plugins.portal import actions, entering, jobs, paying, routes
 from plugins.portal.tables import PortalLink, PortalUser, PortalVisit
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MANIFEST = Manifest(
     hook_version="1.0",
     description=N_("Customers log in under /portal: balance, invoices, payments, services, messages, own data."),
     order=10,
-    routes=(*entering.HANDLERS, *routes.HANDLERS),
+    routes=(*entering.HANDLERS, *routes.HANDLERS, *paying.HANDLERS),
     public=entering.OPEN_TO_ALL,
     door=entering.DOOR,
     permissions=(
@@ -47,6 +48,14 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
             group="change",
         ),
     )
+
+
+@hookimpl
+async def choose_payment_link(scope: Scope, document_id: int, currency: str) -> str | None:
+    """The page of the portal, where something can be paid there."""
+    if not await list_gateways(scope, currency):
+        return None
+    return f"{scope.tenant.address}{paying.PAY}?invoice={document_id}"
 
 
 @hookimpl

@@ -24,6 +24,7 @@ from core.web.routing import SIGNED_IN, get, post
 from core.web.view import View, errors_by_field
 from plugins.portal import actions, queries, words
 from plugins.portal.entering import HOME, LOG_IN, entrance_of
+from plugins.portal.paying import may_pay
 from plugins.portal.schemas import OwnAddress, OwnName, OwnPassword
 
 if TYPE_CHECKING:
@@ -48,11 +49,6 @@ async def show_home(view: View) -> Response[str]:
         may_pay=await may_pay(scope),
         words=words,
     )
-
-
-async def may_pay(scope: Scope) -> bool:
-    """Whether something can be paid here by whoever looks: the buttons lead nowhere otherwise."""
-    return False
 
 
 @get("/portal/services", permission=SIGNED_IN)

@@ -54,6 +54,8 @@ class ToPay(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Invoices to be paid, and how; no invoice is all that are open."""
 
     invoice: list[Id] = []
+    some: str = ""
+    """Sent where somebody chose: nothing ticked is nothing then, not all."""
     gateway: Annotated[str, Meta(max_length=60)] = ""
 
 

@@ -48,7 +48,7 @@ ROUTES = sorted(
     },
     key=str,
 )
-PLUGINS = ("inventory", "portal")
+PLUGINS = ("inventory", "portal", "testgateway")
 """Plugins that are on: the matrix holds their routes and tables too."""
 ASKED = [
     (method, path, permission) for method, path, permission, plugin in ROUTES if plugin is None or plugin in PLUGINS

@@ -1,0 +1,775 @@
+"""Payments through gateways: begun, settled by what the gateway says, asked about when it says nothing, paid back.
+
+A payment is pending from before the payer is sent to the gateway, and becomes received by one compare-and-set, however
+often and in whatever order the gateway tells of it. The gateway is called between two commits, never inside one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from core import hookspecs
+from core.activity.unit import record, unit_of_work
+from core.billing.actions import allocate_credit, free_up, open_credit
+from core.billing.actions.allocation import in_base, lock_balance, lock_credit
+from core.billing.tables import Document
+from core.customers.tables import Customer
+from core.database import execute, row, rows, value, within
+from core.errors import Conflict, Invalid, NotFound, Unavailable
+from core.hooks import GatewayNews, PayBack, PaymentGateway, PayOrder
+from core.ids import Id, new_token
+from core.jobs.actions import enqueue
+from core.ledger.accounts import Code
+from core.ledger.fx import part_of_base
+from core.ledger.posting import credit, debit, post
+from core.money import format_amount
+from core.payments.events import (
+    CreditRefunded,
+    GatewayPaidOut,
+    OnlinePaymentBegun,
+    OnlinePaymentFailed,
+    OnlinePaymentUnclear,
+    PaymentReceived,
+    RefundFailed,
+)
+from core.payments.status import PaymentState
+from core.payments.tables import Payment
+from core.scope import plugin_actor
+from core.texts import _, ngettext
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from core.scope import Scope
+
+T = TypeVar("T")
+
+ASK: Final = "ask_gateway"
+PAY_BACK: Final = "pay_back_online"
+"""Names of job kinds, declared in `jobs`."""
+ANSWERS_WITHIN: Final = 20.0
+"""Seconds that a gateway has for an answer."""
+SAME_FOR: Final = timedelta(minutes=30)
+"""How long somebody who wants to pay the same again is sent to the page that it was sent to before."""
+ASKS_AFTER: Final = (
+    timedelta(minutes=10),
+    timedelta(minutes=20),
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=12),
+)
+"""Waits before the gateway is asked, one after the other; then a day each."""
+GIVEN_UP_AFTER: Final = timedelta(days=3)
+"""A payer who has not paid by then never came back, if the gateway knows of no money."""
+MOST_DOCUMENTS: Final = 100
+WAITING: Final = (PaymentState.PENDING, PaymentState.UNKNOWN)
+
+
+class PayOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Open invoices of a payer that are paid at once, through one gateway."""
+
+    payer_id: Id
+    document_ids: Annotated[list[Id], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
+    gateway: Annotated[str, Meta(min_length=1, max_length=60)]
+
+
+class PayingBackOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How much of a payment goes back, the way it came; all that is left of it by default. `reopen`: it is taken off
+    the invoices that it paid."""
+
+    amount_minor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    reopen: bool = False
+
+
+class Begun(Struct, frozen=True):
+    """A payment that was begun, and the page where the payer goes on."""
+
+    payment_id: int
+    href: str
+
+
+class AskGateway(Struct, frozen=True):
+    """Whose payment a gateway is asked about."""
+
+    payment_id: int
+
+
+class PayBackOnline(Struct, frozen=True):
+    """Which refund a gateway is told to make."""
+
+    refund_id: int
+
+
+class Online(Struct, frozen=True, kw_only=True):
+    """A payment on its way through a gateway."""
+
+    payment_id: int
+    payer_id: int
+    state: PaymentState
+    currency: str
+    amount_minor: int
+    gateway: str
+    key: str
+    reference: str
+    page: str
+    documents: str
+    reason: str
+    begun_by: str
+    asked: int
+    created_at: datetime
+
+
+ONLINE: Final = (
+    "SELECT payment.id AS payment_id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
+    " o.gateway, o.key, o.reference, o.page, o.documents, o.reason, o.begun_by, o.asked,"
+    " payment.created_at FROM payment JOIN online_payment o ON o.payment_id = payment.id"
+)
+
+
+async def list_gateways(scope: Scope, currency: str = "") -> list[PaymentGateway]:
+    """The gateways that are set up, and take this currency."""
+    found = [gateway for _plugin, gateway in await _gateways(scope)]
+    return [gateway for gateway in found if not currency or gateway.takes(currency)]
+
+
+async def _gateways(scope: Scope) -> list[tuple[str, PaymentGateway]]:
+    return [
+        (answer.plugin, gateway)
+        for answer in await scope.hooks.ask(hookspecs.payment_gateways, scope=scope)
+        if answer.error is None
+        for gateway in answer.value or ()
+    ]
+
+
+async def _gateway(scope: Scope, key: str) -> tuple[Scope, PaymentGateway]:
+    """A gateway, and the scope as its plugin. Raises NotFound where there is none of this key."""
+    for plugin, gateway in await _gateways(scope):
+        if gateway.key == key:
+            return scope.as_actor(plugin_actor(plugin)), gateway
+    raise NotFound(f"payment gateway {key}")
+
+
+async def get_online(scope: Scope, payment_id: int) -> Online:
+    """A payment in reach that goes through a gateway, or NotFound."""
+    found = await row(
+        Online,
+        f"{ONLINE} WHERE payment.id = :id AND :within",
+        id=payment_id,
+        within=within(Payment, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"online payment {payment_id}")
+    return found
+
+
+# ------------------------------------------------------------------ paying
+
+
+class _Due(Struct, frozen=True):
+    id: int
+    number: str | None
+    currency: str
+    open_minor: int
+
+
+async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
+    """Order the money at the gateway; gives the page where the payer goes on.
+
+    `back` is the path that the payer returns to, with {payment_id} in it. Whoever wants to pay the same again within
+    half an hour is sent to the page that it was sent to before. Raises Unavailable where the gateway does not answer:
+    nothing is charged then.
+    """
+    acting, gateway = await _gateway(scope, data.gateway)
+    async with unit_of_work(scope):
+        documents = await _due(scope, data)
+        currency, amount = documents[0].currency, sum(each.open_minor for each in documents)
+        if not gateway.takes(currency):
+            raise Invalid(_("This way to pay takes no %(currency)s.", currency=currency), field="gateway")
+        await lock_balance(data.payer_id, currency)
+        ids = msgspec.json.encode([each.id for each in documents]).decode()
+        online = await _same(scope, data, ids, amount)
+        if online is None:
+            online = await _order(scope, acting, gateway, data.payer_id, documents, ids)
+    if online.page:
+        return Begun(online.payment_id, online.page)
+    order = PayOrder(
+        key=online.key,
+        amount_minor=amount,
+        currency=currency,
+        text=_what(documents),
+        back=f"{scope.tenant.address}{back.format(payment_id=online.payment_id)}",
+        notify=f"{scope.tenant.address}/api/v1/gateways/{gateway.key}/notifications",
+        language=scope.locale,
+    )
+    page = await _asked(gateway.begin(acting, order), gateway)
+    async with unit_of_work(acting):
+        await execute(
+            "UPDATE online_payment SET reference = :reference, page = :page WHERE payment_id = :id",
+            id=online.payment_id,
+            reference=page.reference,
+            page=page.href,
+        )
+    return Begun(online.payment_id, page.href)
+
+
+async def _due(scope: Scope, data: PayOnline) -> list[_Due]:
+    """The invoices, all of them open, the payer's and in one currency; the oldest due first."""
+    wanted = set(data.document_ids)
+    found = await rows(
+        _Due,
+        "SELECT document.id, document.number, document.currency, s.open_minor FROM document"
+        " JOIN document_state s ON s.document_id = document.id WHERE document.id IN :ids"
+        " AND document.payer_id = :payer AND document.state = 'issued' AND document.kind IN ('invoice', 'opening')"
+        " AND :within ORDER BY s.due_on, document.id",
+        ids=sorted(wanted),
+        payer=data.payer_id,
+        within=within(Document, scope.actor.reach),
+    )
+    if len(found) != len(wanted):
+        raise NotFound("invoice to pay")
+    due = [each for each in found if each.open_minor > 0]
+    if not due:
+        raise Conflict(_("Nothing is open on it any more."))
+    if len({each.currency for each in due}) > 1:
+        raise Invalid(_("Invoices in several currencies are paid one currency after the other."), field="document_ids")
+    return due
+
+
+def _what(documents: Sequence[_Due]) -> str:
+    if len(documents) == 1:
+        return _("Invoice %(number)s", number=documents[0].number or documents[0].id)
+    return ngettext("%(num)s invoice", "%(num)s invoices", len(documents))
+
+
+async def _same(scope: Scope, data: PayOnline, documents: str, amount: int) -> Online | None:
+    """The payment of just this that somebody has begun a moment ago."""
+    return await row(
+        Online,
+        f"{ONLINE} WHERE payment.payer_id = :payer AND payment.state = 'pending' AND o.gateway = :gateway"
+        " AND o.documents = :documents AND payment.amount_minor = :amount AND payment.created_at > :since"
+        " AND :within ORDER BY payment.id DESC LIMIT 1",
+        payer=data.payer_id,
+        gateway=data.gateway,
+        documents=documents,
+        amount=amount,
+        since=scope.now() - SAME_FOR,
+        within=within(Payment, scope.actor.reach),
+    )
+
+
+async def _order(
+    scope: Scope, acting: Scope, gateway: PaymentGateway, payer_id: int, documents: Sequence[_Due], ids: str
+) -> Online:
+    """The row that stands before anything is asked of the gateway, and the job that asks what became of it."""
+    found = await value(
+        "SELECT id FROM customer WHERE id = :id AND :within", id=payer_id, within=within(Customer, scope.actor.reach)
+    )
+    if found is None:
+        raise NotFound(f"customer {payer_id}")
+    currency, amount, key = documents[0].currency, sum(each.open_minor for each in documents), new_token()
+    payment_id = int(
+        await value(
+            "INSERT INTO payment (payer_id, method_id, state, currency, amount_minor, bank_currency,"
+            " bank_amount_minor, received_on, reference, names_document_id, provider, provider_event_id, created_at)"
+            " VALUES (:payer_id, :method_id, 'pending', :currency, :amount, :currency, :amount, :today, :reference,"
+            " :document_id, :provider, :key, :now) RETURNING id",
+            payer_id=payer_id,
+            method_id=await _method_of(gateway),
+            currency=currency,
+            amount=amount,
+            today=scope.today(),
+            reference=_what(documents),
+            document_id=documents[0].id if len(documents) == 1 else None,
+            provider=gateway.key,
+            key=key,
+            now=scope.now(),
+        )
+    )
+    await execute(
+        "INSERT INTO online_payment (payment_id, gateway, key, documents, begun_by)"
+        " VALUES (:id, :gateway, :key, :documents, :by)",
+        id=payment_id,
+        gateway=gateway.key,
+        key=key,
+        documents=ids,
+        by=scope.actor.key,
+    )
+    record(
+        scope,
+        OnlinePaymentBegun(payment_id=payment_id, customer_id=payer_id, amount_minor=amount, currency=currency),
+    )
+    await _ask_later(acting, payment_id, payer_id, 0)
+    return await get_online(scope, payment_id)
+
+
+async def _method_of(gateway: PaymentGateway) -> int:
+    """Its method of payment, booked in transit until the gateway pays out; made when it is first used."""
+    await execute(
+        "INSERT INTO payment_method (code, name, kind, account_code, active, position)"
+        " VALUES (:code, :name, 'gateway', :account, FALSE, 50) ON CONFLICT (code) DO NOTHING",
+        code=gateway.key,
+        name=gateway.label,
+        account=Code.IN_TRANSIT.value,
+    )
+    return int(await value("SELECT id FROM payment_method WHERE code = :code", code=gateway.key))
+
+
+async def _asked(question: Awaitable[T], gateway: PaymentGateway) -> T:
+    """A gateway's answer. Raises Unavailable where it takes too long."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            return await question
+    except TimeoutError:
+        raise Unavailable(
+            _("%(gateway)s does not answer. Nothing was paid; try again later.", gateway=_(gateway.label))
+        ) from None
+
+
+# ------------------------------------------------------------------ what the gateway says
+
+
+async def take_notification(scope: Scope, gateway_key: str, headers: Mapping[str, str], body: bytes) -> int:
+    """What a gateway sends by itself; gives how many of its news were new. Raises NotFound for an unknown gateway,
+    Forbidden where its signature is not right."""
+    acting, gateway = await _gateway(scope, gateway_key)
+    told = 0
+    for news in await gateway.read(acting, headers, body):
+        told += await take_news(acting, gateway_key, news)
+    return told
+
+
+async def take_news(scope: Scope, gateway: str, news: GatewayNews) -> bool:
+    """Whether this was new. The same a second time changes nothing; what comes too late does not either."""
+    async with unit_of_work(scope):
+        event = await value(
+            "INSERT INTO gateway_event (gateway, event_id, kind, state, received_at)"
+            " VALUES (:gateway, :event_id, :kind, :state, :now) ON CONFLICT (gateway, event_id) DO NOTHING"
+            " RETURNING id",
+            gateway=gateway,
+            event_id=news.event_id,
+            kind=news.kind,
+            state=news.state,
+            now=scope.now(),
+        )
+        if event is None:
+            return False
+        if news.kind == "payout":
+            await _paid_out(scope, gateway, news)
+            return True
+        if news.kind == "refund":
+            await _settle_refund(scope, gateway, news)
+            return True
+        online = await _find(gateway, news)
+        await execute("UPDATE gateway_event SET payment_id = :id WHERE id = :event", id=online.payment_id, event=event)
+        await _settle(_for(scope, online), online, news)
+        return True
+
+
+def _for(scope: Scope, online: Online) -> Scope:
+    """The gateway acts for whoever began the payment."""
+    return scope.as_actor(plugin_actor(scope.actor.name, on_behalf_of=online.begun_by))
+
+
+async def _find(gateway: str, news: GatewayNews) -> Online:
+    """Whose news it is, its payment locked. NotFound makes the gateway tell it again later: our commit may be on its
+    way."""
+    found = await row(
+        Online,
+        f"{ONLINE} WHERE o.gateway = :gateway AND (o.key = :key OR (o.reference = :reference AND :reference <> ''))"
+        " ORDER BY payment.id LIMIT 1 FOR UPDATE OF payment",
+        gateway=gateway,
+        key=news.key,
+        reference=news.reference,
+    )
+    if found is None:
+        raise NotFound(f"payment of {gateway}")
+    return found
+
+
+async def _settle(scope: Scope, online: Online, news: GatewayNews) -> None:
+    if news.state == "pending":
+        return
+    if news.state == "failed":
+        await _fail(scope, online, news.reason)
+        return
+    if online.state == PaymentState.FAILED:
+        # The payer tried again on the gateway's page, or the news came in another order: money counts.
+        await execute(
+            "UPDATE payment SET state = 'unknown', version = version + 1 WHERE id = :id AND state = 'failed'",
+            id=online.payment_id,
+        )
+    elif online.state not in WAITING:
+        return
+    if news.currency != online.currency or news.fee_minor >= news.amount_minor:
+        await _unclear(scope, online, _("The gateway tells of another currency, or of a fee above the amount."))
+        return
+    await _receive(scope, online, news)
+
+
+async def _receive(scope: Scope, online: Online, news: GatewayNews) -> None:
+    """Row 8 of the table of postings: what the gateway holds, less its fee, is the customer's credit in whole."""
+    await lock_balance(online.payer_id, online.currency)
+    received_on = scope.today()
+    moved = await execute(
+        "UPDATE payment SET state = 'received', amount_minor = :amount, bank_amount_minor = :amount, fee_minor = :fee,"
+        " received_on = :today, version = version + 1 WHERE id = :id AND state IN ('pending', 'unknown')",
+        id=online.payment_id,
+        amount=news.amount_minor,
+        fee=news.fee_minor,
+        today=received_on,
+    )
+    if not moved:
+        return
+    await execute("UPDATE online_payment SET reason = '' WHERE payment_id = :id", id=online.payment_id)
+    base = await in_base(scope, news.amount_minor, online.currency, received_on)
+    fee_base = await in_base(scope, news.fee_minor, online.currency, received_on) if news.fee_minor else 0
+    await post(
+        [
+            debit(Code.IN_TRANSIT, news.amount_minor - news.fee_minor, online.currency, base - fee_base),
+            debit(Code.PAYMENT_FEES, news.fee_minor, online.currency, fee_base),
+            credit(Code.CUSTOMER_CREDIT, news.amount_minor, online.currency, base, customer_id=online.payer_id),
+        ],
+        kind="payment",
+        source_kind="payment",
+        source_id=online.payment_id,
+        booked_on=received_on,
+    )
+    await open_credit(
+        scope,
+        online.payer_id,
+        currency=online.currency,
+        source_kind="payment",
+        source_id=online.payment_id,
+        amount_minor=news.amount_minor,
+        base_minor=base,
+    )
+    record(
+        scope,
+        PaymentReceived(
+            payment_id=online.payment_id,
+            customer_id=online.payer_id,
+            amount_minor=news.amount_minor,
+            currency=online.currency,
+        ),
+    )
+    named = msgspec.json.decode(online.documents, type=list[int])
+    await allocate_credit(scope, online.payer_id, online.currency, named=named)
+
+
+async def _fail(scope: Scope, online: Online, reason: str) -> None:
+    """No money moved; one that was received stays so."""
+    moved = await execute(
+        "UPDATE payment SET state = 'failed', version = version + 1 WHERE id = :id AND state IN ('pending', 'unknown')",
+        id=online.payment_id,
+    )
+    if not moved:
+        return
+    await execute(
+        "UPDATE online_payment SET reason = :reason WHERE payment_id = :id", id=online.payment_id, reason=reason
+    )
+    record(
+        scope,
+        OnlinePaymentFailed(
+            payment_id=online.payment_id,
+            customer_id=online.payer_id,
+            amount_minor=online.amount_minor,
+            currency=online.currency,
+        ),
+        changes={"reason": (None, reason)} if reason else None,
+    )
+
+
+async def _unclear(scope: Scope, online: Online, reason: str) -> None:
+    moved = await execute(
+        "UPDATE payment SET state = 'unknown', version = version + 1 WHERE id = :id AND state = 'pending'",
+        id=online.payment_id,
+    )
+    await execute(
+        "UPDATE online_payment SET reason = :reason WHERE payment_id = :id", id=online.payment_id, reason=reason
+    )
+    if moved:
+        record(scope, OnlinePaymentUnclear(payment_id=online.payment_id, customer_id=online.payer_id))
+
+
+async def _paid_out(scope: Scope, gateway: str, news: GatewayNews) -> None:
+    """The second half of row 8: what was in transit is at the bank."""
+    paid_on = news.on or scope.today()
+    payout_id = int(
+        await value(
+            "INSERT INTO gateway_payout (gateway, event_id, currency, amount_minor, paid_on)"
+            " VALUES (:gateway, :event_id, :currency, :amount, :on) RETURNING id",
+            gateway=gateway,
+            event_id=news.event_id,
+            currency=news.currency,
+            amount=news.amount_minor,
+            on=paid_on,
+        )
+    )
+    base = await in_base(scope, news.amount_minor, news.currency, scope.today())
+    await post(
+        [
+            debit(Code.BANK, news.amount_minor, news.currency, base),
+            credit(Code.IN_TRANSIT, news.amount_minor, news.currency, base),
+        ],
+        kind="payout",
+        source_kind="gateway_payout",
+        source_id=payout_id,
+        booked_on=scope.today(),
+    )
+    record(
+        scope,
+        GatewayPaidOut(gateway_payout_id=payout_id, amount_minor=news.amount_minor, currency=news.currency),
+    )
+
+
+# ------------------------------------------------------------------ asking
+
+
+async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> PaymentState:
+    """Ask the gateway what became of a payment that is still on its way, and take its word; gives the state after it.
+
+    `again`: where it is still open, the gateway is asked once more, later. One that the gateway knows nothing of never
+    reached it; one that it still waits for after some days is given up.
+    """
+    online = await get_online(scope, payment_id)
+    if online.state not in WAITING:
+        return online.state
+    try:
+        acting, gateway = await _gateway(scope, online.gateway)
+        news = await _asked(gateway.look(acting, online.key), gateway)
+    except (NotFound, Unavailable) as error:
+        acting = scope
+        async with unit_of_work(scope):
+            await _unclear(scope, online, error.message if isinstance(error, Unavailable) else "")
+    else:
+        if news is not None:
+            await take_news(acting, online.gateway, news)
+        elif again:
+            async with unit_of_work(acting):
+                await _fail(_for(acting, online), online, _("It never reached the gateway."))
+        if news is not None and news.state == "pending" and online.created_at < scope.now() - GIVEN_UP_AFTER:
+            async with unit_of_work(acting):
+                await _fail(_for(acting, online), online, _("The payer never came back."))
+    now = await get_online(scope, payment_id)
+    if again and now.state in WAITING:
+        async with unit_of_work(acting):
+            await execute("UPDATE online_payment SET asked = asked + 1 WHERE payment_id = :id", id=payment_id)
+            await _ask_later(acting, payment_id, online.payer_id, online.asked + 1)
+    return now.state
+
+
+async def _ask_later(scope: Scope, payment_id: int, payer_id: int, asked: int) -> None:
+    wait = ASKS_AFTER[asked] if asked < len(ASKS_AFTER) else timedelta(days=1)
+    await enqueue(
+        scope,
+        ASK,
+        AskGateway(payment_id),
+        due_at=scope.now() + wait,
+        dedupe_key=f"ask-gateway:{payment_id}:{asked}",
+        customer_id=payer_id,
+    )
+
+
+# ------------------------------------------------------------------ paying back
+
+
+class _Paid(Struct, frozen=True):
+    id: int
+    payer_id: int
+    state: PaymentState
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    method_id: int
+    gateway: str
+    returned_minor: int
+
+
+async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> int:
+    """Give money back the way that it came (row 14); gives the refund's id.
+
+    The credit is taken at once, so that it pays nothing else, and comes back where the gateway does not pay.
+    """
+    async with unit_of_work(scope):
+        found = await row(
+            _Paid,
+            "SELECT payment.id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
+            " payment.reversed_minor, payment.method_id, o.gateway,"
+            " (SELECT coalesce(CAST(sum(r.amount_minor) AS bigint), 0) FROM refund r"
+            " JOIN credit_entry e ON e.id = r.credit_entry_id WHERE e.source_kind = 'payment'"
+            " AND e.source_id = payment.id AND r.provider IS NOT NULL AND r.state <> 'failed') AS returned_minor"
+            " FROM payment JOIN online_payment o ON o.payment_id = payment.id"
+            " WHERE payment.id = :id AND :within FOR UPDATE OF payment",
+            id=payment_id,
+            within=within(Payment, scope.actor.reach),
+        )
+        if found is None:
+            raise NotFound(f"online payment {payment_id}")
+        acting, gateway = await _gateway(scope, found.gateway)
+        if gateway.pay_back is None:
+            raise Conflict(_("%(gateway)s pays nothing back by itself.", gateway=_(gateway.label)))
+        if found.state not in (PaymentState.RECEIVED, PaymentState.PART_REVERSED):
+            raise Conflict(_("Only what was received can be paid back."))
+        most = found.amount_minor - found.reversed_minor - found.returned_minor
+        amount = data.amount_minor if data.amount_minor is not None else most
+        if not 0 < amount <= most:
+            told = format_amount(most, found.currency)
+            raise Invalid(_("At most %(most)s of this payment is left.", most=told), field="amount_minor")
+        await lock_balance(found.payer_id, found.currency)
+        entry_id = int(
+            await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
+        )
+        entry = await lock_credit(scope, entry_id)
+        if entry.left_minor < amount and data.reopen:
+            await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
+            entry = await lock_credit(scope, entry_id)
+        if entry.left_minor < amount:
+            told = format_amount(entry.left_minor, found.currency)
+            raise Conflict(
+                _(
+                    "%(amount)s of it is free, the rest paid invoices. Have them opened again to pay it back.",
+                    amount=told,
+                )
+            )
+        base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
+        refund_id = int(
+            await value(
+                "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
+                " refunded_on, provider, provider_key, created_at) VALUES (:entry, :customer_id, :method_id, 'pending',"
+                " :currency, :amount, :reason, :today, :provider, :key, :now) RETURNING id",
+                entry=entry_id,
+                customer_id=found.payer_id,
+                method_id=found.method_id,
+                currency=found.currency,
+                amount=amount,
+                reason=data.reason,
+                today=scope.today(),
+                provider=found.gateway,
+                key=new_token(),
+                now=scope.now(),
+            )
+        )
+        await _use(scope, entry_id, "refund", refund_id, amount, base)
+        await post(
+            [
+                debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id),
+                credit(Code.IN_TRANSIT, amount, found.currency, base),
+            ],
+            kind="refund",
+            source_kind="refund",
+            source_id=refund_id,
+            booked_on=scope.today(),
+        )
+        record(
+            scope,
+            CreditRefunded(
+                refund_id=refund_id, customer_id=found.payer_id, amount_minor=amount, currency=found.currency
+            ),
+            changes={"reason": (None, data.reason)},
+        )
+        await enqueue(acting, PAY_BACK, PayBackOnline(refund_id), dedupe_key=f"pay-back:{refund_id}")
+        return refund_id
+
+
+class _Refund(Struct, frozen=True):
+    id: int
+    state: str
+    customer_id: int
+    credit_entry_id: int
+    currency: str
+    amount_minor: int
+    provider: str
+    provider_key: str
+    reference: str
+
+
+_REFUND: Final = (
+    "SELECT refund.id, refund.state, refund.customer_id, refund.credit_entry_id, refund.currency, refund.amount_minor,"
+    " refund.provider, refund.provider_key, o.reference FROM refund"
+    " JOIN credit_entry e ON e.id = refund.credit_entry_id JOIN online_payment o ON o.payment_id = e.source_id"
+)
+
+
+async def send_back(scope: Scope, refund_id: int) -> str:
+    """Have the gateway pay a refund back, under a key of ours: told twice, it pays once. Gives the refund's state."""
+    found = await row(_Refund, f"{_REFUND} WHERE refund.id = :id", id=refund_id)
+    if found is None or found.state not in ("pending", "unknown"):
+        return found.state if found is not None else "done"
+    acting, gateway = await _gateway(scope, found.provider)
+    if gateway.pay_back is None:
+        raise Conflict(_("%(gateway)s pays nothing back by itself.", gateway=_(gateway.label)))
+    order = PayBack(
+        key=found.provider_key,
+        reference=found.reference,
+        amount_minor=found.amount_minor,
+        currency=found.currency,
+    )
+    try:
+        news = await _asked(gateway.pay_back(acting, order), gateway)
+    except Unavailable:
+        async with unit_of_work(acting):
+            await execute("UPDATE refund SET state = 'unknown' WHERE id = :id AND state = 'pending'", id=refund_id)
+        raise
+    await take_news(acting, found.provider, news)
+    return str(await value("SELECT state FROM refund WHERE id = :id", id=refund_id))
+
+
+async def _settle_refund(scope: Scope, gateway: str, news: GatewayNews) -> None:
+    found = await row(
+        _Refund,
+        f"{_REFUND} WHERE refund.provider = :gateway AND refund.provider_key = :key FOR UPDATE OF refund",
+        gateway=gateway,
+        key=news.key,
+    )
+    if found is None:
+        raise NotFound(f"refund of {gateway}")
+    if news.state == "pending" or found.state not in ("pending", "unknown"):
+        return
+    state = "done" if news.state == "received" else "failed"
+    await execute("UPDATE refund SET state = :state WHERE id = :id", state=state, id=found.id)
+    if state == "done":
+        return
+    await lock_balance(found.customer_id, found.currency)
+    base = int(await value("SELECT base_minor FROM credit_use WHERE kind = 'refund' AND source_id = :id", id=found.id))
+    await _use(scope, found.credit_entry_id, "refund_failed", found.id, -found.amount_minor, -base)
+    await post(
+        [
+            debit(Code.IN_TRANSIT, found.amount_minor, found.currency, base),
+            credit(Code.CUSTOMER_CREDIT, found.amount_minor, found.currency, base, customer_id=found.customer_id),
+        ],
+        kind="refund_failed",
+        source_kind="refund",
+        source_id=found.id,
+        booked_on=scope.today(),
+    )
+    record(
+        scope,
+        RefundFailed(
+            refund_id=found.id,
+            customer_id=found.customer_id,
+            amount_minor=found.amount_minor,
+            currency=found.currency,
+        ),
+        changes={"reason": (None, news.reason)} if news.reason else None,
+    )
+    await allocate_credit(scope, found.customer_id, found.currency)
+
+
+async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> None:
+    await execute(
+        "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
+        " VALUES (:entry, :kind, :source, :amount, :base, :today)",
+        entry=entry_id,
+        kind=kind,
+        source=source_id,
+        amount=amount,
+        base=base,
+        today=scope.today(),
+    )

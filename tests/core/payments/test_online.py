@@ -1,0 +1,459 @@
+"""Payments through a gateway: begun once, received once however often it is told, asked about, paid back, paid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+import core.testing
+from core import hookspecs
+from core.activity.asking import nothing_kept
+from core.activity.queries import timeline
+from core.app import HOOK_MODULES
+from core.billing import actions as billing
+from core.billing.queries import get_document
+from core.billing.schemas import NewDraft, NewLine
+from core.billing.verify import verify
+from core.customers.actions import create_customer
+from core.customers.schemas import NewCustomer
+from core.database import value
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from core.hooks import GatewayNews, HookSets, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
+from core.ledger.queries import get_balance, trial_balance
+from core.payments import online
+from core.payments.online import PayingBackOnline, PayOnline, ask_about, begin_payment, pay_back, send_back, take_news
+from core.payments.queries import get_payment, list_payments
+from core.scope import Scope, plugin_actor
+from core.testing import TestTenant
+from tests.core.hooks.modules import module
+
+BACK = "/back/{payment_id}"
+
+
+@dataclass
+class Bank:
+    """A gateway that does what the test says."""
+
+    orders: dict[str, PayOrder] = field(default_factory=dict)
+    begun: int = 0
+    silent: bool = False
+    knows: bool = True
+    states: dict[str, MoneyState] = field(default_factory=dict)
+    refunds: list[PayBack] = field(default_factory=list)
+    refuses: bool = False
+
+    async def begin(self, scope: Scope, order: PayOrder) -> PayPage:
+        self.begun += 1
+        if self.silent:
+            raise Unavailable("The bank is closed.")
+        self.orders[order.key] = order
+        return PayPage(href=f"https://bank.example/{order.key}", reference=f"ref-{order.key}")
+
+    async def look(self, scope: Scope, key: str) -> GatewayNews | None:
+        if self.silent:
+            raise Unavailable("The bank is closed.")
+        if key not in self.orders or not self.knows:
+            return None
+        return self.news(key, self.states.get(key, "pending"))
+
+    async def read(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Sequence[GatewayNews]:
+        if headers.get("x-signed") != "yes":
+            raise Forbidden("Not signed.")
+        return [self.news(key, "received") for key in body.decode().split()]
+
+    async def pay_back(self, scope: Scope, order: PayBack) -> GatewayNews:
+        if self.silent:
+            raise Unavailable("The bank is closed.")
+        if order.key not in {each.key for each in self.refunds}:
+            self.refunds.append(order)
+        return GatewayNews(
+            event_id=f"refund-{order.key}",
+            kind="refund",
+            key=order.key,
+            state="failed" if self.refuses else "received",
+            amount_minor=order.amount_minor,
+            currency=order.currency,
+            reason="The account is closed." if self.refuses else "",
+        )
+
+    def news(self, key: str, state: MoneyState, *, event: str = "", **changed: object) -> GatewayNews:
+        order = self.orders[key]
+        known: dict[str, object] = {"amount_minor": order.amount_minor, "fee_minor": 210, **changed}
+        if state != "received":
+            known["fee_minor"] = 0
+        return GatewayNews(
+            event_id=event or f"{key}-{state}",
+            state=state,
+            currency=str(known.pop("currency", order.currency)),
+            key=key,
+            **known,  # type: ignore[arg-type]  # as the test changes them
+        )
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
+    """Every tenant of this test has a plugin with this gateway."""
+    made = Bank()
+    gateway = PaymentGateway(
+        key="bank",
+        label="Bank",
+        begin=made.begin,
+        look=made.look,
+        read=made.read,
+        pay_back=made.pay_back,
+        currencies=frozenset({"EUR"}),
+    )
+
+    async def payment_gateways(scope: Scope) -> Sequence[PaymentGateway]:
+        return (gateway,)
+
+    probe = module("bank", payment_gateways=payment_gateways)
+    sets = HookSets(hookspecs, (*HOOK_MODULES, ("bank", probe)), [], guard=nothing_kept)
+    monkeypatch.setattr(core.testing, "hook_sets", lambda: sets)
+    return made
+
+
+async def a_customer(tenant: TestTenant) -> int:
+    return await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
+
+
+async def an_invoice(tenant: TestTenant, customer_id: int) -> int:
+    """Issued, 123.00 with its tax."""
+    scope = tenant.scope()
+    made = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Visit", unit_price_e6=100_000_000)])
+    )
+    await billing.issue(scope, made)
+    return made
+
+
+def gateway_scope(tenant: TestTenant) -> Scope:
+    return tenant.scope().as_actor(plugin_actor("bank"))
+
+
+async def begun(tenant: TestTenant, bank: Bank, customer_id: int, *documents: int) -> tuple[int, str]:
+    """A payment that waits at the bank: its id, and our key."""
+    made = await begin_payment(
+        tenant.scope(), PayOnline(payer_id=customer_id, document_ids=list(documents), gateway="bank"), back=BACK
+    )
+    return made.payment_id, (await online.get_online(tenant.scope(), made.payment_id)).key
+
+
+async def open_of(tenant: TestTenant, document_id: int) -> int:
+    return (await get_document(tenant.scope(), document_id)).open_minor
+
+
+async def account(code: str) -> int:
+    return sum(each.debit_minor - each.credit_minor for each in await trial_balance() if each.code == code)
+
+
+async def clean(tenant: TestTenant) -> list[object]:
+    return list(await verify(tenant.scope(), thorough=True))
+
+
+async def test_B15_a_payment_begins_as_pending_and_counts_for_nothing(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    order = bank.orders[key]
+    assert (order.amount_minor, order.currency, order.text) == (12300, "EUR", "Invoice 2026-000001")
+    assert order.back == f"{tenant.tenant.address}/back/{payment_id}"
+    assert order.notify.endswith("/api/v1/gateways/bank/notifications")
+    assert (await get_payment(tenant.scope(), payment_id)).state == "pending"
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == -12300
+    assert await open_of(tenant, invoice_id) == 12300
+    assert await clean(tenant) == []
+
+
+async def test_B15_money_that_came_settles_the_invoices_it_was_for_and_the_fee_is_ours(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    older, named = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, named)
+
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+
+    assert (await open_of(tenant, older), await open_of(tenant, named)) == (12300, 0)
+    payment = await get_payment(tenant.scope(), payment_id)
+    assert (payment.state, payment.fee_minor, payment.method) == ("received", 210, "bank")
+    assert (await account("1210"), await account("5200"), await account("1200")) == (12090, 210, 0)
+    received = next(
+        each for each in await timeline(tenant.scope(), customer_id=customer_id) if each.kind == "payment_received"
+    )
+    assert (received.actor, received.on_behalf_of) == ("plugin:bank", "staff:1")
+    assert await clean(tenant) == []
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations(["pending", "failed", "received", "received"]))))
+async def test_B15_however_often_and_in_whatever_order_it_is_told_money_comes_once(
+    tenant: TestTenant, bank: Bank, order: tuple[MoneyState, ...]
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    for state in order:
+        await take_news(gateway_scope(tenant), "bank", bank.news(key, state))
+        await take_news(gateway_scope(tenant), "bank", bank.news(key, state, event=f"again {state} {order}"))
+
+    assert (await get_payment(tenant.scope(), payment_id)).state == "received"
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 0
+    assert await account("1210") == 12090
+    assert await clean(tenant) == []
+
+
+async def test_what_was_declined_is_failed_with_its_reason_and_may_be_tried_again(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "failed", reason="No cover"))
+    other_id, other_key = await begun(tenant, bank, customer_id, invoice_id)
+
+    assert (await online.get_online(tenant.scope(), payment_id)).reason == "No cover"
+    assert (await get_payment(tenant.scope(), payment_id)).state == "failed"
+    assert other_id != payment_id
+    assert other_key != key
+    assert await open_of(tenant, invoice_id) == 12300
+
+
+async def test_who_begins_the_same_again_goes_on_where_it_was(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    one, other = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+
+    first, _ = await begun(tenant, bank, customer_id, one)
+    again, _ = await begun(tenant, bank, customer_id, one)
+    more, _ = await begun(tenant, bank, customer_id, one, other)
+    tenant.clock.move(timedelta(minutes=31))
+    later, _ = await begun(tenant, bank, customer_id, one)
+
+    assert first == again
+    assert len({first, more, later}) == 3
+    assert bank.begun == 3
+
+
+async def test_a_gateway_that_does_not_answer_charges_nothing_and_the_same_order_is_tried_again(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    bank.silent = True
+
+    with pytest.raises(Unavailable):
+        await begun(tenant, bank, customer_id, invoice_id)
+    bank.silent = False
+    payment_id, _ = await begun(tenant, bank, customer_id, invoice_id)
+
+    assert [each.id for each in await list_payments(tenant.scope())] == [payment_id]
+    assert len(bank.orders) == 1
+
+
+async def test_a_payment_that_was_killed_before_it_reached_the_gateway_is_found_and_failed(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    bank.silent = True
+    with pytest.raises(Unavailable):
+        await begun(tenant, bank, customer_id, invoice_id)
+    bank.silent = False
+    (payment,) = await list_payments(tenant.scope())
+    assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 1
+
+    state = await ask_about(tenant.scope(), payment.id)
+
+    assert state == "failed"
+    assert "never reached" in (await online.get_online(tenant.scope(), payment.id)).reason
+
+
+async def test_a_notification_that_never_comes_is_asked_for(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    waits = await ask_about(tenant.scope(), payment_id)
+    bank.silent = True
+    unclear = await ask_about(tenant.scope(), payment_id)
+    bank.silent = False
+    bank.states[key] = "received"
+    came = await ask_about(tenant.scope(), payment_id)
+    late = await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+
+    assert (waits, unclear, came, late) == ("pending", "unknown", "received", False)
+    assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 3, "one more after each open answer"
+    assert await open_of(tenant, invoice_id) == 0
+    assert await account("1210") == 12090
+
+
+async def test_a_payer_who_never_comes_back_is_given_up_after_days_and_money_that_comes_then_counts(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    tenant.clock.move(timedelta(days=2))
+    assert await ask_about(tenant.scope(), payment_id) == "pending"
+    tenant.clock.move(timedelta(days=2))
+    assert await ask_about(tenant.scope(), payment_id) == "failed"
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+
+    assert (await get_payment(tenant.scope(), payment_id)).state == "received"
+    assert await open_of(tenant, invoice_id) == 0
+
+
+async def test_news_in_another_currency_is_for_a_person(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received", currency="USD"))
+
+    assert (await get_payment(tenant.scope(), payment_id)).state == "unknown"
+    assert await account("1210") == 0
+
+
+async def test_more_or_less_than_was_ordered_is_booked_as_what_came(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    _, key = await begun(tenant, bank, customer_id, invoice_id)
+
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received", amount_minor=10000))
+
+    assert await open_of(tenant, invoice_id) == 2300
+    assert await clean(tenant) == []
+
+
+async def test_news_of_a_payment_that_nobody_knows_is_not_taken_for_good(tenant: TestTenant, bank: Bank) -> None:
+    bank.orders["k"] = PayOrder(key="k", amount_minor=1000, currency="EUR", text="", back="", notify="")
+
+    with pytest.raises(NotFound):
+        await take_news(gateway_scope(tenant), "bank", bank.news("k", "received"))
+
+    assert await value("SELECT count(*) FROM gateway_event") == 0
+
+
+async def test_B15_a_notification_is_heard_only_with_its_signature(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    _, key = await begun(tenant, bank, customer_id, invoice_id)
+    client, path = tenant.anonymous(), "/api/v1/gateways/bank/notifications"
+    client.headers.clear()
+
+    forged = await client.post(path, content=key.encode())
+    nobody = await client.post("/api/v1/gateways/shells/notifications", content=b"")
+    still = await open_of(tenant, invoice_id)
+    told = [await client.post(path, content=key.encode(), headers={"x-signed": "yes"}) for _ in range(3)]
+
+    assert (forged.status_code, nobody.status_code) == (403, 404)
+    assert still == 12300
+    assert [each.status_code for each in told] == [200, 200, 200]
+    assert await open_of(tenant, invoice_id) == 0
+    assert await account("1210") == 12090
+
+
+async def test_only_open_invoices_of_the_payer_in_a_currency_that_the_gateway_takes_are_paid(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id, other_id = await a_customer(tenant), await a_customer(tenant)
+    theirs = await an_invoice(tenant, other_id)
+    paid = await an_invoice(tenant, customer_id)
+    _, key = await begun(tenant, bank, customer_id, paid)
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+
+    for documents, gateway, error in (
+        ([theirs], "bank", NotFound),
+        ([paid], "bank", Conflict),
+        ([999], "bank", NotFound),
+        ([paid], "shells", NotFound),
+    ):
+        with pytest.raises(error):
+            await begin_payment(
+                tenant.scope(),
+                PayOnline(payer_id=customer_id, document_ids=documents, gateway=gateway),
+                back=BACK,
+            )
+
+
+async def received(tenant: TestTenant, bank: Bank) -> tuple[int, int, int]:
+    """A customer, its paid invoice, and the payment that paid it."""
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+    return customer_id, invoice_id, payment_id
+
+
+async def test_B15_money_goes_back_the_way_it_came_and_once(tenant: TestTenant, bank: Bank) -> None:
+    customer_id, invoice_id, payment_id = await received(tenant, bank)
+
+    with pytest.raises(Conflict, match="opened again"):
+        await pay_back(tenant.scope(), payment_id, PayingBackOnline(amount_minor=2300, reason="Outage"))
+    refund_id = await pay_back(
+        tenant.scope(), payment_id, PayingBackOnline(amount_minor=2300, reason="Outage", reopen=True)
+    )
+    waiting = await value("SELECT state FROM refund WHERE id = :id", id=refund_id)
+    states = [await send_back(tenant.scope(), refund_id) for _ in range(2)]
+
+    assert (waiting, states) == ("pending", ["done", "done"])
+    assert [each.amount_minor for each in bank.refunds] == [2300]
+    assert await account("1210") == 12090 - 2300
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == -2300
+    with pytest.raises(Invalid, match="100"):
+        await pay_back(tenant.scope(), payment_id, PayingBackOnline(amount_minor=10001, reason="x", reopen=True))
+    assert await clean(tenant) == []
+    assert invoice_id
+
+
+async def test_a_refund_that_the_gateway_refuses_is_credit_again_and_one_without_an_answer_is_asked_once_more(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id, invoice_id, payment_id = await received(tenant, bank)
+    refund_id = await pay_back(tenant.scope(), payment_id, PayingBackOnline(reason="Left", reopen=True))
+    bank.silent = True
+
+    with pytest.raises(Unavailable):
+        await send_back(tenant.scope(), refund_id)
+    unknown = await value("SELECT state FROM refund WHERE id = :id", id=refund_id)
+    bank.silent, bank.refuses = False, True
+    state = await send_back(tenant.scope(), refund_id)
+
+    assert (unknown, state) == ("unknown", "failed")
+    assert await open_of(tenant, invoice_id) == 0, "the credit pays again what it paid"
+    assert await account("1210") == 12090
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 0
+    assert await clean(tenant) == []
+
+
+async def test_a_payout_moves_what_was_in_transit_to_the_bank_once(tenant: TestTenant, bank: Bank) -> None:
+    await received(tenant, bank)
+    news = GatewayNews(event_id="out-1", kind="payout", state="received", amount_minor=12090, currency="EUR")
+
+    told = [await take_news(gateway_scope(tenant), "bank", news) for _ in range(2)]
+
+    assert told == [True, False]
+    assert (await account("1210"), await account("1200")) == (0, 12090)
+    assert await clean(tenant) == []
+
+
+def _without_plugins() -> HookSets:
+    return HookSets(hookspecs, HOOK_MODULES, [], guard=nothing_kept)
+
+
+async def test_what_waits_at_a_gateway_that_was_switched_off_is_unclear_and_asked_about_later(
+    tenant: TestTenant, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, _ = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    monkeypatch.setattr(core.testing, "hook_sets", _without_plugins)
+
+    assert await ask_about(tenant.scope(), payment_id) == "unknown"
+    assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 2
