@@ -89,6 +89,8 @@ from core.payments import hookimpls as payments_hooks
 from core.payments import jobs as payments_jobs
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
+from core.reports import api as reports_api
+from core.reports import routes as reports_routes
 from core.staff import account_routes, log_in_routes, second_factors
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
@@ -147,6 +149,7 @@ FEATURES: Final = (
     "subscriptions",
     "billing",
     "payments",
+    "reports",
 )
 """Bottom-up, as their migrations run: a table refers only to tables of features before it."""
 
@@ -200,6 +203,7 @@ PAGES: Final = (
     credit_routes,
     deposit_routes,
     statement_routes,
+    reports_routes,
     messages_routes,
     messages_whys,
 )
@@ -228,6 +232,7 @@ APIS: Final = (
     hand_api,
     statement_api,
     deposit_api,
+    reports_api,
     run_api,
     messages_api,
 )
@@ -248,6 +253,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = (
     *subscriptions_routes.PERMISSIONS,
     *billing_routes.PERMISSIONS,
     *payments_routes.PERMISSIONS,
+    *reports_routes.PERMISSIONS,
 )
 
 MENU: Final = (

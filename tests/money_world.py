@@ -16,6 +16,7 @@ from core.catalog.schemas import NewPrice, NewProduct
 from core.database import execute, value
 from core.documents.files import store_file
 from core.ledger.actions import set_fx_rate
+from core.ledger.days import add_up_days
 from core.ledger.schemas import NewFxRate
 from core.payments import actions as payments
 from core.payments.schemas import NewPayment, NewRefund
@@ -70,6 +71,11 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
     ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
     await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
+    ids["code"] = "4000"
+    await add_up_days(scope)
+    async with unit_of_work(scope):
+        await execute("UPDATE ledger_mark SET seen_at = NULL")  # PostgreSQL adds up what it saw an hour ago
+    await add_up_days(scope)
     ids["credit_id"] = await billing.grant_credit(scope, customer_id, 300, f"{marker} waited")
     ids["allocation_id"] = await value("SELECT min(id) FROM allocation")
     bad_debt = await billing.create_draft(

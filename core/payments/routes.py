@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
 from litestar.params import FromPath
-from msgspec import Struct
 
 from core.activity.queries import timeline
 from core.billing import actions as billing
@@ -34,9 +33,8 @@ from core.web.amounts import Fields, amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.parts import Choice, Field, Figure
-from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
-from core.web.view import View, errors_by_field
+from core.web.view import View
 
 if TYPE_CHECKING:
     from core.billing.schemas import DocumentRow
@@ -678,45 +676,6 @@ async def _send_back(scope: Scope, payment: PaymentDetail, form: pages.Reversing
     )
 
 
-# -- the books --------------------------------------------------------------------------------------------------------
-
-
-@get("/ledger", permission="ledger.view")
-async def show_ledger(view: View) -> Response[str]:
-    """The trial balance of a period."""
-    check_sees_everyone(view.scope)
-    errors: dict[str, str] = {}
-    try:
-        period = from_form(_Period, {name: [text] for name, text in view.query.items()})
-    except Invalid as error:
-        errors, period = errors_by_field(error), _Period()
-    found = await ledger.trial_balance(since=period.since, until=period.until)
-    return view.page(
-        "payments/trial_balance.html",
-        status=422 if errors else 200,
-        accounts=[
-            {
-                "code": each.code,
-                "name": each.name,
-                "currency": each.currency,
-                "debit": format_amount(each.debit_minor, each.currency),
-                "credit": format_amount(each.credit_minor, each.currency),
-                "balance": format_amount(each.balance_minor, each.currency),
-                "base": format_amount(each.base_minor, view.scope.tenant.currency),
-            }
-            for each in found
-        ],
-        base=format_amount(sum(each.base_minor for each in found), view.scope.tenant.currency),
-        values={name: view.query.get(name, "") for name in ("since", "until")},
-        errors=errors,
-    )
-
-
-class _Period(Struct, frozen=True, kw_only=True):
-    since: date | None = None
-    until: date | None = None
-
-
 # -- drawers ----------------------------------------------------------------------------------------------------------
 
 
@@ -774,5 +733,4 @@ HANDLERS = (
     take_back,
     show_reversal,
     reverse,
-    show_ledger,
 )

@@ -1,0 +1,243 @@
+"""The accountant's pages: each figure is that of the books, on the page, in the file and over JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from core.billing import actions as billing
+from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
+from core.catalog.actions import set_tax_rate
+from core.catalog.schemas import NewTaxRate
+from core.customers.actions import create_customer
+from core.customers.schemas import NewCustomer
+from core.database import execute, value
+from core.ledger.actions import set_fx_rate
+from core.ledger.schemas import NewFxRate
+from core.payments.actions import receive
+from core.payments.schemas import NewPayment
+from core.testing import TestTenant
+
+PAGES = ("", "/journal", "/receivables", "/revenue", "/deferred", "/tax", "/accounts", "/closing")
+
+
+async def a_customer(tenant: TestTenant, name: str = "Tarrow Pike", **fields: Any) -> int:
+    return await create_customer(tenant.scope(), NewCustomer(full_name=name, **{"country": "IE", **fields}))
+
+
+async def an_invoice(tenant: TestTenant, customer_id: int, net: int = 100) -> int:
+    """Issued; 123.00 with its tax in Ireland."""
+    line = NewLine(description="Visit", unit_price_e6=net * 10**6)
+    made = await billing.create_draft(tenant.scope(), NewDraft(payer_id=customer_id, lines=[line]))
+    await billing.issue(tenant.scope(), made)
+    return made
+
+
+async def books(tenant: TestTenant) -> dict[str, int]:
+    """Two customers, an invoice each, one part credited, one part paid."""
+    first, second = await a_customer(tenant), await a_customer(tenant, "=cmd|' /C calc'!A0")
+    invoice = await an_invoice(tenant, first)
+    other = await an_invoice(tenant, second, 50)
+    line_id = await value("SELECT id FROM document_line WHERE document_id = :id", id=invoice)
+    note = await billing.create_credit_note(
+        tenant.scope(),
+        NewCreditNote(document_id=invoice, reason="x", lines=[CreditLine(line_id=line_id, amount_minor=1000)]),
+    )
+    payment = await receive(tenant.scope(), NewPayment(payer_id=second, amount_minor=2000))
+    return {"first": first, "second": second, "invoice": invoice, "other": other, "note": note, "payment": payment}
+
+
+def sheet_of(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/csv")
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+async def test_B5_every_page_of_the_books_shows_empty_books_and_full_ones(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    empty = [await page.get(f"/ledger{path}") for path in PAGES]
+    made = await books(tenant)
+    full = [await page.get(f"/ledger{path}") for path in PAGES]
+
+    assert [each.status_code for each in (*empty, *full)] == [200] * len(PAGES) * 2
+    assert "Nothing was booked in these days" in empty[0].text
+    assert f'href="/invoices/{made["invoice"]}"' in full[1].text
+    assert "152.20" in full[2].text  # 123.00 − 12.30 credited, 61.50 − 20.00 paid
+    assert "Tarrow Pike" in full[2].text
+
+
+async def test_B5_the_journal_is_filtered_by_account_kind_customer_and_day_and_leads_to_its_documents(
+    tenant: TestTenant,
+) -> None:
+    made = await books(tenant)
+    page, api = await tenant.browser(), await tenant.api()
+    tomorrow = (tenant.scope().today() + timedelta(days=1)).isoformat()
+
+    of_bank = await page.get("/ledger/journal", params={"account": "1200"})
+    of_second = await page.get("/ledger/journal", params={"customer": str(made["second"]), "kind": "invoice"})
+    later = await page.get("/ledger/journal", params={"since": tomorrow})
+    bad = await page.get("/ledger/journal", params={"since": "soon", "customer": "x"})
+    first = (await api.get("/api/v1/ledger/journal", params={"limit": 2})).json()
+    second = (await api.get("/api/v1/ledger/journal", params={"limit": 500, "cursor": first["next"]})).json()
+
+    assert f'href="/payments/{made["payment"]}"' in of_bank.text
+    assert "Before, EUR" in of_bank.text
+    assert f'href="/invoices/{made["other"]}"' in of_second.text
+    assert f'href="/invoices/{made["invoice"]}"' not in of_second.text
+    assert "Nothing is booked like this" in later.text
+    assert bad.status_code == 422
+    assert {each["transaction_id"] for each in first["items"]}.isdisjoint(
+        {each["transaction_id"] for each in second["items"]}
+    )
+    assert len(first["items"]) + len(second["items"]) == await value("SELECT count(*) FROM posting")
+    assert second["next"] is None
+    assert sum(each["base_minor"] for each in (*first["items"], *second["items"])) == 0
+
+
+async def test_B5_the_journals_file_holds_every_posting_and_no_formula(tenant: TestTenant) -> None:
+    await books(tenant)
+    page = await tenant.browser()
+
+    rows = sheet_of(await page.get("/ledger/journal", params={"format": "csv"}))
+
+    assert len(rows) == await value("SELECT count(*) FROM posting")
+    debit, credit = (sum(round(float(row[name] or 0) * 100) for row in rows) for name in ("Debit", "Credit"))
+    assert debit == credit > 0
+    assert {row["Customer"][:2] for row in rows if "calc" in row["Customer"]} == {"'="}
+
+
+async def test_B5_receivables_of_any_day_are_what_stood_in_the_books(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    first = await an_invoice(tenant, customer_id)
+    day_one = tenant.scope().today()
+    tenant.clock.move(timedelta(days=40))
+    await an_invoice(tenant, customer_id, 50)
+    await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=12_300, document_id=first))
+    day_two = tenant.scope().today()
+    tenant.clock.move(timedelta(days=10))
+    api, page = await tenant.api(), await tenant.browser()
+
+    before, then, now = [
+        (await api.get("/api/v1/ledger/receivables", params={"on": day.isoformat()})).json()
+        for day in (day_one - timedelta(days=1), day_two - timedelta(days=1), tenant.scope().today())
+    ]
+    items = (await api.get("/api/v1/ledger/open-items", params={"on": day_two.isoformat()})).json()
+    file = sheet_of(
+        await page.get(
+            "/ledger/receivables", params={"on": day_one.isoformat(), "format": "csv", "sheet": "open-items"}
+        )
+    )
+    ages = sheet_of(await page.get("/ledger/receivables", params={"on": day_one.isoformat(), "format": "csv"}))
+
+    assert (before["by_currency"], before["in_books"]) == ([], [])
+    assert then["by_currency"][0]["total_minor"] == then["in_books"][0]["amount_minor"] == 12_300
+    assert then["by_currency"][0]["to_30_minor"] == 12_300
+    assert now["by_currency"][0]["total_minor"] == now["in_books"][0]["amount_minor"] == 6_150
+    assert now["by_currency"][0]["current_minor"] == 6_150
+    assert [each["open_minor"] for each in items["items"]] == [6_150]
+    assert [(row["Open"], row["Days overdue"]) for row in file] == [("123.00", "0")]
+    assert [(row["Open"], row["Difference"]) for row in ages] == [("123.00", "0.00")]
+
+
+async def test_B6_the_tax_report_comes_to_what_was_booked_on_2200(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
+    await books(tenant)
+    await an_invoice(tenant, await a_customer(tenant, "Overseas", country="US", currency="USD"), 200)
+    exempt = await a_customer(tenant, "Exempt")
+    await execute("UPDATE customer SET tax_profile = 'exempt' WHERE id = :id", id=exempt)
+    await an_invoice(tenant, exempt, 30)
+    business = await a_customer(tenant, "Werk GmbH", kind="company", country="DE")
+    await execute("UPDATE customer SET vat_id = 'DE136695976' WHERE id = :id", id=business)
+    await execute(
+        "INSERT INTO vat_check (vat_id, checked_at, valid, consultation) VALUES ('DE136695976', :now, TRUE, 'x')",
+        now=scope.now(),
+    )
+    await an_invoice(tenant, business, 70)
+    await execute("UPDATE seller SET oss = TRUE")
+    await set_tax_rate(scope, NewTaxRate(country="FR", category="standard", valid_from=scope.today(), rate_ppm=200_000))
+    await an_invoice(tenant, await a_customer(tenant, "Chez Nous", country="FR"), 10)
+    api, page = await tenant.api(), await tenant.browser()
+    month = {"since": scope.today().replace(day=1).isoformat(), "until": scope.today().isoformat()}
+
+    report = (await api.get("/api/v1/ledger/tax", params=month)).json()
+    shown = await page.get("/ledger/tax", params=month)
+    file = sheet_of(await page.get("/ledger/tax", params={**month, "format": "csv"}))
+    charged = sheet_of(await page.get("/ledger/tax", params={**month, "format": "csv", "sheet": "reverse-charge"}))
+    backwards = await api.get("/api/v1/ledger/tax", params={"since": month["until"], "until": "2020-01-01"})
+
+    by_part = {each["part"]: (each["country"], each["net_minor"], each["tax_minor"]) for each in report["lines"]}
+    assert by_part == {
+        "home": ("IE", 14_000, 3_220),
+        "oss": ("FR", 1_000, 200),
+        "reverse_charge": ("DE", 7_000, 0),
+        "exempt": ("IE", 3_000, 0),
+        "outside": ("US", 18_000, 0),
+    }
+    assert report["tax_minor"] == report["booked_minor"] == 3_420
+    assert [(row["VAT id"], row["Net"]) for row in charged] == [("DE136695976", "70.00")]
+    assert {row["Part"]: row["Tax"] for row in file}["At home"] == "32.20"
+    assert "Booked on 2200" in shown.text
+    assert backwards.status_code == 422
+
+
+async def test_B5_revenue_by_product_and_month_is_what_stands_on_4000(tenant: TestTenant) -> None:
+    await books(tenant)
+    api, page = await tenant.api(), await tenant.browser()
+
+    found = (await api.get("/api/v1/ledger/revenue")).json()
+    (row,) = sheet_of(await page.get("/ledger/revenue", params={"format": "csv"}))
+
+    assert sum(each["amount_minor"] for each in found) == 14_000
+    assert row["Sum"] == "140.00"
+
+
+async def test_B5_accounts_are_called_as_one_likes_and_exported_under_other_numbers(tenant: TestTenant) -> None:
+    page, api = await tenant.browser(), await tenant.api()
+
+    done = await page.post("/ledger/accounts/4000", data={"name": "Sales", "export_number": "8400"})
+    wrong = await page.post("/ledger/accounts/4000", data={"name": "", "export_number": "84a"})
+    missing = await page.get("/ledger/accounts/4711")
+    again = await api.put("/api/v1/ledger/accounts/1200", json={"name": "Bank", "export_number": "1800"})
+    accounts = {each["code"]: each for each in (await api.get("/api/v1/ledger/accounts")).json()}
+
+    assert done.status_code == 303
+    assert (wrong.status_code, missing.status_code, again.status_code) == (422, 404, 200)
+    assert (accounts["4000"]["name"], accounts["4000"]["export_number"]) == ("Sales", "8400")
+    assert accounts["1200"]["export_number"] == "1800"
+    assert "84a" in wrong.text
+
+
+async def test_B5_closing_shows_first_what_it_will_do(tenant: TestTenant) -> None:
+    await books(tenant)
+    page, api = await tenant.browser(), await tenant.api()
+    yesterday = tenant.scope().today() - timedelta(days=1)
+    part = {"hx-request-type": "partial"}
+
+    plan = await page.get("/ledger/closing/new", params={"until": yesterday.isoformat()}, headers=part)
+    still_open = (await api.get("/api/v1/ledger/closing")).json()
+    today = await api.put("/api/v1/ledger/closing", json={"closed_until": tenant.scope().today().isoformat()})
+    closed = await api.put("/api/v1/ledger/closing", json={"closed_until": yesterday.isoformat()})
+    shown = await page.get("/ledger/closing")
+
+    assert "Nothing is booked on this day or before it any more" in plan.text
+    assert still_open == {"closed_until": None}
+    assert today.status_code == 422
+    assert closed.json() == {"closed_until": yesterday.isoformat()}
+    assert "Nothing is booked on this day" in shown.text
+    assert (await api.put("/api/v1/ledger/closing", json={"closed_until": None})).json() == still_open
+
+
+async def test_B5_revenue_is_recognised_over_json_and_a_second_time_there_is_nothing(tenant: TestTenant) -> None:
+    api = await tenant.api()
+
+    done = await api.post("/api/v1/ledger/recognition")
+    deferred = await api.get("/api/v1/ledger/deferred-revenue")
+
+    assert (done.status_code, done.json()) == (200, [])
+    assert deferred.json() == []
