@@ -28,6 +28,15 @@ class BillingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             description=N_("Minor units: so little left open counts as settled"),
         ),
     ] = 0
+    min_stub_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=31,
+            title=N_("Shortest part period, days"),
+            description=N_("After a change of the billing day: one shorter than this is merged with the next"),
+        ),
+    ] = 0
     use_credit: Annotated[bool, Meta(title=N_("Use credit"), description=N_("Free credit pays each new invoice"))] = (
         True
     )

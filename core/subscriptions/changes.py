@@ -64,3 +64,17 @@ class WaitsFor(Struct, frozen=True, kw_only=True):
 
     credits: dict[int, int]
     parts: dict[int, date]
+
+
+class PeriodEdit(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Other days of the period that runs. The next charge begins at its end, which becomes the anchor.
+
+    `added`: days behind the end are free, or charged by day. `cut`: days cut off are credited, or given up, which needs
+    a reason.
+    """
+
+    start_on: date | None = None
+    end_on: date | None = None
+    added: Literal["free", "charged"] = "free"
+    cut: Literal["credit", "give_up"] = "credit"
+    reason: Annotated[str, Meta(max_length=500)] = ""

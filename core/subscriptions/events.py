@@ -54,6 +54,20 @@ class SubscriptionResumed(Event, subject="subscription"):
     customer_id: int
 
 
+class DiscountAdded(Event, subject="subscription"):
+    """It costs less from a day on."""
+
+    subscription_id: int
+    customer_id: int
+    from_on: date
+
+
+class DiscountRemoved(Event, subject="subscription"):
+    subscription_id: int
+    customer_id: int
+    from_on: date
+
+
 class PausePlanned(Event, subject="subscription"):
     """It will not be served, nor billed, from a day up to another. Can be undone until then."""
 
@@ -111,3 +125,12 @@ class ChangePlanned(Event, subject="subscription"):
 class ChangeDropped(Event, subject="subscription"):
     subscription_id: int
     customer_id: int
+
+
+class PeriodEdited(Event, subject="subscription"):
+    """Its period has other days, by hand or for another billing day; the next charge follows them."""
+
+    subscription_id: int
+    customer_id: int
+    starts_on: date
+    ends_on: date
