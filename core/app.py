@@ -98,7 +98,14 @@ from core.staff import jobs as staff_jobs
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
 from core.subscriptions import api as subscriptions_api
-from core.subscriptions import change_api, change_routes, pause_api, prepaid_api
+from core.subscriptions import (
+    change_api,
+    change_routes,
+    pause_api,
+    period_api,
+    period_routes,
+    prepaid_api,
+)
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
@@ -192,6 +199,7 @@ PAGES: Final = (
     customer_rate_routes,
     subscriptions_routes,
     change_routes,
+    period_routes,
     billing_routes,
     billing_whys,
     dunning_routes,
@@ -225,6 +233,7 @@ APIS: Final = (
     prepaid_api,
     pause_api,
     change_api,
+    period_api,
     billing_api,
     reissue_api,
     dunning_api,

@@ -156,3 +156,50 @@ def fields_of(
             ),
         ),
     ]
+
+
+class PeriodForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Other days of a period as they are typed; `end_on` is its last day's morrow, as everywhere."""
+
+    start_on: date | None = None
+    end_on: date | None = None
+    added: Literal["free", "charged"] = "free"
+    cut: Literal["credit", "give_up"] = "credit"
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    seen: Annotated[str, Meta(max_length=4000)] = ""
+
+
+def period_fields(start: date, end: date, *, charged: bool) -> list[Field]:
+    """The drawer of a period: its start while nothing is charged, its end, and what becomes of the days between."""
+    return [
+        *([] if charged else [Field(name="start_on", label=_("First day"), kind="date", value=start.isoformat())]),
+        Field(
+            name="end_on",
+            label=_("It ends before"),
+            kind="date",
+            value=end.isoformat(),
+            help=_("The first day of the next period, and the anchor from then on"),
+        ),
+        Field(
+            name="added",
+            label=_("Days added"),
+            kind="select",
+            value="free",
+            choices=(Choice("free", _("Are free")), Choice("charged", _("Are charged by day"))),
+        ),
+        Field(
+            name="cut",
+            label=_("Days cut off"),
+            kind="select",
+            value="credit",
+            choices=(Choice("credit", _("Are credited")), Choice("give_up", _("Are given up"))),
+        ),
+        Field(name="reason", label=_("Reason"), max_length=500, help=_("Needed where days are given up")),
+    ]
+
+
+class BillingDayForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The day of the month on which a customer is billed, as it is typed."""
+
+    billing_day: Annotated[int, Meta(ge=1, le=31)]
+    seen: Annotated[str, Meta(max_length=4000)] = ""

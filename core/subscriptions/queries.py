@@ -275,6 +275,8 @@ def _actions_of(mine: SubscriptionRow, today: date, ahead: Mapping[int, PlannedC
         actions.append(BoxAction(key="undo_change", subscription_id=mine.id, on=ahead[mine.id].happens_on))
     if may_change(mine):
         actions.append(BoxAction(key="change", subscription_id=mine.id))
+        if state is not SubscriptionState.TRIAL and mine.ends_on is None and mine.due_on is not None:
+            actions.append(BoxAction(key="edit_period", subscription_id=mine.id))
     if mine.ends_on is None:
         actions.append(BoxAction(key="cancel_at_expiry", on=mine.next_from or today + timedelta(days=1)))
     elif not (state is SubscriptionState.TRIAL and mine.at_trial_end == "end"):

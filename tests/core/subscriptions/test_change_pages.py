@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import httpx
@@ -167,3 +168,52 @@ async def test_P7_changes_over_the_api(tenant: TestTenant) -> None:
         json={"version": version, "downgrade": {"when": "now"}},
     )
     assert changed.json()["downgrade"]["when"] == "now"
+
+
+async def test_P8_the_period_is_edited_in_its_drawer(tenant: TestTenant) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    page = await tenant.browser()
+    path = f"/subscriptions/{subscription_id}/period"
+    next_from = (await get_subscription(tenant.scope(), subscription_id)).next_from
+    assert next_from is not None
+    ends_on = next_from - timedelta(days=10)
+
+    opened = await _plan(page, path)
+    assert "It ends before" in opened.text
+    assert "First day" not in opened.text
+    refused = await _plan(page, path, end_on=ends_on, cut="give_up")
+    assert refused.status_code == 422
+    assert "Say why the days are given up." in refused.text
+    seen = await _plan(page, path, end_on=ends_on)
+    assert "Edit the period, credit €" in seen.text
+    done = await _do(page, path, seen, end_on=ends_on)
+    assert done.headers["hx-redirect"] == f"/subscriptions/{subscription_id}", done.text
+    assert (await get_subscription(tenant.scope(), subscription_id)).next_from == ends_on
+
+    api = await tenant.api()
+    assert (await api.get(f"/api/v1{path}")).json()["end_on"] == ends_on.isoformat()
+    edited = await api.patch(f"/api/v1{path}", json={"end_on": next_from.isoformat(), "reason": "Amends"})
+    assert (edited.json()["subscription"]["next_from"], edited.json()["documents"]) == (next_from.isoformat(), [])
+
+
+async def test_P13_the_billing_day_is_moved_in_its_drawer(tenant: TestTenant) -> None:
+    customer_id, subscription_id, _ = await _with_a_plan(tenant)
+    page = await tenant.browser()
+    path = f"/customers/{customer_id}/billing-day"
+    before = await get_subscription(tenant.scope(), subscription_id)
+    assert before.next_from is not None
+    wanted = before.next_from.day % 28 + 1
+
+    assert "Fill this in" not in (await _plan(page, path)).text
+    assert (await _plan(page, path, billing_day=32)).status_code == 422
+    seen = await _plan(page, path, billing_day=wanted)
+    assert "The next period, charged by day where it is a part" in seen.text
+    await _do(page, path, seen, billing_day=wanted)
+    after = await get_subscription(tenant.scope(), subscription_id)
+    assert after.next_from == before.next_from
+    assert after.next_to is not None
+    assert after.next_to.day == wanted
+
+    api = await tenant.api()
+    moved = await api.put(f"/api/v1{path}", json={"billing_day": before.next_from.day})
+    assert [each["id"] for each in moved.json()["subscriptions"]] == [subscription_id]
