@@ -17,6 +17,7 @@ from core.messages.kinds import KINDS
 from core.messages.queries import get_message, list_message_files, list_messages
 from core.messages.status import MessageState
 from core.payments.queries import list_payments
+from core.subscriptions.pages import period_words
 from core.subscriptions.queries import list_subscriptions
 from core.texts import _
 from core.web import doors
@@ -86,6 +87,12 @@ async def show_invoice(view: View, invoice_id: FromPath[int]) -> Response[str]:
     return view.page(
         "portal/invoice.html",
         document=document,
+        periods={
+            line.id: period_words(line.period_from, line.period_to, view.scope.locale)
+            if line.period_from is not None and line.period_to is not None
+            else ""
+            for line in document.lines
+        },
         ready=await find_pdf(invoice_id) is not None,
         may_pay=document.open_minor > 0 and await may_pay(view.scope),
         words=words,
