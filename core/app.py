@@ -101,6 +101,7 @@ from core.subscriptions import api as subscriptions_api
 from core.subscriptions import (
     change_api,
     change_routes,
+    discount_api,
     pause_api,
     period_api,
     period_routes,
@@ -232,6 +233,7 @@ APIS: Final = (
     subscriptions_api,
     prepaid_api,
     pause_api,
+    discount_api,
     change_api,
     period_api,
     billing_api,

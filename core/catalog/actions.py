@@ -152,6 +152,10 @@ async def _check(data: ProductFields) -> None:
         errors.append(FieldError("tax_category", _("Choose a tax category of the list.")))
     if (data.min_term_unit is None) != (data.min_term_count is None):
         errors.append(FieldError("min_term_count", _("A minimum term needs a number and a unit.")))
+    if (data.renew_unit is None) != (data.renew_count is None):
+        errors.append(FieldError("renew_count", _("A renewal needs a number and a unit.")))
+    if data.renew_unit is not None and data.min_term_unit is None:
+        errors.append(FieldError("renew_count", _("Only a contract with a minimum term renews.")))
     if data.available_from and data.available_to and data.available_to <= data.available_from:
         errors.append(FieldError("available_to", _("It must lie after the first day.")))
     if data.requires_group_id is not None and not await value(
@@ -179,6 +183,10 @@ async def set_price(scope: Scope, product_id: int, data: NewPrice) -> int:
             Cycle(data.cycle_unit, data.cycle_count)
         elif data.cycle_count != 1:
             raise Invalid(_("What is sold once has no number of cycles."), field="cycle_count")
+        if (data.intro_minor is None) != (data.intro_cycles is None):
+            raise Invalid(_("An introductory price holds for a number of cycles."), field="intro_cycles")
+        if data.intro_minor is not None and (data.intro_minor > data.amount_minor or data.cycle_unit == "once"):
+            raise Invalid(_("An introductory price is of a cycle, and lower than the price."), field="intro_minor")
         currency = check_currency(data.currency or scope.tenant.currency)
         price_list_id = data.price_list_id or await value("SELECT id FROM price_list WHERE is_default")
         if not await value("SELECT 1 FROM price_list WHERE id = :id", id=price_list_id):
@@ -205,13 +213,20 @@ async def set_price(scope: Scope, product_id: int, data: NewPrice) -> int:
         )
         price_id = int(
             await value(
-                f"INSERT INTO price ({', '.join(key)}, amount_minor, setup_minor, tax_inclusive, valid_from, valid_to)"
-                f" VALUES ({', '.join(':' + name for name in key)}, :amount, :setup, :inclusive, :day, :until)"
+                f"INSERT INTO price ({', '.join(key)}, amount_minor, setup_minor, termination_minor, intro_minor,"
+                " intro_cycles, tax_inclusive, valid_from, valid_to)"
+                f" VALUES ({', '.join(':' + name for name in key)}, :amount, :setup, :termination, :intro,"
+                " :intro_cycles, :inclusive, :day, :until)"
                 " ON CONFLICT (product_id, price_list_id, currency, cycle_unit, cycle_count, valid_from) DO UPDATE SET"
                 " amount_minor = excluded.amount_minor, setup_minor = excluded.setup_minor,"
+                " termination_minor = excluded.termination_minor, intro_minor = excluded.intro_minor,"
+                " intro_cycles = excluded.intro_cycles,"
                 " tax_inclusive = excluded.tax_inclusive, valid_to = excluded.valid_to RETURNING id",
                 amount=data.amount_minor,
                 setup=data.setup_minor,
+                termination=data.termination_minor,
+                intro=data.intro_minor,
+                intro_cycles=data.intro_cycles,
                 inclusive=data.tax_inclusive,
                 day=valid_from,
                 until=following,

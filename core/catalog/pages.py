@@ -91,12 +91,14 @@ LABELS: Final = {
     "min_term_count": N_("Minimum term"),
     "min_term_unit": N_("Its unit"),
     "notice_days": N_("Notice, days"),
+    "renew_count": N_("Then renews by"),
+    "renew_unit": N_("Unit of the renewal"),
 }
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     "main": ("name", "tax_category", "description", "rank", "position", "available_from", "available_to"),
     "start": ("activation", "pending_days", "trial_days", "at_trial_end", "requires_group_id"),
     "billing": ("timing", "proration", "final_proration"),
-    "contract": ("min_term_count", "min_term_unit", "notice_days"),
+    "contract": ("min_term_count", "min_term_unit", "notice_days", "renew_count", "renew_unit"),
 }
 TITLES: Final = {
     "main": N_("Main data"),
@@ -151,6 +153,8 @@ class PriceItem(Struct, frozen=True, kw_only=True):
     currency: str
     amount: str
     setup: str
+    termination: str = ""
+    intro: str = ""
     inclusive: bool
     price_list: str
     since: date
@@ -255,6 +259,14 @@ def price_items(prices: Sequence[PriceRow], lists: Mapping[int, str], today: dat
             currency=price.currency,
             amount=format_amount(price.amount_minor, price.currency),
             setup=format_amount(price.setup_minor, price.currency) if price.setup_minor else "",
+            termination=format_amount(price.termination_minor, price.currency) if price.termination_minor else "",
+            intro=_(
+                "%(amount)s for the first %(cycles)s",
+                amount=format_amount(price.intro_minor, price.currency),
+                cycles=price.intro_cycles,
+            )
+            if price.intro_minor is not None
+            else "",
             inclusive=price.tax_inclusive,
             price_list=lists.get(price.price_list_id, ""),
             since=price.valid_from,
@@ -321,7 +333,7 @@ def text_of(value: object) -> str:
 def _read(name: str, value: object, locale: str) -> str:
     if isinstance(value, date):
         return written(value, locale)
-    if name in ("trial_days", "notice_days", "min_term_count") and not value:
+    if name in ("trial_days", "notice_days", "min_term_count", "renew_count") and not value:
         return _("None")
     return ""
 
@@ -336,6 +348,7 @@ _FIELD_KINDS: Final = {
     "proration": "select",
     "final_proration": "select",
     "min_term_unit": "select",
+    "renew_unit": "select",
     "available_from": "date",
     "available_to": "date",
     "rank": "number",
@@ -343,6 +356,7 @@ _FIELD_KINDS: Final = {
     "trial_days": "number",
     "pending_days": "number",
     "min_term_count": "number",
+    "renew_count": "number",
     "notice_days": "number",
 }
 _HELP: Final = {
@@ -351,6 +365,7 @@ _HELP: Final = {
     "trial_days": N_("0: it cannot be tried"),
     "pending_days": N_("Then the unpaid order lapses"),
     "notice_days": N_("Before the end of a period"),
+    "renew_count": N_("Unless notice is given in time; empty: it can end from then on"),
     "proration": N_("What the days before the first full period cost"),
     "final_proration": N_("What the days of a period that ends early cost"),
 }
@@ -365,7 +380,7 @@ def choices_of_field(name: str, categories: Sequence[TaxCategoryRow], groups: Se
         return tuple(Choice(category.code, category.name) for category in categories)
     if name == "requires_group_id":
         return (Choice("", _("Nothing")), *(Choice(str(group.id), group.name) for group in groups))
-    if name == "min_term_unit":
+    if name in ("min_term_unit", "renew_unit"):
         return (Choice("", _("None")), *spoken(UNITS))
     return {
         "activation": spoken(ACTIVATIONS),
@@ -576,6 +591,9 @@ class PriceForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     cycle_count: Annotated[int, Meta(ge=1, le=1096)] = 1
     currency: Annotated[str, Meta(max_length=3)] = ""
     setup: TypedAmount = ""
+    termination: TypedAmount = ""
+    intro: TypedAmount = ""
+    intro_cycles: Annotated[int, Meta(ge=1, le=120)] | None = None
     tax_inclusive: bool = False
     valid_from: date | None = None
 
@@ -585,10 +603,15 @@ def new_price(form: PriceForm, currency: str, locale: str) -> NewPrice:
     with Fields() as read:
         currency = read("currency", check_currency, form.currency.upper(), default=currency)
         if form.currency and currency != form.currency.upper():
-            amount = setup = 0
+            amount = setup = termination = 0
+            intro = None
         else:
             amount = read("amount", typed_amount, form.amount, currency, locale, default=0)
             setup = read("setup", typed_amount, form.setup, currency, locale, default=0)
+            termination = read("termination", typed_amount, form.termination, currency, locale, default=0)
+            intro = read("intro", typed_amount, form.intro, currency, locale, default=None)
+            if intro is not None and (intro > amount or form.cycle_unit == "once"):
+                read.wrong("intro", _("An introductory price is of a cycle, and lower than the price."))
     return checked(
         NewPrice,
         {
@@ -596,6 +619,9 @@ def new_price(form: PriceForm, currency: str, locale: str) -> NewPrice:
             "cycle_count": form.cycle_count,
             "amount_minor": amount,
             "setup_minor": setup,
+            "termination_minor": termination,
+            "intro_minor": intro,
+            "intro_cycles": form.intro_cycles,
             "currency": currency,
             "tax_inclusive": form.tax_inclusive,
             "valid_from": form.valid_from,

@@ -19,7 +19,8 @@ SELECT product.id, product.code, product.name, product.description, product.kind
        product_group.code AS group_code, product_group.name AS group_name, product_group.one_live, product.rank,
        product.timing, product.activation, product.trial_days, product.at_trial_end, product.proration,
        product.final_proration, product.pending_days, product.tax_category, product.requires_group_id,
-       product.min_term_unit, product.min_term_count, product.notice_days, product.available_from, product.available_to,
+       product.min_term_unit, product.min_term_count, product.notice_days, product.renew_unit, product.renew_count,
+       product.available_from, product.available_to,
        product.position, product.version
 FROM product
 LEFT JOIN product_group ON product_group.id = product.group_id
@@ -27,7 +28,8 @@ LEFT JOIN product_group ON product_group.id = product.group_id
 
 _PRICE = """
 SELECT price.id, price.product_id, price.price_list_id, price.currency, price.cycle_unit, price.cycle_count,
-       price.amount_minor, price.setup_minor, price.tax_inclusive, price.valid_from, price.valid_to
+       price.amount_minor, price.setup_minor, price.tax_inclusive, price.valid_from, price.valid_to,
+       price.termination_minor, price.intro_minor, price.intro_cycles
 FROM price
 """
 

@@ -23,12 +23,18 @@ Timing = Literal["advance", "arrears", "prepaid"]
 
 
 class NewPrice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A price from a date on (None: today). Setting it again for the same cycle and currency ends the one before."""
+    """A price from a date on (None: today). Setting it again for the same cycle and currency ends the one before.
+
+    `termination_minor`: for an end before the contract allows it. `intro_minor`: the price of the first `intro_cycles`.
+    """
 
     cycle_unit: PriceUnit
     cycle_count: Annotated[int, Meta(ge=1, le=1096)] = 1
     amount_minor: AmountMinor
     setup_minor: AmountMinor = 0
+    termination_minor: AmountMinor = 0
+    intro_minor: AmountMinor | None = None
+    intro_cycles: Annotated[int, Meta(ge=1, le=120)] | None = None
     currency: Currency | None = None
     tax_inclusive: bool = False
     valid_from: date | None = None
@@ -53,6 +59,8 @@ class ProductFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     min_term_unit: CycleUnit | None = None
     min_term_count: Annotated[int, Meta(ge=1, le=120)] | None = None
     notice_days: Annotated[int, Meta(ge=0, le=366)] = 0
+    renew_unit: CycleUnit | None = None
+    renew_count: Annotated[int, Meta(ge=1, le=120)] | None = None
     available_from: date | None = None
     available_to: date | None = None
     position: Annotated[int, Meta(ge=0, le=100_000)] = 0
@@ -141,6 +149,8 @@ class ProductRow(Struct, frozen=True):
     min_term_unit: str | None
     min_term_count: int | None
     notice_days: int
+    renew_unit: str | None
+    renew_count: int | None
     available_from: date | None
     available_to: date | None
     position: int
@@ -159,6 +169,9 @@ class PriceRow(Struct, frozen=True):
     tax_inclusive: bool
     valid_from: date
     valid_to: date | None
+    termination_minor: int = 0
+    intro_minor: int | None = None
+    intro_cycles: int | None = None
     rate_e10: int | None = None
     """By which it was turned into a customer's currency; null for a price as it stands in its list."""
 

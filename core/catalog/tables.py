@@ -70,6 +70,8 @@ class Product(Table):
     min_term_unit = Text(null=True)
     min_term_count = Integer(null=True)
     notice_days = Integer()
+    renew_unit = Text(null=True)
+    renew_count = Integer(null=True)
     change_policy = Text()
     available_from = Date(null=True)
     available_to = Date(null=True)
@@ -88,7 +90,11 @@ class PriceList(Table):
 
 
 class Price(Table):
-    """What a product costs for a cycle in a currency, from a date on. `once` is the cycle of one-off items."""
+    """What a product costs for a cycle in a currency, from a date on. `once` is the cycle of one-off items.
+
+    `termination_minor` is charged for an end before the contract allows it; `intro_minor` is the price of the first
+    `intro_cycles`.
+    """
 
     belongs = SHARED
 
@@ -100,6 +106,8 @@ class Price(Table):
     amount_minor = BigInt()
     setup_minor = BigInt()
     termination_minor = BigInt()
+    intro_minor = BigInt(null=True)
+    intro_cycles = Integer(null=True)
     tax_inclusive = Boolean()
     valid_from = Date()
     valid_to = Date(null=True)

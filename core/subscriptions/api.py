@@ -39,10 +39,14 @@ class InvoicedFirst(Struct, frozen=True):
 
 
 class Termination(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The first day without service; today when left out. `credit_unused`: a credit note for days charged ahead."""
+    """The first day without service; today when left out. `credit_unused`: a credit note for days charged ahead.
+
+    `waive_fee`: an end before the contract allows it is not charged for.
+    """
 
     on: date | None = None
     credit_unused: bool = False
+    waive_fee: bool = False
 
 
 class WithdrawalOf(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -175,6 +179,8 @@ async def resume(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
 async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[Termination]) -> SubscriptionRow:
     on = data.on or call.scope.today()
     async with unit_of_work(call.scope):
+        if not data.waive_fee:
+            await actions.charge_termination(call.scope, subscription_id, on)
         await actions.terminate(call.scope, subscription_id, on)
         if data.credit_unused:
             await billing.credit_unused(call.scope, subscription_id, on, _("Ended on %(day)s", day=on))

@@ -60,6 +60,10 @@ def converted(price: PriceRow, currency: str, rate_e10: int) -> PriceRow:
         currency=currency,
         amount_minor=convert(price.amount_minor, price.currency, currency, rate_e10),
         setup_minor=convert(price.setup_minor, price.currency, currency, rate_e10),
+        termination_minor=convert(price.termination_minor, price.currency, currency, rate_e10),
+        intro_minor=None
+        if price.intro_minor is None
+        else convert(price.intro_minor, price.currency, currency, rate_e10),
         rate_e10=rate_e10,
     )
 

@@ -34,6 +34,8 @@ SELECT subscription.id, subscription.customer_id, customer.full_name AS customer
        subscription.state_reason, subscription.timing, t.currency, t.amount_minor, t.quantity_e6, t.cycle_minor,
        t.cycle_unit, t.cycle_count, subscription.anchor_on, subscription.started_on, subscription.trial_ends_on,
        subscription.at_trial_end, subscription.ends_on, subscription.ended_on, subscription.pending_until,
+       subscription.min_term_ends_on, subscription.notice_days, subscription.renew_unit, subscription.renew_count,
+       subscription.termination_minor,
        s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.version
 FROM subscription
 JOIN customer ON customer.id = subscription.customer_id

@@ -16,11 +16,12 @@ ONE_E6 = 1_000_000
 
 
 class NewDiscount(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A percentage (1 % is 1,000,000) or an amount a cycle, until a day or for good."""
+    """A percentage (1 % is 1,000,000) or an amount a cycle, until a day, for so many cycles, or for good."""
 
     percent_e6: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
     amount_minor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
     until_on: date | None = None
+    cycles: Annotated[int, Meta(ge=1, le=120)] | None = None
     label: Label = ""
 
 
@@ -133,6 +134,11 @@ class SubscriptionRow(Struct, frozen=True):
     ends_on: date | None
     ended_on: date | None
     pending_until: date | None
+    min_term_ends_on: date | None
+    notice_days: int
+    renew_unit: str | None
+    renew_count: int | None
+    termination_minor: int
     next_from: date | None
     next_to: date | None
     due_on: date | None

@@ -34,6 +34,10 @@ class Subscription(Table):
     end_reason = Text()
     ended_on = Date(null=True)
     min_term_ends_on = Date(null=True)
+    notice_days = Integer()
+    renew_unit = Text(null=True)
+    renew_count = Integer(null=True)
+    termination_minor = BigInt()
     pending_until = Date(null=True)
     external_ref = Text()
     created_at = Timestamptz()
@@ -81,6 +85,7 @@ class SubscriptionDiscount(Table):
     percent_e6 = BigInt(null=True)
     amount_minor = BigInt(null=True)
     until_on = Date(null=True)
+    cycles = Integer(null=True)
 
 
 class SubscriptionSchedule(Table):

@@ -26,6 +26,7 @@ from core.subscriptions.actions.shared import (
     write_schedule,
 )
 from core.subscriptions.actions.starting import wait_for_invoice
+from core.subscriptions.contracts import bound_until, earliest_end
 from core.subscriptions.events import (
     SubscriptionEndDropped,
     SubscriptionEnded,
@@ -68,7 +69,7 @@ async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
 
 
 async def expiry_of(scope: Scope, found: Locked) -> date:
-    """The end of the charged period that runs now (in arrears: of its cycle), not before minimum term and notice.
+    """The end of the charged period that runs now (in arrears: of its cycle), not before the contract allows it.
 
     Periods charged ahead that begin then or later are not served: billing credits them in full. A trial that nothing
     was charged for ends with its test time.
@@ -77,8 +78,7 @@ async def expiry_of(scope: Scope, found: Locked) -> date:
     covered = await covered_until(found.id)
     if found.state is SubscriptionState.TRIAL and found.trial_ends_on is not None:
         return max(covered or found.trial_ends_on, found.trial_ends_on)
-    product = await get_product(found.product_id)
-    earliest = max(today + timedelta(days=max(product.notice_days, 1)), found.min_term_ends_on or today)
+    earliest = earliest_end(found, today)
     ends_on = await _covered_end(found.id, earliest) or covered or found.started_on or today
     rhythm = found.rhythm(None)
     while ends_on < earliest:
@@ -112,6 +112,12 @@ async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
             "UPDATE subscription SET ends_on = NULL, end_reason = '', version = version + 1 WHERE id = :id",
             id=subscription_id,
         )
+        await execute(
+            "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND state = 'open'"
+            " AND kind = 'termination'",
+            id=subscription_id,
+            today=scope.today(),
+        )
         await reschedule(found, None)
         await _charge_credited(scope, found, None)
         record(
@@ -139,6 +145,52 @@ async def terminate(scope: Scope, subscription_id: int, on: date | None = None, 
         await _set_end(scope, found, ends_on, reason)
         if ends_on <= scope.today():
             await end(scope, subscription_id, reason)
+
+
+async def termination_fee(scope: Scope, subscription_id: int, on: date | None = None) -> int:
+    """What it costs to end on a day, before the contract allows it; 0 where that day is free to choose."""
+    async with unit_of_work(scope):
+        found = await lock(scope, subscription_id)
+        bound = bound_until(found, scope.today())
+        if found.state is SubscriptionState.TRIAL or bound is None or (on or scope.today()) >= bound:
+            return 0
+        return found.termination_minor
+
+
+async def charge_termination(scope: Scope, subscription_id: int, on: date | None = None) -> int:
+    """The early termination fee of an end on a day is an open charge, for the next invoice; gives how much it is.
+
+    Once a subscription: where it is charged already, nothing.
+    """
+    async with unit_of_work(scope):
+        fee = await termination_fee(scope, subscription_id, on)
+        charged = await value(
+            "SELECT 1 FROM charge WHERE subscription_id = :id AND kind = 'termination'"
+            " AND state IN ('open', 'invoiced') LIMIT 1",
+            id=subscription_id,
+        )
+        if not fee or charged:
+            return 0
+        found = await lock(scope, subscription_id)
+        label = await value(
+            "SELECT CASE WHEN u.label <> '' THEN u.label ELSE p.name END FROM subscription u"
+            " JOIN product p ON p.id = u.product_id WHERE u.id = :id",
+            id=subscription_id,
+        )
+        await execute(
+            "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description, quantity_e6,"
+            " unit_price_e6, amount_minor, currency, tax_category, tax_inclusive, state)"
+            " SELECT u.id, u.customer_id, coalesce(c.payer_id, c.id), u.product_id, 'termination', :text::text,"
+            " 1000000, :unit_price::bigint, :amount::bigint, t.currency, t.tax_category, t.tax_inclusive, 'open'"
+            " FROM subscription u JOIN customer c ON c.id = u.customer_id"
+            " JOIN subscription_term t ON t.id = :term_id WHERE u.id = :id",
+            id=subscription_id,
+            term_id=found.term_id,
+            text=_("%(name)s: early termination", name=label),
+            unit_price=unit_price_e6(fee, found.currency),
+            amount=fee,
+        )
+        return fee
 
 
 async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "cancelled") -> None:

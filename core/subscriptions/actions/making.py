@@ -21,9 +21,9 @@ from core.money import half_up
 from core.periods import Cycle, anchor_for, cycle_index, nth
 from core.subscriptions.actions.agreed import Term, agree, by_discounts, cut, discounts_of, rated, terms_from
 from core.subscriptions.actions.charging import charge_period
+from core.subscriptions.actions.copying import discount_of, write_discounts
 from core.subscriptions.actions.ending import MOST_PERIODS
 from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, write_schedule
-from core.subscriptions.actions.starting import discount_of, write_discounts
 from core.subscriptions.events import SubscriptionChanged
 from core.subscriptions.schedule import Rhythm, cycle_end, next_period, periods_due
 from core.subscriptions.terms import Discount, unit_price_e6

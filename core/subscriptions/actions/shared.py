@@ -77,6 +77,10 @@ class Locked(Struct, frozen=True):
     at_trial_end: str | None
     ends_on: date | None
     min_term_ends_on: date | None
+    notice_days: int
+    renew_unit: str | None
+    renew_count: int | None
+    termination_minor: int
     pending_until: date | None
     version: int
     term_id: int
@@ -106,6 +110,7 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
         "SELECT subscription.id, subscription.customer_id, subscription.product_id, subscription.state,"
         " subscription.state_reason, subscription.timing, subscription.anchor_on, subscription.started_on,"
         " subscription.trial_ends_on, subscription.at_trial_end, subscription.ends_on, subscription.min_term_ends_on,"
+        " subscription.notice_days, subscription.renew_unit, subscription.renew_count, subscription.termination_minor,"
         " subscription.pending_until, subscription.version, t.id AS term_id, t.currency, t.cycle_unit, t.cycle_count,"
         " t.cycle_minor, t.proration, t.final_proration, s.period_start, s.period_end, s.due_on"
         " FROM subscription"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
@@ -13,7 +13,20 @@ from core.catalog.queries import get_price, get_product
 from core.database import Duplicate, execute, execute_many, value
 from core.errors import Conflict, Invalid
 from core.money import exponent
-from core.periods import Cycle, anchor_for, nth
+from core.periods import nth
+from core.subscriptions.actions.copying import (
+    agree_price,
+    anchor_of,
+    contract_of,
+    cycle_of,
+    discount_of,
+    held_for,
+    hold_from,
+    intro_of,
+    min_term_of,
+    parent_of,
+    write_discounts,
+)
 from core.subscriptions.actions.shared import (
     Locked,
     check_move,
@@ -35,9 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.catalog.schemas import PriceRow, ProductDetail
-    from core.periods import CycleUnit
     from core.scope import Scope
-    from core.subscriptions.schemas import Buyer, NewDiscount, NewFreeSubscription, NewSubscription, NewTrial
+    from core.subscriptions.schemas import Buyer, NewFreeSubscription, NewSubscription, NewTrial
 
 FURTHEST_BACK = timedelta(days=366)
 """How far back a subscription may be entered: what is older is taken over with its history."""
@@ -65,8 +77,9 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
         if prepaid and starts_on != scope.today():
             raise Invalid(_("What is prepaid starts today: it is paid from the balance."), field="starts_on")
         await _may_start(scope, buyer, product, starts_on)
-        cycle = _cycle(price)
-        anchor_on = data.anchor_on or anchor_for(starts_on, cycle, None if prepaid else buyer.billing_day)
+        cycle = cycle_of(price)
+        parent = await parent_of(buyer, product)
+        anchor_on = data.anchor_on or anchor_of(starts_on, cycle, buyer, parent, prepaid=prepaid)
         subscription_id = await _insert(
             buyer,
             product,
@@ -75,11 +88,14 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             state_reason=StateReason.BALANCE if prepaid else StateReason.HAND,
             anchor_on=anchor_on,
             started_on=starts_on,
-            min_term_ends_on=_min_term(product, starts_on),
+            min_term_ends_on=min_term_of(product, starts_on),
+            parent_id=parent.id if parent is not None else None,
             label=data.label,
             external_ref=data.external_ref,
+            **contract_of(product, price),
         )
-        await write_discounts(subscription_id, data.discounts)
+        discounts = held_for([*intro_of(price, data), *data.discounts], cycle, anchor_on, starts_on)
+        await write_discounts(subscription_id, discounts)
         await _write_terms(
             subscription_id,
             product,
@@ -87,7 +103,7 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             valid_from=starts_on,
             amount_minor=price.amount_minor if data.amount_minor is None else data.amount_minor,
             quantity_e6=data.quantity_e6,
-            discounts=[discount_of(each) for each in data.discounts],
+            discounts=[discount_of(each) for each in discounts],
         )
         rhythm = _rhythm(buyer, product, price, anchor_on)
         await write_schedule(subscription_id, buyer.payer_id, next_period(rhythm, starts_on), waits=prepaid)
@@ -122,6 +138,7 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
             raise Invalid(_("Choose the price that is due when the free time is over."), field="price_id")
         price = await _price_of(scope, product, buyer, data.price_id)
         await _may_start(scope, buyer, product, today)
+        parent = await parent_of(buyer, product)
         subscription_id = await _insert(
             buyer,
             product,
@@ -132,7 +149,9 @@ async def activate_free(scope: Scope, data: NewFreeSubscription) -> int:
             trial_ends_on=data.until_on if payable else None,
             at_trial_end="invoice_first" if payable else None,
             ends_on=None if payable else data.until_on,
+            parent_id=parent.id if parent is not None else None,
             label=data.label,
+            notice_days=product.notice_days,
         )
         await _write_terms(
             subscription_id,
@@ -166,7 +185,8 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
         first_charged = today + timedelta(days=data.days or product.trial_days)
         ends = product.at_trial_end == "end"
         prepaid = timing_of(buyer, product) == "prepaid"
-        anchor_on = anchor_for(first_charged, _cycle(price), None if prepaid else buyer.billing_day)
+        parent, cycle = await parent_of(buyer, product), cycle_of(price)
+        anchor_on = anchor_of(first_charged, cycle, buyer, parent, prepaid=prepaid)
         subscription_id = await _insert(
             buyer,
             product,
@@ -177,9 +197,20 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
             trial_ends_on=first_charged,
             at_trial_end=product.at_trial_end,
             ends_on=first_charged if ends else None,
+            parent_id=parent.id if parent is not None else None,
             label=data.label,
+            **contract_of(product, price),
         )
-        await _write_terms(subscription_id, product, price, valid_from=today, amount_minor=price.amount_minor)
+        discounts = held_for(intro_of(price), cycle, anchor_on, first_charged)
+        await write_discounts(subscription_id, discounts)
+        await _write_terms(
+            subscription_id,
+            product,
+            price,
+            valid_from=today,
+            amount_minor=price.amount_minor,
+            discounts=[discount_of(each) for each in discounts],
+        )
         await _unbilled(subscription_id, today, first_charged, "trial")
         if product.at_trial_end == "convert":
             rhythm = _rhythm(buyer, product, price, anchor_on)
@@ -222,6 +253,7 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
         today = scope.today()
         await _may_start(scope, buyer, product, data.starts_on or today)
+        parent, first = await parent_of(buyer, product), data.starts_on or today
         subscription_id = await _insert(
             buyer,
             product,
@@ -229,10 +261,13 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
             state=SubscriptionState.PENDING,
             started_on=data.starts_on if data.starts_on and data.starts_on > today else None,
             pending_until=today + timedelta(days=product.pending_days),
+            parent_id=parent.id if parent is not None else None,
             label=data.label,
             external_ref=data.external_ref,
+            **contract_of(product, price),
         )
-        await write_discounts(subscription_id, data.discounts)
+        discounts = held_for([*intro_of(price, data), *data.discounts], cycle_of(price), first, first)
+        await write_discounts(subscription_id, discounts)
         await _write_terms(
             subscription_id,
             product,
@@ -240,7 +275,7 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
             valid_from=data.starts_on or today,
             amount_minor=price.amount_minor if data.amount_minor is None else data.amount_minor,
             quantity_e6=data.quantity_e6,
-            discounts=[discount_of(each) for each in data.discounts],
+            discounts=[discount_of(each) for each in discounts],
         )
         charges = [await _charge_first_cycle(scope, buyer, subscription_id)]
         if price.setup_minor:
@@ -275,18 +310,7 @@ async def ask_for_invoice(scope: Scope, subscription_id: int, price_id: int | No
             price = await get_price(price_id)
             _belongs(product, price)
             price = await priced(scope, buyer.id, buyer.currency, price, product.prices)
-            await execute(
-                "UPDATE subscription_term SET price_id = :price_id, amount_minor = :amount, gross_minor = :amount,"
-                " cycle_minor = :amount, cycle_unit = :unit, cycle_count = :count, tax_inclusive = :inclusive,"
-                " price_rate_e10 = :rate WHERE id = :id",
-                id=found.term_id,
-                rate=price.rate_e10,
-                price_id=price.id,
-                amount=price.amount_minor,
-                unit=price.cycle_unit,
-                count=price.cycle_count,
-                inclusive=price.tax_inclusive,
-            )
+            await agree_price(found, price)
         await execute(
             "UPDATE subscription SET ends_on = NULL, end_reason = '', anchor_on = :first,"
             " at_trial_end = 'invoice_first',"
@@ -358,8 +382,9 @@ async def activate(scope: Scope, subscription_id: int, on: date) -> None:
             starts_on=starts_on,
             started_on=found.started_on if found.trial_ends_on else starts_on,
             at_trial_end="convert" if in_trial else found.at_trial_end,
-            min_term=_min_term(await get_product(found.product_id), starts_on),
+            min_term=min_term_of(await get_product(found.product_id), starts_on),
         )
+        await hold_from(subscription_id, rhythm.cycle, starts_on)
         payer_id = await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id)
         await write_schedule(subscription_id, int(payer_id), next_period(rhythm, first_end))
         if not in_trial:
@@ -540,26 +565,6 @@ async def _currency_of(subscription_id: int) -> str:
     )
 
 
-async def write_discounts(subscription_id: int, discounts: Sequence[NewDiscount]) -> None:
-    for position, each in enumerate(discounts, start=1):
-        if (each.percent_e6 is None) == (each.amount_minor is None):
-            raise Invalid(_("A discount is a percentage or an amount."), field="discounts")
-        await execute(
-            "INSERT INTO subscription_discount (subscription_id, position, label, percent_e6, amount_minor, until_on)"
-            " VALUES (:id, :position, :label, :percent_e6, :amount_minor, :until_on)",
-            id=subscription_id,
-            position=position,
-            label=each.label,
-            percent_e6=each.percent_e6,
-            amount_minor=each.amount_minor,
-            until_on=each.until_on,
-        )
-
-
-def discount_of(data: NewDiscount) -> Discount:
-    return Discount(percent_e6=data.percent_e6, amount_minor=data.amount_minor, until_on=data.until_on)
-
-
 async def _charge_first_cycle(scope: Scope, buyer: Buyer, subscription_id: int) -> int:
     """A full cycle at the agreed terms, without its days."""
     return int(
@@ -627,19 +632,9 @@ async def _unbilled(
     )
 
 
-def _cycle(price: PriceRow) -> Cycle:
-    return Cycle(cast("CycleUnit", price.cycle_unit), price.cycle_count)
-
-
 def _rhythm(buyer: Buyer, product: ProductDetail, price: PriceRow, anchor_on: date) -> Rhythm:
     timing = timing_of(buyer, product)
     return Rhythm(anchor_on, price.cycle_unit, price.cycle_count, timing, product.proration, product.final_proration)
-
-
-def _min_term(product: ProductDetail, starts_on: date) -> date | None:
-    if product.min_term_unit is None or product.min_term_count is None:
-        return None
-    return nth(starts_on, Cycle(cast("CycleUnit", product.min_term_unit), product.min_term_count), 1)
 
 
 def tell_activated(
