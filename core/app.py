@@ -15,7 +15,16 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 import core
 from core.billing import api as billing_api
-from core.billing import dunning_api, dunning_routes, reissue_api, reissue_routes, run_api, run_routes
+from core.billing import (
+    dunning_api,
+    dunning_routes,
+    layout_api,
+    layout_routes,
+    reissue_api,
+    reissue_routes,
+    run_api,
+    run_routes,
+)
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
@@ -205,6 +214,7 @@ PAGES: Final = (
     billing_whys,
     dunning_routes,
     reissue_routes,
+    layout_routes,
     run_routes,
     payments_routes,
     hand_routes,
@@ -238,6 +248,7 @@ APIS: Final = (
     period_api,
     billing_api,
     reissue_api,
+    layout_api,
     dunning_api,
     payments_api,
     hand_api,
@@ -329,6 +340,9 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Tax"), href="/settings/tax", icon="receipt-refund", permission="catalog.view"),
     MenuEntry(area="", label=N_("Currencies"), href="/settings/currencies", icon="coins", permission="settings.view"),
     MenuEntry(area="", label=N_("Seller"), href="/settings/seller", icon="building", permission="settings.view"),
+    MenuEntry(
+        area="", label=N_("Documents"), href="/settings/documents", icon="file-invoice", permission="settings.view"
+    ),
     MenuEntry(
         area="",
         label=N_("Numbering"),

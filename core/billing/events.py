@@ -37,6 +37,12 @@ class InvoiceReopened(Event, subject="invoice"):
     open_minor: int
 
 
+class DocumentLayoutChanged(Event, subject="document_layout"):
+    """How documents to come look; what was issued keeps its look."""
+
+    version: int
+
+
 class InvoiceReissued(Event, subject="invoice"):
     """It takes the place of another one, which was credited in full."""
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core import hookspecs
 from core.activity.unit import unit_of_work
-from core.billing.sheets import document_of
+from core.billing.sheets import assets_of_document, document_of
 from core.customers.queries import document_recipients, get_customer
 from core.customers.status import Documents
 from core.database import execute, row, value
@@ -106,7 +106,7 @@ async def document_file(scope: Scope, document_id: int) -> FileRow:
     kept = await _kept(document_id)
     if kept is None:
         document = await document_of(scope, document_id)
-        data = await document_pdf(document)
+        data = await document_pdf(document, assets=await assets_of_document(scope, document_id))
         name = f"{document.kind.value.replace('_', '-')}-{(document.number or str(document_id)).replace('/', '-')}.pdf"
         payer = await value("SELECT payer_id FROM document WHERE id = :id", id=document_id)
         stored = await store_file(scope, data, name=name, media_type="application/pdf", customer_id=payer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from babel import Locale
 
+from core.billing.layout import assets_of, look_of, of_snapshot
 from core.billing.queries import get_document
 from core.billing.schemas import DocumentDetail, LineRow
 from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
@@ -64,8 +65,15 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         prices_include_tax=bool(found.lines) and all(line.tax_inclusive for line in found.lines),
         settled_minor=_settled_at_issue(found),
         account=_account(found),
+        look=look_of(of_snapshot(_snapshot(found.seller)), language),
         notes=tuple(text for text in (found.note, _snapshot(found.seller).get("footer", "")) if text),
     )
+
+
+async def assets_of_document(scope: Scope, document_id: int) -> dict[str, bytes]:
+    """The pictures that its PDF shows: the logo that it was issued with."""
+    found = await get_document(scope, document_id)
+    return await assets_of(scope, of_snapshot(_snapshot(found.seller)))
 
 
 def _settled_at_issue(found: DocumentDetail) -> int:
@@ -98,6 +106,7 @@ def _seller(found: DocumentDetail) -> Seller:
         ),
         legal_line=legal,
         contact=contact,
+        logo=of_snapshot(said).logo_name,
     )
 
 

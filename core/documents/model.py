@@ -29,6 +29,26 @@ class DocumentKind(StrEnum):
     PROFORMA = "proforma"
 
 
+COLUMNS: Final = ("quantity", "price", "vat")
+"""Columns of the lines that can be left out."""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """How a document looks, and what it says beside its figures, in its language."""
+
+    colour: str = ""
+    """#0b6b60; empty: plain."""
+    columns: tuple[str, ...] = COLUMNS
+    show_name: bool = True
+    """The seller's name beside the logo."""
+    code: bool = True
+    """A code for bank transfers, where there can be one."""
+    intro: str = ""
+    payment: str = ""
+    closing: str = ""
+    legal: str = ""
+
+
 class Seller(Struct, frozen=True, kw_only=True):
     """Who the document is from, as it was on its day."""
 
@@ -134,6 +154,7 @@ class Document(Struct, frozen=True, kw_only=True):
     pay_text: str = ""
     """In place of “transfer to”: “We collect it by direct debit on 29 Dec 2026.” No code is printed then."""
     notes: tuple[str, ...] = ()
+    look: Look = Look()
 
     @property
     def open_minor(self) -> int:
@@ -196,6 +217,9 @@ class DocumentView(Struct, frozen=True, kw_only=True):
     totals: tuple[Fact, ...]
     pay: PayView | None
     notes: tuple[str, ...]
+    look: Look
+    span: int
+    """How many columns the lines have."""
     foot: str
     created: str
     """The day, ISO: it becomes the PDF's date, so that the same document is always the same file."""
@@ -224,7 +248,9 @@ def view_of(document: Document) -> DocumentView:
         totals=_totals(document, words, formats),
         pay=_pay(document, words, formats),
         notes=_notes(document, words, formats),
-        foot=" · ".join(filter(None, (seller.legal_name, seller.legal_line))),
+        look=document.look,
+        span=3 + sum(name in document.look.columns for name in COLUMNS),
+        foot=" · ".join(filter(None, (seller.legal_name, seller.legal_line, *document.look.legal.splitlines()))),
         created=document.issued_on.isoformat() if document.issued_on else "",
     )
 
@@ -330,7 +356,7 @@ def _pay(document: Document, words: Words, formats: Formats) -> PayView | None:
         return None
     account = document.account
     reference = document.number or ""
-    code = transfer_code(account, document.currency, document.open_minor, reference)
+    code = transfer_code(account, document.currency, document.open_minor, reference) if document.look.code else ""
     rows = (
         Fact(words.holder, account.holder),
         Fact(words.iban, spaced_iban(account.iban)),
@@ -359,7 +385,8 @@ def _notes(document: Document, words: Words, formats: Formats) -> tuple[str, ...
         )
     if document.kind is DocumentKind.PROFORMA:
         notes.append(words.no_tax_invoice)
-    return tuple(note for note in dict.fromkeys((*notes, *document.notes, document.seller.contact)) if note)
+    closing = document.look.closing.splitlines()
+    return tuple(note for note in dict.fromkeys((*notes, *document.notes, *closing, document.seller.contact)) if note)
 
 
 def spaced_iban(iban: str) -> str:

@@ -33,7 +33,15 @@ FONT_FOLDERS: Final = (
     "/etc/fonts",
     "/var/cache/fontconfig",
 )
-MEDIA: Final = {".woff2": "font/woff2", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+VARIANT: Final = "pdf/a-3b"
+"""To be kept for ever: fonts and colours inside, nothing from elsewhere (ISO 19005-3)."""
+MEDIA: Final = {
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+}
 
 
 def main() -> None:
@@ -124,7 +132,9 @@ class Engine:
             sheets.append(self._css(string=job.css, base_url=BASE, font_config=self._fonts, url_fetcher=fetcher))
         document = self._html(string=job.html, base_url=BASE, url_fetcher=fetcher)
         mark = hashlib.sha256(job.html.encode()).digest()[:16]
-        pdf: bytes = document.write_pdf(stylesheets=sheets, font_config=self._fonts, pdf_identifier=mark)
+        pdf: bytes = document.write_pdf(
+            stylesheets=sheets, font_config=self._fonts, pdf_identifier=mark, pdf_variant=VARIANT
+        )
         if self._faults.pictures:
             raise BrokenPicture(self._faults.pictures[0])
         return pdf

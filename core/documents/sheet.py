@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from core.documents.model import Document
 
 
+LOGOS: Final = "/documents/logos/"
+"""Where logos stand for the screen; in a PDF they are inside."""
+
+
 def document_page(document: Document, *, css: str = "") -> str:
     """The whole page. `css` is the address of the style sheet on a screen (`asset("document.css")`); the PDF's workers
     have it already.
     """
-    return templates().get_template("invoice.html").render(view=view_of(document), css=css)
+    logos = LOGOS if css and not document.seller.logo.startswith(("/", "http")) else ""
+    return templates().get_template("invoice.html").render(view=view_of(document), css=css, logos=logos)
 
 
 async def document_pdf(document: Document, *, assets: Mapping[str, bytes] | None = None) -> bytes:

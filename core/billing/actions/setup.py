@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.events import NumberSeriesChanged, SellerChanged
+from core.billing.layout import kept, load_layout
 from core.billing.numbering import check_pattern
 from core.catalog.actions import propose_rates
 from core.catalog.rates import EU
@@ -135,8 +136,11 @@ async def get_seller(seller_id: int) -> Seller:
 
 
 async def snapshot_of(seller: Seller) -> int:
-    """The row that says how the seller stands on documents now; the same one as long as nothing changes."""
-    text = msgspec.json.encode({name: getattr(seller, name) for name in _ON_DOCUMENTS}).decode()
+    """The row that says how the seller stands on documents now, and how these look; the same one as long as nothing
+    changes."""
+    said: dict[str, Any] = {name: getattr(seller, name) for name in _ON_DOCUMENTS}
+    look = kept(await load_layout())
+    text = msgspec.json.encode(said if look is None else said | {"layout": look}).decode()
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = await value(
         "SELECT id FROM seller_snapshot WHERE seller_id = :id AND digest = :digest", id=seller.id, digest=digest
