@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core.billing import erasing
+from core.billing import bulk, erasing
 from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.queries import has_money
@@ -15,7 +15,7 @@ from core.customers.leads import LEAD
 from core.customers.status import ENDING
 from core.database import row, rows, within
 from core.errors import Conflict
-from core.hooks import Action, Card, Effect, Erasure, Fact, FirstStep, ImportStep, SearchHit, hookimpl
+from core.hooks import Action, BulkAction, Card, Effect, Erasure, Fact, FirstStep, ImportStep, SearchHit, hookimpl
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
@@ -51,6 +51,12 @@ async def _open_by_currency(scope: Scope, customer_id: int | None = None) -> lis
         everybody=customer_id is None,
         within=within(DocumentState, scope.actor.reach),
     )
+
+
+@hookimpl
+async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
+    """Issuing, sending, taking away and deleting many."""
+    return bulk.ACTIONS if listing == "invoices" else ()
 
 
 @hookimpl

@@ -40,7 +40,10 @@ class ToPreview(Struct, frozen=True):
 
 
 class ToDeliver(Struct, frozen=True):
+    """`again`: staff want it sent, whether it was before or not."""
+
     document_id: int
+    again: bool = False
 
 
 class Delivered(Struct, frozen=True):
@@ -120,8 +123,10 @@ async def preview(scope: Scope, job: Job[ToPreview]) -> RunReport:
 
 
 async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
-    file = await document_file(scope, job.payload.document_id)
-    return Delivered(file.id, await send_document(scope, job.payload.document_id))
+    document_id, again = job.payload.document_id, job.payload.again
+    file = await document_file(scope, document_id)
+    once = f"document:{document_id}:job:{job.id}"
+    return Delivered(file.id, await send_document(scope, document_id, again=again, once=once))
 
 
 VERIFY_DAILY: Final = JobKind(

@@ -17,7 +17,7 @@ from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn, Total
 from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
-from core.texts import N_, _, pgettext
+from core.texts import N_, _, ngettext, pgettext
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ DOCUMENTS: Final = Listing(
     permission="documents.view",
     title=N_("Invoices"),
     noun="document",
+    counted=lambda many: ngettext("%(num)s document", "%(num)s documents", many),
     placeholder=N_("Number, or customer's name"),
     none=(
         N_("No invoices yet"),

@@ -136,11 +136,11 @@ async def _kept(document_id: int) -> _Kept | None:
     )
 
 
-async def send_document(scope: Scope, document_id: int, *, again: bool = False) -> int | None:
+async def send_document(scope: Scope, document_id: int, *, again: bool = False, once: str = "") -> int | None:
     """Queue the document's e-mail with its PDF; gives the message's id.
 
     To the billing e-mails, else to the e-mails, with a copy to the contacts that get invoices; None where there is no
-    address, or the customer gets no mail. Once a document, unless staff send it `again`.
+    address, or the customer gets no mail. Once a document, unless staff send it `again`: then once for each `once`.
     """
     file = await document_file(scope, document_id)
     document = await document_of(scope, document_id)
@@ -168,7 +168,7 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False) 
             fields=fields,
             customer_id=customer.id,
             documents=[file.id],
-            dedupe_key=None if again else f"document:{document_id}",
+            dedupe_key=(once or None) if again else f"document:{document_id}",
             language=customer.language or document.language,
         )
         await execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -319,6 +319,15 @@ class BulkField(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BulkFile:
+    """What rows were put together into: sent as it is made, kept nowhere."""
+
+    name: str
+    media_type: str
+    content: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BulkAction(Generic[F]):
     """A deed that can be done to many rows of a list at once.
 
@@ -362,6 +371,10 @@ class BulkAction(Generic[F]):
     warning: str = ""
     """What should be known before it is done, whatever the rows."""
     place: int = 100
+    file: Callable[[Scope, F, Sequence[int]], Awaitable[BulkFile]] | None = None
+    """The file of the rows that it was done to, made each time that its report's button is pressed."""
+    file_label: str = ""
+    """That button's."""
 
     def __post_init__(self) -> None:
         if (self.do is None) == (self.do_many is None):

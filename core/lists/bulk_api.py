@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 from msgspec import Meta, Struct
 
 from core.activity.unit import unit_of_work
@@ -16,6 +17,7 @@ from core.ids import Id
 from core.lists import bulk
 from core.lists.bulk_queries import AT_WORK, RunRow, counts_of, get_run, job_of, list_rows
 from core.lists.bulk_status import RowState, RunState
+from core.lists.taking import file_answer
 from core.lists.views import expanded
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_get, api_post
@@ -168,7 +170,16 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         await bulk.go_on(call.scope, listing, bulk_id)
         return await _answer(call.scope, listing, bulk_id)
 
-    return (order_bulk, get_bulk, list_bulk_rows, execute_bulk, cancel_bulk, continue_bulk)
+    @api_get(
+        f"{base}/{{bulk_id:int}}/file",
+        permission=permission,
+        summary="The file of the rows that it was done to",
+        description="For deeds that make one. 409 while it is not done.",
+    )
+    async def take_bulk(call: Call, bulk_id: FromPath[int]) -> Stream:
+        return await file_answer(call.scope, listing, bulk_id)
+
+    return (order_bulk, get_bulk, list_bulk_rows, execute_bulk, cancel_bulk, continue_bulk, take_bulk)
 
 
 async def _answer(scope: Scope, listing: Listing[Any], run_id: int) -> BulkAnswer:

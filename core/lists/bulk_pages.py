@@ -37,6 +37,8 @@ from core.lists.bulk_queries import (
     stream_rows,
 )
 from core.lists.bulk_status import ROW_LOOKS, ROW_WORDS, RowState, RunState
+from core.lists.exporting import bound
+from core.lists.taking import file_answer
 from core.lists.writing import ExportColumn, csv_stream
 from core.money import format_money
 from core.texts import N_, _, number
@@ -223,10 +225,15 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         ]
         name = f"{listing.key.replace('.', '-')}-{run.action.rpartition('.')[2].replace('_', '-')}-{run.id}.csv"
         return Stream(
-            _within(csv_stream(columns, _report_rows(view.scope, listing, run.id))),
+            bound(csv_stream(columns, _report_rows(view.scope, listing, run.id))),
             media_type="text/csv",
             headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
         )
+
+    @get(f"{base}/{{bulk_id:int}}/file", permission=permission)
+    async def take_bulk(view: View, bulk_id: FromPath[int]) -> Stream:
+        """The file of the rows that it was done to."""
+        return await file_answer(view.scope, listing, bulk_id)
 
     return (
         start_bulk,
@@ -239,6 +246,7 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         bulk_state,
         stream_bulk,
         report_bulk,
+        take_bulk,
     )
 
 
@@ -247,17 +255,6 @@ def _only_one(listing: Listing[Any], chosen: Chosen) -> str:
     if len(chosen.id) != 1:
         raise Conflict(_("Tick one row to view it."))
     return f"{listing.href}/{chosen.id[0]}"
-
-
-async def _within(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The answer is sent when the request's own binding has ended."""
-    database = current()
-    while True:
-        with bind(database):
-            piece = await anext(pieces, None)
-        if piece is None:
-            return
-        yield piece
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
@@ -287,6 +284,7 @@ async def _page(
         listing=listing,
         run=run,
         action=action,
+        file=f"{listing.href}/bulk/{run.id}/file" if action.file is not None and counts[RowState.DONE] else "",
         title=_(action.title or action.verb),
         chosen=_chosen_words(listing, run),
         counts={state.value: many for state, many in counts.items()},

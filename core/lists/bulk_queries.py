@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from core.database import row, rows, stream, within
+from core.database import row, rows, stream, values, within
 from core.errors import NotFound
 from core.jobs.queries import JobRow
 from core.jobs.status import JobState
@@ -19,6 +19,7 @@ from core.lists.tables import BulkRun
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from core.lists.listing import Listing
     from core.scope import Scope
 
 MOST_LINES: Final = 60
@@ -192,6 +193,20 @@ async def list_rows(
         after=after,
         limit=limit,
     )
+
+
+async def done_rows(scope: Scope, of: Listing[Any], run: RunRow) -> list[int]:
+    """The rows that it was done to and that are still in reach, in the order of their ids."""
+    table = of.table._meta.tablename
+    return [
+        int(one)
+        for one in await values(
+            f"SELECT row_id FROM bulk_row WHERE run_id = :run AND state = 'done' AND row_id IN"
+            f" (SELECT {table}.id FROM {table} WHERE :within) ORDER BY row_id",
+            run=run.id,
+            within=within(of.table, scope.actor.reach),
+        )
+    ]
 
 
 def stream_rows(run_id: int) -> AsyncIterator[RowLine]:

@@ -23,7 +23,6 @@ from core.lists.writing import XLSX_ROWS, Cell, XlsxWriter, csv_stream, too_many
 from core.texts import _
 
 if TYPE_CHECKING:
-    from core.database import Database
     from core.lists.showing import Shown
     from core.scope import Scope
 
@@ -44,7 +43,7 @@ async def export_of(scope: Scope, shown: Shown, wanted: Format) -> Stream:
         await _check_fits(scope, shown)
     await _note_export(scope, shown, wanted)
     return Stream(
-        content_of(scope, shown, wanted),
+        bound(content_of(scope, shown, wanted)),
         media_type=TYPES[wanted],
         headers={"content-disposition": f'attachment; filename="{file_name(scope, shown, wanted)}"'},
     )
@@ -73,14 +72,29 @@ def file_name(scope: Scope, shown: Shown, wanted: Format) -> str:
     return f"{shown.listing.key.replace('.', '-')}-{scope.today().isoformat()}.{wanted}"
 
 
-async def rows_of(scope: Scope, shown: Shown, database: Database) -> AsyncIterator[list[list[Cell]]]:
-    """All rows, a piece at a time. Binds the database for each piece only: nothing is held while the reader is slow."""
+def bound(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """For an answer that is sent when the request's own binding has ended: the database is bound again for each piece,
+    and nothing is held while the reader is slow."""
+    database = current()
+
+    async def streamed() -> AsyncIterator[bytes]:
+        while True:
+            with bind(database):
+                piece = await anext(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    return streamed()
+
+
+async def rows_of(scope: Scope, shown: Shown) -> AsyncIterator[list[list[Cell]]]:
+    """All rows, a piece at a time."""
     listing, columns = shown.listing, shown.picked.columns
     after = ""
     while True:
-        with bind(database):
-            found = await listing.found(scope, shown.asked, after=after, limit=PIECE)
-            drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
+        found = await listing.found(scope, shown.asked, after=after, limit=PIECE)
+        drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
         yield [export_row(listing, columns, one, drawing) for one in found.rows]
         after = found.after
         if not after:
@@ -89,11 +103,10 @@ async def rows_of(scope: Scope, shown: Shown, database: Database) -> AsyncIterat
 
 async def csv_of(scope: Scope, shown: Shown) -> AsyncIterator[bytes]:
     """As CSV, in pieces of about 64 KiB."""
-    database = current()
     columns = export_columns(shown.listing, shown.picked.columns)
 
     async def one_by_one() -> AsyncIterator[Sequence[Cell]]:
-        async for piece in rows_of(scope, shown, database):
+        async for piece in rows_of(scope, shown):
             for one in piece:
                 yield one
 
@@ -103,12 +116,11 @@ async def csv_of(scope: Scope, shown: Shown) -> AsyncIterator[bytes]:
 
 async def xlsx_of(scope: Scope, shown: Shown) -> AsyncIterator[bytes]:
     """As a workbook. Its parts can only be put together once the last row is known, so it goes by a file."""
-    database = current()
     columns = export_columns(shown.listing, shown.picked.columns)
     with TemporaryDirectory(prefix="export-") as folder:
         file = Path(folder) / "export.xlsx"
         writer = XlsxWriter(file, columns, sheet=_(shown.listing.title))
-        async for piece in rows_of(scope, shown, database):
+        async for piece in rows_of(scope, shown):
             await asyncio.to_thread(_write, writer, piece)
         await asyncio.to_thread(writer.close)
         with file.open("rb") as made:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from core.billing.tables import DocumentState
 from core.database import row, within
-from core.hooks import Action, Erasure, Panel, Tab, hookimpl
-from core.payments import erasing
+from core.hooks import Action, BulkAction, Erasure, Panel, Tab, hookimpl
+from core.payments import bulk, erasing
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 class _Open(Struct, frozen=True):
     documents: int
     overdue: int
+
+
+@hookimpl
+async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
+    """Allocating what is free of many, and taking them away."""
+    return bulk.ACTIONS if listing == "payments" else ()
 
 
 @hookimpl

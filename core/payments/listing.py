@@ -16,7 +16,7 @@ from core.payments import pages, queries
 from core.payments.queries import _PAYMENT as PAYMENT
 from core.payments.schemas import PaymentRow
 from core.payments.tables import Payment
-from core.texts import N_, _
+from core.texts import N_, _, ngettext
 
 if TYPE_CHECKING:
     from core.lists.drawing import Given
@@ -66,6 +66,7 @@ PAYMENTS: Final = Listing(
     permission="payments.view",
     title=N_("Payments"),
     noun="payment",
+    counted=lambda many: ngettext("%(num)s payment", "%(num)s payments", many),
     placeholder=N_("Customer's name, or reference"),
     none=(
         N_("No payments yet"),

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from core.hooks import BulkAction, BulkField, Effect
+from core.hooks import BulkAction, BulkField, BulkFile, Effect
 from core.ids import Id
+from core.lists.taking import zipped
 from core.texts import N_, _
-from plugins.inventory import actions, queries
+from plugins.inventory import actions, labels, queries
+from plugins.inventory.labels import LabelSheet
+from plugins.inventory.listing import ITEM_LIST
 from plugins.inventory.schemas import Move, WriteOff
 from plugins.inventory.status import ItemStatus, pill_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from core.scope import Scope
 
@@ -65,6 +68,46 @@ async def _reason(scope: Scope) -> Sequence[BulkField]:
     return (BulkField(name="reason", label=_("Why"), help=_("Kept in its history"), max_length=500),)
 
 
+# -- labels -----------------------------------------------------------------------------------------------------------
+
+
+async def _label(scope: Scope, form: LabelSheet, item_id: int) -> Sequence[Effect]:
+    item = await queries.get_item(scope, item_id)
+    return (Effect(kind="document", text=_("A label is printed"), inputs=labels.code_of(item)),)
+
+
+async def _sheets(scope: Scope, form: LabelSheet, item_ids: Sequence[int]) -> BulkFile:
+    """One PDF, or several in a ZIP where it would be too long."""
+    if len(item_ids) <= labels.MOST:
+        return BulkFile(name="labels.pdf", media_type="application/pdf", content=_one(scope, form, item_ids))
+    return BulkFile(name="labels.zip", media_type="application/zip", content=zipped(_many(scope, form, item_ids)))
+
+
+async def _one(scope: Scope, form: LabelSheet, item_ids: Sequence[int]) -> AsyncIterator[bytes]:
+    yield await labels.make_labels(scope, await ITEM_LIST.rows_of(scope, item_ids), form)
+
+
+async def _many(scope: Scope, form: LabelSheet, item_ids: Sequence[int]) -> AsyncIterator[tuple[str, bytes]]:
+    for at in range(0, len(item_ids), labels.MOST):
+        sheet = form if not at else LabelSheet(kind=form.kind)
+        items = await ITEM_LIST.rows_of(scope, item_ids[at : at + labels.MOST])
+        yield f"labels-{at // labels.MOST + 1}.pdf", await labels.make_labels(scope, items, sheet)
+
+
+async def _sheet_fields(scope: Scope) -> Sequence[BulkField]:
+    kinds = (("a4", _("A4 sheet, 3 × 8 labels of 70 × 37 mm")), ("roll", _("Roll, 62 × 29 mm")))
+    return (
+        BulkField(name="kind", label=_("Printed on"), kind="select", value="a4", choices=kinds),
+        BulkField(
+            name="used",
+            label=_("Labels of the first sheet that are gone"),
+            kind="number",
+            value="0",
+            help=_("For a sheet that was begun, 0 to %(most)s", most=labels.PER_SHEET - 1),
+        ),
+    )
+
+
 ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
     BulkAction(
         key="inventory.move",
@@ -91,5 +134,20 @@ ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
         do=_write_off,
         danger=True,
         place=20,
+    ),
+    BulkAction(
+        key="inventory.labels",
+        label=N_("Labels…"),
+        verb=N_("Print labels"),
+        title=N_("Labels of items"),
+        icon="barcode",
+        permission="inventory.view",
+        form=LabelSheet,
+        fields=_sheet_fields,
+        optional=True,
+        do=_label,
+        file=_sheets,
+        file_label=N_("Download labels"),
+        place=15,
     ),
 )
