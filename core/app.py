@@ -99,6 +99,8 @@ from core.payments import jobs as payments_jobs
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
 from core.reports import api as reports_api
+from core.reports import figures_routes as reports_figures
+from core.reports import jobs as reports_jobs
 from core.reports import routes as reports_routes
 from core.staff import account_routes, log_in_routes, second_factors
 from core.staff import actions as staff_actions
@@ -223,6 +225,7 @@ PAGES: Final = (
     deposit_routes,
     statement_routes,
     reports_routes,
+    reports_figures,
     messages_routes,
     messages_whys,
 )
@@ -376,6 +379,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *messages_jobs.JOBS,
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
+    *reports_jobs.JOBS,
     *payments_batch.JOBS,
     *payments_jobs.JOBS,
 )
@@ -390,6 +394,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
+    *reports_jobs.SCHEDULES,
 )
 """What the clock starts in every tenant."""
 

@@ -34,6 +34,7 @@ from core.errors import Conflict
 from core.ledger.days import add_up_days
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.reports.mrr import step_mrr
 from core.subscriptions.actions import subscribe
 from core.subscriptions.schemas import NewSubscription
 
@@ -190,6 +191,7 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
             payments += await _pay(_at(scope, min(day + timedelta(days=12), today)), chance, told, payments)
     await recognise(scope)
     await add_up_days(scope)
+    await step_mrr(scope)
     return Filled(customers=len(ids), subscriptions=subscriptions, invoices=invoices, payments=payments)
 
 

@@ -20,6 +20,7 @@ from core.ledger.days import add_up_days
 from core.ledger.schemas import NewFxRate
 from core.payments import actions as payments
 from core.payments.schemas import NewPayment, NewRefund
+from core.reports.mrr import step_mrr
 from core.subscriptions import actions as subscriptions
 from core.subscriptions.schemas import NewCharge, NewDiscount, NewSubscription, NewTrial
 
@@ -72,6 +73,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
     await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
     ids["code"] = "4000"
+    await step_mrr(scope)
     await add_up_days(scope)
     async with unit_of_work(scope):
         await execute("UPDATE ledger_mark SET seen_at = NULL")  # PostgreSQL adds up what it saw an hour ago

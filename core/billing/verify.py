@@ -266,6 +266,16 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
+        "V4",
+        "What a customer pays a month is the sum of its steps.",
+        """
+        SELECT 'customer ' || CAST(customer_id AS text) || ' ' || currency AS what FROM (
+            SELECT customer_id, currency, mrr_minor AS minor FROM customer_mrr
+            UNION ALL SELECT customer_id, currency, -amount_minor FROM mrr_movement) both_sides
+        GROUP BY customer_id, currency HAVING sum(minor) <> 0
+        """,
+    ),
+    (
         "V5",
         "Lines and taxes of an issued document sum to it.",
         """

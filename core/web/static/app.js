@@ -11,6 +11,7 @@ import "./js/lists.js";
 import "./js/neighbours.js";
 import "./js/matrix.js";
 import "./js/live.js";
+import "./js/charts.js";
 import "./js/palette.js";
 import "./js/suggest.js";
 import "./js/theme.js";
