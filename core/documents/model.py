@@ -178,6 +178,8 @@ class LineView(Struct, frozen=True, kw_only=True):
     less: str
     tax: str
     amount: str
+    carried: str
+    """The sum of the lines up to this one: where a page ends behind it, and the next begins."""
     group: str
     """Only on the first line of its group."""
 
@@ -293,11 +295,13 @@ def _facts(document: Document, words: Words, formats: Formats) -> tuple[Fact, ..
 def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView, ...]:
     views: list[LineView] = []
     group = ""
+    carried = 0
     for number, line in enumerate(document.lines, 1):
         if line.discount_text:
             less = line.discount_text
         else:
             less = words.less.format(formats.percent(line.discount_ppm)) if line.discount_ppm else ""
+        carried += line.amount_minor
         views.append(
             LineView(
                 number=str(number),
@@ -310,6 +314,7 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
                 less=less,
                 tax="–" if line.tax_ppm is None else formats.percent(line.tax_ppm),
                 amount=formats.amount(line.amount_minor),
+                carried=formats.amount(carried),
                 group=line.group if line.group != group else "",
             )
         )

@@ -51,6 +51,8 @@ class Words(Struct, frozen=True, kw_only=True):
     reference: str
     nothing_due: str
     no_tax_invoice: str
+    carried: str
+    brought: str
     page: str
     of: str
     vat_id: str
@@ -97,6 +99,8 @@ ENGLISH: Final = Words(
     reference="Reference",
     nothing_due="Settled, nothing is due.",
     no_tax_invoice="This is not a tax invoice; that follows with the payment.",
+    carried="Carried forward",
+    brought="Brought forward",
     page="Page",
     of="of",
     vat_id="VAT id",
@@ -143,6 +147,8 @@ GERMAN: Final = Words(
     reference="Verwendungszweck",
     nothing_due="Beglichen, es ist nichts offen.",
     no_tax_invoice="Dies ist keine Rechnung im Sinne des Umsatzsteuerrechts; sie folgt mit der Zahlung.",
+    carried="Übertrag",
+    brought="Übertrag",
     page="Seite",
     of="von",
     vat_id="USt-IdNr.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import zlib
 from io import BytesIO
 
 import pypdfium2
@@ -68,6 +70,43 @@ def test_a_long_invoice_repeats_its_head_and_counts_its_pages(pool: PdfPool) -> 
         assert "Description" in page
     whole = "".join(pages)
     assert all(len(re.findall(rf"Service number {number}\b", whole)) == 1 for number in range(1, 51))
+
+
+@pytest.mark.parametrize(
+    ("language", "carried", "brought"), [("en", "Carried forward", "Brought forward"), ("de", "Übertrag", "Übertrag")]
+)
+def test_B11_sums_are_carried_from_page_to_page(pool: PdfPool, language: str, carried: str, brought: str) -> None:
+    lines = tuple(line(f"Fibre {number}", 100_000) for number in range(60))
+    pages = pages_of(pool.make(Job(document_page(document(lines=lines, language=language)))))
+
+    assert len(pages) > 2
+    done = 0
+    for number, page in enumerate(pages):
+        before, done = done, done + len(re.findall(r"Fibre \d+", page))
+        brought_in = f"{brought} {before},000.00" if language == "en" else f"{brought} {before}.000,00"
+        carried_on = f"{carried} {done},000.00" if language == "en" else f"{carried} {done}.000,00"
+        assert (brought_in in page) == (number > 0)
+        assert (carried_on in page) == (number < len(pages) - 1)
+    assert carried not in pages_of(pool.make(Job(document_page(document(language=language)))))[0]
+
+
+def test_B11_a_pdf_can_be_kept_for_ever(pool: PdfPool) -> None:
+    """PDF/A-3b as far as it can be seen without a validator: what ISO 19005-3 asks to be inside."""
+    pdf = pool.make(Job(document_page(document())))
+    parts = [pdf]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
+        with contextlib.suppress(zlib.error):
+            parts.append(zlib.decompress(stream))
+    inside = b"\n".join(parts)
+
+    assert b'pdfaid:part="3" pdfaid:conformance="B"' in inside
+    assert b"/GTS_PDFA1" in inside
+    assert b"DestOutputProfile" in inside
+    fonts = set(re.findall(rb"/BaseFont /[A-Z]{6}\+([\w-]+)", inside))
+    assert len(fonts) == 2
+    assert inside.count(b"/FontFile2 ") + inside.count(b"/FontFile3 ") == len(fonts)
+    assert b"/JavaScript" not in inside
+    assert b"/Encrypt" not in inside
 
 
 def test_a_line_is_never_split_and_totals_stay_together(pool: PdfPool) -> None:
