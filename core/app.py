@@ -117,6 +117,8 @@ from core.subscriptions import (
     period_api,
     period_routes,
     prepaid_api,
+    price_api,
+    price_routes,
 )
 from core.subscriptions import hookimpls as subscriptions_hooks
 from core.subscriptions import jobs as subscriptions_jobs
@@ -212,6 +214,7 @@ PAGES: Final = (
     subscriptions_routes,
     change_routes,
     period_routes,
+    price_routes,
     billing_routes,
     billing_whys,
     dunning_routes,
@@ -249,6 +252,7 @@ APIS: Final = (
     discount_api,
     change_api,
     period_api,
+    price_api,
     billing_api,
     reissue_api,
     layout_api,

@@ -162,6 +162,8 @@ class PriceItem(Struct, frozen=True, kw_only=True):
     state: str
     """live, new (from a later day) or ended."""
     may_withdraw: bool
+    may_apply: bool
+    """To subscriptions that there are."""
 
 
 def cycle_words(unit: str, count: int) -> str:
@@ -273,6 +275,7 @@ def price_items(prices: Sequence[PriceRow], lists: Mapping[int, str], today: dat
             until=price.valid_to,
             state=_in_force(price, today),
             may_withdraw=price.valid_to is None,
+            may_apply=price.cycle_unit != "once" and _in_force(price, today) != "ended",
         )
         for price in prices
     ]

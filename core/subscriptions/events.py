@@ -134,3 +134,12 @@ class PeriodEdited(Event, subject="subscription"):
     customer_id: int
     starts_on: date
     ends_on: date
+
+
+class PriceApplied(Event, subject="subscription"):
+    """It has another price from the first period on that begins on a day or later: its product's price was changed."""
+
+    subscription_id: int
+    customer_id: int
+    amount_minor: int
+    from_on: date

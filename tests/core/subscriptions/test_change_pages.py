@@ -13,6 +13,7 @@ from core.billing.run import run_billing
 from core.catalog.actions import set_price
 from core.catalog.queries import get_change_policy, get_product
 from core.catalog.schemas import NewPrice
+from core.database import value
 from core.subscriptions.actions import subscribe
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewSubscription
@@ -217,3 +218,31 @@ async def test_P13_the_billing_day_is_moved_in_its_drawer(tenant: TestTenant) ->
     api = await tenant.api()
     moved = await api.put(f"/api/v1{path}", json={"billing_day": before.next_from.day})
     assert [each["id"] for each in moved.json()["subscriptions"]] == [subscription_id]
+
+
+async def test_P20_a_price_is_applied_from_the_products_page(tenant: TestTenant) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    mine = await get_subscription(tenant.scope(), subscription_id)
+    assert mine.next_from is not None
+    dearer = NewPrice(cycle_unit="month", amount_minor=4700, valid_from=mine.next_from)
+    price_id = await set_price(tenant.scope(), mine.product_id, dearer)
+    page = await tenant.browser()
+    path = f"/products/{mine.product_id}/prices/{price_id}/application"
+
+    shown = await page.get(f"/products/{mine.product_id}")
+    assert f"{path}/plan" in shown.text
+    seen = await _plan(page, path, from_on=mine.next_from, tell="yes")
+    for text in ("Apply to 1 subscription", "45.00", "47.00", "Each customer is written to"):
+        assert text in seen.text
+    assert (await _plan(page, path, from_on="2020-01-01")).status_code == 422
+    done = await _do(page, path, seen, from_on=mine.next_from, tell="yes")
+    assert done.headers["hx-redirect"] == f"/products/{mine.product_id}", done.text
+    assert await value("SELECT count(*) FROM job WHERE kind = 'subscriptions.apply_price'") == 1
+
+    api = await tenant.api()
+    told = {"from_on": mine.next_from.isoformat(), "tell": True}
+    preview = await api.post(f"/api/v1/prices/{price_id}/application/preview", json=told)
+    assert (preview.json()["before_minor"], preview.json()["after_minor"]) == (4500, 4700)
+    again = await api.post(f"/api/v1/prices/{price_id}/application", json=told)
+    assert again.status_code == 202
+    assert await value("SELECT count(*) FROM job WHERE kind = 'subscriptions.apply_price'") == 1
