@@ -77,6 +77,7 @@ class Change(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     on: date | None = None
     credit_unused: bool = False
     void_invoices: bool = False
+    waive_fee: bool = False
     seen: Annotated[str, Meta(max_length=4000)] = ""
 
 
@@ -308,7 +309,17 @@ def _state(
 
 
 def next_words(mine: SubscriptionRow, today: date, locale: str) -> str:
-    """Until when it is charged, and what comes then."""
+    """Until when it is charged, and what comes then; and its pause."""
+    if mine.state == "paused" and mine.pause_to is not None:
+        last = written(mine.pause_to - timedelta(days=1), locale)
+        return _("Paused to %(day)s, then it goes on by itself", day=last)
+    words = _next_words(mine, today, locale)
+    if mine.pause_from is None or mine.pause_to is None:
+        return words
+    return _("%(words)s; paused from %(days)s", words=words, days=period_words(mine.pause_from, mine.pause_to, locale))
+
+
+def _next_words(mine: SubscriptionRow, today: date, locale: str) -> str:
     if mine.state == "trial" and mine.trial_ends_on is not None:
         days = (mine.trial_ends_on - today).days
         left = ngettext("1 day left", "%(num)s days left", days)
@@ -356,7 +367,11 @@ LABELS: Final[dict[str, str]] = {
     "terminate": N_("Terminate today"),
     "suspend": N_("Suspend"),
     "resume": N_("Resume"),
+    "pause": N_("Pause…"),
+    "undo_pause": N_("Undo the pause"),
+    "end_pause": N_("End the pause"),
 }
+PAUSING: Final = {"pause": "pause/plan", "undo_pause": "pause/undo/plan", "end_pause": "pause/end/plan"}
 
 
 def _button(
@@ -394,6 +409,8 @@ def _button(
         value = amount
     elif action.key == "undo_cancellation" and action.on is not None:
         value = written(action.on - timedelta(days=1), locale, year=False)
+    elif action.key in PAUSING and action.on is not None:
+        value = written(action.on, locale, year=False)
     elif action.key == "withdraw":
         if waiting is not None:
             label = _("Withdraw, voids the invoice")
@@ -404,7 +421,9 @@ def _button(
     return BoxButton(
         label=label,
         value=value,
-        at=plan_address(customer_id, asked),
+        at=f"/subscriptions/{mine.id}/{PAUSING[action.key]}"
+        if mine is not None and action.key in PAUSING
+        else plan_address(customer_id, asked),
         danger=action.key == "withdraw",
         refused=_("refused") if said_once else action.refused,
     )

@@ -35,7 +35,7 @@ SELECT subscription.id, subscription.customer_id, customer.full_name AS customer
        t.cycle_unit, t.cycle_count, subscription.anchor_on, subscription.started_on, subscription.trial_ends_on,
        subscription.at_trial_end, subscription.ends_on, subscription.ended_on, subscription.pending_until,
        subscription.min_term_ends_on, subscription.notice_days, subscription.renew_unit, subscription.renew_count,
-       subscription.termination_minor,
+       subscription.termination_minor, pause.from_on AS pause_from, pause.to_on AS pause_to,
        s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.version
 FROM subscription
 JOIN customer ON customer.id = subscription.customer_id
@@ -45,6 +45,7 @@ JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force
     SELECT coalesce(max(CASE WHEN o.valid_from <= :today THEN o.valid_from END), min(o.valid_from))
     FROM subscription_term o WHERE o.subscription_id = subscription.id AND o.in_force)
 LEFT JOIN subscription_schedule s ON s.subscription_id = subscription.id
+LEFT JOIN subscription_pause pause ON pause.subscription_id = subscription.id AND pause.state IN ('planned', 'running')
 """
 
 
@@ -285,6 +286,9 @@ def _actions_of(mine: SubscriptionRow, today: date, ahead: Mapping[int, PlannedC
         actions.append(BoxAction(key="undo_cancellation", on=mine.ends_on))
     if state is SubscriptionState.ACTIVE:
         actions.append(BoxAction(key="suspend"))
+        actions.append(BoxAction(key="pause" if mine.pause_from is None else "undo_pause", on=mine.pause_from))
+    if state is SubscriptionState.PAUSED:
+        actions.append(BoxAction(key="end_pause", on=mine.pause_to))
     if state is SubscriptionState.SUSPENDED:
         actions.append(BoxAction(key="resume"))
     actions.append(BoxAction(key="terminate", on=today))

@@ -22,7 +22,9 @@ from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_money
-from core.subscriptions import actions, change_pages, pages, plans, prepaid_pages, queries
+from core.subscriptions import actions, change_pages, contract_pages, pages, plans, prepaid_pages, queries
+from core.subscriptions.actions.discounting import list_discounts
+from core.subscriptions.discount_routes import discount_items
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
 from core.subscriptions.pricing import prices_for
@@ -243,9 +245,16 @@ async def _place(scope: Scope, customer: CustomerDetail, typed: Typed) -> Place:
         title=_(pages.TITLES[which.do]).format(name=await _name(scope, which)),
         asked=f"{path}/plan",
         sent=f"{path}/change",
-        options=pages.options_of(
-            which.do, mine.state if mine is not None else "", currency=customer.currency, today=scope.today()
-        ),
+        options=[
+            *pages.options_of(
+                which.do, mine.state if mine is not None else "", currency=customer.currency, today=scope.today()
+            ),
+            *(
+                contract_pages.fee_option(mine, scope.today(), scope.locale)
+                if mine is not None and which.do == "terminate"
+                else []
+            ),
+        ],
         options_title=_("Quantity, price agreed, name") if which.do in ("subscribe", "invoice") else "",
     )
 
@@ -314,7 +323,12 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
         return _Done(mine, _("Make invoice"))
     if change.do == "cancel_at_expiry":
         ends_on = await billing.cancel_subscription(scope, mine)
-        return _Done(mine, button=_("Cancel on %(day)s", day=written(ends_on, scope.locale, year=False)))
+        found = await queries.get_subscription(scope, mine)
+        return _Done(
+            mine,
+            button=_("Cancel on %(day)s", day=written(ends_on, scope.locale, year=False)),
+            warnings=contract_pages.ending_words(found, scope.today(), scope.locale),
+        )
     if change.do == "undo_cancellation":
         await actions.undo_cancellation(scope, mine)
         return _Done(mine, button=_("Keep it"))
@@ -396,13 +410,18 @@ def _amount_or_none(text: str, currency: str, locale: str, *, least: int | None 
 async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Done:
     on = change.on or scope.today()
     before = await queries.get_subscription(scope, subscription_id)
+    warnings = contract_pages.ending_words(before, scope.today(), scope.locale)
+    fee = 0 if change.waive_fee else await actions.charge_termination(scope, subscription_id, on)
+    if fee:
+        amount = format_money(fee, before.currency, scope.locale)
+        warnings.append(_("Leaving early: %(amount)s without VAT, with the next invoice.", amount=amount))
     await actions.terminate(scope, subscription_id, on)
     if change.credit_unused:
         why = _("%(name)s ended on %(day)s", name=before.label or before.product, day=on)
         await billing.credit_unused(scope, subscription_id, on, why)
     later = _("Terminate on %(day)s", day=written(on, scope.locale, year=False))
     button = _("Terminate today") if on <= scope.today() else later
-    return _Done(subscription_id, button)
+    return _Done(subscription_id, button, warnings)
 
 
 async def _withdraw(scope: Scope, subscription_id: int, change: Change) -> _Done:
@@ -479,6 +498,9 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
     return view.page(
         "subscriptions/subscription.html",
         mine=mine,
+        contract=contract_pages.contract_words(mine, scope.today(), locale),
+        discounts=discount_items(await list_discounts(mine.id), mine.currency, scope.today(), locale),
+        may_discount=scope.may("subscriptions.change") and mine.next_from is not None,
         prepaid=prepaid_pages.note_of(await prepaid.outlook(scope, mine.payer_id), locale)
         if mine.timing == "prepaid" and mine.state in ("active", "suspended")
         else None,

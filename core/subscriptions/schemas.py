@@ -139,6 +139,8 @@ class SubscriptionRow(Struct, frozen=True):
     renew_unit: str | None
     renew_count: int | None
     termination_minor: int
+    pause_from: date | None
+    pause_to: date | None
     next_from: date | None
     next_to: date | None
     due_on: date | None
@@ -177,6 +179,9 @@ class BoxAction(Struct, frozen=True, kw_only=True):
         "terminate",
         "suspend",
         "resume",
+        "pause",
+        "undo_pause",
+        "end_pause",
         "withdraw",
         "upgrade",
         "downgrade",
