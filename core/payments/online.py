@@ -169,6 +169,43 @@ async def get_online(scope: Scope, payment_id: int) -> Online:
     return found
 
 
+class OnlineItem(Struct, frozen=True, kw_only=True):
+    """How a payment goes through a gateway: who began it, the invoices that it is for, why it failed or is unclear."""
+
+    payment_id: int
+    state: PaymentState
+    gateway: str
+    reference: str
+    document_ids: list[int]
+    reason: str
+    begun_by: str
+    asked: int
+
+
+def item_of(found: Online) -> OnlineItem:
+    return OnlineItem(
+        payment_id=found.payment_id,
+        state=found.state,
+        gateway=found.gateway,
+        reference=found.reference,
+        document_ids=msgspec.json.decode(found.documents, type=list[int]),
+        reason=found.reason,
+        begun_by=found.begun_by,
+        asked=found.asked,
+    )
+
+
+async def find_online(scope: Scope, payment_id: int) -> OnlineItem | None:
+    """As `get_online`, for a page; None where the payment came in another way."""
+    found = await row(
+        Online,
+        f"{ONLINE} WHERE payment.id = :id AND :within",
+        id=payment_id,
+        within=within(Payment, scope.actor.reach),
+    )
+    return item_of(found) if found is not None else None
+
+
 # ------------------------------------------------------------------ paying
 
 
@@ -589,11 +626,19 @@ class _Paid(Struct, frozen=True):
     reversed_minor: int
     method_id: int
     gateway: str
+    documents: str
     returned_minor: int
 
 
-async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> int:
-    """Give money back the way that it came (row 14); gives the refund's id.
+class PaidBack(Struct, frozen=True):
+    """A refund that a gateway is told to make."""
+
+    refund_id: int
+    amount_minor: int
+
+
+async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> PaidBack:
+    """Give money back the way that it came (row 14).
 
     The credit is taken at once, so that it pays nothing else, and comes back where the gateway does not pay.
     """
@@ -601,7 +646,7 @@ async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> int
         found = await row(
             _Paid,
             "SELECT payment.id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
-            " payment.reversed_minor, payment.method_id, o.gateway,"
+            " payment.reversed_minor, payment.method_id, o.gateway, o.documents,"
             " (SELECT coalesce(CAST(sum(r.amount_minor) AS bigint), 0) FROM refund r"
             " JOIN credit_entry e ON e.id = r.credit_entry_id WHERE e.source_kind = 'payment'"
             " AND e.source_id = payment.id AND r.provider IS NOT NULL AND r.state <> 'failed') AS returned_minor"
@@ -627,7 +672,8 @@ async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> int
             await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
         )
         entry = await lock_credit(scope, entry_id)
-        if entry.left_minor < amount and data.reopen:
+        reopened = entry.left_minor < amount and data.reopen
+        if reopened:
             await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
             entry = await lock_credit(scope, entry_id)
         if entry.left_minor < amount:
@@ -674,8 +720,12 @@ async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> int
             ),
             changes={"reason": (None, data.reason)},
         )
+        if reopened:
+            # A payment is taken off an invoice whole: what is not paid back settles it again.
+            named = msgspec.json.decode(found.documents, type=list[int])
+            await allocate_credit(scope, found.payer_id, found.currency, named=named)
         await enqueue(acting, PAY_BACK, PayBackOnline(refund_id), dedupe_key=f"pay-back:{refund_id}")
-        return refund_id
+        return PaidBack(refund_id, amount)
 
 
 class _Refund(Struct, frozen=True):

@@ -26,6 +26,7 @@ from core.payments import actions, pages, queries
 from core.payments.deposit_pages import deposit_item
 from core.payments.deposits import list_deposits
 from core.payments.listing import PAYMENTS
+from core.payments.online import find_online
 from core.payments.schemas import NewPayment, NewRefund, Reversal, Share
 from core.subscriptions import queries as subscriptions
 from core.texts import N_, _
@@ -507,6 +508,9 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
             for each in payment.paid
         ],
         happenings=await in_words(entries, scope.locale),
+        online=await find_online(scope, payment_id) if payment.provider else None,
+        may_ask=scope.may("payments.register") and payment.state in ("pending", "unknown"),
+        may_pay_back=scope.may("payments.refund") and left > 0 and payment.state in ("received", "part_reversed"),
         may_assign=scope.may("payments.register") and payment.payer_id is None and payment.state == "received",
         may_allocate=scope.may("payments.register") and payment.free_minor > 0,
         may_take_back=scope.may("payments.register"),

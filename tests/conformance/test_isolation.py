@@ -91,6 +91,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
         "lines": [{"description": "x", "rate_ppm": 0, "net_minor": 1}],
     },
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
+    ("POST", "/api/v1/payments/{payment_id:int}/payback"): {"reason": "x"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/promise"): {"until_on": "2026-11-30"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/dispute"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/dispute/closing"): {"answer": "x"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -397,9 +398,10 @@ async def test_B15_money_goes_back_the_way_it_came_and_once(tenant: TestTenant, 
 
     with pytest.raises(Conflict, match="opened again"):
         await pay_back(tenant.scope(), payment_id, PayingBackOnline(amount_minor=2300, reason="Outage"))
-    refund_id = await pay_back(
+    given = await pay_back(
         tenant.scope(), payment_id, PayingBackOnline(amount_minor=2300, reason="Outage", reopen=True)
     )
+    refund_id = given.refund_id
     waiting = await value("SELECT state FROM refund WHERE id = :id", id=refund_id)
     states = [await send_back(tenant.scope(), refund_id) for _ in range(2)]
 
@@ -417,7 +419,8 @@ async def test_a_refund_that_the_gateway_refuses_is_credit_again_and_one_without
     tenant: TestTenant, bank: Bank
 ) -> None:
     customer_id, invoice_id, payment_id = await received(tenant, bank)
-    refund_id = await pay_back(tenant.scope(), payment_id, PayingBackOnline(reason="Left", reopen=True))
+    given = await pay_back(tenant.scope(), payment_id, PayingBackOnline(reason="Left", reopen=True))
+    refund_id = given.refund_id
     bank.silent = True
 
     with pytest.raises(Unavailable):
@@ -457,3 +460,74 @@ async def test_what_waits_at_a_gateway_that_was_switched_off_is_unclear_and_aske
 
     assert await ask_about(tenant.scope(), payment_id) == "unknown"
     assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 2
+
+
+# ------------------------------------------------------------------ pages and JSON
+
+PART = {"hx-request-type": "partial"}
+
+
+async def test_the_staff_see_how_it_stands_and_ask_the_gateway_by_hand(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    page, path = await tenant.browser(), f"/payments/{payment_id}"
+
+    waits = await page.get(path)
+    nothing = await page.post(f"{path}/asking")
+    bank.states[key] = "failed"
+    await page.post(f"{path}/asking")
+    failed = await page.get(path)
+    listed = await page.get("/payments")
+
+    assert "it counts once the gateway says" in waits.text
+    assert nothing.headers["location"] == path
+    assert "No money came" in failed.text
+    assert "Ask the gateway" not in failed.text
+    assert "Failed" in listed.text
+
+
+async def test_paying_back_shows_what_is_open_again_and_does_just_that(tenant: TestTenant, bank: Bank) -> None:
+    _, invoice_id, payment_id = await received(tenant, bank)
+    page, path = await tenant.browser(), f"/payments/{payment_id}/payback"
+
+    plan = await page.get(path, params={"amount": "23"}, headers=PART)
+    before = await open_of(tenant, invoice_id)
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', plan.text))
+    silent = await page.post(path, data={**hidden, "amount": "23"}, headers=PART)
+    done = await page.post(path, data={**hidden, "amount": "23", "reason": "Outage"}, headers=PART)
+    too_much = await page.get(path, params={"amount": "999"}, headers=PART)
+
+    assert "Pay back €23.00" in plan.text
+    assert "0.00 →" in plan.text
+    assert before == 0
+    assert silent.status_code == 422
+    assert done.headers.get("hx-redirect") == f"/payments/{payment_id}", done.text
+    assert await open_of(tenant, invoice_id) == 2300, "what is not paid back settles it again"
+    assert too_much.status_code == 422
+    assert await value("SELECT count(*) FROM refund WHERE state = 'pending'") == 1
+
+
+async def test_a_program_begins_asks_and_pays_back(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    api = await tenant.api()
+
+    gateways = await api.get("/api/v1/payment-gateways")
+    begun_now = await api.post(
+        "/api/v1/online-payments",
+        json={"payer_id": customer_id, "document_ids": [invoice_id], "gateway": "bank"},
+    )
+    path = f"/api/v1/payments/{begun_now.json()['payment_id']}"
+    waits = await api.get(f"{path}/online")
+    bank.states[next(iter(bank.orders))] = "received"
+    came = await api.post(f"{path}/asking")
+    refused = await api.post(f"{path}/payback", json={"amount_minor": 100, "reason": "x"})
+    given = await api.post(f"{path}/payback", json={"amount_minor": 100, "reason": "x", "reopen": True})
+
+    assert gateways.json() == [{"key": "bank", "label": "Bank", "currencies": ["EUR"], "pays_back": True}]
+    assert begun_now.status_code == 201
+    assert begun_now.json()["href"].startswith("https://bank.example/")
+    assert (waits.json()["state"], waits.json()["document_ids"]) == ("pending", [invoice_id])
+    assert came.json()["state"] == "received"
+    assert refused.status_code == 409
+    assert given.json()["amount_minor"] == 100

@@ -222,10 +222,10 @@ async def test_the_gateways_book_pays_out_what_came_less_fees_and_refunds(tenant
     await tenant.anonymous().post(link, data={"decision": "pay"})
     (payment,) = await list_payments(tenant.scope())
     await ask_about(tenant.scope(), payment.id)
-    refund_id = await pay_back(
+    given = await pay_back(
         tenant.scope(), payment.id, PayingBackOnline(amount_minor=2300, reason="Outage", reopen=True)
     )
-    await send_back(tenant.scope(), refund_id)
+    await send_back(tenant.scope(), given.refund_id)
     staff = await tenant.browser()
     stranger = await tenant.browser(staff_id=await tenant.staff_with(("customers.view",)))
 

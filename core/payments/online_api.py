@@ -1,0 +1,72 @@
+"""Payments through gateways over JSON. Amounts are in minor units of their currency."""
+
+from __future__ import annotations
+
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct
+
+from core.payments import online
+from core.payments.online import Begun, OnlineItem, PaidBack, PayingBackOnline, PayOnline
+from core.texts import _
+from core.web.jsonapi import Call, api_get, api_post
+
+BACK = "/payments/{payment_id}"
+"""Where a payer comes back to whom a program sent to pay."""
+
+
+class GatewayItem(Struct, frozen=True):
+    """A way to pay online; no currencies are all."""
+
+    key: str
+    label: str
+    currencies: list[str]
+    pays_back: bool
+
+
+@api_get("/payment-gateways", permission="payments.view", summary="Ways to pay online that are set up")
+async def list_gateways(call: Call) -> list[GatewayItem]:
+    return [
+        GatewayItem(one.key, _(one.label), sorted(one.currencies), one.pay_back is not None)
+        for one in await online.list_gateways(call.scope)
+    ]
+
+
+@api_post(
+    "/online-payments",
+    permission="payments.register",
+    summary="Begin to pay invoices through a gateway",
+    description="Gives the page where the payer goes on. The payment is pending until the gateway says that it came.",
+)
+async def begin(call: Call, data: JSONBody[PayOnline]) -> Begun:
+    return await online.begin_payment(call.scope, data, back=BACK)
+
+
+@api_get(
+    "/payments/{payment_id:int}/online", permission="payments.view", summary="How a payment goes through a gateway"
+)
+async def get_online(call: Call, payment_id: FromPath[int]) -> OnlineItem:
+    return online.item_of(await online.get_online(call.scope, payment_id))
+
+
+@api_post(
+    "/payments/{payment_id:int}/asking",
+    permission="payments.register",
+    summary="Ask the gateway what became of a payment",
+    status_code=200,
+)
+async def ask(call: Call, payment_id: FromPath[int]) -> OnlineItem:
+    await online.ask_about(call.scope, payment_id, again=False)
+    return online.item_of(await online.get_online(call.scope, payment_id))
+
+
+@api_post(
+    "/payments/{payment_id:int}/payback",
+    permission="payments.refund",
+    summary="Pay back through the gateway",
+    status_code=200,
+)
+async def pay_back(call: Call, payment_id: FromPath[int], data: JSONBody[PayingBackOnline]) -> PaidBack:
+    return await online.pay_back(call.scope, payment_id, data)
+
+
+HANDLERS = (list_gateways, begin, get_online, ask, pay_back)
