@@ -19,10 +19,13 @@ from core.ledger.actions import set_fx_rate
 from core.ledger.days import add_up_days
 from core.ledger.schemas import NewFxRate
 from core.payments import actions as payments
+from core.payments import deposits
+from core.payments.deposits import Application, NewDeposit
 from core.payments.schemas import NewPayment, NewRefund
 from core.reports.mrr import step_mrr
 from core.subscriptions import actions as subscriptions
-from core.subscriptions.schemas import NewCharge, NewDiscount, NewSubscription, NewTrial
+from core.subscriptions.actions.pausing import plan_pause
+from core.subscriptions.schemas import NewCharge, NewDiscount, NewPause, NewSubscription, NewTrial
 
 if TYPE_CHECKING:
     from core.testing import TestTenant
@@ -72,6 +75,19 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
     ids["payment_id"] = await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=50_000))
     await payments.refund(scope, NewRefund(customer_id=customer_id, amount_minor=500, reason="x"))
+    ids["deposit_id"] = await deposits.receive_deposit(
+        scope, NewDeposit(customer_id=customer_id, amount_minor=900, reason=f"{marker} router")
+    )
+    await deposits.apply_deposit(
+        scope, int(str(ids["deposit_id"])), Application(amount_minor=100, reason=f"{marker} left")
+    )
+    ids["discount_id"] = await value("SELECT min(id) FROM subscription_discount")
+    later = scope.today() + timedelta(days=40)
+    await plan_pause(
+        scope,
+        int(str(ids["subscription_id"])),
+        NewPause(from_on=later, to_on=later + timedelta(days=9), reason=f"{marker} travels"),
+    )
     ids["code"] = "4000"
     await step_mrr(scope)
     await add_up_days(scope)
@@ -133,12 +149,6 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
         await execute(
             "INSERT INTO subscription_change (subscription_id, kind, happens_on, plan, plan_hash)"
             " SELECT min(id), 'upgrade', :day, '{}', 'x' FROM subscription",
-            day=today,
-        )
-        await execute(
-            "INSERT INTO deposit (customer_id, currency, amount_minor, left_minor, state, received_on)"
-            " VALUES (:id, 'EUR', 100, 100, 'held', :day)",
-            id=customer_id,
             day=today,
         )
         await execute(
