@@ -63,7 +63,7 @@ async def carry_out_application(view: View, product_id: FromPath[int], price_id:
         await _place(scope, price),
         deed,
         to=f"/products/{product_id}",
-        said=_("The price is being applied. How far it is stands under Background work."),
+        said=_("The price is being applied; its job shows how far it is."),
     )
 
 
