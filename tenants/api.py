@@ -43,6 +43,7 @@ class TenantDetail(Struct, frozen=True, kw_only=True):
     hosts: list[str]
     plugins: list[str]
     created_at: datetime
+    clock_at: datetime | None = None
     health: str
     finding: str
     way_out: str
@@ -377,6 +378,7 @@ async def _detail(call: Call, tenant_id: int) -> TenantDetail:
         hosts=await apart(deployment.registry.hosts(tenant.uuid)),
         plugins=list(tenant.plugins),
         created_at=tenant.created_at,
+        clock_at=tenant.clock_at,
         health=seen.finding.state,
         finding=seen.finding.detail,
         way_out=seen.finding.way_out,

@@ -430,8 +430,8 @@ def _tell_ahead(ahead: Ahead) -> None:
     click.echo(f"{ahead.slug} lived from {ahead.since:%Y-%m-%d %H:%M} to {ahead.until:%Y-%m-%d %H:%M} UTC.")
     for one in ahead.documents:
         total = format_money(one.total_minor, one.currency, "en")
-        click.echo(f"{one.month}: {one.count:,} {one.kind.replace('_', ' ')}, {total}")
-    written = ", ".join(f"{one.count:,} {one.kind.replace('_', ' ')}" for one in ahead.messages)
+        click.echo(f"{one.month}: {one.kind.replace('_', ' ')} × {one.count:,}, {total}")
+    written = ", ".join(f"{one.kind.replace('_', ' ')} × {one.count:,}" for one in ahead.messages)
     click.echo(f"Messages written, none sent: {written or 'none'}. Documents still to be drawn: {ahead.undrawn:,}.")
     for wrong in ahead.violations:
         click.echo(f"{wrong.key}: {wrong.rule} {wrong.count:,}, such as {wrong.example}", err=True)

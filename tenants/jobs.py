@@ -338,7 +338,7 @@ async def run_time(scope: Scope, job: Job[Forward]) -> Made:
         _("By %(day)s, from %(since)s:", day=f"{asked.until}", since=f"{done.since:%Y-%m-%d}"),
         *(
             _(
-                "%(month)s: %(count)s %(kind)s, %(total)s.",
+                "%(month)s: %(kind)s × %(count)s, %(total)s.",
                 month=one.month,
                 count=number(one.count),
                 kind=one.kind.replace("_", " "),

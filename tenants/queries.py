@@ -66,6 +66,8 @@ class TenantLine(Struct, frozen=True):
     last_activity_at: datetime | None = None
     backed_up_at: datetime | None = None
     looked_at: datetime | None = None
+    clock_at: datetime | None = None
+    """What its test clock shows, if it has one."""
 
     @property
     def size(self) -> int | None:
@@ -74,7 +76,7 @@ class TenantLine(Struct, frozen=True):
 
 LINES: Final = """
 SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.reason, tenant.placement,
-       tenant.is_provider, tenant.created_at,
+       tenant.is_provider, tenant.created_at, tenant.clock_at,
        coalesce((SELECT h.host FROM tenant_host h WHERE h.tenant_id = tenant.id AND h.main), '') AS host,
        (SELECT count(*) FROM tenant_plugin p WHERE p.tenant_id = tenant.id) AS plugins,
        f.schema_version, f.behind, f.files_bytes, f.waiting, f.state AS health, f.customers, f.database_bytes,
