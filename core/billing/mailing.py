@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core import hookspecs
 from core.activity.unit import unit_of_work
@@ -106,6 +107,7 @@ async def document_file(scope: Scope, document_id: int) -> FileRow:
     kept = await _kept(document_id)
     if kept is None:
         document = await document_of(scope, document_id)
+        document = replace(document, pay_link=await _pay_link(scope, document_id, document))
         data = await document_pdf(document, assets=await assets_of_document(scope, document_id))
         name = f"{document.kind.value.replace('_', '-')}-{(document.number or str(document_id)).replace('/', '-')}.pdf"
         payer = await value("SELECT payer_id FROM document WHERE id = :id", id=document_id)

@@ -153,6 +153,8 @@ class Document(Struct, frozen=True, kw_only=True):
     account: BankAccount | None = None
     pay_text: str = ""
     """In place of “transfer to”: “We collect it by direct debit on 29 Dec 2026.” No code is printed then."""
+    pay_link: str = ""
+    """Where it can be paid online."""
     notes: tuple[str, ...] = ()
     look: Look = Look()
 
@@ -197,6 +199,7 @@ class PayView(Struct, frozen=True, kw_only=True):
     rows: tuple[Fact, ...]
     code: str
     """SVG of the code for a bank transfer, made here: safe to print as it is. Empty: none."""
+    link: str = ""
 
 
 class DocumentView(Struct, frozen=True, kw_only=True):
@@ -358,7 +361,9 @@ def _pay(document: Document, words: Words, formats: Formats) -> PayView | None:
     if document.pay_text:
         return PayView(heading=heading, text=document.pay_text, rows=(), code="")
     if document.account is None:
-        return None
+        return (
+            PayView(heading=heading, text="", rows=(), code="", link=document.pay_link) if document.pay_link else None
+        )
     account = document.account
     reference = document.number or ""
     code = transfer_code(account, document.currency, document.open_minor, reference) if document.look.code else ""
@@ -373,6 +378,7 @@ def _pay(document: Document, words: Words, formats: Formats) -> PayView | None:
         text=words.scan_or_transfer if code else words.transfer,
         rows=tuple(row for row in rows if row.value),
         code=code,
+        link=document.pay_link,
     )
 
 

@@ -43,6 +43,7 @@ class Words(Struct, frozen=True, kw_only=True):
     vat_in: str
     pay_heading: str
     pay_heading_by: str
+    pay_online: str
     scan_or_transfer: str
     transfer: str
     holder: str
@@ -91,6 +92,7 @@ ENGLISH: Final = Words(
     vat_in="VAT in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
     pay_heading="Pay {amount}",
     pay_heading_by="Pay {amount} by {day}",
+    pay_online="Or pay online:",
     scan_or_transfer="Scan the code with your banking app, or transfer to:",
     transfer="Transfer to:",
     holder="Name",
@@ -139,6 +141,7 @@ GERMAN: Final = Words(
     vat_in="Umsatzsteuer in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
     pay_heading="{amount} zu zahlen",
     pay_heading_by="{amount} zu zahlen bis {day}",
+    pay_online="Oder online zahlen:",
     scan_or_transfer="Code mit der Banking-App lesen oder überweisen an:",
     transfer="Überweisen an:",
     holder="Name",

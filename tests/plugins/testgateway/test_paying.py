@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import timedelta
 from html import unescape
 
 import httpx
 import msgspec
 import pytest
+from pypdfium2 import PdfDocument
 
 from core import hookspecs
 from core.activity.queries import timeline
@@ -20,8 +22,9 @@ from core.billing.verify import verify
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
 from core.database import value, values
+from core.documents.files import read_file
 from core.ledger.queries import trial_balance
-from core.messages.queries import get_message
+from core.messages.queries import get_message, list_message_files
 from core.payments.online import PayingBackOnline, ask_about, pay_back, send_back
 from core.payments.queries import list_payments
 from core.testing import TestTenant
@@ -200,7 +203,7 @@ async def test_C14_staff_pay_as_the_customer_only_with_that_permission_and_under
     assert await open_of(tenant, invoice_id) == 0
 
 
-async def test_the_mail_of_an_invoice_says_where_it_is_paid(tenant: TestTenant) -> None:
+async def test_the_mail_of_an_invoice_and_its_pdf_say_where_it_is_paid(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     invoice_id = await an_invoice(tenant, customer_id)
 
@@ -213,6 +216,11 @@ async def test_the_mail_of_an_invoice_says_where_it_is_paid(tenant: TestTenant) 
     )
     assert link == f"{tenant.tenant.address}/portal/pay?invoice={invoice_id}"
     assert link in fields
+    file = (await list_message_files(tenant.scope(), message_id))[0]
+    with closing(PdfDocument(await read_file(tenant.scope(), file))) as pdf:
+        text = "".join(page.get_textpage().get_text_range() for page in pdf)
+    assert "Or pay online" in text
+    assert link in text.replace("\r\n", "")
 
 
 async def test_the_gateways_book_pays_out_what_came_less_fees_and_refunds(tenant: TestTenant) -> None:
