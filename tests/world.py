@@ -101,6 +101,8 @@ async def populate(tenant: TestTenant) -> World:
     await actions.plan_status(scope, customer_id, wanted, scope.today() + timedelta(days=9))
     world.ids["planned_id"] = await value("SELECT id FROM planned_status")
     world.ids["series_kind"] = "invoice"
+    world.ids["colour_sheet"] = "0b6b60.css"
+    world.ids["logo_name"] = "logo-000000000000.png"
     world.ids["staff_id"] = await tenant.staff("Read only")
     world.ids["role_id"] = await value("SELECT id FROM role WHERE label = 'Support'")
     made = await create_token(scope, NewToken(name="world", permissions=["customers.view"]), all_permissions())

@@ -43,6 +43,15 @@ class DocumentLayoutChanged(Event, subject="document_layout"):
     version: int
 
 
+class ProformaIssued(Event, subject="invoice"):
+    """It asks for money and has no effect on the books."""
+
+    invoice_id: int
+    customer_id: int
+    total_minor: int
+    currency: str
+
+
 class InvoiceReissued(Event, subject="invoice"):
     """It takes the place of another one, which was credited in full."""
 

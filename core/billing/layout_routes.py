@@ -150,12 +150,12 @@ async def show_pdf(view: View) -> Response[bytes]:
     return pdf_answer(await sample_pdf(view.scope, language, kind))
 
 
-@get("/documents/colours/{name:str}", permission="documents.view")
-async def show_colour(view: View, name: FromPath[str]) -> Response[str]:
+@get("/documents/colours/{colour_sheet:str}", permission="documents.view")
+async def show_colour(view: View, colour_sheet: FromPath[str]) -> Response[str]:
     """The style sheet that a sheet's colour stands in: addresses may be cached for ever."""
-    colour = f"#{name.removesuffix('.css')}"
+    colour = f"#{colour_sheet.removesuffix('.css')}"
     if not COLOUR.fullmatch(colour):
-        raise NotFound(f"colour {name}")
+        raise NotFound(f"colour {colour_sheet}")
     return Response(
         f":root {{ --brand: {colour}; }}\n",
         media_type="text/css",
@@ -163,10 +163,10 @@ async def show_colour(view: View, name: FromPath[str]) -> Response[str]:
     )
 
 
-@get("/documents/logos/{name:str}", permission="documents.view")
-async def show_logo(view: View, name: FromPath[str]) -> Response[bytes]:
+@get("/documents/logos/{logo_name:str}", permission="documents.view")
+async def show_logo(view: View, logo_name: FromPath[str]) -> Response[bytes]:
     """A logo that documents have or had."""
-    found = re.fullmatch(r"logo-([0-9a-f]{12})\.(png|jpg|svg)", name)
+    found = re.fullmatch(r"logo-([0-9a-f]{12})\.(png|jpg|svg)", logo_name)
     file_id = found and await value(
         "SELECT min(id) FROM stored_file WHERE sha256 >= :first AND sha256 < :end AND customer_id IS NULL"
         " AND name = :name",
@@ -175,7 +175,7 @@ async def show_logo(view: View, name: FromPath[str]) -> Response[bytes]:
         name=f"logo.{found[2]}",
     )
     if not file_id:
-        raise NotFound(f"logo {name}")
+        raise NotFound(f"logo {logo_name}")
     file = await get_shared_file(int(file_id))
     return Response(
         await read_file(view.scope, file),

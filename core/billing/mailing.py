@@ -63,22 +63,30 @@ INVOICE_MAIL: Final = MessageKind(
     ),
     words={
         "en": Words(
-            subject="{{ company }}: {% if kind == 'credit_note' %}credit note{% else %}invoice{% endif %} {{ number }}",
+            subject=(
+                "{{ company }}: {% if kind == 'credit_note' %}credit note{% elif kind == 'proforma' %}proforma invoice"
+                "{% else %}invoice{% endif %} {{ number }}"
+            ),
             body=(
                 "Dear {{ customer }},\n\n"
                 "{% if kind == 'credit_note' %}attached is our credit note {{ number }} over {{ total }}."
-                "{% else %}attached is our invoice {{ number }} of {{ issued_on }} over {{ total }}."
+                "{% else %}attached is our {% if kind == 'proforma' %}proforma {% endif %}"
+                "invoice {{ number }} of {{ issued_on }} over {{ total }}."
                 "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}"
                 "{% if pay_link %}\n\nPay it online: {{ pay_link }}{% endif %}\n\n"
                 "Kind regards\n{{ company }}"
             ),
         ),
         "de": Words(
-            subject="{{ company }}: {% if kind == 'credit_note' %}Gutschrift{% else %}Rechnung{% endif %} {{ number }}",
+            subject=(
+                "{{ company }}: {% if kind == 'credit_note' %}Gutschrift{% elif kind == 'proforma' %}Proforma-Rechnung"
+                "{% else %}Rechnung{% endif %} {{ number }}"
+            ),
             body=(
                 "Guten Tag {{ customer }},\n\n"
                 "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total }}."
-                "{% else %}anbei unsere Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
+                "{% else %}anbei unsere {% if kind == 'proforma' %}Proforma-{% endif %}"
+                "Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
                 "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}"
                 "{% if pay_link %}\n\nOnline zahlen: {{ pay_link }}{% endif %}\n\n"
                 "Freundliche Grüße\n{{ company }}"

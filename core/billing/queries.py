@@ -69,6 +69,7 @@ SELECT document.id, document.kind, document.state, document.number, document.pay
        coalesce(s.disputed, FALSE) AS disputed,
        CASE WHEN document.state = 'draft' THEN 'draft'
             WHEN document.kind = 'credit_note' THEN 'paid'
+            WHEN document.kind = 'proforma' THEN 'open'
             WHEN s.open_minor > 0 AND s.due_on < :today THEN 'overdue'
             WHEN s.open_minor = document.total_minor AND s.open_minor > 0 THEN 'open'
             WHEN s.open_minor > 0 THEN 'partly_paid'

@@ -1,4 +1,4 @@
-"""Invoices issued anew and free credit notes over JSON."""
+"""Invoices issued anew, free credit notes and proformas over JSON."""
 
 from __future__ import annotations
 
@@ -57,4 +57,24 @@ async def create_free_credit_note(
     return await queries.get_document(call.scope, note_id)
 
 
-HANDLERS = (reissue, list_creditable, create_free_credit_note)
+@api_post(
+    "/invoices/{invoice_id:int}/proforma",
+    permission="documents.issue",
+    summary="A proforma of what a draft is now",
+    description="It has a number of its own and no effect on the books; the draft stays.",
+)
+async def issue_proforma(call: Call, invoice_id: FromPath[int]) -> DocumentDetail:
+    return await queries.get_document(call.scope, await actions.issue_proforma(call.scope, invoice_id))
+
+
+@api_post(
+    "/invoices/{invoice_id:int}/invoice",
+    permission="documents.edit",
+    summary="The draft that becomes the invoice of a proforma",
+    status_code=200,
+)
+async def invoice_of_proforma(call: Call, invoice_id: FromPath[int]) -> DocumentDetail:
+    return await queries.get_document(call.scope, await actions.draft_of_proforma(call.scope, invoice_id))
+
+
+HANDLERS = (reissue, list_creditable, create_free_credit_note, issue_proforma, invoice_of_proforma)

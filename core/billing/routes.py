@@ -259,9 +259,11 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
     """What may be done with an issued document, the dangerous last; what is not possible says why."""
+    path = f"/invoices/{document.id}"
+    if document.kind == "proforma" and scope.may("documents.edit"):
+        return [[MenuEntry(label=_("Turn into an invoice"), icon="file-invoice", href=f"{path}/invoice")]]
     if document.state == "draft" or document.kind != "invoice" or not scope.may("documents.credit"):
         return []
-    path = f"/invoices/{document.id}"
     credited = _("Nothing is left of it") if document.settlement == "credited" else ""
     settled = "" if document.open_minor else _("Nothing is open on it")
     in_part = _("Part of it was credited") if document.credit_note_ids else ""

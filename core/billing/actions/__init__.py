@@ -29,6 +29,7 @@ from core.billing.actions.invoices import (
     invoice_trial,
     issue,
 )
+from core.billing.actions.proformas import draft_of_proforma, issue_proforma
 from core.billing.actions.reissuing import reissue
 from core.billing.actions.setup import change_seller, change_series, default_seller
 
@@ -45,6 +46,7 @@ __all__ = [
     "credit_unused",
     "default_seller",
     "delete_draft",
+    "draft_of_proforma",
     "free_up",
     "grant_credit",
     "invoice_charges_of",
@@ -52,6 +54,7 @@ __all__ = [
     "invoice_open_charges",
     "invoice_trial",
     "issue",
+    "issue_proforma",
     "open_credit",
     "preview_withdrawal",
     "reissue",

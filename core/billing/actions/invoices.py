@@ -196,7 +196,7 @@ async def _draft(
     )
     await _take_charges(document_id, payer, charge_ids, scope)
     await _write_lines(document_id, payer.currency, data.lines, scope)
-    await _work_out_draft(plan, document_id)
+    await work_out_draft(plan, document_id)
     record(scope, InvoiceDrafted(invoice_id=document_id, customer_id=payer.id))
     return document_id
 
@@ -204,7 +204,7 @@ async def _draft(
 async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, version: int) -> int:
     """Save a draft whole: its free lines and the charges that it takes up. Gives the new version."""
     async with unit_of_work(scope):
-        draft = await _lock_draft(scope, document_id)
+        draft = await lock_draft(scope, document_id)
         if draft.version != version:
             raise Stale
         payer = _Payer(draft.payer_id, draft.currency, "")
@@ -229,7 +229,7 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
             reference=data.reference,
             note=data.note,
         )
-        await _work_out_draft(await plan_for(scope, draft.seller_id), document_id)
+        await work_out_draft(await plan_for(scope, draft.seller_id), document_id)
         record(
             scope,
             InvoiceDrafted(invoice_id=document_id, customer_id=draft.payer_id),
@@ -241,7 +241,7 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
 async def delete_draft(scope: Scope, document_id: int, charges: Charges = Charges.BILL_AGAIN) -> None:
     """The draft goes. Charges that it took up are billed again with the next run, or waived, as chosen."""
     async with unit_of_work(scope):
-        draft = await _lock_draft(scope, document_id)
+        draft = await lock_draft(scope, document_id)
         held = await rows(
             _Id,
             "SELECT charge_id AS id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL",
@@ -265,11 +265,11 @@ async def issue(scope: Scope, document_id: int) -> None:
     Everything is worked out anew with the rates of the day; the number is taken last.
     """
     async with unit_of_work(scope):
-        draft = await _lock_draft(scope, document_id)
+        draft = await lock_draft(scope, document_id)
         if not await value("SELECT 1 FROM document_line WHERE document_id = :id LIMIT 1", id=document_id):
             raise Conflict(_("A draft without a line cannot be issued. Add one first."))
         plan = await plan_for(scope, draft.seller_id)
-        await _work_out_draft(plan, document_id)
+        await work_out_draft(plan, document_id)
         total = int(await value("SELECT total_minor FROM stage_document"))
         if total < 0:
             raise Conflict(_("Its total is below 0: make a credit note of the invoice that it corrects."))
@@ -316,7 +316,7 @@ class _Id(Struct, frozen=True):
     id: int
 
 
-async def _lock_draft(scope: Scope, document_id: int) -> _Draft:
+async def lock_draft(scope: Scope, document_id: int) -> _Draft:
     found = await row(
         _Draft,
         "SELECT id, state, kind, payer_id, seller_id, currency, terms_days, version FROM document"
@@ -443,7 +443,7 @@ def amount_of(line: NewLine, currency: str) -> int:
     return max(gross - line.discount_minor, min(gross, 0))
 
 
-async def _work_out_draft(plan: Plan, document_id: int) -> None:
+async def work_out_draft(plan: Plan, document_id: int) -> None:
     """Taxes and totals of a draft as they would be today, written back to it."""
     await prepare()
     lines = await stage_source(plan, draft_lines(), document_id=document_id)

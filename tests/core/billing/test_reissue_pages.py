@@ -167,3 +167,35 @@ async def test_B3_a_free_credit_note_is_capped_by_rate_on_the_page_and_over_json
     assert rest.json()["total_minor"] == 9840
     assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 0
     assert "corrects no invoice" in (await page.get(f"/invoices/{rest.json()['id']}")).text
+
+
+async def test_B2_a_proforma_is_issued_of_a_draft_printed_and_turned_into_an_invoice(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    draft = await actions.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Visit", unit_price_e6=100_000_000)])
+    )
+    page, api = await tenant.browser(), await tenant.api()
+
+    plan = await page.get(f"/invoices/{draft}/proforma", headers=PART)
+    done = await sent(page, f"/invoices/{draft}/proforma", plan.text)
+    proforma = max(each.id for each in await list_documents(scope))
+    shown, sheet = await page.get(f"/invoices/{proforma}"), await page.get(f"/invoices/{proforma}/sheet")
+    asking = await page.get(f"/invoices/{proforma}/invoice")
+    turned = await page.post(f"/invoices/{proforma}/invoice")
+    over_json = await api.post(f"/api/v1/invoices/{proforma}/invoice")
+    second = await api.post(f"/api/v1/invoices/{draft}/proforma")
+    listed = await page.get("/invoices", params={"kind": "proforma"})
+
+    assert "Issue proforma of €123.00" in plan.text
+    assert done.headers.get("hx-redirect") == f"/invoices/{draft}", done.text
+    assert "Proforma PF-2026-000001" in shown.text
+    assert "Turn into an invoice" in shown.text
+    assert "Proforma invoice PF-2026-000001" in sheet.text
+    assert "not a tax invoice" in sheet.text
+    assert "Open the draft" in asking.text
+    assert turned.headers["location"] == f"/invoices/{draft}"
+    assert over_json.json()["id"] == draft
+    assert (second.status_code, second.json()["number"]) == (201, "PF-2026-000002")
+    assert "PF-2026-000001" in listed.text
+    assert (await get_balance(scope, customer_id)).balance_minor == 0
