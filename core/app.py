@@ -25,6 +25,7 @@ from core.billing import (
     reissue_routes,
     run_api,
     run_routes,
+    upcoming_routes,
 )
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
@@ -223,6 +224,7 @@ PAGES: Final = (
     billing_routes,
     billing_whys,
     dunning_routes,
+    upcoming_routes,
     reissue_routes,
     layout_routes,
     proforma_routes,

@@ -11,6 +11,7 @@ from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
 from core.billing.queries import has_money
 from core.billing.tables import Document, DocumentState
+from core.billing.upcoming import NextInvoice, at_a_glance, next_invoices
 from core.customers.leads import LEAD
 from core.customers.status import ENDING
 from core.database import row, rows, within
@@ -20,6 +21,7 @@ from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
 from core.texts import _, ngettext, number, pgettext
+from core.web.templating import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,17 +40,14 @@ class _Open(Struct, frozen=True):
     overdue_minor: int
 
 
-async def _open_by_currency(scope: Scope, customer_id: int | None = None) -> list[_Open]:
+async def _open_by_currency(scope: Scope) -> list[_Open]:
     return await rows(
         _Open,
         "SELECT currency, count(*) AS documents, CAST(sum(open_minor) AS bigint) AS open_minor,"
         " CAST(sum(CASE WHEN due_on < :today THEN 1 ELSE 0 END) AS bigint) AS overdue,"
         " CAST(sum(CASE WHEN due_on < :today THEN open_minor ELSE 0 END) AS bigint) AS overdue_minor"
-        " FROM document_state WHERE open_minor > 0 AND (payer_id = :payer OR :everybody) AND :within"
-        " GROUP BY currency ORDER BY 3 DESC",
+        " FROM document_state WHERE open_minor > 0 AND :within GROUP BY currency ORDER BY 3 DESC",
         today=scope.today(),
-        payer=customer_id or 0,
-        everybody=customer_id is None,
         within=within(DocumentState, scope.actor.reach),
     )
 
@@ -78,8 +77,8 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
             why=f"/customers/{customer_id}/balance/why",
         )
     ]
-    found = await _open_by_currency(scope, customer_id)
-    if found:
+    glance = await at_a_glance(scope, customer_id)
+    if found := [each for each in glance if each.what == "open"]:
         count = sum(each.documents for each in found)
         late = [format_money(each.overdue_minor, each.currency, scope.locale) for each in found if each.overdue]
         text = ngettext("%(num)s invoice", "%(num)s invoices", count)
@@ -91,7 +90,16 @@ async def customer_facts(scope: Scope, customer_id: int) -> Sequence[Fact]:
                 tone="owes" if late else "",
             )
         )
+    if coming := next_invoices(glance, scope.today()):
+        sums = f" {_('and')} ".join(_coming(each, scope.locale) for each in coming)
+        day = written(coming[0].on, scope.locale)
+        facts.append(Fact(label=_("Next invoice"), value=_("%(day)s, %(sums)s", day=day, sums=sums)))
     return facts
+
+
+def _coming(invoice: NextInvoice, locale: str) -> str:
+    amount = format_money(invoice.amount_minor, invoice.currency, locale)
+    return amount if invoice.with_tax else _("%(amount)s net", amount=amount)
 
 
 @hookimpl

@@ -959,6 +959,7 @@ class PreviewLine(Struct, frozen=True):
     net_minor: int
     tax_minor: int
     rate_ppm: int
+    tax_inclusive: bool
 
 
 class PreviewDocument(Struct, frozen=True):
@@ -1001,7 +1002,8 @@ async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[Previe
             lines = await rows(
                 PreviewLine,
                 "SELECT currency, description, customer_id, period_start AS period_from, period_end AS period_to,"
-                " net_minor, tax_minor, rate_ppm FROM stage_line WHERE currency = :currency AND split_id = :split"
+                " net_minor, tax_minor, rate_ppm, tax_inclusive FROM stage_line"
+                " WHERE currency = :currency AND split_id = :split"
                 " ORDER BY place, customer_id, coalesce(subscription_id, 0),"
                 " coalesce(period_start, '0001-01-01'::date), kind, id",
                 currency=each.currency,

@@ -1,0 +1,40 @@
+"""The page of a customer's next invoices, and the same over JSON."""
+
+from __future__ import annotations
+
+from core.catalog.actions import create_product
+from core.catalog.schemas import NewPrice, NewProduct
+from core.customers.actions import create_customer
+from core.customers.schemas import NewCustomer
+from core.database import value
+from core.subscriptions.actions import subscribe
+from core.subscriptions.schemas import NewSubscription
+from core.testing import TestTenant
+
+
+async def test_P14_the_next_invoices_of_a_customer_are_shown_and_nothing_is_written(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ann Arbor", country="IE"))
+    price = NewPrice(cycle_unit="month", amount_minor=10_000, valid_from=scope.today())
+    product_id = await create_product(scope, NewProduct(code="line", name="Line", kind="plan", prices=[price]))
+    price_id = int(await value("SELECT id FROM price WHERE product_id = :id", id=product_id))
+    await subscribe(scope, NewSubscription(customer_id=customer_id, product_id=product_id, price_id=price_id))
+    page, api = await tenant.browser(), await tenant.api()
+    path = f"/customers/{customer_id}/invoices/upcoming"
+
+    shown = await page.get(path)
+    of_a_day = await page.get(path, params={"on": scope.today().isoformat()})
+    bad = await page.get(path, params={"on": "soon"})
+    far = await page.get(path, params={"on": "2999-01-01"})
+    tab = await page.get(f"/customers/{customer_id}/transactions")
+    over_json = (await api.get(f"/api/v1/customers/{customer_id}/upcoming-invoices")).json()
+    nobody = await api.get("/api/v1/customers/99999/upcoming-invoices")
+
+    assert shown.text.count("123.00") == 3
+    assert of_a_day.text.count("123.00") == 1
+    assert (shown.status_code, bad.status_code, far.status_code, nobody.status_code) == (200, 422, 422, 404)
+    assert "Next invoice" in tab.text
+    assert "100.00 net" in tab.text
+    assert [each["total_minor"] for each in over_json] == [12_300] * 3
+    assert await value("SELECT count(*) FROM charge") == 0
+    assert await value("SELECT count(*) FROM document") == 0

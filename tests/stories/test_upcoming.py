@@ -1,0 +1,85 @@
+"""What is billed next is shown as the run will make it, and nothing is written."""
+
+from __future__ import annotations
+
+from core.billing.upcoming import at_a_glance, next_invoices, upcoming_invoices
+from core.database import value
+from core.subscriptions.actions import cancel_at_expiry
+from tests.books import day
+from tests.stories.story import Story
+
+
+async def _glance(story: Story) -> list[tuple[str, str, int, bool]]:
+    found = next_invoices(await at_a_glance(story.scope, story.customer), story.today)
+    return [(each.on.isoformat(), each.currency, each.amount_minor, each.with_tax) for each in found]
+
+
+async def test_P14_the_next_three_invoices_are_those_that_the_runs_then_make(story: Story) -> None:
+    await story.begins("2027-01-10", billing_day=31)
+    await story.taxes(200_000)
+    await story.sells("line", 3_100)
+    await story.sells("tv", 1_000, kind="module", tax_inclusive=True)
+    await story.subscribes("line")
+    await story.subscribes("tv")
+    await story.bill()
+    await story.is_charged("Visit", 500)
+    before = await value("SELECT count(*) FROM charge")
+
+    shown = await upcoming_invoices(story.scope, story.customer)
+    untouched = await value("SELECT count(*) FROM charge")
+    made = []
+    for each in shown:
+        story.on(each.on)
+        await story.bill()
+        last = await story.last_document()
+        made.append((last.issued_on, last.net_minor, last.tax_minor, last.total_minor, len(last.lines)))
+
+    assert untouched == before
+    assert [(e.on, e.net_minor, e.tax_minor, e.total_minor, len(e.lines)) for e in shown] == made
+    assert [each.on for each in shown] == [day("2027-01-10"), day("2027-01-31"), day("2027-02-28")]
+    await story.nothing_more_is_due()
+
+
+async def test_P14_as_a_run_on_a_day_would_bill_it(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000)
+    await story.subscribes("line")
+
+    (all_of_it,) = await upcoming_invoices(story.scope, story.customer, day("2027-03-15"))
+
+    assert [line.period_from for line in all_of_it.lines] == [day("2027-01-01"), day("2027-02-01"), day("2027-03-01")]
+    assert all_of_it.total_minor == 9_000
+
+
+async def test_P14_the_head_says_when_and_how_much_next(story: Story) -> None:
+    await story.begins("2027-01-20", billing_day=1)
+    await story.taxes(200_000)
+    nothing = await _glance(story)
+    await story.sells("line", 3_100)
+    await story.subscribes("line")
+    first = await _glance(story)
+    await story.bill()
+    then = await _glance(story)
+    await story.is_charged("Visit", 500)
+    charged = await _glance(story)
+
+    assert nothing == []
+    assert first == [("2027-01-20", "EUR", 1_200, False)]  # 12 of 31 days
+    assert then == [("2027-02-01", "EUR", 3_100, False)]
+    assert charged == [("2027-02-01", "EUR", 3_600, False)]
+
+
+async def test_P14_what_ends_before_it_is_due_is_not_announced(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000, tax_inclusive=True)
+    subscription_id = await story.subscribes("line")
+    await story.bill()
+    with_tax = await _glance(story)
+
+    await cancel_at_expiry(story.scope, subscription_id)
+
+    assert with_tax == [("2027-02-01", "EUR", 3_000, True)]
+    assert await _glance(story) == []
+    assert await upcoming_invoices(story.scope, story.customer) == []
