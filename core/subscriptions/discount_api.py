@@ -29,7 +29,7 @@ class Discounted(Struct, frozen=True):
 @api_get(
     "/subscriptions/{subscription_id:int}/discounts", permission="subscriptions.view", summary="Its discounts, in order"
 )
-async def list_of(call: Call, subscription_id: FromPath[int]) -> list[DiscountRow]:
+async def list_its_discounts(call: Call, subscription_id: FromPath[int]) -> list[DiscountRow]:
     await queries.get_subscription(call.scope, subscription_id)
     return await list_discounts(subscription_id)
 
@@ -64,4 +64,4 @@ async def add_to_all(call: Call, customer_id: FromPath[int], data: JSONBody[NewD
     return [await queries.get_subscription(call.scope, each) for each in ids]
 
 
-HANDLERS = (list_of, add, remove, add_to_all)
+HANDLERS = (list_its_discounts, add, remove, add_to_all)

@@ -83,6 +83,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/api/v1/invoices/{invoice_id:int}/credit-notes"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/void"): {"reason": "x"},
     ("POST", "/api/v1/subscriptions/{subscription_id:int}/pause"): {"to_on": "2030-01-01"},
+    ("PUT", "/api/v1/customers/{customer_id:int}/billing-day"): {"billing_day": 15},
     ("POST", "/api/v1/invoices/{invoice_id:int}/reissue"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/tax-relief"): {"reason": "x"},
     ("POST", "/api/v1/payments/{payment_id:int}/assignment"): {"payer_id": 1},
