@@ -19,6 +19,7 @@ from core.lists.columns import ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, Given, link, pill
 from core.lists.listing import Choices, Listing
 from core.texts import N_, ngettext
+from core.web.templating import shown
 
 if TYPE_CHECKING:
     from core.customers.queries import RowTag
@@ -53,25 +54,24 @@ async def _load_tags(scope: Scope, customer_ids: Sequence[int], keys: Sequence[s
 
 def _phone(row: CustomerItem, given: Given) -> Markup:
     """On a phone the id and the city stand in its place."""
-    city = f" · {row.city}" if row.city else ""
+    city = f" · {shown(row.city)}" if row.city else ""
     if not row.phone:
-        return Markup('<span class="only-phone">{}{}</span><span class="only-wide">{}</span>').format(
-            row.id, city, NOTHING
-        )
-    return Markup('<span class="only-phone">{}{}</span><span class="only-wide" data-number="{}">{}</span>').format(
-        row.id, city, row.phone, grouped(row.phone)
+        return Markup(f'<span class="only-phone">{row.id}{city}</span><span class="only-wide">{NOTHING}</span>')
+    return Markup(
+        f'<span class="only-phone">{row.id}{city}</span>'
+        f'<span class="only-wide" data-number="{shown(row.phone)}">{shown(grouped(row.phone))}</span>'
     )
 
 
 def _tags(row: CustomerItem, given: Given) -> Markup:
     tags: Sequence[RowTag] = given.value or ()
-    shown = Markup().join(
-        Markup('<span class="t-tag g{}">{}</span>').format(one.colour, one.name) for one in tags[:SHOWN_TAGS]
-    )
+    if not tags:
+        return NOTHING
+    told = "".join(f'<span class="t-tag g{one.colour}">{shown(one.name)}</span>' for one in tags[:SHOWN_TAGS])
     if len(tags) > SHOWN_TAGS:
         others = ", ".join(one.name for one in tags[SHOWN_TAGS:])
-        shown += Markup(' <span class="t-2" title="{}">+{}</span>').format(others, len(tags) - SHOWN_TAGS)
-    return shown or NOTHING
+        told += f' <span class="t-2" title="{shown(others)}">+{len(tags) - SHOWN_TAGS}</span>'
+    return Markup(told)
 
 
 CUSTOMERS: Final = Listing(

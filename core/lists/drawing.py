@@ -42,8 +42,8 @@ _CLASSES: Final = {
 
 def link(href: str, text: str, *, title: str = "") -> Markup:
     """A link in a cell."""
-    told = Markup(' title="{}"').format(title) if title else ""
-    return Markup('<a href="{}"{}>{}</a>').format(href, told, text)
+    told = f' title="{shown(title)}"' if title else ""
+    return Markup(f'<a href="{shown(href)}"{told}>{shown(text)}</a>')
 
 
 def pill(label: str, kind: str) -> Markup:

@@ -40,9 +40,11 @@ class FilterField(Struct, frozen=True, kw_only=True):
     kind: str
     """choice, text, number, amount or date"""
     is_set: bool
-    kept: Mapping[str, str]
+    kept: tuple[tuple[str, str], ...]
     """The rest of the address, sent with it."""
-    choices: Sequence[tuple[str, str, bool]] = ()
+    off: str = ""
+    """The address without it."""
+    choices: tuple[tuple[str, str, bool], ...] = ()
     """Value, label, whether it is ticked."""
     every: bool | None = None
     """Whether all of the choices are meant; None where a row has one."""
@@ -174,10 +176,12 @@ async def page_of(
         ],
         "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
         "totals": page_totals(listing, columns, found.rows, drawing),
-        "filter_fields": [
-            one for column in listing.columns if (one := _field(column, shown.choices.get(column.key, ()), asked))
-        ],
-        "columns": _column_items(listing, columns, drawing),
+        "filter_fields": tuple(
+            one
+            for column in listing.columns
+            if (one := _field(listing, column, shown.choices.get(column.key, ()), asked))
+        ),
+        "columns": tuple(_column_items(listing, columns, drawing)),
         "usual_columns": shown.picked.usual,
         "state_query": urlencode(asked.kept),
         "views": _tabs(shown),
@@ -338,11 +342,14 @@ def _column_items(listing: Listing[Any], columns: Sequence[ListColumn], drawing:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> FilterField | None:
+def _field(
+    listing: Listing[Any], column: ListColumn, choices: Sequence[ListChoice], asked: Asked
+) -> FilterField | None:
     if not column.expr or (column.kind not in RANGES | {"text"} and not choices):
         return None
     names, kept = set(names_of(column)), asked.kept
     others = {name: text for name, text in kept.items() if name not in names}
+    rest, off = tuple(others.items()), listing.address(others)
     key = column.key
     if choices:
         every = bool(kept.get(f"{key}.all"))
@@ -352,8 +359,9 @@ def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> F
             label=_(column.label),
             kind="choice",
             is_set=bool(names & kept.keys()),
-            kept=others,
-            choices=[(one.key, _(one.label), one.key in chosen) for one in choices],
+            kept=rest,
+            off=off,
+            choices=tuple((one.key, _(one.label), one.key in chosen) for one in choices),
             every=every if column.among else None,
             empty=kept.get(f"{key}.empty", ""),
             can_be_empty=bool(column.among),
@@ -363,7 +371,8 @@ def _field(column: ListColumn, choices: Sequence[ListChoice], asked: Asked) -> F
         label=_(column.label),
         kind=column.kind,
         is_set=bool(names & kept.keys()),
-        kept=others,
+        kept=rest,
+        off=off,
         has=kept.get(f"{key}.has", ""),
         start=kept.get(f"{key}.from", ""),
         end=kept.get(f"{key}.to", ""),

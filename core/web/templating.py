@@ -51,6 +51,8 @@ NO_BREAK: Final = "\u00a0"
 DASH: Final = "–"
 KEPT: Final = 256
 """Parts of shells that are remembered: one for each menu that somebody sees, each page of it that is open."""
+KEPT_PANELS: Final = 96
+"""Panels of lists that are remembered: one for each list, as it is filtered and as its columns stand."""
 
 
 class TemplateFault(Exception):
@@ -126,8 +128,11 @@ class Pages:
         self.environment = environment(folders, plugins or {})
         if compiled is not None and not sys.dont_write_bytecode and _is_folder(compiled):
             self.environment.bytecode_cache = _Compiled(compiled)
-        self.environment.globals.update(asset=asset, draw_icon=_icons(asset), shell_part=self._shell_part_now)
+        self.environment.globals.update(
+            asset=asset, draw_icon=_icons(asset), shell_part=self._shell_part_now, panel_part=self._panel_part_now
+        )
         self._shell_parts = lru_cache(maxsize=KEPT)(self._shell_part)
+        self._panel_parts = lru_cache(maxsize=KEPT_PANELS)(self._shell_part)
         self._macros = self.environment.get_template(MACROS)
 
     def render(self, template: str, values: Mapping[str, object]) -> str:
@@ -140,6 +145,10 @@ class Pages:
         """A part of the shell that is the same for many requests: these values alone, macros and assets are in it, in
         the language that is spoken now."""
         return self._shell_parts(template, spoken=_language_now(), **values)
+
+    def _panel_part_now(self, template: str, **values: Hashable) -> str:
+        """The same for panels of pages, of which there are many more: they push out nothing of the shell."""
+        return self._panel_parts(template, spoken=_language_now(), **values)
 
     def _shell_part(self, template: str, **values: Hashable) -> str:
         return Markup(self.render(template, values))
@@ -265,7 +274,14 @@ def _said_by_scripts() -> frozenset[str]:
 
 def _text(message: str, /, **values: object) -> Markup:
     """A text of ours may hold markup; what is filled in is escaped."""
-    return Markup(said(message)) % values
+    text = said(message)
+    return Markup(text) % values if values else _whole(text)
+
+
+@lru_cache(maxsize=8192)
+def _whole(text: str) -> Markup:
+    """A text with nothing to be filled in: the same each time that it is said."""
+    return Markup(text) % {}
 
 
 def _form(one: str, many: str, num: int, /, **values: object) -> Markup:
