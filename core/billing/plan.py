@@ -314,6 +314,17 @@ FROM (
 ) g
 """
 
+BY_LINE: Final = """
+INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
+    rest_minor)
+SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
+       CAST(sum(CASE WHEN tax_inclusive THEN amount_minor - tax_minor ELSE amount_minor END) AS bigint),
+       CAST(sum(tax_minor) AS bigint), 0
+FROM stage_line
+GROUP BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
+"""
+"""Where the tenant rounds the tax of each line (default 5): nothing is left to be shared."""
+
 # The tax of a line cut off to a whole unit, and the units left over to the lines with the largest cut-off parts.
 SHARES: Final = f"""
 UPDATE stage_line SET tax_minor = r.tax_minor,
@@ -505,7 +516,10 @@ async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
     foreign = await _foreign(plan) if counts.abroad else []
     if foreign and await _park_without_rate(plan, foreign):
         counts = await _counts(plan)
-    _, negative, _ = await staged_all((TAXES, {}), (PARK_NEGATIVE, {}), (SHARES, {}))
+    if plan.settings.tax_rounding == "line":
+        _, negative = await staged_all((BY_LINE, {}), (PARK_NEGATIVE, {}))
+    else:
+        _, negative, _ = await staged_all((TAXES, {}), (PARK_NEGATIVE, {}), (SHARES, {}))
     if negative:
         await _drop_parked()
         await execute(f"DELETE FROM stage_tax WHERE {_PARKED}")

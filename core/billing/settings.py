@@ -37,6 +37,13 @@ class BillingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             description=N_("After a change of the billing day: one shorter than this is merged with the next"),
         ),
     ] = 0
+    tax_rounding: Annotated[
+        Literal["total", "line"],
+        Meta(
+            title=N_("Tax is rounded on"),
+            description=N_("The net total of each rate, or each line; stated on the invoice where it is by line"),
+        ),
+    ] = "total"
     use_credit: Annotated[bool, Meta(title=N_("Use credit"), description=N_("Free credit pays each new invoice"))] = (
         True
     )

@@ -29,6 +29,8 @@ NOTES: Final = {
 }
 """What the law wants said about lines without tax: in English, in German."""
 
+BY_LINE: Final = ("VAT is rounded line by line.", "Die Umsatzsteuer ist je Position gerundet.")
+
 
 async def document_of(scope: Scope, document_id: int) -> Document:
     """Everything that the document says. Raises NotFound, also when it is out of reach."""
@@ -66,8 +68,15 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         settled_minor=_settled_at_issue(found),
         account=_account(found),
         look=look_of(of_snapshot(_snapshot(found.seller)), language),
-        notes=tuple(text for text in (found.note, _snapshot(found.seller).get("footer", "")) if text),
+        notes=_notes(found, german=german),
     )
+
+
+def _notes(found: DocumentDetail, *, german: bool) -> tuple[str, ...]:
+    """What was typed for it and for all documents, and how tax was rounded where that is not on the total."""
+    said = _snapshot(found.seller)
+    rounded = BY_LINE[german] if said.get("tax_rounding") == "line" else ""
+    return tuple(text for text in (found.note, rounded, said.get("footer", "")) if text)
 
 
 async def assets_of_document(scope: Scope, document_id: int) -> dict[str, bytes]:

@@ -42,6 +42,46 @@ async def test_tax_is_rounded_once_on_the_net_of_a_rate(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
+async def test_B6_tax_can_be_rounded_line_by_line_and_the_document_says_so(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(190_000)
+    lines = [("One", 99), ("Two", 99), ("Three", 99)]
+    at_once = await story.document(await story.is_invoiced(*lines))
+    await story.bills(tax_rounding="line")
+
+    by_line = await story.document(await story.is_invoiced(*lines))
+
+    assert [line.tax_minor for line in at_once.lines] == [19, 19, 18]
+    assert (at_once.tax_minor, by_line.tax_minor) == (56, 57)
+    assert [line.tax_minor for line in by_line.lines] == [19, 19, 19]
+    said = [(await document_of(story.scope, each.id)).notes for each in (at_once, by_line)]
+    assert said == [(), ("VAT is rounded line by line.",)]
+    # Credited part by part, no more tax comes back than was charged.
+    await story.credits(by_line.id, 99)
+    await story.credits(by_line.id, 0, 99)
+    await story.voids(by_line.id)
+    await story.voids(at_once.id)
+    assert await story.books("2200", "4000", "1100") == ["0.00", "0.00", "0.00"]
+    await story.nothing_more_is_due()
+
+
+async def test_B6_rounded_by_line_a_price_with_tax_in_it_keeps_its_gross_and_a_run_does_the_same(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(190_000)
+    await story.bills(tax_rounding="line")
+    await story.sells("fibre", 99, tax_inclusive=True)
+    await story.sells("tv", 99, tax_inclusive=True, kind="module")
+    for code in ("fibre", "tv"):
+        await story.subscribes(code)
+
+    await story.bill()
+
+    invoice = await story.document(1)
+    assert [(line.net_minor, line.tax_minor) for line in invoice.lines] == [(83, 16), (83, 16)]
+    assert (invoice.total_minor, invoice.tax_minor) == (198, 32)
+    await story.nothing_more_is_due()
+
+
 async def test_a_price_with_tax_in_it_keeps_its_gross(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.taxes(190_000)

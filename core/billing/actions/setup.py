@@ -12,6 +12,7 @@ from core.activity.unit import record, unit_of_work
 from core.billing.events import NumberSeriesChanged, SellerChanged
 from core.billing.layout import kept, load_layout
 from core.billing.numbering import check_pattern
+from core.billing.settings import BillingSettings
 from core.catalog.actions import propose_rates
 from core.catalog.rates import EU
 from core.database import execute, row, value
@@ -139,8 +140,11 @@ async def snapshot_of(seller: Seller) -> int:
     """The row that says how the seller stands on documents now, and how these look; the same one as long as nothing
     changes."""
     said: dict[str, Any] = {name: getattr(seller, name) for name in _ON_DOCUMENTS}
-    look = kept(await load_layout())
-    text = msgspec.json.encode(said if look is None else said | {"layout": look}).decode()
+    if (look := kept(await load_layout())) is not None:
+        said["layout"] = look
+    if (rounding := (await load_settings(BillingSettings)).tax_rounding) != "total":
+        said["tax_rounding"] = rounding
+    text = msgspec.json.encode(said).decode()
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = await value(
         "SELECT id FROM seller_snapshot WHERE seller_id = :id AND digest = :digest", id=seller.id, digest=digest
