@@ -223,6 +223,7 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
     half an hour is sent to the page that it was sent to before. Raises Unavailable where the gateway does not answer:
     nothing is charged then.
     """
+    scope.refuse_on_test_clock()
     acting, gateway = await _gateway(scope, data.gateway)
     async with unit_of_work(scope):
         documents = await _due(scope, data)
@@ -576,7 +577,7 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> Pay
     reached it; one that it still waits for after some days is given up.
     """
     online = await get_online(scope, payment_id)
-    if online.state not in WAITING:
+    if online.state not in WAITING or scope.tenant.test_clock:
         return online.state
     try:
         acting, gateway = await _gateway(scope, online.gateway)
@@ -642,6 +643,7 @@ async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> Pai
 
     The credit is taken at once, so that it pays nothing else, and comes back where the gateway does not pay.
     """
+    scope.refuse_on_test_clock()
     async with unit_of_work(scope):
         found = await row(
             _Paid,
@@ -752,6 +754,7 @@ async def send_back(scope: Scope, refund_id: int) -> str:
     found = await row(_Refund, f"{_REFUND} WHERE refund.id = :id", id=refund_id)
     if found is None or found.state not in ("pending", "unknown"):
         return found.state if found is not None else "done"
+    scope.refuse_on_test_clock()
     acting, gateway = await _gateway(scope, found.provider)
     if gateway.pay_back is None:
         raise Conflict(_("%(gateway)s pays nothing back by itself.", gateway=_(gateway.label)))

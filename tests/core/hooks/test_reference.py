@@ -44,7 +44,8 @@ def test_hooks_stand_under_the_heading_of_their_kind_in_the_order_of_the_code(re
 
     assert headings == [
         "## The manifest", "## Asked for each view", "## Asked before something changes", "## Asked for a plan",
-        "## Asked for a billing run", "## Told afterwards", "## Values",
+        "## Asked for a choice: the first answer counts", "## Asked for a billing run", "## Told afterwards",
+        "## Values",
     ]  # fmt: skip
     assert (
         reference.index("### customer_tabs\n")

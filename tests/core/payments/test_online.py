@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import permutations
+from itertools import count, permutations
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from core.billing.schemas import NewDraft, NewLine
 from core.billing.verify import verify
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value
+from core.database import sql, value
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from core.hooks import GatewayNews, HookSets, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
 from core.ledger.queries import get_balance, trial_balance
@@ -460,6 +461,88 @@ async def test_what_waits_at_a_gateway_that_was_switched_off_is_unclear_and_aske
 
     assert await ask_about(tenant.scope(), payment_id) == "unknown"
     assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 2
+
+
+# ------------------------------------------------------------------ killed between two steps
+
+
+class Died(Exception):
+    """The process is gone, at this statement."""
+
+
+@pytest.fixture
+def dies_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """After so many statements everything ends; None: never."""
+    compiled, left = sql.compile_statement, [-1]
+
+    def counted(*given: Any) -> Any:
+        if left[0] == 0:
+            raise Died
+        left[0] -= 1
+        return compiled(*given)
+
+    monkeypatch.setattr(sql, "compile_statement", counted)
+
+    def set_to(statements: int | None) -> None:
+        left[0] = -1 if statements is None else statements
+
+    return set_to
+
+
+async def dying_everywhere(dies_at: Callable[[int | None], None], deed: Callable[[], Awaitable[object]]) -> int:
+    """Do it again and again, ended one statement later each time, until it comes to its end; gives how many."""
+    for statements in count(0):
+        dies_at(statements)
+        try:
+            await deed()
+        except Died:
+            continue
+        finally:
+            dies_at(None)
+        return statements
+    raise AssertionError
+
+
+async def test_B15_killed_at_any_statement_a_payment_is_ordered_and_received_once(
+    tenant: TestTenant, bank: Bank, dies_at: Callable[[int | None], None]
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    wanted = PayOnline(payer_id=customer_id, document_ids=[invoice_id], gateway="bank")
+
+    begun_at = await dying_everywhere(dies_at, lambda: begin_payment(tenant.scope(), wanted, back=BACK))
+    (key,) = bank.orders
+    news = bank.news(key, "received")
+    received_at = await dying_everywhere(dies_at, lambda: take_news(gateway_scope(tenant), "bank", news))
+    (payment,) = await list_payments(tenant.scope())
+    order = PayingBackOnline(reason="Left", reopen=True)
+    back_at = await dying_everywhere(dies_at, lambda: pay_back(tenant.scope(), payment.id, order))
+    refund_id = int(await value("SELECT id FROM refund"))
+    await dying_everywhere(dies_at, lambda: send_back(tenant.scope(), refund_id))
+
+    assert min(begun_at, received_at, back_at) > 8, "it ended at many places"
+    assert await account("1210") == -210
+    assert len(bank.refunds) == 1
+    assert await open_of(tenant, invoice_id) == 12300
+    assert await value("SELECT state FROM refund") == "done"
+    assert await clean(tenant) == []
+
+
+async def test_where_time_is_only_tried_out_no_gateway_is_spoken_to(tenant: TestTenant, bank: Bank) -> None:
+    customer_id, invoice_id, payment_id = await received(tenant, bank)
+    other_id, _ = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    tenant.tenant = replace(tenant.tenant, test_clock=True)
+    bank.silent = True
+
+    assert await ask_about(tenant.scope(), other_id) == "pending"
+    for deed in (
+        begin_payment(
+            tenant.scope(), PayOnline(payer_id=customer_id, document_ids=[invoice_id], gateway="bank"), back=BACK
+        ),
+        pay_back(tenant.scope(), payment_id, PayingBackOnline(reason="x", reopen=True)),
+    ):
+        with pytest.raises(Conflict, match="nothing leaves it"):
+            await deed
 
 
 # ------------------------------------------------------------------ pages and JSON

@@ -25,7 +25,7 @@ NO_BREAK = "\u00a0"
 
 def values(**changed: Any) -> dict[str, Any]:
     return {
-        "tenant": SimpleNamespace(name="Marlbeck Net", address="http://demo.localhost:8000"),
+        "tenant": SimpleNamespace(name="Marlbeck Net", address="http://demo.localhost:8000", test_clock=False),
         "actor": STAFF,
         "may": lambda permission: True,
         "locale": "en-IE",
