@@ -101,6 +101,7 @@ from core.payments import jobs as payments_jobs
 from core.payments import routes as payments_routes
 from core.payments.listing import PAYMENTS
 from core.reports import api as reports_api
+from core.reports import datev_routes as reports_datev
 from core.reports import figures_routes as reports_figures
 from core.reports import jobs as reports_jobs
 from core.reports import routes as reports_routes
@@ -237,6 +238,7 @@ PAGES: Final = (
     statement_routes,
     reports_routes,
     reports_figures,
+    reports_datev,
     messages_routes,
     messages_whys,
 )
@@ -369,6 +371,7 @@ SETTINGS_TABS: Final = (
     MenuEntry(
         area="", label=N_("Dunning"), href="/settings/dunning", icon="alert-triangle", permission="settings.view"
     ),
+    MenuEntry(area="", label=N_("DATEV"), href="/settings/datev", icon="database", permission="settings.view"),
     MenuEntry(area="", label=N_("Mail"), href="/settings/mail", icon="mail", permission="settings.view"),
     MenuEntry(area="", label=N_("Messages"), href="/settings/messages", icon="message", permission="settings.view"),
     MenuEntry(

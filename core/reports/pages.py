@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta, Struct
 
 from core.ledger.accounts import Code, account_name
+from core.ledger.queries import closed_until
 from core.money import Money, format_amount
 from core.payments.pages import WHAT
 from core.payments.statements import FURTHER
@@ -18,7 +19,9 @@ from core.texts import N_, _, pgettext
 from core.web.parts import TabItem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from litestar import Response
 
     from core.billing.recognition import ScheduledRevenue
     from core.ledger.schemas import TrialBalanceRow
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from core.reports.revenue import Earned
     from core.reports.taxes import TaxReport
     from core.scope import Scope
+    from core.web.view import PageView
 
 TABS: Final = (
     ("/ledger", N_("Trial balance")),
@@ -435,6 +439,22 @@ def deferred_sheet(found: Sequence[ScheduledRevenue], base: str) -> Sheet:
         if found
         else [],
         empty=_("Nothing is deferred"),
+    )
+
+
+async def closing_page(view: PageView, typed: Mapping[str, str], errors: dict[str, str]) -> Response[str]:
+    """Until when the books are closed, and the files for the accountant."""
+    first, last = last_month(view.scope)
+    return view.page(
+        "reports/closing.html",
+        status=422 if errors else 200,
+        tabs=tabs("/ledger/closing"),
+        closed=await closed_until(),
+        may_close=view.scope.may("ledger.close"),
+        may_edit=view.scope.may("ledger.edit"),
+        since=typed.get("since") or first.isoformat(),
+        until=typed.get("until") or last.isoformat(),
+        errors=errors,
     )
 
 

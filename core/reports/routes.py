@@ -497,18 +497,8 @@ class Closing(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 @get("/ledger/closing", permission="ledger.view")
 async def show_closing(view: View) -> Response[str]:
-    scope = view.scope
-    check_sees_everyone(scope)
-    closed = await ledger.closed_until()
-    first, last = pages.last_month(scope)
-    return view.page(
-        "reports/closing.html",
-        tabs=pages.tabs("/ledger/closing"),
-        closed=closed,
-        may_close=scope.may("ledger.close"),
-        since=first.isoformat(),
-        until=last.isoformat(),
-    )
+    check_sees_everyone(view.scope)
+    return await pages.closing_page(view, view.query, {})
 
 
 @get("/ledger/closing/new", permission="ledger.close")

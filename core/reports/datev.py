@@ -1,0 +1,221 @@
+"""The journal as a DATEV posting batch (Buchungsstapel, EXTF 700, format version 13).
+
+Facts: developer.datev.de, DATEV-Format. Fields parted by semicolons, texts in quotation marks, decimal comma, CR LF,
+Windows-1252; the first line says whose books of which year, the second names the columns. A line has an account and its
+counter account: the postings of a transaction are paired, debits with credits in their order, so that the sums of every
+account stay. Amounts are those of the tenant's currency. Tax is posted on its own account; `bu_key` keeps an automatic
+account of the other side from reckoning it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from core.database import values
+from core.errors import Invalid
+from core.ledger.accounts import MAIN_BOOK, Code
+from core.ledger.queries import booked
+from core.money import as_decimal
+from core.reports.journal import stream_journal
+from core.reports.pages import kind_words
+from core.texts import N_, _
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from core.reports.journal import JournalPosting
+
+ENCODING: Final = "cp1252"
+PIECE: Final = 500
+"""Lines that leave at once."""
+
+_NUMBERED: Final = "Beleginfo - Art {0};Beleginfo - Inhalt {0}"
+_FURTHER: Final = "Zusatzinformation - Art {0};Zusatzinformation- Inhalt {0}"
+COLUMNS: Final = ";".join(
+    (
+        "Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;WKZ Umsatz;Kurs;Basis-Umsatz;WKZ Basis-Umsatz;Konto",
+        "Gegenkonto (ohne BU-Schlüssel);BU-Schlüssel;Belegdatum;Belegfeld 1;Belegfeld 2;Skonto;Buchungstext",
+        "Postensperre;Diverse Adressnummer;Geschäftspartnerbank;Sachverhalt;Zinssperre;Beleglink",
+        *(_NUMBERED.format(at) for at in range(1, 9)),
+        "KOST1 - Kostenstelle;KOST2 - Kostenstelle;Kost-Menge;EU-Land u. UStID (Bestimmung)",
+        "EU-Steuersatz (Bestimmung);Abw. Versteuerungsart;Sachverhalt L+L;Funktionsergänzung L+L",
+        "BU 49 Hauptfunktionstyp;BU 49 Hauptfunktionsnummer;BU 49 Funktionsergänzung",
+        *(_FURTHER.format(at) for at in range(1, 21)),
+        "Stück;Gewicht;Zahlweise;Forderungsart;Veranlagungsjahr;Zugeordnete Fälligkeit;Skontotyp;Auftragsnummer",
+        "Buchungstyp;USt-Schlüssel (Anzahlungen);EU-Mitgliedstaat (Anzahlungen);Sachverhalt L+L (Anzahlungen)",
+        "EU-Steuersatz (Anzahlungen);Erlöskonto (Anzahlungen);Herkunft-Kz;Leerfeld;KOST-Datum;SEPA-Mandatsreferenz",
+        "Skontosperre;Gesellschaftername;Beteiligtennummer;Identifikationsnummer;Zeichnernummer;Postensperre bis",
+        "Bezeichnung SoBil-Sachverhalt;Kennzeichen SoBil-Buchung;Festschreibung;Leistungsdatum",
+        "Datum Zuord. Steuerperiode;Fälligkeit;Generalumkehr;Steuersatz;Land;Abrechnungsreferenz;BVV-Position",
+        "EU-Mitgliedstaat u. UStID (Ursprung);EU-Steuersatz (Ursprung);Abw. Skontokonto",
+    )
+).split(";")
+_TEXTS: Final = frozenset(
+    {2, 3, 6, 9, 11, 12, 14, 16, *range(20, 39), 40, *range(48, 88), 95, 96, 98, 102, 103, 105, 107, 109, 110, 112, 118}
+    | {120, 121, 123}
+)
+"""Columns, counted from 1, that are texts: they are quoted even where they are empty."""
+_LOCKED: Final = 114
+
+
+class DatevSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose books they are at the accountant's, and how they are kept there."""
+
+    consultant: Annotated[
+        int,
+        Meta(ge=0, le=9_999_999, title=N_("Consultant number"), description=N_("Beraternummer, 1001 to 9999999")),
+    ] = 0
+    client: Annotated[
+        int, Meta(ge=0, le=99_999, title=N_("Client number"), description=N_("Mandantennummer, 1 to 99999"))
+    ] = 0
+    year_begins: Annotated[
+        int, Meta(ge=1, le=12, title=N_("Month in which the fiscal year begins"), description=N_("1 for January"))
+    ] = 1
+    account_length: Annotated[
+        int, Meta(ge=4, le=8, title=N_("Digits of general accounts"), description=N_("Sachkontenlänge, 4 to 8"))
+    ] = 4
+    chart: Annotated[
+        Literal["03", "04"], Meta(title=N_("Standard chart"), description=N_("SKR that the export numbers are of"))
+    ] = "03"
+    bu_key: Annotated[
+        str,
+        Meta(
+            max_length=4,
+            pattern="^[0-9]*$",
+            title=N_("BU key"),
+            description=N_("On lines of revenue; 40 switches the tax of an automatic account off"),
+        ),
+    ] = ""
+    locked: Annotated[
+        bool, Meta(title=N_("Committed"), description=N_("Festschreibung: the batch cannot be changed there"))
+    ] = False
+
+
+class Row(Struct, frozen=True):
+    """A line: an account that is debited, its counter account that is credited, and what for."""
+
+    amount_minor: int
+    debit: str
+    credit: str
+    revenue: bool
+    on: date
+    reference: str
+    text: str
+
+
+async def check(settings: DatevSettings, since: date, until: date) -> None:
+    """Raises Invalid where DATEV would refuse it: whose it is, more than one year, accounts without a number."""
+    if settings.consultant < 1001 or not settings.client:
+        raise Invalid(_("Enter the consultant and client number under DATEV first."))
+    if until < since:
+        raise Invalid(_("The last day is before the first."), field="until")
+    if year_of(settings, since) != year_of(settings, until):
+        raise Invalid(_("A batch is of one fiscal year: choose days of one."), field="until")
+    missing = [
+        str(code)
+        for code in await values(
+            f"SELECT DISTINCT a.code FROM {booked('booked_on BETWEEN :since AND :until')}"
+            " JOIN account a ON a.id = account_id WHERE a.book_id = :book AND a.export_number = '' ORDER BY a.code",
+            book=MAIN_BOOK,
+            since=since,
+            until=until,
+        )
+    ]
+    if missing:
+        raise Invalid(
+            _("These accounts have no export number: %(codes)s. Enter them under Accounts.", codes=", ".join(missing))
+        )
+
+
+def year_of(settings: DatevSettings, day: date) -> date:
+    """The first day of the fiscal year that a day is in."""
+    begins = date(day.year, settings.year_begins, 1)
+    return begins if begins <= day else date(day.year - 1, settings.year_begins, 1)
+
+
+async def batch(
+    settings: DatevSettings, since: date, until: date, *, currency: str, name: str, now: datetime
+) -> AsyncIterator[bytes]:
+    """The file, a piece at a time."""
+    lines = [header(settings, since, until, currency=currency, name=name, now=now), ";".join(COLUMNS)]
+    async for transaction in _transactions(since, until):
+        lines += [_line(settings, row, currency) for row in paired(transaction)]
+        if len(lines) >= PIECE:
+            yield _encoded(lines)
+            lines = []
+    if lines:
+        yield _encoded(lines)
+
+
+def header(settings: DatevSettings, since: date, until: date, *, currency: str, name: str, now: datetime) -> str:
+    created = f"{now:%Y%m%d%H%M%S}{now.microsecond // 1000:03}"
+    days = f"{year_of(settings, since):%Y%m%d};{settings.account_length};{since:%Y%m%d};{until:%Y%m%d}"
+    return (
+        f'"EXTF";700;21;"Buchungsstapel";13;{created};;"RE";"";"";{settings.consultant};{settings.client};{days};'
+        f'{_text(name, 30)};"";1;0;{int(settings.locked)};"{currency}";;"";;;"{settings.chart}";;;"";""'
+    )
+
+
+async def _transactions(since: date, until: date) -> AsyncIterator[list[JournalPosting]]:
+    found: list[JournalPosting] = []
+    async for posting in stream_journal(since, until):
+        if found and found[0].transaction_id != posting.transaction_id:
+            yield found
+            found = []
+        found.append(posting)
+    if found:
+        yield found
+
+
+def paired(postings: Sequence[JournalPosting]) -> Iterator[Row]:
+    """Debits beside credits, in their order, each cut where the other ends: the sums of the accounts stay."""
+    debits = deque((each, each.base_minor) for each in postings if each.base_minor > 0)
+    credits = deque((each, -each.base_minor) for each in postings if each.base_minor < 0)
+    while debits and credits:
+        (debit, owed), (credit, due) = debits.popleft(), credits.popleft()
+        part = min(owed, due)
+        named = (kind_words(debit.kind), debit.customer or credit.customer, debit.product or credit.product)
+        yield Row(
+            amount_minor=part,
+            debit=debit.export_number,
+            credit=credit.export_number,
+            revenue=Code.REVENUE in (debit.code, credit.code),
+            on=debit.booked_on,
+            reference=debit.reference or str(debit.transaction_id),
+            text=" ".join(filter(None, named)),
+        )
+        if owed > part:
+            debits.appendleft((debit, owed - part))
+        if due > part:
+            credits.appendleft((credit, due - part))
+
+
+def _line(settings: DatevSettings, row: Row, currency: str) -> str:
+    filled = {
+        1: f"{as_decimal(row.amount_minor, currency)}".replace(".", ","),
+        2: _text("S"),
+        3: _text(currency),
+        7: row.debit,
+        8: row.credit,
+        9: _text(settings.bu_key if row.revenue else ""),
+        10: f"{row.on:%d%m}",
+        11: _text(re.sub(r"[^A-Za-z0-9$&%*+/-]", "", row.reference), 36),
+        14: _text(row.text, 60),
+        _LOCKED: str(int(settings.locked)),
+    }
+    return ";".join(filled.get(at, '""' if at in _TEXTS else "") for at in range(1, len(COLUMNS) + 1))
+
+
+def _text(text: str, most: int = 60) -> str:
+    """Quoted, without anything that ends a line; quotation marks are doubled."""
+    cut = re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:most]
+    return '"' + cut.replace('"', '""') + '"'
+
+
+def _encoded(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode(ENCODING, "replace")
