@@ -179,10 +179,12 @@ async def _rate_anew(
                 await value(
                     "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component,"
                     " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6,"
-                    " discount_minor, amount_minor, currency, tax_category, tax_inclusive, revision, state)"
+                    " discount_minor, amount_minor, currency, tax_category, tax_inclusive, revision, state,"
+                    " replaced_from)"
                     " SELECT subscription_id, term_id, customer_id, :payer_id, product_id, kind, component,"
                     " :description, period_start, period_end, days, of_days, :quantity, :price, :discount, :amount,"
-                    " currency, :category, :inclusive, revision + 1, 'open' FROM charge WHERE id = :id RETURNING id",
+                    " currency, :category, :inclusive, revision + 1, 'open', replaced_from FROM charge"
+                    " WHERE id = :id RETURNING id",
                     id=line.charge_id,
                     payer_id=payer_id,
                     description=each.description,
