@@ -316,3 +316,20 @@ async def test_money_of_one_customer_never_pays_for_another(story: Story) -> Non
     assert await story.money() == Money("0.00", "10.00", "10.00")
     assert await still_open(story, *invoices) == [12000, 6000, 3600]
     await story.nothing_more_is_due()
+
+
+async def test_B4_what_follows_from_a_settlement_comes_after_all_invoices_have_their_share(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("small", 3000)
+    await story.sells("large", 9000, rank=1, activation="invoice_first")
+    subscription = await story.subscribes("small")
+    await story.bill()
+    changed = await story.changes(subscription, price="large", when="now")
+    await story.is_invoiced(("A visit", 2500))
+    (waited_for,) = changed.document_ids
+
+    await story.pays(30_000, waited_for)
+
+    assert (await story.money()).open == "0.00"
+    assert {settlement for _, _, settlement in await story.papers()} <= {"paid", "credited"}
+    await story.nothing_more_is_due()

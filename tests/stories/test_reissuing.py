@@ -9,11 +9,14 @@ import pytest
 
 from core.billing.actions import create_free_credit_note, reissue
 from core.billing.actions.free_notes import list_creditable_rates
+from core.billing.actions.periods import edit_period
 from core.billing.actions.reissuing import line_as_it_was, list_reissuable
 from core.billing.schemas import FreeCreditLine, NewFreeCreditNote, Reissue, ReissuedLine
 from core.database import execute, value
 from core.errors import Conflict, Invalid
+from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.queries import list_charges
+from tests.books import day
 from tests.stories.story import Money
 
 if TYPE_CHECKING:
@@ -182,4 +185,22 @@ async def test_B3_a_free_one_never_credits_more_than_is_left_of_all_that_was_cha
     assert await story.money() == Money("0.00", "0.00", "0.00")
     assert await story.books("1100", "2200", "4000") == ["0.00", "0.00", "0.00"]
     assert await list_creditable_rates(story.customer, "EUR") == []
+    await story.nothing_more_is_due()
+
+
+async def test_B2_an_invoice_whose_days_were_cut_since_then_is_issued_anew_with_the_days_that_are_left(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("small", 3000)
+    subscription = await story.subscribes("small")
+    await story.bill()
+    invoice = await story.last_document()
+    story.on("2027-05-10")
+    edit = PeriodEdit(end_on=day("2027-05-15"), cut="give_up", reason="Moved house")
+    await edit_period(story.scope, subscription, edit)
+    await story.days_pass(10)
+
+    await reissue(story.scope, invoice.id, Reissue(reason="Another address", reference="PO 7"))
+
     await story.nothing_more_is_due()

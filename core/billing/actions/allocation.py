@@ -149,17 +149,21 @@ async def _free_of(document: Open) -> list[Free]:
 
 
 async def _match(scope: Scope, free: list[Free], documents: list[Open]) -> list[int]:
-    """The first credit to the first document, until either is used up."""
-    settled: list[int] = []
+    """The first credit to the first document, until either is used up.
+
+    What follows from a settlement comes last: a change that waited for it issues documents and uses credit itself.
+    """
+    settled: list[Open] = []
     left = _left_of(free)
     for document in documents:
         still, base_still = await _use(scope, left, document)
         if not still or (still < document.open_minor and await give_up_small(scope, document, still, base_still)):
-            await settle(scope, document.document_id, document.payer_id)
-            settled.append(document.document_id)
+            settled.append(document)
         if not left:
             break
-    return settled
+    for document in settled:
+        await settle(scope, document.document_id, document.payer_id)
+    return [document.document_id for document in settled]
 
 
 async def give_up_small(scope: Scope, document: Open, still: int, base_still: int) -> bool:
@@ -626,7 +630,7 @@ async def take_write_offs_back(
 ) -> int:
     """What was given up of a document is open again, up to an amount: a credit note takes its place, not the loss.
 
-    The mirror of rows 19 and 22; gives how much.
+    The mirror of rows 19 and 22, and of row 20 where tax was relieved; gives how much.
     """
     document = await _open(document_id)
     lost = await rows(
