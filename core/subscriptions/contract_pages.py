@@ -25,7 +25,7 @@ def contract_words(mine: SubscriptionRow, today: date, locale: str) -> str:
     if mine.notice_days:
         parts.append(ngettext("%(num)s day of notice", "%(num)s days of notice", mine.notice_days))
     if bound is not None and mine.renew_unit is not None and mine.renew_count is not None:
-        parts.append(_("renews, %(cycle)s", cycle=cycle_words(mine.renew_unit, mine.renew_count)))
+        parts.append(_("then renews by %(cycle)s", cycle=cycle_words(mine.renew_unit, mine.renew_count)))
     if not parts:
         return ""
     if mine.termination_minor and bound is not None and bound > today:

@@ -86,7 +86,7 @@ async def _prepaid_note(
     scope: Scope, customer: CustomerDetail, groups: list[pages.BoxGroup]
 ) -> prepaid_pages.PrepaidNote | None:
     """Asked for only where something is prepaid."""
-    if not any(box.prepaid for group in groups for box in group.boxes):
+    if customer.billing_type != "prepaid" and not any(box.prepaid for group in groups for box in group.boxes):
         return None
     return prepaid_pages.note_of(await prepaid.outlook(scope, customer.payer_id or customer.id), scope.locale)
 

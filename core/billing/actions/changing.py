@@ -33,7 +33,6 @@ from core.subscriptions.actions.shared import Locked, lock
 from core.subscriptions.changes import AgreedChange, WaitsFor
 from core.subscriptions.status import STARTED, SubscriptionState
 from core.texts import _
-from core.web.templating import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +75,7 @@ async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) 
     before = int(await value("SELECT coalesce(max(id), 0) FROM document"))
     notes: list[int] = []
     if change.unused == "credit" and not await only_more(scope, found, change, day):
-        reason = _("Changed on %(day)s", day=written(day, scope.locale))
+        reason = _("Changed on %(day)s", day=day)
         notes = await credit_unused(scope, found.id, day, reason)
     made = await change_on(scope, found, change, day, credited_minor=await _net_of(notes))
     await _invoice(scope, made)
@@ -170,7 +169,7 @@ async def happen_settled(scope: Scope, document_id: int) -> None:
     change, day = msgspec.json.decode(ahead.plan, type=AgreedChange), scope.today()
     assert change.waits is not None
     if change.waits.credits:
-        reason = _("Changed on %(day)s", day=written(day, scope.locale))
+        reason = _("Changed on %(day)s", day=day)
         await credit_unused(scope, found.id, day, reason, amounts=change.waits.credits)
     await change_settled(scope, found, change, day)
     await _close(ahead.id, "done")

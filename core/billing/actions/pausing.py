@@ -11,7 +11,6 @@ from core.billing.actions.credit_notes import credit_unused
 from core.database import values
 from core.subscriptions.actions.pausing import begin_pause, end_pause, plan_pause
 from core.texts import _
-from core.web.templating import written
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -32,8 +31,7 @@ async def begin(scope: Scope, pause_id: int) -> None:
         begun = await begin_pause(scope, pause_id)
         if begun is None:
             return
-        last = written(begun.to_on, scope.locale)
-        reason = _("Paused from %(first)s to %(last)s", first=written(begun.from_on, scope.locale), last=last)
+        reason = _("Paused from %(first)s to %(last)s", first=begun.from_on, last=begun.to_on)
         await credit_unused(scope, begun.subscription_id, begun.from_on, reason, to_on=begun.to_on, pause_id=begun.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from core.activity.unit import record, unit_of_work
 from core.customers.tables import Customer
 from core.database import execute, row, rows, value, values, within
 from core.errors import Conflict, Invalid, NotFound
+from core.money import format_amount
 from core.subscriptions.actions.agreed import agree, cut, discounts_of, rated, terms_from
 from core.subscriptions.actions.copying import held_for, write_discounts
 from core.subscriptions.actions.shared import Locked, lock
@@ -59,11 +61,7 @@ async def add_discount(scope: Scope, subscription_id: int, data: NewDiscount) ->
         record(
             scope,
             DiscountAdded(subscription_id=subscription_id, customer_id=found.customer_id, from_on=start),
-            changes={
-                "percent": (None, wanted.percent_e6 and wanted.percent_e6 / 10**6),
-                "amount_minor": (None, wanted.amount_minor),
-                "until_on": (None, wanted.until_on),
-            },
+            changes={"discount": (None, _told(wanted, found.currency)), "until": (None, wanted.until_on)},
         )
         return start
 
@@ -114,9 +112,15 @@ async def remove_discount(scope: Scope, subscription_id: int, discount_id: int) 
         record(
             scope,
             DiscountRemoved(subscription_id=subscription_id, customer_id=found.customer_id, from_on=start),
-            changes={"until_on": (discount.until_on, start)},
+            changes={"until": (discount.until_on, start)},
         )
         return start
+
+
+def _told(data: NewDiscount, currency: str) -> str:
+    if data.percent_e6 is not None:
+        return f"{Decimal(data.percent_e6).scaleb(-6).normalize():f} %"
+    return f"{format_amount(data.amount_minor or 0, currency)} {currency}"
 
 
 def _next_period(scope: Scope, found: Locked) -> date:

@@ -91,7 +91,7 @@ async def plan_pause(scope: Scope, subscription_id: int, data: NewPause) -> Paus
         record(
             scope,
             PausePlanned(subscription_id=subscription_id, customer_id=found.customer_id),
-            changes={"from_on": (None, from_on), "to_on": (None, data.to_on)},
+            changes={"from": (None, from_on), "until": (None, data.to_on)},
         )
         return await _get(int(pause_id))
 
@@ -111,7 +111,7 @@ async def drop_pause(scope: Scope, subscription_id: int) -> None:
         record(
             scope,
             PauseDropped(subscription_id=subscription_id, customer_id=found.customer_id),
-            changes={"from_on": (dropped.from_on, None), "to_on": (dropped.to_on, None)},
+            changes={"from": (dropped.from_on, None), "until": (dropped.to_on, None)},
         )
 
 
