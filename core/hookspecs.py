@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         CellValue,
         ChargeSource,
         Column,
+        CurrencyLock,
         Effect,
         Erasure,
         Fact,
@@ -199,6 +200,20 @@ async def plan_status_effects_change(
     take long leaves jobs.
 
     Not asked for a status that no customer has, nor when it is only renamed, recoloured or moved.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def collect_currency_locks(scope: Scope) -> Sequence[CurrencyLock]:
+    """What keeps a customer in its main currency, as conditions over the plugin's own tables, each with its reason.
+
+    All of them go into one statement, when the currency is changed and each time that its form is opened. A plain
+    function: it queries nothing itself. What cannot be said so is for `validate_customer_currency_change`.
+
+    Not asked when a customer is created or imported.
 
     Since 1.0.
     """

@@ -9,14 +9,26 @@ from msgspec import Struct
 from core.billing import bulk, erasing
 from core.billing.contracts import plan_end
 from core.billing.openings import step_of_openings
-from core.billing.queries import has_money
+from core.billing.queries import HAS_MONEY, has_money
 from core.billing.tables import Document, DocumentState
 from core.billing.upcoming import NextInvoice, at_a_glance, next_invoices
 from core.customers.leads import LEAD
 from core.customers.status import ENDING
 from core.database import row, rows, within
 from core.errors import Conflict
-from core.hooks import Action, BulkAction, Card, Effect, Erasure, Fact, FirstStep, ImportStep, SearchHit, hookimpl
+from core.hooks import (
+    Action,
+    BulkAction,
+    Card,
+    CurrencyLock,
+    Effect,
+    Erasure,
+    Fact,
+    FirstStep,
+    ImportStep,
+    SearchHit,
+    hookimpl,
+)
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
@@ -110,9 +122,8 @@ async def validate_customer_status_change(customer_id: int, status_key: str) -> 
 
 
 @hookimpl
-async def validate_customer_currency_change(customer_id: int) -> None:
-    if await has_money(customer_id):
-        raise Conflict(_("It has postings or documents in its currency."))
+def collect_currency_locks() -> Sequence[CurrencyLock]:
+    return (CurrencyLock(HAS_MONEY, _("It has postings or documents in its currency.")),)
 
 
 @hookimpl

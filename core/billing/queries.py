@@ -51,15 +51,15 @@ OVERDUE: Final = ListColumn(
 """A filter of lists of customers: who has an invoice that is due and not paid."""
 
 
+HAS_MONEY: Final = (
+    "EXISTS (SELECT 1 FROM posting WHERE customer_id = :customer_id)"
+    " OR EXISTS (SELECT 1 FROM document WHERE payer_id = :customer_id)"
+)
+"""Anything is posted for a customer, or a document is its own, a draft among them."""
+
+
 async def has_money(customer_id: int) -> bool:
-    """Whether anything is posted for a customer, or a document is its own, a draft among them."""
-    return bool(
-        await value(
-            "SELECT CASE WHEN EXISTS (SELECT 1 FROM posting WHERE customer_id = :id)"
-            " OR EXISTS (SELECT 1 FROM document WHERE payer_id = :id) THEN 1 ELSE 0 END",
-            id=customer_id,
-        )
-    )
+    return bool(await value(f"SELECT CASE WHEN {HAS_MONEY} THEN 1 ELSE 0 END", customer_id=customer_id))
 
 
 _DOCUMENT: Final = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from core import hookspecs
 from core.customers.schemas import (
     ContactRow,
     CustomerDetail,
@@ -23,6 +24,7 @@ from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
 from core.database import row, rows, value, values, within
 from core.errors import Invalid, NotFound
+from core.hooks import CurrencyLock
 from core.ids import hash_token, sort_key
 from core.settings.queries import load_settings
 from core.texts import _
@@ -417,6 +419,36 @@ async def list_customer_tags(customer_id: int) -> list[TagRow]:
 class LocationRow(Struct, frozen=True):
     id: int
     name: str
+
+
+class _LocationOrLock(Struct, frozen=True):
+    kind: str
+    id: int
+    name: str
+    name_key: str
+
+
+async def locations_and_lock(scope: Scope, customer_id: int) -> tuple[list[LocationRow], str]:
+    """What a form of a customer's main data needs besides them, in one statement: the locations, and why the currency
+    stays as it is (nothing where it can be another)."""
+    others = (
+        "EXISTS (SELECT 1 FROM customer WHERE payer_id = :customer_id OR (id = :customer_id AND payer_id IS NOT NULL))"
+    )
+    both = _("It pays for another customer, or another pays for it: both have one currency.")
+    collected = scope.hooks.collect(hookspecs.collect_currency_locks, scope=scope)
+    locks = [CurrencyLock(others, both), *(one for some in collected.values() for one in some)]
+    cases = " ".join(f"WHEN ({one.sql}) THEN {at}" for at, one in enumerate(locks))
+    found = await rows(
+        _LocationOrLock,
+        "SELECT 'location' AS kind, id, name, name_key FROM location"
+        f" UNION ALL SELECT 'lock', CASE {cases} ELSE -1 END, '', '' ORDER BY 1, 4, 2",
+        customer_id=customer_id,
+    )
+    locked = next(one.id for one in found if one.kind == "lock")
+    return (
+        [LocationRow(one.id, one.name) for one in found if one.kind == "location"],
+        locks[locked].reason if locked >= 0 else "",
+    )
 
 
 async def list_locations() -> list[LocationRow]:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Response
 from litestar.params import FromPath
 
+from core import hookspecs
 from core.activity.queries import timeline
 from core.customers import actions, queries
 from core.customers.head import head_values
@@ -117,12 +118,12 @@ async def _section_page(
 ) -> Response[str]:
     _check_key(key)
     customer = await queries.get_customer(view.scope, customer_id)
-    locations = await _locations()
+    locations, refused = await _choices(view.scope, customer, editing=editing)
     return view.page(
         "_partials/section.html",
         status=status,
         customer=customer,
-        section=await _section(view.scope, customer, key, locations, editing=editing),
+        section=_section(view.scope, customer, key, locations, refused),
         editing=editing,
         values=_kept(view, STRUCTS[key].__struct_fields__, stale),
         errors=errors or {},
@@ -143,8 +144,8 @@ async def _all_page(
     """All sections in one form, or as they are read; with `head` that is renewed beside them."""
     scope = view.scope
     customer = head["customer"] if head is not None else await queries.get_customer(scope, customer_id)
-    locations = await _locations()
-    sections = [await _section(scope, customer, key, locations, editing=editing) for key in STRUCTS]
+    locations, refused = await _choices(scope, customer, editing=editing)
+    sections = [_section(scope, customer, key, locations, refused) for key in STRUCTS]
     names = [name for struct in STRUCTS.values() for name in struct.__struct_fields__]
     given = {**head} if head is not None else {"customer": customer, "may_edit": scope.may("customers.edit")}
     return view.page(
@@ -162,10 +163,7 @@ async def _all_page(
     )
 
 
-async def _section(
-    scope: Scope, customer: CustomerDetail, key: str, locations: list[Choice], *, editing: bool
-) -> Section:
-    refused = await _currency_refused(scope, customer) if editing and key == "main" else ""
+def _section(scope: Scope, customer: CustomerDetail, key: str, locations: list[Choice], refused: str) -> Section:
     editable = scope.may("customers.edit")
     return section_of(scope, customer, key, locations, editable=editable, currency_refused=refused)
 
@@ -190,12 +188,18 @@ async def _conflict(
     return conflict_of(stale, [one for key in keys for one in fields_of(scope, customer, key, locations)], by, at)
 
 
+async def _choices(scope: Scope, customer: CustomerDetail, *, editing: bool) -> tuple[list[Choice], str]:
+    """The locations to choose from, and why another currency is none of the choices."""
+    if not editing:
+        return await _locations(), ""
+    found, refused = await queries.locations_and_lock(scope, customer.id)
+    if not refused and scope.hooks.implementers(hookspecs.validate_customer_currency_change):
+        refused = await rehearse(scope, lambda: actions.currency_refusal(scope, customer, customer.currency))
+    return [Choice(str(one.id), one.name) for one in found], refused
+
+
 async def _locations() -> list[Choice]:
     return [Choice(str(location.id), location.name) for location in await queries.list_locations()]
-
-
-async def _currency_refused(scope: Scope, customer: CustomerDetail) -> str:
-    return await rehearse(scope, lambda: actions.currency_refusal(scope, customer, customer.currency))
 
 
 HANDLERS = (

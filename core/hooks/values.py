@@ -47,6 +47,13 @@ class Fact(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class CurrencyLock(Struct, frozen=True):
+    """Why a customer stays in its currency: `sql` is true for one that does, with `:customer_id` in it."""
+
+    sql: str
+    reason: str
+
+
 class Tab(Struct, frozen=True, kw_only=True):
     """A tab of a record's page: a link to a page of the plugin's own."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from core.customers.leads import LEAD
 from core.customers.status import StatusKey
 from core.errors import Conflict
-from core.hooks import Action, Effect, Erasure, ImportStep, KnownCustomer, Tab, hookimpl
+from core.hooks import Action, CurrencyLock, Effect, Erasure, ImportStep, KnownCustomer, Tab, hookimpl
 from core.subscriptions import erasing, queries, statuses
 from core.subscriptions.importing import step_of_services
 from core.subscriptions.paying import plan_payer_change
@@ -53,9 +53,8 @@ async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Ac
 
 
 @hookimpl
-async def validate_customer_currency_change(customer_id: int) -> None:
-    if await queries.has_any(customer_id):
-        raise Conflict(_("It has or had a subscription or a charge, in its currency."))
+def collect_currency_locks() -> Sequence[CurrencyLock]:
+    return (CurrencyLock(queries.HAS_ANY, _("It has or had a subscription or a charge, in its currency.")),)
 
 
 @hookimpl

@@ -397,15 +397,15 @@ RESTING_OF_STATUS: Final = (
 """Subscriptions that are not charged because of their customers' status alone."""
 
 
+HAS_ANY: Final = (
+    "EXISTS (SELECT 1 FROM subscription WHERE customer_id = :customer_id)"
+    " OR EXISTS (SELECT 1 FROM charge WHERE customer_id = :customer_id)"
+)
+"""A customer has or had a subscription or a charge, whatever became of it."""
+
+
 async def has_any(customer_id: int) -> bool:
-    """Whether it has or had a subscription or a charge, whatever became of it."""
-    return bool(
-        await value(
-            "SELECT CASE WHEN EXISTS (SELECT 1 FROM subscription WHERE customer_id = :id)"
-            " OR EXISTS (SELECT 1 FROM charge WHERE customer_id = :id) THEN 1 ELSE 0 END",
-            id=customer_id,
-        )
-    )
+    return bool(await value(f"SELECT CASE WHEN {HAS_ANY} THEN 1 ELSE 0 END", customer_id=customer_id))
 
 
 async def had_one(customer_id: int) -> bool:

@@ -19,6 +19,7 @@ from core.activity.delivery import Deliveries, PluginReader
 from core.activity.unit import record, unit_of_work
 from core.app import HOOK_MODULES
 from core.customers import actions, queries
+from core.customers.actions.notes import add_note
 from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import HierarchyFields, NewCustomer
 from core.database import execute
@@ -28,6 +29,7 @@ from core.hooks import (
     Card,
     CellValue,
     Column,
+    CurrencyLock,
     Effect,
     Erasure,
     Fact,
@@ -458,6 +460,33 @@ async def test_a_plugin_hears_what_happens_to_customers_from_the_actions_that_do
         CustomerCreated(customer_id=customer_id),
         CustomerStatusChanged(customer_id=customer_id, from_key="new", to_key="active", reason="hand"),
     ]
+
+
+async def test_C4_a_plugin_s_own_rows_keep_a_customer_in_its_currency_by_a_condition(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    def collect_currency_locks() -> Sequence[CurrencyLock]:
+        return (
+            CurrencyLock(
+                "EXISTS (SELECT 1 FROM note WHERE note.customer_id = :customer_id)", "A note names a sum."
+            ),
+        )
+
+    switch_on(collect_currency_locks=collect_currency_locks)
+    noted, free = await customer(tenant), await customer(tenant)
+    await add_note(tenant.scope(), noted, "Owes 5")
+    page, api = await tenant.browser(), await tenant.api()
+
+    forms = [(await page.get(f"/customers/{one}/sections/main/edit")).text for one in (noted, free)]
+    answers = [
+        await api.patch(f"/api/v1/customers/{one}", json={"version": 1, "main": {"currency": "USD"}})
+        for one in (noted, free)
+    ]
+
+    assert ["A note names a sum." in form for form in forms] == [True, False]
+    assert ['name="currency"' in form for form in forms] == [False, True]
+    assert [answer.status_code for answer in answers] == [422, 200]
+    assert answers[0].json()["errors"] == [{"field": "currency", "message": "A note names a sum."}]
 
 
 async def test_C4_a_plugin_may_lock_the_currency_and_the_form_says_why(tenant: TestTenant, switch_on: SwitchOn) -> None:

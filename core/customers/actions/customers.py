@@ -189,11 +189,9 @@ async def change_sections(
 
 async def currency_refusal(scope: Scope, customer: CustomerDetail, currency: str) -> str:
     """Why a customer cannot have another currency; nothing where it can. Inside a unit of work."""
-    other = await value(
-        "SELECT count(*) FROM customer WHERE payer_id = :id OR (id = :id AND payer_id IS NOT NULL)", id=customer.id
-    )
-    if other:
-        return _("It pays for another customer, or another pays for it: both have one currency.")
+    _locations, locked = await queries.locations_and_lock(scope, customer.id)
+    if locked:
+        return locked
     try:
         await scope.hooks.validate(
             hookspecs.validate_customer_currency_change, scope=scope, customer_id=customer.id, currency=currency
