@@ -68,7 +68,9 @@ def button_of(action: BoxAction, dues: Mapping[int, int], locale: str, *, cycles
             "cycle": _("To the %(cycle)s cycle now", cycle=cycle),
         }[action.key]
         amount = dues.get(action.price_id or 0, amount)
-        if action.price_id in dues and action.key != "cycle":
+        if action.invoice_first and action.key == "upgrade":
+            label = _("Invoice for the upgrade")
+        elif action.price_id in dues and action.key != "cycle":
             label = {"upgrade": _("Upgrade now, prorated"), "downgrade": _("Downgrade now, prorated")}[action.key]
     if cycles > 1 and action.key != "cycle":
         label = _("%(label)s, %(cycle)s", label=label, cycle=cycle)

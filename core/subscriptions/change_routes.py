@@ -94,9 +94,14 @@ async def _change(scope: Scope, mine: SubscriptionRow, form: ChangeForm) -> Chan
         ahead = (await changes_ahead([mine.id])).get(mine.id)
         if ahead is None:
             return Told(button=await _button(scope, changed))
-        lines = [PlanLine(text=_("Planned"), value=change_pages.ahead_words(ahead, scope.locale))]
+        lines = [PlanLine(text=_("Planned"), detail=change_pages.ahead_words(ahead, scope.locale))]
         if changed.waits_until is not None:
-            return Told(button=await _button(scope, changed), lines=lines)
+            credited = format_money(changed.credit_minor, mine.currency, scope.locale)
+            waits = _(
+                "The old terms run on until it is paid. Then %(amount)s of the unused part, without VAT, is credited.",
+                amount=credited,
+            )
+            return Told(button=await _button(scope, changed), lines=lines, warnings=[waits])
         nothing = _("Nothing is charged or credited until then. It can be undone.")
         day = written(ahead.happens_on, scope.locale, year=False)
         return Told(button=_("Change on %(day)s", day=day), lines=lines, warnings=[nothing])
@@ -175,7 +180,7 @@ async def _undo(scope: Scope, mine: SubscriptionRow) -> ChangePlan:
     async def act() -> Told:
         await undo_change(scope, mine.id)
         was = change_pages.ahead_words(ahead, scope.locale) if ahead is not None else ""
-        return Told(button=_("Undo the change"), lines=[PlanLine(text=_("Planned"), before=was, value=_("nothing"))])
+        return Told(button=_("Undo the change"), lines=[PlanLine(text=_("Nothing is planned any more"), detail=was)])
 
     return await plans.carried_out(scope, mine.id, _undo_place(mine).title, act)
 

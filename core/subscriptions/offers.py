@@ -124,6 +124,7 @@ async def change_actions(
                     cycle_unit=price.cycle_unit,
                     cycle_count=price.cycle_count,
                     on=None if at_once else ends_period_on(mine, today),
+                    invoice_first=at_once and product.activation == "invoice_first" and mine.state != "trial",
                 )
             )
     return found

@@ -95,9 +95,8 @@ async def _edit(scope: Scope, mine: SubscriptionRow, form: PeriodForm) -> Change
         )
         notes = [await get_document(scope, each) for each in await edit_period(scope, mine.id, edit)]
         line = PlanLine(
-            text=_("Period"),
-            before=period_words(before.start, before.end, scope.locale),
-            value=period_words(form.start_on or before.start, form.end_on or before.end, scope.locale),
+            text=period_words(form.start_on or before.start, form.end_on or before.end, scope.locale),
+            detail=_("instead of %(period)s", period=period_words(before.start, before.end, scope.locale)),
         )
         if not notes:
             return Told(button=_("Edit the period"), lines=[line])

@@ -112,9 +112,8 @@ def service_part(before: SubscriptionRow | None, after: SubscriptionRow, scope: 
     """What the customer has then, and what comes next."""
     locale, today = scope.locale, scope.today()
     was = pages.pill_of(before.state, before.ends_on).label if before is not None else _("Not subscribed")
-    lines = [
-        PlanLine(text=after.label or after.product, before=was, value=pages.pill_of(after.state, after.ends_on).label)
-    ]
+    now = pages.pill_of(after.state, after.ends_on).label
+    lines = [PlanLine(text=after.label or after.product, before=was if was != now else "", value=now)]
     if after.state == "pending":
         value = _("when the invoice is paid in full")
         if after.pending_until:

@@ -199,6 +199,8 @@ class BoxAction(Struct, frozen=True, kw_only=True):
     days: int | None = None
     on: date | None = None
     prepaid: bool = False
+    invoice_first: bool = False
+    """It happens once its invoice is paid."""
     refused: str = ""
 
 

@@ -244,7 +244,7 @@ async def test_P7_invoice_first_runs_on_the_old_terms_until_the_change_is_paid(s
     story.on("2026-06-16")
     changed = await story.changes(mine, "large")
     (invoice,) = changed.document_ids
-    assert str(changed.waits_until) == "2026-06-30"
+    assert (str(changed.waits_until), changed.credit_minor) == ("2026-06-30", 5000)
     assert await story.money() == Money("180.00", "0.00", "-180.00")
     assert (await get_subscription(story.scope, mine)).product_code == "small"
     await story.nothing_more_is_due()
@@ -283,6 +283,7 @@ async def test_P7_what_free_credit_covers_is_changed_at_once(story: Story) -> No
     await story.pays(50000, first)
     changed = await story.changes(mine, "large")
     assert changed.waits_until is None
+    assert [(await story.document(each)).kind for each in changed.document_ids] == ["invoice", "credit_note"]
     assert (await get_subscription(story.scope, mine)).product_code == "large"
     await story.nothing_more_is_due()
 

@@ -52,6 +52,8 @@ class Changed(Struct, frozen=True):
     document_ids: list[int]
     happens_on: date | None = None
     waits_until: date | None = None
+    credit_minor: int = 0
+    """Of one that waits: what is credited once it is paid, without tax."""
 
 
 async def change_subscription(scope: Scope, subscription_id: int, order: ChangeOrder) -> Changed:
@@ -79,7 +81,12 @@ async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) 
         notes = await credit_unused(scope, found.id, day, reason)
     made = await change_on(scope, found, change, day, credited_minor=await _net_of(notes))
     await _invoice(scope, made)
-    return [int(each) for each in await values("SELECT id FROM document WHERE id > :before ORDER BY id", before=before)]
+    return await _ids_from(before + 1)
+
+
+async def _ids_from(document_id: int) -> list[int]:
+    """What was issued in this unit of work: a document and those behind it."""
+    return [int(each) for each in await values("SELECT id FROM document WHERE id >= :id ORDER BY id", id=document_id)]
 
 
 async def _net_of(notes: list[int]) -> int:
@@ -110,7 +117,7 @@ async def dues(scope: Scope, mine: SubscriptionRow, wanted: Sequence[BoxAction])
     fees and the like. For the boxes alone: the plan of a change says it to the cent."""
     unused = sum(each.net_minor for each in await unused_lines(mine.id, scope.today()))
     return {
-        action.price_id: part - unused
+        action.price_id: part if action.invoice_first and part > unused else part - unused
         for action in wanted
         if action.price_id is not None and (part := part_of(mine, action, scope.today())) is not None
     }
@@ -140,7 +147,9 @@ async def _ask_first(scope: Scope, found: Locked, change: AgreedChange) -> Chang
     until = min(today + timedelta(days=product.pending_days), min(made.parts.values()) - timedelta(days=1))
     await wait_for_payment(scope, found, waits, document_id, until)
     await happen_settled(scope, document_id)
-    return Changed(found.id, [document_id], waits_until=until if await _is_waiting(document_id) else None)
+    if not await _is_waiting(document_id):
+        return Changed(found.id, await _ids_from(document_id))
+    return Changed(found.id, [document_id], waits_until=until, credit_minor=sum(unused.values()))
 
 
 async def _is_waiting(document_id: int) -> bool:

@@ -86,6 +86,21 @@ async def test_P7_the_drawer_shows_both_documents_and_does_just_that(tenant: Tes
     assert len(await list_documents(tenant.scope(), payer_id=customer_id)) == 3
 
 
+async def test_P7_what_is_invoiced_first_says_until_when_and_what_is_credited_then(tenant: TestTenant) -> None:
+    customer_id, subscription_id, _ = await _with_a_plan(tenant)
+    _, first = await sells(tenant, "fibre-1000", 8000, rank=5, activation="invoice_first")
+    page = await tenant.browser()
+
+    shown = await page.get(f"/customers/{customer_id}/subscriptions")
+    assert 'Invoice for the upgrade</span><b class="t-num">€80.00' in shown.text
+    seen = await _plan(page, f"/subscriptions/{subscription_id}/change", price_id=first)
+    assert "Make the invoice of €98.40" in seen.text
+    assert "Then €45.00 of the unused part, without VAT, is credited." in seen.text
+    await _do(page, f"/subscriptions/{subscription_id}/change", seen, price_id=first)
+    page_of_it = await page.get(f"/subscriptions/{subscription_id}")
+    assert "once the invoice of the change is paid" in page_of_it.text
+
+
 async def test_P16_a_planned_change_stands_on_the_page_and_is_undone_there(tenant: TestTenant) -> None:
     _, subscription_id, prices = await _with_a_plan(tenant)
     page = await tenant.browser()
