@@ -36,9 +36,7 @@ MANIFEST = Manifest(
     settings=TestgatewaySettings,
     jobs=(JobKind(till.NOTIFY, till.Notice, notify, label=N_("Notification of the test gateway")),),
     menu=(
-        MenuItem(
-            area="billing", label=N_("Test gateway"), href=routes.BOOK, permission=routes.MANAGE, icon="coins"
-        ),
+        MenuItem(area="billing", label=N_("Test gateway"), href=routes.BOOK, permission=routes.MANAGE, icon="coins"),
     ),
 )
 
