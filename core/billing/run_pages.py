@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from core.billing.status import RunState
 from core.billing.writing import parked_reason
 from core.money import format_amount, format_money
+from core.periods import Cycle, nth
 from core.texts import N_, _, figures, ngettext, number
 from core.web.parts import Pill, RunningJob
 
@@ -71,23 +73,46 @@ class RunItem(Struct, frozen=True, kw_only=True):
     parked: int
     by: str
     started_at: datetime
+    changes: list[str]
+    """Against the run that it is measured by, in percent: each currency's total."""
+    unusual: bool
+    """One of them is over the bound."""
 
 
 def pill_of(run: RunRow) -> Pill:
     return Pill(_(PILLS[run.state].label), PILLS[run.state].kind)
 
 
-def item_of(run: RunRow, names: Mapping[str, str]) -> RunItem:
+def item_of(run: RunRow, names: Mapping[str, str], others: Sequence[RunRow] = ()) -> RunItem:
+    """`others`: runs among which the one that it is measured by is looked for."""
+    totals, last = totals_of(run), measured_by(run, others)
+    before = totals_of(last) if last is not None else {}
+    compared = [
+        _compared(currency, totals.get(currency, 0), before.get(currency, 0), currency)
+        for currency in sorted({*totals, *before})
+        if last is not None
+    ]
     return RunItem(
         id=run.id,
         as_of_on=run.as_of_on,
         pill=pill_of(run),
         invoices=run.invoices,
-        totals=[f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals_of(run).items())],
+        totals=[f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals.items())],
         parked=run.parked,
         by=names.get(run.actor, run.actor),
         started_at=run.started_at,
+        changes=[f"{each.percent}\N{NO-BREAK SPACE}%" if each.percent else each.change for each in compared],
+        unusual=any(each.unusual for each in compared),
     )
+
+
+def measured_by(run: RunRow, others: Sequence[RunRow]) -> RunRow | None:
+    """The run of the day a month before, else the last before it that billed anything: as `compared_run` has it."""
+    if run.state != RunState.DONE or not run.invoices:
+        return None
+    done = [each for each in others if each.state == RunState.DONE and each.invoices and each.as_of_on < run.as_of_on]
+    a_month_before = nth(run.as_of_on, Cycle("month"), -1)
+    return max(done, key=lambda each: (each.as_of_on == a_month_before, each.as_of_on, each.id), default=None)
 
 
 def totals_of(run: RunRow) -> dict[str, int]:
@@ -325,27 +350,37 @@ def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
     )
 
 
-def figures_of(run: RunRow, sums: Sequence[RunSums], undelivered: int) -> list[Compared]:
-    """What a run billed, each currency by itself; and what of it is still to be rendered and sent."""
+def figures_of(
+    run: RunRow,
+    sums: Sequence[RunSums],
+    undelivered: int,
+    last: RunRow | None = None,
+    last_sums: Sequence[RunSums] = (),
+) -> list[Compared]:
+    """What a run billed, by currency, beside the run that it is measured by; and what is still to be sent."""
     found = [
-        Compared(label=_("Invoices"), this=number(run.invoices)),
-        Compared(label=_("Lines"), this=number(run.charges)),
+        _compared(_("Invoices"), run.invoices, last.invoices if last else None),
+        _compared(_("Lines"), run.charges, last.charges if last else None),
     ]
-    for each in sums:
-        found += [
-            Compared(
-                label=_("Net, %(currency)s", currency=each.currency), this=format_amount(each.net_minor, each.currency)
-            ),
-            Compared(
-                label=_("VAT, %(currency)s", currency=each.currency), this=format_amount(each.tax_minor, each.currency)
-            ),
-            Compared(
-                label=_("Total, %(currency)s", currency=each.currency),
-                this=format_amount(each.total_minor, each.currency),
-                strong=True,
-            ),
-        ]
-    found.append(Compared(label=_("Parked"), this=number(run.parked), unusual=run.parked > 0))
+    now, before = {each.currency: each for each in sums}, {each.currency: each for each in last_sums}
+    for currency in sorted({*now, *before}):
+        this, was = now.get(currency), before.get(currency)
+        for label, name in (
+            (_("Net, %(currency)s", currency=currency), "net_minor"),
+            (_("VAT, %(currency)s", currency=currency), "tax_minor"),
+            (_("Total, %(currency)s", currency=currency), "total_minor"),
+        ):
+            found.append(
+                _compared(
+                    label,
+                    getattr(this, name) if this else 0,
+                    (getattr(was, name) if was else 0) if last else None,
+                    currency,
+                    strong=name == "total_minor",
+                )
+            )
+    parked = _compared(_("Parked"), run.parked, last.parked if last else None, parked=True)
+    found.append(msgspec.structs.replace(parked, unusual=run.parked > 0))
     if undelivered:
         found.append(Compared(label=_("Still to send"), this=number(undelivered)))
     return found

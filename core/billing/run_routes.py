@@ -14,7 +14,7 @@ from litestar.response.sse import ServerSentEventMessage
 from msgspec import Struct
 
 from core.billing import pages, queries, run_pages
-from core.billing.run import RunReport, cancel_run, check_date, count_payers, run_billing
+from core.billing.run import RunReport, cancel_run, check_date, compared_run, count_payers, run_billing
 from core.billing.settings import BillingSettings
 from core.billing.starting import check_reach, get_billing_job, is_at_work, start_preview, start_run
 from core.billing.status import RunState
@@ -53,7 +53,7 @@ async def list_runs(view: View) -> Response[str]:
     shown = found[:OF_A_PAGE]
     return view.page(
         "billing/runs.html",
-        runs=[run_pages.item_of(run, names) for run in shown],
+        runs=[run_pages.item_of(run, names, found) for run in shown],
         older=f"/billing/runs?before={shown[-1].id}" if len(found) > OF_A_PAGE else "",
         latest="/billing/runs" if before is not None else "",
         may_run=view.scope.may("billing.run"),
@@ -262,13 +262,17 @@ async def show_run(view: View, run_id: FromPath[int]) -> Response[str]:
     parked = await queries.list_parked(scope, run_id)
     names = await names_of({run.actor})
     undelivered = await queries.undelivered_of_run(scope, run_id)
+    last_id = await compared_run(run.as_of_on) if run.state == RunState.DONE and run.invoices else None
+    last = await queries.get_run(scope, last_id) if last_id is not None else None
+    last_sums = await queries.sums_of_run(scope, last.id) if last is not None else []
     at_work = run.state == RunState.OPEN and await is_at_work(run.as_of_on)
     return view.page(
         "billing/run.html",
         run=run,
         pill=run_pages.pill_of(run),
         by=names[run.actor],
-        figures=run_pages.figures_of(run, await queries.sums_of_run(scope, run_id), undelivered),
+        figures=run_pages.figures_of(run, await queries.sums_of_run(scope, run_id), undelivered, last, last_sums),
+        last=last,
         step=2 if run.state in OPEN else 3 if undelivered else 4,
         job=run_pages.progress_of(run, at_work=at_work) if run.state == RunState.OPEN else None,
         at_work=at_work,
