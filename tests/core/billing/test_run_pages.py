@@ -352,6 +352,8 @@ async def test_settings_of_billing_are_saved_and_refused_at_their_field(tenant: 
         "invoice_per": "payer",
         "retain_years": "10",
         "small_difference_minor": "0",
+        "min_stub_days": "0",
+        "tax_rounding": "total",
         "use_credit": "yes",
         "confirm_above_minor": "1000000",
         "run_daily": "yes",
