@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from core.billing import pages
-from core.billing.queries import _DOCUMENT as DOCUMENT
-from core.billing.queries import _FROM as FROM
+from core.billing.queries import DOCUMENT, DOCUMENT_FROM
 from core.billing.schemas import DocumentRow
 from core.billing.tables import Document
 from core.customers.picking import END, customer_choice, of_customer_named
@@ -102,7 +101,7 @@ DOCUMENTS: Final = Listing(
     no_match=N_("No document matches"),
     table=Document,
     into=DocumentRow,
-    select=f"{DOCUMENT} {FROM}",
+    select=f"{DOCUMENT} {DOCUMENT_FROM}",
     given=lambda scope: {"today": scope.today()},
     sort="-id",
     search=document_search,

@@ -62,7 +62,7 @@ async def has_money(customer_id: int) -> bool:
     return bool(await value(f"SELECT CASE WHEN {HAS_MONEY} THEN 1 ELSE 0 END", customer_id=customer_id))
 
 
-_DOCUMENT: Final = """
+DOCUMENT: Final = """
 SELECT document.id, document.kind, document.state, document.number, document.payer_id, customer.full_name AS payer,
        document.issued_on, coalesce(s.due_on, document.due_on) AS due_on, document.currency, document.net_minor,
        document.tax_minor, document.total_minor, coalesce(s.open_minor, 0) AS open_minor, s.settled_on,
@@ -81,7 +81,7 @@ SELECT document.id, document.kind, document.state, document.number, document.pay
             ELSE 'paid' END AS settlement,
        document.corrects_id, document.run_id, s.sent_at
 """
-_FROM: Final = """
+DOCUMENT_FROM: Final = """
 FROM document
 JOIN customer ON customer.id = document.payer_id
 LEFT JOIN document_state s ON s.document_id = document.id
@@ -110,7 +110,7 @@ async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
     """A document with its lines, taxes, parties and what settled it."""
     found = await row(
         DocumentRow,
-        f"{_DOCUMENT} {_FROM} WHERE document.id = :id AND :within",
+        f"{DOCUMENT} {DOCUMENT_FROM} WHERE document.id = :id AND :within",
         id=document_id,
         today=scope.today(),
         within=within(Document, scope.actor.reach),
@@ -189,7 +189,7 @@ async def list_documents(
     """The newest first, from before an id on."""
     return await rows(
         DocumentRow,
-        f"{_DOCUMENT} {_FROM} WHERE (document.payer_id = :payer_id OR :any_payer)"
+        f"{DOCUMENT} {DOCUMENT_FROM} WHERE (document.payer_id = :payer_id OR :any_payer)"
         " AND (document.kind = :kind OR :any_kind) AND (document.state = :state OR :any_state)"
         " AND (NOT :only_open OR s.open_minor > 0) AND (document.run_id = :run_id OR :any_run)"
         " AND (document.id < :before OR :from_the_newest) AND :within ORDER BY document.id DESC LIMIT :limit",

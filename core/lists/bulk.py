@@ -34,6 +34,7 @@ from core.lists.bulk_queries import AT_WORK, PlanSums, RunRow, as_json, counts_o
 from core.lists.bulk_status import RowState, RunState
 from core.lists.columns import Condition
 from core.lists.events import BulkDone, BulkStarted
+from core.lists.views import condition, meant_by
 from core.texts import _, locale_now, ngettext, speaking
 from core.web.forms import from_form
 
@@ -109,18 +110,10 @@ async def choose_rows(
                 {"ids": given or [0], "list_reach": within(of.table, scope.actor.reach)},
             )
         else:
-            found, address = await matching(scope, of, address)
+            found, address = await meant_by(scope, of, address)
         run_id = await _open(scope, of.key, action.key, address=None if address is None else as_json(dict(address)))
         await _fill(run_id, found)
     return run_id
-
-
-async def matching(scope: Scope, of: Listing[Any], address: Mapping[str, str]) -> tuple[Condition, Mapping[str, str]]:
-    """A SELECT of the ids that an address asks for, and what of the address it went by."""
-    whole = await of.whole(scope)
-    asked = whole.asked(scope, address, await whole.choices_for(scope, address))
-    kept = {name: text for name, text in asked.kept.items() if name not in {"sort", "columns", "view"}}
-    return whole.matching(scope, asked), kept
 
 
 async def choose_again(scope: Scope, run: RunRow, states: Sequence[RowState]) -> int:
@@ -177,7 +170,7 @@ async def drift_of(scope: Scope, of: Listing[Any], run: RunRow) -> Drift:
     """How far the rows that were chosen by a filter are from those that it finds now."""
     if run.address is None:
         return Drift(0, 0)
-    now, _address = await matching(scope, of, run.filters)
+    now = await condition(scope, of, run.filters)
     found = await row(
         Drift,
         f"SELECT (SELECT count(*) FROM ({now.sql}) AS now_found WHERE NOT EXISTS (SELECT 1 FROM bulk_row"

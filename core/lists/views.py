@@ -288,8 +288,17 @@ async def segment(scope: Scope, listing: Listing[Any], view_id: int) -> Conditio
 
 async def condition(scope: Scope, listing: Listing[Any], address: Mapping[str, str]) -> Condition:
     """The same for an address of the list."""
+    return (await meant_by(scope, listing, address))[0]
+
+
+async def meant_by(
+    scope: Scope, listing: Listing[Any], address: Mapping[str, str]
+) -> tuple[Condition, Mapping[str, str]]:
+    """The same, and the filters of the address that it went by."""
     whole = await listing.whole(scope)
-    return whole.matching(scope, whole.asked(scope, address, await whole.choices_for(scope, address)))
+    asked = whole.asked(scope, address, await whole.choices_for(scope, address))
+    kept = {name: text for name, text in asked.kept.items() if name not in {"sort", "columns", "view"}}
+    return whole.matching(scope, asked), kept
 
 
 async def expanded(scope: Scope, listing: Listing[Any], address: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from core.lists.columns import Condition, ListChoice, ListColumn, Total
 from core.lists.drawing import link, pill
 from core.lists.listing import Choices, Listing
 from core.payments import pages, queries
-from core.payments.queries import _PAYMENT as PAYMENT
+from core.payments.queries import PAYMENT
 from core.payments.schemas import PaymentRow
 from core.payments.tables import Payment
 from core.texts import N_, _, ngettext

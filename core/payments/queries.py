@@ -17,7 +17,7 @@ from core.subscriptions.tables import Subscription
 if TYPE_CHECKING:
     from core.scope import Scope
 
-_PAYMENT: Final = """
+PAYMENT: Final = """
 SELECT payment.id, payment.payer_id, customer.full_name AS payer, m.code AS method, m.name AS method_name,
     payment.state,
        payment.currency, payment.amount_minor, payment.reversed_minor, coalesce(e.left_minor, 0) AS free_minor,
@@ -52,7 +52,7 @@ async def paid_on_invoices(scope: Scope, customer_id: int, currency: str) -> int
 async def get_payment(scope: Scope, payment_id: int) -> PaymentDetail:
     found = await row(
         PaymentRow,
-        f"{_PAYMENT} WHERE payment.id = :id AND :within",
+        f"{PAYMENT} WHERE payment.id = :id AND :within",
         id=payment_id,
         within=within(Payment, scope.actor.reach),
     )
@@ -75,7 +75,7 @@ async def list_payments(
     """The newest first, from before an id on."""
     return await rows(
         PaymentRow,
-        f"{_PAYMENT} WHERE (payment.payer_id = :payer_id OR :any_payer) AND (payment.id < :before OR :from_the_newest)"
+        f"{PAYMENT} WHERE (payment.payer_id = :payer_id OR :any_payer) AND (payment.id < :before OR :from_the_newest)"
         " AND :within ORDER BY payment.id DESC LIMIT :limit",
         payer_id=payer_id,
         any_payer=payer_id is None,

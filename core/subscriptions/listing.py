@@ -14,7 +14,7 @@ from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.drawing import link, pill
 from core.lists.listing import Choices, Listing
 from core.subscriptions import pages
-from core.subscriptions.queries import _SUBSCRIPTION as SUBSCRIPTION
+from core.subscriptions.queries import SUBSCRIPTION
 from core.subscriptions.schemas import SubscriptionRow
 from core.subscriptions.tables import Subscription
 from core.texts import N_, _

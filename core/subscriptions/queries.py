@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
     from core.subscriptions.schemas import PlannedChange
 
-_SUBSCRIPTION: Final = """
+SUBSCRIPTION: Final = """
 SELECT subscription.id, subscription.customer_id, customer.full_name AS customer,
        coalesce(customer.payer_id, customer.id) AS payer_id, subscription.product_id,
        product.code AS product_code, product.name AS product, product.kind, subscription.label, subscription.state,
@@ -52,7 +52,7 @@ LEFT JOIN subscription_pause pause ON pause.subscription_id = subscription.id AN
 async def get_subscription(scope: Scope, subscription_id: int) -> SubscriptionRow:
     found = await row(
         SubscriptionRow,
-        f"{_SUBSCRIPTION} WHERE subscription.id = :id AND :within",
+        f"{SUBSCRIPTION} WHERE subscription.id = :id AND :within",
         id=subscription_id,
         today=scope.today(),
         within=within(Subscription, scope.actor.reach),
@@ -73,7 +73,7 @@ async def list_subscriptions(
     """In the order of their ids, from behind one on."""
     return await rows(
         SubscriptionRow,
-        f"{_SUBSCRIPTION} WHERE (subscription.customer_id = :customer_id OR :any_customer)"
+        f"{SUBSCRIPTION} WHERE (subscription.customer_id = :customer_id OR :any_customer)"
         " AND (subscription.state IN :states OR :any_state) AND subscription.id > :after AND :within"
         " ORDER BY subscription.id LIMIT :limit",
         customer_id=customer_id,
