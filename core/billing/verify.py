@@ -64,6 +64,7 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
             SELECT subscription_id, max(to_on) AS to_on FROM (
                 SELECT subscription_id, coalesce(replaced_from, period_end) AS to_on FROM charge
                 WHERE kind = 'recurring' AND state <> 'reversed' AND period_end IS NOT NULL
+                    AND (replaced_from IS NULL OR replaced_from > period_start)
                 UNION ALL SELECT subscription_id, to_on FROM unbilled_span) spans
             GROUP BY subscription_id
         ) covered ON covered.subscription_id = s.subscription_id

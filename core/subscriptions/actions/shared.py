@@ -188,6 +188,7 @@ async def covered_until(subscription_id: int) -> date | None:
         "SELECT max(day) FROM ("
         " SELECT max(coalesce(replaced_from, period_end)) AS day FROM charge"
         " WHERE subscription_id = :id AND kind = 'recurring' AND state <> 'reversed' AND period_end IS NOT NULL"
+        " AND (replaced_from IS NULL OR replaced_from > period_start)"
         " UNION ALL SELECT max(to_on) FROM unbilled_span WHERE subscription_id = :id) covered",
         id=subscription_id,
     )
