@@ -317,7 +317,7 @@ async def test_P15_what_is_paused_is_withdrawn_and_cancelled_as_other_things_are
     await story.nothing_more_is_due()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_P15_whenever_it_is_paused_its_days_tile(story: Story, seed: int) -> None:
     """V1: each day is charged once, or told why not, whatever was planned, undone, resumed, billed ahead."""
     chance = Random(seed)
@@ -326,7 +326,7 @@ async def test_P15_whenever_it_is_paused_its_days_tile(story: Story, seed: int) 
     timing = chance.choice(["advance", "arrears"])
     await story.sells("fibre", 9999, chance.choice(["month", "week"]), timing=timing)
     fibre = await story.subscribes("fibre")
-    for __ in range(30):
+    for __ in range(25):
         act = chance.choice(["plan", "plan", "days", "days", "days", "undo", "resume", "ahead"])
         first = story.today + timedelta(days=chance.randint(0, 20))
         try:

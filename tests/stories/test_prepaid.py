@@ -416,7 +416,7 @@ async def test_P13_prepaid_never_lets_the_balance_fall_below_the_minimum(story: 
         return int(await value("SELECT balance_minor FROM customer_balance WHERE customer_id = :id", id=story.customer))
 
     before = await balance()
-    for __ in range(40):
+    for __ in range(28):
         act, code = (
             chance.choice(["pay", "pay", "days", "days", "start", "stop", "go"]),
             chance.choice(["plan", "music", "films"]),
