@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.billing.actions.changing import undo_change
+from core.billing.actions.pausing import pause
+from core.billing.actions.periods import edit_period
+from core.database import value
 from core.errors import Conflict, Invalid
-from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, withdraw
+from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, waive_charge, withdraw
+from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.queries import get_subscription
+from core.subscriptions.schemas import NewPause
+from tests.books import day
 from tests.stories.story import Money, percent
 
 if TYPE_CHECKING:
@@ -381,4 +387,23 @@ async def test_P7_a_change_after_an_end_that_was_undone_credits_what_was_charged
     assert await story.money() == Money("240.00", "0.00", "-240.00")
     await story.nothing_more_is_due()
     await withdraw(story.scope, mine)
+    await story.nothing_more_is_due()
+
+
+async def test_P7_a_change_before_days_that_were_waived_goes_on_from_its_own_day(story: Story) -> None:
+    await story.begins("2027-07-17")
+    await story.sells("ahead", 3100)
+    await story.sells("behind", 6200, timing="arrears", rank=1)
+    subscription = await story.subscribes("ahead")
+    await story.bill()
+    await edit_period(story.scope, subscription, PeriodEdit(end_on=day("2027-09-20"), added="charged"))
+    added = await value("SELECT id FROM charge WHERE state = 'open'")
+    await waive_charge(story.scope, added)
+    story.on("2027-08-10")
+
+    await story.changes(subscription, price="behind", when="now")
+    await pause(story.scope, subscription, NewPause(from_on=day("2027-08-20"), to_on=day("2027-09-10")))
+    await story.days_pass(90)
+
+    assert ("Behind", "2027-08-10") in [(what, since) for what, since, _, _ in await story.lines()]
     await story.nothing_more_is_due()
