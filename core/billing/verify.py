@@ -256,6 +256,19 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "V4",
+        "The deposits of a customer are what is left of them, less what became of each.",
+        """
+        SELECT 'customer ' || CAST(customer_id AS text) || ' ' || currency AS what FROM (
+            SELECT customer_id, currency, deposit_minor AS deposit, 0 AS held FROM customer_balance
+            UNION ALL SELECT customer_id, currency, -left_minor, left_minor - amount_minor FROM deposit
+            UNION ALL SELECT d.customer_id, d.currency, 0, u.amount_minor
+            FROM deposit_use u JOIN deposit d ON d.id = u.deposit_id
+        ) both_sides
+        GROUP BY customer_id, currency HAVING sum(deposit) <> 0 OR sum(held) <> 0
+        """,
+    ),
+    (
+        "V4",
         "The number of live subscriptions of a customer is the number of its live subscriptions.",
         """
         SELECT 'customer ' || CAST(c.id AS text) AS what
