@@ -318,9 +318,18 @@ class _Due(Struct, frozen=True):
 
 
 _IN_ORDER: Final = " ORDER BY CASE p.kind WHEN 'plan' THEN 1 WHEN 'module' THEN 2 ELSE 3 END, s.period_start, u.id"
+# The few that are prepaid first, along their own index: not everything that is active.
 _PREPAID: Final = (
-    "SELECT u.id, s.payer_id FROM subscription u JOIN subscription_schedule s ON s.subscription_id = u.id"
-    " JOIN product p ON p.id = u.product_id WHERE u.timing = 'prepaid'"
+    "WITH prepaid AS MATERIALIZED (SELECT id, customer_id, product_id, state, state_reason FROM subscription"
+    " WHERE timing = 'prepaid'{of})"
+    " SELECT u.id, s.payer_id FROM prepaid u JOIN subscription_schedule s ON s.subscription_id = u.id"
+    " JOIN product p ON p.id = u.product_id WHERE"
+)
+
+
+_OF_PAYER: Final = (
+    " AND customer_id IN (SELECT id FROM customer WHERE id = :payer_id"
+    " UNION SELECT id FROM customer WHERE payer_id = :payer_id)"
 )
 
 
@@ -345,7 +354,7 @@ async def renew_due(scope: Scope, day: date) -> Renewals:
     renewed, not_covered, failed = 0, 0, []
     for each in await rows(
         _Due,
-        f"{_PREPAID} AND u.state IN ('active', 'suspended') AND (s.due_on <= :day OR s.due_on IS NULL"
+        f"{_PREPAID.format(of='')} u.state IN ('active', 'suspended') AND (s.due_on <= :day OR s.due_on IS NULL"
         f" AND (u.state = 'active' OR u.state_reason = 'balance')){_IN_ORDER}",
         day=day,
     ):
@@ -365,9 +374,8 @@ async def try_again(scope: Scope, payer_id: int, currency: str) -> None:
     """Credit came in: what waits for the balance of this payer starts again, in the same order, as far as it goes."""
     for each in await rows(
         _Due,
-        f"{_PREPAID} AND u.customer_id IN (SELECT id FROM customer WHERE id = :payer_id"
-        " UNION SELECT id FROM customer WHERE payer_id = :payer_id)"
-        f" AND u.state = 'suspended' AND u.state_reason = 'balance' AND s.payer_id = :payer_id{_IN_ORDER}",
+        f"{_PREPAID.format(of=_OF_PAYER)} u.state = 'suspended' AND u.state_reason = 'balance'"
+        f" AND s.payer_id = :payer_id{_IN_ORDER}",
         payer_id=payer_id,
     ):
         try:
