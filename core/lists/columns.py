@@ -6,12 +6,16 @@ Knows neither pages nor requests, so that a feature can offer a column to the li
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from core.scope import Scope
+
+SIZE: Final = 50
+SIZES: Final = (25, 50, 100)
+"""Rows of a page, as its reader chooses."""
 
 Kind = Literal["text", "number", "amount", "date", "datetime", "flag", "choice"]
 

@@ -41,7 +41,7 @@ from msgspec import Struct
 
 from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
-from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.columns import SIZE, Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
 from core.texts import N_, _, number
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
@@ -60,9 +60,6 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Struct)
 Choices = Mapping[str, Sequence[ListChoice]]
 
-SIZE: Final = 50
-SIZES: Final = (25, 50, 100)
-"""Rows of a page, as its reader chooses."""
 COUNTED: Final = 1000
 FEW: Final = 8000
 FAR: Final = 40_000

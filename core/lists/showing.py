@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from core.errors import Invalid
 from core.lists.bulk_bar import bar_of
+from core.lists.columns import SIZE, SIZES
 from core.lists.counting import capped
 from core.lists.drawing import Drawing, currencies, drawing_of, head_of, lines_of
 from core.lists.filters import RANGES, names_of
-from core.lists.listing import COUNTED, SIZE, SIZES
+from core.lists.listing import COUNTED
 from core.lists.totals import page_totals
 from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
 from core.texts import _, number

@@ -16,7 +16,7 @@ from core.activity.unit import record, unit_of_work
 from core.database import Everything, execute, row, rows, value, within
 from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.ids import sort_key
-from core.lists.listing import SIZE, SIZES
+from core.lists.columns import SIZE, SIZES
 from core.lists.tables import ListView
 from core.lists.view_events import ListViewDeleted, ListViewSaved
 from core.texts import _
