@@ -71,6 +71,7 @@ from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
 from core.ledger import customer_rate_api, customer_rate_routes
+from core.ledger import jobs as ledger_jobs
 from core.ledger import routes as ledger_routes
 from core.lists import api as lists_api
 from core.lists import jobs as lists_jobs
@@ -92,6 +93,7 @@ from core.payments import (
     deposit_routes,
     hand_api,
     hand_routes,
+    online_api,
     online_routes,
     statement_api,
     statement_routes,
@@ -268,6 +270,7 @@ APIS: Final = (
     layout_api,
     dunning_api,
     payments_api,
+    online_api,
     hand_api,
     statement_api,
     deposit_api,
@@ -392,6 +395,7 @@ JOBS: Final[tuple[JobKind[Any], ...]] = (
     *customers_jobs.JOBS,
     *documents_jobs.JOBS,
     *messages_jobs.JOBS,
+    *ledger_jobs.JOBS,
     *subscriptions_jobs.JOBS,
     *billing_jobs.JOBS,
     *reports_jobs.JOBS,
@@ -408,6 +412,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,
     *messages_jobs.SCHEDULES,
+    *ledger_jobs.SCHEDULES,
     *billing_jobs.SCHEDULES,
     *reports_jobs.SCHEDULES,
 )

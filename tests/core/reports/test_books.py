@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from core.app import JOBS, SCHEDULES
 from core.billing import actions as billing
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.catalog.actions import set_tax_rate
@@ -241,3 +242,10 @@ async def test_B5_revenue_is_recognised_over_json_and_a_second_time_there_is_not
 
     assert (done.status_code, done.json()) == (200, [])
     assert deferred.json() == []
+
+
+def test_B5_revenue_sums_and_figures_are_worked_out_every_night() -> None:
+    nightly = {each.name for each in SCHEDULES}
+
+    assert {"recognise_revenue", "add_up_ledger", "step_mrr"} <= nightly
+    assert {"recognise_revenue", "add_up_ledger", "step_mrr"} <= {kind.name for kind in JOBS}
