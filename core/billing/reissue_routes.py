@@ -326,7 +326,7 @@ def _free_place(customer: CustomerDetail, rates: Sequence[Creditable]) -> Place:
                 value=choices[0].value if rates else "",
                 choices=choices,
             ),
-            Field(name="description", label=_("Line"), max_length=500, help=_("Empty: as the reason")),
+            Field(name="description", label=_("Description"), max_length=500, help=_("Empty: as the reason")),
             Field(name="reason", label=_("Reason"), required=True, max_length=500, help=_("Stands on the credit note")),
         ],
     )
