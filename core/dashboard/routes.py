@@ -10,6 +10,7 @@ from core import hookspecs
 from core.customers import queries as customers
 from core.hooks import Card
 from core.ids import sort_key
+from core.messages.queries import mail_is_set_up
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
 from core.texts import _
@@ -79,6 +80,17 @@ async def _steps(scope: Scope) -> list[Step]:
         steps.extend(
             Step(done=one.done, title=one.title, text=one.text, label=one.label, href=one.href)
             for one in answer.value or ()
+        )
+    if steps and not steps[-1].done and scope.may("settings.edit"):
+        steps.insert(
+            -1,
+            Step(
+                done=await mail_is_set_up(),
+                title=_("Mail"),
+                text=_("Until a mail server is set, messages wait in the outbox and nothing is lost."),
+                label=_("Set up mail"),
+                href="/settings/mail",
+            ),
         )
     return steps
 

@@ -12,7 +12,8 @@ async def test_the_way_to_the_first_invoice_begins_with_the_company(tenant: Test
     await save_settings(tenant.scope(), CompanySettings(name="Acme", street="1 Quay Street", city="Galway"))
     after = (await page.get("/")).text
 
-    places = [before.index(f"<h3>{title}</h3>") for title in ("Company", "Customers", "Products", "First invoice")]
+    titles = ("Company", "Customers", "Products", "Mail", "First invoice")
+    places = [before.index(f"<h3>{title}</h3>") for title in titles]
     assert places == sorted(places)
-    assert "0 of 4 done" in before
-    assert "1 of 4 done" in after
+    assert "0 of 5 done" in before
+    assert "1 of 5 done" in after

@@ -157,7 +157,7 @@ async def test_the_way_to_the_first_invoice_ends_with_it_whatever_was_left_out(t
     await run_billing(tenant.scope(), tenant.scope().today())
     after = (await page.get("/")).text
 
-    assert "2 of 4 done" in before
+    assert "2 of 5 done" in before
     assert "The way to the first invoice" not in after
     assert "4 done" not in after
 
