@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
+from litestar.utils import normalize_path
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -77,6 +78,7 @@ class Watched:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        scope["path"] = normalize_path(scope["path"])  # as the router reads it
         if scope["path"] in PATHS and host_of(headers.get(b"host", b"").decode("latin-1")) in LOOPBACK:
             await self._of_the_server(scope["path"], headers.get(b"authorization", b"").decode("latin-1"), send)
             return

@@ -51,6 +51,10 @@ async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if permission == PUBLIC:
         return
     visit = visit_of(connection)
+    path = connection.scope["path"]
+    door = connection.app.state.get("doors", {}).get(path[1:].partition("/")[0])
+    if (door is not None and door.leads_to(path)) != (visit.door is not None):
+        raise NotFound("pages of people who came in elsewhere")
     if not visit.signed_in:
         raise Unauthenticated(_("Log in first."))
     if permission != SIGNED_IN:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import structlog
+from litestar.utils import normalize_path
 
 from core.errors import Unavailable
 from core.scope import ANONYMOUS, Actor, Scope
@@ -197,7 +198,7 @@ class Identify:
             return
         bound = bound_in(scope)
         headers = {name: value for name, value in scope["headers"] if name in _READ}
-        path = scope["path"]
+        path = scope["path"] = normalize_path(scope["path"])  # as the router reads it: `//api` is `/api` here too
         asked = accepted(headers.get(b"accept-language", b"").decode("latin-1"))
         locale = (asked or SOURCE) if path.startswith(API_PREFIX) else fitting(asked, bound.tenant.language)
         visit = Visit(bound, bound.scope(ANONYMOUS, locale), request_id=secrets.token_hex(8), limiter=self._limiter)

@@ -391,3 +391,23 @@ async def test_forgotten_customers_leave_no_password_behind(tenant: TestTenant) 
     assert await value("SELECT count(*) FROM portal_user") == 0
     assert await value("SELECT count(*) FROM session WHERE actor_kind = 'customer'") == 0
     assert (await logged_in(tenant, "tarrow", PASSWORD)).status_code == 422
+
+
+@pytest.mark.parametrize("slashes", ["//", "///"])
+async def test_more_slashes_are_no_way_past_the_door(tenant: TestTenant, slashes: str) -> None:
+    """Who somebody is, is looked for at the same address as the page: the router makes one slash of several."""
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    staff = await tenant.browser()
+    base = str(staff.base_url).rstrip("/")
+
+    for path in (f"portal/invoices/{invoice_id}", f"portal/invoices/{invoice_id}/pdf", "portal"):
+        answer = await staff.get(f"{base}{slashes}{path}")
+        assert answer.status_code == 303, path
+        assert "/portal/login" in answer.headers["location"]
+    over_json = await staff.get(f"{base}{slashes}api/v1/customers")
+    written = await staff.post(f"{base}{slashes}api/v1/customers", content=b'{"full_name": "Eve"}')
+
+    assert over_json.status_code == 401
+    assert written.status_code == 401
+    assert (await (await as_customer(tenant, customer_id)).get(f"{base}{slashes}customers")).status_code == 303
