@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.actions import dunning
+from core.billing.actions.relief import relieve_tax
 from core.billing.run import run_billing
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.catalog.actions import create_product
@@ -101,6 +102,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     )
     await billing.issue(scope, bad_debt)
     await billing.write_off(scope, bad_debt, "x", 100)
+    await relieve_tax(scope, bad_debt, "x")
     await dunning.promise(scope, bad_debt, dunning.NewPromise(until_on=tomorrow, note=f"{marker} rang"))
     await dunning.open_dispute(scope, bad_debt, dunning.NewDispute(reason=f"{marker} was not there"))
     ids["step_id"] = await value("SELECT min(id) FROM dunning_step")

@@ -111,7 +111,7 @@ class Row(Struct, frozen=True):
 async def check(settings: DatevSettings, since: date, until: date) -> None:
     """Raises Invalid where DATEV would refuse it: whose it is, more than one year, accounts without a number."""
     if settings.consultant < 1001 or not settings.client:
-        raise Invalid(_("Enter the consultant and client number under DATEV first."))
+        raise Invalid(_("Enter the consultant and client number under DATEV first."), field="consultant")
     if until < since:
         raise Invalid(_("The last day is before the first."), field="until")
     if year_of(settings, since) != year_of(settings, until):
@@ -128,7 +128,8 @@ async def check(settings: DatevSettings, since: date, until: date) -> None:
     ]
     if missing:
         raise Invalid(
-            _("These accounts have no export number: %(codes)s. Enter them under Accounts.", codes=", ".join(missing))
+            _("These accounts have no export number: %(codes)s. Enter them under Accounts.", codes=", ".join(missing)),
+            field="export_number",
         )
 
 
