@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from core.activity.queries import timeline
 from core.billing import actions, pages, queries, setting_pages
+from core.billing.actions.allocation import change_waits
 from core.billing.actions.credit_notes import list_left
 from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS
@@ -248,7 +249,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         file=await get_file(scope, int(pdf.path)) if pdf is not None else None,
         corrects=corrects,
         notes=notes,
-        actions_menu=_menu(scope, document),
+        actions_menu=_menu(scope, document, waits=await change_waits(document.id)),
         may_pay=(document.open_minor > 0 or document.settlement == "written_off") and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
         dunning=await dunning_of(scope, document),
@@ -257,7 +258,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
     )
 
 
-def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
+def _menu(scope: Scope, document: DocumentDetail, *, waits: bool) -> list[list[MenuEntry]]:
     """What may be done with an issued document, the dangerous last; what is not possible says why."""
     path = f"/invoices/{document.id}"
     if document.kind == "proforma" and scope.may("documents.edit"):
@@ -266,10 +267,12 @@ def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
         return []
     credited = _("Nothing is left of it") if document.settlement == "credited" else ""
     settled = "" if document.open_minor else _("Nothing is open on it")
-    in_part = _("Part of it was credited") if document.credit_note_ids else ""
+    fixed = _("Part of it was credited") if document.credit_note_ids else ""
+    if waits:
+        fixed = _("A change waits for this invoice. Undo that, and ask for it again.")
     return [
         [
-            MenuEntry(label=_("Edit: credit and issue anew…"), icon="pencil", href=f"{path}/edit", refused=in_part),
+            MenuEntry(label=_("Edit: credit and issue anew…"), icon="pencil", href=f"{path}/edit", refused=fixed),
             _drawer_entry(_("Credit note…"), "receipt-refund", f"{path}/credit-note", refused=credited),
         ],
         [

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.billing.actions import allocation, create_draft, issue
 from core.billing.actions.changing import undo_change
 from core.billing.actions.pausing import pause
 from core.billing.actions.periods import edit_period
+from core.billing.schemas import NewDraft, NewLine
 from core.database import value
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, waive_charge, withdraw
 from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewPause
-from tests.books import day
+from tests.books import a_customer, day
 from tests.stories.story import Money, percent
 
 if TYPE_CHECKING:
@@ -406,4 +408,32 @@ async def test_P7_a_change_before_days_that_were_waived_goes_on_from_its_own_day
     await story.days_pass(90)
 
     assert ("Behind", "2027-08-10") in [(what, since) for what, since, _, _ in await story.lines()]
+    await story.nothing_more_is_due()
+
+
+async def test_P7_the_documents_of_a_change_are_its_own(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what somebody else issues meanwhile: the button and the answer say what this change comes to."""
+    await story.begins("2026-06-01")
+    await _plans(story)
+    mine = await story.subscribes("small")
+    await story.bill()
+    other = await a_customer(story.scope, "Bea Binder")
+    others: list[int] = []
+
+    async def meanwhile(_scope: object, _payer_id: int, _currency: str) -> None:
+        lines = [NewLine(description="Router", unit_price_e6=50_000_000)]
+        others.append(await create_draft(story.scope, NewDraft(payer_id=other, lines=lines)))
+        await issue(story.scope, others[-1])
+
+    story.on("2026-06-16")
+    monkeypatch.setattr(allocation, "_heard", [meanwhile])
+    changed = await story.changes(mine, "large")
+    monkeypatch.undo()
+
+    assert others
+    made = [await story.document(each) for each in changed.document_ids]
+    assert [(each.kind, each.payer_id) for each in made] == [
+        ("credit_note", story.customer),
+        ("invoice", story.customer),
+    ]
     await story.nothing_more_is_due()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from core.billing.actions import create_free_credit_note, reissue
+from core.billing.actions.changing import undo_change
 from core.billing.actions.free_notes import list_creditable_rates
 from core.billing.actions.periods import edit_period
 from core.billing.actions.reissuing import line_as_it_was, list_reissuable
@@ -15,7 +16,7 @@ from core.billing.schemas import FreeCreditLine, NewFreeCreditNote, Reissue, Rei
 from core.database import execute, value
 from core.errors import Conflict, Invalid
 from core.subscriptions.changes import PeriodEdit
-from core.subscriptions.queries import list_charges
+from core.subscriptions.queries import get_subscription, list_charges
 from tests.books import day
 from tests.stories.story import Money
 
@@ -203,4 +204,35 @@ async def test_B2_an_invoice_whose_days_were_cut_since_then_is_issued_anew_with_
 
     await reissue(story.scope, invoice.id, Reissue(reason="Another address", reference="PO 7"))
 
+    await story.nothing_more_is_due()
+
+
+async def test_B2_an_invoice_that_a_change_waits_for_is_not_issued_anew(story: Story) -> None:
+    """Issued anew it would be settled by its own credit note: the change made unpaid, its charges billed again."""
+    await story.begins("2026-06-01")
+    await story.taxes(200_000)
+    await story.sells("small", 10000, rank=1, activation="invoice_first")
+    await story.sells("large", 30000, rank=2, activation="invoice_first")
+    mine, first = await story.asks_for("small")
+    await story.pays(12000, first)
+    story.on("2026-06-16")
+    (invoice,) = (await story.changes(mine, "large")).document_ids
+
+    with pytest.raises(Conflict, match="A change waits for this invoice"):
+        await reissue(story.scope, invoice, Reissue(reason="Company name"))
+    assert (await get_subscription(story.scope, mine)).product_code == "small"
+    await undo_change(story.scope, mine)
+    (again,) = (await story.changes(mine, "large")).document_ids
+    await story.pays(18000, again)
+    await reissue(story.scope, again, Reissue(reason="Company name"))
+
+    assert (await get_subscription(story.scope, mine)).product_code == "large"
+    await story.days_pass(10)
+    assert [each[1:] for each in await story.papers()] == [
+        ("120.00", "paid"),
+        ("180.00", "credited"),
+        ("180.00", "credited"),
+        ("180.00", "paid"),
+    ]
+    assert await story.money() == Money("0.00", "60.00", "60.00")
     await story.nothing_more_is_due()

@@ -371,7 +371,7 @@ async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bo
         return
     for subscription_id in await waiting_for(document_id):
         await activate(scope, subscription_id, scope.today())
-    if await value("SELECT 1 FROM subscription_change WHERE document_id = :id AND state = 'waiting'", id=document_id):
+    if await change_waits(document_id):
         from core.billing.actions.changing import happen_settled
 
         await happen_settled(scope, document_id)
@@ -390,6 +390,15 @@ async def waiting_for(document_id: int) -> list[int]:
             id=document_id,
         )
     ]
+
+
+async def change_waits(document_id: int) -> bool:
+    """Whether a change of a subscription is made once this invoice is settled."""
+    return bool(
+        await value(
+            "SELECT 1 FROM subscription_change WHERE document_id = :id AND state = 'waiting' LIMIT 1", id=document_id
+        )
+    )
 
 
 async def open_credit(

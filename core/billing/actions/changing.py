@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
+from core.billing.actions.allocation import change_waits
 from core.billing.actions.credit_notes import credit_unused, void
 from core.billing.actions.invoices import invoice_these
 from core.billing.unused import unused_lines
@@ -46,7 +47,7 @@ MOST_OF_A_DAY: Final = 500
 
 class Changed(Struct, frozen=True):
     """What a change came to: done (neither a day nor a document to wait for), planned for a day, or waiting for an
-    invoice until one. `document_ids`: what was issued."""
+    invoice until one. `document_ids`: what was issued for it, and nothing that others issue at the same time."""
 
     subscription_id: int
     document_ids: list[int]
@@ -74,19 +75,13 @@ async def change_subscription(scope: Scope, subscription_id: int, order: ChangeO
 
 async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) -> list[int]:
     """Credit note, new terms, invoice; gives the documents' ids."""
-    before = int(await value("SELECT coalesce(max(id), 0) FROM document"))
     notes: list[int] = []
     if change.unused == "credit" and not await only_more(scope, found, change, day):
         reason = _("Changed on %(day)s", day=day)
         notes = await credit_unused(scope, found.id, day, reason)
     made = await change_on(scope, found, change, day, credited_minor=await _net_of(notes))
-    await _invoice(scope, made)
-    return await _ids_from(before + 1)
-
-
-async def _ids_from(document_id: int) -> list[int]:
-    """What was issued in this unit of work: a document and those behind it."""
-    return [int(each) for each in await values("SELECT id FROM document WHERE id >= :id ORDER BY id", id=document_id)]
+    invoice_id = await _invoice(scope, made)
+    return notes if invoice_id is None else [*notes, invoice_id]
 
 
 async def _net_of(notes: list[int]) -> int:
@@ -146,23 +141,15 @@ async def _ask_first(scope: Scope, found: Locked, change: AgreedChange) -> Chang
     product = await get_product(change.product_id)
     until = min(today + timedelta(days=product.pending_days), min(made.parts.values()) - timedelta(days=1))
     await wait_for_payment(scope, found, waits, document_id, until)
-    await happen_settled(scope, document_id)
-    if not await _is_waiting(document_id):
-        return Changed(found.id, await _ids_from(document_id))
+    notes = await happen_settled(scope, document_id)
+    if not await change_waits(document_id):
+        return Changed(found.id, [document_id, *notes])
     return Changed(found.id, [document_id], waits_until=until, credit_minor=sum(unused.values()))
 
 
-async def _is_waiting(document_id: int) -> bool:
-    return bool(
-        await value(
-            "SELECT 1 FROM subscription_change WHERE document_id = :id AND state = 'waiting'",
-            id=document_id,
-        )
-    )
-
-
-async def happen_settled(scope: Scope, document_id: int) -> None:
-    """The change that waited for this invoice, if it is settled now: the old terms ran on until today."""
+async def happen_settled(scope: Scope, document_id: int) -> list[int]:
+    """The change that waited for this invoice, if it is settled now: the old terms ran on until today. Gives the
+    credit notes."""
     ahead = await row(
         _Ahead,
         "SELECT c.id, c.subscription_id, c.happens_on, c.plan FROM subscription_change c"
@@ -171,17 +158,19 @@ async def happen_settled(scope: Scope, document_id: int) -> None:
         id=document_id,
     )
     if ahead is None:
-        return
+        return []
     found = await lock(scope, ahead.subscription_id)
     if found.state not in STARTED:
-        return
+        return []
     change, day = msgspec.json.decode(ahead.plan, type=AgreedChange), scope.today()
     assert change.waits is not None
+    notes: list[int] = []
     if change.waits.credits:
         reason = _("Changed on %(day)s", day=day)
-        await credit_unused(scope, found.id, day, reason, amounts=change.waits.credits)
+        notes = await credit_unused(scope, found.id, day, reason, amounts=change.waits.credits)
     await change_settled(scope, found, change, day)
     await _close(ahead.id, "done")
+    return notes
 
 
 async def undo_change(scope: Scope, subscription_id: int) -> None:
@@ -261,11 +250,3 @@ async def _lock_ahead(scope: Scope, change_id: int, state: str) -> _Ahead | None
 
 async def _close(change_id: int, state: str) -> None:
     await execute("UPDATE subscription_change SET state = :state WHERE id = :id", id=change_id, state=state)
-
-
-async def drop_waiting(document_id: int) -> None:
-    """Its invoice was credited in full: the change is not made."""
-    await execute(
-        "UPDATE subscription_change SET state = 'dropped' WHERE document_id = :id AND state = 'waiting'",
-        id=document_id,
-    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions.allocation import allocate_credit
+from core.billing.actions.allocation import allocate_credit, change_waits
 from core.billing.actions.credit_notes import credit_in_full, list_left, lock_invoice, not_paid
 from core.billing.actions.invoices import amount_of, draft_of, issue
 from core.billing.events import InvoiceReissued
@@ -76,6 +76,8 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
             id=document_id,
         ):
             raise Conflict(_("Days of it were credited for an end already: void it without billing it again."))
+        if await change_waits(document_id):
+            raise Conflict(_("A change waits for this invoice. Undo that, and ask for it again."))
         old = await list_reissuable(document_id)
         wanted = [line_as_it_was(each) for each in old] if data.lines is None else data.lines
         if not wanted:

@@ -261,3 +261,23 @@ async def test_P20_a_price_is_applied_from_the_products_page(tenant: TestTenant)
     again = await api.post(f"/api/v1/prices/{price_id}/application", json=told)
     assert again.status_code == 202
     assert await value("SELECT count(*) FROM job WHERE kind = 'subscriptions.apply_price'") == 1
+
+
+async def test_B2_the_page_of_an_invoice_that_a_change_waits_for_says_why_it_is_not_issued_anew(
+    tenant: TestTenant,
+) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    _, price_id = await sells(tenant, "fibre-1000", 8000, rank=5, activation="invoice_first")
+    page, path = await tenant.browser(), f"/subscriptions/{subscription_id}/change"
+    await _do(page, path, await _plan(page, path, price_id=price_id), price_id=price_id)
+    waits_for = await value("SELECT document_id FROM subscription_change WHERE state = 'waiting'")
+    first = await value("SELECT min(id) FROM document WHERE state = 'issued'")
+
+    shown, other = await page.get(f"/invoices/{waits_for}"), await page.get(f"/invoices/{first}")
+    api = await (await tenant.api()).post(f"/api/v1/invoices/{waits_for}/reissue", json={"reason": "Company name"})
+
+    assert "Undo that, and ask for it again." in shown.text
+    assert f'href="/invoices/{waits_for}/edit"' not in shown.text
+    assert f'href="/invoices/{first}/edit"' in other.text
+    assert "Undo that" not in other.text
+    assert (api.status_code, "A change waits for this invoice" in api.text) == (409, True)
