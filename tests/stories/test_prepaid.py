@@ -6,10 +6,13 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from core.billing.actions import grant_credit
+from core.billing.actions import grant_credit, reissue
 from core.billing.actions.prepaid import outlook, resume, start
+from core.billing.actions.reissuing import line_as_it_was, list_reissuable
+from core.billing.schemas import Reissue
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
@@ -438,3 +441,42 @@ async def test_P13_prepaid_never_lets_the_balance_fall_below_the_minimum(story: 
         before = now
     assert started
     assert await verify(story.scope) == []
+
+
+async def test_B2_what_paid_an_invoice_that_is_issued_anew_is_not_taken_by_a_renewal(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.pays(2400)
+    plan = await prepays(story, "plan")
+    router = await story.is_invoiced(("Router", 4000))
+    await story.pays(4800, router)
+    await story.days_pass(10)
+    assert await story.state_of(plan) == "suspended"
+
+    made = await reissue(story.scope, router, Reissue(reason="Company name"))
+
+    assert (await story.document(made.invoice_id)).settlement == "paid"
+    assert await story.state_of(plan) == "suspended"
+    assert (await story.money()).balance == "0.00"
+
+    (line,) = [line_as_it_was(each) for each in await list_reissuable(made.invoice_id)]
+    cheaper = msgspec.structs.replace(line, unit_price_e6=20_000_000)
+    made = await reissue(story.scope, made.invoice_id, Reissue(reason="As offered", lines=[cheaper]))
+
+    assert (await story.document(made.invoice_id)).settlement == "paid"
+    assert await story.state_of(plan) == "active"
+    assert (await story.money()).balance == "0.00"
+    await story.nothing_more_is_due()
+
+
+async def test_B2_a_void_invoice_sets_money_free_that_renews(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.pays(2400)
+    plan = await prepays(story, "plan")
+    router = await story.is_invoiced(("Router", 2000))
+    await story.pays(2400, router)
+    await story.days_pass(10)
+
+    await story.voids(router)
+
+    assert await story.state_of(plan) == "active"
+    await story.nothing_more_is_due()

@@ -85,15 +85,21 @@ async def allocate_credit(
     credit goes first; `entries` are the credits to use, all that are free by default.
     """
     async with unit_of_work(scope):
-        settled = await _settle_open(scope, payer_id, currency, named, entries)
-        for callback in _heard:
-            await callback(scope, payer_id, currency)
+        settled = await settle_open(scope, payer_id, currency, named, entries)
+        await credit_came(scope, payer_id, currency)
         return settled
 
 
-async def _settle_open(
+async def credit_came(scope: Scope, payer_id: int, currency: str) -> None:
+    """Credit came in and settled what it is meant for: who waits for money may take what is left."""
+    for callback in _heard:
+        await callback(scope, payer_id, currency)
+
+
+async def settle_open(
     scope: Scope, payer_id: int, currency: str, named: Sequence[int], entries: Sequence[int]
 ) -> list[int]:
+    """As `allocate_credit`, but nobody hears of it yet: whoever calls it says `credit_came` once all is in place."""
     async with unit_of_work(scope):
         await lock_balance(payer_id, currency)
         free = [

@@ -17,9 +17,11 @@ from core.billing.actions.allocation import (
     Free,
     allocate_credit,
     allocate_one,
+    credit_came,
     free_up,
     lock_balance,
     open_credit,
+    settle_open,
     take_write_offs_back,
     waiting_for,
 )
@@ -161,11 +163,13 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
         invoice = await lock_invoice(scope, data.document_id)
         left = await list_left(invoice.id)
         take_charges = partial(_take_charges_back, scope, invoice.id, Charges(data.charges))
-        if data.lines is None:
-            return await credit_in_full(scope, invoice, left, data.reason, take_charges)
-        parts = _chosen(left, data.lines, invoice.currency)
-        if all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left):
-            return await credit_in_full(scope, invoice, left, data.reason, take_charges)
+        parts = None if data.lines is None else _chosen(left, data.lines, invoice.currency)
+        if parts is None or (
+            all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left)
+        ):
+            note_id = await credit_in_full(scope, invoice, left, data.reason, take_charges)
+            await credit_came(scope, invoice.payer_id, invoice.currency)
+            return note_id
         note_id = await issue_note(scope, invoice, left, parts, data.reason)
         await _settle_corrected(scope, invoice, parts)
         return note_id
@@ -196,7 +200,8 @@ async def credit_in_full(
     take_charges: Callable[[], Awaitable[None]],
 ) -> int:
     """Rows 12 and 13 of the table of postings. `take_charges` says what becomes of its charges, before the credit takes
-    the place of what was paid: nothing may be activated by it."""
+    the place of what was paid: nothing may be activated by it. What was paid is free then: the caller gives it its new
+    place and says `credit_came`."""
     parts = [Part(line, line.net_minor, line.tax_minor) for line in left if line.net_minor or line.tax_minor]
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
@@ -211,7 +216,7 @@ async def credit_in_full(
         await value("SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id)
     )
     await take_charges()
-    await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id], entries=[entry_id])
+    await settle_open(scope, invoice.payer_id, invoice.currency, [invoice.id], [entry_id])
     # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
     await allocate_one(scope, invoice.id)
     return note_id

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions.allocation import allocate_credit, change_waits
+from core.billing.actions.allocation import change_waits, credit_came, settle_open
 from core.billing.actions.credit_notes import credit_in_full, list_left, lock_invoice, not_paid
 from core.billing.actions.invoices import amount_of, draft_of, issue
 from core.billing.events import InvoiceReissued
@@ -102,7 +102,8 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
         invoice_id = await draft_of(scope, invoice.payer_id, invoice.currency, fields, replaces_id=document_id)
         await issue(scope, invoice_id)
         if paid:
-            await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice_id], entries=paid)
+            await settle_open(scope, invoice.payer_id, invoice.currency, [invoice_id], paid)
+        await credit_came(scope, invoice.payer_id, invoice.currency)
         record(
             scope,
             InvoiceReissued(invoice_id=invoice_id, customer_id=invoice.payer_id, replaces_id=document_id),
