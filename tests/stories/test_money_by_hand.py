@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
+from core.activity.unit import unit_of_work
 from core.billing.actions import grant_credit, issue, void, write_off
 from core.billing.actions.relief import relieve_tax
-from core.database import execute, value
+from core.database import execute, spawn, value
 from core.errors import Conflict, Invalid, NotFound
 from core.payments.actions import receive, reverse
 from core.payments.schemas import NewPayment, Reversal, Share
@@ -196,6 +198,30 @@ async def test_B6_a_quota_brings_back_its_share_of_the_tax(story: Story) -> None
     assert await story.books("1100", "2200", "5000") == ["0.00", "-8.33", "58.33"]
     found = await story.document(invoice)
     assert (found.open_minor, found.settlement) == (0, "written_off")
+    await story.nothing_more_is_due()
+
+
+async def test_B6_tax_is_relieved_of_what_is_still_lost_when_money_comes_at_the_same_time(story: Story) -> None:
+    await story.begins("2027-05-01")
+    invoice = await story.is_invoiced(("Router", 10000))
+    await write_off(story.scope, invoice, "Bankrupt")
+    paid = asyncio.Event()
+
+    async def money_comes() -> None:
+        async with unit_of_work(story.scope):
+            await story.pays(6000, invoice)
+            paid.set()
+            await asyncio.sleep(0.3)
+
+    async def is_relieved() -> int:
+        await paid.wait()
+        return await relieve_tax(story.scope, invoice, "Granted")
+
+    _, relieved = await asyncio.gather(spawn(money_comes()), spawn(is_relieved()))
+
+    # 120.00 were lost, 60.00 are: half of the 20.00 of tax.
+    assert relieved == 1000
+    assert await story.books("1100", "2200", "5000") == ["0.00", "-10.00", "50.00"]
     await story.nothing_more_is_due()
 
 

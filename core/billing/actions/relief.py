@@ -124,6 +124,8 @@ async def take_relief_back(scope: Scope, document_id: int, taken_minor: int, los
 
 
 async def _lost(scope: Scope, document_id: int) -> _Lost:
+    """Locked before it is read: money that comes at the same time makes the loss less."""
+    await value("SELECT 1 FROM document_state WHERE document_id = :id FOR UPDATE", id=document_id)
     found = await row(
         _Lost,
         "SELECT document.id, document.payer_id, document.currency, document.book_id,"
@@ -134,7 +136,6 @@ async def _lost(scope: Scope, document_id: int) -> _Lost:
     )
     if found is None:
         raise NotFound(f"document {document_id}")
-    await value("SELECT 1 FROM document_state WHERE document_id = :id FOR UPDATE", id=document_id)
     if found.lost_minor <= 0:
         raise Conflict(_("Nothing of it was written off as a bad debt."))
     return found
