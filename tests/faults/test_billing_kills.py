@@ -57,7 +57,7 @@ async def test_two_hundred_kills(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_control_a_number_taken_in_its_own_commit_is_found_missing(kind: str, tmp_path: Path) -> None:
+async def test_B10_control_a_number_taken_in_its_own_commit_is_found_missing(kind: str, tmp_path: Path) -> None:
     forge = Forge(tmp_path)
     try:
         async with world_on(kind, tmp_path) as scope:

@@ -13,10 +13,12 @@ from core.billing.actions import (
     void,
     withdraw_subscription,
 )
+from core.billing.actions.periods import edit_period
 from core.billing.queries import list_documents
 from core.billing.status import Charges
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, resume, suspend, terminate, undo_cancellation
+from core.subscriptions.changes import PeriodEdit
 from tests.books import day
 from tests.stories.story import Money
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tests.stories.story import Story
 
 
-async def test_cancelled_at_expiry_it_is_served_for_what_is_paid_and_billed_no_more(story: Story) -> None:
+async def test_P9_cancelled_at_expiry_it_is_served_for_what_is_paid_and_billed_no_more(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000)
     fibre = await story.subscribes("fibre")
@@ -44,7 +46,7 @@ async def test_cancelled_at_expiry_it_is_served_for_what_is_paid_and_billed_no_m
     await story.nothing_more_is_due()
 
 
-async def test_an_undone_cancellation_goes_on_as_before(story: Story) -> None:
+async def test_P9_an_undone_cancellation_goes_on_as_before(story: Story) -> None:
     await story.begins("2027-01-31")
     await story.sells("fibre", 3000)
     fibre = await story.subscribes("fibre")
@@ -390,7 +392,7 @@ async def test_another_of_the_group_may_follow_on_the_day_of_the_end(story: Stor
     await story.nothing_more_is_due()
 
 
-async def test_withdrawn_the_invoice_stays_due_and_unused_days_are_earned(story: Story) -> None:
+async def test_P10_withdrawn_the_invoice_stays_due_and_unused_days_are_earned(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3100)
     fibre = await story.subscribes("fibre")
@@ -410,7 +412,7 @@ async def test_withdrawn_the_invoice_stays_due_and_unused_days_are_earned(story:
     await story.nothing_more_is_due()
 
 
-async def test_withdrawing_forfeits_the_credit_that_came_of_it_and_no_payment(story: Story) -> None:
+async def test_P10_withdrawing_forfeits_the_credit_that_came_of_it_and_no_payment(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000)
     await story.sells("tv", 1000, kind="module")
@@ -462,4 +464,62 @@ async def test_withdrawn_with_its_invoices_voided_what_was_paid_is_credit(story:
 
     assert await story.money() == Money("0.00", "36.00", "36.00")
     assert await story.books("2300", "4000", "4200", "2200") == ["0.00", "0.00", "0.00", "0.00"]
+    await story.nothing_more_is_due()
+
+
+async def test_an_end_before_days_that_were_added_are_billed_charges_only_those_before_it(story: Story) -> None:
+    """Nov is billed, its end moved to 20 Dec and charged: then it ends on 10 Dec. Undone, the rest is charged too."""
+    await story.begins("2027-11-01")
+    await story.taxes(0)
+    await story.sells("fibre", 3100)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20"), added="charged"))
+    story.on("2027-11-25")
+
+    await story.terminates_with_credit(fibre, "2027-12-10")
+    story.on("2027-12-01")
+    await story.bill()
+
+    assert (await story.lines())[1:] == [("Fibre", "2027-12-01", "2027-12-10", 930)]
+    assert await story.papers("credit_note") == []
+    await undo_cancellation(story.scope, fibre)
+    await story.days_pass(20)
+    assert (await story.lines())[2:] == [
+        ("Fibre", "2027-12-10", "2027-12-20", 1033),
+        ("Fibre", "2027-12-20", "2028-01-20", 3100),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_an_end_in_arrears_before_an_edited_one_charges_the_days_up_to_it(story: Story) -> None:
+    await story.begins("2027-11-01")
+    await story.taxes(0)
+    await story.sells("fibre", 3000, timing="arrears")
+    fibre = await story.subscribes("fibre")
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20")))
+
+    await terminate(story.scope, fibre, day("2027-12-01"))
+    await story.days_pass(60)
+
+    ((what, since, until, minor),) = await story.lines()
+    assert (what, since, until) == ("Fibre", "2027-11-01", "2027-12-01")
+    assert minor == 3000
+    await story.nothing_more_is_due()
+
+
+async def test_an_end_in_days_that_are_billed_again_leaves_no_gap(story: Story) -> None:
+    await story.begins("2027-11-01")
+    await story.taxes(0)
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.bill("2027-12-01")
+    first = (await list_documents(story.scope, kind="invoice", state="issued"))[-1]
+    await story.voids(first.id, "bill_again")
+
+    await story.terminates_with_credit(fibre, "2027-11-16")
+    await story.days_pass(40)
+
+    assert (await story.lines())[-1] == ("Fibre", "2027-11-01", "2027-11-16", 1500)
     await story.nothing_more_is_due()

@@ -232,7 +232,7 @@ async def test_only_an_issued_invoice_is_credited(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
-async def test_numbers_of_invoices_and_credit_notes_run_without_a_gap_and_anew_each_year(story: Story) -> None:
+async def test_B10_numbers_of_invoices_and_credit_notes_run_without_a_gap_and_anew_each_year(story: Story) -> None:
     await story.begins("2027-12-31")
     first = await story.is_invoiced(("Router", 100))
     deleted = await story.drafts(("Nothing", 100))

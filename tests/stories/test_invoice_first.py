@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.stories.story import Story
 
 
-async def test_it_is_live_from_the_day_on_which_the_last_part_comes_in(story: Story) -> None:
+async def test_P6_it_is_live_from_the_day_on_which_the_last_part_comes_in(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000, activation="invoice_first")
 
@@ -91,7 +91,7 @@ async def test_credit_that_covers_the_invoice_activates_at_once(story: Story) ->
     await story.nothing_more_is_due()
 
 
-async def test_not_settled_in_time_it_lapses_and_the_part_paid_is_credit(story: Story) -> None:
+async def test_P6_not_settled_in_time_it_lapses_and_the_part_paid_is_credit(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000, activation="invoice_first")
 
@@ -223,7 +223,7 @@ async def test_a_later_chargeback_reopens_the_invoice_and_leaves_it_active(story
     await story.nothing_more_is_due()
 
 
-async def test_what_is_given_free_is_never_invoiced(story: Story) -> None:
+async def test_P4_what_is_given_free_is_never_invoiced(story: Story) -> None:
     await story.begins("2027-05-01", billing_day=15)
     await story.sells("fibre", 3000, setup_minor=5000)
 
@@ -240,7 +240,7 @@ async def test_what_is_given_free_is_never_invoiced(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
-async def test_free_until_a_day_ends_on_it(story: Story) -> None:
+async def test_P4_free_until_a_day_ends_on_it(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000)
 

@@ -83,7 +83,7 @@ async def test_a_discount_is_shared_by_a_part_of_a_period(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
-async def test_the_set_up_is_charged_once_and_outside_the_discount(story: Story) -> None:
+async def test_P1_the_set_up_is_charged_once_and_outside_the_discount(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000, setup_minor=4900)
     await story.subscribes("fibre", discounts=[percent(50)])
@@ -98,7 +98,7 @@ async def test_the_set_up_is_charged_once_and_outside_the_discount(story: Story)
     await story.nothing_more_is_due()
 
 
-async def test_a_new_price_leaves_what_was_agreed(story: Story) -> None:
+async def test_P1_a_new_price_leaves_what_was_agreed(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000)
     await story.subscribes("fibre")

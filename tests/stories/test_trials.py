@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.stories.story import Story
 
 
-async def test_a_trial_that_ends_leaves_nothing_to_pay(story: Story) -> None:
+async def test_P5_a_trial_that_ends_leaves_nothing_to_pay(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000, trial_days=14)
 
@@ -38,7 +38,7 @@ async def test_a_trial_that_ends_leaves_nothing_to_pay(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
-async def test_a_trial_that_converts_is_invoiced_from_its_first_charged_day(story: Story) -> None:
+async def test_P5_a_trial_that_converts_is_invoiced_from_its_first_charged_day(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000, trial_days=14, at_trial_end="convert")
 
@@ -198,7 +198,7 @@ async def test_voiding_the_invoice_of_a_trial_lets_it_run_out(story: Story) -> N
     await story.nothing_more_is_due()
 
 
-async def test_test_time_is_given_once_a_customer_and_group(story: Story) -> None:
+async def test_P5_test_time_is_given_once_a_customer_and_group(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre-100", 3000, trial_days=14)
     await story.sells("fibre-300", 5000, trial_days=14)

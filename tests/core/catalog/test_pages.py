@@ -15,7 +15,7 @@ def fibre(code: str = "fibre", **fields: object) -> NewProduct:
     )
 
 
-async def test_a_product_that_was_typed_in_stands_in_the_list_with_its_prices(tenant: TestTenant) -> None:
+async def test_P1_a_product_that_was_typed_in_stands_in_the_list_with_its_prices(tenant: TestTenant) -> None:
     page = await tenant.browser()
 
     made = await page.post(
@@ -45,7 +45,7 @@ async def test_a_product_that_was_typed_in_stands_in_the_list_with_its_prices(te
     }
 
 
-async def test_every_wrong_field_of_a_new_product_is_named_and_nothing_is_written(tenant: TestTenant) -> None:
+async def test_P1_every_wrong_field_of_a_new_product_is_named_and_nothing_is_written(tenant: TestTenant) -> None:
     page = await tenant.browser()
 
     bad_text = await page.post("/products", data={"name": "", "code": "Fibre 300", "kind": "plan"})

@@ -53,7 +53,7 @@ async def carry_out(page: httpx.AsyncClient, customer_id: int, seen: httpx.Respo
     )
 
 
-async def test_a_box_offers_what_its_product_and_the_customer_allow(tenant: TestTenant) -> None:
+async def test_P2_a_box_offers_what_its_product_and_the_customer_allow(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     await sells(tenant, "fibre-100", 3500, trial_days=14, activation="invoice_first", rank=1)
     await sells(tenant, "fibre-300", 4500, rank=2)
@@ -163,7 +163,7 @@ async def test_a_refusal_stands_in_the_drawer_with_its_reason(tenant: TestTenant
     assert shown.text.count("<span>Upgrade now</span>") == 1  # in the place of what cannot be had beside it
 
 
-async def test_every_action_of_a_live_subscription_goes_through_its_plan(tenant: TestTenant) -> None:
+async def test_P3_every_action_of_a_live_subscription_goes_through_its_plan(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     product_id, price_id = await sells(tenant, "tv", 900, kind="module", trial_days=30)
     page = await tenant.browser()
@@ -239,7 +239,7 @@ async def test_a_charge_by_hand_waits_for_the_next_invoice_and_can_be_waived(ten
     assert (await list_charges(tenant.scope(), customer_id=customer_id))[0].state == "waived"
 
 
-async def test_the_list_of_all_is_searched_filtered_and_paged(tenant: TestTenant) -> None:
+async def test_P11_the_list_of_all_is_searched_filtered_and_paged(tenant: TestTenant) -> None:
     page = await tenant.browser()
     product_id, price_id = await sells(tenant, "fibre", 3500)
     for name in ("Ann Arbor", "Bea Bank"):
@@ -277,7 +277,7 @@ async def test_who_may_only_look_is_offered_no_action(tenant: TestTenant) -> Non
     assert asked.status_code == 403
 
 
-async def test_subscriptions_over_the_api(tenant: TestTenant) -> None:
+async def test_P12_subscriptions_over_the_api(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     product_id, price_id = await sells(tenant, "fibre", 3500)
     module_id, module_price = await sells(tenant, "tv", 900, kind="module", trial_days=30)
