@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from core import hookspecs
-from core.activity.unit import record, unit_of_work
+from core.activity.unit import record, refuse_inside_unit, unit_of_work
 from core.billing.actions import allocate_credit, free_up, open_credit
 from core.billing.actions.allocation import in_base, lock_balance, lock_credit
 from core.billing.tables import Document
@@ -44,7 +45,7 @@ from core.scope import plugin_actor
 from core.texts import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from core.scope import Scope
 
@@ -89,10 +90,29 @@ class PayingBackOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class Begun(Struct, frozen=True):
-    """A payment that was begun, and the page where the payer goes on."""
+    """A payment that was begun, and the page where the payer goes on. `unknown` is one that was begun before: nobody
+    knows yet whether it came, and it is not charged again."""
 
     payment_id: int
     href: str
+    state: PaymentState = PaymentState.PENDING
+
+
+class StillUnclear(Conflict):
+    """An earlier payment of one of these invoices may have come."""
+
+    def __init__(self, payment_id: int) -> None:
+        super().__init__(
+            _(
+                "Nobody knows yet whether an earlier payment came that one of these invoices is part of. The gateway is"
+                " asked again by itself; look at that payment before you pay again."
+            )
+        )
+        self.payment_id = payment_id
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"payment_id": self.payment_id}
 
 
 class AskGateway(Struct, frozen=True):
@@ -220,8 +240,9 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
     """Order the money at the gateway; gives the page where the payer goes on.
 
     `back` is the path that the payer returns to, with {payment_id} in it. Whoever wants to pay the same again within
-    half an hour is sent to the page that it was sent to before. Raises Unavailable where the gateway does not answer:
-    nothing is charged then.
+    half an hour, or while nobody knows whether it came, is sent to the page that it was sent to before. Raises
+    StillUnclear while one of the invoices is in another payment of which nobody knows, and Unavailable where the
+    gateway does not answer: nothing is charged then.
     """
     scope.refuse_on_test_clock()
     acting, gateway = await _gateway(scope, data.gateway)
@@ -233,10 +254,11 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
         await lock_balance(data.payer_id, currency)
         ids = msgspec.json.encode([each.id for each in documents]).decode()
         online = await _same(scope, data, ids, amount)
+        await _refuse_unclear(scope, data, online)
         if online is None:
             online = await _order(scope, acting, gateway, data.payer_id, documents, ids)
     if online.page:
-        return Begun(online.payment_id, online.page)
+        return Begun(online.payment_id, online.page, online.state)
     order = PayOrder(
         key=online.key,
         amount_minor=amount,
@@ -246,7 +268,10 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
         notify=f"{scope.tenant.address}/api/v1/gateways/{gateway.key}/notifications",
         language=scope.locale,
     )
-    page = await _asked(gateway.begin(acting, order), gateway)
+    page = await _asked(
+        lambda: gateway.begin(acting, order),
+        _("%(gateway)s does not answer. Nothing was paid; try again later.", gateway=_(gateway.label)),
+    )
     async with unit_of_work(acting):
         await execute(
             "UPDATE online_payment SET reference = :reference, page = :page WHERE payment_id = :id",
@@ -254,7 +279,7 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
             reference=page.reference,
             page=page.href,
         )
-    return Begun(online.payment_id, page.href)
+    return Begun(online.payment_id, page.href, online.state)
 
 
 async def _due(scope: Scope, data: PayOnline) -> list[_Due]:
@@ -287,11 +312,12 @@ def _what(documents: Sequence[_Due]) -> str:
 
 
 async def _same(scope: Scope, data: PayOnline, documents: str, amount: int) -> Online | None:
-    """The payment of just this that somebody has begun a moment ago."""
+    """The payment of just this that somebody has begun a moment ago, or of which nobody knows, however old."""
     return await row(
         Online,
-        f"{ONLINE} WHERE payment.payer_id = :payer AND payment.state = 'pending' AND o.gateway = :gateway"
-        " AND o.documents = :documents AND payment.amount_minor = :amount AND payment.created_at > :since"
+        f"{ONLINE} WHERE payment.payer_id = :payer AND (payment.state = 'unknown'"
+        " OR (payment.state = 'pending' AND payment.created_at > :since)) AND o.gateway = :gateway"
+        " AND o.documents = :documents AND payment.amount_minor = :amount"
         " AND :within ORDER BY payment.id DESC LIMIT 1",
         payer=data.payer_id,
         gateway=data.gateway,
@@ -300,6 +326,22 @@ async def _same(scope: Scope, data: PayOnline, documents: str, amount: int) -> O
         since=scope.now() - SAME_FOR,
         within=within(Payment, scope.actor.reach),
     )
+
+
+async def _refuse_unclear(scope: Scope, data: PayOnline, same: Online | None) -> None:
+    """Nothing is charged beside a payment that may have come."""
+    unclear = await rows(
+        Online,
+        f"{ONLINE} WHERE payment.payer_id = :payer AND payment.state = 'unknown' AND :within ORDER BY payment.id",
+        payer=data.payer_id,
+        within=within(Payment, scope.actor.reach),
+    )
+    wanted = set(data.document_ids)
+    for each in unclear:
+        if same is not None and each.payment_id == same.payment_id:
+            continue
+        if wanted & set(msgspec.json.decode(each.documents, type=list[int])):
+            raise StillUnclear(each.payment_id)
 
 
 async def _order(
@@ -359,15 +401,19 @@ async def _method_of(gateway: PaymentGateway) -> int:
     return int(await value("SELECT id FROM payment_method WHERE code = :code", code=gateway.key))
 
 
-async def _asked(question: Awaitable[T], gateway: PaymentGateway) -> T:
-    """A gateway's answer. Raises Unavailable where it takes too long."""
+async def _asked(question: Callable[[], Awaitable[T]], silence: str) -> T:
+    """A gateway's answer. Raises Unavailable, which says `silence`, where it takes too long."""
+    refuse_inside_unit("a payment gateway")
     try:
         async with asyncio.timeout(ANSWERS_WITHIN):
-            return await question
+            return await question()
     except TimeoutError:
-        raise Unavailable(
-            _("%(gateway)s does not answer. Nothing was paid; try again later.", gateway=_(gateway.label))
-        ) from None
+        raise Unavailable(silence) from None
+
+
+def _silent(gateway: PaymentGateway) -> str:
+    """What its silence tells of money that may have moved: nothing."""
+    return _("%(gateway)s does not answer.", gateway=_(gateway.label))
 
 
 # ------------------------------------------------------------------ what the gateway says
@@ -437,17 +483,19 @@ async def _settle(scope: Scope, online: Online, news: GatewayNews) -> None:
     if news.state == "failed":
         await _fail(scope, online, news.reason)
         return
+    if online.state != PaymentState.FAILED and online.state not in WAITING:
+        return
+    if news.currency != online.currency or news.fee_minor >= news.amount_minor:
+        said = _("The gateway tells of another currency, or of a fee above the amount.")
+        if await _unclear(scope, online, said, failed=True) and online.state == PaymentState.FAILED:
+            await _ask_once_more(scope, online)
+        return
     if online.state == PaymentState.FAILED:
         # The payer tried again on the gateway's page, or the news came in another order: money counts.
         await execute(
             "UPDATE payment SET state = 'unknown', version = version + 1 WHERE id = :id AND state = 'failed'",
             id=online.payment_id,
         )
-    elif online.state not in WAITING:
-        return
-    if news.currency != online.currency or news.fee_minor >= news.amount_minor:
-        await _unclear(scope, online, _("The gateway tells of another currency, or of a fee above the amount."))
-        return
     await _receive(scope, online, news)
 
 
@@ -524,16 +572,23 @@ async def _fail(scope: Scope, online: Online, reason: str) -> None:
     )
 
 
-async def _unclear(scope: Scope, online: Online, reason: str) -> None:
+async def _unclear(scope: Scope, online: Online, reason: str, *, failed: bool = False) -> bool:
+    """Nobody knows whether it came; one that was settled meanwhile stays so, one that had failed unless `failed`. Gives
+    whether that is new."""
     moved = await execute(
-        "UPDATE payment SET state = 'unknown', version = version + 1 WHERE id = :id AND state = 'pending'",
+        "UPDATE payment SET state = 'unknown', version = version + 1 WHERE id = :id AND state IN :before",
         id=online.payment_id,
+        before=["pending", "failed"] if failed else ["pending"],
     )
     await execute(
-        "UPDATE online_payment SET reason = :reason WHERE payment_id = :id", id=online.payment_id, reason=reason
+        "UPDATE online_payment SET reason = :reason WHERE payment_id = :id"
+        " AND EXISTS (SELECT 1 FROM payment WHERE id = :id AND state IN ('pending', 'unknown'))",
+        id=online.payment_id,
+        reason=reason,
     )
     if moved:
         record(scope, OnlinePaymentUnclear(payment_id=online.payment_id, customer_id=online.payer_id))
+    return bool(moved)
 
 
 async def _paid_out(scope: Scope, gateway: str, news: GatewayNews) -> None:
@@ -581,7 +636,7 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> Pay
         return online.state
     try:
         acting, gateway = await _gateway(scope, online.gateway)
-        news = await _asked(gateway.look(acting, online.key), gateway)
+        news = await _asked(lambda: gateway.look(acting, online.key), _silent(gateway))
     except (NotFound, Unavailable) as error:
         acting = scope
         async with unit_of_work(scope):
@@ -598,9 +653,13 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> Pay
     now = await get_online(scope, payment_id)
     if again and now.state in WAITING:
         async with unit_of_work(acting):
-            await execute("UPDATE online_payment SET asked = asked + 1 WHERE payment_id = :id", id=payment_id)
-            await _ask_later(acting, payment_id, online.payer_id, online.asked + 1)
+            await _ask_once_more(acting, online)
     return now.state
+
+
+async def _ask_once_more(scope: Scope, online: Online) -> None:
+    await execute("UPDATE online_payment SET asked = asked + 1 WHERE payment_id = :id", id=online.payment_id)
+    await _ask_later(scope, online.payment_id, online.payer_id, online.asked + 1)
 
 
 async def _ask_later(scope: Scope, payment_id: int, payer_id: int, asked: int) -> None:
@@ -765,7 +824,7 @@ async def send_back(scope: Scope, refund_id: int) -> str:
         currency=found.currency,
     )
     try:
-        news = await _asked(gateway.pay_back(acting, order), gateway)
+        news = await _asked(partial(gateway.pay_back, acting, order), _silent(gateway))
     except Unavailable:
         async with unit_of_work(acting):
             await execute("UPDATE refund SET state = 'unknown' WHERE id = :id AND state = 'pending'", id=refund_id)

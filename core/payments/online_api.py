@@ -35,7 +35,10 @@ async def list_gateways(call: Call) -> list[GatewayItem]:
     "/online-payments",
     permission="payments.register",
     summary="Begin to pay invoices through a gateway",
-    description="Gives the page where the payer goes on. The payment is pending until the gateway says that it came.",
+    description="Gives the page where the payer goes on. The payment is pending until the gateway says that it came. "
+    "The same again within half an hour is the same payment, with an Idempotency-Key and without; so it is as long as "
+    "its state is unknown: nobody knows then whether it came, and it is not charged again.",
+    kept=False,
 )
 async def begin(call: Call, data: JSONBody[PayOnline]) -> Begun:
     return await online.begin_payment(call.scope, data, back=BACK)
@@ -53,6 +56,7 @@ async def get_online(call: Call, payment_id: FromPath[int]) -> OnlineItem:
     permission="payments.register",
     summary="Ask the gateway what became of a payment",
     status_code=200,
+    kept=False,
 )
 async def ask(call: Call, payment_id: FromPath[int]) -> OnlineItem:
     await online.ask_about(call.scope, payment_id, again=False)

@@ -9,7 +9,6 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from core.billing import queries as documents
-from core.errors import Invalid
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import queries
@@ -31,13 +30,11 @@ MOST: Final = 200_000
 """Bytes of a notification."""
 
 
-@post("/api/v1/gateways/{gateway:str}/notifications", permission=PUBLIC)
+@post("/api/v1/gateways/{gateway:str}/notifications", permission=PUBLIC, request_max_body_size=MOST)
 async def hear(view: View, gateway: FromPath[str]) -> Response[bytes]:
     """Anybody may call, only a right signature is heard. Answers 200 for what was known already, too: so it is not told
     a third time."""
     body = await view.request.body()
-    if len(body) > MOST:
-        raise Invalid(_("This is too large."))
     await take_notification(view.scope, gateway, dict(view.request.headers), body)
     return Response(b"{}", media_type="application/json")
 

@@ -104,12 +104,12 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
     options.setdefault("responses", PROBLEMS)
     options.setdefault("tags", [area_of(path)])
     opt = {"permission": permission, **options.pop("opt", {})}
-    sealed = options.pop("sealed", False)
+    sealed, kept = options.pop("sealed", False), options.pop("kept", True)
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         options.setdefault("operation_id", f"{key_of(options['tags'][0])}_{handler.__name__}")
-        kept = _idempotent(handler, status=options["status_code"], sealed=sealed)
-        function = handler if method == "GET" else once_more(kept)
+        wrapped = _idempotent(handler, status=options["status_code"], sealed=sealed)
+        function = handler if method == "GET" else once_more(wrapped if kept else handler)
         return HTTPRouteHandler(
             f"/api/v1{path}",
             http_method=[HttpMethod(method)],
@@ -140,7 +140,8 @@ class _Kept(Struct, frozen=True):
 
 def _idempotent(handler: Handler, *, status: int, sealed: bool) -> Handler:
     """With an Idempotency-Key the answer is kept in the same transaction as what was done, for some days; `sealed`
-    where it holds what opens something by itself.
+    where it holds what opens something by itself. An operation that calls others (`kept=False`) keeps none, since no
+    transaction may stay open meanwhile: it does the same when it is repeated.
 
     The same request again gives the same answer and does nothing; another body under the same key is a conflict.
     """

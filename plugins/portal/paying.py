@@ -8,7 +8,15 @@ from litestar import Response
 from litestar.params import FromPath
 
 from core.errors import DomainError, Forbidden, Invalid
-from core.payments.online import MOST_DOCUMENTS, PayOnline, ask_about, begin_payment, get_online, list_gateways
+from core.payments.online import (
+    MOST_DOCUMENTS,
+    PayOnline,
+    StillUnclear,
+    ask_about,
+    begin_payment,
+    get_online,
+    list_gateways,
+)
 from core.payments.status import PaymentState
 from core.texts import _
 from core.web.routing import SIGNED_IN, get, post
@@ -41,7 +49,7 @@ async def show_choice(view: View) -> Response[str]:
 
 @post(PAY, permission=SIGNED_IN)
 async def begin(view: View) -> Response[str]:
-    """Order the money, and send the payer on to where it pays."""
+    """Order the money, and send the payer on to where it pays; to the payment's own page where it may have paid."""
     wanted: set[int] = set()
     try:
         require_pay(view.scope)
@@ -62,7 +70,10 @@ async def begin(view: View) -> Response[str]:
         if error.status in (403, 404):
             raise
         said = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
-        return await _choice(view, wanted, "", some=True, errors=said, status=error.status)
+        unclear = error.payment_id if isinstance(error, StillUnclear) else None
+        return await _choice(view, wanted, "", some=True, errors=said, status=error.status, unclear=unclear)
+    if begun.state == PaymentState.UNKNOWN:
+        return view.go(BACK.format(payment_id=begun.payment_id))
     if begun.href.startswith("/"):
         return view.go(begun.href)
     return view.page("portal/leave.html", href=begun.href)
@@ -81,6 +92,7 @@ async def _choice(
     some: bool = False,
     errors: dict[str, str] | None = None,
     status: int = 200,
+    unclear: int | None = None,
 ) -> Response[str]:
     """Without a choice, all that is open in that currency is ticked; in the first where it says none."""
     debts = await queries.list_debts(view.scope)
@@ -100,6 +112,7 @@ async def _choice(
         gateways=await list_gateways(view.scope, debt.currency) if debt is not None else [],
         may_pay=actions.PAY in view.scope.actor.permissions,
         errors=errors or {},
+        unclear=unclear,
         words=words,
     )
 
@@ -126,6 +139,7 @@ async def _result(view: PageView, online: Online, template: str, *, asked: bool 
         online=online,
         waits=online.state in (PaymentState.PENDING, PaymentState.UNKNOWN),
         failed=online.state == PaymentState.FAILED,
+        unknown=online.state == PaymentState.UNKNOWN,
         asked=asked,
     )
 

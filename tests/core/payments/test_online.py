@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import core.testing
 from core import hookspecs
 from core.activity.asking import nothing_kept
 from core.activity.queries import timeline
+from core.activity.unit import InsideUnit, open_unit, unit_of_work
 from core.app import HOOK_MODULES
 from core.billing import actions as billing
 from core.billing.queries import get_document
@@ -43,19 +45,25 @@ class Bank:
     orders: dict[str, PayOrder] = field(default_factory=dict)
     begun: int = 0
     silent: bool = False
+    slow: bool = False
     knows: bool = True
     states: dict[str, MoneyState] = field(default_factory=dict)
     refunds: list[PayBack] = field(default_factory=list)
     refuses: bool = False
+    inside: list[bool] = field(default_factory=list)
+    """Of each question whether it was asked inside a unit of work."""
 
     async def begin(self, scope: Scope, order: PayOrder) -> PayPage:
         self.begun += 1
+        self.inside.append(open_unit() is not None)
         if self.silent:
             raise Unavailable("The bank is closed.")
         self.orders[order.key] = order
         return PayPage(href=f"https://bank.example/{order.key}", reference=f"ref-{order.key}")
 
     async def look(self, scope: Scope, key: str) -> GatewayNews | None:
+        self.inside.append(open_unit() is not None)
+        await asyncio.sleep(0.2 if self.slow else 0)
         if self.silent:
             raise Unavailable("The bank is closed.")
         if key not in self.orders or not self.knows:
@@ -294,6 +302,99 @@ async def test_a_notification_that_never_comes_is_asked_for(tenant: TestTenant, 
     assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 3, "one more after each open answer"
     assert await open_of(tenant, invoice_id) == 0
     assert await account("1210") == 12090
+
+
+async def unclear(tenant: TestTenant, bank: Bank, customer_id: int, *documents: int) -> tuple[int, str]:
+    """A payment of which the bank says nothing."""
+    payment_id, key = await begun(tenant, bank, customer_id, *documents)
+    bank.silent = True
+    assert await ask_about(tenant.scope(), payment_id, again=False) == "unknown"
+    bank.silent = False
+    return payment_id, key
+
+
+async def test_what_nobody_knows_of_is_never_charged_again(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    one, other = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    payment_id, key = await unclear(tenant, bank, customer_id, one)
+
+    again, _ = await begun(tenant, bank, customer_id, one)
+    tenant.clock.move(timedelta(days=1))
+    later, _ = await begun(tenant, bank, customer_id, one)
+    with pytest.raises(online.StillUnclear, match="whether an earlier payment came") as refused:
+        await begun(tenant, bank, customer_id, one, other)
+    free, _ = await begun(tenant, bank, customer_id, other)
+    bank.states[key] = "failed"
+    await ask_about(tenant.scope(), payment_id, again=False)
+    both, _ = await begun(tenant, bank, customer_id, one, other)
+
+    assert again == later == payment_id == refused.value.payment_id
+    assert refused.value.details == {"payment_id": payment_id}
+    assert len({payment_id, free, both}) == 3
+    assert bank.begun == 3
+
+
+async def test_a_payment_begun_while_another_waited_is_not_gone_on_with_once_that_is_unclear(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    one, other = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    first, _ = await begun(tenant, bank, customer_id, one)
+    await begun(tenant, bank, customer_id, one, other)
+    bank.silent = True
+    await ask_about(tenant.scope(), first, again=False)
+
+    with pytest.raises(online.StillUnclear) as refused:
+        await begun(tenant, bank, customer_id, one, other)
+
+    assert refused.value.payment_id == first
+
+
+async def test_no_gateway_is_spoken_to_inside_a_unit_of_work(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+
+    with pytest.raises(InsideUnit, match="payment gateway"):
+        async with unit_of_work(tenant.scope()):
+            await begun(tenant, bank, customer_id, invoice_id)
+
+    assert bank.begun == 0
+
+
+async def test_silence_says_nothing_of_money_and_is_forgotten_once_it_came(
+    tenant: TestTenant, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    before = await online.get_online(tenant.scope(), payment_id)
+    monkeypatch.setattr(online, "ANSWERS_WITHIN", 0.05)
+    bank.slow = True
+
+    await ask_about(tenant.scope(), payment_id, again=False)
+    silence = (await online.get_online(tenant.scope(), payment_id)).reason
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+    async with unit_of_work(tenant.scope()):
+        await online._unclear(tenant.scope(), before, "Too late.")
+
+    assert silence == "Bank does not answer."
+    found = await online.get_online(tenant.scope(), payment_id)
+    assert (found.state, found.reason) == ("received", "")
+
+
+async def test_what_had_failed_and_comes_in_another_currency_is_told_and_asked_about(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "failed"))
+
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received", currency="USD"))
+
+    found = await online.get_online(tenant.scope(), payment_id)
+    assert (found.state, "another currency" in found.reason) == ("unknown", True)
+    told = [each.kind for each in await timeline(tenant.scope(), customer_id=customer_id)]
+    assert told.count("online_payment_unclear") == 1
+    assert await value("SELECT count(*) FROM job WHERE kind = 'ask_gateway'") == 2
 
 
 async def test_a_payer_who_never_comes_back_is_given_up_after_days_and_money_that_comes_then_counts(
@@ -614,3 +715,30 @@ async def test_a_program_begins_asks_and_pays_back(tenant: TestTenant, bank: Ban
     assert came.json()["state"] == "received"
     assert refused.status_code == 409
     assert given.json()["amount_minor"] == 100
+
+
+async def test_a_program_with_an_idempotency_key_holds_nothing_open_while_the_gateway_answers(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    api, key = await tenant.api(), {"Idempotency-Key": "once"}
+    wanted = {"payer_id": customer_id, "document_ids": [invoice_id], "gateway": "bank"}
+
+    first = await api.post("/api/v1/online-payments", json=wanted, headers=key)
+    again = await api.post("/api/v1/online-payments", json=wanted, headers=key)
+    asked = await api.post(f"/api/v1/payments/{first.json()['payment_id']}/asking", headers=key)
+
+    assert (first.status_code, again.status_code, asked.status_code) == (201, 201, 200), first.text
+    assert first.json() == again.json()
+    assert bank.begun == 1
+    assert bank.inside == [False, False]
+
+
+async def test_a_notification_that_is_too_large_is_not_read(tenant: TestTenant, bank: Bank) -> None:
+    client, path = tenant.anonymous(), "/api/v1/gateways/bank/notifications"
+    client.headers.clear()
+
+    large = await client.post(path, content=b"x" * 200_001, headers={"x-signed": "yes"})
+
+    assert large.status_code == 413
