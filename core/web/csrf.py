@@ -39,5 +39,5 @@ def check_origin(host: str, origin: str, fetch_site: str) -> None:
 
 def check_token(visit: Visit, given: str) -> None:
     wanted = csrf_token(visit.session_token, visit.scope.tenant.uuid)
-    if not wanted or not hmac.compare_digest(wanted, given):
+    if not wanted or not hmac.compare_digest(wanted.encode(), given.encode()):
         raise Forbidden(_("This page has grown old. Load it again and repeat what you did."))

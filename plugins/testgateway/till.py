@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -171,32 +172,41 @@ async def pay_back(scope: Scope, order: PayBack) -> GatewayNews:
 async def pay_out(scope: Scope) -> int:
     """Pay out what has come in and was not paid out yet, less fees and refunds; gives how many notifications follow."""
 
-    class _Sum(Struct, frozen=True):
+    class _Taken(Struct, frozen=True):
+        id: int
         currency: str
         minor: int
 
     async with unit_of_work(scope):
-        sums = await rows(
-            _Sum,
-            "SELECT p.currency, CAST(sum(p.amount_minor - p.fee_minor - coalesce(r.minor, 0)) AS bigint) AS minor"
-            " FROM testgateway_payment p LEFT JOIN (SELECT payment_id, sum(amount_minor) AS minor"
-            " FROM testgateway_refund GROUP BY payment_id) r ON r.payment_id = p.id"
-            " WHERE p.state = 'paid' AND NOT p.paid_out GROUP BY p.currency ORDER BY p.currency",
+        # Marked first, added up then: what is paid meanwhile is in the next one.
+        taken = await rows(
+            _Taken,
+            "UPDATE testgateway_payment SET paid_out = TRUE WHERE state = 'paid' AND NOT paid_out"
+            " RETURNING id, currency, amount_minor - fee_minor AS minor",
         )
-        due = [each for each in sums if each.minor > 0]
+        returned = await rows(
+            _Taken,
+            "SELECT payment_id AS id, '' AS currency, CAST(sum(amount_minor) AS bigint) AS minor"
+            " FROM testgateway_refund WHERE payment_id IN :ids GROUP BY payment_id",
+            ids=[each.id for each in taken],
+        )
+        less, sums = {each.id: each.minor for each in returned}, Counter[str]()
+        for each in taken:
+            sums[each.currency] += each.minor - less.get(each.id, 0)
+        due = {currency: minor for currency, minor in sorted(sums.items()) if minor > 0}
         if not due:
             raise Conflict(_("There is nothing to pay out."))
         await execute(
-            "UPDATE testgateway_payment SET paid_out = TRUE WHERE state = 'paid' AND currency IN :currencies",
-            currencies=[each.currency for each in due],
+            "UPDATE testgateway_payment SET paid_out = FALSE WHERE id IN :ids",
+            ids=[each.id for each in taken if each.currency not in due],
         )
-        for each in due:
+        for currency, minor in due.items():
             news = GatewayNews(
                 event_id=f"payout:{new_token()}",
                 kind="payout",
                 state="received",
-                amount_minor=each.minor,
-                currency=each.currency,
+                amount_minor=minor,
+                currency=currency,
                 on=scope.today(),
             )
             await enqueue(scope, NOTIFY, Notice(msgspec.json.encode(news).decode()))
@@ -229,7 +239,7 @@ async def read(scope: Scope, headers: Mapping[str, str], body: bytes) -> Sequenc
     if not at.isdecimal() or len(at) > 12:
         raise Forbidden(_("This notification is not signed."))
     wanted = _signature(await _secret(scope), int(at), body)
-    if not hmac.compare_digest(wanted, given.get("v1", "")):
+    if not hmac.compare_digest(wanted.encode(), given.get("v1", "").encode()):
         raise Forbidden(_("The signature of this notification is not right."))
     if abs(scope.now() - datetime.fromtimestamp(int(at), UTC)) > SIGNED_FOR:
         raise Forbidden(_("The signature of this notification is too old."))

@@ -25,3 +25,16 @@ async def test_a_toast_waits_for_a_whole_page(tenant: TestTenant) -> None:
     assert "set-cookie" not in part.headers
     assert "Saved." in whole.text
     assert whole.headers["set-cookie"].startswith("toast=")
+
+
+async def test_a_token_with_letters_that_none_has_is_a_wrong_token(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    page.headers.pop("x-csrftoken")
+
+    sent = [
+        await page.post("/logout", headers=[(b"x-csrftoken", "é".encode())]),
+        await page.post("/logout", data={"_csrf": "é"}),
+    ]
+
+    assert [each.status_code for each in sent] == [403, 403]
+    assert "grown old" in sent[0].text

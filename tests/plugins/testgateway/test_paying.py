@@ -10,6 +10,7 @@ from html import unescape
 import httpx
 import msgspec
 import pytest
+from msgspec import Struct
 from pypdfium2 import PdfDocument
 
 from core import hookspecs
@@ -21,10 +22,12 @@ from core.billing.schemas import NewDraft, NewLine
 from core.billing.verify import verify
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
-from core.database import value, values
+from core.database import rows, value, values
 from core.documents.files import read_file
+from core.hooks import GatewayNews
 from core.ledger.queries import trial_balance
 from core.messages.queries import get_message, list_message_files
+from core.payments import online
 from core.payments.online import PayingBackOnline, ask_about, pay_back, send_back
 from core.payments.queries import list_payments
 from core.testing import TestTenant
@@ -154,6 +157,69 @@ async def test_whoever_declines_or_closes_the_window_has_paid_nothing_and_may_tr
     assert nonsense.status_code == 422
     assert await open_of(tenant, invoice_id) == 12300
     assert (await tenant.anonymous().get("/testgateway/pay/link/nonsense")).status_code == 404
+
+
+async def test_what_nobody_knows_of_leads_back_to_its_own_page(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer_id = await a_customer(tenant)
+    one, other = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    page = await in_portal(tenant, customer_id)
+    link = await at_the_till(page, one)
+    (payment,) = await list_payments(tenant.scope())
+    monkeypatch.setattr(online, "ANSWERS_WITHIN", 0.0)
+    assert await ask_about(tenant.scope(), payment.id, again=False) == "unknown"
+    monkeypatch.undo()
+    back = f"/portal/paid/{payment.id}"
+
+    same = await at_the_till(page, one)
+    shown = await page.get(back)
+    both = await page.post("/portal/pay", data={"invoice": [str(one), str(other)], "gateway": till.KEY})
+
+    assert same == back
+    assert "Nobody knows yet whether it came. We ask again." in shown.text
+    assert f'href="{link}"' in unescape(shown.text), "there is a way back to paying: it is the same order"
+    assert both.status_code == 409
+    assert "Nobody knows yet whether an earlier payment came" in both.text
+    assert f'href="{back}"' in both.text
+    assert [each.id for each in await list_payments(tenant.scope())] == [payment.id]
+
+
+async def test_letters_in_a_signature_that_none_has_are_a_wrong_signature(tenant: TestTenant) -> None:
+    client = tenant.anonymous()
+    client.headers.clear()
+    at = int(tenant.scope().now().timestamp())
+
+    refused = await client.post(
+        NOTIFICATIONS, content=b"{}", headers=[(till.SIGNATURE.encode(), f"t={at},v1=é".encode())]
+    )
+
+    assert refused.status_code == 403
+
+
+async def test_what_is_paid_while_it_pays_out_is_paid_out_the_next_time(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer_id = await a_customer(tenant)
+    page = await in_portal(tenant, customer_id)
+    links = []
+    for _ in range(2):
+        links.append(await at_the_till(page, await an_invoice(tenant, customer_id)))
+    await tenant.anonymous().post(links[0], data={"decision": "pay"})
+
+    async def paid_meanwhile(kind: type[Struct], sql: str, **values: object) -> list[Struct]:
+        found = await rows(kind, sql, **values)
+        monkeypatch.undo()
+        await till.decide(tenant.scope(), links[1].rpartition("/")[2], "pay")
+        return found
+
+    monkeypatch.setattr(till, "rows", paid_meanwhile)
+
+    await till.pay_out(tenant.scope())
+    await till.pay_out(tenant.scope())
+
+    out = [msgspec.json.decode(each, type=GatewayNews) for each in await notices(tenant)]
+    assert [each.amount_minor for each in out if each.kind == "payout"] == [12300 - 185, 12300 - 185]
 
 
 async def test_what_cannot_be_paid_is_said_and_nothing_is_begun(tenant: TestTenant) -> None:
