@@ -231,7 +231,7 @@ async def run_billing(
 
     Bounds (security.md 10): at most 36 months ahead, 15 charges a subscription; after a gap of more than 35 days, and
     for more than twice the run a month before, it asks first. A document's date is the tenant's day of issue, whatever
-    the date.
+    the date, and whatever the day on which the run began.
     """
     started = perf_counter()
     today = scope.today()
@@ -591,6 +591,10 @@ async def _bill_chunk(work: _Work) -> tuple[_Run, int]:
         assert run is not None
         if run.state != RunState.OPEN:
             return run, 0
+        if (today := scope.today()) != plan.issued_on:
+            # Past midnight: the month before may be recognised already.
+            plan.issued_on = today
+            plan.rates.clear()
         payers = await _next_payers(work, run.after_payer_id)
         if not payers:
             return await _close(work, run), 0

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.books import day
+from core.billing.recognition import recognise
+from core.billing.verify import verify
+from core.database import value_as, values
+from tests.books import a_customer, day
 from tests.stories.story import Money
 
 if TYPE_CHECKING:
@@ -256,3 +259,40 @@ async def test_apia_goes_from_one_year_to_the_next_before_all_others(story: Stor
     assert await periods(story) == [("2027-12-31", 97), ("2028-01-01", 3000)]
     assert await story.money() == Money("30.97", "0.00", "-30.97")
     await story.nothing_more_is_due()
+
+
+async def test_a_run_that_goes_on_past_midnight_dates_each_document_by_the_day_on_which_it_is_issued(
+    story: Story,
+) -> None:
+    """By then May is recognised: nothing may be booked into it any more."""
+    await story.begins("2027-05-10", currency="USD", tax_profile="outside", terms_days=14)
+    await story.rate("USD", "0.9", since="2027-05-01")
+    await story.rate("USD", "0.8", since="2027-06-01")
+    await story.sells("line", 31_00, currency="USD")
+    first = story.customer
+    second = await a_customer(story.scope, "Bea Binder", currency="USD", tax_profile="outside", terms_days=14)
+    for each in (first, second):
+        await story.subscribes("line", customer_id=each)
+
+    async def midnight(_done: int, _of: int, _text: str) -> None:
+        if story.today == day("2027-05-31"):
+            story.on("2027-06-01", time(0, 1))
+            await recognise(story.scope)
+
+    story.on("2027-05-31", time(23, 59))
+    report = await story.bill(chunk_size=1, progress=midnight)
+
+    assert (report.state, report.invoices) == ("done", 2)
+    made = [await story.document(each) for each in (1, 2)]
+    assert [(each.payer_id, str(each.issued_on), str(each.due_on)) for each in made] == [
+        (first, "2027-05-31", "2027-06-14"),
+        (second, "2027-06-01", "2027-06-15"),
+    ]
+    assert [each.number for each in made] == ["2027-000001", "2027-000002"]
+    receivable = "SELECT base_minor FROM posting JOIN account a ON a.id = account_id WHERE a.code = '1100' ORDER BY 1"
+    assert await values(receivable) == [2480, 2790]
+    assert await value_as(date, "SELECT issued_on FROM billing_run") == day("2027-05-31")
+    story.on("2027-07-01")
+    await recognise(story.scope)
+    await story.bill()
+    assert await verify(story.scope) == []
