@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.billing.actions import cancel_subscription, credit_unused
+from core.billing.actions import cancel_subscription, create_draft, credit_unused, delete_draft
 from core.billing.actions.pausing import pause
+from core.billing.actions.periods import edit_period
 from core.billing.actions.prepaid import start
+from core.billing.schemas import NewDraft
 from core.billing.verify import verify
 from core.database import value, values
 from core.errors import Conflict, Invalid
-from core.subscriptions.actions import terminate, undo_cancellation, withdraw
+from core.subscriptions.actions import charge_arrears, terminate, undo_cancellation, withdraw
 from core.subscriptions.actions.pausing import drop_pause, end_pause
+from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewPause, NewSubscription
 from tests.books import day
@@ -30,7 +33,7 @@ async def pauses(story: Story, subscription: int, first: str, last: str, **field
     await pause(story.scope, subscription, data)
 
 
-async def a_month_ahead(story: Story, **fields: object) -> int:
+async def a_month_ahead(story: Story, **fields: Any) -> int:
     """Billed from the first of January on, 100.00 a month and 20 % tax."""
     await story.begins("2027-01-01")
     await story.taxes(200_000)
@@ -314,6 +317,259 @@ async def test_P15_what_is_paused_is_withdrawn_and_cancelled_as_other_things_are
 
     assert str(ends_on) == "2027-02-01"
     assert await value("SELECT state FROM subscription_pause") == "done"
+    await story.nothing_more_is_due()
+
+
+async def test_P15_days_served_before_a_pause_and_not_charged_yet_are_billed(story: Story) -> None:
+    await story.begins("2026-11-22")
+    await story.taxes(0)
+    await story.sells("fibre", 10000)
+    fibre = await story.subscribes("fibre", starting="2026-10-01")
+
+    await pauses(story, fibre, "2026-11-22", "2026-12-01")
+    await story.days_pass(15)
+
+    assert await story.spans(fibre) == [("2026-11-22", "2026-12-01", "pause")]
+    assert await story.lines() == [
+        ("Fibre", "2026-10-01", "2026-11-01", 10000),
+        ("Fibre", "2026-11-01", "2026-11-22", 7000),
+        ("Fibre", "2026-12-01", "2027-01-01", 10000),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_days_of_somebody_who_is_not_billed_are_not_charged_by_a_pause(story: Story) -> None:
+    await story.begins("2020-01-01")
+    await story.taxes(0)
+    await story.sells("plan", 3100, timing="arrears")
+    plan = await story.subscribes("plan", starting="2020-01-01")
+    story.on("2020-01-11")
+    await charge_arrears(story.scope, plan, story.today)
+    story.on("2020-01-15")
+
+    await pauses(story, plan, "2020-01-15", "2020-01-20")
+
+    assert await story.spans(plan) == [("2020-01-11", "2020-01-20", "pause")]
+    assert await verify(story.scope) == []
+    await story.days_pass(0)
+    assert await story.lines() == [("Plan", "2020-01-01", "2020-01-11", 1000)]
+
+
+async def test_P15_resumed_early_after_billing_ahead_only_the_days_given_back_are_charged(story: Story) -> None:
+    fibre = await a_month_ahead(story)
+    await pauses(story, fibre, "2027-01-20", "2027-03-10")
+    await story.days_pass(50)
+    await story.bill("2027-04-01")
+    story.on("2027-02-20")
+
+    await end_pause(story.scope, fibre)
+    await story.months_pass(1)
+
+    assert await story.spans(fibre) == [("2027-02-01", "2027-02-20", "pause")]
+    assert sorted((await story.lines())[1:], key=lambda line: str(line[1])) == [
+        ("Fibre", "2027-02-20", "2027-03-01", 3214),
+        ("Fibre", "2027-03-01", "2027-03-10", 2903),
+        ("Fibre", "2027-03-10", "2027-04-01", 7097),
+        ("Fibre", "2027-04-01", "2027-05-01", 10000),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def a_month_of_thirty(story: Story, **fields: Any) -> int:
+    """Billed from the first of November on, 30.00 for its 30 days."""
+    await story.begins("2027-11-01")
+    await story.taxes(0)
+    await story.sells("fibre", 3000, **fields)
+    fibre = await story.subscribes("fibre", starting="2027-11-01")
+    await story.bill()
+    return fibre
+
+
+async def test_P15_ended_on_the_day_it_was_resumed_the_days_left_are_not_charged(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await pauses(story, fibre, "2027-11-10", "2027-11-20")
+    await story.days_pass(10)
+    await end_pause(story.scope, fibre)
+
+    await story.terminates_with_credit(fibre, "2027-11-11")
+    await story.bill()
+
+    assert len(await story.lines()) == 1
+    assert await values("SELECT net_minor FROM document WHERE kind = 'credit_note' ORDER BY id") == [1000, 1100]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_an_end_is_undone_on_the_day_it_was_resumed_the_days_left_are_charged(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await pauses(story, fibre, "2027-11-10", "2027-11-20")
+    await story.days_pass(10)
+    await end_pause(story.scope, fibre)
+    await terminate(story.scope, fibre, day("2027-11-14"))
+
+    await undo_cancellation(story.scope, fibre)
+    await story.bill()
+
+    assert (await story.lines())[1:] == [
+        ("Fibre", "2027-11-11", "2027-11-14", 300),
+        ("Fibre", "2027-11-14", "2027-11-20", 600),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_resumed_before_an_end_within_the_pause_it_is_charged_up_to_that_end(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await pauses(story, fibre, "2027-11-10", "2027-11-25")
+    await story.days_pass(12)
+    await story.terminates_with_credit(fibre, "2027-11-20")
+    story.on("2027-11-15")
+    await story.bill()
+
+    await end_pause(story.scope, fibre)
+    await story.days_pass(30)
+
+    assert (await story.lines())[1:] == [("Fibre", "2027-11-15", "2027-11-20", 500)]
+    assert await values("SELECT net_minor FROM document WHERE kind = 'credit_note' ORDER BY id") == [1500, 600]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_resumed_after_billing_ahead_before_an_end_within_the_pause(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await pauses(story, fibre, "2027-11-10", "2027-12-20")
+    await story.days_pass(15)
+    await story.bill("2027-12-20")
+    await story.terminates_with_credit(fibre, "2027-12-10")
+
+    await end_pause(story.scope, fibre)
+    await story.days_pass(60)
+
+    assert sorted((await story.lines())[1:], key=lambda line: str(line[1])) == [
+        ("Fibre", "2027-11-16", "2027-12-01", 1500),
+        ("Fibre", "2027-12-01", "2027-12-10", 871),
+        ("Fibre", "2027-12-20", "2028-01-01", 1161),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_paused_again_on_the_day_it_was_resumed_the_days_are_not_charged(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await pauses(story, fibre, "2027-11-10", "2027-11-20")
+    await story.days_pass(10)
+    await end_pause(story.scope, fibre)
+
+    await pauses(story, fibre, "2027-11-11", "2027-11-15")
+    await story.months_pass(1)
+
+    assert (await story.lines())[1:] == [
+        ("Fibre", "2027-11-15", "2027-11-20", 500),
+        ("Fibre", "2027-12-01", "2028-01-01", 3000),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_in_arrears_days_of_a_pause_that_wait_for_their_invoice_are_not_on_it(story: Story) -> None:
+    fibre = await a_month_of_thirty(story, timing="arrears")
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20")))
+    whole = int(await value("SELECT amount_minor FROM charge WHERE state = 'open'"))
+
+    await pauses(story, fibre, "2027-12-05", "2027-12-15")
+    await story.days_pass(40)
+    await end_pause(story.scope, fibre)
+    await story.days_pass(11)
+
+    found = sorted(((since, until), minor) for _, since, until, minor in await story.lines())
+    assert [days for days, _ in found] == [
+        ("2027-11-01", "2027-12-05"),
+        ("2027-12-11", "2027-12-15"),
+        ("2027-12-15", "2027-12-20"),
+    ]
+    assert abs(sum(minor for _, minor in found) - whole * 43 / 49) <= 1
+    await story.nothing_more_is_due()
+
+
+async def test_P15_added_days_of_a_pause_that_wait_for_their_invoice_are_charged_only_behind_it(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20"), added="charged"))
+
+    await pauses(story, fibre, "2027-11-25", "2027-12-10")
+    await story.days_pass(34)
+    await end_pause(story.scope, fibre)
+    await story.days_pass(20)
+
+    assert await values("SELECT net_minor FROM document WHERE kind = 'credit_note' ORDER BY id") == [600]
+    assert sorted((since, until) for _, since, until, _ in (await story.lines())[1:]) == [
+        ("2027-12-05", "2027-12-10"),
+        ("2027-12-10", "2027-12-20"),
+        ("2027-12-20", "2028-01-20"),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_what_stands_on_a_draft_is_not_paused_before_that_is_issued_or_gone(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20"), added="charged"))
+    charge = await value("SELECT id FROM charge WHERE state = 'open'")
+    draft = await create_draft(story.scope, NewDraft(payer_id=story.customer, charge_ids=[charge]))
+    await pauses(story, fibre, "2027-12-05", "2027-12-15")
+
+    await story.days_pass(35)
+    assert await story.state_of(fibre) == "active"
+    await delete_draft(story.scope, draft)
+    await story.bill()
+
+    assert await story.state_of(fibre) == "paused"
+    assert sorted(line[1:3] for line in (await story.lines())[1:]) == [
+        ("2027-12-01", "2027-12-05"),
+        ("2027-12-15", "2027-12-20"),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_days_that_are_charged_again_are_billed_before_it_is_paused(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await story.terminates_with_credit(fibre, "2027-11-20")
+    await undo_cancellation(story.scope, fibre)
+
+    with pytest.raises(Conflict, match="Run the billing"):
+        await pauses(story, fibre, "2027-11-01", "2027-11-25")
+    await story.bill()
+    await pauses(story, fibre, "2027-11-01", "2027-11-25")
+
+    assert await values("SELECT net_minor FROM document WHERE kind = 'credit_note' ORDER BY id") == [1100, 1900, 500]
+    await story.nothing_more_is_due()
+
+
+async def test_P15_one_pause_that_cannot_begin_does_not_keep_the_others(story: Story) -> None:
+    fibre = await a_month_of_thirty(story)
+    await edit_period(story.scope, fibre, PeriodEdit(end_on=day("2027-12-20"), added="charged"))
+    charge = await value("SELECT id FROM charge WHERE state = 'open'")
+    await create_draft(story.scope, NewDraft(payer_id=story.customer, charge_ids=[charge]))
+    await story.sells("phone", 700, kind="module")
+    other = await story.subscribes("phone")
+    await pauses(story, fibre, "2027-12-05", "2027-12-15")
+    await pauses(story, other, "2027-12-06", "2027-12-15")
+
+    await story.days_pass(36)
+
+    assert (await story.state_of(fibre), await story.state_of(other)) == ("active", "paused")
+
+
+async def test_P15_no_change_is_planned_into_a_pause(story: Story) -> None:
+    """Nor one that may be settled in it: paused days would be charged. Around it, it is."""
+    fibre = await a_month_of_thirty(story, rank=1)
+    await story.sells("large", 6000, rank=2)
+    await story.sells("first", 9000, rank=3, activation="invoice_first")
+    await pauses(story, fibre, "2027-11-10", "2027-11-20")
+
+    for order in ({"price": "large", "on": "2027-11-10"}, {"price": "large", "on": "2027-11-15"}, {"price": "first"}):
+        with pytest.raises(Conflict, match="pause"):
+            await story.changes(fibre, **order)
+    assert (await story.changes(fibre, "large", on="2027-11-21")).happens_on == day("2027-11-21")
+    await story.days_pass(60)
+
+    assert [line[:3] for line in (await story.lines())[1:]] == [
+        ("Large", "2027-11-21", "2027-12-01"),
+        ("Large", "2027-12-01", "2028-01-01"),
+    ]
     await story.nothing_more_is_due()
 
 

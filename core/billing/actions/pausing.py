@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from core.activity.unit import again, unit_of_work
 from core.billing.actions.credit_notes import credit_unused
 from core.database import values
+from core.errors import DomainError
 from core.subscriptions.actions.pausing import begin_pause, end_pause, plan_pause
 from core.texts import _
 
@@ -36,14 +37,21 @@ async def begin(scope: Scope, pause_id: int) -> None:
 
 
 async def pauses_due(scope: Scope, day: date) -> None:
-    """Pauses that begin by a day, and those that end: each in a unit of work of its own."""
+    """Pauses that begin by a day, and those that end: each in a unit of work of its own. One that cannot begin or end
+    now stays as it is, and is tried again with the next run."""
     for pause_id in await values(
         "SELECT id FROM subscription_pause WHERE state = 'planned' AND from_on <= :day ORDER BY from_on, id", day=day
     ):
-        await again(partial(begin, scope, int(pause_id)))
+        try:
+            await again(partial(begin, scope, int(pause_id)))
+        except DomainError:
+            continue
     for subscription_id in await values(
         "SELECT subscription_id FROM subscription_pause WHERE state = 'running' AND to_on <= :day"
         " ORDER BY to_on, subscription_id",
         day=day,
     ):
-        await again(partial(end_pause, scope, int(subscription_id), day))
+        try:
+            await again(partial(end_pause, scope, int(subscription_id), day))
+        except DomainError:
+            continue

@@ -193,6 +193,7 @@ async def period_end(scope: Scope, found: Locked) -> date:
 async def plan_change(scope: Scope, found: Locked, change: AgreedChange, on: date) -> int:
     """Keep a change for a day; it takes the place of one that was planned. Gives its id."""
     await _refuse_waiting(found.id)
+    await _refuse_paused(found.id, on, on)
     await execute(
         "UPDATE subscription_change SET state = 'dropped' WHERE subscription_id = :id AND state = 'planned'",
         id=found.id,
@@ -215,8 +216,21 @@ async def _refuse_waiting(subscription_id: int) -> None:
         raise Conflict(_("A change of it waits for its invoice. Undo that first."))
 
 
+async def _refuse_paused(subscription_id: int, first: date, last: date) -> None:
+    """It would charge paused days; a pause over a change that is planned is refused likewise (`plan_pause`)."""
+    if await value(
+        "SELECT 1 FROM subscription_pause WHERE subscription_id = :id AND state IN ('planned', 'running')"
+        " AND from_on <= :last AND to_on >= :first LIMIT 1",
+        id=subscription_id,
+        first=first,
+        last=last,
+    ):
+        raise Conflict(_("A pause of it is planned for these days. Undo that first, or choose another day."))
+
+
 async def wait_for_payment(scope: Scope, found: Locked, change: AgreedChange, document_id: int, until_on: date) -> int:
     """Keep a change that is made once its invoice is settled, in the place of what was planned."""
+    await _refuse_paused(found.id, scope.today(), until_on)
     await execute(
         "UPDATE subscription_change SET state = 'dropped' WHERE subscription_id = :id AND state = 'planned'",
         id=found.id,

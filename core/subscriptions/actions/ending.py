@@ -207,7 +207,7 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
         ends_on=ends_on,
     )
     await drop_planned(scope, [found.id], ends_on)
-    await _drop_uninvoiced(scope, found.id, ends_on)
+    await drop_uninvoiced(scope, found.id, ends_on)
     await _charge_credited(scope, found, ends_on)
     record(
         scope,
@@ -216,23 +216,83 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
     )
 
 
-async def _drop_uninvoiced(scope: Scope, subscription_id: int, ends_on: date) -> None:
-    """Charges of periods that begin at its end or later and wait for an invoice: given up as if they were credited."""
+class _Held(Struct, frozen=True):
+    id: int
+    period_start: date
+    period_end: date
+    discount_minor: int
+    amount_minor: int
+
+
+async def drop_uninvoiced(
+    scope: Scope, subscription_id: int, from_on: date, to_on: date | None = None, *, pause_id: int | None = None
+) -> None:
+    """Days from one on (up to one) that are charged and wait for an invoice: given up as if they were credited.
+
+    A charge that holds days beside them is made anew, in parts. What is charged again after an end that was undone is
+    worked out with the end that holds (`_charge_credited`).
+    """
+    for day in (from_on, to_on):
+        if day is not None:
+            await _part_open(scope, subscription_id, day)
     waived = await values(
         "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND kind = 'recurring'"
-        " AND component = '' AND state = 'open' AND period_start >= :ends_on RETURNING id",
+        " AND component NOT LIKE 'again:%' AND state = 'open' AND period_start >= :from_on"
+        " AND (:open_end OR period_start < :to_on) RETURNING id",
         id=subscription_id,
         today=scope.today(),
-        ends_on=ends_on,
+        from_on=from_on,
+        open_end=to_on is None,
+        to_on=to_on or from_on,
     )
     if not waived:
         return
     await execute(
-        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor)"
-        " SELECT subscription_id, id, period_start, period_end, amount_minor FROM charge"
+        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor, pause_id)"
+        " SELECT subscription_id, id, period_start, period_end, amount_minor, :pause_id::bigint FROM charge"
         " WHERE id IN :ids AND amount_minor > 0",
         ids=waived,
+        pause_id=pause_id,
     )
+
+
+async def _part_open(scope: Scope, subscription_id: int, day: date) -> None:
+    """An open charge over a day becomes two: of the days before it, and of those from it on."""
+    for each in await rows(
+        _Held,
+        "SELECT id, period_start, period_end, discount_minor, amount_minor FROM charge WHERE subscription_id = :id"
+        " AND kind = 'recurring' AND component NOT LIKE 'again:%' AND state = 'open' AND period_start < :day"
+        " AND coalesce(replaced_from, period_end) > :day ORDER BY id",
+        id=subscription_id,
+        day=day,
+    ):
+        days, whole = (day - each.period_start).days, (each.period_end - each.period_start).days
+        amount, discount = half_up(each.amount_minor * days, whole), half_up(each.discount_minor * days, whole)
+        for start, end, minor, off in (
+            (each.period_start, day, amount, discount),
+            (day, each.period_end, each.amount_minor - amount, each.discount_minor - discount),
+        ):
+            await execute(
+                "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component,"
+                " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor,"
+                " amount_minor, currency, tax_category, tax_inclusive, revision, state, replaced_from, due_on)"
+                " SELECT subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description,"
+                " :start::date, :end::date, days * :days::bigint, of_days * :whole::bigint, quantity_e6,"
+                " unit_price_e6, :discount::bigint, :amount::bigint, currency, tax_category, tax_inclusive,"
+                " (SELECT coalesce(max(o.revision) + 1, 0) FROM charge o"
+                "  WHERE o.subscription_id = charge.subscription_id AND o.period_start = :start), 'open',"
+                " CASE WHEN replaced_from < :end THEN replaced_from END, due_on FROM charge WHERE id = :id",
+                id=each.id,
+                start=start,
+                end=end,
+                days=(end - start).days,
+                whole=whole,
+                discount=off,
+                amount=minor,
+            )
+        await execute(
+            "UPDATE charge SET state = 'reversed', closed_on = :today WHERE id = :id", id=each.id, today=scope.today()
+        )
 
 
 class _Credited(Struct, frozen=True):

@@ -16,10 +16,12 @@ from core.database import Duplicate, execute, row, rows, value
 from core.errors import Conflict, Invalid
 from core.money import half_up
 from core.subscriptions.actions.agreed import agree, cut, terms_from
-from core.subscriptions.actions.ending import charge_arrears, suspend
-from core.subscriptions.actions.shared import Locked, check_move, lock, write_schedule
+from core.subscriptions.actions.charging import charge_period
+from core.subscriptions.actions.ending import MOST_PERIODS, charge_arrears, drop_uninvoiced, suspend
+from core.subscriptions.actions.making import covering
+from core.subscriptions.actions.shared import Locked, check_move, covered_until, lock, write_schedule
 from core.subscriptions.events import PauseDropped, PausePlanned, SubscriptionPaused, SubscriptionResumed
-from core.subscriptions.schedule import cycle_end, next_period
+from core.subscriptions.schedule import cycle_end, next_period, periods_due
 from core.subscriptions.status import StateReason, SubscriptionState
 from core.subscriptions.terms import unit_price_e6
 from core.texts import _
@@ -118,16 +120,20 @@ async def drop_pause(scope: Scope, subscription_id: int) -> None:
 async def begin_pause(scope: Scope, pause_id: int) -> Pause | None:
     """Its first day has come: no service, and no charge for the days up to its end. None where it does not begin.
 
-    What is not active any more has no pause. Days that were charged ahead are billing's to credit.
+    What is not active any more has no pause. Days that were invoiced ahead are billing's to credit; those that wait for
+    an invoice are given up here.
     """
     async with unit_of_work(scope):
+        subscription_id = await value("SELECT subscription_id FROM subscription_pause WHERE id = :id", id=pause_id)
+        found = await lock(scope, int(subscription_id))
         pause = await row(Pause, f"{_PAUSE} WHERE id = :id AND state = 'planned' FOR UPDATE", id=pause_id)
         if pause is None:
             return None
-        found = await lock(scope, pause.subscription_id)
         if found.state is not SubscriptionState.ACTIVE:
             await execute("UPDATE subscription_pause SET state = 'dropped' WHERE id = :id", id=pause_id)
             return None
+        await _refuse_waiting(found, pause)
+        await drop_uninvoiced(scope, found.id, pause.from_on, pause.to_on, pause_id=pause.id)
         await _leave_out(scope, found, pause)
         if pause.hold_minor:
             await _charge_hold(found, pause)
@@ -144,13 +150,28 @@ async def begin_pause(scope: Scope, pause_id: int) -> Pause | None:
         return pause
 
 
+async def _refuse_waiting(found: Locked, pause: Pause) -> None:
+    """What is about to be invoiced as it stands is neither credited nor given up: that comes first."""
+    for each in await covering(found.id, pause.from_on):
+        if each.period_start >= pause.to_on:
+            continue
+        if each.on_draft:
+            raise Conflict(_("It stands on a draft. Issue or delete that first."))
+        if each.state == "open" and each.component.startswith("again:"):
+            raise Conflict(_("Days of the pause are charged again and not invoiced yet. Run the billing first."))
+
+
 async def _leave_out(scope: Scope, found: Locked, pause: Pause) -> None:
-    """Days of the pause that are not charged yet never are; the next charge is for the part of the cycle behind it."""
+    """Days of the pause that are not charged yet never are; the next charge is for the part of the cycle behind it.
+
+    Days before it are charged up to it, in whatever timing, but for what rests or is paid from the balance.
+    """
     if found.period_start is None:
         return
-    if found.timing == "arrears":
+    rests = found.due_on is None or found.timing == "prepaid"
+    if not rests:
         await charge_arrears(scope, found.id, pause.from_on)
-    start = max(found.period_start, pause.from_on) if found.timing == "arrears" else found.period_start
+    start = found.period_start if rests else max(found.period_start, pause.from_on)
     if start < pause.to_on:
         await execute(
             "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason) VALUES (:id, :start, :end, 'pause')",
@@ -257,6 +278,7 @@ class _Credited(Struct, frozen=True):
 
 async def _take_back(scope: Scope, found: Locked, pause: Pause, day: date) -> None:
     """The pause is shorter than planned: its last days are charged after all, at what was credited for them."""
+    covered = await covered_until(found.id)
     span = await row(
         _Span,
         "SELECT id, from_on, to_on FROM unbilled_span WHERE subscription_id = :id AND reason = 'pause'"
@@ -270,7 +292,10 @@ async def _take_back(scope: Scope, found: Locked, pause: Pause, day: date) -> No
             await execute("DELETE FROM unbilled_span WHERE id = :id", id=span.id)
         else:
             await execute("UPDATE unbilled_span SET to_on = :day WHERE id = :id", id=span.id, day=start)
-        await _charge_from(found, start)
+        if covered is not None and covered > pause.to_on:
+            await _charge_between(found, start, pause.to_on)
+        else:
+            await _charge_from(found, start)
     for each in await rows(
         _Credited,
         "SELECT id, charge_id, from_on, to_on, amount_minor FROM credited_span WHERE pause_id = :id AND to_on > :day"
@@ -281,6 +306,20 @@ async def _take_back(scope: Scope, found: Locked, pause: Pause, day: date) -> No
         start = max(each.from_on, day)
         amount = half_up(each.amount_minor * (each.to_on - start).days, (each.to_on - each.from_on).days)
         await execute(RESUMED, **_resumed(each, start, amount, found.currency))
+    if found.ends_on is not None:
+        await drop_uninvoiced(scope, found.id, found.ends_on)
+
+
+async def _charge_between(found: Locked, start: date, end: date) -> None:
+    """Days before those that were billed ahead: by day, cycle by cycle. What is charged next stays as it is."""
+    rhythm = msgspec.structs.replace(found.rhythm(end), proration="by_day", final_proration="by_day")
+    due, __ = periods_due(rhythm, start, end, MOST_PERIODS)
+    if len(due) > MOST_PERIODS:
+        raise Conflict(_("More than 15 periods of a subscription are to be charged first. Run the billing."))
+    payer_id = int(await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id))
+    for period in due:
+        due_on = period.end if found.timing == "arrears" else period.start
+        await charge_period(found.id, payer_id, found.currency, period, due_on=due_on)
 
 
 RESUMED: Final = (
