@@ -61,21 +61,26 @@ class DocumentLayout(LayoutFields, frozen=True, kw_only=True):
 
 async def load_layout() -> DocumentLayout:
     """The look of documents to come; where nobody set one, the plain one."""
+    return (await _stored())[1]
+
+
+async def _stored() -> tuple[str | None, DocumentLayout]:
+    """The look as it is kept, and what it says."""
     text = await value("SELECT value FROM setting WHERE key = :key", key=KEY)
-    return msgspec.json.decode(text, type=DocumentLayout) if text else DocumentLayout()
+    return text, msgspec.json.decode(text, type=DocumentLayout) if text else DocumentLayout()
 
 
 async def save_layout(scope: Scope, data: LayoutFields, *, version: int) -> DocumentLayout:
     """Save the look of documents to come. What was issued keeps its own."""
     _check(data)
     async with unit_of_work(scope):
-        now = await load_layout()
+        text, now = await _stored()
         if now.version != version:
             raise Stale
         texts = {key: each for key, each in data.texts.items() if each != LayoutTexts()}
         fields = {name: getattr(data, name) for name in LayoutFields.__struct_fields__} | {"texts": texts}
         new = msgspec.structs.replace(now, **fields, version=now.version + 1)
-        await _store(scope, now, new)
+        await _store(scope, text, now, new)
         return new
 
 
@@ -84,18 +89,18 @@ async def set_logo(scope: Scope, data: bytes) -> DocumentLayout:
     logo = await logo_of(data)
     stored = await store_file(scope, logo.data, name=f"logo{logo.suffix}", media_type=logo.media_type)
     async with unit_of_work(scope):
-        now = await load_layout()
+        text, now = await _stored()
         name = f"logo-{stored.sha256[:12]}{logo.suffix}"
         new = msgspec.structs.replace(now, logo_file_id=stored.id, logo_name=name, version=now.version + 1)
-        await _store(scope, now, new)
+        await _store(scope, text, now, new)
         return new
 
 
 async def remove_logo(scope: Scope) -> DocumentLayout:
     async with unit_of_work(scope):
-        now = await load_layout()
+        text, now = await _stored()
         new = msgspec.structs.replace(now, logo_file_id=None, logo_name="", version=now.version + 1)
-        await _store(scope, now, new)
+        await _store(scope, text, now, new)
         return new
 
 
@@ -140,14 +145,15 @@ def of_snapshot(said: dict[str, Any]) -> DocumentLayout:
     return msgspec.convert(said.get("layout") or {}, DocumentLayout)
 
 
-async def _store(scope: Scope, now: DocumentLayout, new: DocumentLayout) -> None:
-    await execute(
-        "INSERT INTO setting (key, value, changed_at) VALUES (:key, :value, :now)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at",
-        key=KEY,
-        value=msgspec.json.encode(new).decode(),
-        now=scope.now(),
-    )
+async def _store(scope: Scope, text: str | None, now: DocumentLayout, new: DocumentLayout) -> None:
+    """In the place of what was read. Raises Stale where somebody else has changed it since."""
+    if text is None:
+        sql = "INSERT INTO setting (key, value, changed_at) VALUES (:key, :value, :now) ON CONFLICT (key) DO NOTHING"
+    else:
+        sql = "UPDATE setting SET value = :value, changed_at = :now WHERE key = :key AND value = :text"
+    old = {"text": text} if text is not None else {}
+    if not await execute(sql, key=KEY, value=msgspec.json.encode(new).decode(), now=scope.now(), **old):
+        raise Stale
     names = [
         name
         for name in ("colour", "columns", "show_name", "code", "logo_name")

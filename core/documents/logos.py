@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import warnings
 from typing import Final
 from xml.etree import ElementTree
 
@@ -117,23 +116,28 @@ async def logo_of(data: bytes, *, field: str = "logo") -> Logo:
         if data.lstrip()[:1] == b"<" or data[:3] == b"\xef\xbb\xbf":
             return Logo(await asyncio.to_thread(_sifted, data), ".svg", "image/svg+xml")
         return await asyncio.to_thread(_drawn_anew, data)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, Warning) as error:
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        RecursionError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise Invalid(unreadable, field=field) from error
 
 
 def _drawn_anew(data: bytes) -> Logo:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise ValueError("too many pixels")
-            jpeg = picture.format == "JPEG"
-            upright = ImageOps.exif_transpose(picture)
-            bare = Image.new("RGB" if jpeg else "RGBA", upright.size)
-            bare.paste(upright.convert(bare.mode))
-            bare.thumbnail((SIDE, SIDE))
-            out = io.BytesIO()
-            bare.save(out, "JPEG" if jpeg else "PNG", optimize=True, **({"quality": 90} if jpeg else {}))
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise ValueError("too many pixels")
+        jpeg = picture.format == "JPEG"
+        upright = ImageOps.exif_transpose(picture)
+        bare = Image.new("RGB" if jpeg else "RGBA", upright.size)
+        bare.paste(upright.convert(bare.mode))
+        bare.thumbnail((SIDE, SIDE))
+        out = io.BytesIO()
+        bare.save(out, "JPEG" if jpeg else "PNG", optimize=True, **({"quality": 90} if jpeg else {}))
     return Logo(out.getvalue(), ".jpg" if jpeg else ".png", "image/jpeg" if jpeg else "image/png")
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.billing import actions
+from core.billing import layout as layouts
 from core.billing.layout import LayoutFields, LayoutTexts, contrast, load_layout, save_layout, set_logo
 from core.billing.mailing import document_file
 from core.billing.schemas import NewDraft, NewLine, SellerFields
 from core.billing.sheets import document_of
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import execute
+from core.database import execute, value
 from core.documents.files import read_file
 from core.documents.logos import logo_of
 from core.errors import Invalid, Stale
@@ -80,14 +82,29 @@ async def test_B11_a_drawing_keeps_its_shapes_and_loses_all_that_could_act() -> 
         b"GIF89a whatever",
         b"",
         b"\x89PNG\r\n\x1a\nbroken",
+        b'<svg xmlns="http://www.w3.org/2000/svg">%s<path d="M0 0"/>%s</svg>' % (b"<g>" * 20_000, b"</g>" * 20_000),
+        a_picture("PNG", (5000, 4001)),
     ],
-    ids=["entities", "nothing left", "no drawing", "cut off", "another kind", "empty", "broken"],
+    ids=["entities", "nothing left", "no drawing", "cut off", "another kind", "empty", "broken", "deep", "many pixels"],
 )
 async def test_B11_what_is_no_logo_is_refused(data: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         await logo_of(data)
 
     assert refused.value.errors[0].field == "logo"
+
+
+async def test_drawing_a_picture_leaves_the_warnings_of_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, upright, same = warnings.filters, ImageOps.exif_transpose, []
+
+    def watched(picture: Image.Image) -> Image.Image:
+        same.append(warnings.filters is known)
+        return upright(picture)
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", watched)
+    await logo_of(a_picture())
+
+    assert same == [True]
 
 
 async def test_B11_a_picture_is_drawn_anew_and_a_large_file_refused() -> None:
@@ -131,6 +148,33 @@ async def test_B11_what_was_issued_keeps_its_look_in_its_language_and_pdf(tenant
     assert "Quantity" not in printed
     assert "Vielen Dank." in await the_text(tenant, german)
     assert "Thank you." not in await the_text(tenant, later)
+
+
+async def test_of_two_who_change_the_look_at_once_the_second_is_told(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = tenant.scope()
+
+    async def before(sql: str, **values: object) -> str | None:
+        return read
+
+    read = None
+    first = await save_layout(scope, LayoutFields(colour="#0b6b60"), version=0)
+    monkeypatch.setattr(layouts, "value", before)
+    with pytest.raises(Stale):
+        await save_layout(scope, LayoutFields(colour="#000000"), version=0)
+    monkeypatch.undo()
+    read = await value("SELECT value FROM setting WHERE key = :key", key=layouts.KEY)
+    kept = await set_logo(scope, a_picture())
+    monkeypatch.setattr(layouts, "value", before)
+    with pytest.raises(Stale):
+        await save_layout(scope, LayoutFields(colour="#000000"), version=first.version)
+    with pytest.raises(Stale):
+        await layouts.remove_logo(scope)
+    monkeypatch.undo()
+
+    assert await load_layout() == kept
+    assert (kept.colour, kept.logo_name[-4:]) == ("#0b6b60", ".png")
 
 
 async def test_B11_the_code_for_a_transfer_can_be_left_out(tenant: TestTenant) -> None:
