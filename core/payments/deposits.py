@@ -25,6 +25,8 @@ from core.payments.tables import Deposit
 from core.texts import _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 Reason = Annotated[str, Meta(max_length=500)]
@@ -317,6 +319,10 @@ async def list_deposits(scope: Scope, customer_id: int) -> list[DepositDetail]:
         id=customer_id,
         within=within(Deposit, scope.actor.reach),
     )
+    return await _with_uses(found)
+
+
+async def _with_uses(found: Sequence[DepositRow]) -> list[DepositDetail]:
     uses: dict[int, list[DepositUse]] = {}
     for use in await rows(
         DepositUse,
@@ -329,14 +335,15 @@ async def list_deposits(scope: Scope, customer_id: int) -> list[DepositDetail]:
 
 
 async def get_deposit(scope: Scope, deposit_id: int) -> DepositDetail:
-    customer_id = await value(
-        "SELECT customer_id FROM deposit WHERE id = :id AND :within",
+    found = await row(
+        DepositRow,
+        f"{_DEPOSIT} WHERE deposit.id = :id AND :within",
         id=deposit_id,
         within=within(Deposit, scope.actor.reach),
     )
-    if customer_id is None:
+    if found is None:
         raise NotFound(f"deposit {deposit_id}")
-    return next(each for each in await list_deposits(scope, int(customer_id)) if each.id == deposit_id)
+    return (await _with_uses([found]))[0]
 
 
 async def held_deposits(scope: Scope, customer_id: int, until: date | None = None) -> list[Held]:

@@ -7,9 +7,10 @@ from html import unescape
 
 import httpx
 
+from core.activity.unit import unit_of_work
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value
+from core.database import execute_many, value
 from core.testing import TestTenant
 
 PARTIAL = {"hx-request-type": "partial"}
@@ -66,3 +67,23 @@ async def test_B4_deposits_over_json(tenant: TestTenant) -> None:
     assert (applied.json()["left_minor"], back.json()["state"]) == (3000, "paid_back")
     assert listed.json() == [(await api.get(at)).json()]
     assert (await api.get("/api/v1/deposits/999")).status_code == 404
+
+
+async def test_a_deposit_with_many_after_it_is_still_shown(tenant: TestTenant) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Ada Adler"))
+    api = await tenant.api()
+    made = await api.post("/api/v1/deposits", json={"customer_id": customer_id, "amount_minor": 5000})
+    at = f"/api/v1/deposits/{made.json()['id']}"
+    async with unit_of_work(tenant.scope()):
+        await execute_many(
+            "INSERT INTO deposit (customer_id, method_id, currency, amount_minor, left_minor, state, reason,"
+            " reference, received_on) SELECT customer_id, method_id, currency, amount_minor, left_minor,"
+            " state, reason, reference, received_on FROM deposit WHERE id = :id",
+            [{"id": made.json()["id"]}] * 200,
+        )
+
+    found = await api.get(at)
+    applied = await api.post(f"{at}/application", json={"amount_minor": 2000})
+
+    assert found.json() == made.json()
+    assert (applied.json()["left_minor"], [each["kind"] for each in applied.json()["uses"]]) == (3000, ["applied"])
