@@ -11,6 +11,7 @@ from core.activity.queries import timeline
 from core.billing import actions, pages, queries, setting_pages
 from core.billing.actions.allocation import change_waits
 from core.billing.actions.credit_notes import list_left
+from core.billing.actions.proformas import why_no_draft
 from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
@@ -249,7 +250,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         file=await get_file(scope, int(pdf.path)) if pdf is not None else None,
         corrects=corrects,
         notes=notes,
-        actions_menu=_menu(scope, document, waits=await change_waits(document.id)),
+        actions_menu=await _menu(scope, document),
         may_pay=(document.open_minor > 0 or document.settlement == "written_off") and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
         dunning=await dunning_of(scope, document),
@@ -258,17 +259,18 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
     )
 
 
-def _menu(scope: Scope, document: DocumentDetail, *, waits: bool) -> list[list[MenuEntry]]:
+async def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]:
     """What may be done with an issued document, the dangerous last; what is not possible says why."""
     path = f"/invoices/{document.id}"
     if document.kind == "proforma" and scope.may("documents.edit"):
-        return [[MenuEntry(label=_("Turn into an invoice"), icon="file-invoice", href=f"{path}/invoice")]]
+        none = await why_no_draft(document.id)
+        return [[MenuEntry(label=_("Turn into an invoice"), icon="file-invoice", href=f"{path}/invoice", refused=none)]]
     if document.state == "draft" or document.kind != "invoice" or not scope.may("documents.credit"):
         return []
     credited = _("Nothing is left of it") if document.settlement == "credited" else ""
     settled = "" if document.open_minor else _("Nothing is open on it")
     fixed = _("Part of it was credited") if document.credit_note_ids else ""
-    if waits:
+    if await change_waits(document.id):
         fixed = _("A change waits for this invoice. Undo that, and ask for it again.")
     return [
         [

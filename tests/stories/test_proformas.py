@@ -73,3 +73,49 @@ async def test_B2_an_issued_or_empty_document_has_no_proforma(story: Story) -> N
     with pytest.raises(Conflict, match="Only a proforma"):
         await draft_of_proforma(story.scope, invoice)
     await story.nothing_more_is_due()
+
+
+async def test_B2_charges_of_a_draft_that_is_gone_are_not_billed_by_its_proforma_too(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.is_charged("Set-up", 3000)
+    draft = await story.drafts(("Router", 10000), open_charges=True)
+    proforma = await issue_proforma(story.scope, draft)
+    await delete_draft(story.scope, draft)
+
+    with pytest.raises(Conflict, match="Make a new invoice of the charges that are open"):
+        await draft_of_proforma(story.scope, proforma)
+
+    await story.bill()
+    assert await story.papers() == [("2027-05-01", "36.00", "open")]
+    await story.nothing_more_is_due()
+
+
+async def test_B2_of_two_proformas_of_one_draft_the_later_takes_the_place_of_the_earlier(story: Story) -> None:
+    await story.begins("2027-05-01")
+    draft = await story.drafts(("Router", 10000))
+    first = await issue_proforma(story.scope, draft)
+    second = await issue_proforma(story.scope, draft)
+
+    assert (await story.document(second)).corrects_id == first
+    assert await draft_of_proforma(story.scope, first) == draft
+    await issue(story.scope, draft)
+
+    for each in (first, second):
+        with pytest.raises(Conflict, match="issued already"):
+            await draft_of_proforma(story.scope, each)
+    assert (await story.document(draft)).corrects_id == second
+    assert await value("SELECT count(*) FROM document") == 3
+    await story.nothing_more_is_due()
+
+
+async def test_B2_two_proformas_without_their_draft_share_the_new_one(story: Story) -> None:
+    await story.begins("2027-05-01")
+    draft = await story.drafts(("Router", 10000))
+    first, second = await issue_proforma(story.scope, draft), await issue_proforma(story.scope, draft)
+    await delete_draft(story.scope, draft)
+
+    again = await draft_of_proforma(story.scope, first)
+
+    assert await draft_of_proforma(story.scope, second) == again
+    assert [line.description for line in (await story.document(again)).lines] == ["Router"]
+    await story.nothing_more_is_due()

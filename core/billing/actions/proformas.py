@@ -6,7 +6,7 @@ One is made of a draft, which stays and names it: issued, the invoice takes its 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions.invoices import draft_of, lock_draft, plan_for, work_out_draft
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 _LINE = (
-    "position, beneficiary_id, product_id, kind, description, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
+    "position, product_id, kind, description, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
     " net_minor, tax_category, tax_inclusive, tax_rate_id, tax_code, rate_ppm, tax_minor, base_net_minor,"
     " base_tax_minor, period_from, period_to"
 )
@@ -49,15 +49,17 @@ async def issue_proforma(scope: Scope, draft_id: int) -> int:
         proforma_id = int(
             await value(
                 "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, net_minor,"
-                " tax_minor, total_minor, language, reference, note, created_at)"
+                " tax_minor, total_minor, corrects_id, language, reference, note, created_at)"
                 " SELECT 'proforma', 'draft', payer_id, seller_id, book_id, currency, terms_days, net_minor, tax_minor,"
-                " total_minor, language, reference, note, :now FROM document WHERE id = :id RETURNING id",
+                " total_minor, (SELECT p.id FROM document p WHERE p.id = document.corrects_id AND p.kind = 'proforma'),"
+                " language, reference, note, :now FROM document WHERE id = :id RETURNING id",
                 id=draft_id,
                 now=scope.now(),
             )
         )
         await execute(
-            f"INSERT INTO document_line (document_id, {_LINE}) SELECT :proforma::bigint, {_LINE} FROM document_line"
+            f"INSERT INTO document_line (document_id, beneficiary_id, {_LINE}) SELECT :proforma::bigint,"
+            f" CASE WHEN charge_id IS NOT NULL THEN beneficiary_id END, {_LINE} FROM document_line"
             " WHERE document_id = :id",
             proforma=proforma_id,
             id=draft_id,
@@ -107,22 +109,20 @@ async def issue_proforma(scope: Scope, draft_id: int) -> int:
 
 
 async def draft_of_proforma(scope: Scope, proforma_id: int) -> int:
-    """The draft that becomes the invoice of a proforma: the one that it was made of, or a new one of the same lines."""
+    """The draft that becomes the invoice of a proforma: the one that it was made of, or a new one of the same lines.
+
+    Of several proformas of one draft the latest counts.
+    """
     async with unit_of_work(scope):
-        proforma = await get_document(scope, proforma_id)
-        if proforma.kind != "proforma":
+        if (await get_document(scope, proforma_id)).kind != "proforma":
             raise Conflict(_("Only a proforma is turned into an invoice."))
-        if await value(
-            "SELECT 1 FROM document WHERE corrects_id = :id AND kind = 'invoice' AND state = 'issued' LIMIT 1",
-            id=proforma_id,
-        ):
-            raise Conflict(_("Its invoice was issued already."))
-        draft_id = await value(
-            "SELECT max(id) FROM document WHERE corrects_id = :id AND kind = 'invoice' AND state = 'draft'",
-            id=proforma_id,
-        )
+        if reason := await why_no_draft(proforma_id):
+            raise Conflict(reason)
+        latest_id = await _latest(proforma_id)
+        draft_id = await _draft_of(latest_id)
         if draft_id is not None:
-            return int(draft_id)
+            return draft_id
+        proforma = await get_document(scope, latest_id)
         names = NewLine.__struct_fields__
         fields = DraftFields(
             lines=[NewLine(**{name: getattr(line, name) for name in names}) for line in proforma.lines],
@@ -130,4 +130,40 @@ async def draft_of_proforma(scope: Scope, proforma_id: int) -> int:
             reference=proforma.reference,
             note=proforma.note,
         )
-        return await draft_of(scope, proforma.payer_id, proforma.currency, fields, replaces_id=proforma_id)
+        return await draft_of(scope, proforma.payer_id, proforma.currency, fields, replaces_id=latest_id)
+
+
+async def why_no_draft(proforma_id: int) -> str:
+    """Why a proforma is not turned into an invoice; empty where it is.
+
+    Charges of a draft that is gone were let go with it: lines of the same would bill them twice. Only lines of charges
+    have a beneficiary.
+    """
+    latest_id = await _latest(proforma_id)
+    if await value(
+        "SELECT 1 FROM document WHERE corrects_id = :id AND kind = 'invoice' AND state = 'issued' LIMIT 1",
+        id=latest_id,
+    ):
+        return _("Its invoice was issued already.")
+    if await _draft_of(latest_id) is None and await value(
+        "SELECT 1 FROM document_line WHERE document_id = :id AND beneficiary_id IS NOT NULL LIMIT 1", id=latest_id
+    ):
+        return _("Its draft was deleted, and let go of its charges. Make a new invoice of the charges that are open.")
+    return ""
+
+
+async def _latest(proforma_id: int) -> int:
+    while (later := await value(_LATER, id=proforma_id)) is not None:
+        proforma_id = int(later)
+    return proforma_id
+
+
+async def _draft_of(proforma_id: int) -> int | None:
+    found = await value(
+        "SELECT max(id) FROM document WHERE corrects_id = :id AND kind = 'invoice' AND state = 'draft'",
+        id=proforma_id,
+    )
+    return None if found is None else int(found)
+
+
+_LATER: Final = "SELECT max(id) FROM document WHERE corrects_id = :id AND kind = 'proforma'"

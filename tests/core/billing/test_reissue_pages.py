@@ -17,6 +17,8 @@ from core.database import values
 from core.ledger.queries import get_balance
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.subscriptions.actions import add_charge
+from core.subscriptions.schemas import NewCharge
 from core.testing import TestTenant
 
 pytestmark = pytest.mark.anyio
@@ -199,3 +201,22 @@ async def test_B2_a_proforma_is_issued_of_a_draft_printed_and_turned_into_an_inv
     assert (second.status_code, second.json()["number"]) == (201, "PF-2026-000002")
     assert "PF-2026-000001" in listed.text
     assert (await get_balance(scope, customer_id)).balance_minor == 0
+
+
+async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no_invoice(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    await add_charge(scope, NewCharge(customer_id=customer_id, description="Visit", amount_minor=10000))
+    draft = await actions.create_draft(scope, NewDraft(payer_id=customer_id, open_charges=True))
+    proforma = await actions.issue_proforma(scope, draft)
+    page = await tenant.browser()
+
+    while_it_stands = await page.get(f"/invoices/{proforma}")
+    await actions.delete_draft(scope, draft)
+    shown = await page.get(f"/invoices/{proforma}")
+    over_json = await (await tenant.api()).post(f"/api/v1/invoices/{proforma}/invoice")
+
+    way = f'href="/invoices/{proforma}/invoice"'
+    assert (way in while_it_stands.text, way in shown.text) == (True, False)
+    assert "Make a new invoice of the charges that are open." in shown.text
+    assert (over_json.status_code, "let go of its charges" in over_json.text) == (409, True)
