@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.billing.actions import allocation, create_draft, issue
+from core.billing.actions import allocation, changing, create_draft, issue
 from core.billing.actions.changing import undo_change
 from core.billing.actions.pausing import pause
 from core.billing.actions.periods import edit_period
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.stories.story import Story
 
 
-async def _plans(story: Story, small: int = 10000, large: int = 30000, **fields: object) -> None:
+async def _plans(story: Story, small: int = 10000, large: int = 30000, **fields: Any) -> None:
     await story.taxes(200_000)
     await story.sells("small", small, rank=1, **fields)
     await story.sells("large", large, rank=2, **fields)
@@ -436,4 +436,30 @@ async def test_P7_the_documents_of_a_change_are_its_own(story: Story, monkeypatc
         ("credit_note", story.customer),
         ("invoice", story.customer),
     ]
+    await story.nothing_more_is_due()
+
+
+async def test_P16_one_change_whose_invoice_cannot_be_voided_does_not_stop_the_day(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story.begins("2026-06-01")
+    await story.sells("small", 10000, rank=1)
+    await story.sells("large", 30000, rank=2, activation="invoice_first")
+    mine = await story.subscribes("small")
+    await story.bill()
+    changed = await story.changes(mine, "large")
+    assert changed.waits_until is not None
+
+    async def refused(*_: object) -> None:
+        raise Conflict("Its day is closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changing, "void", refused)
+        await story.days_pass(45)
+    waiting = "SELECT state FROM subscription_change"
+    assert await value(waiting) == "waiting"
+    assert ("Small", "2026-07-01", "2026-08-01", 10000) in await story.lines()
+
+    await story.bill()
+    assert await value(waiting) == "dropped"
     await story.nothing_more_is_due()

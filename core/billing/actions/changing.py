@@ -193,7 +193,7 @@ class _Ahead(Struct, frozen=True):
 
 async def changes_due(scope: Scope, day: date) -> None:
     """Changes whose day has come are made, and those whose invoice was not settled in time are void: one by one, each
-    in a unit of its own. One that cannot be made now stays planned, and is tried again with the next run."""
+    in a unit of its own. What cannot be made or voided now stays as it is, and is tried again with the next run."""
     for change_id in await values(
         "SELECT id FROM subscription_change WHERE state = 'planned' AND happens_on <= :day ORDER BY happens_on, id",
         day=day,
@@ -207,7 +207,10 @@ async def changes_due(scope: Scope, day: date) -> None:
         " WHERE c.state = 'waiting' AND (c.until_on < :day OR u.state IN ('ended', 'withdrawn')) ORDER BY c.id",
         day=day,
     ):
-        await again(partial(_lapse, scope, int(change_id)))
+        try:
+            await again(partial(_lapse, scope, int(change_id)))
+        except DomainError:
+            continue
 
 
 async def _make_planned(scope: Scope, change_id: int) -> None:
