@@ -475,7 +475,8 @@ class Machine:
     async def is_waived(self) -> object:
         found = await self.some(
             "SELECT id FROM charge WHERE state = 'open'"
-            " ORDER BY customer_id, subscription_id, kind, description, period_start, amount_minor, id"
+            " ORDER BY customer_id, coalesce(subscription_id, 0), kind, description,"
+            " coalesce(CAST(period_start AS text), ''), amount_minor, id"
         )
         if found is None:
             return None
