@@ -226,9 +226,9 @@ async def change_user(scope: Scope, contact_id: int, data: OwnName) -> bool:
     return moved
 
 
-async def begin_visit(scope: Scope, customer_id: int, *, address: str, agent: str) -> str:
-    """Let a staff user into the portal in a customer's place, for some minutes; gives the session's token. It stands on
-    the customer's timeline."""
+async def begin_visit(scope: Scope, customer_id: int, *, session_id: int, address: str, agent: str) -> str:
+    """Let a staff user into the portal in a customer's place, for some minutes, at most until its own log-in ends;
+    gives the session's token. It stands on the customer's timeline."""
     scope.require(LOG_IN_AS)
     if scope.actor.kind != "staff" or scope.actor.on_behalf_of is not None:
         raise Forbidden(_("Only staff can log in as a customer."))
@@ -242,12 +242,13 @@ async def begin_visit(scope: Scope, customer_id: int, *, address: str, agent: st
         until = scope.now() + VISIT_LASTS
         visit_id = int(
             await value(
-                "INSERT INTO portal_visit (customer_id, staff_id, begun_at, ends_at)"
-                " VALUES (:customer_id, :staff_id, :now, :until) RETURNING id",
+                "INSERT INTO portal_visit (customer_id, staff_id, begun_at, ends_at, session_id)"
+                " VALUES (:customer_id, :staff_id, :now, :until, :session_id) RETURNING id",
                 customer_id=customer_id,
                 staff_id=scope.actor.id,
                 now=scope.now(),
                 until=until,
+                session_id=session_id,
             )
         )
         record(scope, PortalVisitBegun(portal_visit_id=visit_id, customer_id=customer_id))

@@ -230,9 +230,15 @@ async def offer_visit(view: View, customer_id: FromPath[int]) -> Response[str]:
 
 @post(f"{STAFF}/customers/{{customer_id:int}}/visit", permission=actions.LOG_IN_AS, fresh=True)
 async def begin_visit(view: View, customer_id: FromPath[int]) -> Response[str]:
+    session = view.visit.session
+    assert session is not None, "whoever has the permission here is logged in"
     try:
         token = await actions.begin_visit(
-            view.scope, customer_id, address=_address(view), agent=view.request.headers.get("user-agent", "")
+            view.scope,
+            customer_id,
+            session_id=session.id,
+            address=_address(view),
+            agent=view.request.headers.get("user-agent", ""),
         )
     except DomainError as error:
         if error.status == 404:

@@ -101,12 +101,14 @@ async def find_by_link(token: str, now: datetime) -> Entrance | None:
 
 
 async def find_visit(visit_id: int) -> Visit | None:
-    """A staff user in a customer's place; None once it has left."""
+    """A staff user in a customer's place; None once it has left, or the log-in that it was begun in has ended."""
     return await row(
         Visit,
         "SELECT v.id, v.customer_id, c.full_name AS customer, v.staff_id, v.ends_at, c.language, s.log_in AS may_log_in"
         " FROM portal_visit v JOIN customer c ON c.id = v.customer_id JOIN status s ON s.id = c.status_id"
-        " WHERE v.id = :id AND v.ended_at IS NULL AND c.anonymised_at IS NULL",
+        " WHERE v.id = :id AND v.ended_at IS NULL AND c.anonymised_at IS NULL"
+        " AND EXISTS (SELECT 1 FROM session l WHERE l.id = v.session_id AND l.actor_kind = 'staff'"
+        " AND l.actor_id = v.staff_id AND l.created_at <= v.begun_at)",
         id=visit_id,
     )
 

@@ -34,7 +34,10 @@ class PortalLink(Table):
 
 
 class PortalVisit(Table):
-    """A staff user who is, or was, in the portal in a customer's place."""
+    """A staff user who is, or was, in the portal in a customer's place.
+
+    `session_id` is the log-in that it was begun in; its row may be gone.
+    """
 
     belongs = via("customer_id")
 
@@ -44,3 +47,4 @@ class PortalVisit(Table):
     begun_at = Timestamptz()
     ends_at = Timestamptz()
     ended_at = Timestamptz(null=True)
+    session_id = BigInt(null=True)

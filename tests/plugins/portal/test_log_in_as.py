@@ -15,6 +15,7 @@ from core.customers.schemas import NewCustomer
 from core.database import execute, value
 from core.testing import TestTenant
 from core.web.csrf import HEADER, csrf_token
+from core.web.sessions import end_session
 from plugins.portal import actions as portal
 
 pytestmark = pytest.mark.plugins("portal")
@@ -136,3 +137,23 @@ async def test_C14_nobody_logs_in_as_a_customer_who_may_not_nor_out_of_a_custome
     assert closed.status_code == 409
     assert "may not log in" in closed.text
     assert unknown.status_code == 404
+
+
+async def test_C14_it_ends_with_the_log_in_that_began_it_and_with_no_other(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    staff_id = await tenant.staff_with(SEES)
+    first, second = await tenant.browser(staff_id=staff_id), await tenant.browser(staff_id=staff_id)
+    for client in (first, second):
+        await client.post(f"/portal/staff/customers/{customer_id}/visit")
+        client.headers.pop("x-csrftoken")
+    one, other = [
+        await value(f"SELECT {which}(id) FROM session WHERE actor_kind = 'staff'") for which in ("min", "max")
+    ]
+    assert one != other
+
+    await end_session(tenant.scope(), other)
+    tenant.clock.move(timedelta(minutes=1))
+    await tenant.browser(staff_id=staff_id)
+
+    assert (await first.get("/portal")).status_code == 200
+    assert (await second.get("/portal")).headers["location"] == "/portal/login"
