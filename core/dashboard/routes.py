@@ -10,9 +10,9 @@ from core import hookspecs
 from core.customers import queries as customers
 from core.hooks import Card
 from core.ids import sort_key
-from core.messages.queries import mail_is_set_up
+from core.messages.settings import MailSettings
 from core.settings.company import CompanySettings
-from core.settings.queries import load_settings
+from core.settings.queries import stored_of
 from core.texts import _
 from core.web.parts import Hit, HitGroup, Pill, Step
 from core.web.routing import SIGNED_IN, get
@@ -55,11 +55,11 @@ async def _steps(scope: Scope) -> list[Step]:
     """The way from an empty tenant to a billed customer; only what the actor may do."""
     found = await customers.first_steps(scope)
     steps: list[Step] = []
+    company, mail = await stored_of(CompanySettings, MailSettings)
     if scope.may("settings.edit"):
-        company = await load_settings(CompanySettings)
         steps.append(
             Step(
-                done=bool(company.street),
+                done=bool(company.get("street")),
                 title=_("Company"),
                 text=_("Name, address, currency and time zone; they stand on every invoice."),
                 label=_("Company data"),
@@ -85,7 +85,7 @@ async def _steps(scope: Scope) -> list[Step]:
         steps.insert(
             -1,
             Step(
-                done=await mail_is_set_up(),
+                done=bool(mail.get("host") and mail.get("sender_address")),
                 title=_("Mail"),
                 text=_("Until a mail server is set, messages wait in the outbox and nothing is lost."),
                 label=_("Set up mail"),
