@@ -143,7 +143,6 @@ async def _back_up(deployment: Deployment, record: TenantRecord, *, dump: bool) 
         try:
             if isinstance(database, SqliteDatabase):
                 await database.copy_into(part)
-                part.chmod(0o600)
             else:
                 with bind(deployment.placement.migrating(record)):
                     async with reading():
