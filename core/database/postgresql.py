@@ -323,8 +323,8 @@ class PostgresTransaction(Transaction):
         self.check()
         for watcher in self.database.watchers:
             watcher(text)
-        _raw(self.taken).note(text)
         try:
+            _raw(self.taken).note(text)
             return await ask(self.taken)
         except BaseException as error:
             self.failure = error
@@ -388,7 +388,10 @@ class PostgresTransaction(Transaction):
 
 
 def _raw(taken: Connection) -> TenantConnection:
-    raw: TenantConnection = getattr(taken, "_con")  # noqa: B009  # asyncpg shows it to nobody, but it is where `schema` is
+    """What the pool lent; ConnectionLost once the pool took it back because the server went away."""
+    raw: TenantConnection | None = getattr(taken, "_con")  # noqa: B009  # asyncpg shows it to nobody, but it is where `schema` is
+    if raw is None:
+        raise ConnectionLost
     return raw
 
 

@@ -25,8 +25,9 @@ from core.database import (
     value,
     values,
 )
+from core.database.binding import session
 from core.database.errors import ClosedForWrites
-from core.database.postgresql import TenantConnection
+from core.database.postgresql import PostgresTransaction, TenantConnection
 from core.errors import TryAgain, Unavailable
 from tests.core.database.pooler import Mode, pooler
 from tests.databases import APP, OWNER, define, dsn, postgres_database
@@ -189,6 +190,27 @@ async def test_a_lost_connection_is_renewed_for_reading_and_told_inside_a_transa
             await in_a_transaction_that_is_cut_off(admin, kill)
         assert await values("SELECT text FROM note") == ["tenant_a"]
     await admin.close()
+
+
+async def test_a_connection_lost_between_two_statements_is_told_by_the_next(tenants: Tenants, place: str) -> None:
+    admin = await superuser(place)
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()"
+    with bind(tenants[0]):
+        with pytest.raises(Unavailable):
+            await in_a_transaction_whose_loss_is_known(admin, kill)
+        assert await values("SELECT text FROM note") == ["tenant_a"]
+    await admin.close()
+
+
+async def in_a_transaction_whose_loss_is_known(admin: asyncpg.Connection[asyncpg.Record], kill: str) -> None:
+    async with transaction():
+        await execute("INSERT INTO note (text) VALUES ('lost')")
+        opened = session()
+        assert isinstance(opened, PostgresTransaction)
+        await admin.execute(kill, APP)
+        while getattr(opened.taken, "_con") is not None:  # noqa: B009  # until the pool has taken it back
+            await asyncio.sleep(0.01)
+        await execute("INSERT INTO note (text) VALUES ('lost too')")
 
 
 async def in_a_transaction_that_is_cut_off(admin: asyncpg.Connection[asyncpg.Record], kill: str) -> None:
