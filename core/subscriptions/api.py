@@ -50,16 +50,20 @@ class Termination(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class WithdrawalOf(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`waive_fee`: an end before the contract allows it is not charged for."""
+
     void_invoices: bool = False
+    waive_fee: bool = False
 
 
 class Withdrawn(Struct, frozen=True):
-    """What was given up with it."""
+    """What was given up with it, and the fee for leaving early: the next invoice has it."""
 
     subscription: SubscriptionRow
     currency: str
     unused_minor: int
     forfeited_minor: int
+    fee_minor: int
 
 
 class TrialInvoice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -194,12 +198,15 @@ async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[T
     status_code=200,
 )
 async def withdraw(call: Call, subscription_id: FromPath[int], data: JSONBody[WithdrawalOf]) -> Withdrawn:
-    given_up = await billing.withdraw_subscription(call.scope, subscription_id, void_invoices=data.void_invoices)
+    given_up = await billing.withdraw_subscription(
+        call.scope, subscription_id, void_invoices=data.void_invoices, waive_fee=data.waive_fee
+    )
     return Withdrawn(
         await queries.get_subscription(call.scope, subscription_id),
         given_up.currency,
         given_up.unused_minor,
         given_up.forfeited_minor,
+        given_up.fee_minor,
     )
 
 

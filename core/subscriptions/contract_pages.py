@@ -43,6 +43,12 @@ def ending_words(mine: SubscriptionRow, today: date, locale: str) -> list[str]:
     return [_("%(contract)s. With notice today it may end on %(day)s.", contract=words, day=day)]
 
 
+def fee_words(fee_minor: int, currency: str, locale: str) -> str:
+    """What an end costs that the contract does not allow yet."""
+    amount = format_money(fee_minor, currency, locale)
+    return _("Leaving early: %(amount)s without VAT, with the next invoice.", amount=amount)
+
+
 def fee_option(mine: SubscriptionRow, today: date, locale: str) -> list[Field]:
     """Waiving the fee, where there is one."""
     bound = bound_until(mine, today)

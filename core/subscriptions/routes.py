@@ -251,7 +251,7 @@ async def _place(scope: Scope, customer: CustomerDetail, typed: Typed) -> Place:
             ),
             *(
                 contract_pages.fee_option(mine, scope.today(), scope.locale)
-                if mine is not None and which.do == "terminate"
+                if mine is not None and which.do in ("terminate", "withdraw")
                 else []
             ),
         ],
@@ -413,8 +413,7 @@ async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Don
     warnings = contract_pages.ending_words(before, scope.today(), scope.locale)
     fee = 0 if change.waive_fee else await actions.charge_termination(scope, subscription_id, on)
     if fee:
-        amount = format_money(fee, before.currency, scope.locale)
-        warnings.append(_("Leaving early: %(amount)s without VAT, with the next invoice.", amount=amount))
+        warnings.append(contract_pages.fee_words(fee, before.currency, scope.locale))
     await actions.terminate(scope, subscription_id, on)
     if change.credit_unused:
         why = _("%(name)s ended on %(day)s", name=before.label or before.product, day=on)
@@ -425,20 +424,24 @@ async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Don
 
 
 async def _withdraw(scope: Scope, subscription_id: int, change: Change) -> _Done:
-    given_up = await billing.withdraw_subscription(scope, subscription_id, void_invoices=change.void_invoices)
+    before = await queries.get_subscription(scope, subscription_id)
+    given_up = await billing.withdraw_subscription(
+        scope, subscription_id, void_invoices=change.void_invoices, waive_fee=change.waive_fee
+    )
     lost = given_up.unused_minor + given_up.forfeited_minor
-    warnings = (
-        []
-        if not lost
-        else [
+    bound = contract_pages.fee_option(before, scope.today(), scope.locale)
+    warnings = contract_pages.ending_words(before, scope.today(), scope.locale) if bound else []
+    if lost:
+        warnings.append(
             _(
                 "Forfeited: %(days)s of unused days, %(credit)s of its credit. Nothing is reimbursed. Money paid"
                 " beyond it stays the customer's.",
                 days=format_money(given_up.unused_minor, given_up.currency, scope.locale),
                 credit=format_money(given_up.forfeited_minor, given_up.currency, scope.locale),
             )
-        ]
-    )
+        )
+    if given_up.fee_minor:
+        warnings.append(contract_pages.fee_words(given_up.fee_minor, given_up.currency, scope.locale))
     amount = format_money(lost, given_up.currency, scope.locale)
     button = _("Withdraw, forfeit %(amount)s", amount=amount) if lost else _("Withdraw")
     return _Done(subscription_id, button=button, warnings=warnings)

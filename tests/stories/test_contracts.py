@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import Struct
 
-from core.billing.actions import cancel_subscription
+from core.billing.actions import cancel_subscription, withdraw_subscription
 from core.catalog.actions import change_product, create_product, set_price
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct, ProductFields
@@ -136,6 +136,49 @@ async def test_P17_no_fee_once_the_contract_allows_it_nor_for_an_end_that_is_und
     assert later == 0
     assert await values("SELECT state FROM charge WHERE kind = 'termination'") == ["waived"]
     assert [net for *_, net in await story.lines()] == [10000, 10000]
+    await story.nothing_more_is_due()
+
+
+async def test_P17_withdrawing_before_the_contract_allows_an_end_costs_the_fee_too(story: Story) -> None:
+    fibre = await a_contract(story)
+    await story.months_pass(2)
+    await charge_termination(story.scope, fibre, day("2027-06-01"))
+    await terminate(story.scope, fibre, day("2027-06-01"))
+
+    given_up = await withdraw_subscription(story.scope, fibre)
+    await story.bill()
+
+    assert given_up.fee_minor == 5000
+    assert await values("SELECT state FROM charge WHERE kind = 'termination' ORDER BY id") == ["waived", "invoiced"]
+    assert (await story.lines())[-1] == ("Fibre: early termination", None, None, 5000)
+    await story.nothing_more_is_due()
+
+
+async def test_P17_withdrawing_costs_no_fee_that_is_waived_nor_once_the_contract_is_over_nor_in_a_test_time(
+    story: Story,
+) -> None:
+    fibre = await a_contract(story, trial_days=14, at_trial_end="convert")
+    waived = await withdraw_subscription(story.scope, fibre, waive_fee=True)
+    over = await story.subscribes("fibre", starting="2027-01-01")
+    story.on("2028-01-01")
+    free = await withdraw_subscription(story.scope, over)
+    trial = await withdraw_subscription(story.scope, await story.tries("fibre", again=True))
+    await story.bill()
+
+    assert (waived.fee_minor, free.fee_minor, trial.fee_minor) == (0, 0, 0)
+    assert await values("SELECT id FROM charge WHERE kind = 'termination'") == []
+    await story.nothing_more_is_due()
+
+
+async def test_P17_cancelling_at_the_expiry_never_costs_the_fee_it_ends_with_the_contract(story: Story) -> None:
+    fibre = await a_contract(story)
+    await story.months_pass(2)
+
+    ends_on = await cancel_subscription(story.scope, fibre)
+    await story.months_pass(11)
+
+    assert (str(ends_on), await termination_fee(story.scope, fibre, ends_on)) == ("2028-01-01", 0)
+    assert await values("SELECT id FROM charge WHERE kind = 'termination'") == []
     await story.nothing_more_is_due()
 
 

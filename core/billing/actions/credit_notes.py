@@ -10,6 +10,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
@@ -47,7 +48,7 @@ from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
 from core.money import allocate, format_amount, half_up
-from core.subscriptions.actions import cancel_at_expiry, lapse, withdraw
+from core.subscriptions.actions import cancel_at_expiry, charge_fee, lapse, termination_fee, withdraw
 from core.subscriptions.actions.shared import lock
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Subscription
@@ -553,11 +554,13 @@ async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
 
 
 class Withdrawal(Struct, frozen=True):
-    """What withdrawing gives up: both sums stand in the confirmation."""
+    """What withdrawing gives up, and the fee for leaving before the contract allows it: they stand in the
+    confirmation."""
 
     currency: str
     unused_minor: int
     forfeited_minor: int
+    fee_minor: int = 0
 
 
 async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
@@ -578,14 +581,18 @@ async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
     return Withdrawal(currency, unused, forfeited)
 
 
-async def withdraw_subscription(scope: Scope, subscription_id: int, *, void_invoices: bool = False) -> Withdrawal:
+async def withdraw_subscription(
+    scope: Scope, subscription_id: int, *, void_invoices: bool = False, waive_fee: bool = False
+) -> Withdrawal:
     """Service ends now, nothing is reimbursed (P10): unused days become revenue, credit that came from it is forfeited.
 
     The issued invoice of a pending one is voided; of a started one it stays due, unless staff choose to void it.
-    Payments, overpayments and other subscriptions' credit are never touched.
+    Payments, overpayments and other subscriptions' credit are never touched. Before its contract allows an end, the
+    early termination fee is charged as with any other end, unless it is waived (P17).
     """
     async with unit_of_work(scope):
         before = await preview_withdrawal(scope, subscription_id)
+        fee = 0 if waive_fee else await termination_fee(scope, subscription_id)
         found = await lock(scope, subscription_id)
         waiting = [
             int(each)
@@ -604,7 +611,8 @@ async def withdraw_subscription(scope: Scope, subscription_id: int, *, void_invo
             await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
         await earn_unused(scope, subscription_id)
         await _forfeit(scope, subscription_id, found.customer_id)
-        return before
+        charged = await charge_fee(scope, subscription_id, fee)
+        return msgspec.structs.replace(before, fee_minor=charged)
 
 
 async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None:

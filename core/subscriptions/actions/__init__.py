@@ -4,6 +4,7 @@ from core.subscriptions.actions.charging import add_charge, waive_charge
 from core.subscriptions.actions.ending import (
     cancel_at_expiry,
     charge_arrears,
+    charge_fee,
     charge_termination,
     convert_due,
     end,
@@ -39,6 +40,7 @@ __all__ = [
     "ask_for_invoice",
     "cancel_at_expiry",
     "charge_arrears",
+    "charge_fee",
     "charge_termination",
     "charged_of",
     "convert_due",

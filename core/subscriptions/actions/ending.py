@@ -163,7 +163,12 @@ async def charge_termination(scope: Scope, subscription_id: int, on: date | None
     Once a subscription: where it is charged already, nothing.
     """
     async with unit_of_work(scope):
-        fee = await termination_fee(scope, subscription_id, on)
+        return await charge_fee(scope, subscription_id, await termination_fee(scope, subscription_id, on))
+
+
+async def charge_fee(scope: Scope, subscription_id: int, fee: int) -> int:
+    """So much for leaving early, worked out while it was bound; gives what is charged, as `charge_termination`."""
+    async with unit_of_work(scope):
         charged = await value(
             "SELECT 1 FROM charge WHERE subscription_id = :id AND kind = 'termination'"
             " AND state IN ('open', 'invoiced') LIMIT 1",

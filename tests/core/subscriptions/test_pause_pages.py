@@ -152,3 +152,18 @@ async def test_P17_the_contract_stands_in_each_drawer_that_ends_it_and_leaving_e
     assert "Leaving early: €99.00" in shown.text
     assert "Leaving early: €99.00" not in waived.text
     assert await values("SELECT amount_minor FROM charge WHERE kind = 'termination'") == [9900]
+
+
+async def test_P17_the_fee_stands_in_the_drawer_of_withdrawing_before_it_is_charged(tenant: TestTenant) -> None:
+    customer_id, mine = await running(tenant, termination_minor=9900)
+    page, api = await tenant.browser(), await tenant.api()
+
+    waived = await plan(page, customer_id, do="withdraw", subscription_id=mine, waive_fee="yes")
+    shown = await plan(page, customer_id, do="withdraw", subscription_id=mine)
+    done = await api.post(f"/api/v1/subscriptions/{mine}/withdrawal", json={})
+
+    assert "Waive the early termination fee" in shown.text
+    assert "Leaving early: €99.00" in shown.text
+    assert "Leaving early: €99.00" not in waived.text
+    assert (done.status_code, done.json()["fee_minor"]) == (200, 9900)
+    assert await values("SELECT amount_minor FROM charge WHERE kind = 'termination'") == [9900]
