@@ -134,6 +134,7 @@ async def begin_pause(scope: Scope, pause_id: int) -> Pause | None:
             return None
         await _refuse_waiting(found, pause)
         await drop_uninvoiced(scope, found.id, pause.from_on, pause.to_on, pause_id=pause.id)
+        await _take_from_end(found, pause)
         await _leave_out(scope, found, pause)
         if pause.hold_minor:
             await _charge_hold(found, pause)
@@ -164,14 +165,18 @@ async def _refuse_waiting(found: Locked, pause: Pause) -> None:
 async def _leave_out(scope: Scope, found: Locked, pause: Pause) -> None:
     """Days of the pause that are not charged yet never are; the next charge is for the part of the cycle behind it.
 
-    Days before it are charged up to it, in whatever timing, but for what rests or is paid from the balance.
+    Days before it are charged up to it, in whatever timing, but for what rests or is paid from the balance. Where
+    nothing more is to come because it ends, the days behind that end are left out too: it may be undone meanwhile.
     """
-    if found.period_start is None:
+    next_on = found.period_start
+    if next_on is None and found.ends_on is not None:
+        next_on = await covered_until(found.id)
+    if next_on is None:
         return
     rests = found.due_on is None or found.timing == "prepaid"
     if not rests:
         await charge_arrears(scope, found.id, pause.from_on)
-    start = found.period_start if rests else max(found.period_start, pause.from_on)
+    start = next_on if rests else max(next_on, pause.from_on)
     if start < pause.to_on:
         await execute(
             "INSERT INTO unbilled_span (subscription_id, from_on, to_on, reason) VALUES (:id, :start, :end, 'pause')",
@@ -180,6 +185,63 @@ async def _leave_out(scope: Scope, found: Locked, pause: Pause) -> None:
             end=pause.to_on,
         )
         await _charge_from(found, pause.to_on)
+
+
+class _OfEnd(Struct, frozen=True):
+    id: int
+    from_on: date
+    to_on: date
+    amount_minor: int
+    first: date
+    last: date
+
+
+async def _take_from_end(found: Locked, pause: Pause) -> None:
+    """Days of the pause that were credited for an end are the pause's now: undoing that end does not charge them."""
+    for each in await rows(
+        _OfEnd,
+        "SELECT s.id, s.from_on, s.to_on, s.amount_minor, coalesce(a.until_on, s.from_on) AS first,"
+        " coalesce(k.replaced_from, s.to_on) AS last FROM credited_span s JOIN charge k ON k.id = s.charge_id"
+        " LEFT JOIN (SELECT component, max(period_end) AS until_on FROM charge WHERE subscription_id = :id"
+        "  AND component LIKE 'again:%' AND state <> 'reversed' GROUP BY component) a"
+        " ON a.component = 'again:' || CAST(s.id AS text)"
+        " WHERE s.subscription_id = :id AND s.pause_id IS NULL AND s.from_on < :to_on AND s.to_on > :from_on"
+        " ORDER BY s.id",
+        id=found.id,
+        from_on=pause.from_on,
+        to_on=pause.to_on,
+    ):
+        first, last = max(each.first, pause.from_on), min(each.last, each.to_on, pause.to_on)
+        if first >= last:
+            continue
+        whole = (each.to_on - each.from_on).days
+        before, until = (half_up(each.amount_minor * (day - each.from_on).days, whole) for day in (first, last))
+        parts = (
+            (each.from_on, first, before, None),
+            (first, last, until - before, pause.id),
+            (last, each.to_on, each.amount_minor - until, None),
+        )
+        wanted = [part for part in parts if part[0] < part[1] and part[2] > 0]
+        for at, (start, end, amount, pause_id) in enumerate(wanted):
+            await execute(
+                _FIRST_PART if at == 0 else _OTHER_PART,
+                id=each.id,
+                start=start,
+                end=end,
+                amount=amount,
+                pause_id=pause_id,
+            )
+
+
+_FIRST_PART: Final = (
+    "UPDATE credited_span SET from_on = :start, to_on = :end, amount_minor = :amount, pause_id = :pause_id"
+    " WHERE id = :id"
+)
+_OTHER_PART: Final = (
+    "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor, pause_id)"
+    " SELECT subscription_id, charge_id, :start::date, :end::date, :amount::bigint, :pause_id::bigint"
+    " FROM credited_span WHERE id = :id"
+)
 
 
 async def _charge_from(found: Locked, day: date) -> None:

@@ -6,11 +6,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.customers.actions import change_status
 from core.customers.tables import Customer
 from core.database import execute, row, value, value_as, within
 from core.errors import Conflict, NotFound
+from core.subscriptions.actions.agreed import terms_from
 from core.subscriptions.schedule import NextPeriod, Rhythm, next_period
 from core.subscriptions.schemas import Buyer
 from core.subscriptions.status import TRANSITIONS, SubscriptionState
@@ -82,6 +84,7 @@ class Locked(Struct, frozen=True):
     renew_count: int | None
     termination_minor: int
     pending_until: date | None
+    customer_bundle_id: int | None
     version: int
     term_id: int
     currency: str
@@ -111,7 +114,7 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
         " subscription.state_reason, subscription.timing, subscription.anchor_on, subscription.started_on,"
         " subscription.trial_ends_on, subscription.at_trial_end, subscription.ends_on, subscription.min_term_ends_on,"
         " subscription.notice_days, subscription.renew_unit, subscription.renew_count, subscription.termination_minor,"
-        " subscription.pending_until, subscription.version, t.id AS term_id, t.currency, t.cycle_unit, t.cycle_count,"
+        " subscription.pending_until, subscription.customer_bundle_id, subscription.version, t.id AS term_id, t.currency, t.cycle_unit, t.cycle_count,"
         " t.cycle_minor, t.proration, t.final_proration, s.period_start, s.period_end, s.due_on"
         " FROM subscription"
         " JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
@@ -128,6 +131,17 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
     if found is None:
         raise NotFound(f"subscription {subscription_id}")
     return found
+
+
+async def refuse_part(subscription_id: int) -> None:
+    """Part of a bundle, it is not acted on alone."""
+    name = await value(
+        "SELECT CASE WHEN b.label <> '' THEN b.label ELSE p.name END FROM subscription u"
+        " JOIN customer_bundle b ON b.id = u.customer_bundle_id JOIN bundle p ON p.id = b.bundle_id WHERE u.id = :id",
+        id=subscription_id,
+    )
+    if name is not None:
+        raise Conflict(_("It is part of %(bundle)s: act on the whole, or dissolve it first.", bundle=name))
 
 
 def _word(state: str) -> str:
@@ -195,14 +209,20 @@ async def covered_until(subscription_id: int) -> date | None:
 
 
 async def reschedule(found: Locked, ends_on: date | None) -> None:
-    """Work out again what is charged next, from where the covered days end; for an end that was set or dropped."""
+    """Work out again what is charged next, from where the covered days end; for an end that was set or dropped.
+
+    A part there is charged as the terms of that day say: behind a pause by day.
+    """
     start = await covered_until(found.id) or found.trial_ends_on or found.started_on
     if start is None or await _is_free(found):
         await write_schedule(found.id, 0, None)
         return
     payer_id = int(await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id))
     waits = found.period_start is not None and found.due_on is None
-    await write_schedule(found.id, payer_id, next_period(found.rhythm(ends_on), start), waits=waits)
+    rhythm = found.rhythm(ends_on)
+    if terms := await terms_from(found.id, start):
+        rhythm = replace(rhythm, proration=terms[0].proration, final_proration=terms[0].final_proration)
+    await write_schedule(found.id, payer_id, next_period(rhythm, start), waits=waits)
 
 
 async def _is_free(found: Locked) -> bool:
