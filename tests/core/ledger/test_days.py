@@ -1,0 +1,151 @@
+"""Sums of the books by day: each transaction is in them once, or read from its postings; reports see no difference."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec import Struct
+
+from core.activity.unit import unit_of_work
+from core.database import dialect, row, rows, value
+from core.ledger import days
+from core.ledger.accounts import Code
+from core.ledger.days import add_up_days
+from core.ledger.posting import credit, debit, post
+from core.ledger.queries import booked, trial_balance
+from tests.books import day
+
+if TYPE_CHECKING:
+    from core.clock import FixedClock
+    from core.scope import Scope
+
+
+class Sums(Struct, frozen=True):
+    code: str
+    booked_on: str
+    currency: str
+    debit_minor: int
+    credit_minor: int
+    base_minor: int
+
+
+class Mark(Struct, frozen=True):
+    folded_id: int
+    seen_id: int
+
+
+async def sums(of: str = "ledger_day") -> list[Sums]:
+    return await rows(
+        Sums,
+        "SELECT account.code, CAST(booked_on AS text) AS booked_on, currency,"
+        " CAST(sum(debit_minor) AS bigint) AS debit_minor, CAST(sum(credit_minor) AS bigint) AS credit_minor,"
+        f" CAST(sum(base_minor) AS bigint) AS base_minor FROM {of} JOIN account ON account.id = account_id"
+        " GROUP BY account.code, booked_on, currency ORDER BY account.code, booked_on, currency",
+    )
+
+
+async def mark() -> Mark:
+    found = await row(Mark, "SELECT folded_id, seen_id FROM ledger_mark")
+    assert found is not None
+    return found
+
+
+async def sell(scope: Scope, source: int, *amounts: int, on: str = "2027-05-01") -> None:
+    """A transaction of each amount: cash against revenue, in dollars at 0.90."""
+    async with unit_of_work(scope):
+        for number, minor in enumerate(amounts):
+            await post(
+                [
+                    debit(Code.BANK, minor, "USD", minor * 9 // 10),
+                    credit(Code.REVENUE, minor, "USD", minor * 9 // 10),
+                ],
+                kind="sale",
+                source_kind="sale",
+                source_id=source * 100 + number,
+                booked_on=day(on),
+            )
+
+
+async def settle(scope: Scope, clock: FixedClock) -> int:
+    """Added up with all that is there: PostgreSQL looks first, and adds what it saw an hour later."""
+    added = 0
+    for _look in range(2):
+        clock.move(timedelta(hours=1))
+        added += await add_up_days(scope)
+    return added
+
+
+async def test_B5_a_day_holds_the_sums_of_its_postings_by_side_however_often_it_is_added_to(
+    scope: Scope, clock: FixedClock
+) -> None:
+    await sell(scope, 1, 1000, 500, -200)
+    await sell(scope, 2, 70, on="2027-05-02")
+
+    assert await settle(scope, clock) == 4
+    once = await sums()
+    await sell(scope, 3, 30, -10)
+    assert await settle(scope, clock) == 2
+    assert await settle(scope, clock) == 0
+
+    assert once == [
+        Sums("1200", "2027-05-01", "USD", 1500, 200, 1170),
+        Sums("1200", "2027-05-02", "USD", 70, 0, 63),
+        Sums("4000", "2027-05-01", "USD", 200, 1500, -1170),
+        Sums("4000", "2027-05-02", "USD", 0, 70, -63),
+    ]
+    assert await sums() == [
+        Sums("1200", "2027-05-01", "USD", 1530, 210, 1188),
+        Sums("1200", "2027-05-02", "USD", 70, 0, 63),
+        Sums("4000", "2027-05-01", "USD", 210, 1530, -1188),
+        Sums("4000", "2027-05-02", "USD", 0, 70, -63),
+    ]
+
+
+async def test_B5_what_is_booked_is_the_same_whether_it_was_added_up_or_not_or_in_part(
+    scope: Scope, clock: FixedClock
+) -> None:
+    await sell(scope, 1, 1000, -200)
+    before, balance = await sums(booked()), await trial_balance()
+
+    await settle(scope, clock)
+    assert (await sums(booked()), await trial_balance()) == (before, balance)
+
+    await sell(scope, 2, 1000, -200)
+    both = [(each.debit_minor, each.credit_minor, each.base_minor) for each in await sums(booked())]
+    assert both == [(2000, 400, 1440), (400, 2000, -1440)]
+    assert await sums() == before
+
+
+async def test_B5_days_are_added_up_a_few_transactions_at_a_time_and_none_is_left_out_or_added_twice(
+    scope: Scope, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(days, "AT_ONCE", 2)
+    await sell(scope, 1, 1, 2, 4, 8, 16)
+
+    assert await settle(scope, clock) == 5
+
+    assert [(each.debit_minor, each.credit_minor) for each in await sums()] == [(31, 0), (0, 31)]
+    assert (await mark()).folded_id == await value("SELECT max(id) FROM ledger_transaction")
+
+
+async def test_B5_where_an_earlier_transaction_may_still_be_committed_only_what_was_seen_an_hour_ago_is_added(
+    scope: Scope, clock: FixedClock
+) -> None:
+    await sell(scope, 1, 1000)
+    newest = int(await value("SELECT max(id) FROM ledger_transaction"))
+
+    added = await add_up_days(scope)
+
+    if dialect() == "sqlite":
+        assert (added, await mark()) == (1, Mark(newest, 0))
+        return
+    assert (added, await mark()) == (0, Mark(0, newest))
+    await sell(scope, 2, 30)
+    clock.move(timedelta(minutes=59, seconds=59))
+    assert (await add_up_days(scope), await mark()) == (0, Mark(0, newest))
+    clock.move(timedelta(seconds=1))
+    assert (await add_up_days(scope), await mark()) == (1, Mark(newest, newest + 1))
+    assert await add_up_days(scope) == 0
+    assert [each.debit_minor for each in await sums()] == [1000, 0]
