@@ -20,6 +20,7 @@ from core.billing import (
     dunning_routes,
     layout_api,
     layout_routes,
+    parked_routes,
     proforma_routes,
     reissue_api,
     reissue_routes,
@@ -32,6 +33,7 @@ from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
 from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
+from core.billing.run_listings import PARKED_ACCOUNTS, PREPAID_RENEWALS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import policy_routes
@@ -232,6 +234,7 @@ PAGES: Final = (
     layout_routes,
     proforma_routes,
     run_routes,
+    parked_routes,
     payments_routes,
     hand_routes,
     online_routes,
@@ -327,7 +330,14 @@ MENU: Final = (
     ),
 )
 
-LISTS: Final[tuple[Listing[Any], ...]] = (customers_routes.CUSTOMER_LIST, SUBSCRIPTIONS, DOCUMENTS, PAYMENTS)
+LISTS: Final[tuple[Listing[Any], ...]] = (
+    customers_routes.CUSTOMER_LIST,
+    SUBSCRIPTIONS,
+    DOCUMENTS,
+    PARKED_ACCOUNTS,
+    PREPAID_RENEWALS,
+    PAYMENTS,
+)
 """Every list of the core that has saved views, columns of one's own and exports."""
 
 DEEDS: Final = (

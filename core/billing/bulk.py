@@ -11,6 +11,8 @@ from core.billing import actions, queries
 from core.billing.jobs import DELIVER, ToDeliver
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file
+from core.billing.retrying import retry_parked
+from core.billing.run_pages import parked_item
 from core.billing.status import Charges
 from core.customers import queries as customers
 from core.customers.status import Documents
@@ -21,10 +23,10 @@ from core.jobs.actions import enqueue
 from core.lists.showing import EXPORT
 from core.lists.taking import taking, zipped
 from core.messages.queries import mail_is_set_up
-from core.texts import N_, _
+from core.texts import N_, _, ngettext
 
 if TYPE_CHECKING:
-    from core.billing.schemas import DocumentDetail
+    from core.billing.schemas import DocumentDetail, ParkedRow
     from core.scope import Scope
 
 
@@ -137,6 +139,44 @@ async def _pdfs(scope: Scope, document_ids: Sequence[int]) -> AsyncIterator[tupl
         names.add(name)
         yield name, await read_file(scope, file)
 
+
+# -- parked accounts --------------------------------------------------------------------------------------------------
+
+
+async def _retry(scope: Scope, form: NothingToAsk, parked_id: int) -> Sequence[Effect]:
+    """Billed, or parked anew: that is told, not refused, for its reason is written down."""
+    done = await retry_parked(scope, parked_id)
+    rests_on = f"{done.after.run_id} {done.after.reason} {done.after.detail}"
+    if done.after.resolved_at is None:
+        return (Effect(kind="warning", text=_parked_words(done.after), inputs=rests_on),)
+    effects = [
+        Effect(kind="document", text=_("It is invoiced"), amount_minor=minor, currency=currency, inputs=rests_on)
+        for currency, minor in sorted(done.written.totals.items())
+    ]
+    if done.renewed:
+        words = ngettext("1 prepaid renewal", "%(num)s prepaid renewals", done.renewed)
+        effects.append(Effect(kind="service", text=words))
+    return effects or [Effect(kind="warning", text=_("Nothing is due any more"), inputs=rests_on)]
+
+
+def _parked_words(parked: ParkedRow) -> str:
+    why = parked_item(parked.payer_id, parked.payer, parked.reason, parked.detail).why
+    return _("Parked again: %(why)s", why=why)
+
+
+PARKED_ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
+    BulkAction(
+        key="billing.retry",
+        label=N_("Try again"),
+        verb=N_("Try again"),
+        title=N_("Try parked accounts again"),
+        icon="refresh",
+        permission="billing.run",
+        form=NothingToAsk,
+        do=_retry,
+        place=10,
+    ),
+)
 
 ACTIONS: Final[tuple[BulkAction[Any], ...]] = (
     BulkAction(

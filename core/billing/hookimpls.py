@@ -66,8 +66,8 @@ async def _open_by_currency(scope: Scope) -> list[_Open]:
 
 @hookimpl
 async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
-    """Issuing, sending, taking away and deleting many."""
-    return bulk.ACTIONS if listing == "invoices" else ()
+    """Issuing, sending, taking away and deleting many; billing parked accounts once more."""
+    return bulk.ACTIONS if listing == "invoices" else bulk.PARKED_ACTIONS if listing == "parked" else ()
 
 
 @hookimpl

@@ -292,6 +292,14 @@ INSERT INTO stage_parked (payer_id, reason)
 SELECT DISTINCT payer_id, 'negative_total' FROM (
     SELECT payer_id FROM stage_tax GROUP BY payer_id, currency, split_id HAVING sum(net_minor + tax_minor) < 0) g
 """
+PARKED_AMOUNTS: Final = """
+UPDATE stage_parked SET amount_minor = left_out.amount_minor, currency = left_out.currency
+FROM (SELECT payer_id, min(currency) AS currency, CAST(sum(net_minor) AS bigint) AS amount_minor FROM stage_line
+      GROUP BY payer_id HAVING count(DISTINCT currency) = 1) left_out
+WHERE left_out.payer_id = stage_parked.payer_id
+  AND stage_parked.reason IN ('no_tax_rate', 'no_fx_rate', 'negative_total')
+"""
+"""Of lines that are whole: with other reasons not all of them are there."""
 _PARKED: Final = "payer_id IN (SELECT payer_id FROM stage_parked)"
 
 # sum() of a bigint is numeric on PostgreSQL and would divide with decimals: cast it back.
@@ -550,6 +558,7 @@ async def _drop_parked() -> None:
 
 async def _foreign(plan: Plan) -> list[str]:
     """Currencies of lines that are not the tenant's; their rates of the day are looked up once a run."""
+    await execute(PARKED_AMOUNTS)
     found = [
         each.currency
         for each in await rows(

@@ -270,8 +270,8 @@ async def list_credit_uses(scope: Scope, credit_ids: Sequence[int]) -> list[Cred
 
 
 _RUN: Final = (
-    "SELECT id, as_of_on, issued_on, state, question, payers_total, payers_done, invoices, charges, parked, totals,"
-    " expected, actor, started_at, finished_at FROM billing_run"
+    "SELECT id, as_of_on, issued_on, state, question, payers_total, payers_done, invoices, charges, parked, renewed,"
+    " not_covered, totals, expected, actor, started_at, finished_at FROM billing_run"
 )
 
 
@@ -349,12 +349,52 @@ async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow
     """Payers that could not be billed and were not since; or those of one run."""
     return await rows(
         ParkedRow,
-        "SELECT billing_parked.payer_id, customer.full_name AS payer, billing_parked.reason, billing_parked.detail,"
-        " billing_parked.parked_at, billing_parked.run_id FROM billing_parked"
-        " JOIN customer ON customer.id = billing_parked.payer_id"
-        " WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL)) AND :within"
-        " ORDER BY billing_parked.id LIMIT 1000",
+        f"{PARKED} WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL))"
+        " AND :within ORDER BY billing_parked.id LIMIT 1000",
         run_id=run_id,
         any_run=run_id is None,
         within=within(BillingParked, scope.actor.reach),
     )
+PARKED: Final = (
+    "SELECT billing_parked.id, billing_parked.payer_id, customer.full_name AS payer, billing_parked.reason,"
+    " billing_parked.detail, billing_parked.amount_minor, billing_parked.currency, billing_parked.parked_at,"
+    " billing_parked.tried_at, billing_parked.resolved_at, billing_parked.run_id"
+    " FROM billing_parked JOIN customer ON customer.id = billing_parked.payer_id"
+)
+RENEWAL: Final = (
+    "SELECT prepaid_renewal.id, prepaid_renewal.subscription_id,"
+    " CASE WHEN renewed_u.label <> '' THEN renewed_u.label ELSE renewed_p.name END AS product,"
+    " prepaid_renewal.customer_id, renewed_c.full_name AS customer, prepaid_renewal.payer_id,"
+    " prepaid_renewal.period_start, prepaid_renewal.currency, prepaid_renewal.total_minor,"
+    " prepaid_renewal.missing_minor, prepaid_renewal.short_on, prepaid_renewal.renewed_on,"
+    " prepaid_renewal.document_id, renewed_d.number, prepaid_renewal.first_short_run_id,"
+    " prepaid_renewal.last_short_run_id, prepaid_renewal.renewed_run_id FROM prepaid_renewal"
+    " JOIN subscription renewed_u ON renewed_u.id = prepaid_renewal.subscription_id"
+    " JOIN product renewed_p ON renewed_p.id = renewed_u.product_id"
+    " JOIN customer renewed_c ON renewed_c.id = prepaid_renewal.customer_id"
+    " LEFT JOIN document renewed_d ON renewed_d.id = prepaid_renewal.document_id"
+)
+
+
+async def get_parked(scope: Scope, parked_id: int) -> ParkedRow:
+    found = await row(
+        ParkedRow,
+        f"{PARKED} WHERE billing_parked.id = :id AND :within",
+        id=parked_id,
+        within=within(BillingParked, scope.actor.reach),
+    )
+    if found is None:
+        raise NotFound(f"parked account {parked_id}")
+    return found
+
+
+async def count_parked(scope: Scope) -> int:
+    """How many accounts are parked now."""
+    return int(
+        await value(
+            "SELECT count(*) FROM billing_parked WHERE resolved_at IS NULL AND :within",
+            within=within(BillingParked, scope.actor.reach),
+        )
+    )
+
+

@@ -41,10 +41,11 @@ from core.billing.plan import (
     unit_e6,
     work_out,
 )
+from core.billing.renewals import anything_new, put_to_run
 from core.billing.settings import BillingSettings
 from core.billing.staging import prepare, tables
 from core.billing.status import RunState
-from core.billing.writing import Changed, parked_reason, write
+from core.billing.writing import Changed, Written, parked_reason, write
 from core.database import ConstraintFailed, dialect, execute, reading, row, rows, value, value_as, values
 from core.errors import Conflict, DomainError, Invalid, TryAgain, Unavailable
 from core.money import MOST_MINOR, format_amount
@@ -113,9 +114,13 @@ def pace(chunk_size: int | None = None, pause: float | None = None) -> Pace:
 
 
 class ParkedPayer(Struct, frozen=True):
+    """`amount_minor`: what is not billed, before tax, where that is known."""
+
     payer_id: int
     reason: str
     detail: str
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 class PayerDifference(Struct, frozen=True):
@@ -250,12 +255,13 @@ async def run_billing(
     renewals = await renew_due(scope, min(as_of, today))
     await _rate_plugins(plan, sources)
     run = await _open_run(plan, confirmed=confirmed)
+    await put_to_run(scope, run.id if run is not None else None)
     if run is None:
         await _nothing_wrong(scope, as_of)
         none = RunReport(run_id=None, as_of_on=as_of, issued_on=today, preview=False, state=RunState.DONE)
         return _with_renewals(none, renewals)
     if run.state == RunState.WAITING:
-        return RunReport(
+        asks = RunReport(
             run_id=run.id,
             as_of_on=as_of,
             issued_on=run.issued_on,
@@ -263,6 +269,7 @@ async def run_billing(
             state=run.state,
             question=run.question,
         )
+        return _with_renewals(asks, renewals)
     plan.run_id = run.id
     work = _Work(
         plan,
@@ -285,7 +292,7 @@ async def run_billing(
         await asyncio.sleep(work.pace.pause)
     for each in renewals.failed:
         async with unit_of_work(scope):
-            await _write_parked(work, ParkedPayer(each.payer_id, "failed", each.detail))
+            await _write_parked(plan, ParkedPayer(each.payer_id, "failed", each.detail))
     return _with_renewals(await _report(work, done, perf_counter() - started), renewals)
 
 
@@ -361,10 +368,48 @@ async def _lapse(scope: Scope, subscription_id: int) -> None:
             await lapse(scope, subscription_id)
 
 
-async def _rate_plugins(plan: Plan, sources: Sequence[ChargeSource]) -> None:
-    """What plugins want charged becomes open charges, once a key, in pieces of subscriptions."""
+async def bill_payer(plan: Plan, sources: Sequence[ChargeSource], payer_id: int) -> Written:
+    """What a run would bill this one payer, in the unit of work that is open. If it cannot be billed it is parked."""
+    await _rate_plugins(plan, sources, payer_id)
+    work = _Work(
+        plan,
+        pace(),
+        await _due_dates(plan.as_of_on),
+        sources,
+        unit_e6(await _currencies(), "t.currency"),
+        resolves=plan.run_id is not None,
+    )
+    await prepare()
+    await _stage(work, payer_id - 1, payer_id)
+    counts = await work_out(plan)
+    if plan.run_id is not None:
+        await _park(work, payer_id - 1, payer_id)
+    return await write(plan, counts, singly=True)
+
+
+async def park_failed(plan: Plan, payer_id: int, detail: str) -> None:
+    """Set aside a payer with what the database, or a rule, said of it."""
+    await _write_parked(plan, ParkedPayer(payer_id, "failed", detail[:500]))
+
+
+async def _rate_plugins(plan: Plan, sources: Sequence[ChargeSource], payer_id: int | None = None) -> None:
+    """What plugins want charged becomes open charges, once a key, in pieces of subscriptions; or those of a payer."""
     for source in sources:
         given = {**source.values, "as_of_on": plan.as_of_on}
+        if payer_id is not None:
+            async with unit_of_work(plan.scope):
+                for subscription_id in await values(
+                    "SELECT u.id FROM subscription u JOIN customer c ON c.id = u.customer_id"
+                    " WHERE c.id = :payer_id OR c.payer_id = :payer_id ORDER BY u.id",
+                    payer_id=payer_id,
+                ):
+                    await execute(
+                        RATE_PLUGIN.format(select=source.select, exponents=unit_e6(await _currencies(), "t.currency")),
+                        after=int(subscription_id) - 1,
+                        upto=int(subscription_id),
+                        **given,
+                    )
+            continue
         found = await row(
             _Span,
             "SELECT min(subscription_id) AS first, max(subscription_id) AS last, count(*) AS count"
@@ -418,7 +463,7 @@ async def _open_run(plan: Plan, *, confirmed: bool) -> _Run | None:
     found = await row(_Run, f"{_RUN} WHERE as_of_on = :day AND state IN ('waiting', 'open')", day=as_of)
     if found is None:
         payers = await count_payers(plan.as_of_on, plan.issued_on)
-        if not payers:
+        if not payers and not await anything_new():
             return None
         question = "" if confirmed else await _question(plan)
         async with unit_of_work(scope):
@@ -554,7 +599,7 @@ async def _next_chunk(work: _Work) -> _Run:
         except (Unavailable, NoNumbers):
             raise
         except Exception as error:
-            if not _is_about_data(error):
+            if not is_about_data(error):
                 raise
             work.last_error = f"{type(error).__name__}: {error}"[:500]
             if work.pace.size == 1:
@@ -572,7 +617,7 @@ async def _next_chunk(work: _Work) -> _Run:
     )
 
 
-def _is_about_data(error: Exception) -> bool:
+def is_about_data(error: Exception) -> bool:
     """What a row can cause: a rule of the domain or of the database, a number out of range.
 
     Else it is a fault of ours.
@@ -713,23 +758,29 @@ async def _park(work: _Work, after: int, last: int) -> int:
             after=after,
             last=last,
         )
-    found = await rows(ParkedPayer, "SELECT payer_id, reason, '' AS detail FROM stage_parked ORDER BY payer_id")
+    found = await rows(
+        ParkedPayer,
+        "SELECT payer_id, reason, '' AS detail, amount_minor, currency FROM stage_parked ORDER BY payer_id",
+    )
     for each in found:
-        await _write_parked(work, each)
+        await _write_parked(work.plan, each)
     return len(found)
 
 
-async def _write_parked(work: _Work, parked: ParkedPayer) -> None:
+async def _write_parked(plan: Plan, parked: ParkedPayer) -> None:
     await execute(
-        "INSERT INTO billing_parked (payer_id, run_id, reason, detail, parked_at)"
-        " VALUES (:payer_id, :run_id, :reason, :detail, :now)"
+        "INSERT INTO billing_parked (payer_id, run_id, reason, detail, amount_minor, currency, parked_at)"
+        " VALUES (:payer_id, :run_id, :reason, :detail, :amount, :currency, :now)"
         " ON CONFLICT (payer_id) WHERE resolved_at IS NULL DO UPDATE SET run_id = excluded.run_id,"
-        " reason = excluded.reason, detail = excluded.detail, parked_at = excluded.parked_at",
+        " reason = excluded.reason, detail = excluded.detail, amount_minor = excluded.amount_minor,"
+        " currency = excluded.currency, tried_at = excluded.parked_at",
         payer_id=parked.payer_id,
-        run_id=work.plan.run_id,
+        run_id=plan.run_id,
         reason=parked.reason,
         detail=parked.detail,
-        now=work.scope.now(),
+        amount=parked.amount_minor,
+        currency=parked.currency,
+        now=plan.scope.now(),
     )
 
 
@@ -741,7 +792,7 @@ async def _park_next(work: _Work) -> _Run:
         payers = await _next_payers(work, run.after_payer_id)
         if run.state != RunState.OPEN or not payers:
             return run
-        await _write_parked(work, ParkedPayer(payers[0], "failed", work.last_error))
+        await _write_parked(work.plan, ParkedPayer(payers[0], "failed", work.last_error))
         changed = await row(
             _Run,
             "UPDATE billing_run SET after_payer_id = :payer, payers_done = payers_done + 1, parked = parked + 1"
@@ -783,7 +834,8 @@ async def _close(work: _Work, run: _Run) -> _Run:
 async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
     parked = await rows(
         ParkedPayer,
-        "SELECT payer_id, reason, detail FROM billing_parked WHERE run_id = :id AND resolved_at IS NULL"
+        "SELECT payer_id, reason, detail, amount_minor, currency FROM billing_parked"
+        " WHERE run_id = :id AND resolved_at IS NULL"
         " ORDER BY payer_id LIMIT 1000",
         id=run.id,
     )
@@ -796,7 +848,7 @@ async def _report(work: _Work, run: _Run, seconds: float) -> RunReport:
         invoices=run.invoices,
         charges=run.charges,
         totals=msgspec.json.decode(run.totals, type=dict[str, int]),
-        parked=[ParkedPayer(each.payer_id, each.reason, each.detail or parked_reason(each.reason)) for each in parked],
+        parked=[msgspec.structs.replace(each, detail=each.detail or parked_reason(each.reason)) for each in parked],
         chunks=work.chunks,
         seconds=seconds,
         longest_chunk=work.longest,
@@ -889,9 +941,10 @@ async def _preview(
             report.charges += counts.lines
             await _add_documents(report, products, after, last)
             report.parked += [
-                ParkedPayer(each.payer_id, each.reason, parked_reason(each.reason))
+                msgspec.structs.replace(each, detail=parked_reason(each.reason))
                 for each in await rows(
-                    ParkedPayer, "SELECT payer_id, reason, '' AS detail FROM stage_parked ORDER BY payer_id"
+                    ParkedPayer,
+                    "SELECT payer_id, reason, '' AS detail, amount_minor, currency FROM stage_parked ORDER BY payer_id",
                 )
             ]
         report.chunks += 1

@@ -22,7 +22,8 @@ Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of t
 
 
 class RunOut(Struct, frozen=True, kw_only=True):
-    """A run. `totals`: minor units by currency; `question`: what a waiting run asks before it goes on."""
+    """A run. `totals`: minor units by currency; `question`: what a waiting run asks before it goes on. `renewed`,
+    `not_covered`: prepaid subscriptions that balances paid for, or did not; which, `/api/v1/billing/renewals` lists."""
 
     id: int
     as_of_on: date
@@ -34,6 +35,8 @@ class RunOut(Struct, frozen=True, kw_only=True):
     invoices: int
     lines: int
     parked: int
+    renewed: int
+    not_covered: int
     totals: dict[str, int]
     actor: str
     started_at: datetime

@@ -129,6 +129,8 @@ class Compared(Struct, frozen=True, kw_only=True):
     percent: str = ""
     unusual: bool = False
     strong: bool = False
+    href: str = ""
+    """Where those stand that it counts."""
 
 
 def _compared(
@@ -350,6 +352,20 @@ def progress_of(run: RunRow, *, at_work: bool) -> RunningJob:
     )
 
 
+def renewals_of(run: RunRow, last: RunRow | None) -> list[Compared]:
+    """What balances paid for and what they did not, each leading to the customers; nothing where nothing is prepaid."""
+    found = []
+    for label, key, this, before in (
+        (_("Prepaid, renewed"), "renewed", run.renewed, last.renewed if last else None),
+        (_("Prepaid, not covered"), "not_covered", run.not_covered, last.not_covered if last else None),
+    ):
+        if this or before:
+            each = _compared(label, this, before, parked=key == "not_covered")
+            href = f"/billing/renewals?run={run.id}&outcome={key}" if this else ""
+            found.append(msgspec.structs.replace(each, href=href))
+    return found
+
+
 def figures_of(
     run: RunRow,
     sums: Sequence[RunSums],
@@ -381,6 +397,7 @@ def figures_of(
             )
     parked = _compared(_("Parked"), run.parked, last.parked if last else None, parked=True)
     found.append(msgspec.structs.replace(parked, unusual=run.parked > 0))
+    found += renewals_of(run, last)
     if undelivered:
         found.append(Compared(label=_("Still to send"), this=number(undelivered)))
     return found

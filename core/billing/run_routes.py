@@ -56,6 +56,7 @@ async def list_runs(view: View) -> Response[str]:
         runs=[run_pages.item_of(run, names, found) for run in shown],
         older=f"/billing/runs?before={shown[-1].id}" if len(found) > OF_A_PAGE else "",
         latest="/billing/runs" if before is not None else "",
+        parked=await queries.count_parked(view.scope),
         may_run=view.scope.may("billing.run"),
     )
 
@@ -262,7 +263,8 @@ async def show_run(view: View, run_id: FromPath[int]) -> Response[str]:
     parked = await queries.list_parked(scope, run_id)
     names = await names_of({run.actor})
     undelivered = await queries.undelivered_of_run(scope, run_id)
-    last_id = await compared_run(run.as_of_on) if run.state == RunState.DONE and run.invoices else None
+    told = run.invoices or run.renewed or run.not_covered
+    last_id = await compared_run(run.as_of_on) if run.state == RunState.DONE and told else None
     last = await queries.get_run(scope, last_id) if last_id is not None else None
     last_sums = await queries.sums_of_run(scope, last.id) if last is not None else []
     at_work = run.state == RunState.OPEN and await is_at_work(run.as_of_on)

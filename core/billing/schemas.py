@@ -236,6 +236,8 @@ class RunRow(Struct, frozen=True):
     invoices: int
     charges: int
     parked: int
+    renewed: int
+    not_covered: int
     totals: str
     expected: str
     actor: str
@@ -243,10 +245,45 @@ class RunRow(Struct, frozen=True):
     finished_at: datetime | None
 
 
-class ParkedRow(Struct, frozen=True):
+class ParkedRow(Struct, frozen=True, kw_only=True):
+    """An account that could not be billed: since `parked_at`, until `resolved_at`; tried again last at `tried_at`.
+
+    `amount_minor`: what is not billed, before tax, where that is known.
+    """
+
+    id: int
     payer_id: int
     payer: str
     reason: str
     detail: str
+    amount_minor: int | None
+    currency: str | None
     parked_at: datetime
+    tried_at: datetime | None
+    resolved_at: datetime | None
     run_id: int
+
+
+class RenewalRow(Struct, frozen=True, kw_only=True):
+    """A renewal of something prepaid: what it costs with tax, since when it is not covered, when the balance paid it.
+
+    Runs from `first_short_run_id` to `last_short_run_id` found it not covered, `renewed_run_id` renewed it.
+    """
+
+    id: int
+    subscription_id: int
+    product: str
+    customer_id: int
+    customer: str
+    payer_id: int
+    period_start: date
+    currency: str
+    total_minor: int
+    missing_minor: int
+    short_on: date | None
+    renewed_on: date | None
+    document_id: int | None
+    number: str | None
+    first_short_run_id: int | None
+    last_short_run_id: int | None
+    renewed_run_id: int | None

@@ -83,7 +83,9 @@ CREATE TEMP TABLE IF NOT EXISTS stage_line (
 CREATE INDEX IF NOT EXISTS stage_line_of ON stage_line (payer_id, currency, split_id);
 CREATE TEMP TABLE IF NOT EXISTS stage_parked (
     payer_id bigint PRIMARY KEY,
-    reason text NOT NULL
+    reason text NOT NULL,
+    amount_minor bigint,
+    currency text
 ) FORGET;
 CREATE TEMP TABLE IF NOT EXISTS stage_tax (
     payer_id bigint NOT NULL,

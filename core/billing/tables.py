@@ -83,7 +83,8 @@ class NumberCounter(Table):
 class BillingRun(Table):
     """A run for a date: how far it is (payers in order of their ids), what it made, what it asks before it goes on.
 
-    `totals` and `expected` are JSON, minor units by currency. `parked` counts payers that could not be billed.
+    `totals` and `expected` are JSON, minor units by currency. `parked` counts payers that could not be billed;
+    `renewed` and `not_covered` the prepaid subscriptions that balances paid for, or did not.
     """
 
     belongs = STAFF_ONLY
@@ -98,6 +99,8 @@ class BillingRun(Table):
     invoices = BigInt()
     charges = BigInt()
     parked = BigInt()
+    renewed = BigInt()
+    not_covered = BigInt()
     totals = Text()
     expected = Text()
     actor = Text()
@@ -106,7 +109,11 @@ class BillingRun(Table):
 
 
 class BillingParked(Table):
-    """A payer that a run could not bill, and why. The next run tries again; what it then bills resolves it."""
+    """A payer that a run could not bill, and why. The next run tries again; what it then bills resolves it.
+
+    `amount_minor`: what was not billed, before tax, where that is known and of one currency. `tried_at`: the last time
+    that it was tried again, and could not be billed either.
+    """
 
     belongs = via("payer_id")
 
@@ -114,7 +121,10 @@ class BillingParked(Table):
     run_id = ForeignKey(BillingRun)
     reason = Text()
     detail = Text()
+    amount_minor = BigInt(null=True)
+    currency = Text(null=True)
     parked_at = Timestamptz()
+    tried_at = Timestamptz(null=True)
     resolved_at = Timestamptz(null=True)
 
 
@@ -252,6 +262,32 @@ class DocumentState(Table):
     promise_on = Date(null=True)
     last_step = Integer()
     sent_at = Timestamptz(null=True)
+
+
+class PrepaidRenewal(Table):
+    """A renewal of what is prepaid: since when the balance does not cover it, and when and by which invoice it did.
+
+    `total_minor` is what it costs with tax, `missing_minor` what was missing at the last try. Runs from
+    `first_short_run_id` to `last_short_run_id` found it not covered; one that money brought on was renewed by no run.
+    `awaits_run`: tried for a run that has no row yet.
+    """
+
+    belongs = via("customer_id")
+
+    subscription_id = ForeignKey(Subscription, index=True)
+    customer_id = ForeignKey(Customer, index=True)
+    payer_id = ForeignKey(Customer, index=True)
+    period_start = Date()
+    currency = Text()
+    total_minor = BigInt()
+    missing_minor = BigInt()
+    short_on = Date(null=True)
+    renewed_on = Date(null=True)
+    document_id = ForeignKey(Document, null=True)
+    first_short_run_id = ForeignKey(BillingRun, null=True)
+    last_short_run_id = ForeignKey(BillingRun, null=True)
+    renewed_run_id = ForeignKey(BillingRun, null=True)
+    awaits_run = Boolean()
 
 
 class CreditEntry(Table):

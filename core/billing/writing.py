@@ -42,7 +42,7 @@ def queue_documents(callback: Issued) -> Callable[[], None]:
     return lambda: _heard.remove(callback)
 
 
-_REASONS: Final = {
+REASONS: Final = {
     "no_tax_rate": N_("There is no tax rate for one of the lines. Enter it under Taxes."),
     "no_fx_rate": N_("There is no exchange rate for this currency. Enter it under Settings, Currencies."),
     "negative_total": N_("The total is below 0: credit the invoice that is concerned instead."),
@@ -55,7 +55,7 @@ _REASONS: Final = {
 
 def parked_reason(key: str) -> str:
     """Why a payer could not be billed, as a sentence."""
-    return _(_REASONS.get(key, _REASONS["failed"]))
+    return _(REASONS.get(key, REASONS["failed"]))
 
 
 class Changed(Exception):
@@ -381,7 +381,7 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     if not await execute_charges(plan, counts):
         return Written(charges=counts.lines)
     if counts.activating:
-        await _wait_for_invoice(plan)
+        await _wait_for_invoice(plan, singly=singly)
     await staged_all(
         (number_transactions("stage_document"), {}),
         (LINES, {"base": plan.base}),
@@ -461,7 +461,12 @@ async def _tell_singly(scope: Scope) -> list[int]:
     return [each.id for each in found]
 
 
-async def _wait_for_invoice(plan: Plan) -> None:
+class _Waiting(Struct, frozen=True):
+    subject_id: int
+    customer_id: int
+
+
+async def _wait_for_invoice(plan: Plan, *, singly: bool) -> None:
     """Trials at their end that are invoiced first wait from now on."""
     until = "date(:issued_on, '+' || p.pending_days || ' days')"
     if dialect() != "sqlite":
@@ -470,7 +475,14 @@ async def _wait_for_invoice(plan: Plan) -> None:
     if wanted:
         if await staged(WAIT.format(until=until), issued_on=plan.issued_on) != wanted:
             raise Changed
-        record_set(plan.scope, TrialEnded, WAITING)
+        if not singly:
+            record_set(plan.scope, TrialEnded, WAITING)
+            return
+        for each in await rows(_Waiting, WAITING):
+            record(
+                plan.scope,
+                TrialEnded(subscription_id=each.subject_id, customer_id=each.customer_id, state="pending"),
+            )
 
 
 def number_transactions(table: str) -> str:

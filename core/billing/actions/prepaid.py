@@ -20,6 +20,7 @@ from core.activity.unit import again, record, savepoint, unit_of_work
 from core.billing.actions.allocation import allocate_one, lock_balance, when_credit_comes
 from core.billing.actions.invoices import plan_for, refuse_parked
 from core.billing.plan import open_charges, stage_source, work_out
+from core.billing.renewals import Asked, note_renewed, note_short
 from core.billing.staging import prepare, tables
 from core.billing.writing import write
 from core.customers.actions import change_status, lift_status
@@ -104,14 +105,14 @@ WHERE {where}
 """
 
 
-async def renew(scope: Scope, subscription_id: int) -> Renewal:
+async def renew(scope: Scope, subscription_id: int, *, in_run: bool = False) -> Renewal:
     """The next period of a prepaid subscription, if it is time for it: paid from the balance, or the service stops."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         about = await row(_About, _ABOUT, id=subscription_id, currency=found.currency)
         assert about is not None
         nothing = Renewal("nothing", found.customer_id, found.currency, payer_id=about.payer_id)
-        waits = found.due_on is None
+        waits, since = found.due_on is None, found.period_start
         if not _is_time(found, scope.today()):
             return nothing
         if not about.bills:
@@ -133,10 +134,15 @@ async def renew(scope: Scope, subscription_id: int) -> Renewal:
         await lock_balance(about.payer_id, found.currency)
         plan, counts, total = await _worked_out(scope, found, period)
         available = await _balance(about.payer_id, found.currency) - about.minimum_minor
+        asked = Asked(found.id, found.customer_id, about.payer_id, since or period.start, found.currency, total, in_run)
         if total and total > available:
+            if not first or in_run:
+                await note_short(scope, asked, total - available)
             await _stop(scope, found, about)
             return Renewal("not_covered", found.customer_id, found.currency, total, total - available, about.payer_id)
-        await _issue(scope, plan, counts)
+        issued = await _issue(scope, plan, counts)
+        if not first or in_run:
+            await note_renewed(scope, asked, issued)
         await _go_on(scope, found, about, period, waits=waits, first=first)
         return Renewal("renewed", found.customer_id, found.currency, total, payer_id=about.payer_id)
 
@@ -198,10 +204,12 @@ async def _balance(payer_id: int, currency: str) -> int:
     )
 
 
-async def _issue(scope: Scope, plan: Plan, counts: Counts) -> None:
+async def _issue(scope: Scope, plan: Plan, counts: Counts) -> int | None:
     """Row 25 of the table of postings: the invoice, and the credit that pays it, whatever the setting for others."""
-    for document_id in (await write(plan, counts, singly=True)).document_ids:
+    issued = (await write(plan, counts, singly=True)).document_ids
+    for document_id in issued:
         await allocate_one(scope, document_id)
+    return issued[0] if issued else None
 
 
 async def _go_on(scope: Scope, found: Locked, about: _About, period: Period, *, waits: bool, first: bool) -> None:
@@ -360,7 +368,30 @@ async def renew_due(scope: Scope, day: date) -> Renewals:
     ):
         try:
             for __ in range(MOST_AT_ONCE):
-                answer = await again(partial(renew, scope, each.id))
+                answer = await again(partial(renew, scope, each.id, in_run=True))
+                renewed += answer.outcome == "renewed"
+                not_covered += answer.outcome == "not_covered"
+                if answer.outcome != "renewed":
+                    break
+        except (DomainError, ConstraintFailed) as error:
+            failed.append(Failed(each.payer_id, str(error)))
+    return Renewals(renewed, not_covered, failed)
+
+
+async def renew_of(scope: Scope, payer_id: int, day: date, *, in_run: bool = False) -> Renewals:
+    """The same for what one payer pays for, in the unit of work that is open: each by itself, in the same order."""
+    renewed, not_covered, failed = 0, 0, []
+    for each in await rows(
+        _Due,
+        f"{_PREPAID.format(of=_OF_PAYER)} u.state IN ('active', 'suspended') AND (s.due_on <= :day OR s.due_on IS NULL"
+        f" AND (u.state = 'active' OR u.state_reason = 'balance')) AND s.payer_id = :payer_id{_IN_ORDER}",
+        day=day,
+        payer_id=payer_id,
+    ):
+        try:
+            for __ in range(MOST_AT_ONCE):
+                async with savepoint():
+                    answer = await renew(scope, each.id, in_run=in_run)
                 renewed += answer.outcome == "renewed"
                 not_covered += answer.outcome == "not_covered"
                 if answer.outcome != "renewed":
