@@ -58,6 +58,11 @@ def sort_key(text: str) -> str:
     if text.isascii():
         plain = text if text.isprintable() else text.translate(_CONTROLS_OFF)
         return " ".join(plain.casefold().split())
+    plain = text.translate(_western())
+    return sort_key(plain) if plain.isascii() else _key_of_any(text)
+
+
+def _key_of_any(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept: list[str] = []
     bare = False
@@ -71,6 +76,14 @@ def sort_key(text: str) -> str:
             bare = takes
         kept.append(character)
     return " ".join(unicodedata.normalize("NFKC", "".join(kept)).translate(_LETTERS_WITH_A_STROKE).casefold().split())
+
+
+@lru_cache(maxsize=1)
+def _western() -> dict[int, str]:
+    """Letters of most European languages that become plain ones, each by itself: text that has no others need not be
+    taken apart."""
+    keys = {number: _key_of_any(chr(number)) for number in range(0xC0, 0x180)}
+    return {number: key for number, key in keys.items() if key.isascii() and key.isalpha()}
 
 
 @lru_cache(maxsize=4_096)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import ids
 from core.errors import Invalid
 from core.ids import check_slug, hash_token, new_token, new_uuid, says_one_of, sort_key
 
@@ -119,3 +120,15 @@ def test_whether_a_text_says_one_of_very_many_is_as_with_few() -> None:
         assert says_one_of(many)(said) is told
         assert says_one_of(few)(said) is told
     assert not says_one_of([])("anything")
+
+
+@pytest.mark.parametrize("around", ["{}", "a{}b", "A {} B", "\t{}\x7f. ", "{0}{0}"])
+def test_western_letters_have_the_key_that_taking_them_apart_gives(around: str) -> None:
+    texts = [around.format(chr(number)) for number in range(0x80, 0x250)]
+
+    assert [sort_key(text) for text in texts] == [ids._key_of_any(text) for text in texts]
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=0x24F) | st.sampled_from("\u0301\u0308\u030c")))
+def test_a_key_does_not_depend_on_how_it_is_found(text: str) -> None:
+    assert sort_key(text) == (ids._key_of_any(text) if not text.isascii() else sort_key(text))
