@@ -4,7 +4,7 @@ text.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from inspect import signature
 from operator import itemgetter
@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import fields
 
 from core.database.binding import current, session
-from core.database.statements import compile_statement, encode, take_apart
+from core.database.statements import compile_statement, encode, encode_column, take_apart
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -92,6 +92,21 @@ async def execute_many(sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
 
     arguments = (encode([each[name] for name in statement.names], dialect) for each in rows)
     return await session().run_many(statement.text, arguments)
+
+
+async def insert_columns(table: str, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> int:
+    """Many rows of a table, given column by column, all equally long; how many there were. Inside a transaction.
+
+    `types` are those of the columns that are not text. On PostgreSQL it is one statement, ten times as fast as one for
+    each row; on SQLite the values of a column are looked at together, not one by one.
+    """
+    dialect = current().dialect
+    encoded = [encode_column(column, dialect) for column in columns.values()]
+    head = f"INSERT INTO {table} ({', '.join(columns)})"
+    if dialect == "sqlite":
+        return await session().run_many(f"{head} VALUES ({', '.join('?' * len(encoded))})", zip(*encoded, strict=True))
+    lists = ", ".join(f"${at}::{types.get(name, 'text')}[]" for at, name in enumerate(columns, 1))
+    return await session().run(f"{head} SELECT * FROM unnest({lists})", encoded)
 
 
 async def stream(into: type[S], sql: str, key: str = "id", size: int = PIECE, **values: Any) -> AsyncIterator[S]:

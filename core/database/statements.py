@@ -174,6 +174,15 @@ def encode(values: Sequence[Any], dialect: Dialect) -> list[Any]:
     return [value if (how := known.get(type(value), _by_class)) is None else how(value, dialect) for value in values]
 
 
+def encode_column(values: Sequence[Any], dialect: Dialect) -> Sequence[Any]:
+    """As `encode`, for many values that are mostly of one kind: texts are looked at all together."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        _text("".join(values), dialect)
+        return values
+    return encode(values, dialect)
+
+
 def instant_text(value: datetime) -> str:
     """An instant as SQLite keeps it: always UTC, always 32 characters, so that text and time have one order."""
     return value.astimezone(UTC).isoformat(" ", "microseconds")

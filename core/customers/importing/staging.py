@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from core.customers.importing.report import Examination, Report, examine
 from core.customers.importing.validating import Context, Finding, ImportedCustomer, Row, Slice
 from core.customers.importing.validators import Validators
 from core.customers.queries import list_statuses
-from core.database import dialect, execute, execute_many, rows
+from core.database import insert_columns, rows
 from core.ids import sort_key
 from core.lists.reading import Record
 from core.texts import N_, _, locale_now
@@ -185,93 +186,87 @@ async def _find(column: str, keys: Sequence[str]) -> dict[str, int]:
 
 # Into the staging tables
 
-_COLUMNS: Final = (
-    "batch_id", "record", "line", "name", "good", "is_customer", "kind", "full_name", "name_key", "company", "login",
-    "login_key", "external_ref", "email_key", "phone_e164", "street", "zip", "city", "city_key", "country", "lat",
-    "lon", "location", "location_key", "status_key", "currency", "language", "vat_id", "tax_profile", "billing_day",
-    "joined_on", "opening_minor", "note", "contact_first_name", "contact_surname", "contact_role", "contact_email",
-    "parent_ref", "addresses", "tags", "children", "services", "errors", "warnings", "cells", "continues",
-    "opening_number", "more",
-)  # fmt: skip
 _TYPES: Final = {
     "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
     "lat": "double precision", "lon": "double precision", "billing_day": "integer", "joined_on": "date",
     "opening_minor": "bigint", "continues": "boolean",
 }  # fmt: skip
 """Of columns that are not text."""
-_ALWAYS: Final = frozenset({"name", "good", "is_customer"})
-_EMPTY: Final = frozenset({"", "[]", None})
-_NOTHING: Final[dict[str, Any]] = (
-    {name: "" for name in _COLUMNS if name not in {"lat", "lon", "billing_day", "joined_on", "opening_minor"}}
-    | {"lat": None, "lon": None, "billing_day": None, "joined_on": None, "opening_minor": 0, "continues": False}
-    | dict.fromkeys(("addresses", "tags", "children"), "[]")
-)
 _PLAIN: Final = (
     "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
     "street", "zip", "city", "city_key", "country", "lat", "lon", "location", "currency", "language", "vat_id",
     "tax_profile", "billing_day", "joined_on", "opening_minor", "opening_number", "note", "parent_ref",
 )  # fmt: skip
+_DEFAULTS: Final[dict[str, Any]] = {
+    **dict.fromkeys(_PLAIN, ""),
+    **dict.fromkeys(("lat", "lon", "billing_day", "joined_on")),
+    **dict.fromkeys(("addresses", "tags", "children"), "[]"),
+    "opening_minor": 0,
+    "continues": False,
+}
+"""What the table puts where nothing is given; of other columns an empty text."""
+_ALWAYS: Final = frozenset({"batch_id", "record", "line", "name", "good", "is_customer"})
+_NOBODY: Final = ImportedCustomer(
+    **{name: _DEFAULTS[name] for name in _PLAIN}, status="", child_refs=(), addresses=(), contact=None, tags=()
+)
+"""Stands for the customer of a record that has none."""
+_READ: Final = tuple((name, attrgetter(name)) for name in _PLAIN)
 
 
 async def write_rows(batch_id: int, layout: Layout, records: Sequence[Record], judged: Sequence[Row]) -> None:
-    """One slice, inside the unit of work that is open. Cells are kept of refused records alone, without secrets."""
-    secret = frozenset(column.place for column in layout.columns if column.why_not == SECRET)
-    by_number = {record.number: record for record in records}
-    await _insert([_staged(batch_id, row, by_number[row.record], secret) for row in judged])
+    """One slice, inside the unit of work that is open. Cells are kept of refused records alone, without secrets.
 
-
-async def _insert(staged: Sequence[Mapping[str, Any]]) -> None:
-    """Row after row on SQLite; on PostgreSQL in one statement, a list for each column, which is ten times as fast.
     Columns in which nothing stands are left to their defaults: most files fill half of them.
     """
-    used = [name for name in _COLUMNS if name in _ALWAYS or any(_says(each[name]) for each in staged)]
-    head = f"INSERT INTO import_row ({', '.join(used)})"
-    if dialect() == "sqlite":
-        await execute_many(f"{head} VALUES ({', '.join(f':{name}' for name in used)})", staged)
-        return
-    lists = ", ".join(f":{name}::{_TYPES.get(name, 'text')}[]" for name in used)
-    await execute(f"{head} SELECT * FROM unnest({lists})", **{name: [each[name] for each in staged] for name in used})
-
-
-def _says(value: object) -> bool:
-    """Whether it is something else than its column's default."""
-    return value is not False and value not in _EMPTY
-
-
-def _staged(batch_id: int, row: Row, record: Record, secret: frozenset[int]) -> dict[str, Any]:
-    customer = row.customer
-    good = customer is not None or bool(row.services)
-    staged = dict(_NOTHING)
-    staged |= {
-        "batch_id": batch_id,
-        "record": row.record,
-        "line": row.line,
-        "name": row.name,
-        "good": good,
-        "is_customer": customer is not None,
-        "continues": row.continues,
-        "services": _json(row.services) if row.services else "",
-        "more": _json(row.more) if row.more else "",
-        "errors": _json(row.errors) if row.errors else "",
-        "warnings": _json(row.warnings) if row.warnings else "",
+    secret = frozenset(column.place for column in layout.columns if column.why_not == SECRET)
+    staged = _staged(batch_id, records, judged, secret)
+    many = len(judged)
+    used = {
+        name: column
+        for name, column in staged.items()
+        if name in _ALWAYS or column.count(_DEFAULTS.get(name, "")) < many
     }
-    if row.errors:
-        staged["cells"] = _json(["" if place in secret else cell for place, cell in enumerate(record.cells)])
-    if customer is None and row.services and not row.continues:
-        staged["login_key"] = sort_key(row.services[0].customer_login)
-    if customer is not None:
-        for name in _PLAIN:
-            staged[name] = getattr(customer, name)
-        staged["addresses"] = _addresses(customer) if customer.addresses else "[]"
-        staged["tags"] = _json([(tag, sort_key(tag)) for tag in customer.tags]) if customer.tags else "[]"
-        staged["children"] = _json([(ref,) for ref in customer.child_refs]) if customer.child_refs else "[]"
-        staged["location_key"] = sort_key(customer.location) if customer.location else ""
-        staged["status_key"] = customer.status
-        if customer.contact is not None:
-            staged["contact_first_name"] = customer.contact.first_name
-            staged["contact_surname"] = customer.contact.surname
-            staged["contact_role"] = customer.contact.role
-            staged["contact_email"] = customer.contact.email
+    await insert_columns("import_row", used, _TYPES)
+
+
+def _staged(
+    batch_id: int, records: Sequence[Record], judged: Sequence[Row], secret: frozenset[int]
+) -> dict[str, list[Any]]:
+    """The columns of the staging table, each with a value for every row."""
+    customers = [row.customer or _NOBODY for row in judged]
+    staged: dict[str, list[Any]] = {
+        "batch_id": [batch_id] * len(judged),
+        "record": [row.record for row in judged],
+        "line": [row.line for row in judged],
+        "name": [row.name for row in judged],
+        "good": [row.customer is not None or bool(row.services) for row in judged],
+        "is_customer": [row.customer is not None for row in judged],
+        "continues": [row.continues for row in judged],
+        "services": [_json(row.services) if row.services else "" for row in judged],
+        "more": [_json(row.more) if row.more else "" for row in judged],
+        "errors": [_json(row.errors) if row.errors else "" for row in judged],
+        "warnings": [_json(row.warnings) if row.warnings else "" for row in judged],
+        **{name: list(map(read, customers)) for name, read in _READ},
+        "addresses": [_addresses(one) if one.addresses else "[]" for one in customers],
+        "tags": [_json([(tag, sort_key(tag)) for tag in one.tags]) if one.tags else "[]" for one in customers],
+        "children": [_json([(ref,) for ref in one.child_refs]) if one.child_refs else "[]" for one in customers],
+        "location_key": [sort_key(one.location) if one.location else "" for one in customers],
+        "status_key": [one.status for one in customers],
+    }
+    if any(one.contact is not None for one in customers):
+        for name in ("first_name", "surname", "role", "email"):
+            staged[f"contact_{name}"] = ["" if one.contact is None else getattr(one.contact, name) for one in customers]
+    if any(row.errors for row in judged):
+        by_number = {record.number: record.cells for record in records}
+        staged["cells"] = [
+            _json(["" if place in secret else cell for place, cell in enumerate(by_number[row.record])])
+            if row.errors
+            else ""
+            for row in judged
+        ]
+    for at, row in enumerate(judged):
+        if row.services and row.customer is None and not row.continues:
+            staged["login_key"][at] = sort_key(row.services[0].customer_login)
     return staged
 
 

@@ -213,6 +213,14 @@ class _Reader:
         self._has_price = "service_price" in self._columns
         self._kinds = self._profile.kinds or _KINDS
         self._of_plugins = [field for field in self._columns if "." in field]
+        self._has = frozenset(self._columns)
+        self._has_money = not self._has.isdisjoint({"currency", "balance", "owes"})
+        self._has_position = not self._has.isdisjoint({"coordinates", "latitude", "longitude"})
+        self._has_contact = not self._has.isdisjoint({"contact_first_name", "contact_last_name", "contact_name"})
+        self._has_numbers = not self._has.isdisjoint({"digits", "number_list"})
+        self._is_plain_status = (
+            self._has.isdisjoint({"status", "is_lead"}) and context.status and context.status != "lead"
+        )
 
     def row(self, record: Record) -> Row:
         self._record = record
@@ -238,9 +246,9 @@ class _Reader:
             joined = None if continues else self._date("joined_on")
             customer = None if continues else self._customer(joined)
             wrong = len(self._errors)
-            service = (
-                self._service(joined, customer.currency if customer else "") if self._text("service_plan") else None
-            )
+            service = None
+            if self._text("service_plan"):
+                service = self._service(joined, customer.currency if customer else "")
             if service is not None and len(self._errors) == wrong and (customer is not None or continues):
                 services = (service,)
             if continues and not self._text("service_plan"):
@@ -252,7 +260,7 @@ class _Reader:
             customer,
             services,
             continues,
-            {field: text for field in self._of_plugins if (text := self._text(field))},
+            {field: text for field in self._of_plugins if (text := self._text(field))} if self._of_plugins else {},
             tuple(self._errors),
             tuple(self._warnings),
         )
@@ -336,9 +344,8 @@ class _Reader:
     # The customer
 
     def _customer(self, joined: date | None) -> ImportedCustomer | None:
-        person = " ".join(
-            part for part in (self._line("first_name", "full_name"), self._line("last_name", "full_name")) if part
-        )
+        names = self._line("first_name", "full_name"), self._line("last_name", "full_name")
+        person = " ".join(part for part in names if part)
         company = self._line("company")
         full_name = self._line("full_name") or person or company
         if not full_name and not any(column.field in self._name_fields for column in self._blamed()):
@@ -347,15 +354,16 @@ class _Reader:
                 _("The name is missing."),
             )
         country = self._country()
-        currency, opening = self._money()
+        currency, opening = self._money() if self._has_money else (self._context.currency, 0)
         addresses = (*self._emails(), *self._phones(country))
-        first = {address.kind: address for address in reversed(addresses)}
         login = self._line("login")
-        lat, lon = self._position()
+        lat, lon = self._position() if self._has_position else (None, None)
         note = "\n".join(values.many_lines(text) for __, text in self._texts("note"))
-        language = self._language()
+        language = self._language() if "language" in self._has else ""
         tax_exempt = self._read("tax_exempt", values.yes_or_no)
-        self._check_numbers()
+        if self._has_numbers:
+            self._check_numbers()
+        email = next((address for address in addresses if address.kind == "email"), None)
         customer = ImportedCustomer(
             full_name=full_name,
             name_key=sort_key(full_name),
@@ -364,7 +372,7 @@ class _Reader:
             login=login,
             login_key=sort_key(login),
             external_ref=self._reference("external_ref", self._text("external_ref")),
-            email_key=first["email"].key if "email" in first else "",
+            email_key=email.key if email else "",
             phone_e164=next((a.key for a in addresses if a.kind == "phone" and a.key.startswith("+")), ""),
             street=self._short("street", ", ".join(values.one_line(text) for __, text in self._texts("street"))),
             zip=self._line("zip"),
@@ -373,7 +381,7 @@ class _Reader:
             country=country,
             lat=lat,
             lon=lon,
-            status=self._status(),
+            status=self._context.status if self._is_plain_status else self._status(),
             currency=currency,
             language=language,
             vat_id=self._read("vat_id", values.vat_id) or "",
@@ -385,12 +393,17 @@ class _Reader:
             opening_minor=opening,
             opening_number=self._line("opening_number"),
             parent_ref=self._reference("parent", self._text("parent")),
-            child_refs=tuple(self._reference("children", ref) for ref in self._listed("children")),
+            child_refs=tuple(self._reference("children", ref) for ref in self._listed("children"))
+            if "children" in self._has
+            else (),
             addresses=addresses,
-            contact=self._contact(first["email"].value if "email" in first else ""),
-            tags=tuple(dict.fromkeys(self._short("tags", values.one_line(tag), "tag") for tag in self._listed("tags"))),
+            contact=self._contact(email.value if email else "") if self._has_contact else None,
+            tags=self._tags() if "tags" in self._has else (),
         )
         return None if self._errors else customer
+
+    def _tags(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._short("tags", values.one_line(tag), "tag") for tag in self._listed("tags")))
 
     def _blamed(self) -> list[Column]:
         names = {finding.field for finding in self._errors}
@@ -473,6 +486,8 @@ class _Reader:
     def _emails(self) -> list[ImportedAddress]:
         found: list[ImportedAddress] = []
         for kind in ("email", "billing_email"):
+            if kind not in self._has:
+                continue
             keys: set[str] = set()
             for column, text in self._texts(kind):
                 for part in values.split_emails(text):
@@ -504,6 +519,8 @@ class _Reader:
 
     def _phones(self, country: str) -> list[ImportedAddress]:
         found: dict[str, ImportedAddress] = {}
+        if "phone" not in self._has:
+            return []
         extension, calling = self._text("phone_extension"), self._text("phone_country").lstrip("+0")
         for column, text in self._texts("phone"):
             for part in values.split_phones(text):
@@ -769,14 +786,15 @@ class Gathering:
     def _judged(self, row: Row) -> Row:
         customer = row.customer
         if customer is not None:
-            for name, key, message in self._keys(customer):
-                first = self._seen[name].get(_digest(key))
+            keys = [(name, key, _digest(key), message) for name, key, message in self._keys(customer)]
+            for name, key, digest, message in keys:
+                first = self._seen[name].get(digest)
                 if first is not None:
                     row = _refused(row, self._column_of(name), _(message, record=first), key)
                     break
             else:
-                for name, key, __ in self._keys(customer):
-                    self._seen[name][_digest(key)] = row.record
+                for name, __, digest, __ in keys:
+                    self._seen[name][digest] = row.record
                 row = self._warned_of_shared_email(row, customer)
                 self._wanted.extend((row, "children", ref) for ref in customer.child_refs)
                 if customer.parent_ref:

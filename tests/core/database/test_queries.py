@@ -29,6 +29,7 @@ from core.database import (
     execute,
     execute_all,
     execute_many,
+    insert_columns,
     row,
     rows,
     spawn,
@@ -390,6 +391,36 @@ async def test_of_many_rows_all_go_in_or_none(things: Database) -> None:
 
     with pytest.raises(ConstraintFailed):
         await execute_many("INSERT INTO thing (name) VALUES (:name)", [{"name": name} for name in names])
+
+    assert await value("SELECT count(*) FROM thing") == 0
+
+
+async def test_rows_are_given_column_by_column(things: Database) -> None:
+    columns: dict[str, list[Any]] = {
+        "name": ["Zoë", "b", "c"],
+        "on_day": [date(2027, 1, 31), None, date(2027, 2, 1)],
+        "is_on": [True, False, True],
+        "amount_minor": [1, 2**40, -3],
+    }
+    with watched() as told:
+        async with transaction():
+            count = await insert_columns(
+                "thing", columns, {"on_day": "date", "is_on": "boolean", "amount_minor": "bigint"}
+            )
+
+    assert count == 3
+    assert len([text for text in told if "INSERT" in text]) == 1
+    assert await values("SELECT name FROM thing ORDER BY id") == columns["name"]
+    assert await values("SELECT on_day FROM thing ORDER BY id") == columns["on_day"]
+    assert await values("SELECT is_on FROM thing ORDER BY id") == columns["is_on"]
+    assert await values("SELECT amount_minor FROM thing ORDER BY id") == columns["amount_minor"]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud83d"])
+async def test_a_text_that_cannot_be_stored_is_refused_among_those_of_its_column(things: Database, text: str) -> None:
+    with pytest.raises(Invalid):
+        async with transaction():
+            await insert_columns("thing", {"name": ["fine", text, "\ude00"]}, {})
 
     assert await value("SELECT count(*) FROM thing") == 0
 
