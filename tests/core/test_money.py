@@ -353,6 +353,7 @@ def test_a_language_that_nobody_knows_is_refused() -> None:
         ("Rs. 50", "INR", "en", 5000),
         # digits and signs of other scripts
         ("١٢٣٫٥٠", "EUR", "ar", 12350), ("１２．５０", "EUR", "ja", 1250), ("￥１２", "JPY", "ja", 12),
+        ("١٢٫٥٠٠٠", "EUR", "ar", 1250), ("۰٫۱۲۰", "EUR", "fa", 12),
     ],
 )  # fmt: skip
 def test_amounts_are_read_as_people_and_systems_write_them(text: str, currency: str, locale: str, minor: int) -> None:
@@ -377,6 +378,8 @@ def test_amounts_are_read_as_people_and_systems_write_them(text: str, currency: 
         ("1.249'00", "EUR", "en", "no amount"), ("1 2", "EUR", "en", "no amount"), ("12 50", "EUR", "en", "no amount"),
         ("1'234,567.89", "EUR", "en", "no amount"), ("1.249,00,00", "EUR", "de", "no amount"),
         ("12,34,56", "INR", "en", "no amount"), ("123,45,678", "INR", "en", "no amount"),
+        ("1,23,456,789", "INR", "en", "no amount"), ("12,3,567", "INR", "en", "no amount"),
+        ("1.2,3,45", "EUR", "de", "no amount"),
         ("1,234,56,789.00", "INR", "en", "no amount"), ("123.456", "EUR", "en", "read in two ways"),
         ("--5", "EUR", "en", "no amount"), ("-5-", "EUR", "en", "no amount"), ("(-5)", "EUR", "en", "no amount"),
         ("5 6", "EUR", "en", "no amount"), ("1,249 EUR,00", "EUR", "en", "does not fit"),

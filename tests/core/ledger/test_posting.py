@@ -74,6 +74,34 @@ async def test_each_event_of_the_design_moves_the_balance_as_it_says(scope: Scop
     assert sum(row.balance_minor for row in await trial_balance()) == 0
 
 
+async def test_each_posting_gets_a_transaction_of_its_own_and_nothing_is_written_for_a_line_of_zero(
+    scope: Scope,
+) -> None:
+    lines = [debit(B, 100, "EUR"), credit(REV, 100, "EUR"), debit("7100", 0, "EUR"), debit("7000", 0, "USD", 0)]
+    async with unit_of_work(scope):
+        first, empty, second = [
+            await post(some, kind="test", source_kind="test", source_id=source, booked_on=scope.today())
+            for source, some in enumerate((lines, [], lines))
+        ]
+
+    assert first < empty < second
+    of_first, of_second = [
+        [(row.transaction_id, row.line, row.code, row.amount_minor) for row in await postings_of("test", source)]
+        for source in (0, 2)
+    ]
+    assert of_first == [(first, 1, B, 100), (first, 2, REV, -100)]
+    assert of_second == [(second, 1, B, 100), (second, 2, REV, -100)]
+    assert await value("SELECT kind FROM ledger_transaction WHERE id = :id", id=empty) == "test"
+
+
+async def test_a_line_of_nothing_abroad_that_is_something_in_the_tenants_currency_is_written(scope: Scope) -> None:
+    lines = [debit(B, 0, "USD", 3), credit("7000", 0, "USD", 3)]
+    async with unit_of_work(scope):
+        await post(lines, kind="test", source_kind="test", source_id=1, booked_on=scope.today())
+
+    assert [(row.amount_minor, row.base_minor) for row in await postings_of("test", 1)] == [(0, 3), (0, -3)]
+
+
 async def test_a_customer_has_its_balance_from_the_start(scope: Scope) -> None:
     customer = await a_customer(scope)
 
