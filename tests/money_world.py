@@ -12,6 +12,7 @@ from core.billing.actions.relief import relieve_tax
 from core.billing.run import run_billing
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.catalog.actions import create_product
+from core.catalog.bundles import NewBundle, NewBundlePrice, NewMember, create_bundle
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.database import execute, value
@@ -25,7 +26,9 @@ from core.payments.deposits import Application, NewDeposit
 from core.payments.schemas import NewPayment, NewRefund
 from core.reports.mrr import step_mrr
 from core.subscriptions import actions as subscriptions
+from core.subscriptions.actions.bundling import start_bundle
 from core.subscriptions.actions.pausing import plan_pause
+from core.subscriptions.bundles import NewCustomerBundle
 from core.subscriptions.schemas import NewCharge, NewDiscount, NewPause, NewSubscription, NewTrial
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await subscriptions.start_trial(
         scope, NewTrial(customer_id=customer_id, product_id=module_id, price_id=await _price_of(module_id))
     )
+    await _bundle(tenant, ids, marker)
     report = await run_billing(scope, scope.today())
     ids["run_id"] = report.run_id
     ids["charge_id"] = await subscriptions.add_charge(
@@ -167,6 +171,25 @@ async def _sells(tenant: TestTenant, code: str, kind: str) -> int:
             kind=kind,  # type: ignore[arg-type]  # one of the kinds
             trial_days=14 if kind == "module" else 0,
             prices=[NewPrice(cycle_unit="month", amount_minor=3500)],
+        ),
+    )
+
+
+async def _bundle(tenant: TestTenant, ids: dict[str, object], marker: str) -> None:
+    """Two services as one, which the customer has."""
+    scope = tenant.scope()
+    members = [NewMember(product_id=await _sells(tenant, f"world-{name}", "service")) for name in ("mail", "phone")]
+    prices = [NewBundlePrice(cycle_unit="month", amount_minor=1500)]
+    ids["bundle_id"] = await create_bundle(
+        scope, NewBundle(code="world-bundle", name="Both", members=members, prices=prices)
+    )
+    ids["customer_bundle_id"] = await start_bundle(
+        scope,
+        NewCustomerBundle(
+            customer_id=int(str(ids["customer_id"])),
+            bundle_id=int(str(ids["bundle_id"])),
+            price_id=int(await value("SELECT max(id) FROM bundle_price")),
+            label=f"{marker} both",
         ),
     )
 

@@ -10,12 +10,14 @@ from msgspec import Struct
 
 from core.activity.asking import nothing_kept
 from core.activity.unit import unit_of_work
-from core.billing.actions import credit_unused, invoice_charges_of, withdraw_subscription
+from core.billing.actions import credit_unused, invoice_charges_of
+from core.billing.actions.bundling import withdraw_with_bundle
 from core.database import rows, value
 from core.errors import Conflict
 from core.hooks import Effect
 from core.subscriptions.actions import end_contract
 from core.subscriptions.queries import pending_ones, started_ones
+from core.subscriptions.status import SubscriptionState
 from core.texts import _
 from core.web.templating import written
 
@@ -82,7 +84,9 @@ async def _voided(scope: Scope, pending: Touched) -> Effect:
     )
 
     async def withdraw(acting: Scope) -> None:
-        await withdraw_subscription(acting, pending.id)
+        state = await value("SELECT state FROM subscription WHERE id = :id", id=pending.id)
+        if state == SubscriptionState.PENDING:  # of a bundle, it is over with the part before it
+            await withdraw_with_bundle(acting, pending.id)
 
     return Effect(text=text, kind="document", inputs=f"{pending.id}:{pending.version}", apply=withdraw)
 

@@ -497,8 +497,14 @@ async def stage_sources(plan: Plan, *sources: tuple[str, dict[str, Any]]) -> lis
 
 
 def split_of(plan: Plan, column: str) -> str:
-    """What parts the documents of one payer and currency: nothing, or the subscription."""
-    return "0" if plan.settings.invoice_per == "payer" else f"coalesce({column}, 0)"
+    """What parts the documents of one payer and currency: nothing, or the subscription; a bundle stays together."""
+    if plan.settings.invoice_per == "payer":
+        return "0"
+    first = (
+        "SELECT min(o.id) FROM subscription s THEN JOIN subscription o ON o.customer_bundle_id = s.customer_bundle_id"
+        f" WHERE s.id = {column}"
+    )
+    return f"coalesce(({first}), {column}, 0)"
 
 
 def unit_e6(currencies: Sequence[str], column: str) -> str:

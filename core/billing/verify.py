@@ -380,6 +380,18 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
+        "V4",
+        "The shares of a bundle that a customer has come to its price.",
+        """
+        SELECT 'bundle ' || CAST(b.id AS text) AS what FROM customer_bundle b
+        JOIN subscription u ON u.customer_bundle_id = b.id
+        JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force AND t.valid_to IS NULL
+        LEFT JOIN subscription_discount d ON d.subscription_id = u.id AND d.of_bundle
+        GROUP BY b.id, b.amount_minor, b.quantity_e6
+        HAVING sum(t.gross_minor - coalesce(d.amount_minor, 0)) <> b.amount_minor * (b.quantity_e6 / 1000000)
+        """,
+    ),
+    (
         "V6",
         "No message was sent by two jobs.",
         """

@@ -8,7 +8,7 @@ from typing import Annotated
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from core.catalog import actions, queries
+from core.catalog import actions, bundle_api, queries
 from core.catalog.schemas import (
     ChangePolicy,
     GroupRow,
@@ -163,4 +163,5 @@ HANDLERS = (
     create_tax_category,
     list_tax_rates,
     set_tax_rate,
+    *bundle_api.HANDLERS,
 )

@@ -26,3 +26,16 @@ class TaxRateSet(Event, subject="tax_rate"):
 
 class TaxCategoryCreated(Event, subject="tax_category"):
     tax_category_id: int
+
+
+class BundleCreated(Event, subject="bundle"):
+    bundle_id: int
+
+
+class BundleChanged(Event, subject="bundle"):
+    bundle_id: int
+
+
+class BundlePriceSet(Event, subject="bundle"):
+    bundle_id: int
+    price_id: int

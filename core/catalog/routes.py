@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from core.activity.queries import timeline
-from core.catalog import actions, pages, policy_routes, queries
+from core.catalog import actions, bundle_routes, pages, policy_routes, queries
 from core.catalog.schemas import NewGroup, NewTaxCategory
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
@@ -376,4 +376,5 @@ HANDLERS = (
     show_taxes,
     set_rate,
     create_category,
+    *bundle_routes.HANDLERS,
 )

@@ -111,3 +111,47 @@ class Price(Table):
     tax_inclusive = Boolean()
     valid_from = Date()
     valid_to = Date(null=True)
+
+
+class Bundle(Table):
+    """Products sold together under one name. `shares`: its price is shared by their own prices, or by weights."""
+
+    belongs = SHARED
+
+    code = Text(unique=True)
+    name = Text()
+    description = Text()
+    shares = Text()
+    available_from = Date(null=True)
+    available_to = Date(null=True)
+    position = Integer()
+    version = BigInt()
+
+
+class BundleMember(Table):
+    """A product of a bundle, and how many of it. The first leads: its contract binds the whole."""
+
+    belongs = SHARED
+
+    bundle_id = ForeignKey(Bundle)
+    position = Integer()
+    product_id = ForeignKey(Product, index=True)
+    quantity_e6 = BigInt()
+    weight = BigInt()
+
+
+class BundlePrice(Table):
+    """What one bundle costs for a cycle in a currency, from a date on."""
+
+    belongs = SHARED
+
+    bundle_id = ForeignKey(Bundle)
+    currency = Text()
+    cycle_unit = Text()
+    cycle_count = Integer()
+    amount_minor = BigInt()
+    setup_minor = BigInt()
+    termination_minor = BigInt()
+    tax_inclusive = Boolean()
+    valid_from = Date()
+    valid_to = Date(null=True)

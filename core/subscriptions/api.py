@@ -12,7 +12,8 @@ from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.actions import prepaid
 from core.customers import queries as customers
-from core.subscriptions import actions, queries
+from core.subscriptions import actions, bundle_api, queries
+from core.subscriptions.actions.shared import refuse_part
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.schemas import (
     ChargeRow,
@@ -170,6 +171,7 @@ async def suspend(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow
 
 @api_delete("/subscriptions/{subscription_id:int}/suspension", permission="subscriptions.change", summary="Resume")
 async def resume(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
+    await refuse_part(subscription_id)
     await prepaid.resume(call.scope, subscription_id)
     return await queries.get_subscription(call.scope, subscription_id)
 
@@ -183,6 +185,7 @@ async def resume(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
 async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[Termination]) -> SubscriptionRow:
     on = data.on or call.scope.today()
     async with unit_of_work(call.scope):
+        await refuse_part(subscription_id)
         if not data.waive_fee:
             await actions.charge_termination(call.scope, subscription_id, on)
         await actions.terminate(call.scope, subscription_id, on)
@@ -269,4 +272,5 @@ HANDLERS = (
     list_customer_charges,
     add_charge,
     waive_charge,
+    *bundle_api.HANDLERS,
 )

@@ -73,6 +73,9 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
             ids=customer_ids,
         )
         await execute(
+            "UPDATE customer_bundle SET label = '' WHERE customer_id IN :ids AND label <> ''", ids=customer_ids
+        )
+        await execute(
             "UPDATE subscription_discount SET label = '' WHERE label <> ''"
             " AND subscription_id IN (SELECT id FROM subscription WHERE customer_id IN :ids)",
             ids=customer_ids,

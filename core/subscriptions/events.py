@@ -143,3 +143,23 @@ class PriceApplied(Event, subject="subscription"):
     customer_id: int
     amount_minor: int
     from_on: date
+
+
+class BundleSubscribed(Event, subject="customer_bundle"):
+    """A customer has a bundle: its parts are live, or wait for their first invoice to be settled."""
+
+    customer_bundle_id: int
+    customer_id: int
+
+
+class BundleQuantityChanged(Event, subject="customer_bundle"):
+    customer_bundle_id: int
+    customer_id: int
+
+
+class BundleDissolved(Event, subject="customer_bundle"):
+    """Its parts go on by themselves, at their own prices from the next period on."""
+
+    customer_bundle_id: int
+    customer_id: int
+    from_on: date

@@ -79,7 +79,7 @@ class _Named(Struct, frozen=True):
 
 def may_change(mine: SubscriptionRow) -> bool:
     """Whether its state lets it be changed at all."""
-    if mine.timing == "prepaid":
+    if mine.timing == "prepaid" or mine.bundle_id is not None:
         return False
     return mine.state == "trial" or (
         (mine.state == "active" or (mine.state == "suspended" and mine.state_reason == "hand"))

@@ -109,6 +109,39 @@ SAID: Final[dict[str, str]] = {
 }
 
 
+BUNDLE_TITLES: Final[dict[str, str]] = {
+    "subscribe": TITLES["subscribe"],
+    "invoice": TITLES["invoice"],
+    "quantity": N_("Quantity of {name}"),
+    "cancel_at_expiry": TITLES["cancel_at_expiry"],
+    "undo_cancellation": TITLES["undo_cancellation"],
+    "suspend": TITLES["suspend"],
+    "resume": TITLES["resume"],
+    "pause": N_("Pause {name}"),
+    "undo_pause": N_("Undo the pause of {name}"),
+    "end_pause": N_("End the pause of {name}"),
+    "dissolve": N_("Dissolve {name}"),
+    "terminate": TITLES["terminate"],
+    "withdraw": TITLES["withdraw"],
+}
+BUNDLE_SAID: Final[dict[str, str]] = {
+    **{key: SAID[key] for key in BUNDLE_TITLES if key in SAID},
+    "quantity": N_("The quantity of {name} is changed."),
+    "pause": N_("The pause of {name} is set."),
+    "undo_pause": N_("The pause of {name} is undone."),
+    "end_pause": N_("{name} is served again."),
+    "dissolve": N_("{name} is dissolved: what was in it goes on by itself."),
+}
+
+
+class BoxPart(Struct, frozen=True, kw_only=True):
+    """A product inside the box of a bundle, and its share."""
+
+    name: str
+    value: str = ""
+    href: str = ""
+
+
 class BoxButton(Struct, frozen=True, kw_only=True):
     """A line of a box: pressing it asks for the plan at `at`."""
 
@@ -141,6 +174,8 @@ class Box(Struct, frozen=True, kw_only=True):
     price: str
     price_more: str
     about: str
+    parts: Sequence[BoxPart] = ()
+    """Of a bundle: what is in it."""
     state: str
     waits_for: Waiting | None = None
     """Its invoice, named before the state."""
@@ -514,6 +549,11 @@ def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field
 
 def quantity_text(quantity_e6: int) -> str:
     return figures(decimal_text(quantity_e6, 6))
+
+
+def counted(name: str, quantity_e6: int) -> str:
+    """A product, and how many where that is not one."""
+    return name if quantity_e6 == 10**6 else f"{quantity_text(quantity_e6)} × {name}"
 
 
 class SubscriptionItem(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 from core.billing.actions.pausing import pause
 from core.subscriptions import queries
 from core.subscriptions.actions.pausing import Pause, drop_pause, end_pause, list_pauses
+from core.subscriptions.actions.shared import refuse_part
 from core.subscriptions.schemas import NewPause, SubscriptionRow
 from core.web.jsonapi import Call, api_delete, api_get, api_post
 
@@ -34,6 +35,7 @@ async def begin(call: Call, subscription_id: FromPath[int], data: JSONBody[NewPa
     summary="Undo a pause that has not begun",
 )
 async def undo(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
+    await refuse_part(subscription_id)
     await drop_pause(call.scope, subscription_id)
     return await queries.get_subscription(call.scope, subscription_id)
 
@@ -45,6 +47,7 @@ async def undo(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
     status_code=200,
 )
 async def end(call: Call, subscription_id: FromPath[int]) -> SubscriptionRow:
+    await refuse_part(subscription_id)
     await end_pause(call.scope, subscription_id)
     return await queries.get_subscription(call.scope, subscription_id)
 

@@ -13,6 +13,7 @@ from core.billing.actions.pausing import pause
 from core.money import format_money
 from core.subscriptions import plans, queries
 from core.subscriptions.actions.pausing import drop_pause, end_pause
+from core.subscriptions.actions.shared import refuse_part
 from core.subscriptions.pages import period_words
 from core.subscriptions.plans import Told
 from core.subscriptions.schemas import NewPause
@@ -159,6 +160,7 @@ def _undo_place(mine: SubscriptionRow) -> Place:
 
 async def _undo(scope: Scope, mine: SubscriptionRow) -> ChangePlan:
     async def act() -> Told:
+        await refuse_part(mine.id)
         await drop_pause(scope, mine.id)
         was = period_words(mine.pause_from, mine.pause_to, scope.locale) if mine.pause_from and mine.pause_to else ""
         return Told(button=_("Undo the pause"), lines=[PlanLine(text=_("Pause"), before=was, value=_("nothing"))])
@@ -193,6 +195,7 @@ def _end_place(mine: SubscriptionRow) -> Place:
 
 async def _end(scope: Scope, mine: SubscriptionRow) -> ChangePlan:
     async def act() -> Told:
+        await refuse_part(mine.id)
         await end_pause(scope, mine.id)
         today = scope.today()
         if mine.pause_to is None or mine.pause_to <= today:

@@ -36,7 +36,8 @@ SELECT subscription.id, subscription.customer_id, customer.full_name AS customer
        subscription.at_trial_end, subscription.ends_on, subscription.ended_on, subscription.pending_until,
        subscription.min_term_ends_on, subscription.notice_days, subscription.renew_unit, subscription.renew_count,
        subscription.termination_minor, pause.from_on AS pause_from, pause.to_on AS pause_to,
-       s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.version
+       s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.customer_bundle_id AS bundle_id,
+       subscription.version
 FROM subscription
 JOIN customer ON customer.id = subscription.customer_id
 JOIN product ON product.id = subscription.product_id
@@ -142,7 +143,10 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
     changes = await _changes(products, prices, live, today)
     boxes: list[PlanBox] = []
     for product in products:
-        mine = next((each for each in live if each.product_id == product.id), None)
+        here = [each for each in live if each.product_id == product.id]
+        mine = next((each for each in here if each.bundle_id is None), None)
+        if mine is None and here and (product.one_live or not _sold(product, today)):
+            continue  # it stands in the box of its bundle
         boxes.append(
             PlanBox(
                 product_id=product.id,

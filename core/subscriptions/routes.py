@@ -22,8 +22,19 @@ from core.errors import Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.money import format_money
-from core.subscriptions import actions, change_pages, contract_pages, pages, plans, prepaid_pages, queries
+from core.subscriptions import (
+    actions,
+    bundle_pages,
+    bundle_routes,
+    change_pages,
+    contract_pages,
+    pages,
+    plans,
+    prepaid_pages,
+    queries,
+)
 from core.subscriptions.actions.discounting import list_discounts
+from core.subscriptions.actions.shared import refuse_part
 from core.subscriptions.discount_routes import discount_items
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.subscriptions.pages import Change
@@ -76,7 +87,7 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
     return view.page(
         "subscriptions/boxes.html",
         **head,
-        groups=groups,
+        groups=[*await bundle_pages.group_of(scope, customer), *groups],
         note=pages.tax_note(prices) if prices else "",
         prepaid=await _prepaid_note(scope, customer, groups),
     )
@@ -336,6 +347,7 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
         await actions.suspend(scope, mine)
         return _Done(mine, button=_("Suspend"), warnings=[_("It is still billed: the terms stay as they are.")])
     if change.do == "resume":
+        await refuse_part(mine)
         await prepaid.resume(scope, mine)
         return _Done(mine, button=_("Resume"))
     if change.do == "terminate":
@@ -409,6 +421,7 @@ def _amount_or_none(text: str, currency: str, locale: str, *, least: int | None 
 
 async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Done:
     on = change.on or scope.today()
+    await refuse_part(subscription_id)
     before = await queries.get_subscription(scope, subscription_id)
     warnings = contract_pages.ending_words(before, scope.today(), scope.locale)
     fee = 0 if change.waive_fee else await actions.charge_termination(scope, subscription_id, on)
@@ -636,4 +649,5 @@ HANDLERS = (
     show_new_charge,
     create_charge,
     waive,
+    *bundle_routes.HANDLERS,
 )

@@ -107,7 +107,10 @@ class Buyer(Struct, frozen=True):
 
 
 class SubscriptionRow(Struct, frozen=True):
-    """A subscription with its product, the terms in force and what comes next."""
+    """A subscription with its product, the terms in force and what comes next.
+
+    Part of a bundle, it names the one that its customer has: it is acted on with that as a whole.
+    """
 
     id: int
     customer_id: int
@@ -144,6 +147,7 @@ class SubscriptionRow(Struct, frozen=True):
     next_from: date | None
     next_to: date | None
     due_on: date | None
+    bundle_id: int | None
     version: int
 
 

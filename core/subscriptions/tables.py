@@ -5,15 +5,38 @@ from typing import Any
 from piccolo.columns import BigInt, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.table import Table
 
-from core.catalog.tables import Price, Product, ProductGroup
+from core.catalog.tables import Bundle, Price, Product, ProductGroup
 from core.customers.tables import Customer
 from core.database import via
+
+
+class CustomerBundle(Table):
+    """A bundle that a customer has, at the price agreed: its subscriptions name it, each with its share.
+
+    It lives as long as they do; dissolved, they go on by themselves.
+    """
+
+    belongs = via("customer_id")
+
+    customer_id = ForeignKey(Customer)
+    bundle_id = ForeignKey(Bundle, index=True)
+    label = Text()
+    quantity_e6 = BigInt()
+    currency = Text()
+    amount_minor = BigInt()
+    cycle_unit = Text()
+    cycle_count = Integer()
+    tax_inclusive = Boolean()
+    dissolved_on = Date(null=True)
+    created_at = Timestamptz()
+    version = BigInt()
 
 
 class Subscription(Table):
     """A product that a customer has. `exclusive_group_id` is null where the group allows many.
 
-    `ends_on` is the first day without service; `trial_ends_on` the first charged day.
+    `ends_on` is the first day without service; `trial_ends_on` the first charged day. Part of a bundle, it has so many
+    of its product in one bundle and so much weight in sharing the price.
     """
 
     belongs = via("customer_id")
@@ -42,6 +65,9 @@ class Subscription(Table):
     external_ref = Text()
     created_at = Timestamptz()
     version = BigInt()
+    customer_bundle_id = ForeignKey(CustomerBundle, null=True, index=True)
+    bundle_weight = BigInt()
+    bundle_quantity_e6 = BigInt(null=True)
 
 
 class SubscriptionTerm(Table):
@@ -86,6 +112,7 @@ class SubscriptionDiscount(Table):
     amount_minor = BigInt(null=True)
     until_on = Date(null=True)
     cycles = Integer(null=True)
+    of_bundle = Boolean()
 
 
 class SubscriptionSchedule(Table):

@@ -10,7 +10,6 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
@@ -49,7 +48,7 @@ from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
 from core.money import allocate, format_amount, half_up
 from core.subscriptions.actions import cancel_at_expiry, charge_fee, lapse, termination_fee, withdraw
-from core.subscriptions.actions.shared import lock
+from core.subscriptions.actions.shared import lock, refuse_part
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Subscription
 from core.texts import _
@@ -591,28 +590,45 @@ async def withdraw_subscription(
     early termination fee is charged as with any other end, unless it is waived (P17).
     """
     async with unit_of_work(scope):
-        before = await preview_withdrawal(scope, subscription_id)
-        fee = 0 if waive_fee else await termination_fee(scope, subscription_id)
-        found = await lock(scope, subscription_id)
+        await refuse_part(subscription_id)
+        return await withdraw_together(scope, [subscription_id], void_invoices=void_invoices, waive_fee=waive_fee)
+
+
+async def withdraw_together(
+    scope: Scope, subscription_ids: Sequence[int], *, void_invoices: bool = False, waive_fee: bool = False
+) -> Withdrawal:
+    """`withdraw_subscription` of all parts of a bundle, which may stand on the same invoices."""
+    async with unit_of_work(scope):
+        before = [await preview_withdrawal(scope, each) for each in subscription_ids]
+        fees = [0 if waive_fee else await termination_fee(scope, each) for each in subscription_ids]
+        found = [await lock(scope, each) for each in subscription_ids]
         waiting = [
             int(each)
             for each in await values(
                 "SELECT DISTINCT l.document_id FROM charge k JOIN document_line l ON l.charge_id = k.id"
                 " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
-                " WHERE k.subscription_id = :id AND k.state = 'invoiced'"
+                " WHERE k.subscription_id IN :ids AND k.state = 'invoiced'"
                 " AND (:every OR (k.kind = 'recurring' AND k.period_start IS NULL)) ORDER BY 1",
-                id=subscription_id,
+                ids=list(subscription_ids),
                 every=void_invoices,
             )
         ]
-        await withdraw(scope, subscription_id)
-        pending = found.state is SubscriptionState.PENDING
+        for each in subscription_ids:
+            await withdraw(scope, each)
+        pending = found[0].state is SubscriptionState.PENDING
         for document_id in waiting:
             await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
-        await earn_unused(scope, subscription_id)
-        await _forfeit(scope, subscription_id, found.customer_id)
-        charged = await charge_fee(scope, subscription_id, fee)
-        return msgspec.structs.replace(before, fee_minor=charged)
+        charged = 0
+        for one, fee in zip(found, fees, strict=True):
+            await earn_unused(scope, one.id)
+            await _forfeit(scope, one.id, one.customer_id)
+            charged += await charge_fee(scope, one.id, fee)
+        return Withdrawal(
+            before[0].currency,
+            sum(each.unused_minor for each in before),
+            sum(each.forfeited_minor for each in before),
+            charged,
+        )
 
 
 async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None:

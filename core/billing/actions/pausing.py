@@ -11,6 +11,7 @@ from core.billing.actions.credit_notes import credit_unused
 from core.database import values
 from core.errors import DomainError
 from core.subscriptions.actions.pausing import begin_pause, end_pause, plan_pause
+from core.subscriptions.actions.shared import refuse_part
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from core.subscriptions.schemas import NewPause
 
 
-async def pause(scope: Scope, subscription_id: int, data: NewPause) -> None:
-    """Planned; one that is to begin today does so at once."""
+async def pause(scope: Scope, subscription_id: int, data: NewPause, *, whole: bool = False) -> None:
+    """Planned; one that is to begin today does so at once. `whole`: with the rest of its bundle."""
     async with unit_of_work(scope):
+        if not whole:
+            await refuse_part(subscription_id)
         planned = await plan_pause(scope, subscription_id, data)
         if planned.from_on <= scope.today():
             await begin(scope, planned.id)

@@ -14,7 +14,7 @@ from core.errors import Conflict, Invalid
 from core.settings.queries import load_settings
 from core.subscriptions.actions.making import covering
 from core.subscriptions.actions.periods import edit_days, move_to_billing_day, running_period
-from core.subscriptions.actions.shared import lock
+from core.subscriptions.actions.shared import lock, refuse_part
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ async def edit_period(scope: Scope, subscription_id: int, edit: PeriodEdit) -> l
     """Other days of the period that runs (P8); gives the credit notes of days cut off."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
+        await refuse_part(found.id)
         period = await running_period(scope, found)
         if edit.start_on is None and edit.end_on is None:
             raise Invalid(_("Say when it begins or when it ends."), field="end_on")

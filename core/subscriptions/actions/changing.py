@@ -19,7 +19,7 @@ from core.subscriptions.actions.agreed import (
     Term,
     terms_from,
 )
-from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, may_order
+from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, may_order, refuse_part
 from core.subscriptions.changes import AgreedChange
 from core.subscriptions.events import ChangeDropped, ChangePlanned
 from core.subscriptions.pricing import priced
@@ -49,6 +49,7 @@ class Resolved(Struct, frozen=True):
 
 async def resolve(scope: Scope, found: Locked, order: ChangeOrder) -> Resolved:
     """What the order comes to by the product's policy, or why it cannot be. `found`: locked."""
+    await refuse_part(found.id)
     buyer = await get_buyer(scope, found.customer_id)
     may_order(buyer)
     old, term = await get_product(found.product_id), await _term_now(scope, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -18,7 +19,7 @@ from core.subscriptions.terms import Discount
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.catalog.schemas import PriceRow, ProductDetail
     from core.periods import CycleUnit
@@ -32,6 +33,30 @@ class Parent(Struct, frozen=True):
     id: int
     anchor_on: date | None
     cycle_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What a bundle decides for a part of it: its leading product, and what is kept with the subscription."""
+
+    lead: ProductDetail
+    columns: Mapping[str, Any]
+    beside: frozenset[int] = frozenset()
+    """Groups of which another part of it starts at the same time."""
+    parent_id: int | None = None
+    """The part that this one needs."""
+
+
+async def leading_product(found: Locked) -> int:
+    """The product whose contract binds it: its own, or that of the bundle's first part."""
+    if found.customer_bundle_id is None:
+        return found.product_id
+    return int(
+        await value(
+            "SELECT product_id FROM subscription WHERE customer_bundle_id = :id ORDER BY id LIMIT 1",
+            id=found.customer_bundle_id,
+        )
+    )
 
 
 async def parent_of(buyer: Buyer, product: ProductDetail) -> Parent | None:

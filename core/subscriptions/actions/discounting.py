@@ -15,7 +15,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.money import format_amount
 from core.subscriptions.actions.agreed import agree, cut, discounts_of, rated, terms_from
 from core.subscriptions.actions.copying import held_for, write_discounts
-from core.subscriptions.actions.shared import Locked, lock
+from core.subscriptions.actions.shared import Locked, lock, refuse_part
 from core.subscriptions.events import DiscountAdded, DiscountRemoved
 from core.subscriptions.status import STARTED
 from core.texts import _, in_sentence
@@ -44,7 +44,7 @@ async def add_discount(scope: Scope, subscription_id: int, data: NewDiscount) ->
     """It holds from the next period on that is not charged yet, behind the discounts that there are; gives that day."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
-        start = _next_period(scope, found)
+        start = uncharged_from(scope, found)
         (wanted,) = held_for([data], found.rhythm(None).cycle, found.anchor_on or start, start)
         if wanted.until_on is not None and wanted.until_on <= start:
             raise Invalid(_("The next period begins on %(day)s: choose a later day.", day=start), field="until_on")
@@ -95,12 +95,14 @@ async def remove_discount(scope: Scope, subscription_id: int, discount_id: int) 
     """It holds no longer from the next period on that is not charged yet; gives that day."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
-        start = _next_period(scope, found)
+        start = uncharged_from(scope, found)
         discount = await row(
             DiscountRow, f"{_DISCOUNT} WHERE id = :id AND subscription_id = :of", id=discount_id, of=subscription_id
         )
         if discount is None:
             raise NotFound(f"discount {discount_id} of subscription {subscription_id}")
+        if await value("SELECT of_bundle FROM subscription_discount WHERE id = :id", id=discount_id):
+            await refuse_part(subscription_id)
         if discount.until_on is not None and discount.until_on <= start:
             raise Conflict(_("This discount is over by then."))
         await execute(
@@ -123,7 +125,7 @@ def _told(data: NewDiscount, currency: str) -> str:
     return f"{format_amount(data.amount_minor or 0, currency)} {currency}"
 
 
-def _next_period(scope: Scope, found: Locked) -> date:
+def uncharged_from(scope: Scope, found: Locked) -> date:
     """The first day that is not charged yet; in arrears the running cycle keeps its price."""
     if found.state not in STARTED or found.period_start is None or found.period_end is None:
         raise Conflict(

@@ -14,6 +14,7 @@ from core.database import execute, rows, value, value_as, values
 from core.errors import Conflict, Invalid
 from core.money import half_up
 from core.subscriptions.actions.charging import charge_period
+from core.subscriptions.actions.cutting import off_drafts
 from core.subscriptions.actions.shared import (
     Locked,
     check_move,
@@ -22,6 +23,7 @@ from core.subscriptions.actions.shared import (
     get_buyer,
     lock,
     may_order,
+    refuse_part,
     reschedule,
     write_schedule,
 )
@@ -47,13 +49,15 @@ if TYPE_CHECKING:
 MOST_PERIODS: Final = 15
 
 
-async def cancel_at_expiry(scope: Scope, subscription_id: int) -> date:
+async def cancel_at_expiry(scope: Scope, subscription_id: int, *, whole: bool = False) -> date:
     """Set its end ahead; gives the first day without service. It can be undone until then.
 
     What was charged for later periods stays charged here; billing credits it (`cancel_subscription`).
     """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
+        if not whole:
+            await refuse_part(subscription_id)
         if found.state not in STARTED:
             raise Conflict(
                 _(
@@ -100,10 +104,12 @@ async def _covered_end(subscription_id: int, earliest: date) -> date | None:
     )
 
 
-async def undo_cancellation(scope: Scope, subscription_id: int) -> None:
+async def undo_cancellation(scope: Scope, subscription_id: int, *, whole: bool = False) -> None:
     """Drop the end that was set; it goes on as before. Days that were credited for it are charged again."""
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
+        if not whole:
+            await refuse_part(subscription_id)
         if found.state not in STARTED or found.ends_on is None:
             raise Conflict(_("There is no end to undo."))
         if found.state is SubscriptionState.TRIAL and found.at_trial_end == "end":
@@ -212,8 +218,9 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
         ends_on=ends_on,
     )
     await drop_planned(scope, [found.id], ends_on)
-    await drop_uninvoiced(scope, found.id, ends_on)
-    await _charge_credited(scope, found, ends_on)
+    async with off_drafts(scope, found.id, ends_on):
+        await drop_uninvoiced(scope, found.id, ends_on)
+        await _charge_credited(scope, found, ends_on)
     record(
         scope,
         SubscriptionEndSet(subscription_id=found.id, customer_id=found.customer_id, ends_on=ends_on),
@@ -398,11 +405,12 @@ async def withdraw(scope: Scope, subscription_id: int) -> None:
 
 
 async def _waive_open(scope: Scope, subscription_id: int) -> None:
-    await execute(
-        "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND state = 'open'",
-        id=subscription_id,
-        today=scope.today(),
-    )
+    async with off_drafts(scope, subscription_id, None):
+        await execute(
+            "UPDATE charge SET state = 'waived', closed_on = :today WHERE subscription_id = :id AND state = 'open'",
+            id=subscription_id,
+            today=scope.today(),
+        )
 
 
 async def _over(scope: Scope, found: Locked, state: SubscriptionState, reason: str, ended_on: date) -> None:
@@ -438,13 +446,17 @@ async def _live_children(subscription_id: int) -> list[int]:
     ]
 
 
-async def suspend(scope: Scope, subscription_id: int, *, reason: StateReason = StateReason.HAND) -> None:
+async def suspend(
+    scope: Scope, subscription_id: int, *, reason: StateReason = StateReason.HAND, whole: bool = False
+) -> None:
     """Stop service; the terms stay as they are and it is still billed, unless the customer's status is not billed.
 
     A prepaid one is not renewed meanwhile.
     """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
+        if reason is StateReason.HAND and not whole:
+            await refuse_part(subscription_id)
         check_move(found.state, SubscriptionState.SUSPENDED)
         await execute(
             "UPDATE subscription SET state = 'suspended', state_reason = :reason, version = version + 1 WHERE id = :id",

@@ -60,7 +60,8 @@ JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force
     AND t.valid_from = (SELECT coalesce(max(CASE WHEN o.valid_from <= :from_on THEN o.valid_from END),
         min(o.valid_from)) FROM subscription_term o WHERE o.subscription_id = u.id AND o.in_force)
 LEFT JOIN price p ON p.id = t.price_id
-WHERE u.product_id = :product_id AND u.state IN ('pending', 'trial', 'active', 'suspended', 'paused')
+WHERE u.product_id = :product_id AND u.customer_bundle_id IS NULL
+    AND u.state IN ('pending', 'trial', 'active', 'suspended', 'paused')
     AND (u.ends_on IS NULL OR u.ends_on > :from_on)
     AND t.product_id = :product_id AND t.cycle_unit = :cycle_unit AND t.cycle_count = :cycle_count
     AND NOT (t.price_id = :price_id AND t.amount_minor = :amount)

@@ -84,6 +84,7 @@ class Locked(Struct, frozen=True):
     renew_count: int | None
     termination_minor: int
     pending_until: date | None
+    customer_bundle_id: int | None
     version: int
     term_id: int
     currency: str
@@ -113,7 +114,8 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
         " subscription.state_reason, subscription.timing, subscription.anchor_on, subscription.started_on,"
         " subscription.trial_ends_on, subscription.at_trial_end, subscription.ends_on, subscription.min_term_ends_on,"
         " subscription.notice_days, subscription.renew_unit, subscription.renew_count, subscription.termination_minor,"
-        " subscription.pending_until, subscription.version, t.id AS term_id, t.currency, t.cycle_unit, t.cycle_count,"
+        " subscription.pending_until, subscription.customer_bundle_id, subscription.version,"
+        " t.id AS term_id, t.currency, t.cycle_unit, t.cycle_count,"
         " t.cycle_minor, t.proration, t.final_proration, s.period_start, s.period_end, s.due_on"
         " FROM subscription"
         " JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
@@ -130,6 +132,17 @@ async def lock(scope: Scope, subscription_id: int) -> Locked:
     if found is None:
         raise NotFound(f"subscription {subscription_id}")
     return found
+
+
+async def refuse_part(subscription_id: int) -> None:
+    """Part of a bundle, it is not acted on alone."""
+    name = await value(
+        "SELECT CASE WHEN b.label <> '' THEN b.label ELSE p.name END FROM subscription u"
+        " JOIN customer_bundle b ON b.id = u.customer_bundle_id JOIN bundle p ON p.id = b.bundle_id WHERE u.id = :id",
+        id=subscription_id,
+    )
+    if name is not None:
+        raise Conflict(_("It is part of %(bundle)s: act on the whole, or dissolve it first.", bundle=name))
 
 
 def _word(state: str) -> str:

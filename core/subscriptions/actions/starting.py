@@ -15,6 +15,7 @@ from core.errors import Conflict, Invalid
 from core.money import exponent
 from core.periods import nth
 from core.subscriptions.actions.copying import (
+    Bundled,
     agree_price,
     anchor_of,
     contract_of,
@@ -23,6 +24,7 @@ from core.subscriptions.actions.copying import (
     held_for,
     hold_from,
     intro_of,
+    leading_product,
     min_term_of,
     parent_of,
     write_discounts,
@@ -64,6 +66,19 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
     """
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
+        return await start_at(scope, buyer, product, price, data)
+
+
+async def start_at(
+    scope: Scope,
+    buyer: Buyer,
+    product: ProductDetail,
+    price: PriceRow,
+    data: NewSubscription,
+    bundled: Bundled | None = None,
+) -> int:
+    """`subscribe` at terms that were looked up; gives its id. As part of a bundle with what that decides."""
+    async with unit_of_work(scope):
         if product.activation == "invoice_first":
             raise Conflict(
                 _(
@@ -80,6 +95,7 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
         cycle = cycle_of(price)
         parent = await parent_of(buyer, product)
         anchor_on = data.anchor_on or anchor_of(starts_on, cycle, buyer, parent, prepaid=prepaid)
+        contract = product if bundled is None else bundled.lead
         subscription_id = await _insert(
             buyer,
             product,
@@ -88,11 +104,12 @@ async def subscribe(scope: Scope, data: NewSubscription) -> int:
             state_reason=StateReason.BALANCE if prepaid else StateReason.HAND,
             anchor_on=anchor_on,
             started_on=starts_on,
-            min_term_ends_on=min_term_of(product, starts_on),
+            min_term_ends_on=min_term_of(contract, starts_on),
             parent_id=parent.id if parent is not None else None,
             label=data.label,
             external_ref=data.external_ref,
-            **contract_of(product, price),
+            **contract_of(contract, price),
+            **(bundled.columns if bundled is not None else {}),
         )
         discounts = held_for([*intro_of(price, data), *data.discounts], cycle, anchor_on, starts_on)
         await write_discounts(subscription_id, discounts)
@@ -251,20 +268,37 @@ async def request(scope: Scope, data: NewSubscription) -> Requested:
     """
     async with unit_of_work(scope):
         buyer, product, price = await _ordered(scope, data.customer_id, data.product_id, data.price_id)
+        return await request_at(scope, buyer, product, price, data)
+
+
+async def request_at(
+    scope: Scope,
+    buyer: Buyer,
+    product: ProductDetail,
+    price: PriceRow,
+    data: NewSubscription,
+    bundled: Bundled | None = None,
+) -> Requested:
+    """`request` at terms that were looked up. As part of a bundle with what that decides."""
+    async with unit_of_work(scope):
         today = scope.today()
-        await _may_start(scope, buyer, product, data.starts_on or today)
+        beside = bundled.beside if bundled is not None else frozenset[int]()
+        await _may_start(scope, buyer, product, data.starts_on or today, beside=beside)
         parent, first = await parent_of(buyer, product), data.starts_on or today
+        contract = product if bundled is None else bundled.lead
+        parent_id = parent.id if parent is not None else bundled.parent_id if bundled is not None else None
         subscription_id = await _insert(
             buyer,
             product,
             scope,
             state=SubscriptionState.PENDING,
             started_on=data.starts_on if data.starts_on and data.starts_on > today else None,
-            pending_until=today + timedelta(days=product.pending_days),
-            parent_id=parent.id if parent is not None else None,
+            pending_until=today + timedelta(days=contract.pending_days),
+            parent_id=parent_id,
             label=data.label,
             external_ref=data.external_ref,
-            **contract_of(product, price),
+            **contract_of(contract, price),
+            **(bundled.columns if bundled is not None else {}),
         )
         discounts = held_for([*intro_of(price, data), *data.discounts], cycle_of(price), first, first)
         await write_discounts(subscription_id, discounts)
@@ -382,7 +416,7 @@ async def activate(scope: Scope, subscription_id: int, on: date) -> None:
             starts_on=starts_on,
             started_on=found.started_on if found.trial_ends_on else starts_on,
             at_trial_end="convert" if in_trial else found.at_trial_end,
-            min_term=min_term_of(await get_product(found.product_id), starts_on),
+            min_term=min_term_of(await get_product(await leading_product(found)), starts_on),
         )
         await hold_from(subscription_id, rhythm.cycle, starts_on)
         payer_id = await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id)
@@ -443,7 +477,10 @@ def _check_start(scope: Scope, starts_on: date) -> None:
         raise Invalid(_("It can be entered at most a year back."), field="starts_on")
 
 
-async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_on: date) -> None:
+async def _may_start(
+    scope: Scope, buyer: Buyer, product: ProductDetail, starts_on: date, *, beside: frozenset[int] = frozenset()
+) -> None:
+    """`beside`: groups of which something starts with it."""
     today = scope.today()
     if (product.available_from and product.available_from > today) or (
         product.available_to and product.available_to <= today
@@ -465,12 +502,13 @@ async def _may_start(scope: Scope, buyer: Buyer, product: ProductDetail, starts_
                     group_name=product.group_name,
                 )
             )
-    if product.requires_group_id is not None and not await value(
+    needs = product.requires_group_id if product.requires_group_id not in beside else None
+    if needs is not None and not await value(
         "SELECT 1 FROM subscription JOIN product ON product.id = subscription.product_id"
         " WHERE subscription.customer_id = :customer_id AND product.group_id = :group_id"
         " AND subscription.state IN ('trial', 'active', 'suspended', 'paused') LIMIT 1",
         customer_id=buyer.id,
-        group_id=product.requires_group_id,
+        group_id=needs,
     ):
         raise Conflict(_("%(name)s needs another product first, which the customer does not have.", name=product.name))
     await scope.hooks.validate(
@@ -535,7 +573,7 @@ async def _write_terms(
                 "valid_from": start,
                 "valid_to": end,
                 "product_id": product.id,
-                "price_id": price.id if price else None,
+                "price_id": (price.id or None) if price else None,
                 "amount_minor": amount_minor,
                 "currency": price.currency if price else await _currency_of(subscription_id),
                 "quantity_e6": quantity_e6,
