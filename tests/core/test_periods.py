@@ -215,6 +215,25 @@ def test_a_subscription_that_starts_in_february_still_bills_on_the_31st_of_march
     ]  # fmt: skip
 
 
+def test_a_cycle_of_three_years_from_february_remembers_the_29th() -> None:
+    three_years = Cycle("month", 36)
+    anchor = anchor_for(on("2025-02-10"), three_years, 29)
+
+    assert anchor == on("2016-02-29")
+    assert [nth(anchor, three_years, n) for n in (3, 4)] == [on("2025-02-28"), on("2028-02-29")]
+
+
+@pytest.mark.parametrize(
+    ("starts_on", "billing_day", "anchor"),
+    [("2027-01-10", 15, "2027-01-15"), ("2027-01-20", 15, "2027-02-15"), ("2027-02-10", 31, "2027-01-31"),
+     ("2027-04-30", 31, "2027-03-31")],
+)  # fmt: skip
+def test_the_anchor_is_the_last_one_that_has_the_day_and_never_ahead_of_the_first_full_cycle(
+    starts_on: str, billing_day: int, anchor: str
+) -> None:
+    assert anchor_for(on(starts_on), MONTH, billing_day) == on(anchor)
+
+
 @pytest.mark.parametrize("billing_day", [0, 32, -1])
 def test_a_billing_day_is_a_day_of_the_month(billing_day: int) -> None:
     with pytest.raises(Invalid, match="1 to 31"):
