@@ -31,6 +31,12 @@ class Sums(Struct, frozen=True):
     base_minor: int
 
 
+class Earned(Struct, frozen=True):
+    product_id: int
+    tax_rate_id: int
+    credit_minor: int
+
+
 class Mark(Struct, frozen=True):
     folded_id: int
     seen_id: int
@@ -116,6 +122,40 @@ async def test_B5_what_is_booked_is_the_same_whether_it_was_added_up_or_not_or_i
     both = [(each.debit_minor, each.credit_minor, each.base_minor) for each in await sums(booked())]
     assert both == [(2000, 400, 1440), (400, 2000, -1440)]
     assert await sums() == before
+
+
+async def test_B5_what_belongs_to_no_product_and_no_rate_is_kept_apart_from_what_does(
+    scope: Scope, clock: FixedClock
+) -> None:
+    product = rate = 1
+    async with unit_of_work(scope):
+        await post(
+            [
+                debit(Code.BANK, 1111, "EUR"),
+                credit(Code.REVENUE, 1, "EUR"),
+                credit(Code.REVENUE, 10, "EUR", product_id=product),
+                credit(Code.REVENUE, 100, "EUR", tax_rate_id=rate),
+                credit(Code.REVENUE, 1000, "EUR", product_id=product, tax_rate_id=rate),
+            ],
+            kind="sale",
+            source_kind="sale",
+            source_id=1,
+            booked_on=scope.today(),
+        )
+
+    async def earned() -> list[Earned]:
+        return await rows(
+            Earned,
+            f"SELECT product_id, tax_rate_id, credit_minor FROM {booked()}"
+            " JOIN account ON account.id = account_id WHERE account.code = '4000' ORDER BY credit_minor",
+        )
+
+    before = await earned()
+    await settle(scope, clock)
+
+    expected = [(0, 0, 1), (product, 0, 10), (0, rate, 100), (product, rate, 1000)]
+    assert before == await earned() == [Earned(*each) for each in expected]
+    assert await value("SELECT count(*) FROM ledger_day") == 5
 
 
 async def test_B5_days_are_added_up_a_few_transactions_at_a_time_and_none_is_left_out_or_added_twice(
