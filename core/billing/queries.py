@@ -210,6 +210,31 @@ async def list_documents(
     )
 
 
+class DraftTotal(Struct, frozen=True):
+    """A draft and what it comes to."""
+
+    id: int
+    payer: str
+    currency: str
+    total_minor: int
+    lines: int
+
+
+async def list_drafts_of(subscription_id: int, *, kept: Sequence[int] = ()) -> list[DraftTotal]:
+    """Drafts on which charges of a subscription stand, and those of `kept`; the caller has found it in reach."""
+    return await rows(
+        DraftTotal,
+        "SELECT d.id, c.full_name AS payer, d.currency, d.total_minor,"
+        " (SELECT count(*) FROM document_line l WHERE l.document_id = d.id) AS lines"
+        " FROM document d JOIN customer c ON c.id = d.payer_id"
+        " WHERE d.state = 'draft' AND d.kind = 'invoice' AND (d.id IN :kept OR d.id IN ("
+        "SELECT l.document_id FROM document_line l JOIN charge k ON k.id = l.charge_id"
+        " WHERE k.subscription_id = :id)) ORDER BY d.id",
+        id=subscription_id,
+        kept=list(kept),
+    )
+
+
 async def find_document_by_number(scope: Scope, number: str) -> int | None:
     found = await value(
         "SELECT document.id FROM document WHERE number = :number AND state = 'issued' AND :within ORDER BY id LIMIT 1",
@@ -345,16 +370,6 @@ async def sums_of_run(scope: Scope, run_id: int) -> list[RunSums]:
     )
 
 
-async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow]:
-    """Payers that could not be billed and were not since; or those of one run."""
-    return await rows(
-        ParkedRow,
-        f"{PARKED} WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL))"
-        " AND :within ORDER BY billing_parked.id LIMIT 1000",
-        run_id=run_id,
-        any_run=run_id is None,
-        within=within(BillingParked, scope.actor.reach),
-    )
 PARKED: Final = (
     "SELECT billing_parked.id, billing_parked.payer_id, customer.full_name AS payer, billing_parked.reason,"
     " billing_parked.detail, billing_parked.amount_minor, billing_parked.currency, billing_parked.parked_at,"
@@ -398,3 +413,13 @@ async def count_parked(scope: Scope) -> int:
     )
 
 
+async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow]:
+    """Payers that could not be billed and were not since; or those of one run."""
+    return await rows(
+        ParkedRow,
+        f"{PARKED} WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL))"
+        " AND :within ORDER BY billing_parked.id LIMIT 1000",
+        run_id=run_id,
+        any_run=run_id is None,
+        within=within(BillingParked, scope.actor.reach),
+    )

@@ -17,6 +17,7 @@ from core.web.changes import ChangePlan, PlanLine, PlanPart
 from core.web.templating import written
 
 if TYPE_CHECKING:
+    from core.billing.queries import DraftTotal
     from core.billing.schemas import DocumentDetail
     from core.ledger.schemas import Balance
     from core.scope import Scope
@@ -106,6 +107,25 @@ def documents_part(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
             value=format_money(total, first.currency, locale),
         ),
     )
+
+
+def drafts_part(before: Sequence[DraftTotal], after: Sequence[DraftTotal], locale: str) -> PlanPart | None:
+    """Drafts that are cut, since charges on them lose days; None where none is."""
+    now = {each.id: each for each in after}
+    lines = [
+        PlanLine(
+            text=_("Draft for %(payer)s", payer=each.payer),
+            detail=_("Nothing is left on it") if not found.lines else "",
+            before=format_amount(each.total_minor, each.currency),
+            value=format_amount(found.total_minor, each.currency),
+        )
+        for each in before
+        if (found := now.get(each.id)) is not None and found != each
+    ]
+    if not lines:
+        return None
+    note = ngettext("1 draft is cut", "%(num)s drafts are cut", len(lines))
+    return PlanPart(title=_("Drafts"), note=note, lines=lines)
 
 
 def service_part(before: SubscriptionRow | None, after: SubscriptionRow, scope: Scope) -> PlanPart:

@@ -50,6 +50,8 @@ from core.web.templating import written
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.billing.schemas import DocumentDetail
     from core.catalog.schemas import PriceRow
     from core.customers.schemas import CustomerDetail
@@ -294,6 +296,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
     balance = await ledger.get_balance(scope, payer_id)
     latest = max((each.id for each in await documents.list_documents(scope, payer_id=payer_id, limit=1)), default=0)
     title = _(pages.TITLES[change.do]).format(name=await _name(scope, change))
+    drafts = await _drafts_of(change)
     done = await _do_it(scope, customer.id, change)
     after = await queries.get_subscription(scope, done.subscription_id)
     made = [
@@ -302,17 +305,26 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
         if each.id > latest
     ]
     now = await ledger.get_balance(scope, payer_id)
+    cut = plans.drafts_part(drafts, await _drafts_of(change, drafts), scope.locale) if drafts else None
     return ChangePlan(
         title=title,
         button=_button(change, done, made, scope.locale),
         parts=[
             *([plans.documents_part(made, scope.locale)] if made else []),
+            *([cut] if cut is not None else []),
             plans.service_part(before, after, scope),
             plans.money_part(balance, now, after, scope),
         ],
         warnings=[*done.warnings, *await plans.overdue_warnings(scope, payer_id)],
         danger=change.do in ("terminate", "withdraw"),
     )
+
+
+async def _drafts_of(change: Change, kept: Sequence[documents.DraftTotal] = ()) -> list[documents.DraftTotal]:
+    """Only an end takes days off a draft."""
+    if change.subscription_id is None or change.do not in ("cancel_at_expiry", "terminate", "withdraw"):
+        return []
+    return await documents.list_drafts_of(change.subscription_id, kept=[each.id for each in kept])
 
 
 async def _of_customer(scope: Scope, customer_id: int, subscription_id: int | None) -> SubscriptionRow | None:

@@ -18,6 +18,7 @@ from core.billing.actions.credit_notes import (
     void,
     withdraw_subscription,
 )
+from core.billing.actions.drafts import let_go
 from core.billing.actions.free_notes import create_free_credit_note
 from core.billing.actions.invoices import (
     change_draft,
@@ -55,6 +56,7 @@ __all__ = [
     "invoice_trial",
     "issue",
     "issue_proforma",
+    "let_go",
     "open_credit",
     "preview_withdrawal",
     "reissue",

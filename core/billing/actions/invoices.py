@@ -194,7 +194,7 @@ async def _draft(
             now=scope.now(),
         )
     )
-    await _take_charges(document_id, payer, charge_ids, scope)
+    await take_charges(scope, document_id, payer.id, payer.currency, charge_ids)
     await _write_lines(document_id, payer.currency, data.lines, scope)
     await work_out_draft(plan, document_id)
     record(scope, InvoiceDrafted(invoice_id=document_id, customer_id=payer.id))
@@ -219,7 +219,7 @@ async def change_draft(scope: Scope, document_id: int, data: DraftFields, *, ver
         await _let_go(left, Charges.BILL_AGAIN, scope)
         await _resolve_payers(left)
         await _let_go([each.id for each in held if each.id in wanted], Charges.BILL_AGAIN, scope)
-        await _take_charges(document_id, payer, data.charge_ids, scope)
+        await take_charges(scope, document_id, payer.id, payer.currency, data.charge_ids)
         await _write_lines(document_id, draft.currency, data.lines, scope)
         await execute(
             "UPDATE document SET terms_days = :terms_days, reference = :reference, note = :note, version = version + 1"
@@ -341,8 +341,8 @@ async def _open_charges(payer: _Payer) -> list[_Id]:
     )
 
 
-async def _take_charges(document_id: int, payer: _Payer, charge_ids: Sequence[int], scope: Scope) -> None:
-    """Open charges of this payer become lines of the draft."""
+async def take_charges(scope: Scope, document_id: int, payer_id: int, currency: str, charge_ids: Sequence[int]) -> None:
+    """Open charges of this payer become lines of the draft, behind those that it has."""
     if not charge_ids:
         return
     ids = sorted(set(charge_ids))
@@ -350,8 +350,8 @@ async def _take_charges(document_id: int, payer: _Payer, charge_ids: Sequence[in
         "UPDATE charge SET state = 'invoiced', closed_on = :today"
         " WHERE id IN :ids AND payer_id = :payer AND currency = :currency AND state = 'open'",
         ids=ids,
-        payer=payer.id,
-        currency=payer.currency,
+        payer=payer_id,
+        currency=currency,
         today=scope.today(),
     )
     if taken != len(ids):
@@ -360,12 +360,19 @@ async def _take_charges(document_id: int, payer: _Payer, charge_ids: Sequence[in
         "INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description,"
         " quantity_e6, unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive,"
         " period_from,"
-        " period_to) SELECT :document_id::bigint, row_number() OVER (ORDER BY id), id, customer_id, product_id, kind,"
+        " period_to) SELECT :document_id::bigint, :after::bigint + row_number() OVER (ORDER BY id), id, customer_id,"
+        " product_id, kind,"
         " description, quantity_e6, unit_price_e6, discount_minor, amount_minor, amount_minor, tax_category,"
         " tax_inclusive, period_start, period_end FROM charge WHERE id IN :ids",
         document_id=document_id,
+        after=await _last_position(document_id),
         ids=ids,
     )
+
+
+async def _last_position(document_id: int) -> int:
+    found = await value("SELECT coalesce(max(position), 0) FROM document_line WHERE document_id = :id", id=document_id)
+    return int(found)
 
 
 async def _let_go(charge_ids: Sequence[int], what: Charges, scope: Scope) -> None:
@@ -393,9 +400,7 @@ async def _resolve_payers(charge_ids: Sequence[int]) -> None:
 async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine], scope: Scope) -> None:
     if not lines:
         return
-    after = int(
-        await value("SELECT coalesce(max(position), 0) FROM document_line WHERE document_id = :id", id=document_id)
-    )
+    after = await _last_position(document_id)
     found: list[dict[str, Any]] = []
     for at, line in enumerate(lines):
         category = line.tax_category

@@ -8,12 +8,18 @@ from html import unescape
 
 import httpx
 
+from core.billing.actions import create_draft
+from core.billing.actions.periods import edit_period
+from core.billing.queries import get_document
 from core.billing.run import run_billing
+from core.billing.schemas import NewDraft
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.database import value, values
 from core.subscriptions.actions import subscribe
+from core.subscriptions.changes import PeriodEdit
+from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewSubscription
 from core.testing import TestTenant
 from tests.core.subscriptions.test_pages import a_customer, carry_out, plan
@@ -152,6 +158,31 @@ async def test_P17_the_contract_stands_in_each_drawer_that_ends_it_and_leaving_e
     assert "Leaving early: €99.00" in shown.text
     assert "Leaving early: €99.00" not in waived.text
     assert await values("SELECT amount_minor FROM charge WHERE kind = 'termination'") == [9900]
+
+
+async def test_B3_the_drawer_of_an_end_shows_the_draft_that_it_cuts(tenant: TestTenant) -> None:
+    customer_id, mine = await running(tenant)
+    scope, page, today = tenant.scope(), await tenant.browser(), tenant.scope().today()
+    ends_on = (await get_subscription(scope, mine)).next_from
+    assert ends_on is not None
+    added = PeriodEdit(end_on=ends_on + timedelta(days=31), added="charged")
+    await edit_period(scope, mine, added)
+    draft = await create_draft(scope, NewDraft(payer_id=customer_id, open_charges=True))
+    total = (await get_document(scope, draft)).total_minor
+
+    at_once = await plan(page, customer_id, do="terminate", subscription_id=mine)
+    later = await plan(page, customer_id, do="terminate", subscription_id=mine, on=str(ends_on + timedelta(days=31)))
+    within = str(ends_on + timedelta(days=10))
+    shown = await plan(page, customer_id, do="terminate", subscription_id=mine, on=within)
+    await carry_out(page, customer_id, shown, on=within)
+
+    assert today < ends_on
+    assert "Nothing is left on it" in at_once.text
+    assert "1 draft is cut" not in later.text
+    assert "1 draft is cut" in shown.text
+    left = (await get_document(scope, draft)).total_minor
+    assert 0 < left < total
+    assert f"{left / 100:.2f}" in shown.text
 
 
 async def test_P17_the_fee_stands_in_the_drawer_of_withdrawing_before_it_is_charged(tenant: TestTenant) -> None:
