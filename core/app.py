@@ -109,12 +109,14 @@ from core.reports import datev_routes as reports_datev
 from core.reports import figures_routes as reports_figures
 from core.reports import jobs as reports_jobs
 from core.reports import routes as reports_routes
-from core.staff import account_routes, log_in_routes, second_factors
+from core.staff import account_routes, log_in_routes, second_factors, token_routes
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
+from core.staff import hookimpls as staff_hooks
 from core.staff import jobs as staff_jobs
 from core.staff import queries as staff_queries
 from core.staff import routes as staff_routes
+from core.staff.listing import STAFF, TOKENS
 from core.subscriptions import api as subscriptions_api
 from core.subscriptions import (
     change_api,
@@ -201,6 +203,7 @@ PAGES: Final = (
     log_in_routes,
     account_routes,
     staff_routes,
+    token_routes,
     import_routes,
     status_routes,
     status_settings_routes,
@@ -337,6 +340,8 @@ LISTS: Final[tuple[Listing[Any], ...]] = (
     PARKED_ACCOUNTS,
     PREPAID_RENEWALS,
     PAYMENTS,
+    STAFF,
+    TOKENS,
 )
 """Every list of the core that has saved views, columns of one's own and exports."""
 
@@ -352,9 +357,11 @@ DEEDS: Final = (
         area="", label=N_("New billing run"), href="/billing/runs/new", icon="player-play", permission="billing.run"
     ),
     MenuEntry(area="", label=N_("New status"), href="/settings/statuses/new", icon="plus", permission="settings.edit"),
-    MenuEntry(area="", label=N_("Invite somebody"), href="/settings/staff", icon="user-plus", permission="staff.edit"),
+    MenuEntry(
+        area="", label=N_("Invite somebody"), href="/settings/staff/new", icon="user-plus", permission="staff.edit"
+    ),
     MenuEntry(area="", label=N_("New role"), href="/settings/roles/new", icon="shield-lock", permission="staff.edit"),
-    MenuEntry(area="", label=N_("New API token"), href="/settings/tokens", icon="lock", permission="staff.edit"),
+    MenuEntry(area="", label=N_("New API token"), href="/settings/tokens/new", icon="lock", permission="staff.edit"),
 )
 """What the search on top of every page offers to begin."""
 
@@ -429,6 +436,7 @@ SCHEDULES: Final[tuple[Schedule, ...]] = (
 """What the clock starts in every tenant."""
 
 HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
+    ("staff", staff_hooks),
     ("customers", customers_hooks),
     ("catalog", catalog_hooks),
     ("subscriptions", subscriptions_hooks),

@@ -15,7 +15,7 @@ from core.lists.columns import Load, Loaded
 from core.lists.writing import Cell, ColumnType, ExportColumn
 from core.money import Money, exponent, format_amount
 from core.texts import _, number
-from core.web.templating import shown, written
+from core.web.templating import in_time, shown, written
 
 if TYPE_CHECKING:
     from core.lists.columns import ListColumn
@@ -59,6 +59,8 @@ class Drawing:
     loaded: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
     labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    reader_zone: str = ""
+    """The time zone of who reads them, where that is another one than the tenant's."""
 
     @property
     def locale(self) -> str:
@@ -76,7 +78,11 @@ class Line(NamedTuple):
 
 
 async def drawing_of(
-    scope: Scope, columns: Sequence[ListColumn], ids: Sequence[int], choices: Choices | None = None
+    scope: Scope,
+    columns: Sequence[ListColumn],
+    ids: Sequence[int],
+    choices: Choices | None = None,
+    reader_zone: str = "",
 ) -> Drawing:
     """Made ready for these rows: each function that several columns name is asked once."""
     asked: dict[Load, list[str]] = {}
@@ -94,7 +100,7 @@ async def drawing_of(
         for column in columns
         if choices and column.kind == "choice"
     }
-    return Drawing(scope, values, labels, failed)
+    return Drawing(scope, values, labels, failed, reader_zone)
 
 
 def value_of(column: ListColumn, row: Any, drawing: Drawing, listing: Listing[Any]) -> Any:
@@ -168,6 +174,8 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
             return f"{begin}{link(listing.link(row), text or _('None'), title=text)}</td>"
         if not text:
             return f"{begin}{NOTHING}</td>"
+        if isinstance(value, datetime):
+            return f"{begin}{_instant(value, drawing)}</td>"
         told = shown(text)
         if isinstance(value, Money):
             return f"{begin}{_amount(column, value, told, one_currency)}</td>"
@@ -176,6 +184,11 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
         return f'{with_title}{told}">{told}</td>' if titled else f"{begin}{told}</td>"
 
     return draw
+
+
+def _instant(at: datetime, drawing: Drawing) -> Markup:
+    scope = drawing.scope
+    return in_time(at, scope.now(), locale=scope.locale, zone=scope.tenant.time_zone, own=drawing.reader_zone)
 
 
 class Given(NamedTuple):

@@ -2,19 +2,21 @@
 
 For a column `x`: `x=a,b` one of its choices; `x.all=a,b` all of them, where a row may have several; `x=5` exactly this
 number or day; `x.has=` text in it; `x.from=` and `x.to=` of a number or day, both included; `x.empty=yes` or `no`.
-A day is 2026-12-31, or moves with the calendar: today, today-30, month, year (the first day of this one).
+An instant is filtered by days of the tenant's zone. A day is 2026-12-31, or moves with the calendar: today, today-30,
+month, year (the first day of this one).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.clock import instant_of
 from core.database import dialect
 from core.errors import Invalid
 from core.ids import sort_key
@@ -26,7 +28,9 @@ from core.web.templating import written
 if TYPE_CHECKING:
     from core.scope import Scope
 
-RANGES: Final = frozenset({"number", "amount", "date"})
+RANGES: Final = frozenset({"number", "amount", "date", "datetime"})
+DAYS: Final = frozenset({"date", "datetime"})
+"""Columns that are filtered by days."""
 LARGEST: Final = 2**63
 _MOVING: Final = re.compile(r"(today|month|year)(?:([+-])(\d{1,4}))?")
 
@@ -71,7 +75,9 @@ def filters_of(
             else Condition("1 = 0"),
             Filter(f"{key}.has", _(column.label), _("has"), text),
         )
-    if column.kind in RANGES:
+    if column.kind == "datetime":
+        yield from _within_days(column, address, scope)
+    elif column.kind in RANGES:
         for end, sign, relation in (("", "=", _("is")), ("from", ">=", _("from")), ("to", "<=", _("to"))):
             name = f"{key}.{end}" if end else key
             if text := address.get(name, "").strip():
@@ -88,6 +94,28 @@ def filters_of(
             Condition(empty if text == "yes" else f"NOT {empty}"),
             Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
         )
+
+
+def _within_days(column: ListColumn, address: Mapping[str, str], scope: Scope) -> Iterator[tuple[Condition, Filter]]:
+    """An instant is filtered by the days of the tenant's zone that it lies in."""
+    key, slot = column.key, f"filter_{column.key}"
+    for end, relation in (("", _("is")), ("from", _("from")), ("to", _("to"))):
+        name = f"{key}.{end}" if end else key
+        if text := address.get(name, "").strip():
+            day = _date(text, scope, name)
+            begin, over = f"{slot}_{end}_begin", f"{slot}_{end}_over"
+            tests: list[str] = []
+            values: dict[str, object] = {}
+            if end != "to":
+                tests.append(f"{column.expr} >= :{begin}")
+                values[begin] = _midnight(day, 0, scope, name)
+            if end != "from":
+                tests.append(f"{column.expr} < :{over}")
+                values[over] = _midnight(day, 1, scope, name)
+            yield (
+                Condition(" AND ".join(tests), values),
+                Filter(name, _(column.label), relation, _read(text, day, scope.locale)),
+            )
 
 
 def _chosen(
@@ -159,19 +187,33 @@ def _moving_words(text: str) -> str:
     return f"{begin} {'−' if sign == '-' else '+'} {_('%(days)s days', days=days)}"
 
 
+def _midnight(day: date, later: int, scope: Scope, name: str) -> datetime:
+    """The instant at which a day begins, so many days later."""
+    try:
+        return instant_of(day + timedelta(days=later), time(), scope.tenant.time_zone)
+    except OverflowError:
+        raise Invalid(_("Give a day as 2026-12-31."), field=name) from None
+
+
+def _date(text: str, scope: Scope, name: str) -> date:
+    try:
+        return _day(text, scope)
+    except (ValueError, OverflowError):
+        raise Invalid(_("Give a day as 2026-12-31."), field=name) from None
+
+
 def _typed(column: ListColumn, text: str, scope: Scope, name: str) -> int | date:
+    if column.kind == "date":
+        return _date(text, scope, name)
     try:
         match column.kind:
-            case "date":
-                return _day(text, scope)
             case "amount":
                 scaled = Decimal(text).scaleb(exponent(scope.tenant.currency))
                 number = int(scaled.to_integral_value()) if scaled.is_finite() and abs(scaled) < LARGEST else LARGEST
             case _:
                 number = int(text) if len(text) < 20 else LARGEST
     except (ValueError, InvalidOperation, OverflowError):
-        wanted = _("Give a day as 2026-12-31.") if column.kind == "date" else _("Give a number.")
-        raise Invalid(wanted, field=name) from None
+        raise Invalid(_("Give a number."), field=name) from None
     if abs(number) >= LARGEST:
         raise Invalid(_("A number is too large."), field=name)
     return number

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -68,7 +68,14 @@ SORTED: Final = 100_000
 """Rows that are sorted for a page where no index carries the sort; of more, none are."""
 SORTS: Final = 3
 """Columns that a list is sorted by at most."""
-_KEYS: Final[dict[str, Any]] = {"text": str, "choice": str | int, "number": int, "amount": int, "date": date}
+_KEYS: Final[dict[str, Any]] = {
+    "text": str,
+    "choice": str | int,
+    "number": int,
+    "amount": int,
+    "date": date,
+    "datetime": datetime,
+}
 """What a cursor holds of a column."""
 PLACE: Final = frozenset({"after", "before", "cursor", "limit"})
 """Parameters that say where in the list, not what of it."""

@@ -13,7 +13,7 @@ from core.lists.bulk_bar import bar_of
 from core.lists.columns import SIZE, SIZES
 from core.lists.counting import capped
 from core.lists.drawing import Drawing, currencies, drawing_of, head_of, lines_of
-from core.lists.filters import RANGES, names_of
+from core.lists.filters import DAYS, RANGES, names_of
 from core.lists.listing import COUNTED
 from core.lists.totals import page_totals
 from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
@@ -165,7 +165,8 @@ async def page_of(
         before=view.query.get("before", ""),
         limit=shown.kept.size,
     )
-    drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
+    reader_zone = view.visit.looks.time_zone
+    drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices, reader_zone)
     used = currencies(listing, columns, found.rows, drawing)
     one_currency = used <= {scope.tenant.currency}
     made = {
@@ -370,7 +371,7 @@ def _field(
     return FilterField(
         name=key,
         label=_(column.label),
-        kind=column.kind,
+        kind="date" if column.kind in DAYS else column.kind,
         is_set=bool(names & kept.keys()),
         kept=rest,
         off=off,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.activity.unit import record, unit_of_work
 from core.database import execute
 from core.errors import Invalid, NotFound
+from core.ids import sort_key
 from core.staff import queries
 from core.staff.actions import FULL, end_everywhere, notify
 from core.staff.events import PasswordChanged, SessionsEnded, StaffChanged
@@ -42,8 +43,9 @@ async def change_profile(scope: Scope, data: OwnProfile) -> None:
         if not changes:
             return
         await execute(
-            "UPDATE staff SET name = :name, time_zone = :zone WHERE id = :id",
+            "UPDATE staff SET name = :name, name_key = :key, time_zone = :zone WHERE id = :id",
             name=name,
+            key=sort_key(name),
             zone=data.time_zone,
             id=known.id,
         )

@@ -26,6 +26,7 @@ from core.staff.events import (
     RoleChanged,
     RoleCreated,
     RoleRemoved,
+    SessionsEnded,
     StaffChanged,
     StaffInvitationWithdrawn,
     StaffInvited,
@@ -34,7 +35,7 @@ from core.staff.events import (
     StaffLoggedOut,
 )
 from core.staff.passwords import PASSWORDS, check_password
-from core.staff.schemas import AS_ASKED, MailNotice, MailStaff
+from core.staff.schemas import AS_ASKED, MailNotice, MailStaff, StaffChange
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
 from core.texts import N_, _, ngettext
 from core.web.sessions import LASTS, begin_session, end_session, end_sessions
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from core.scope import Scope
-    from core.staff.schemas import Invite, NewRole, NewToken, StaffChange
+    from core.staff.schemas import Invite, NewRole, NewToken
 
 INVITATION_LASTS: Final = timedelta(days=7)
 """Where it is handed over by a person."""
@@ -83,6 +84,7 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
         await _check_free(email)
         staff = Staff(
             name=data.name.strip(),
+            name_key=sort_key(data.name),
             email=email,
             email_key=sort_key(email),
             password_hash="",
@@ -97,6 +99,7 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
             totp_sealed="",
             totp_step=0,
             totp_since=None,
+            second_factor=False,
         )
         await staff.save()
         staff_id = int(staff.id)
@@ -251,11 +254,21 @@ async def begin_half_session(scope: Scope, kind: str, staff_id: int, *, address:
     return await begin_session(scope, kind, staff_id, address=address, agent=agent, lasts=lasts)
 
 
-async def end_everywhere(scope: Scope, staff_id: int) -> None:
-    """Log a staff user out everywhere, also where it is half way in."""
+async def end_everywhere(scope: Scope, staff_id: int) -> int:
+    """Log a staff user out everywhere, also where it is half way in. Gives how many sessions ended."""
     async with unit_of_work(scope):
-        for kind in (FULL, HALF, NEWCOMER):
-            await end_sessions(scope, kind, staff_id)
+        return sum([await end_sessions(scope, kind, staff_id) for kind in (FULL, HALF, NEWCOMER)])
+
+
+async def end_sessions_of(scope: Scope, staff_id: int) -> int:
+    """Log somebody else out everywhere. Gives how many sessions ended."""
+    async with unit_of_work(scope):
+        await touchable(scope, staff_id)
+        if is_own(scope, staff_id):
+            raise Conflict(_("These are your own sessions: end them in your profile."))
+        if ended := await end_everywhere(scope, staff_id):
+            record(scope, SessionsEnded(staff_id=staff_id, sessions=ended))
+        return ended
 
 
 async def end_staff_session(scope: Scope, session_id: int) -> None:
@@ -282,6 +295,8 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
             return
         if is_own(scope, staff_id) and {"role_id", "active"} & set(changes):
             raise Conflict(_("Nobody takes the own role or log-in away. Ask another person who manages the staff."))
+        if "name" in changes:
+            staff.name_key = sort_key(staff.name)
         if "role_id" in changes:
             await _check_role(scope, data.role_id)
         if "email" in changes:
@@ -393,6 +408,31 @@ async def require_second_factor(scope: Scope, role_id: int | None = None) -> Non
             await end_everywhere(scope, staff_id)
 
 
+async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) -> bool:
+    """Whether this staff user needs a second factor whatever its role says. Who needs one and has none is logged out,
+    and sets one up at the next log-in. Gives whether anything changed."""
+    async with unit_of_work(scope):
+        staff = await touchable(scope, staff_id)
+        if bool(staff.second_factor) is needed:
+            return False
+        has_one = (await queries.get_staff(scope, staff_id)).has_second_factor
+        if needed and not has_one and is_own(scope, staff_id):
+            raise Conflict(_("Set up your own second factor first, in your profile."))
+        await execute("UPDATE staff SET second_factor = :needed WHERE id = :id", needed=needed, id=staff_id)
+        if needed and not has_one:
+            await end_everywhere(scope, staff_id)
+        record(scope, StaffChanged(staff_id=staff_id), changes={"second_factor": (not needed, needed)})
+        return True
+
+
+async def switch_off(scope: Scope, staff_id: int) -> bool:
+    """Somebody may no longer log in; its sessions end. Gives whether anything changed."""
+    one = await queries.get_staff(scope, staff_id)
+    if one.active:
+        await change_staff(scope, staff_id, StaffChange(one.name, one.email, one.role_id, active=False))
+    return one.active
+
+
 async def remove_role(scope: Scope, role_id: int) -> None:
     """Remove a role that nobody has."""
     async with unit_of_work(scope):
@@ -465,12 +505,13 @@ async def note_token_use(scope: Scope, token_id: int) -> None:
         await execute("UPDATE api_token SET last_used_at = :now WHERE id = :id", now=scope.now(), id=token_id)
 
 
-async def revoke_token(scope: Scope, token_id: int) -> None:
+async def revoke_token(scope: Scope, token_id: int) -> bool:
+    """Programs that use it stop working at once. Gives whether it worked until now."""
     async with unit_of_work(scope):
         await scoped(ApiToken, scope).get(token_id)
         revoked = await execute(
             "UPDATE api_token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL", now=scope.now(), id=token_id
         )
-        if not revoked:
-            return
-        record(scope, ApiTokenRevoked(api_token_id=token_id))
+        if revoked:
+            record(scope, ApiTokenRevoked(api_token_id=token_id))
+        return bool(revoked)

@@ -1,21 +1,36 @@
-"""Staff users and roles over JSON."""
+"""Staff users, API tokens and roles over JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from core.messages.queries import mail_is_set_up
 from core.staff import actions, queries
+from core.staff.listing import STAFF, TOKENS
 from core.staff.routes import known_permissions
-from core.staff.schemas import Invite, NewRole, RoleItem, RoleRow, StaffChange, StaffItem, StaffRow
-from core.web.jsonapi import Call, api_delete, api_get, api_post, api_put
+from core.staff.schemas import (
+    Invite,
+    NewRole,
+    NewToken,
+    RoleItem,
+    RoleRow,
+    StaffChange,
+    StaffItem,
+    StaffRow,
+    TokenItem,
+    TokenRow,
+)
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put
 
 if TYPE_CHECKING:
     from core.web.jsonapi import ApiCall
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
 
 
 class Removed(Struct, frozen=True):
@@ -29,6 +44,21 @@ class InvitedStaff(Struct, frozen=True):
     link: str | None
 
 
+class FactorAsked(Struct, forbid_unknown_fields=True, frozen=True):
+    needed: bool
+
+
+class EndedSessions(Struct, frozen=True):
+    ended: int
+
+
+class MadeToken(Struct, frozen=True):
+    """The token itself is in this answer alone."""
+
+    api_token: TokenItem
+    token: str
+
+
 def _staff(row: StaffRow) -> StaffItem:
     return StaffItem(
         id=row.id,
@@ -39,6 +69,7 @@ def _staff(row: StaffRow) -> StaffItem:
         active=row.active,
         has_password=row.has_password,
         second_factor=row.has_second_factor,
+        asked_second_factor=row.asked_second_factor,
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,
     )
@@ -64,9 +95,28 @@ async def _one_role(call: ApiCall, role_id: int) -> RoleItem:
     return _role(await queries.get_role(call.scope, role_id), people.get(role_id, 0))
 
 
-@api_get("/staff", permission="staff.view", summary="Staff users")
-async def list_staff(call: Call) -> list[StaffItem]:
-    return [_staff(one) for one in await queries.list_staff(call.scope)]
+def _token(row: TokenRow) -> TokenItem:
+    return TokenItem(
+        id=row.id,
+        name=row.name,
+        permissions=msgspec.json.decode(row.permissions, type=list[str]),
+        made_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+@api_get(
+    "/staff",
+    permission="staff.view",
+    summary="Staff users",
+    description="Takes the parameters of the page's address: `q`, `sort`, `role`, `state`, `factor`, `seen.from` …",
+)
+async def list_staff(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[StaffItem]:
+    found = await STAFF.api(call, cursor=cursor, limit=limit)
+    return Page(items=[_staff(one) for one in found.items], next=found.next)
 
 
 @api_post(
@@ -105,6 +155,56 @@ async def change_staff(call: Call, staff_id: FromPath[int], data: JSONBody[Staff
 async def withdraw_invitation(call: Call, staff_id: FromPath[int]) -> Removed:
     await actions.withdraw_invitation(call.scope, staff_id)
     return Removed(staff_id)
+
+
+@api_put(
+    "/staff/{staff_id:int}/second-factor",
+    permission="staff.edit",
+    summary="Ask a staff user for a second factor, or no longer",
+    description="Whatever its role says. Who has none is logged out, and sets one up at the next log-in.",
+)
+async def ask_for_second_factor(call: Call, staff_id: FromPath[int], data: JSONBody[FactorAsked]) -> StaffItem:
+    await actions.ask_for_second_factor(call.scope, staff_id, needed=data.needed)
+    return _staff(await queries.get_staff(call.scope, staff_id))
+
+
+@api_delete("/staff/{staff_id:int}/sessions", permission="staff.edit", summary="Log a staff user out everywhere")
+async def end_sessions(call: Call, staff_id: FromPath[int]) -> EndedSessions:
+    return EndedSessions(await actions.end_sessions_of(call.scope, staff_id))
+
+
+@api_get(
+    "/tokens",
+    permission="staff.view",
+    summary="API tokens",
+    description="Takes the parameters of the page's address: `q`, `sort`, `state`, `used.from` … None is shown itself.",
+)
+async def list_tokens(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[TokenItem]:
+    found = await TOKENS.api(call, cursor=cursor, limit=limit)
+    return Page(items=[_token(one) for one in found.items], next=found.next)
+
+
+@api_post(
+    "/tokens",
+    permission="staff.edit",
+    summary="Make an API token",
+    sealed=True,
+    description="No permission can be given that the token does not have. The new one is in this answer alone.",
+)
+async def create_token(call: Call, data: JSONBody[NewToken]) -> MadeToken:
+    made = await actions.create_token(call.scope, data, _known(call))
+    return MadeToken(_token(await queries.get_token(call.scope, made.id)), made.token)
+
+
+@api_get("/tokens/{token_id:int}", permission="staff.view", summary="An API token")
+async def show_token(call: Call, token_id: FromPath[int]) -> TokenItem:
+    return _token(await queries.get_token(call.scope, token_id))
+
+
+@api_delete("/tokens/{token_id:int}", permission="staff.edit", summary="Revoke an API token")
+async def revoke_token(call: Call, token_id: FromPath[int]) -> TokenItem:
+    await actions.revoke_token(call.scope, token_id)
+    return _token(await queries.get_token(call.scope, token_id))
 
 
 @api_get("/roles", permission="staff.view", summary="Roles")
@@ -152,6 +252,12 @@ HANDLERS = (
     show_staff,
     change_staff,
     withdraw_invitation,
+    ask_for_second_factor,
+    end_sessions,
+    list_tokens,
+    create_token,
+    show_token,
+    revoke_token,
     list_roles,
     create_role,
     show_role,

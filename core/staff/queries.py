@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 
     from core.scope import Scope
 
-STAFF = """
+STAFF: Final = """
 SELECT staff.id, staff.name, staff.email, staff.role_id, role.label AS role, staff.active,
        staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at, role.permissions,
+       staff.second_factor AS asked_second_factor, role.second_factor AS role_second_factor,
        staff.totp_sealed <> '' AS totp, (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
        (SELECT max(l.expires_at) FROM one_time_link l
         WHERE l.staff_id = staff.id AND l.used_at IS NULL) AS invited_until
 FROM staff JOIN role ON role.id = staff.role_id
-WHERE :within
+"""
+TOKEN: Final = """
+SELECT api_token.id, api_token.name, api_token.permissions, api_token.created_by, api_token.created_at,
+       api_token.expires_at, api_token.last_used_at, api_token.revoked_at, maker.name AS maker
+FROM api_token LEFT JOIN staff maker ON api_token.created_by = 'staff:' || maker.id
 """
 
 
-async def list_staff(scope: Scope) -> list[StaffRow]:
-    return await rows(StaffRow, STAFF + " ORDER BY staff.name, staff.id", within=within(Staff, scope.actor.reach))
-
-
 async def get_staff(scope: Scope, staff_id: int) -> StaffRow:
-    found = await row(StaffRow, STAFF + " AND staff.id = :id", within=within(Staff, scope.actor.reach), id=staff_id)
+    found = await row(
+        StaffRow, f"{STAFF} WHERE staff.id = :id AND :within", within=within(Staff, scope.actor.reach), id=staff_id
+    )
     if found is None:
         raise NotFound("This staff user does not exist.")
     return found
@@ -83,13 +86,16 @@ async def count_by_role(scope: Scope) -> dict[int, int]:
     return {one.role_id: one.people for one in found}
 
 
-async def list_tokens(scope: Scope) -> list[TokenRow]:
-    return await rows(
+async def get_token(scope: Scope, token_id: int) -> TokenRow:
+    found = await row(
         TokenRow,
-        "SELECT id, name, permissions, created_by, created_at, expires_at, last_used_at, revoked_at"
-        " FROM api_token WHERE :within ORDER BY id DESC",
+        f"{TOKEN} WHERE api_token.id = :id AND :within",
         within=within(ApiToken, scope.actor.reach),
+        id=token_id,
     )
+    if found is None:
+        raise NotFound("This API token does not exist.")
+    return found
 
 
 class Known(Struct, frozen=True):
@@ -107,7 +113,7 @@ class Known(Struct, frozen=True):
     totp_sealed: str
     passkeys: int
     needs_second_factor: bool
-    """Its role asks for one."""
+    """Its role asks for one, or somebody asked just this user."""
 
     @property
     def has_second_factor(self) -> bool:
@@ -118,7 +124,7 @@ KNOWN = """
 SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
        staff.theme, staff.narrow, staff.language, staff.time_zone, staff.totp_sealed,
        (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
-       role.second_factor AS needs_second_factor
+       role.second_factor OR staff.second_factor AS needs_second_factor
 FROM staff JOIN role ON role.id = staff.role_id
 WHERE """
 
@@ -194,7 +200,7 @@ class _Named(Struct, frozen=True):
 
 async def names_of(keys: Iterable[str]) -> dict[str, str]:
     """How actors of the activity ("staff:7", "schedule:billing") read; people by their names, in one query."""
-    found = {key: _in_words(key) for key in keys}
+    found = {key: in_words(key) for key in keys}
     ids = [int(key.removeprefix("staff:")) for key in found if key.startswith("staff:")]
     if ids:
         for one in await rows(_Named, "SELECT id, name FROM staff WHERE id IN :ids", ids=ids):
@@ -202,7 +208,8 @@ async def names_of(keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _in_words(key: str) -> str:
+def in_words(key: str) -> str:
+    """An actor without the name that a staff user has."""
     kind, __, name = key.partition(":")
     words = {
         "command": _("Command line"),

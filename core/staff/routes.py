@@ -1,4 +1,4 @@
-"""Staff users, roles, what log-ins need, and API tokens."""
+"""Staff users, roles, and what log-ins need."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from core.hooks import Permission
 from core.messages.queries import mail_is_set_up
 from core.settings.actions import save_form
 from core.staff import actions, queries
-from core.staff.schemas import Invite, NewRole, NewToken, RoleRow, StaffChange, StaffRow
+from core.staff.listing import STAFF
+from core.staff.schemas import Invite, NewRole, RoleRow, StaffChange, StaffRow
 from core.staff.second_factors import reset_second_factor as reset_factor
 from core.staff.settings import SecuritySettings
 from core.texts import N_, _
-from core.web.parts import Choice
-from core.web.routing import delete, get, post
+from core.web.parts import MenuEntry
+from core.web.routing import get, post
 from core.web.settings_pages import form_page
 from core.web.view import PageView, View, errors_by_field
 
@@ -36,7 +37,12 @@ PERMISSIONS: Final = (
 
 @get("/settings/staff", permission="staff.view")
 async def list_staff(view: View) -> Response[str]:
-    return await _staff_page(view, {})
+    return await STAFF.page(view, "staff/list.html", buttons=_inviting(view.scope))
+
+
+@get("/settings/staff/new", permission="staff.edit")
+async def show_invite(view: View) -> Response[str]:
+    return await _invite_page(view, {})
 
 
 @post("/settings/staff", permission="staff.edit", fresh=True)
@@ -50,11 +56,10 @@ async def invite(view: View) -> Response[str]:
             if mailed:
                 await actions.mail_link(view.scope, made.staff_id)
     except Invalid as error:
-        return await _staff_page(view, errors_by_field(error), status=422)
+        return await _invite_page(view, errors_by_field(error), status=422)
     if mailed:
         return view.go("/settings/staff", _("The invitation goes to %(email)s.", email=data.email))
-    view.typed = {}
-    return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
+    return _link_page(view, data.name, made.token)
 
 
 @get("/settings/staff/{staff_id:int}", permission="staff.view")
@@ -76,7 +81,7 @@ async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
 async def make_link(view: View, staff_id: FromPath[int]) -> Response[str]:
     """A link that is shown once, to be handed over."""
     made = await actions.make_link(view.scope, staff_id)
-    return await _staff_page(view, {}, link=_welcome(view.scope, made.token))
+    return _link_page(view, (await queries.get_staff(view.scope, staff_id)).name, made.token)
 
 
 @post("/settings/staff/{staff_id:int}/mail", permission="staff.edit", fresh=True)
@@ -91,6 +96,26 @@ async def reset_second_factor(view: View, staff_id: FromPath[int]) -> Response[s
     """For somebody who has lost the device."""
     await reset_factor(view.scope, staff_id)
     return view.go(f"/settings/staff/{staff_id}", _("The second factor is reset. The person is told by mail."))
+
+
+@post("/settings/staff/{staff_id:int}/second-factor/demand", permission="staff.edit", fresh=True)
+async def ask_for_second_factor(view: View, staff_id: FromPath[int]) -> Response[str]:
+    """Whatever the role says; `needed=no` takes it back."""
+    await view.read()
+    needed = view.typed.get("needed", ["yes"])[-1] != "no"
+    try:
+        await actions.ask_for_second_factor(view.scope, staff_id, needed=needed)
+    except (Conflict, Forbidden) as error:
+        view.typed = {}
+        return await _one_staff_page(view, staff_id, {"": error.message}, status=error.status)
+    said = _("A second factor is needed from now on.") if needed else _("The role alone decides from now on.")
+    return view.go(f"/settings/staff/{staff_id}", said)
+
+
+@post("/settings/staff/{staff_id:int}/sessions/removal", permission="staff.edit")
+async def end_sessions(view: View, staff_id: FromPath[int]) -> Response[str]:
+    await actions.end_sessions_of(view.scope, staff_id)
+    return view.go(f"/settings/staff/{staff_id}", _("Logged out everywhere."))
 
 
 @get("/settings/security", permission="staff.view")
@@ -133,21 +158,26 @@ async def _security_page(view: PageView, errors: dict[str, str], *, status: int 
     )
 
 
-def _welcome(scope: Scope, token: str) -> str:
-    return f"{scope.tenant.address}/welcome/{token}"
+def _inviting(scope: Scope) -> list[MenuEntry]:
+    if not scope.may("staff.edit"):
+        return []
+    return [MenuEntry(label=_("Invite somebody"), href="/settings/staff/new", icon="user-plus", key="n")]
 
 
-async def _staff_page(view: View, errors: dict[str, str], *, status: int = 200, link: str = "") -> Response[str]:
+async def _invite_page(view: View, errors: dict[str, str], *, status: int = 200) -> Response[str]:
     return view.page(
-        "staff/list.html",
+        "staff/invite.html",
         status=status,
-        staff=await queries.list_staff(view.scope),
         roles=await _givable(view.scope),
         mail=await mail_is_set_up(),
         values=view.shown(name="", email="", role_id=""),
         errors=errors,
-        link=link,
     )
+
+
+def _link_page(view: View, name: str, token: str) -> Response[str]:
+    """The one-time link, shown this once."""
+    return view.page("staff/link.html", name=name, link=f"{view.scope.tenant.address}/welcome/{token}")
 
 
 async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -339,48 +369,6 @@ async def _role_page(
     )
 
 
-@get("/settings/tokens", permission="staff.view")
-async def list_tokens(view: View) -> Response[str]:
-    return await _tokens_page(view, {})
-
-
-@post("/settings/tokens", permission="staff.edit", fresh=True)
-async def create_token(view: View) -> Response[str]:
-    try:
-        made = await actions.create_token(view.scope, await view.form(NewToken), _keys(view))
-    except Invalid as error:
-        return await _tokens_page(view, errors_by_field(error), status=422)
-    view.typed = {}
-    return await _tokens_page(view, {}, created=made.token)
-
-
-@delete("/settings/tokens/{token_id:int}", permission="staff.edit")
-async def revoke_token(view: View, token_id: FromPath[int]) -> Response[str]:
-    await actions.revoke_token(view.scope, token_id)
-    return view.go("/settings/tokens", _("Token revoked."))
-
-
-async def _tokens_page(
-    view: PageView, errors: dict[str, str], *, status: int = 200, created: str = ""
-) -> Response[str]:
-    typed = view.shown(name="", days="365")
-    typed["permissions"] = view.typed.get("permissions", [])
-    return view.page(
-        "staff/tokens.html",
-        status=status,
-        tokens=await queries.list_tokens(view.scope),
-        permission_choices=[
-            Choice(one.key, _(one.label), _(one.description) if one.description else "")
-            for one in known_permissions(view)
-            if view.scope.may(one.key)
-        ],
-        values=typed,
-        errors=errors,
-        created=created,
-        may_change=view.scope.may("staff.edit"),
-    )
-
-
 def known_permissions(view: PageView | ApiCall) -> tuple[Permission, ...]:
     """Everything that can be given here: the application keeps it. What the console needs, in its tenant only."""
     known: tuple[Permission, ...] = view.request.app.state.permissions
@@ -392,6 +380,7 @@ def known_permissions(view: PageView | ApiCall) -> tuple[Permission, ...]:
 
 HANDLERS = (
     list_staff,
+    show_invite,
     invite,
     show_staff,
     change_staff,
@@ -399,6 +388,8 @@ HANDLERS = (
     mail_link,
     withdraw_invitation,
     reset_second_factor,
+    ask_for_second_factor,
+    end_sessions,
     show_security,
     save_security,
     list_roles,
@@ -407,7 +398,4 @@ HANDLERS = (
     show_role,
     change_role,
     remove_role,
-    list_tokens,
-    create_token,
-    revoke_token,
 )

@@ -126,6 +126,8 @@ class StaffRow(Struct, frozen=True):
     created_at: datetime
     last_seen_at: datetime | None
     permissions: str
+    asked_second_factor: bool
+    role_second_factor: bool
     totp: bool
     passkeys: int
     invited_until: datetime | None
@@ -134,6 +136,11 @@ class StaffRow(Struct, frozen=True):
     @property
     def has_second_factor(self) -> bool:
         return self.totp or self.passkeys > 0
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Its role asks for one, or somebody asked just this user."""
+        return self.asked_second_factor or self.role_second_factor
 
 
 class RoleRow(Struct, frozen=True):
@@ -155,6 +162,8 @@ class StaffItem(Struct, frozen=True):
     active: bool
     has_password: bool
     second_factor: bool
+    asked_second_factor: bool
+    """Whether it needs one whatever its role says."""
     created_at: datetime
     last_seen_at: datetime | None
 
@@ -208,6 +217,21 @@ class TokenRow(Struct, frozen=True):
     name: str
     permissions: str
     created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    maker: str | None
+    """Name of the staff user who made it."""
+
+
+class TokenItem(Struct, frozen=True):
+    """An API token as the API gives it, never the token itself; `permissions` is ["*"] where it may do everything."""
+
+    id: int
+    name: str
+    permissions: list[str]
+    made_by: str
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None

@@ -22,13 +22,15 @@ class Role(Table):
 class Staff(Table):
     """A person who works for the operator. Without a password hash nobody logs in as it.
 
-    `totp_sealed` is the secret shared with its authenticator app, `totp_step` the last step whose code was taken.
+    `totp_sealed` is the secret shared with its authenticator app, `totp_step` the last step whose code was taken. With
+    `second_factor` it needs one whatever its role says.
     """
 
     belongs = STAFF_ONLY
 
     id: Serial
     name = Text()
+    name_key = Text(index=True)
     email = Text()
     email_key = Text(unique=True)
     password_hash = Text()
@@ -43,6 +45,7 @@ class Staff(Table):
     totp_sealed = Text()
     totp_step = BigInt()
     totp_since = Timestamptz(null=True)
+    second_factor = Boolean()
 
 
 class RecoveryCode(Table):

@@ -383,13 +383,20 @@ def when(context: Context, at: datetime | None) -> Markup | str:
     reader's own zone where that is another one."""
     if at is None:
         return DASH
-    today = _in_zone(context, at) == _in_zone(context, context["now"])
-    shown = clock_time(context, at) if today else short_day(context, at).replace(NO_BREAK, " ")
-    title, own = instant(context, at), str(context.get("reader_zone") or "")
-    if own and own != str(context["zone"]):
-        here = at.astimezone(_zone(own))
-        title = f"{title} ({own}: {written(here.date(), str(context['locale']))}, {here:%H:%M})"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
+    zone, locale = str(context["zone"]), str(context["locale"])
+    return in_time(at, context["now"], locale=locale, zone=zone, own=str(context.get("reader_zone") or ""))
+
+
+def in_time(at: datetime, now: datetime, *, locale: str, zone: str, own: str = "") -> Markup:
+    """As `when` shows it; `own` is the zone of the reader."""
+    here, today = at.astimezone(_zone(zone)), now.astimezone(_zone(zone)).date()
+    shown = f"{here:%H:%M}" if here.date() == today else written(here.date(), locale, year=here.year != today.year)
+    title = f"{written(here.date(), locale)}, {here:%H:%M}"
+    if own and own != zone:
+        there = at.astimezone(_zone(own))
+        title = f"{title} ({own}: {written(there.date(), locale)}, {there:%H:%M})"
+    told = Markup('<time datetime="{}" title="{}">{}</time>')
+    return told.format(at.isoformat(), title, shown.replace(NO_BREAK, " "))
 
 
 def initials(name: str) -> str:

@@ -1,0 +1,281 @@
+"""The lists of staff users and of API tokens, as they are declared for their pages, their exports and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from markupsafe import Markup
+
+from core.database import dialect
+from core.ids import sort_key
+from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.drawing import NOTHING, link, pill
+from core.lists.listing import Choices, Listing
+from core.staff import queries
+from core.staff.schemas import StaffRow, TokenRow
+from core.staff.tables import ApiToken, Staff
+from core.texts import N_, _, ngettext
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.lists.drawing import Given
+    from core.scope import Scope
+
+NEVER: Final = "'1970-01-01 00:00:00.000000+00:00'"
+"""Where somebody stands in an order who was never there: as an instant is kept."""
+HAS_PASSKEY: Final = "EXISTS (SELECT 1 FROM passkey WHERE passkey.staff_id = staff.id)"
+NEEDS_FACTOR: Final = "staff.role_id IN (SELECT role.id FROM role WHERE role.second_factor) OR staff.second_factor"
+STAFF_STATES: Final = {
+    "active": (N_("Active"), "live", "staff.active AND staff.password_hash <> ''"),
+    "invited": (N_("Invited"), "new", "staff.active AND staff.password_hash = ''"),
+    "off": (N_("Off"), "ended", "NOT staff.active"),
+}
+FACTORS: Final = (
+    ListChoice("app", N_("App"), sql="staff.totp_sealed <> ''"),
+    ListChoice("passkey", N_("Passkey"), sql=HAS_PASSKEY),
+    ListChoice("none", N_("Not set up"), sql=f"staff.totp_sealed = '' AND NOT {HAS_PASSKEY}"),
+    ListChoice(
+        "missing",
+        N_("Asked for, not set up"),
+        sql=f"staff.totp_sealed = '' AND NOT {HAS_PASSKEY} AND ({NEEDS_FACTOR})",
+        tone="warn",
+    ),
+)
+TOKEN_STATES: Final = {
+    "active": (
+        N_("Active"),
+        "live",
+        "api_token.revoked_at IS NULL AND (api_token.expires_at IS NULL OR api_token.expires_at > :list_now)",
+    ),
+    "over": (N_("Over"), "ended", "api_token.revoked_at IS NULL AND api_token.expires_at <= :list_now"),
+    "revoked": (N_("Revoked"), "ended", "api_token.revoked_at IS NOT NULL"),
+}
+
+
+def state_of(row: StaffRow) -> str:
+    return "off" if not row.active else "active" if row.has_password else "invited"
+
+
+def token_state_of(row: TokenRow, now: datetime) -> str:
+    return "revoked" if row.revoked_at else "over" if row.expires_at and row.expires_at <= now else "active"
+
+
+def factor_words(row: StaffRow) -> str:
+    if row.totp and row.passkeys:
+        return _("App, passkey")
+    return _("App") if row.totp else _("Passkey") if row.passkeys else ""
+
+
+def maker_of(row: TokenRow) -> str:
+    return row.maker or queries.in_words(row.created_by)
+
+
+async def staff_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    """What columns of choices can be filtered by."""
+    return {
+        "role": [ListChoice(str(one.id), _(one.label), one.id) for one in await queries.list_roles(scope)],
+        "state": [ListChoice(key, label, key, sql=sql) for key, (label, __, sql) in STAFF_STATES.items()],
+        "factor": list(FACTORS),
+    }
+
+
+async def token_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    now = {"list_now": scope.now()}
+    return {
+        "state": [ListChoice(key, label, key, sql=sql, values=now) for key, (label, __, sql) in TOKEN_STATES.items()]
+    }
+
+
+def _with(text: str) -> str:
+    return "%" + "".join(f"~{one}" if one in "%_~" else one for one in text) + "%"
+
+
+def staff_search(typed: str) -> Condition | None:
+    """By any part of the name or the address."""
+    key = sort_key(typed)
+    if not key:
+        return None
+    return Condition(
+        "staff.name_key LIKE :staff_with ESCAPE '~' OR staff.email_key LIKE :staff_with ESCAPE '~'",
+        {"staff_with": _with(key)},
+    )
+
+
+def token_search(typed: str) -> Condition:
+    """By any part of the name."""
+    like = "ILIKE" if dialect() == "postgresql" else "LIKE"
+    return Condition(f"api_token.name {like} :token_with ESCAPE '~'", {"token_with": _with(typed)})
+
+
+def _name(row: StaffRow, given: Given) -> Markup:
+    told = link(f"/settings/staff/{row.id}", row.name, title=row.name)
+    actor = given.scope.actor
+    if actor.kind != "staff" or actor.id != row.id:
+        return told
+    return Markup('{} <span class="t-2 t-small">{}</span>').format(told, _("you"))
+
+
+def _state(row: StaffRow, given: Given) -> Markup:
+    label, kind, __ = STAFF_STATES[state_of(row)]
+    return pill(_(label), kind)
+
+
+def _factor(row: StaffRow, given: Given) -> Markup:
+    if told := factor_words(row):
+        return Markup("{}").format(told)
+    return pill(_("Asked for"), "warn") if row.needs_second_factor else NOTHING
+
+
+def _token_state(row: TokenRow, given: Given) -> Markup:
+    label, kind, __ = TOKEN_STATES[token_state_of(row, given.scope.now())]
+    return pill(_(label), kind)
+
+
+STAFF: Final = Listing(
+    key="staff",
+    href="/settings/staff",
+    permission="staff.view",
+    title=N_("Staff"),
+    noun="staff",
+    counted=lambda many: ngettext("%(num)s person", "%(num)s people", many),
+    placeholder=N_("Name or e-mail"),
+    none=(N_("Nobody here yet"), N_("Invite the people who work with you.")),
+    no_match=N_("Nobody matches"),
+    table=Staff,
+    into=StaffRow,
+    select=queries.STAFF,
+    sort="name",
+    search=staff_search,
+    choices=staff_choices,
+    link=lambda row: f"/settings/staff/{row.id}",
+    name_of=lambda row: row.name,
+    columns=(
+        ListColumn(
+            key="name",
+            label=N_("Name"),
+            expr="staff.name_key",
+            keyed=True,
+            indexed=True,
+            field="name",
+            cell=_name,
+            cls="t-clip wide",
+        ),
+        ListColumn(
+            key="email",
+            label=N_("E-mail"),
+            expr="staff.email_key",
+            keyed=True,
+            indexed=True,
+            field="email",
+            role="c-meta",
+            cls="t-clip wide",
+        ),
+        ListColumn(key="role", label=N_("Role"), expr="staff.role_id", kind="choice", value=lambda row: _(row.role)),
+        ListColumn(
+            key="state",
+            label=N_("State"),
+            expr="CASE WHEN NOT staff.active THEN 'off' WHEN staff.password_hash = '' THEN 'invited' ELSE 'active' END",
+            kind="choice",
+            role="c-status",
+            value=lambda row: _(STAFF_STATES[state_of(row)][0]),
+            cell=_state,
+        ),
+        ListColumn(
+            key="factor",
+            label=N_("Second factor"),
+            expr="staff.totp_sealed",
+            kind="choice",
+            sorts=False,
+            value=factor_words,
+            cell=_factor,
+        ),
+        ListColumn(
+            key="seen",
+            label=N_("Last seen"),
+            expr="staff.last_seen_at",
+            by=f"coalesce(staff.last_seen_at, {NEVER})",
+            kind="datetime",
+            field="last_seen_at",
+            cls="t-nowrap t-date",
+        ),
+        ListColumn(
+            key="added",
+            label=N_("Added"),
+            expr="staff.created_at",
+            kind="datetime",
+            field="created_at",
+            shown=False,
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="staff.id", kind="number", shown=False),
+    ),
+)
+TOKENS: Final = Listing(
+    key="tokens",
+    href="/settings/tokens",
+    permission="staff.view",
+    title=N_("API tokens"),
+    noun="token",
+    counted=lambda many: ngettext("%(num)s API token", "%(num)s API tokens", many),
+    placeholder=N_("Name"),
+    none=(N_("No tokens yet"), N_("A token lets a program use the API with some of your permissions.")),
+    no_match=N_("No token matches"),
+    table=ApiToken,
+    into=TokenRow,
+    select=queries.TOKEN,
+    sort="-id",
+    search=token_search,
+    choices=token_choices,
+    link=lambda row: f"/settings/tokens/{row.id}",
+    name_of=lambda row: row.name,
+    columns=(
+        ListColumn(key="name", label=N_("Name"), expr="api_token.name", cls="t-clip wide"),
+        ListColumn(key="maker", label=N_("Made by"), role="c-meta", value=maker_of),
+        ListColumn(
+            key="made",
+            label=N_("Made"),
+            expr="api_token.created_at",
+            kind="datetime",
+            field="created_at",
+            cls="t-nowrap t-date",
+        ),
+        ListColumn(
+            key="used",
+            label=N_("Last used"),
+            expr="api_token.last_used_at",
+            by=f"coalesce(api_token.last_used_at, {NEVER})",
+            kind="datetime",
+            field="last_used_at",
+            cls="t-nowrap t-date",
+        ),
+        ListColumn(
+            key="ends",
+            label=N_("Ends"),
+            expr="api_token.expires_at",
+            by=f"coalesce(api_token.expires_at, {NEVER})",
+            kind="datetime",
+            field="expires_at",
+            cls="t-nowrap t-date",
+        ),
+        ListColumn(
+            key="state",
+            label=N_("State"),
+            expr="api_token.revoked_at",
+            kind="choice",
+            sorts=False,
+            role="c-status",
+            cell=_token_state,
+            value=lambda row: row.revoked_at,
+        ),
+        ListColumn(
+            key="may",
+            label=N_("May"),
+            value=lambda row: ", ".join(msgspec.json.decode(row.permissions, type=list[str])),
+            shown=False,
+            cls="t-clip wide",
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="api_token.id", kind="number", shown=False),
+    ),
+)
