@@ -428,12 +428,14 @@ class Listing(Generic[R]):
             few = asked.conditions[0].ids
         table = self.table_name
         if dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
-            from_few = f"{table} {order.join} WHERE {table}.id IN (SELECT id FROM few)"
+            # Whether they are few stands inside: outside it, a list of them all would be made first.
+            few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {FEW}"
+            from_few = f"{table} {order.join} WHERE {table}.id IN ({few_ones})"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
                 f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {order.join}"
-                f" WHERE {table}.id = few.id OFFSET 0) AS there WHERE TRUE"
+                f" WHERE {table}.id = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {FEW}"
             )
             there = order.there
             head, keyset, by = there.heads_again, there.keyset, there.by()
@@ -442,7 +444,7 @@ class Listing(Generic[R]):
             f"WITH few (id) AS MATERIALIZED ({few} LIMIT {FEW + 1})"
             f" SELECT counted.many, {order.again('page')}, coalesce(page.id, 0) AS id"
             " FROM (SELECT count(*) AS many FROM few) AS counted"
-            f" LEFT JOIN (SELECT {head} FROM {from_few} AND (SELECT count(*) FROM few) <= {FEW}{keyset}"
+            f" LEFT JOIN (SELECT {head} FROM {from_few}{keyset}"
             f" ORDER BY {by} LIMIT :list_limit) AS page ON TRUE"
             f" ORDER BY {order.by_again('page')}",
             list_reach=reach,
@@ -463,10 +465,14 @@ class Listing(Generic[R]):
                 **given,
             )
         test = " AND ".join(f"({one.walk or one.sql})" for one in asked.conditions)
+        reached = ":list_reach"
+        if dialect() == "sqlite" and order.sorts[0].column.tie:
+            # The sort's index is another table's: told who is in reach, SQLite would find and sort them all.
+            test, reached = f"(:list_reach AND {test})", "TRUE"
         found = await rows(
             _Key,
             f"SELECT {order.again('walked')}, walked.id FROM (SELECT {order.head}, {test} AS wanted"
-            f" FROM {self.table_name} {joins} WHERE :list_reach{order.keyset}"
+            f" FROM {self.table_name} {joins} WHERE {reached}{order.keyset}"
             f" ORDER BY {order.by()} LIMIT {FAR}) AS walked WHERE wanted LIMIT :list_limit",
             **given,
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import date, timedelta
+from itertools import count
 
 import pytest
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.customers.listing import CUSTOMERS, list_choices
-from core.database import Partitions, execute_many
+from core.database import Partitions, SqliteDatabase, execute_many, rows, watched
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
@@ -147,6 +150,55 @@ async def test_a_reseller_sees_and_counts_its_own_alone(tenant: TestTenant, way:
         found = await FULL.read(scope, address, choices=await list_choices())
         assert found.rows
         assert {one.id % 3 for one in found.rows} == {0}, address
+
+
+class PlanStep(Struct, frozen=True):
+    detail: str
+
+
+async def test_a_reseller_s_rows_are_walked_by_the_index_of_another_table_not_sorted(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("what SQLite's planner takes a reach for")
+    monkeypatch.setattr(listing, "FEW", 2)
+    await fill(tenant, 60)
+    scope = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS))
+
+    with watched() as seen:
+        found = await FULL.read(scope, {"sort": "-balance", "city.empty": "no"}, limit=5)
+    walked = next(text for text in seen if "AS walked" in text)
+    plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {walked}".replace("?", "2"))]
+
+    assert len(found.rows) == 5
+    assert any("USING" in detail and "main_balance" in detail for detail in plan), plan
+    assert not [detail for detail in plan if "TEMP B-TREE" in detail], plan
+
+
+async def test_that_too_many_are_found_to_be_sorted_costs_little_more_than_counting_them(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("counts the steps that SQLite's machine makes")
+    monkeypatch.setattr(listing, "FEW", 500)
+    await fill(tenant, 900)
+
+    with watched() as seen:
+        await FULL.read(tenant.scope(), {"city.empty": "no"}, limit=5)
+    together = next(text for text in seen if "WITH few" in text).replace("?", "5")
+    alone = "SELECT count(*) FROM (SELECT id FROM customer WHERE city_key <> '' LIMIT 501)"
+
+    assert _steps(tenant.database, together) < 1.75 * _steps(tenant.database, alone)
+
+
+def _steps(database: SqliteDatabase, sql: str) -> int:
+    """How many steps of its machine a statement takes."""
+    connection = sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
+    made = count()
+    connection.set_progress_handler(lambda: next(made) < 0, 1)
+    connection.execute(sql).fetchall()
+    connection.close()
+    return next(made)
 
 
 async def test_the_page_says_how_many_and_keeps_what_is_set(tenant: TestTenant) -> None:
