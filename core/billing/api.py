@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from core.billing import actions, pages, queries
-from core.billing.actions.credit_notes import Left, list_left
+from core.billing.actions.notes import Left, list_left
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
 from core.billing.schemas import (

@@ -23,7 +23,7 @@ from core.web.parts import Choice, Field, Figure, Head, Pill
 from core.web.templating import written
 
 if TYPE_CHECKING:
-    from core.billing.actions.credit_notes import Left
+    from core.billing.actions.notes import Left
     from core.billing.schemas import DocumentDetail, DocumentRow, LineRow
     from core.catalog.schemas import ProductRow, TaxCategoryRow
     from core.payments.schemas import MethodRow

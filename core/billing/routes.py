@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from core.activity.queries import timeline
 from core.billing import actions, pages, queries, setting_pages
 from core.billing.actions.allocation import change_waits
-from core.billing.actions.credit_notes import list_left
+from core.billing.actions.notes import list_left
 from core.billing.actions.proformas import why_no_draft
 from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS

@@ -10,14 +10,8 @@ from core.billing.actions.allocation import (
     unallocate,
     write_off,
 )
-from core.billing.actions.credit_notes import (
-    cancel_subscription,
-    create_credit_note,
-    credit_unused,
-    preview_withdrawal,
-    void,
-    withdraw_subscription,
-)
+from core.billing.actions.changing import happen_settled
+from core.billing.actions.credit_notes import create_credit_note, void
 from core.billing.actions.drafts import let_go
 from core.billing.actions.free_notes import create_free_credit_note
 from core.billing.actions.invoices import (
@@ -33,6 +27,7 @@ from core.billing.actions.invoices import (
 from core.billing.actions.proformas import draft_of_proforma, issue_proforma
 from core.billing.actions.reissuing import reissue
 from core.billing.actions.setup import change_seller, change_series, default_seller
+from core.billing.actions.unused import cancel_subscription, credit_unused, preview_withdrawal, withdraw_subscription
 
 __all__ = [
     "allocate_by_hand",
@@ -50,6 +45,7 @@ __all__ = [
     "draft_of_proforma",
     "free_up",
     "grant_credit",
+    "happen_settled",
     "invoice_charges_of",
     "invoice_first",
     "invoice_open_charges",

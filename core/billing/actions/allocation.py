@@ -76,6 +76,15 @@ def when_credit_comes(callback: CreditCame) -> None:
     _heard.append(callback)
 
 
+Settled = Callable[["Scope", int], Awaitable[object]]
+_settled: Final[list[Settled]] = []
+
+
+def when_change_is_settled(callback: Settled) -> None:
+    """Hear of an invoice that a change of a subscription waited for and that is settled, in the same unit of work."""
+    _settled.append(callback)
+
+
 async def allocate_credit(
     scope: Scope, payer_id: int, currency: str, *, named: Sequence[int] = (), entries: Sequence[int] = ()
 ) -> list[int]:
@@ -378,9 +387,8 @@ async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bo
     for subscription_id in await waiting_for(document_id):
         await activate(scope, subscription_id, scope.today())
     if await change_waits(document_id):
-        from core.billing.actions.changing import happen_settled
-
-        await happen_settled(scope, document_id)
+        for callback in _settled:
+            await callback(scope, document_id)
     await lift(scope, payer_id)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.billing.actions.credit_notes import Withdrawal, credit_unused, withdraw_subscription, withdraw_together
 from core.billing.actions.invoices import invoice_these
 from core.billing.actions.pausing import pause
 from core.billing.actions.prepaid import resume
+from core.billing.actions.unused import Withdrawal, credit_unused, withdraw_subscription, withdraw_together
 from core.database import execute, value
 from core.subscriptions.actions import (
     cancel_at_expiry,

@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
-from core.billing.actions.allocation import change_waits
-from core.billing.actions.credit_notes import credit_unused, void
+from core.billing.actions.allocation import change_waits, when_change_is_settled
+from core.billing.actions.credit_notes import void
 from core.billing.actions.invoices import invoice_these
+from core.billing.actions.unused import credit_unused
 from core.billing.unused import unused_lines
 from core.catalog.queries import get_product
 from core.database import execute, row, value, values
@@ -171,6 +172,9 @@ async def happen_settled(scope: Scope, document_id: int) -> list[int]:
     await change_settled(scope, found, change, day)
     await _close(ahead.id, "done")
     return notes
+
+
+when_change_is_settled(happen_settled)
 
 
 async def undo_change(scope: Scope, subscription_id: int) -> None:

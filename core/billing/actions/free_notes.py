@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.actions.allocation import allocate_credit, in_base, lock_balance
-from core.billing.actions.credit_notes import Corrected, Left, Part, issue_note
 from core.billing.actions.invoices import plan_for
+from core.billing.actions.notes import Corrected, Left, Part, issue_note
 from core.customers.tables import Customer
 from core.database import row, rows, within
 from core.errors import Invalid, NotFound

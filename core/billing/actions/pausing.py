@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.activity.unit import again, unit_of_work
-from core.billing.actions.credit_notes import credit_unused
+from core.billing.actions.unused import credit_unused
 from core.database import values
 from core.errors import DomainError
 from core.subscriptions.actions.pausing import begin_pause, end_pause, plan_pause

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.activity.unit import unit_of_work
-from core.billing.actions.credit_notes import credit_unused
+from core.billing.actions.unused import credit_unused
 from core.billing.settings import BillingSettings
 from core.customers.actions import change_customer
 from core.customers.queries import get_customer

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions.allocation import change_waits, credit_came, settle_open
-from core.billing.actions.credit_notes import credit_in_full, list_left, lock_invoice, not_paid
+from core.billing.actions.credit_notes import credit_in_full, not_paid
 from core.billing.actions.invoices import amount_of, draft_of, issue
+from core.billing.actions.notes import list_left, lock_invoice
 from core.billing.events import InvoiceReissued
 from core.billing.schemas import DraftFields, NewLine, ReissuedLine
 from core.database import execute, row, rows, value, values

@@ -1,0 +1,226 @@
+"""What becomes of days that were charged ahead and are not used: credited at an end or a pause, given up where it is
+withdrawn."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from core.activity.unit import record, unit_of_work
+from core.billing.actions.allocation import (
+    Free,
+)
+from core.billing.actions.credit_notes import void
+from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, settle_corrected
+from core.billing.events import CreditForfeited
+from core.billing.recognition import earn_unused
+from core.billing.unused import Unused, unused_lines
+from core.database import execute_many, rows, scoped, value, values
+from core.ledger.accounts import Code
+from core.ledger.posting import credit, debit, post
+from core.money import allocate
+from core.subscriptions.actions import cancel_at_expiry, charge_fee, termination_fee, withdraw
+from core.subscriptions.actions.shared import lock, refuse_part
+from core.subscriptions.status import SubscriptionState
+from core.subscriptions.tables import Subscription
+from core.texts import _
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from core.scope import Scope
+
+
+async def credit_unused(
+    scope: Scope,
+    subscription_id: int,
+    from_on: date,
+    reason: str,
+    *,
+    amounts: Mapping[int, int] | None = None,
+    to_on: date | None = None,
+    pause_id: int | None = None,
+) -> list[int]:
+    """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
+    Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
+    `amounts`: net of lines whose credit was fixed before. `pause_id`: for the days of a pause, which has an end."""
+    async with unit_of_work(scope):
+        await lock(scope, subscription_id)
+        notes: list[int] = []
+        by_invoice: dict[int, list[Unused]] = {}
+        for each in await unused_lines(subscription_id, from_on, to_on):
+            by_invoice.setdefault(each.document_id, []).append(each)
+        for document_id, wanted in by_invoice.items():
+            invoice = await lock_invoice(scope, document_id)
+            left = await list_left(document_id)
+            by_id = {line.id: line for line in left}
+            parts = [
+                Part(line, min(net, line.net_minor), from_on=each.from_on, to_on=each.to_on, spans=each.spans)
+                for each in wanted
+                for net in [(amounts or {}).get(each.line_id, each.net_minor)]
+                if min(net, (line := by_id[each.line_id]).net_minor) > 0
+            ]
+            if not parts:
+                continue
+            notes.append(await issue_note(scope, invoice, left, parts, reason))
+            await _note_credited(subscription_id, parts, pause_id)
+            await settle_corrected(scope, invoice, parts)
+        return notes
+
+
+async def _note_credited(subscription_id: int, parts: Sequence[Part], pause_id: int | None) -> None:
+    """Which days were credited, and how much of the amount of each part lies on them."""
+    await execute_many(
+        "INSERT INTO credited_span (subscription_id, charge_id, from_on, to_on, amount_minor, pause_id)"
+        " VALUES (:subscription_id, :charge_id, :from_on, :to_on, :amount_minor, :pause_id)",
+        [
+            {
+                "subscription_id": subscription_id,
+                "charge_id": part.line.charge_id,
+                "from_on": first,
+                "to_on": last,
+                "amount_minor": share,
+                "pause_id": pause_id,
+            }
+            for part in parts
+            for amount in [part.net_minor + part.tax_minor if part.line.tax_inclusive else part.net_minor]
+            for (first, last), share in zip(
+                part.spans, allocate(amount, [(last - first).days for first, last in part.spans]), strict=True
+            )
+            if share > 0
+        ],
+    )
+
+
+async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
+    """Cancel at expiry: it ends with the period that runs now, not before minimum term and notice; gives the first day
+    without service. What is invoiced already for periods that begin later is credited in full (domain.md, Cancel)."""
+    async with unit_of_work(scope):
+        ends_on = await cancel_at_expiry(scope, subscription_id)
+        await credit_unused(scope, subscription_id, ends_on, _("Cancelled, ends on %(day)s", day=ends_on))
+        return ends_on
+
+
+class Withdrawal(Struct, frozen=True):
+    """What withdrawing gives up, and the fee for leaving before the contract allows it: they stand in the
+    confirmation."""
+
+    currency: str
+    unused_minor: int
+    forfeited_minor: int
+    fee_minor: int = 0
+
+
+async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
+    """The value of the unused days, and the credit that came from this subscription and is left."""
+    await scoped(Subscription, scope).get(subscription_id)
+    currency = str(
+        await value(
+            "SELECT currency FROM subscription_term WHERE subscription_id = :id ORDER BY id LIMIT 1", id=subscription_id
+        )
+    )
+    unused = sum(each.net_minor for each in await unused_lines(subscription_id, scope.today()))
+    forfeited = int(
+        await value(
+            "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry WHERE subscription_id = :id",
+            id=subscription_id,
+        )
+    )
+    return Withdrawal(currency, unused, forfeited)
+
+
+async def withdraw_subscription(
+    scope: Scope, subscription_id: int, *, void_invoices: bool = False, waive_fee: bool = False
+) -> Withdrawal:
+    """Service ends now, nothing is reimbursed (P10): unused days become revenue, credit that came from it is forfeited.
+
+    The issued invoice of a pending one is voided; of a started one it stays due, unless staff choose to void it.
+    Payments, overpayments and other subscriptions' credit are never touched. Before its contract allows an end, the
+    early termination fee is charged as with any other end, unless it is waived (P17).
+    """
+    async with unit_of_work(scope):
+        await refuse_part(subscription_id)
+        return await withdraw_together(scope, [subscription_id], void_invoices=void_invoices, waive_fee=waive_fee)
+
+
+async def withdraw_together(
+    scope: Scope, subscription_ids: Sequence[int], *, void_invoices: bool = False, waive_fee: bool = False
+) -> Withdrawal:
+    """`withdraw_subscription` of all parts of a bundle, which may stand on the same invoices."""
+    async with unit_of_work(scope):
+        before = [await preview_withdrawal(scope, each) for each in subscription_ids]
+        fees = [0 if waive_fee else await termination_fee(scope, each) for each in subscription_ids]
+        found = [await lock(scope, each) for each in subscription_ids]
+        waiting = [
+            int(each)
+            for each in await values(
+                "SELECT DISTINCT l.document_id FROM charge k JOIN document_line l ON l.charge_id = k.id"
+                " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
+                " WHERE k.subscription_id IN :ids AND k.state = 'invoiced'"
+                " AND (:every OR (k.kind = 'recurring' AND k.period_start IS NULL)) ORDER BY 1",
+                ids=list(subscription_ids),
+                every=void_invoices,
+            )
+        ]
+        for each in subscription_ids:
+            await withdraw(scope, each)
+        pending = found[0].state is SubscriptionState.PENDING
+        for document_id in waiting:
+            await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
+        charged = 0
+        for one, fee in zip(found, fees, strict=True):
+            await earn_unused(scope, one.id)
+            await _forfeit(scope, one.id, one.customer_id)
+            charged += await charge_fee(scope, one.id, fee)
+        return Withdrawal(
+            before[0].currency,
+            sum(each.unused_minor for each in before),
+            sum(each.forfeited_minor for each in before),
+            charged,
+        )
+
+
+async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None:
+    """Customer credit → forfeited credit, of the entries that carry this subscription only."""
+    entries = await rows(
+        Free,
+        "SELECT id, customer_id, currency, source_kind, left_minor, base_left_minor FROM credit_entry"
+        " WHERE subscription_id = :id AND left_minor > 0 ORDER BY id FOR UPDATE",
+        id=subscription_id,
+    )
+    for each in entries:
+        use_id = int(
+            await value(
+                "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
+                " VALUES (:entry, 'forfeit', :source, :amount, :base, :today) RETURNING id",
+                entry=each.id,
+                source=subscription_id,
+                amount=each.left_minor,
+                base=each.base_left_minor,
+                today=scope.today(),
+            )
+        )
+        await post(
+            [
+                debit(
+                    Code.CUSTOMER_CREDIT,
+                    each.left_minor,
+                    each.currency,
+                    each.base_left_minor,
+                    customer_id=each.customer_id,
+                ),
+                credit(Code.FORFEITED_CREDIT, each.left_minor, each.currency, each.base_left_minor),
+            ],
+            kind="forfeit",
+            source_kind="credit_use",
+            source_id=use_id,
+            booked_on=scope.today(),
+        )
+        record(
+            scope,
+            CreditForfeited(
+                subscription_id=subscription_id, customer_id=each.customer_id, amount_minor=each.left_minor
+            ),
+        )
