@@ -228,14 +228,17 @@ async def _parts(
         parts = [await queries.get_subscription(scope, part.id) for part in before.parts]
     whole = _whole(msgspec.structs.replace(after, parts=parts))
     part = plans.service_part(_whole(before) if before is not None else None, whole, scope)
+    then = [each.cycle_minor if each.next_from is None else await cycle_from(each.id, each.next_from) for each in parts]
     shares = [
         PlanLine(
             text=pages.counted(each.product, each.quantity_e6),
-            value=format_amount(each.cycle_minor, each.currency),
+            before=format_amount(each.cycle_minor, each.currency) if each.cycle_minor != minor else "",
+            value=format_amount(minor, each.currency),
             rests_on=f"{each.amount_minor} {each.quantity_e6} {each.state}",
         )
-        for each in parts
+        for each, minor in zip(parts, then, strict=True)
     ]
+    whole = msgspec.structs.replace(whole, cycle_minor=sum(then))
     return msgspec.structs.replace(part, lines=[*part.lines, *shares]), whole
 
 
