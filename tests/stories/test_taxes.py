@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.actions import change_seller, default_seller
 from core.billing.schemas import SellerFields
 from core.billing.sheets import document_of
-from core.database import execute
+from core.database import execute, rows, value, values
 
 if TYPE_CHECKING:
     from tests.stories.story import Story
@@ -150,6 +151,30 @@ async def test_the_buyers_country_and_standing_decide(
     await story.bill()
 
     assert await rates(story) == [expected]
+    await story.nothing_more_is_due()
+
+
+class Charged(Struct, frozen=True):
+    tax_code: str
+    rate_ppm: int
+    tax_rate_id: int | None
+
+
+async def test_a_line_and_its_posting_name_the_rate_and_without_tax_there_is_none(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(123_400)
+    await story.sells("fibre", 3000)
+    await story.sells("stamps", 500, kind="service", tax_category="zero")
+    for code in ("fibre", "stamps"):
+        await story.subscribes(code)
+    rate = await value("SELECT id FROM tax_rate WHERE country = 'AT' AND rate_ppm = 123400")
+
+    await story.bill()
+
+    lines = await rows(Charged, "SELECT tax_code, rate_ppm, tax_rate_id FROM document_line ORDER BY tax_code")
+    assert lines == [Charged("S", 123_400, rate), Charged("Z", 0, None)]
+    booked = "SELECT p.tax_rate_id FROM posting p JOIN account a ON a.id = p.account_id WHERE a.code = '2200'"
+    assert await values(booked) == [rate]
     await story.nothing_more_is_due()
 
 
