@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         FirstStep,
         ImportStep,
         KnownCustomer,
+        MessageLink,
         Panel,
         PaymentGateway,
         PortalPage,
@@ -512,6 +513,20 @@ async def choose_payment_link(scope: Scope, document_id: int, currency: str) -> 
     Asked once for each document that is sent. None where nothing can be paid.
 
     Not asked for credit notes, nor for what is paid already.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def message_links(scope: Scope, kind: str, customer_id: int, document_id: int | None) -> Sequence[MessageLink]:
+    """Links that a message to a customer carries; its words write them where they say `links`.
+
+    `kind` is the message's: `invoice`, `payment_reminder`, `payment_warning`, `service_blocked`, and, without a
+    document, `prepaid_not_covered` and `prepaid_coming`. Labels are read in the language of the message.
+
+    Not asked for messages to the staff, nor for those that are written by hand.
 
     Since 1.0.
     """

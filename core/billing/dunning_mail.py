@@ -10,8 +10,10 @@ from msgspec import Struct
 from core.customers.queries import document_recipients, get_customer
 from core.customers.status import Documents
 from core.database import value
+from core.hooks import MessageLink
 from core.messages.actions import queue
 from core.messages.kinds import MessageKind, Words
+from core.messages.links import links_for
 from core.money import Money
 from core.texts import N_
 
@@ -30,6 +32,7 @@ class ReminderFields(Struct, frozen=True, kw_only=True):
     days: int
     open: Money
     fee: Money | None
+    links: list[MessageLink] = []
 
 
 SAMPLE: Final = ReminderFields(
@@ -40,6 +43,7 @@ SAMPLE: Final = ReminderFields(
     days=10,
     open=Money(5350, "EUR"),
     fee=Money(500, "EUR"),
+    links=[MessageLink(label="Pay online", href="https://marlbeck.example/portal/pay?invoice=42")],
 )
 NAMES: Final = {
     "number": N_("Number of the document"),
@@ -47,12 +51,17 @@ NAMES: Final = {
     "days": N_("Days since it was due"),
     "open": N_("What is still open"),
     "fee": N_("What this reminder costs, on the next invoice"),
+    "links": N_("Links of plugins, each with label and href"),
 }
 _FEE: Final = "{% if fee %} We charge {{ fee }} for this reminder on your next invoice.{% endif %}"
 _GEBÜHR: Final = "{% if fee %} Für diese Erinnerung berechnen wir {{ fee }} mit Ihrer nächsten Rechnung.{% endif %}"
-_PAID: Final = "\n\nIf you have paid in the meantime, please disregard this message.\n\nKind regards\n{{ company }}"
+_LINKS: Final = "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}"
+_PAID: Final = (
+    _LINKS + "\n\nIf you have paid in the meantime, please disregard this message.\n\nKind regards\n{{ company }}"
+)
 _BEZAHLT: Final = (
-    "\n\nHaben Sie inzwischen gezahlt, so ist diese Nachricht gegenstandslos.\n\nFreundliche Grüße\n{{ company }}"
+    _LINKS
+    + "\n\nHaben Sie inzwischen gezahlt, so ist diese Nachricht gegenstandslos.\n\nFreundliche Grüße\n{{ company }}"
 )
 
 REMINDER: Final = MessageKind(
@@ -154,6 +163,9 @@ async def remind(scope: Scope, due: NextStep, kind: str, fee_minor: int) -> int 
             days=(scope.today() - document.due_on).days,
             open=Money(document.open_minor, document.currency),
             fee=Money(fee_minor, document.currency) if fee_minor else None,
+            links=await links_for(
+                scope, kind, document.payer_id, document_id=document.document_id, language=customer.language
+            ),
         ),
         customer_id=document.payer_id,
         documents=[int(file)] if file is not None else [],

@@ -19,8 +19,10 @@ from core.documents.files import FileRow, get_file, store_file
 from core.documents.model import DocumentKind
 from core.documents.sheet import document_pdf
 from core.errors import Conflict
+from core.hooks import MessageLink
 from core.messages.actions import queue
 from core.messages.kinds import MessageKind, Words
+from core.messages.links import links_for
 from core.money import Money
 from core.texts import N_, _
 
@@ -43,6 +45,7 @@ class InvoiceFields(Struct, frozen=True, kw_only=True):
     total: Money
     open: Money
     pay_link: str = ""
+    links: list[MessageLink] = []
 
 
 INVOICE_MAIL: Final = MessageKind(
@@ -73,7 +76,8 @@ INVOICE_MAIL: Final = MessageKind(
                 "{% else %}attached is our {% if kind == 'proforma' %}proforma {% endif %}"
                 "invoice {{ number }} of {{ issued_on }} over {{ total }}."
                 "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}"
-                "{% if pay_link %}\n\nPay it online: {{ pay_link }}{% endif %}\n\n"
+                "{% if pay_link %}\n\nPay it online: {{ pay_link }}{% endif %}"
+                "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\n"
                 "Kind regards\n{{ company }}"
             ),
         ),
@@ -88,7 +92,8 @@ INVOICE_MAIL: Final = MessageKind(
                 "{% else %}anbei unsere {% if kind == 'proforma' %}Proforma-{% endif %}"
                 "Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
                 "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}"
-                "{% if pay_link %}\n\nOnline zahlen: {{ pay_link }}{% endif %}\n\n"
+                "{% if pay_link %}\n\nOnline zahlen: {{ pay_link }}{% endif %}"
+                "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),
@@ -99,6 +104,7 @@ INVOICE_MAIL: Final = MessageKind(
         "open": N_("What is still open"),
         "due_on": N_("Due date"),
         "pay_link": N_("Where it is paid online, if it can be"),
+        "links": N_("Links of plugins, each with label and href"),
     },
 )
 
@@ -168,6 +174,13 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False, 
         total=Money(document.total_minor, document.currency),
         open=Money(document.open_minor, document.currency),
         pay_link=await _pay_link(scope, document_id, document),
+        links=await links_for(
+            scope,
+            INVOICE_MAIL.key,
+            customer.id,
+            document_id=document_id,
+            language=customer.language or document.language,
+        ),
     )
     async with unit_of_work(scope):
         message_id = await queue(

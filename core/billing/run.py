@@ -25,7 +25,7 @@ from core.activity.unit import again, record, unit_of_work
 from core.billing.actions.changing import changes_due
 from core.billing.actions.credit_notes import void
 from core.billing.actions.pausing import pauses_due
-from core.billing.actions.prepaid import Renewals, renew_due
+from core.billing.actions.prepaid import Renewals, renew_due, tell_coming
 from core.billing.actions.setup import default_seller
 from core.billing.events import BillingRunFinished, BillingRunStarted
 from core.billing.numbering import NoNumbers
@@ -253,6 +253,7 @@ async def run_billing(
         return report
     await turn_day(scope, min(as_of, today))
     renewals = await renew_due(scope, min(as_of, today))
+    await tell_coming(scope, min(as_of, today))
     await _rate_plugins(plan, sources)
     run = await _open_run(plan, confirmed=confirmed)
     await put_to_run(scope, run.id if run is not None else None)

@@ -47,6 +47,15 @@ class BillingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     use_credit: Annotated[bool, Meta(title=N_("Use credit"), description=N_("Free credit pays each new invoice"))] = (
         True
     )
+    prepaid_notice_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=60,
+            title=N_("Days before a renewal"),
+            description=N_("Prepaid: so early customers are written that the balance will not cover it; 0: not at all"),
+        ),
+    ] = 0
     confirm_above_minor: Annotated[
         int,
         Meta(

@@ -47,6 +47,17 @@ class Fact(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
+class MessageLink(Struct, frozen=True, kw_only=True):
+    """A link in a message: what it leads to, in the language of the message, and its whole address."""
+
+    label: str
+    href: str
+
+    def __post_init__(self) -> None:
+        if not self.href.startswith(("https://", "http://")):
+            raise ValueError(f"“{self.href}” is no whole address: a message is read elsewhere")
+
+
 class CurrencyLock(Struct, frozen=True):
     """Why a customer stays in its currency: `sql` is true for one that does, with `:customer_id` in it."""
 

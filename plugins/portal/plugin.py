@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.hooks import Action, Effect, Erasure, Manifest, Permission, hookimpl
+from core.database import value
+from core.hooks import Action, Effect, Erasure, Manifest, MessageLink, Permission, hookimpl
 from core.payments.online import list_gateways
 from core.texts import N_, _
 from plugins.portal import actions, entering, jobs, paying, routes
@@ -56,6 +57,20 @@ async def choose_payment_link(scope: Scope, document_id: int, currency: str) -> 
     if not await list_gateways(scope, currency):
         return None
     return f"{scope.tenant.address}{paying.PAY}?invoice={document_id}"
+
+
+@hookimpl
+async def message_links(scope: Scope, kind: str, customer_id: int, document_id: int | None) -> Sequence[MessageLink]:
+    """Where a reminded invoice is paid, and where the balance stands. The e-mail of an invoice says it by itself."""
+    if kind in ("prepaid_not_covered", "prepaid_coming"):
+        return (MessageLink(label=_("Your account"), href=f"{scope.tenant.address}{entering.HOME}"),)
+    if document_id is None or kind == "invoice":
+        return ()
+    currency = await value(
+        "SELECT currency FROM document_state WHERE document_id = :id AND open_minor > 0", id=document_id
+    )
+    href = await choose_payment_link(scope, document_id, str(currency)) if currency else None
+    return (MessageLink(label=_("Pay online"), href=href),) if href else ()
 
 
 @hookimpl

@@ -25,7 +25,7 @@ class TestgatewayPayment(Table):
 
 
 class TestgatewayRefund(Table):
-    """Money that was given back."""
+    """Money that was given back; `paid_out`: it was taken off a payout."""
 
     belongs = STAFF_ONLY
 
@@ -33,3 +33,4 @@ class TestgatewayRefund(Table):
     order_key = Text(unique=True)
     payment_id = ForeignKey(TestgatewayPayment)
     amount_minor = BigInt()
+    paid_out = Boolean()

@@ -169,16 +169,20 @@ async def pay_back(scope: Scope, order: PayBack) -> GatewayNews:
         )
 
 
+class _Taken(Struct, frozen=True):
+    id: int
+    currency: str
+    minor: int
+
+
 async def pay_out(scope: Scope) -> int:
-    """Pay out what has come in and was not paid out yet, less fees and refunds; gives how many notifications follow."""
+    """Pay out what has come in and was not paid out yet, less fees and refunds; gives how many notifications follow.
 
-    class _Taken(Struct, frozen=True):
-        id: int
-        currency: str
-        minor: int
-
+    A refund is taken off the next payout, also of a payment that was paid out before; where refunds are more than what
+    came in, both wait for more.
+    """
     async with unit_of_work(scope):
-        # Marked first, added up then: what is paid meanwhile is in the next one.
+        # Marked first, added up then: what is paid or given back meanwhile is in the next one.
         taken = await rows(
             _Taken,
             "UPDATE testgateway_payment SET paid_out = TRUE WHERE state = 'paid' AND NOT paid_out"
@@ -186,20 +190,21 @@ async def pay_out(scope: Scope) -> int:
         )
         returned = await rows(
             _Taken,
-            "SELECT payment_id AS id, '' AS currency, CAST(sum(amount_minor) AS bigint) AS minor"
-            " FROM testgateway_refund WHERE payment_id IN :ids GROUP BY payment_id",
-            ids=[each.id for each in taken],
+            "UPDATE testgateway_refund SET paid_out = TRUE WHERE NOT paid_out RETURNING id,"
+            " (SELECT currency FROM testgateway_payment p WHERE p.id = testgateway_refund.payment_id) AS currency,"
+            " -amount_minor AS minor",
         )
-        less, sums = {each.id: each.minor for each in returned}, Counter[str]()
-        for each in taken:
-            sums[each.currency] += each.minor - less.get(each.id, 0)
+        sums = Counter[str]()
+        for each in (*taken, *returned):
+            sums[each.currency] += each.minor
         due = {currency: minor for currency, minor in sorted(sums.items()) if minor > 0}
         if not due:
             raise Conflict(_("There is nothing to pay out."))
-        await execute(
-            "UPDATE testgateway_payment SET paid_out = FALSE WHERE id IN :ids",
-            ids=[each.id for each in taken if each.currency not in due],
-        )
+        for table, marked in (("testgateway_payment", taken), ("testgateway_refund", returned)):
+            await execute(
+                f"UPDATE {table} SET paid_out = FALSE WHERE id IN :ids",
+                ids=[each.id for each in marked if each.currency not in due],
+            )
         for currency, minor in due.items():
             news = GatewayNews(
                 event_id=f"payout:{new_token()}",

@@ -17,7 +17,7 @@ from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
 from core.customers.queries import get_customer
-from core.database import execute, value
+from core.database import execute, rows, value
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import subscribe, suspend, terminate
 from core.subscriptions.queries import get_subscription
@@ -107,6 +107,52 @@ async def test_P13_money_coming_in_tries_again_at_once_and_the_new_period_starts
     assert await story.spans(plan) == [("2027-03-11", "2027-03-15", "not_renewed")]
     assert (await story.lines())[-1] == ("Plan", "2027-03-15", "2027-03-25", 2000)
     assert (await get_subscription(story.scope, plan)).due_on == story.today.replace(day=25)
+    await story.nothing_more_is_due()
+
+
+async def letters(story: Story) -> list[tuple[str, int]]:
+    """Kinds of the messages about prepaid renewals, and what is missing in each."""
+    found = await rows(Letter, "SELECT kind, fields FROM message WHERE kind LIKE 'prepaid%' ORDER BY id")
+    return [(each.kind, msgspec.json.decode(each.fields)["missing"]["minor"]) for each in found]
+
+
+class Letter(msgspec.Struct, frozen=True):
+    kind: str
+    fields: str
+
+
+async def test_P13_who_cannot_cover_a_renewal_is_written_once_for_it_however_often_it_is_tried(story: Story) -> None:
+    await a_prepaid_plan(story, billing_emails=["ada@adler.example"])
+    await story.pays(2400)
+    await prepays(story, "plan")
+    await story.days_pass(13)
+    await story.pays(100)
+    after_little = await letters(story)
+    await story.pays(2300)
+    await story.days_pass(12)
+
+    assert after_little == [("prepaid_not_covered", 2400)]
+    assert await letters(story) == [("prepaid_not_covered", 2400), ("prepaid_not_covered", 2400)], "of another renewal"
+    await story.nothing_more_is_due()
+
+
+async def test_P13_some_days_before_it_is_written_too_where_the_operator_wants_it_and_the_balance_is_short(
+    story: Story,
+) -> None:
+    await a_prepaid_plan(story, billing_emails=["ada@adler.example"])
+    await story.bills(prepaid_notice_days=3)
+    await story.pays(5000)
+    await prepays(story, "plan")
+    await story.days_pass(15)
+    covered = await letters(story)
+    await story.days_pass(3)
+    await story.days_pass(1)
+    early = await letters(story)
+    await story.days_pass(1)
+
+    assert covered == []
+    assert early == [("prepaid_coming", 2200)]
+    assert await letters(story) == [("prepaid_coming", 2200), ("prepaid_not_covered", 2200)]
     await story.nothing_more_is_due()
 
 

@@ -20,6 +20,7 @@ from core.activity.unit import again, record, savepoint, unit_of_work
 from core.billing.actions.allocation import allocate_one, lock_balance, when_credit_comes
 from core.billing.actions.invoices import plan_for, refuse_parked
 from core.billing.plan import open_charges, stage_source, work_out
+from core.billing.prepaid_mail import COMING, Short, coming_by_payer, tell_short
 from core.billing.renewals import Asked, note_renewed, note_short
 from core.billing.staging import prepare, tables
 from core.billing.writing import write
@@ -138,6 +139,11 @@ async def renew(scope: Scope, subscription_id: int, *, in_run: bool = False) -> 
         if total and total > available:
             if not first or in_run:
                 await note_short(scope, asked, total - available)
+                await tell_short(
+                    scope,
+                    about.payer_id,
+                    Short(found.id, asked.period_start, found.currency, total, total - available),
+                )
             await _stop(scope, found, about)
             return Renewal("not_covered", found.customer_id, found.currency, total, total - available, about.payer_id)
         issued = await _issue(scope, plan, counts)
@@ -376,6 +382,29 @@ async def renew_due(scope: Scope, day: date) -> Renewals:
         except (DomainError, ConstraintFailed) as error:
             failed.append(Failed(each.payer_id, str(error)))
     return Renewals(renewed, not_covered, failed)
+
+
+async def tell_coming(scope: Scope, day: date) -> int:
+    """Write to customers whose balance will not cover what is renewed soon, once for each renewal; gives how many."""
+    told = 0
+    for payer_id, coming in (await coming_by_payer(scope, day)).items():
+        found = await outlook(scope, payer_id)
+        if found is None:
+            continue
+        costs = {each.subscription_id: each for each in found.items}
+        available = found.available_minor
+        for each in coming:
+            cost = costs.get(each.subscription_id)
+            if cost is None or not cost.total_minor:
+                continue
+            if cost.total_minor <= available:
+                available -= cost.total_minor
+                continue
+            missing = cost.total_minor - available
+            short = Short(each.subscription_id, each.period_start, cost.currency, cost.total_minor, missing)
+            async with unit_of_work(scope):
+                told += await tell_short(scope, payer_id, short, COMING) is not None
+    return told
 
 
 async def renew_of(scope: Scope, payer_id: int, day: date, *, in_run: bool = False) -> Renewals:

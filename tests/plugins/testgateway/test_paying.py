@@ -16,6 +16,8 @@ from pypdfium2 import PdfDocument
 from core import hookspecs
 from core.activity.queries import timeline
 from core.billing import actions as billing
+from core.billing.actions.dunning import run_dunning
+from core.billing.dunning import DunningSettings
 from core.billing.mailing import send_document
 from core.billing.queries import get_document
 from core.billing.schemas import NewDraft, NewLine
@@ -24,14 +26,17 @@ from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
 from core.database import rows, value, values
 from core.documents.files import read_file
-from core.hooks import GatewayNews
+from core.errors import Conflict
+from core.hooks import GatewayNews, PayBack
 from core.ledger.queries import trial_balance
 from core.messages.queries import get_message, list_message_files
 from core.payments import online
 from core.payments.online import PayingBackOnline, ask_about, pay_back, send_back
 from core.payments.queries import list_payments
+from core.settings.actions import save_settings
 from core.testing import TestTenant
 from plugins.portal import actions as portal
+from plugins.portal import plugin as portal_plugin
 from plugins.testgateway import till
 
 pytestmark = pytest.mark.plugins("portal", "testgateway")
@@ -197,6 +202,29 @@ async def test_letters_in_a_signature_that_none_has_are_a_wrong_signature(tenant
     assert refused.status_code == 403
 
 
+async def test_B15_money_given_back_after_a_payout_is_taken_off_the_next_one(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    page = await in_portal(tenant, customer_id)
+    tokens = []
+    for _ in range(2):
+        link = await at_the_till(page, await an_invoice(tenant, customer_id))
+        tokens.append(link.rpartition("/")[2])
+    scope = tenant.scope()
+
+    await till.decide(scope, tokens[0], "pay")
+    await till.pay_out(scope)
+    await till.pay_back(scope, PayBack(key="r1", reference=tokens[0], amount_minor=2300, currency="EUR"))
+    with pytest.raises(Conflict, match="nothing to pay out"):
+        await till.pay_out(scope)
+    await till.decide(scope, tokens[1], "pay")
+    await till.pay_out(scope)
+
+    out = [msgspec.json.decode(each, type=GatewayNews) for each in await notices(tenant)]
+    assert [each.amount_minor for each in out if each.kind == "payout"] == [12300 - 185, 12300 - 185 - 2300]
+    with pytest.raises(Conflict, match="nothing to pay out"):
+        await till.pay_out(scope)
+
+
 async def test_what_is_paid_while_it_pays_out_is_paid_out_the_next_time(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,3 +347,31 @@ async def test_the_gateways_book_pays_out_what_came_less_fees_and_refunds(tenant
     }
     assert sums == {"1210": 0, "1200": 12300 - 185 - 2300, "5200": 185}
     assert list(await verify(tenant.scope(), thorough=True)) == []
+
+
+async def test_B9_a_reminder_says_where_it_is_paid_and_nothing_where_no_gateway_is_set_up(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = tenant.scope()
+    await save_settings(scope, DunningSettings(enabled=True, not_at_weekends=False))
+    first = await an_invoice(tenant, await a_customer(tenant))
+
+    async def reminded(invoice_id: int) -> str:
+        payer_id = int(await value("SELECT payer_id FROM document WHERE id = :id", id=invoice_id))
+        await customers.change_status(tenant.scope(), payer_id, "active")
+        tenant.clock.move(timedelta(days=20))
+        await run_dunning(tenant.scope(), pause=0)
+        sql = "SELECT message_id FROM dunning_event WHERE document_id = :id AND message_id IS NOT NULL"
+        return (await get_message(tenant.scope(), int(await value(sql, id=invoice_id)))).fields
+
+    told = await reminded(first)
+    second = await an_invoice(tenant, await a_customer(tenant, "Zyx Other"))
+
+    async def none_set_up(*_: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(portal_plugin, "list_gateways", none_set_up)
+
+    assert f"{tenant.tenant.address}/portal/pay?invoice={first}" in told
+    assert "Pay online" in told
+    assert "/portal/pay" not in await reminded(second)
