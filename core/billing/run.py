@@ -337,7 +337,10 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
         "SELECT id FROM subscription WHERE state = 'pending' AND pending_until < :day ORDER BY pending_until, id",
         day=day,
     ):
-        await again(partial(_lapse, scope, int(subscription_id)))
+        try:
+            await again(partial(_lapse, scope, int(subscription_id)))
+        except DomainError:
+            continue  # its invoice cannot be voided now: it stays as it is, and is tried again with the next run
     for subscription_id in await values(
         "SELECT s.subscription_id FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id"
         " JOIN customer c ON c.id = u.customer_id JOIN status ON status.id = c.status_id"

@@ -18,6 +18,7 @@ from core.billing.actions.allocation import (
     take_write_offs_back,
     waiting_for,
 )
+from core.billing.actions.free_notes import refuse_more_than_charged
 from core.billing.actions.notes import Corrected, Left, Part, issue_note, list_left, lock_invoice, settle_corrected
 from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.status import Charges
@@ -44,6 +45,8 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
         left = await list_left(invoice.id)
         take_charges = partial(_take_charges_back, scope, invoice.id, Charges(data.charges))
         parts = None if data.lines is None else _chosen(left, data.lines, invoice.currency)
+        whole = [Part(line, line.net_minor) for line in left]
+        await refuse_more_than_charged(invoice, whole if parts is None else parts)
         if parts is None or (
             all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left)
         ):

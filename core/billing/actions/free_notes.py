@@ -6,6 +6,7 @@ the one that brings the net to 0 takes all tax left, as a credit note over an in
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,8 +16,8 @@ from core.billing.actions.allocation import allocate_credit, in_base, lock_balan
 from core.billing.actions.invoices import plan_for
 from core.billing.actions.notes import Corrected, Left, Part, issue_note
 from core.customers.tables import Customer
-from core.database import row, rows, within
-from core.errors import Invalid, NotFound
+from core.database import row, rows, value, within
+from core.errors import Conflict, Invalid, NotFound
 from core.ledger.fx import find_rate
 from core.money import allocate, format_amount, half_up
 from core.texts import _
@@ -49,6 +50,56 @@ GROUP BY l.tax_code, l.rate_ppm
 HAVING sum(CASE WHEN d.kind = 'credit_note' THEN -l.net_minor ELSE l.net_minor END) > 0
 ORDER BY l.rate_ppm DESC, l.tax_code
 """
+
+
+async def left_at_rates(payer_id: int, currency: str) -> dict[tuple[str, int], int] | None:
+    """By tax code and rate the net that was charged and not credited, where a free credit note takes part of what its
+    invoices have left. None where there is no such note: then an invoice never gives back more than it charged."""
+    if not await value(
+        "SELECT 1 FROM document WHERE payer_id = :payer AND currency = :currency AND kind = 'credit_note'"
+        " AND state = 'issued' AND corrects_id IS NULL LIMIT 1",
+        payer=payer_id,
+        currency=currency,
+    ):
+        return None
+    return {(each.tax_code, each.rate_ppm): each.net_minor for each in await list_creditable_rates(payer_id, currency)}
+
+
+async def refuse_more_than_charged(invoice: Corrected, parts: Sequence[Part]) -> None:
+    """What is credited of an invoice and what was credited freely are never more than was charged, at no rate."""
+    await lock_balance(invoice.payer_id, invoice.currency)
+    left = await left_at_rates(invoice.payer_id, invoice.currency)
+    if left is None:
+        return
+    wanted: Counter[tuple[str, int]] = Counter()
+    for part in parts:
+        wanted[part.line.tax_code, part.line.rate_ppm] += part.net_minor
+    for rate, net in wanted.items():
+        if net > (most := left.get(rate, 0)):
+            raise Conflict(
+                _(
+                    "Free credit notes gave back part of it: at most %(most)s net is left of what this customer was"
+                    " charged at this rate. Credit lines of it up to that, or charge the free credit note again by an"
+                    " invoice first.",
+                    most=format_amount(most, invoice.currency),
+                )
+            )
+
+
+async def at_most_charged(invoice: Corrected, parts: Sequence[Part]) -> list[Part]:
+    """The parts, in their order, cut down to what free credit notes have left at their rates."""
+    await lock_balance(invoice.payer_id, invoice.currency)
+    left = await left_at_rates(invoice.payer_id, invoice.currency)
+    if left is None:
+        return list(parts)
+    found: list[Part] = []
+    for part in parts:
+        rate = (part.line.tax_code, part.line.rate_ppm)
+        part.net_minor = min(part.net_minor, left.get(rate, 0))
+        if part.net_minor > 0:
+            left[rate] -= part.net_minor
+            found.append(part)
+    return found
 
 
 class _Buyer(Struct, frozen=True):

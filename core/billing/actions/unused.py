@@ -13,6 +13,7 @@ from core.billing.actions.allocation import (
     Free,
 )
 from core.billing.actions.credit_notes import void
+from core.billing.actions.free_notes import at_most_charged
 from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, settle_corrected
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
@@ -62,6 +63,7 @@ async def credit_unused(
                 for net in [(amounts or {}).get(each.line_id, each.net_minor)]
                 if min(net, (line := by_id[each.line_id]).net_minor) > 0
             ]
+            parts = await at_most_charged(invoice, parts) if parts else []
             if not parts:
                 continue
             notes.append(await issue_note(scope, invoice, left, parts, reason))

@@ -1,0 +1,115 @@
+"""Free credit notes beside those over invoices: together they never give back more than was charged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.billing.actions import create_free_credit_note
+from core.billing.actions.pausing import pause
+from core.billing.schemas import FreeCreditLine, NewFreeCreditNote
+from core.database import value, values
+from core.errors import Conflict
+from core.subscriptions.schemas import NewPause
+from tests.books import day
+
+if TYPE_CHECKING:
+    from tests.stories.story import Story
+
+
+async def gives_freely(story: Story, net_minor: int) -> None:
+    line = FreeCreditLine(description="Bonus", rate_ppm=200_000, net_minor=net_minor)
+    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+
+
+async def net_of_all(story: Story) -> int:
+    """What the customer was charged and not given back."""
+    return int(
+        await value(
+            "SELECT CAST(sum(CASE WHEN kind = 'credit_note' THEN -net_minor ELSE net_minor END) AS bigint)"
+            " FROM document WHERE state = 'issued' AND payer_id = :id",
+            id=story.customer,
+        )
+    )
+
+
+async def test_B3_a_void_after_a_free_credit_note_is_refused_where_both_would_be_more_than_was_charged(
+    story: Story,
+) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await gives_freely(story, 3000)
+
+    with pytest.raises(Conflict, match=r"at most 70\.00 net is left .* by an invoice first"):
+        await story.voids(invoice)
+    with pytest.raises(Conflict, match=r"70\.00"):
+        await story.credits(invoice, 7001)
+    await story.credits(invoice, 7000)
+
+    assert await net_of_all(story) == 0
+    with pytest.raises(Conflict, match=r"at most 0\.00"):
+        await story.voids(invoice)
+    await story.nothing_more_is_due()
+
+
+async def test_B3_what_a_free_credit_note_gave_is_charged_again_by_an_invoice_before_a_void(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await gives_freely(story, 3000)
+    await story.is_invoiced(("Bonus taken back", 3000))
+
+    await story.voids(invoice)
+
+    assert await net_of_all(story) == 0
+    assert (await story.money()).balance == "0.00"
+    await story.nothing_more_is_due()
+
+
+async def test_B3_a_free_credit_note_of_another_rate_is_no_hindrance(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_charged("Book", 5000, tax_category="reduced")
+    await story.bill()
+    line = FreeCreditLine(description="Bonus", rate_ppm=100_000, net_minor=5000)
+    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+
+    await story.voids(invoice)
+
+    assert await net_of_all(story) == 0
+
+
+async def test_B3_days_that_are_credited_by_themselves_are_cut_down_to_what_is_left(story: Story) -> None:
+    """Nobody is there to be refused when a pause begins: 10 of 31 days are 32.26, and 10.00 are left."""
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.sells("fibre", 10000)
+    fibre = await story.subscribes("fibre", starting="2027-01-01")
+    await story.bill()
+    await gives_freely(story, 9000)
+    await pause(story.scope, fibre, NewPause(from_on=day("2027-01-11"), to_on=day("2027-01-21")))
+
+    await story.days_pass(25)
+
+    assert await values("SELECT net_minor FROM document WHERE kind = 'credit_note' ORDER BY id") == [9000, 1000]
+    assert await net_of_all(story) == 0
+    await story.nothing_more_is_due()
+
+
+async def test_B3_one_invoice_that_cannot_be_voided_in_time_does_not_stop_the_day(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.sells("first", 10000, activation="invoice_first")
+    await story.sells("phone", 700, kind="module")
+    first, _invoice = await story.asks_for("first")
+    await gives_freely(story, 9000)
+    await story.subscribes("phone", starting="2027-01-01")
+
+    await story.days_pass(60)
+
+    assert await story.state_of(first) == "pending"
+    assert ("Phone", "2027-03-01", "2027-04-01", 700) in await story.lines()
