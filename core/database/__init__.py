@@ -65,9 +65,10 @@ from core.database.sql import (
     values,
     values_as,
 )
-from core.database.sqlite import OpenFiles, SqliteDatabase
+from core.database.sqlite import ASKED_AGAIN, OpenFiles, SqliteDatabase
 
 __all__ = [
+    "ASKED_AGAIN",
     "DB",
     "OWN",
     "SHARED",

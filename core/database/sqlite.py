@@ -50,6 +50,8 @@ Kind = Literal["writer", "reader"]
 READERS: Final = 2
 FILES: Final = 44
 HOT: Final = 6
+ASKED_AGAIN: Final = 0.003
+"""Seconds after which a lock that another process has is asked for again."""
 PATIENCE: Final = 5.0
 """Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
 ROWS_AT_ONCE: Final = 1000
@@ -490,7 +492,7 @@ async def call(
 
 
 async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
-    """Busy is asked again from the event loop after 1, 2, 4, 8, then 10 ms, for five seconds: no thread waits
+    """Busy is asked again from the event loop after 1, 2, then every 3 ms, for five seconds: no thread waits
     meanwhile.
     """
     deadline = 0.0
@@ -510,7 +512,7 @@ async def asked_again(ask: Callable[[], Awaitable[T]]) -> T:
         except OverflowError:
             raise Invalid(_("A number is too large.")) from None
         await asyncio.sleep(pause)
-        pause = min(pause * 2, 0.01)
+        pause = min(pause * 2, ASKED_AGAIN)
 
 
 @asynccontextmanager
@@ -740,4 +742,13 @@ def _constraint(code: int, message: str) -> Exception:
     return ConstraintFailed(message)
 
 
-__all__ = ["OPEN_FILES", "OpenFiles", "Session", "SqliteDatabase", "SqliteTransaction", "split", "translated"]
+__all__ = [
+    "ASKED_AGAIN",
+    "OPEN_FILES",
+    "OpenFiles",
+    "Session",
+    "SqliteDatabase",
+    "SqliteTransaction",
+    "split",
+    "translated",
+]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.database import dialect
+from core.database import ASKED_AGAIN, dialect
 
-CHUNK_SECONDS: Final = {"sqlite": 0.06, "postgresql": 0.1}
-PAUSE: Final = {"sqlite": 0.012, "postgresql": 0.002}
+CHUNK_SECONDS: Final = {"sqlite": 0.04, "postgresql": 0.1}
+PAUSE: Final = {"sqlite": ASKED_AGAIN + 0.002, "postgresql": 0.002}
 """Between two chunks. On SQLite one writes at a time. Who waits in this process has its turn in any case; another
-process asks again every 10 ms, so that is the least in which it finds nobody writing.
+process asks again every `ASKED_AGAIN` seconds, so that is the least in which it finds nobody writing.
 """
+GROWTH: Final = 1.5
+"""A chunk is at most so many times as large as the one before: one that was quick by chance says little."""
 
 
 class Pace:
@@ -22,4 +24,4 @@ class Pace:
 
     def learn(self, seconds: float) -> None:
         fitting = int(self.size * CHUNK_SECONDS[dialect()] / max(seconds, 0.001))
-        self.size = max(self._smallest, min(self._largest, fitting, self.size * 2))
+        self.size = max(self._smallest, min(self._largest, fitting, int(self.size * GROWTH)))
