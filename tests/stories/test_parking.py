@@ -82,6 +82,42 @@ async def test_a_rebate_lowers_the_invoice_that_it_stands_on(story: Story) -> No
     await story.nothing_more_is_due()
 
 
+async def test_it_is_the_total_with_tax_that_must_not_be_negative_and_nothing_is_not(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.is_charged("Visit", 10000)
+    await story.is_charged("Deposit back", -11000, tax_category="outside")
+
+    report = await story.bill()
+
+    assert list(report.parked) == []
+    assert await story.papers() == [("2027-05-01", "10.00", "open")]
+    await story.is_charged("Visit", 1000)
+    await story.is_charged("Rebate", -1000)
+    report = await story.bill()
+    assert (list(report.parked), report.invoices) == ([], 0)
+    assert len(await story.papers()) == 1
+    await story.nothing_more_is_due()
+
+
+async def test_a_payer_waits_once_however_many_of_its_documents_are_negative(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.bills(invoice_per="subscription")
+    rebates = []
+    for name in ("fibre", "tv"):
+        await story.sells(name, 1000, kind="module")
+        subscription_id = await story.subscribes(name)
+        rebates.append(await story.is_charged("Rebate", -5000, subscription_id=subscription_id))
+
+    report = await story.bill()
+
+    assert [each.reason for each in report.parked] == ["negative_total"]
+    for rebate in rebates:
+        await waive_charge(story.scope, rebate)
+    await story.bill()
+    assert await story.papers() == [("2027-05-01", "12.00", "open")] * 2
+    await story.nothing_more_is_due()
+
+
 async def test_more_than_fifteen_periods_wait_for_a_person(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 100, per="day")
