@@ -59,8 +59,9 @@ class Sign(StrEnum):
 class Asked(Struct, frozen=True):
     """What a process is to be: a worker, or a command that bills a date and ends.
 
-    `shift`: seconds that its clock is ahead of the machine's. `begin_with`: a file; it begins once
-    that is there. `apart`: for the control, the numbers of a chunk are taken in a commit of their own.
+    `shift`: seconds that its clock is ahead of the machine's. `begin_with`, `bill_with`: files; it begins once that
+    one is there, and bills its first chunk once this one is. `apart`: for the control, the numbers of a chunk are
+    taken in a commit of their own.
     """
 
     what: str
@@ -71,6 +72,7 @@ class Asked(Struct, frozen=True):
     chunk_size: int
     as_of: date | None = None
     begin_with: str = ""
+    bill_with: str = ""
     apart: bool = False
 
 
@@ -108,8 +110,7 @@ class Billing:
             with bind(database):
                 await value("SELECT 1")
             self.say(Sign.READY)
-            while not Path(asked.begin_with).exists():
-                await asyncio.sleep(0.001)
+            await _there(asked.begin_with)
         if asked.what == "worker":
             # One job each, so that both processes are at the same run.
             work = Work({BILL.name: self._kind()})
@@ -150,12 +151,19 @@ class Billing:
 
         async def shown(work: Any) -> Any:
             self.say(Sign.CHUNK)
+            if self._asked.bill_with:
+                await _there(self._asked.bill_with)
             try:
                 return await bill_chunk(work)
             finally:
                 self.say(Sign.CHUNK_OVER)
 
         run._bill_chunk = shown
+
+
+async def _there(file: str) -> None:
+    while not Path(file).exists():
+        await asyncio.sleep(0.001)
 
 
 def take_numbers_apart() -> None:

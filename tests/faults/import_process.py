@@ -1,9 +1,15 @@
-"""A process that makes something of an import's records until it is killed: `python -m tests.faults.import_process`."""
+"""A process that makes something of an import's records and is killed in a chunk of them, or soon behind it:
+`python -m tests.faults.import_process`. It counts by itself: who kills from outside may come when all is over.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+import signal
 import sys
+import threading
 from dataclasses import replace
 from uuid import UUID
 
@@ -27,9 +33,19 @@ def of_features(scope: Scope) -> Scope:
     return replace(scope, hooks=Hooks(hookspecs, HOOK_MODULES, guard=nothing_kept))
 
 
-async def _main(address: str, uuid: UUID, batch: int, step: str) -> None:
+async def _main(address: str, uuid: UUID, batch: int, step: str, chunk: int) -> None:
     database = _open(address)
     database.owner = uuid
+    begun = 0
+
+    def count(text: str) -> None:
+        nonlocal begun
+        if text.startswith("INSERT INTO import_taken"):
+            begun += 1
+            if begun == chunk:
+                threading.Timer(random.random() * 0.03, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+
+    database.watchers.append(count)
     scope = of_features(scope_of(database, FixedClock(START)))
     with bind(database):
         await again(lambda: steps.take_step(scope, batch, step))
@@ -37,4 +53,4 @@ async def _main(address: str, uuid: UUID, batch: int, step: str) -> None:
 
 if __name__ == "__main__":
     steps.SMALLEST = steps.LARGEST = CHUNK
-    asyncio.run(_main(sys.argv[1], UUID(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(_main(sys.argv[1], UUID(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])))

@@ -16,19 +16,25 @@ from tests.faults.billing_process import Forge, Sign
 
 
 async def bill_at_once(harness: Harness, folder: Path, month: int) -> None:
-    """Two workers with a job each and three commands, which all begin at one moment."""
+    """Two workers with a job each and three commands, which all begin at one moment, and bill when three are at it."""
     scope = harness.scope
     set_day(scope, month)
     day = scope.today()
     jobs = [await start_run(scope, day, confirmed=True), await start_run(scope, day)]
-    now = folder / f"now-{month}"
-    workers = [harness.forge.start(harness.asked("worker", begin_with=str(now))) for _ in range(2)]
-    commands = [harness.forge.start(harness.asked("command", as_of=day, begin_with=str(now))) for _ in range(3)]
+    now, together = folder / f"now-{month}", folder / f"together-{month}"
+    files = {"begin_with": str(now), "bill_with": str(together)}
+    workers = [harness.forge.start(harness.asked("worker", **files)) for _ in range(2)]
+    commands = [harness.forge.start(harness.asked("command", as_of=day, **files)) for _ in range(3)]
     try:
         async with asyncio.timeout(90):
             while not all(Sign.READY in each.signs for each in (*workers, *commands)):
                 await asyncio.sleep(0.005)
             now.touch()
+            # On a machine with much to do one alone could be over before others have looked.
+            while sum(Sign.CHUNK in each.signs for each in (*workers, *commands)) < 3:
+                await harness.at_work(jobs)
+                await asyncio.sleep(0.005)
+            together.touch()
             while await harness.at_work(jobs) or not all(each.is_gone for each in commands):
                 await asyncio.sleep(0.02)
     finally:
@@ -36,8 +42,6 @@ async def bill_at_once(harness: Harness, folder: Path, month: int) -> None:
             each.kill()
     for each in commands:
         assert Sign.OVER in each.signs, each.errors
-    # One worker may do both jobs, one after the other; that at least three were at it is what matters.
-    assert sum(Sign.CHUNK in each.signs for each in (*workers, *commands)) >= 3
 
 
 async def bill_at_once_often(kind: str, folder: Path, times: int) -> None:
@@ -62,7 +66,7 @@ async def test_five_at_one_date_bill_nothing_twice(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_five_at_one_date_twenty_times(kind: str, tmp_path: Path) -> None:
-    await bill_at_once_often(kind, tmp_path, 20)
+async def test_five_at_one_date_fifty_times(kind: str, tmp_path: Path) -> None:
+    await bill_at_once_often(kind, tmp_path, 50)

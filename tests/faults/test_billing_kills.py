@@ -46,13 +46,13 @@ async def test_workers_killed_in_a_billing_run_leave_the_books_of_an_undisturbed
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_two_hundred_kills(kind: str, tmp_path: Path) -> None:
-    harness = await kill_often(kind, tmp_path, 200)
+async def test_five_hundred_kills(kind: str, tmp_path: Path) -> None:
+    harness = await kill_often(kind, tmp_path, 500)
 
     print(f"{kind}: {harness.kills} kills, {harness.in_chunk} inside a chunk, {harness.months} months")
-    assert harness.in_chunk > 50
+    assert harness.in_chunk > 125
 
 
 @pytest.mark.timeout(120)

@@ -102,12 +102,12 @@ async def test_a_thousand_messages_through_a_server_that_refuses_and_cuts(mailin
 async def test_a_server_that_hangs_keeps_nobody_for_ever(
     mailing: Mailing, monkeypatch: pytest.MonkeyPatch, conduct: Conduct, expected: MessageState
 ) -> None:
-    monkeypatch.setattr(smtp, "STEP_SECONDS", 0.5)
-    monkeypatch.setattr(smtp, "TEXT_SECONDS", 0.5)
+    monkeypatch.setattr(smtp, "STEP_SECONDS", 2.0)
+    monkeypatch.setattr(smtp, "TEXT_SECONDS", 2.0)
     mailing.sink.behave(lambda number, _: conduct if number == 0 else Conduct.ACCEPT)
     first, second = await mailing.queued(), await mailing.queued(to="second@post.example")
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(25):
         await mailing.work()
 
     assert await mailing.state(first) is expected

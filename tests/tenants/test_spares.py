@@ -162,7 +162,7 @@ async def test_a_stock_that_cannot_be_kept_stops_nobody(
 
     monkeypatch.setattr(spares, "fill", fails)
     keeping = asyncio.create_task(keep(spares, 1))
-    await asyncio.wait_for(tries.wait(), 10)
+    await asyncio.wait_for(tries.wait(), 60)
 
     tenant = await made(deployment, "alpha")
 
@@ -176,7 +176,7 @@ def _owner(deployment: Deployment) -> str:
 
 
 async def _until_there_is_one(deployment: Deployment, other_than: str = "") -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while True:
             found = [name for name in await spare_schemas(_owner(deployment), SPARE) if name != other_than]
             if len(found) == 1 and "ofanotherversion" not in found[0]:
