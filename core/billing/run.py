@@ -594,9 +594,11 @@ async def _next_chunk(work: _Work) -> _Run:
     """One chunk, again if somebody was in between; smaller, if it fails, until the payer that it is about is parked."""
     for __ in range(4):
         began = perf_counter()
+        snapshot_id = work.plan.snapshot_id
         try:
             done, payers = await _bill_chunk(work)
         except (TryAgain, Changed):
+            work.plan.snapshot_id = snapshot_id  # one that was made for this chunk is gone with it
             work.failures += 1
             await asyncio.sleep(0.01 * work.failures)
             continue
@@ -605,6 +607,9 @@ async def _next_chunk(work: _Work) -> _Run:
         except Exception as error:
             if not is_about_data(error):
                 raise
+            work.plan.snapshot_id = snapshot_id
+            if work.scope.today() != work.plan.issued_on:
+                continue  # midnight came between, and with it perhaps closed books: that is not about a payer
             work.last_error = f"{type(error).__name__}: {error}"[:500]
             if work.pace.size == 1:
                 return await _park_next(work)
@@ -672,6 +677,8 @@ async def _bill_chunk(work: _Work) -> tuple[_Run, int]:
             totals=msgspec.json.encode(totals).decode(),
         )
         assert changed is not None
+        if scope.today() != plan.issued_on:
+            raise TryAgain  # it would be booked on the day before, which may be closed by now
         return changed, len(payers)
 
 

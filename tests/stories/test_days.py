@@ -9,11 +9,14 @@ import pytest
 
 from core.billing.recognition import recognise
 from core.billing.verify import verify
-from core.database import value_as, values
+from core.billing.writing import write
+from core.database import ConstraintFailed, value_as, values
 from tests.books import a_customer, day
 from tests.stories.story import Money
 
 if TYPE_CHECKING:
+    from core.billing.plan import Counts, Plan
+    from core.billing.writing import Written
     from tests.stories.story import Story
 
 
@@ -258,6 +261,41 @@ async def test_apia_goes_from_one_year_to_the_next_before_all_others(story: Stor
     # 1 of 31 days, and January.
     assert await periods(story) == [("2027-12-31", 97), ("2028-01-01", 3000)]
     assert await story.money() == Money("30.97", "0.00", "-30.97")
+    await story.nothing_more_is_due()
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+async def test_a_chunk_that_midnight_falls_into_is_made_anew_on_the_day_on_which_it_is_written(
+    story: Story, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    """Nothing of it stays on the day before: its books may be closed before it is written."""
+    await story.begins("2027-05-10")
+    await story.taxes(0)
+    await story.sells("line", 31_00)
+    line = await story.subscribes("line")
+    tries = 0
+
+    async def past_midnight(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
+        nonlocal tries
+        tries += 1
+        written = await write(plan, counts, singly=singly)
+        if tries == 1:
+            story.on("2027-06-01", time(0, 1))
+            if closed:
+                raise ConstraintFailed("the books of this day are closed")
+        return written
+
+    monkeypatch.setattr("core.billing.run.write", past_midnight)
+    story.on("2027-05-31", time(23, 59))
+    report = await story.bill(chunk_size=1)
+
+    assert report.parked == []
+    assert (report.state, report.invoices, tries) == ("done", 1, 2)
+    assert await story.papers() == [("2027-06-01", "31.00", "open")]
+    assert await values("SELECT DISTINCT booked_on FROM ledger_transaction") == [day("2027-06-01")]
+    assert await story.state_of(line) == "active"
+    monkeypatch.undo()
+    await recognise(story.scope)
     await story.nothing_more_is_due()
 
 
