@@ -81,6 +81,7 @@ class BundleMember(Struct, frozen=True):
     product: str
     product_code: str
     kind: str
+    activation: str
     tax_category: str
     quantity_e6: int
     weight: int
@@ -129,8 +130,8 @@ class BundleDetail(Struct, frozen=True, kw_only=True):
 
 _BUNDLE = "SELECT id, code, name, description, shares, available_from, available_to, position, version FROM bundle"
 _MEMBERS = (
-    "SELECT m.bundle_id, m.product_id, p.name AS product, p.code AS product_code, p.kind, p.tax_category,"
-    " m.quantity_e6, m.weight FROM bundle_member m JOIN product p ON p.id = m.product_id"
+    "SELECT m.bundle_id, m.product_id, p.name AS product, p.code AS product_code, p.kind, p.activation,"
+    " p.tax_category, m.quantity_e6, m.weight FROM bundle_member m JOIN product p ON p.id = m.product_id"
 )
 _PRICES = (
     "SELECT id, bundle_id, currency, cycle_unit, cycle_count, amount_minor, setup_minor, termination_minor,"

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from core.catalog.bundles import list_bundles
 from core.catalog.pages import cycle_adjective, cycle_words
-from core.catalog.queries import get_product
 from core.money import format_money
 from core.subscriptions import pages
 from core.subscriptions.bundles import list_customer_bundles
@@ -36,7 +35,7 @@ async def group_of(scope: Scope, customer: CustomerDetail) -> list[BoxGroup]:
             boxes=[
                 *[_box(each, customer, scope, may_change=may_change) for each in mine],
                 *[
-                    await _offer(each, customer, scope, may_change=may_change)
+                    _offer(each, customer, scope, may_change=may_change)
                     for each in offered
                     if each.id not in {one.bundle_id for one in mine}
                 ],
@@ -107,7 +106,7 @@ def _acts(mine: CustomerBundleRow) -> list[tuple[str, str, bool]]:
     ]
 
 
-async def _offer(bundle: BundleDetail, customer: CustomerDetail, scope: Scope, *, may_change: bool) -> Box:
+def _offer(bundle: BundleDetail, customer: CustomerDetail, scope: Scope, *, may_change: bool) -> Box:
     locale = scope.locale
     prices = prices_in(bundle, customer.currency, scope)
     first = prices[0] if prices else None
@@ -115,8 +114,8 @@ async def _offer(bundle: BundleDetail, customer: CustomerDetail, scope: Scope, *
         pages.price_words(each.amount_minor, each.currency, each.cycle_unit, each.cycle_count, locale)
         for each in prices[1:]
     ]
-    invoiced = [(await get_product(each.product_id)).activation == "invoice_first" for each in bundle.members]
-    ways = ("invoice",) if any(invoiced) else ("subscribe", "invoice")
+    invoiced = any(each.activation == "invoice_first" for each in bundle.members)
+    ways = ("invoice",) if invoiced else ("subscribe", "invoice")
     return Box(
         id=f"box-bundle-{bundle.id}",
         name=bundle.name,
