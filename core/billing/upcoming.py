@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from core.billing.run import FURTHEST_AHEAD, PreviewLine, preview_payer
+from core import hookspecs
+from core.activity.unit import again, unit_of_work
+from core.billing import queries as documents
+from core.billing.actions.allocation import grant_credit
+from core.billing.actions.prepaid import renew_of
+from core.billing.actions.setup import default_seller
+from core.billing.plan import Plan
+from core.billing.run import FURTHEST_AHEAD, PreviewLine, bill_payer, check_date, is_about_data
+from core.billing.settings import BillingSettings
 from core.billing.tables import DocumentState
-from core.database import rows, within
+from core.billing.writing import Changed
+from core.clock import FixedClock
+from core.database import rows, value, within
+from core.errors import Conflict, DomainError, TryAgain
 from core.money import half_up
 from core.periods import Cycle, FirstPart, LastPart, Timing, due_periods, nth
+from core.settings.queries import load_settings
 from core.subscriptions.tables import SubscriptionSchedule
+from core.texts import _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.billing.schemas import DocumentDetail
     from core.scope import Scope
 
 SHOWN: Final = 3
@@ -66,7 +83,8 @@ FROM charge WHERE payer_id = :payer AND state = 'open' GROUP BY currency
 """
 _DUE: Final = """
 SELECT 'due', t.currency, 1, t.cycle_minor, 0, 0, t.tax_inclusive, s.due_on, s.period_start, u.anchor_on, u.ends_on,
-       u.timing, t.cycle_unit, t.cycle_count, t.proration, t.final_proration
+       CASE u.timing WHEN 'arrears' THEN 'arrears' ELSE 'advance' END, t.cycle_unit, t.cycle_count, t.proration,
+       t.final_proration
 FROM (SELECT subscription_id, due_on, period_start FROM subscription_schedule
       WHERE payer_id = :payer AND due_on IS NOT NULL AND :mine ORDER BY due_on, subscription_id LIMIT :most) s
 JOIN subscription u ON u.id = s.subscription_id
@@ -129,7 +147,10 @@ def next_invoices(found: Sequence[Glance], today: date) -> list[NextInvoice]:
 
 
 class Upcoming(Struct, frozen=True):
-    """An invoice of a day to come. Sums in its currency."""
+    """An invoice of a day to come. Sums in its currency.
+
+    `prepaid`: a renewal that the balance pays; `missing_minor`: by how much it will be short, if nothing comes in.
+    """
 
     on: date
     currency: str
@@ -137,47 +158,135 @@ class Upcoming(Struct, frozen=True):
     tax_minor: int
     total_minor: int
     lines: list[PreviewLine]
+    prepaid: bool = False
+    missing_minor: int = 0
 
 
 async def upcoming_invoices(scope: Scope, payer_id: int, on: date | None = None) -> list[Upcoming]:
-    """What the run would bill this payer on a day, or on its next dates; each beyond what the dates before bill."""
+    """What the run would bill this payer on a day, or on its next dates: done day by day, then taken back.
+
+    Also what is prepaid is renewed, as far as the balance goes, and plugins are asked for what they charge, as far as
+    it is metered by now. What is planned for a day ahead (changes, pauses) is not done before. Raises Conflict where
+    the run would not bill it.
+    """
     today = scope.today()
+    if on is not None:
+        check_date(scope, on)
     days = [on] if on is not None else _dates(await at_a_glance(scope, payer_id), today)
+    if on is None and await value(_WAITS, payer_id=payer_id):
+        days = sorted({today, *days})[:SHOWN]
+    return await again(partial(_rehearsed, scope, payer_id, days)) if days else []
+
+
+_WAITS: Final = (
+    "SELECT 1 FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id WHERE s.payer_id = :payer_id"
+    " AND u.timing = 'prepaid' AND u.state = 'suspended' AND u.state_reason = 'balance' LIMIT 1"
+)
+
+
+class _TakenBack(Exception):
+    """Ends what was only tried."""
+
+
+async def _rehearsed(scope: Scope, payer_id: int, days: Sequence[date]) -> list[Upcoming]:
     found: list[Upcoming] = []
-    seen: list[PreviewLine] = []
-    for day in days:
-        lines = [line for each in await preview_payer(scope, payer_id, day) for line in each.lines]
-        new = _without(lines, seen)
-        found += [
-            _invoice(max(day, today), currency, [line for line in new if line.currency == currency])
-            for currency in dict.fromkeys(line.currency for line in new)
-        ]
-        seen = lines
-    return found
+    try:
+        async with unit_of_work(scope):
+            for day in days:
+                found += await _of_day(scope, payer_id, day)
+            raise _TakenBack
+    except _TakenBack:
+        return found
+    except Changed as error:
+        raise TryAgain from error
+    except DomainError:
+        raise
+    except Exception as error:
+        if not is_about_data(error):
+            raise
+        raise Conflict(_("It cannot be worked out: %(error)s", error=str(error)[:200])) from error
 
 
-def _invoice(on: date, currency: str, lines: list[PreviewLine]) -> Upcoming:
-    """Tax once for each rate on the sum of its lines; with tax in the price the gross is kept."""
-    net = tax = 0
-    for ppm, inclusive in dict.fromkeys((line.rate_ppm, line.tax_inclusive) for line in lines):
-        some = [line for line in lines if (line.rate_ppm, line.tax_inclusive) == (ppm, inclusive)]
-        whole = sum(line.net_minor + line.tax_minor if inclusive else line.net_minor for line in some)
-        of_rate = whole - half_up(whole * 10**6, 10**6 + ppm) if inclusive else half_up(whole * ppm, 10**6)
-        net, tax = net + (whole - of_rate if inclusive else whole), tax + of_rate
-    return Upcoming(on, currency, net, tax, net + tax, lines)
+async def _of_day(scope: Scope, payer_id: int, day: date) -> list[Upcoming]:
+    """What the run of a day does to this payer, in the unit of work that is open; what is missing is lent, and told."""
+    at = max(day, scope.today())
+    noon = datetime.combine(at, time(12), ZoneInfo(scope.tenant.time_zone)).astimezone(UTC)
+    then = replace(scope, clock=FixedClock(noon)) if at > scope.today() else scope
+    latest = int(await value("SELECT coalesce(max(id), 0) FROM document WHERE payer_id = :id", id=payer_id))
+    await renew_of(then, payer_id, min(day, at))
+    missing = await _lend(then, payer_id)
+    plan = Plan(then, await default_seller(then), await load_settings(BillingSettings), day, at)
+    answers = then.hooks.collect(hookspecs.collect_charges, scope=then, as_of=day)
+    await bill_payer(plan, [source for each in answers.values() for source in each], payer_id)
+    renewed = {
+        each.document_id: missing.get(each.id, 0)
+        for each in await rows(
+            _Renewed,
+            "SELECT id, document_id FROM prepaid_renewal WHERE payer_id = :id AND document_id > :latest",
+            id=payer_id,
+            latest=latest,
+        )
+    }
+    made = [each for each in await documents.list_documents(then, payer_id=payer_id, limit=MOST) if each.id > latest]
+    return [
+        _invoice(at, await documents.get_document(then, each.id), renewed.get(each.id))
+        for each in sorted(made, key=lambda one: one.id)
+        if each.kind == "invoice"
+    ]
 
 
-def _without(lines: Sequence[PreviewLine], seen: Sequence[PreviewLine]) -> list[PreviewLine]:
-    """Lines that were not there before: the same subscription's line of other days is another."""
-    known = [(each.currency, each.customer_id, each.description, each.period_from) for each in seen]
-    new = []
-    for each in lines:
-        key = (each.currency, each.customer_id, each.description, each.period_from)
-        if key in known:
-            known.remove(key)
-        else:
-            new.append(each)
-    return new
+class _Renewed(Struct, frozen=True):
+    id: int
+    document_id: int
+
+
+class _Short(Struct, frozen=True):
+    id: int
+    missing_minor: int
+
+
+async def _lend(scope: Scope, payer_id: int) -> dict[int, int]:
+    """What the balance does not cover is worked out as if it did; gives what is missing, by the renewal's row."""
+    missing = {}
+    for each in await rows(
+        _Short,
+        "SELECT r.id, r.missing_minor FROM prepaid_renewal r JOIN subscription u ON u.id = r.subscription_id"
+        " JOIN subscription_schedule s ON s.subscription_id = u.id AND s.period_start = r.period_start"
+        " WHERE r.payer_id = :id AND r.renewed_on IS NULL AND r.missing_minor > 0 AND u.state = 'suspended'"
+        " AND u.state_reason = 'balance' ORDER BY r.id",
+        id=payer_id,
+    ):
+        missing[each.id] = each.missing_minor
+    if missing:
+        await grant_credit(scope, payer_id, sum(missing.values()), "Lent while it is worked out")
+    return missing
+
+
+def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcoming:
+    """As it would be issued."""
+    return Upcoming(
+        on,
+        document.currency,
+        document.net_minor,
+        document.tax_minor,
+        document.total_minor,
+        [
+            PreviewLine(
+                document.currency,
+                line.description,
+                line.beneficiary_id or document.payer_id,
+                line.period_from,
+                line.period_to,
+                line.net_minor,
+                line.tax_minor,
+                line.rate_ppm,
+                line.tax_inclusive,
+            )
+            for line in document.lines
+        ],
+        prepaid=missing is not None,
+        missing_minor=missing or 0,
+    )
 
 
 def _dates(found: Sequence[Glance], today: date) -> list[date]:

@@ -13,7 +13,7 @@ from core.billing.upcoming import Upcoming, upcoming_invoices
 from core.customers.head import head_values
 from core.customers.queries import get_customer
 from core.errors import DomainError, Invalid
-from core.money import format_amount
+from core.money import format_amount, format_money
 from core.texts import _
 from core.web.forms import from_form
 from core.web.jsonapi import Call, api_get
@@ -63,6 +63,8 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
         "net": format_amount(each.net_minor, each.currency),
         "tax": format_amount(each.tax_minor, each.currency),
         "total": format_amount(each.total_minor, each.currency),
+        "prepaid": each.prepaid,
+        "missing": format_money(each.missing_minor, each.currency, scope.locale) if each.missing_minor else "",
         "lines": [
             {
                 "description": line.description,
@@ -81,7 +83,9 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
     "/customers/{customer_id:int}/upcoming-invoices",
     permission="documents.view",
     summary="What a customer will be billed next",
-    description="On its next three dates, or as a run on a day would bill it. Nothing is written.",
+    description="On its next three dates, or as a run on a day would bill it. Nothing is written. Prepaid renewals are"
+    " in it, with what the balance lacks for them, and what plugins have metered by now; not what will be metered"
+    " later, nor changes and pauses that are planned.",
 )
 async def list_upcoming(
     call: Call,

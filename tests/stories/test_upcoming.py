@@ -7,6 +7,7 @@ from core.database import value
 from core.subscriptions.actions import cancel_at_expiry
 from tests.books import day
 from tests.stories.story import Story
+from tests.stories.test_prepaid import a_prepaid_plan, prepays
 
 
 async def _glance(story: Story) -> list[tuple[str, str, int, bool]]:
@@ -83,3 +84,25 @@ async def test_P14_what_ends_before_it_is_due_is_not_announced(story: Story) -> 
     assert with_tax == [("2027-02-01", "EUR", 3_000, True)]
     assert await _glance(story) == []
     assert await upcoming_invoices(story.scope, story.customer) == []
+
+
+async def test_P14_prepaid_renewals_are_in_it_covered_or_with_what_is_missing(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.pays(5000)
+    plan = await prepays(story, "plan")
+    before = [await value(f"SELECT count(*) FROM {each}") for each in ("document", "credit_entry", "prepaid_renewal")]
+
+    shown = await upcoming_invoices(story.scope, story.customer)
+
+    assert await _glance(story) == [("2027-03-11", "EUR", 2000, False)]
+    assert [(e.on, e.total_minor, e.prepaid, e.missing_minor) for e in shown] == [
+        (day("2027-03-11"), 2400, True, 0),
+        (day("2027-03-21"), 2400, True, 2200),
+        (day("2027-03-31"), 2400, True, 2400),
+    ]
+    assert [line.period_from for line in shown[0].lines] == [day("2027-03-11")]
+    after = [await value(f"SELECT count(*) FROM {each}") for each in ("document", "credit_entry", "prepaid_renewal")]
+    assert after == before
+    assert await story.state_of(plan) == "active"
+    await story.days_pass(10)
+    assert (await story.last_document()).total_minor == shown[0].total_minor

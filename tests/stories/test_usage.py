@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.billing.status import Charges
+from core.billing.upcoming import upcoming_invoices
 from core.database import rows, value, values
 from core.subscriptions.actions import terminate
 from tests.books import day
@@ -40,6 +41,20 @@ async def test_B8_usage_is_charged_in_arrears_with_the_next_invoice(story: Story
     ]
     assert await story.books("4000", "2300") == ["-1.23", "-20.00"]
     await story.nothing_more_is_due()
+
+
+async def test_P14_what_is_metered_by_now_is_in_the_next_invoice_as_the_run_charges_it(story: Story) -> None:
+    phone = await a_phone(story)
+    await story.bill()
+    await metered(phone, "2027-01-01", "2027-02-01", 60, 123)
+
+    (shown,) = await upcoming_invoices(story.scope, story.customer, day("2027-02-01"))
+
+    assert sorted((line.description, line.net_minor) for line in shown.lines) == [("Phone", 1000), ("Usage", 123)]
+    assert await value("SELECT count(*) FROM charge WHERE kind = 'usage'") == 0
+    story.on("2027-02-01")
+    await story.bill()
+    assert (await story.last_document()).total_minor == shown.total_minor
 
 
 async def test_B8_what_was_charged_under_its_key_never_is_again(story: Story) -> None:
