@@ -97,6 +97,7 @@ async def test_a_price_with_tax_in_it_keeps_its_gross(story: Story) -> None:
         (84, 15),
     ]
     assert await story.papers() == [("2027-05-01", "2.97", "open")]
+    assert await story.books("2300", "4000", "2200") == ["-2.50", "0.00", "-0.47"]
     await story.nothing_more_is_due()
 
 
