@@ -111,6 +111,7 @@ async def populate_money(tenant: TestTenant, ids: dict[str, object], marker: str
     await dunning.open_dispute(scope, bad_debt, dunning.NewDispute(reason=f"{marker} was not there"))
     ids["step_id"] = await value("SELECT min(id) FROM dunning_step")
     await _written_by_nothing_yet(tenant, customer_id, invoice_id)
+    ids["parked_id"] = await value("SELECT min(id) FROM billing_parked")
     ids["rate_id"] = await value("SELECT min(id) FROM customer_fx_rate")
 
 
@@ -133,6 +134,12 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
             " SELECT :payer, min(id), 'failed', 'x', :now FROM billing_run",
             payer=customer_id,
             now=scope.now(),
+        )
+        await execute(
+            "INSERT INTO prepaid_renewal (subscription_id, customer_id, payer_id, period_start, currency, total_minor,"
+            " missing_minor, short_on) SELECT min(id), :payer, :payer, :day, 'EUR', 100, 100, :day FROM subscription",
+            payer=customer_id,
+            day=today,
         )
         await execute(
             "INSERT INTO dunning_event (document_id, step_id, payer_id, done_on, counted_on, currency)"
