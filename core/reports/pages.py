@@ -104,6 +104,30 @@ def last_month(scope: Scope) -> tuple[date, date]:
     return first, scope.today().replace(day=1) - timedelta(days=1)
 
 
+def _trial_sums(found: Sequence[TrialBalanceRow], base: str) -> list[Line]:
+    """Debit and credit of each currency, which are the same; last what it all comes to in the tenant's own."""
+    by_currency: dict[str, list[TrialBalanceRow]] = {}
+    for each in found:
+        by_currency.setdefault(each.currency, []).append(each)
+    whole = Money(sum(each.base_minor for each in found), base)
+    lines = []
+    for currency, some in sorted(by_currency.items()):
+        opening, change = sum(each.opening_minor for each in some), sum(each.balance_minor for each in some)
+        sums = (
+            opening,
+            sum(each.debit_minor for each in some),
+            sum(each.credit_minor for each in some),
+            change,
+            opening + change,
+        )
+        alone = whole if len(by_currency) == 1 and currency == base else None
+        label = _("Sum, %(currency)s", currency=currency)
+        lines.append(Line((label, None, currency, *[Money(one, currency) for one in sums], alone)))
+    if found and lines[-1].cells[-1] is None:
+        lines.append(Line((_("Sum in %(currency)s", currency=base), *[None] * 7, whole)))
+    return lines
+
+
 def trial_sheet(found: Sequence[TrialBalanceRow], base: str, asked: str) -> Sheet:
     columns = [
         Column("code", _("Account"), role="meta"),
@@ -137,17 +161,7 @@ def trial_sheet(found: Sequence[TrialBalanceRow], base: str, asked: str) -> Shee
             )
             for each in found
         ],
-        totals=[
-            Line(
-                (
-                    _("Sum, %(currency)s", currency=base),
-                    *[None] * 7,
-                    Money(sum(each.base_minor for each in found), base),
-                )
-            )
-        ]
-        if found
-        else [],
+        totals=_trial_sums(found, base),
         empty=_("Nothing was booked in these days"),
     )
 

@@ -18,9 +18,11 @@ from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import execute, value
 from core.ledger.actions import set_fx_rate
-from core.ledger.schemas import NewFxRate
+from core.ledger.schemas import NewFxRate, TrialBalanceRow
+from core.money import Money
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.reports.pages import trial_sheet
 from core.testing import TestTenant
 
 PAGES = ("", "/journal", "/receivables", "/revenue", "/deferred", "/tax", "/accounts", "/closing")
@@ -249,3 +251,17 @@ def test_B5_revenue_sums_and_figures_are_worked_out_every_night() -> None:
 
     assert {"recognise_revenue", "add_up_ledger", "step_mrr"} <= nightly
     assert {"recognise_revenue", "add_up_ledger", "step_mrr"} <= {kind.name for kind in JOBS}
+
+
+def test_B5_the_trial_balance_adds_up_debit_and_credit_of_each_currency() -> None:
+    def of(code: str, currency: str, debit: int, credit: int, base: int) -> TrialBalanceRow:
+        return TrialBalanceRow(code, code, "asset", currency, 0, debit, credit, debit - credit, base)
+
+    one = trial_sheet([of("1100", "EUR", 500, 200, 300), of("4000", "EUR", 0, 300, -300)], "EUR", "").totals
+    two = trial_sheet([of("1100", "EUR", 500, 500, 0), of("1100", "USD", 70, 70, 0)], "EUR", "").totals
+
+    assert [line.cells[4:6] for line in one] == [(Money(500, "EUR"), Money(500, "EUR"))]
+    assert one[0].cells[-1] == Money(0, "EUR")
+    assert [line.cells[2] for line in two] == ["EUR", "USD", None]
+    assert two[-1].cells[-1] == Money(0, "EUR")
+    assert trial_sheet([], "EUR", "").totals == []
