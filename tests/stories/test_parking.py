@@ -96,6 +96,11 @@ async def test_it_is_the_total_with_tax_that_must_not_be_negative_and_nothing_is
     report = await story.bill()
     assert (list(report.parked), report.invoices) == ([], 0)
     assert len(await story.papers()) == 1
+    await story.is_charged("Deposit", 1000, tax_category="outside")
+    rebate = await story.is_charged("Rebate", -1000)
+    assert [each.reason for each in (await story.bill()).parked] == ["negative_total"]
+    await waive_charge(story.scope, rebate)
+    await story.bill()
     await story.nothing_more_is_due()
 
 

@@ -37,6 +37,7 @@ def test_B7_an_amount_is_converted_by_its_rate_between_the_decimals_of_both(
 def test_B7_the_last_part_of_an_amount_takes_what_is_left_of_its_worth() -> None:
     assert part_of_base(100, 3, 1) == 33
     assert part_of_base(67, 2, 1) == 34
+    assert part_of_base(100, 7, 3) == 43
     assert part_of_base(33, 1, 1) == 33
     assert part_of_base(-67, -2, -1) == -34
     assert part_of_base(1, 0, 0) == 1
