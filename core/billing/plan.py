@@ -558,13 +558,13 @@ async def _counts(plan: Plan) -> Counts:
 
 
 async def _drop_parked() -> None:
+    await execute(PARKED_AMOUNTS)
     await execute(f"DELETE FROM stage_line WHERE {_PARKED}")
     await execute(f"DELETE FROM stage_due WHERE {_PARKED}")
 
 
 async def _foreign(plan: Plan) -> list[str]:
     """Currencies of lines that are not the tenant's; their rates of the day are looked up once a run."""
-    await execute(PARKED_AMOUNTS)
     found = [
         each.currency
         for each in await rows(
