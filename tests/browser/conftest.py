@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -11,6 +12,13 @@ from tests.browser.browser import Seen, chromium, window
 from tests.browser.server import Served, serving
 
 expect.set_options(timeout=20_000)  # a machine that runs all tests at once is slow; what is there is seen at once
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a module also waits until its server and its browser are there."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def _faults_of(api: Api, operation: Any, examples: int) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_random_requests_break_nothing_and_are_answered_as_documented(api: Api) -> None:
-    assert faults(api, 6) == []
+    assert faults(api, 3) == []
     assert json.loads(tenantry(api.environment, "verify", "--tenant", "demo", "--json")) == []
 
 

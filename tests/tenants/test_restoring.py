@@ -346,7 +346,7 @@ async def backed_up_while_written(deployment: Deployment, number_of: int) -> Non
 
 
 async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
-    await backed_up_while_written(deployment, 3)
+    await backed_up_while_written(deployment, 2)
 
 
 @pytest.mark.slow
@@ -399,7 +399,7 @@ async def killed_while_restored(deployment: Deployment, times: int) -> None:
 
 
 async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
-    await killed_while_restored(deployment, 4)
+    await killed_while_restored(deployment, 2)
 
 
 @pytest.mark.slow
