@@ -19,6 +19,7 @@ from core.billing.status import Charges
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, resume, suspend, terminate, undo_cancellation
 from core.subscriptions.changes import PeriodEdit
+from core.subscriptions.queries import get_subscription
 from tests.books import day
 from tests.stories.story import Money
 
@@ -523,3 +524,46 @@ async def test_an_end_in_days_that_are_billed_again_leaves_no_gap(story: Story) 
 
     assert (await story.lines())[-1] == ("Fibre", "2027-11-01", "2027-11-16", 1500)
     await story.nothing_more_is_due()
+
+
+async def test_P9_an_end_undone_while_the_customer_is_not_billed_waits_on_and_no_such_day_is_billed(
+    story: Story,
+) -> None:
+    await story.begins("2027-04-01", billing_day=1)
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    story.on("2027-04-11")
+    await cancel_at_expiry(story.scope, fibre)
+    await story.becomes("inactive")
+
+    story.on("2027-04-15")
+    await undo_cancellation(story.scope, fibre)
+    assert (await get_subscription(story.scope, fibre)).due_on is None
+    # No run comes before its customer is billed again.
+    story.on("2027-05-16")
+    await story.becomes("active")
+    await story.months_pass(1)
+
+    assert await story.spans(fibre) == [("2027-05-01", "2027-05-16", "status")]
+    assert await story.lines() == [
+        ("Fibre", "2027-04-01", "2027-05-01", 3000),
+        ("Fibre", "2027-05-16", "2027-06-01", 1548),
+        ("Fibre", "2027-06-01", "2027-07-01", 3000),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P9_an_end_that_was_set_while_it_waited_is_undone_into_waiting(story: Story) -> None:
+    await story.begins("2027-04-01", billing_day=1)
+    await story.sells("fibre", 3000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    story.on("2027-04-11")
+    await story.becomes("inactive")
+    assert (await get_subscription(story.scope, fibre)).due_on is None
+
+    await cancel_at_expiry(story.scope, fibre)
+    await undo_cancellation(story.scope, fibre)
+
+    assert (await get_subscription(story.scope, fibre)).due_on is None

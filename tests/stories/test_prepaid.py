@@ -19,7 +19,7 @@ from core.catalog.schemas import NewTaxCategory
 from core.customers.queries import get_customer
 from core.database import execute, rows, value
 from core.errors import Conflict, Invalid
-from core.subscriptions.actions import subscribe, suspend, terminate
+from core.subscriptions.actions import cancel_at_expiry, subscribe, suspend, terminate, undo_cancellation
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewSubscription
 
@@ -525,4 +525,21 @@ async def test_B2_a_void_invoice_sets_money_free_that_renews(story: Story) -> No
     await story.voids(router)
 
     assert await story.state_of(plan) == "active"
+    await story.nothing_more_is_due()
+
+
+async def test_P13_an_end_undone_while_it_is_suspended_by_hand_renews_nothing(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.pays(7200)
+    plan = await prepays(story, "plan")
+    story.on("2027-03-05")
+    await suspend(story.scope, plan)
+
+    await cancel_at_expiry(story.scope, plan)
+    await undo_cancellation(story.scope, plan)
+    await story.days_pass(20)
+
+    assert (await get_subscription(story.scope, plan)).due_on is None
+    assert await story.state_of(plan) == "suspended"
+    assert await story.lines() == [("Plan", "2027-03-01", "2027-03-11", 2000)]
     await story.nothing_more_is_due()

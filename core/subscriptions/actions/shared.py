@@ -15,7 +15,7 @@ from core.errors import Conflict, NotFound
 from core.subscriptions.actions.agreed import terms_from
 from core.subscriptions.schedule import NextPeriod, Rhythm, next_period
 from core.subscriptions.schemas import Buyer
-from core.subscriptions.status import TRANSITIONS, SubscriptionState
+from core.subscriptions.status import TRANSITIONS, StateReason, SubscriptionState
 from core.subscriptions.tables import Subscription
 from core.texts import _, in_sentence
 
@@ -219,11 +219,27 @@ async def reschedule(found: Locked, ends_on: date | None) -> None:
         await write_schedule(found.id, 0, None)
         return
     payer_id = int(await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id))
-    waits = found.period_start is not None and found.due_on is None
+    waits = await _waits(found)
     rhythm = found.rhythm(ends_on)
     if terms := await terms_from(found.id, start):
         rhythm = replace(rhythm, proration=terms[0].proration, final_proration=terms[0].final_proration)
     await write_schedule(found.id, payer_id, next_period(rhythm, start), waits=waits)
+
+
+async def _waits(found: Locked) -> bool:
+    """Whether it is not charged before it is resumed; where its row went with an end, what rests it says so."""
+    if found.period_start is not None:
+        return found.due_on is None
+    if found.state is SubscriptionState.SUSPENDED and (
+        found.timing == "prepaid" or found.state_reason == StateReason.STATUS
+    ):
+        return True
+    if found.timing == "prepaid" or found.state not in {SubscriptionState.ACTIVE, SubscriptionState.SUSPENDED}:
+        return False
+    return not await value(
+        "SELECT status.bill FROM customer JOIN status ON status.id = customer.status_id WHERE customer.id = :id",
+        id=found.customer_id,
+    )
 
 
 async def _is_free(found: Locked) -> bool:
