@@ -40,15 +40,21 @@ def monthly_sql(term: str = "t") -> str:
 
 
 def _terms(customers: str = "TRUE") -> str:
-    """What customers pay a month on `:day` by the terms in force then, as SQL to select from."""
+    """What customers pay a month on `:day` by the terms in force then, as SQL to select from.
+
+    A day of a pause brings nothing, now or afterwards: what is paid to hold it is one amount, no term.
+    """
     return f"""(
     SELECT s.customer_id, t.currency, {monthly_sql()} AS minor
     FROM subscription s
     JOIN subscription_term t ON t.subscription_id = s.id AND t.in_force AND t.valid_from <= :day
         AND (t.valid_to IS NULL OR t.valid_to > :day)
     WHERE s.started_on <= :day AND (s.trial_ends_on IS NULL OR s.trial_ends_on <= :day)
-        AND (s.state IN ('active', 'suspended') OR (s.state = 'paused' AND :day < :today)
-             OR (s.state IN ('ended', 'withdrawn') AND s.ended_on > :day)) AND {customers}
+        AND (s.state IN ('active', 'suspended', 'paused')
+             OR (s.state IN ('ended', 'withdrawn') AND s.ended_on > :day))
+        AND NOT EXISTS (SELECT 1 FROM subscription_pause p WHERE p.subscription_id = s.id
+            AND p.state IN ('running', 'done') AND p.from_on <= :day AND coalesce(p.resumed_on, p.to_on) > :day)
+        AND {customers}
 ) terms"""
 
 
@@ -74,7 +80,7 @@ async def step_mrr(scope: Scope) -> int:
     last = await value_as(date, "SELECT as_of_on FROM mrr_mark")
     steps = 0
     for day in await _days(last, today):
-        found = await _differences(day, today)
+        found = await _differences(day)
         for start in range(0, len(found), AT_ONCE):
             await _write(scope, day, found[start : start + AT_ONCE])
         async with unit_of_work(scope):
@@ -98,7 +104,7 @@ async def _days(last: date | None, today: date) -> list[date]:
     return [*days, today]
 
 
-async def _differences(day: date, today: date) -> list[_Step]:
+async def _differences(day: date) -> list[_Step]:
     return await rows(
         _Step,
         "SELECT customer_id, currency, CAST(sum(before) AS bigint) AS before, CAST(sum(after) AS bigint) AS after,"
@@ -107,7 +113,6 @@ async def _differences(day: date, today: date) -> list[_Step]:
         " UNION ALL SELECT customer_id, currency, mrr_minor, 0, 1 FROM customer_mrr"
         ") both_sides GROUP BY customer_id, currency HAVING sum(before) <> sum(after) ORDER BY customer_id, currency",
         day=day,
-        today=today,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.billing.actions import withdraw_subscription
+from core.billing.actions.pausing import pause
 from core.billing.verify import verify
 from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
@@ -19,8 +20,10 @@ from core.reports import mrr
 from core.reports.figures import charts_of
 from core.reports.mrr import mrr_by_month, step_mrr
 from core.subscriptions.actions import subscribe
-from core.subscriptions.schemas import NewSubscription
+from core.subscriptions.actions.pausing import end_pause
+from core.subscriptions.schemas import NewPause, NewSubscription
 from core.testing import TestTenant
+from tests.books import day
 from tests.stories.conftest import story
 from tests.stories.story import Story
 
@@ -85,6 +88,70 @@ async def test_B13_months_before_the_first_step_are_made_up_for_from_the_terms(s
 
     found = await mrr_by_month(story.scope, [date(2027, 1, 1), date(2027, 2, 1)], "EUR")
     assert [(each.new_minor, each.closing_minor) for each in found] == [(3_000, 3_000), (0, 3_000)]
+
+
+async def _a_line_that_pauses(story: Story, *, stepped: bool) -> list[tuple[int, int, int]]:
+    """From January to April; February is paused for a hold fee, and so is what begins at the end of March."""
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000, timing="arrears")
+    line = await story.subscribes("line")
+    for first, last, hold in (("2027-02-01", "2027-03-01", 500), ("2027-03-25", "2027-05-01", 0)):
+        await pause(story.scope, line, NewPause(from_on=day(first), to_on=day(last), hold_minor=hold))
+        while story.today < min(day(last), date(2027, 4, 10)):
+            await story.days_pass(9 if stepped else 80)
+            if stepped:
+                await step_mrr(story.scope)
+    await step_mrr(story.scope)
+    found = await mrr_by_month(story.scope, [date(2027, month, 1) for month in range(1, 5)], "EUR")
+    return [(each.closing_minor, each.won, each.lost) for each in found]
+
+
+@pytest.mark.parametrize("stepped", [True, False], ids=["stepped in time", "made up for"])
+async def test_B13_a_pause_brings_nothing_a_month_whether_it_is_stepped_in_time_or_made_up_for(
+    story: Story, stepped: bool
+) -> None:
+    found = await _a_line_that_pauses(story, stepped=stepped)
+
+    assert [closing for closing, _won, _lost in found] == [3_000, 0, 0, 0]
+
+
+async def test_B13_a_hold_fee_is_revenue_of_once_and_the_months_come_to_what_is_booked(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000, timing="arrears")
+    line = await story.subscribes("line")
+    await pause(story.scope, line, NewPause(from_on=day("2027-02-01"), to_on=day("2027-03-01"), hold_minor=500))
+    await story.months_pass(4)
+
+    await step_mrr(story.scope)
+
+    months = [date(2027, month, 1) for month in range(1, 5)]
+    found = await mrr_by_month(story.scope, months, "EUR")
+    assert [each.closing_minor for each in found] == [3_000, 0, 3_000, 3_000]
+    assert [each.churn_minor for each in found] == [0, -3_000, 0, 0]
+    assert [each.reactivation_minor for each in found] == [0, 0, 3_000, 0]
+    # What is paid to hold it was invoiced ahead, on 2300 until it is recognised.
+    assert await story.books("4000", "2300") == ["-90.00", "-5.00"]
+    assert sum(each.closing_minor for each in found) == 9_000
+    assert await verify(story.scope) == []
+
+
+async def test_B13_a_pause_that_was_ended_early_counts_again_from_the_day_it_was_served(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000, timing="arrears")
+    line = await story.subscribes("line")
+    await pause(story.scope, line, NewPause(from_on=day("2027-01-20"), to_on=day("2027-06-01")))
+    await story.days_pass(50)
+    await end_pause(story.scope, line)
+    await story.days_pass(30)
+
+    await step_mrr(story.scope)
+
+    found = await mrr_by_month(story.scope, [date(2027, 1, 1), date(2027, 2, 1), date(2027, 3, 1)], "EUR")
+    assert story.today == date(2027, 3, 22)
+    assert [each.closing_minor for each in found] == [0, 3_000, 3_000]
 
 
 @pytest.mark.parametrize("seed", range(2))
