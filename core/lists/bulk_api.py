@@ -20,7 +20,7 @@ from core.lists.bulk_status import RowState, RunState
 from core.lists.taking import file_answer
 from core.lists.views import expanded
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_get, api_post
+from core.web.jsonapi import Call, Page, api_get, api_post, key_of
 
 if TYPE_CHECKING:
     from core.lists.listing import Listing
@@ -96,10 +96,12 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     if listing.counted is None:
         return ()
     base, permission = f"{listing.href}/bulk", listing.permission
+    area = key_of(listing.href.strip("/").replace("/", " "))
 
     @api_post(
         base,
         permission=permission,
+        operation_id=f"{area}_order_bulk",
         summary="Do something to many rows",
         description="A job works out what it would do: ask until it is planned. Needs the deed's permission too.",
     )
@@ -118,11 +120,21 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
             await bulk.start_plan(scope, listing, run_id, typed, at_once=data.at_once, wait=False)
         return await _answer(scope, listing, run_id)
 
-    @api_get(f"{base}/{{bulk_id:int}}", permission=permission, summary="What it would do, or has done")
+    @api_get(
+        f"{base}/{{bulk_id:int}}",
+        permission=permission,
+        operation_id=f"{area}_get_bulk",
+        summary="What it would do, or has done",
+    )
     async def get_bulk(call: Call, bulk_id: FromPath[int]) -> BulkAnswer:
         return await _answer(call.scope, listing, bulk_id)
 
-    @api_get(f"{base}/{{bulk_id:int}}/rows", permission=permission, summary="The report, row by row")
+    @api_get(
+        f"{base}/{{bulk_id:int}}/rows",
+        permission=permission,
+        operation_id=f"{area}_list_bulk_rows",
+        summary="The report, row by row",
+    )
     async def list_bulk_rows(
         call: Call, bulk_id: FromPath[int], cursor: Cursor = "", limit: Limit = 100
     ) -> Page[BulkRowAnswer]:
@@ -136,6 +148,7 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     @api_post(
         f"{base}/{{bulk_id:int}}/execution",
         permission=permission,
+        operation_id=f"{area}_execute_bulk",
         summary="Do what was worked out",
         description="409 where it was worked out again, or where other rows match the filter by now.",
         status_code=200,
@@ -152,6 +165,7 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     @api_post(
         f"{base}/{{bulk_id:int}}/cancellation",
         permission=permission,
+        operation_id=f"{area}_cancel_bulk",
         summary="Stop it between two rows",
         description="What is done stays done.",
         status_code=200,
@@ -163,6 +177,7 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     @api_post(
         f"{base}/{{bulk_id:int}}/continuation",
         permission=permission,
+        operation_id=f"{area}_continue_bulk",
         summary="Go on with what was broken off",
         status_code=200,
     )
@@ -173,6 +188,7 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     @api_get(
         f"{base}/{{bulk_id:int}}/file",
         permission=permission,
+        operation_id=f"{area}_take_bulk",
         summary="The file of the rows that it was done to",
         description="For deeds that make one. 409 while it is not done.",
     )

@@ -467,9 +467,7 @@ async def test_C4_a_plugin_s_own_rows_keep_a_customer_in_its_currency_by_a_condi
 ) -> None:
     def collect_currency_locks() -> Sequence[CurrencyLock]:
         return (
-            CurrencyLock(
-                "EXISTS (SELECT 1 FROM note WHERE note.customer_id = :customer_id)", "A note names a sum."
-            ),
+            CurrencyLock("EXISTS (SELECT 1 FROM note WHERE note.customer_id = :customer_id)", "A note names a sum."),
         )
 
     switch_on(collect_currency_locks=collect_currency_locks)
