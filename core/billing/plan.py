@@ -16,7 +16,7 @@ from msgspec import Struct
 from core.billing.staging import days_after, days_between, larger, next_id, smaller, staged, staged_all
 from core.catalog.rates import EU
 from core.database import execute, execute_many, row, rows
-from core.ledger.fx import convert, find_rate
+from core.ledger.fx import convert_parts, find_rate
 from core.money import allocate, exponent, half_up_sql
 from core.subscriptions.schedule import Rhythm, periods_due
 
@@ -80,7 +80,6 @@ class Counts(Struct, frozen=True):
     new: int
     taken: int
     problems: int
-    unrated: int
     abroad: int
     activating: int
 
@@ -278,7 +277,6 @@ SELECT (SELECT count(*) FROM stage_due WHERE bills) AS due,
        coalesce(sum(CASE WHEN is_new THEN 1 ELSE 0 END), 0) AS new,
        coalesce(sum(CASE WHEN NOT is_new AND id > 0 THEN 1 ELSE 0 END), 0) AS taken,
        coalesce(sum(CASE WHEN problem IS NOT NULL THEN 1 ELSE 0 END), 0) AS problems,
-       coalesce(sum(CASE WHEN tax_minor IS NULL THEN 1 ELSE 0 END), 0) AS unrated,
        coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS abroad,
        coalesce(sum(CASE WHEN activates THEN 1 ELSE 0 END), 0) AS activating
 FROM stage_line
@@ -595,7 +593,7 @@ async def _park_without_rate(plan: Plan, foreign: Sequence[str]) -> int:
 async def convert_documents(base: str, currency: str, rate_e10: int | None) -> None:
     """The amounts of staged documents in the tenant's currency, by the official rate: exact, so not in SQL.
 
-    A total is converted once; its parts share it by largest remainder, so that each transaction sums to zero in both.
+    A total is converted once and its parts come to it, so that each transaction sums to zero in both.
     """
     assert rate_e10 is not None
     lines = await rows(
@@ -611,9 +609,9 @@ async def convert_documents(base: str, currency: str, rate_e10: int | None) -> N
     converted: list[dict[str, Any]] = []
     totals: list[dict[str, Any]] = []
     for document_id, some in by_document.items():
-        weights = [part for line in some for part in (line.net_minor, line.tax_minor)]
-        total = convert(sum(weights), currency, base, rate_e10)
-        parts = iter(allocate(total, weights) if sum(weights) else [0] * len(weights))
+        amounts = [part for line in some for part in (line.net_minor, line.tax_minor)]
+        total, shares = convert_parts(amounts, currency, base, rate_e10)
+        parts = iter(shares)
         for line in some:
             net, tax = next(parts), next(parts)
             earned = line.net_minor - line.deferred_minor

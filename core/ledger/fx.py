@@ -11,6 +11,7 @@ from core.database import value
 from core.money import exponent, half_up
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
 ONE: Final = 10**10
@@ -59,6 +60,23 @@ def convert(minor: int, from_currency: str, to_currency: str, rate_e10: int) -> 
     if from_currency == to_currency:
         return minor
     return half_up(minor * rate_e10 * 10 ** exponent(to_currency), ONE * 10 ** exponent(from_currency))
+
+
+def convert_parts(minors: Sequence[int], from_currency: str, to_currency: str, rate_e10: int) -> tuple[int, list[int]]:
+    """Their sum converted once, and each part less than a unit off its own worth, so that they come to it.
+
+    By largest remainder, ties in order. Parts may cancel each other out: a rate of each is not the rate of the sum.
+    """
+    whole = sum(minors)
+    if whole < 0:
+        total, parts = convert_parts([-minor for minor in minors], from_currency, to_currency, rate_e10)
+        return -total, [-part for part in parts]
+    n, d = rate_e10 * 10 ** exponent(to_currency), ONE * 10 ** exponent(from_currency)
+    total, parts = half_up(whole * n, d), [minor * n // d for minor in minors]
+    largest = sorted(range(len(parts)), key=lambda at: -(minors[at] * n % d))
+    for at in largest[: total - sum(parts)]:
+        parts[at] += 1
+    return total, parts
 
 
 def part_of_base(base_left: int, left: int, part: int) -> int:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.billing.actions import create_draft, issue
+from core.billing.schemas import NewDraft, NewLine
 from core.errors import Conflict, Invalid
 from core.payments.actions import refund, reverse
 from core.payments.schemas import NewRefund, Reversal
@@ -57,6 +59,22 @@ async def test_a_loss_between_two_rates_is_shared_by_the_parts_paid(story: Story
 
     assert await story.money() == Money("0.00", "0.00", "0.00")
     assert await story.books("1100", "2000", "7000") == ["0.00", "0.00", "4.33"]
+
+
+async def test_B7_tax_of_an_invoice_over_nothing_is_owed_in_the_tenants_currency_too(story: Story) -> None:
+    await story.begins("2027-05-01", currency="USD")
+    await story.rate("USD", "0.9", since="2027-05-01")
+    lines = [
+        NewLine(description="Router", unit_price_e6=10 * 10**6),
+        NewLine(description="Returned voucher", unit_price_e6=-12 * 10**6, tax_category="outside"),
+    ]
+    invoice = await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines))
+    await issue(story.scope, invoice)
+
+    document = await story.document(invoice)
+    assert (document.total_minor, document.tax_minor, document.tax_currency_minor) == (0, 200, 180)
+    assert await story.books("1100", "2200", "4000") == ["0.00", "-1.80", "1.80"]
+    await story.nothing_more_is_due()
 
 
 async def test_credit_in_another_currency_pays_the_next_invoice_in_it(story: Story) -> None:

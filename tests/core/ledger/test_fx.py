@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.ledger.actions import set_fx_rate
-from core.ledger.fx import ONE, convert, find_rate, part_of_base, price_rate
+from core.ledger.fx import ONE, convert, convert_parts, find_rate, part_of_base, price_rate
 from core.ledger.schemas import NewFxRate
 from tests.books import a_customer, day
 
@@ -32,6 +32,19 @@ def test_B7_an_amount_is_converted_by_its_rate_between_the_decimals_of_both(
     minor: int, one: str, other: str, rate_e10: int, converted: int
 ) -> None:
     assert convert(minor, one, other, rate_e10) == converted
+
+
+def test_B7_parts_come_to_their_sum_converted_once_also_where_they_cancel_each_other_out() -> None:
+    rate = 9 * ONE // 10
+
+    assert convert_parts([1, 1, 1], "USD", "EUR", rate) == (3, [1, 1, 1])
+    assert convert_parts([2, 1, 2], "USD", "EUR", rate) == (5, [2, 1, 2])
+    assert convert_parts([3, 2, 1], "USD", "EUR", rate) == (5, [2, 2, 1])
+    assert convert_parts([-1200, 1000, 200], "USD", "EUR", rate) == (0, [-1080, 900, 180])
+    assert convert_parts([10_000, -9_999], "USD", "EUR", rate) == (1, [9000, -8999])
+    assert convert_parts([-10_000, 9_999], "USD", "EUR", rate) == (-1, [-9000, 8999])
+    assert convert_parts([1, 2], "JPY", "EUR", ONE // 200) == (2, [1, 1])
+    assert convert_parts([], "USD", "EUR", rate) == (0, [])
 
 
 def test_B7_the_last_part_of_an_amount_takes_what_is_left_of_its_worth() -> None:
