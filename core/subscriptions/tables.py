@@ -152,8 +152,7 @@ class SubscriptionChange(Table):
 class SubscriptionPause(Table):
     """A window without service and without a bill; at most one of a subscription is planned or running.
 
-    `to_on` is the day on which it was to go on, `resumed_on` the one on which it did. `by_customer`: it was planned by
-    the customer itself, or in its place.
+    `to_on` is the day on which it was to go on, `resumed_on` the one on which it did.
     """
 
     belongs = via("subscription_id")
@@ -165,7 +164,6 @@ class SubscriptionPause(Table):
     hold_minor = BigInt()
     reason = Text()
     state = Text()
-    by_customer = Boolean()
     created_at = Timestamptz()
 
 
