@@ -317,7 +317,8 @@ async def _quantity(scope: Scope, act: Act, mine: CustomerBundleRow) -> Done:
         if quantity < 1_000_000 or quantity % 1_000_000 or quantity > 10**10:
             read.wrong("quantity", _("A whole number, at least 1 and at most 10,000."))
     await billing.change_bundle_quantity(scope, mine.id, quantity)
-    if quantity > mine.quantity_e6:
+    after = await get_customer_bundle(scope, mine.id)
+    if after.lead.quantity_e6 > mine.lead.quantity_e6:  # from today on; else from the next period
         return Done(mine.id, _("Change the quantity"))
     total = format_money(mine.amount_minor * (quantity // 1_000_000), mine.currency, scope.locale)
     return Done(

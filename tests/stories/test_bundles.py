@@ -369,6 +369,58 @@ async def test_P18_more_bundles_cost_the_difference_on_one_invoice_and_fewer_hol
     await story.nothing_more_is_due()
 
 
+async def test_P18_fewer_that_are_to_come_are_made_more_again_and_no_day_is_charged_twice(story: Story) -> None:
+    taken = await takes(story, await three(story), quantity_e6=3 * ONE)
+    await story.bill()
+    story.on("2027-01-11")
+    await change_bundle_quantity(story.scope, taken.id, ONE)
+    story.on("2027-01-16")
+
+    # Three are paid for until the end of the month: two, and three again, are no more than that.
+    fewer = await change_bundle_quantity(story.scope, taken.id, 2 * ONE)
+    as_before = await change_bundle_quantity(story.scope, taken.id, 3 * ONE)
+    await change_bundle_quantity(story.scope, taken.id, 2 * ONE)
+    more_id = await change_bundle_quantity(story.scope, taken.id, 4 * ONE)
+    await change_bundle_quantity(story.scope, taken.id, 2 * ONE)
+    await story.months_pass(1)
+
+    assert (fewer, as_before) == (None, None)
+    assert more_id is not None
+    assert [(each.description, each.net_minor) for each in (await story.document(more_id)).lines] == [
+        ("Office: Fibre, more of it", 2581),
+        ("Office: Tv, more of it", 1290),
+        ("Office: Mail, more of it", 1290),
+    ]
+    assert await shares(story, taken) == [10000, 5000, 5000]
+    assert [line for line in await story.lines() if line[1] == "2027-02-01"] == [
+        ("Office: Fibre", "2027-02-01", "2027-03-01", 10000),
+        ("Office: Tv", "2027-02-01", "2027-03-01", 5000),
+        ("Office: Mail", "2027-02-01", "2027-03-01", 5000),
+    ]
+    await story.nothing_more_is_due()
+
+
+async def test_P18_what_rounding_takes_off_a_share_comes_and_goes_with_the_quantity(story: Story) -> None:
+    await story.begins("2027-01-01")
+    for code in ("fibre", "tv", "mail"):
+        await story.sells(code, 0, kind="service")
+    bundle_id = await office(
+        story, ("fibre", 1), ("tv", 1), ("mail", 1), amount_minor=1001, shares="weights", weights=(1, 1, 1)
+    )
+    taken = await takes(story, bundle_id, quantity_e6=3 * ONE)
+    await story.bill()
+
+    # Of one nothing is taken off two of the parts; of two it is, and holds though one was to come.
+    await change_bundle_quantity(story.scope, taken.id, ONE)
+    await change_bundle_quantity(story.scope, taken.id, 2 * ONE)
+    assert await verify(story.scope) == []
+    await story.months_pass(1)
+
+    assert await shares(story, taken) == [668, 667, 667]
+    assert [line[3] for line in await story.lines()] == [1001, 1001, 1001, 668, 667, 667]
+    await story.nothing_more_is_due()
+
+
 async def test_P18_a_dissolved_bundle_goes_on_in_parts_at_their_own_prices_from_the_next_period(story: Story) -> None:
     taken = await takes(story, await three(story))
     await story.bill()

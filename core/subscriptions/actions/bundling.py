@@ -21,7 +21,7 @@ from core.errors import Conflict, Invalid
 from core.ledger.fx import convert, price_rate
 from core.money import allocate, half_up
 from core.subscriptions.actions.agreed import agree, cut, discounts_of, rated, terms_from
-from core.subscriptions.actions.copying import Bundled
+from core.subscriptions.actions.copying import Bundled, write_discounts
 from core.subscriptions.actions.discounting import uncharged_from
 from core.subscriptions.actions.making import change_on
 from core.subscriptions.actions.shared import Locked, get_buyer, lock, may_order
@@ -348,8 +348,8 @@ async def _kept(subscription_id: int) -> _Kept:
 
 
 async def change_quantity(scope: Scope, customer_bundle_id: int, quantity_e6: int) -> list[int]:
-    """Another quantity of the whole. More holds from today on: gives the charges of the difference, for one invoice.
-    Less holds from the next period on that is not charged yet."""
+    """Another quantity of the whole. More than today holds at once: gives the charges of the difference, for one invoice.
+    Less holds from the next period on that is not charged yet, in the place of what was to hold then."""
     async with unit_of_work(scope):
         mine, parts = await lock_parts(scope, customer_bundle_id)
         if quantity_e6 == mine.quantity_e6:
@@ -372,11 +372,11 @@ async def change_quantity(scope: Scope, customer_bundle_id: int, quantity_e6: in
             )
         ]
         charges: list[int] = []
-        for part, quantity, less in zip(parts, wanted, off, strict=True):
-            if quantity_e6 > mine.quantity_e6:
+        for part, term, quantity, less in zip(parts, now, wanted, off, strict=True):
+            if quantity > term.quantity_e6:
                 charges += await _more(scope, part, quantity, less, mine.name)
             else:
-                await _less(scope, part, quantity, less)
+                await _less(scope, part, quantity, less, mine.name)
         await execute(
             "UPDATE customer_bundle SET quantity_e6 = :quantity, version = version + 1 WHERE id = :id",
             id=mine.id,
@@ -390,15 +390,19 @@ async def change_quantity(scope: Scope, customer_bundle_id: int, quantity_e6: in
         return charges
 
 
-async def _more(scope: Scope, part: Locked, quantity_e6: int, off_minor: int, name: str) -> list[int]:
-    term = (await terms_from(part.id, scope.today()))[0]
+async def _discounts(part: Locked, off_minor: int, name: str) -> list[NewDiscount]:
+    """Those of a part, that of the bundle first: so much for a full cycle."""
     others = await rows(
         NewDiscount,
         "SELECT percent_e6, amount_minor, until_on, cycles, label FROM subscription_discount"
         " WHERE subscription_id = :id AND NOT of_bundle ORDER BY position",
         id=part.id,
     )
-    own = [NewDiscount(amount_minor=off_minor, label=name)] if off_minor else []
+    return [*([NewDiscount(amount_minor=off_minor, label=name)] if off_minor else []), *others]
+
+
+async def _more(scope: Scope, part: Locked, quantity_e6: int, off_minor: int, name: str) -> list[int]:
+    term = (await terms_from(part.id, scope.today()))[0]
     change = AgreedChange(
         kind="upgrade",
         product_id=part.product_id,
@@ -415,25 +419,22 @@ async def _more(scope: Scope, part: Locked, quantity_e6: int, off_minor: int, na
         unused="none",
         anchor="keep",
         quantity_e6=quantity_e6,
-        discounts=[*own, *others],
+        discounts=await _discounts(part, off_minor, name),
         replaces_terms=False,
     )
     made = await change_on(scope, part, change, scope.today())
-    if own:
+    if off_minor:
         await _mark_discount(part.id)
     return made.charge_ids
 
 
-async def _less(scope: Scope, part: Locked, quantity_e6: int, off_minor: int) -> None:
+async def _less(scope: Scope, part: Locked, quantity_e6: int, off_minor: int, name: str) -> None:
     start = uncharged_from(scope, part)
+    wanted = await _discounts(part, off_minor, name)
+    await execute("DELETE FROM subscription_discount WHERE subscription_id = :id", id=part.id)
+    await write_discounts(part.id, wanted)
     if off_minor:
-        await execute(
-            "UPDATE subscription_discount SET amount_minor = :off WHERE subscription_id = :id AND of_bundle",
-            id=part.id,
-            off=off_minor,
-        )
-    else:
-        await execute("DELETE FROM subscription_discount WHERE subscription_id = :id AND of_bundle", id=part.id)
+        await _mark_discount(part.id)
     discounts = await discounts_of(part.id)
     ends = [each.until_on for each in discounts if each.until_on is not None]
     terms = [each for each in cut(await terms_from(part.id, start), [start, *ends]) if each.valid_from >= start]
