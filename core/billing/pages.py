@@ -37,6 +37,9 @@ PILLS: Final[dict[str, Pill]] = {
     "credited": Pill(N_("Void"), "ended"),
     "written_off": Pill(N_("Written off"), "ended"),
     "overdue": Pill(N_("Overdue"), "blocked"),
+    "invoiced": Pill(N_("Invoice issued"), "ended"),
+    "superseded": Pill(N_("Superseded"), "ended"),
+    "expired": Pill(N_("Expired"), "ended"),
 }
 KINDS: Final = {
     "invoice": N_("Invoice"),

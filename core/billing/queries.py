@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
 from core.lists.columns import ListChoice, ListColumn
-from core.texts import N_
+from core.texts import N_, _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,14 +62,34 @@ async def has_money(customer_id: int) -> bool:
     return bool(await value(f"SELECT CASE WHEN {HAS_MONEY} THEN 1 ELSE 0 END", customer_id=customer_id))
 
 
-DOCUMENT: Final = """
+_PROFORMA: Final = """CASE
+                WHEN EXISTS (SELECT 1 FROM document i WHERE i.corrects_id = document.id AND i.kind = 'invoice'
+                    AND i.state = 'issued') THEN 'invoiced'
+                WHEN EXISTS (SELECT 1 FROM document f WHERE f.corrects_id = document.id AND f.kind = 'proforma')
+                    OR EXISTS (SELECT 1 FROM document d WHERE d.corrects_id = document.id AND d.kind = 'invoice'
+                        AND d.state = 'draft' AND EXISTS (
+                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor FROM document_line
+                            WHERE document_id = d.id EXCEPT
+                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor FROM document_line
+                            WHERE document_id = document.id))
+                    OR EXISTS (SELECT 1 FROM document d WHERE d.corrects_id = document.id AND d.kind = 'invoice'
+                        AND d.state = 'draft' AND (SELECT count(*) FROM document_line WHERE document_id = d.id)
+                            < (SELECT count(*) FROM document_line WHERE document_id = document.id)) THEN 'superseded'
+                WHEN NOT EXISTS (SELECT 1 FROM document d WHERE d.corrects_id = document.id AND d.kind = 'invoice'
+                        AND d.state = 'draft')
+                    AND EXISTS (SELECT 1 FROM document_line l WHERE l.document_id = document.id
+                        AND l.beneficiary_id IS NOT NULL) THEN 'expired'
+                ELSE 'open' END"""
+"""What became of a proforma. Only lines of charges have a beneficiary: a draft that is gone let go of these."""
+
+DOCUMENT: Final = f"""
 SELECT document.id, document.kind, document.state, document.number, document.payer_id, customer.full_name AS payer,
        document.issued_on, coalesce(s.due_on, document.due_on) AS due_on, document.currency, document.net_minor,
        document.tax_minor, document.total_minor, coalesce(s.open_minor, 0) AS open_minor, s.settled_on,
        coalesce(s.disputed, FALSE) AS disputed,
        CASE WHEN document.state = 'draft' THEN 'draft'
             WHEN document.kind = 'credit_note' THEN 'paid'
-            WHEN document.kind = 'proforma' THEN 'open'
+            WHEN document.kind = 'proforma' THEN {_PROFORMA}
             WHEN s.open_minor > 0 AND s.due_on < :today THEN 'overdue'
             WHEN s.open_minor = document.total_minor AND s.open_minor > 0 THEN 'open'
             WHEN s.open_minor > 0 THEN 'partly_paid'
@@ -127,9 +147,11 @@ async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
         id=document_id,
     )
     assert rest is not None
+    proforma = await _proforma(found) if found.kind == "proforma" else {}
     return DocumentDetail(
         **msgspec.structs.asdict(found),
         **msgspec.structs.asdict(rest),
+        **proforma,
         lines=await list_lines(document_id),
         taxes=await rows(
             TaxRow,
@@ -147,6 +169,58 @@ async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
             )
         ],
     )
+
+
+class _Following(Struct, frozen=True):
+    id: int
+    kind: str
+    state: str
+    number: str | None
+
+
+async def _proforma(found: DocumentRow) -> dict[str, Any]:
+    """The draft that a proforma was made of, what took its place, and the way out where it is nothing to pay by."""
+    following = await rows(
+        _Following,
+        "SELECT id, kind, state, number FROM document WHERE corrects_id = :id AND kind IN ('invoice', 'proforma')"
+        " ORDER BY CASE WHEN kind = 'invoice' THEN 0 ELSE 1 END, id DESC",
+        id=found.id,
+    )
+    draft = next((each for each in following if each.state == "draft"), None)
+    later = next((each for each in following if each.state == "issued"), None)
+    way_out = ""
+    if found.settlement == "invoiced" and later is not None:
+        way_out = _("Its invoice %(number)s was issued: that is to be paid.", number=later.number)
+    elif found.settlement == "superseded" and later is not None:
+        way_out = _("The proforma %(number)s took its place: send that.", number=later.number)
+    elif found.settlement == "superseded":
+        way_out = _("Its draft was changed since. Issue another proforma of it, or the invoice as it is now.")
+    elif found.settlement == "expired":
+        way_out = draft_let_go()
+    return {
+        "draft_id": draft.id if draft else None,
+        "replaced_by_id": later.id if later else None,
+        "way_out": way_out,
+    }
+
+
+def draft_let_go() -> str:
+    return _("Its draft was deleted, and let go of its charges. Make a new invoice of the charges that are open.")
+
+
+async def invoice_of_proforma(proforma_id: int) -> int | None:
+    """The issued invoice that took the place of a proforma, or of a later one of the same draft."""
+    while True:
+        found = await row(
+            _Following,
+            "SELECT id, kind, state, number FROM document WHERE corrects_id = :id AND state = 'issued'"
+            " AND kind IN ('invoice', 'proforma') ORDER BY CASE WHEN kind = 'invoice' THEN 0 ELSE 1 END, id DESC"
+            " LIMIT 1",
+            id=proforma_id,
+        )
+        if found is None or found.kind == "invoice":
+            return found.id if found else None
+        proforma_id = found.id
 
 
 async def list_lines(document_id: int) -> list[LineRow]:

@@ -164,7 +164,8 @@ class SettlementRow(Struct, frozen=True):
 class DocumentRow(Struct, frozen=True):
     """A document as lists show it.
 
-    `settlement` is derived: draft, open, partly_paid, paid, credited, written_off, overdue.
+    `settlement` is derived: draft, open, partly_paid, paid, credited, written_off, overdue; of a proforma open,
+    invoiced, superseded (by a later one, or its draft was changed), expired (its draft let go of its charges).
     """
 
     id: int
@@ -189,7 +190,10 @@ class DocumentRow(Struct, frozen=True):
 
 
 class DocumentDetail(DocumentRow, frozen=True, kw_only=True):
-    """A document with all that stands on it. `buyer` and `seller` are the parties as they were on issue, JSON."""
+    """A document with all that stands on it. `buyer` and `seller` are the parties as they were on issue, JSON.
+
+    Of a proforma: `draft_id` becomes its invoice, `replaced_by_id` took its place, `way_out` says what to do instead.
+    """
 
     terms_days: int | None = None
     language: str = ""
@@ -210,6 +214,9 @@ class DocumentDetail(DocumentRow, frozen=True, kw_only=True):
     taxes: list[TaxRow] = []
     settled_by: list[SettlementRow] = []
     credit_note_ids: list[int] = []
+    draft_id: int | None = None
+    replaced_by_id: int | None = None
+    way_out: str = ""
 
 
 class CreditRow(Struct, frozen=True):

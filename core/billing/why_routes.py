@@ -35,6 +35,9 @@ STATES: Final = {
     "credited": N_("Credit notes took back what was left of it."),
     "written_off": N_("What was open was given up."),
     "overdue": N_("Something is open, and the day by which it was due is over."),
+    "invoiced": N_("The invoice that takes its place was issued."),
+    "superseded": N_("A later proforma took its place, or its draft was changed since."),
+    "expired": N_("Its draft was deleted, and let go of its charges."),
 }
 MONEY_EVENTS: Final = (
     "invoice_issued",

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_by_hand, allocate_credit, create_credit_note, free_up, open_credit, unallocate
 from core.billing.actions.allocation import Free, in_base, lock_balance, lock_credit, recover_loss
+from core.billing.queries import invoice_of_proforma
 from core.billing.tables import Document
 from core.customers.tables import Customer
 from core.database import Duplicate, execute, row, rows, value, values, within
@@ -62,7 +63,7 @@ async def receive(scope: Scope, data: NewPayment) -> int:
         if received_on > scope.today():
             raise Invalid(_("Money cannot be received in the future."), field="received_on")
         method = await find_method(data.method)
-        document_id = await named_invoice(scope, data.document_id, data.payer_id, currency)
+        meant = await named(scope, data.document_id, data.payer_id, currency)
         bank_currency = data.bank_currency or currency
         bank_amount = data.bank_amount_minor or data.amount_minor
         if bank_currency == currency and bank_amount != data.amount_minor:
@@ -87,8 +88,8 @@ async def receive(scope: Scope, data: NewPayment) -> int:
                     fee=data.fee_minor,
                     received_on=received_on,
                     reference=data.reference,
-                    note=data.note,
-                    document_id=document_id,
+                    note="\n".join(each for each in (data.note, meant.why) if each),
+                    document_id=meant.document_id,
                     provider=data.provider,
                     event_id=data.event_id,
                     now=scope.now(),
@@ -119,10 +120,10 @@ async def receive(scope: Scope, data: NewPayment) -> int:
                 payment_id=payment_id, customer_id=data.payer_id, amount_minor=data.amount_minor, currency=currency
             ),
         )
-        if document_id is not None:
-            await recover_loss(scope, document_id, data.amount_minor)
+        if meant.invoice_id is not None:
+            await recover_loss(scope, meant.invoice_id, data.amount_minor)
         await _split(scope, entry_id, data)
-        await allocate_credit(scope, data.payer_id, currency, named=[document_id] if document_id else [])
+        await allocate_credit(scope, data.payer_id, currency, named=[meant.invoice_id] if meant.invoice_id else [])
         return payment_id
 
 
@@ -193,27 +194,44 @@ async def find_method(code: str) -> Method:
     return found
 
 
-class _Named(Struct, frozen=True):
+class _Document(Struct, frozen=True):
     payer_id: int
     currency: str
+    kind: str
+    number: str
 
 
-async def named_invoice(scope: Scope, document_id: int | None, payer_id: int, currency: str) -> int | None:
-    """The invoice that money names, or Invalid where it is not this payer's, in this currency."""
+class Named(Struct, frozen=True):
+    """What money names: `invoice_id` is settled first. A proforma that has no invoice is named all the same, and
+    `why` says that the money stays credit."""
+
+    document_id: int | None = None
+    invoice_id: int | None = None
+    why: str = ""
+
+
+async def named(scope: Scope, document_id: int | None, payer_id: int, currency: str) -> Named:
+    """The invoice that money names, or the one of the proforma that it names; Invalid where it is not this payer's, in
+    this currency."""
     if document_id is None:
-        return None
+        return Named()
     found = await row(
-        _Named,
-        "SELECT payer_id, currency FROM document WHERE id = :id AND state = 'issued' AND kind IN ('invoice', 'opening')"
-        " AND :within",
+        _Document,
+        "SELECT payer_id, currency, kind, number FROM document WHERE id = :id AND state = 'issued'"
+        " AND kind IN ('invoice', 'opening', 'proforma') AND :within",
         id=document_id,
         within=within(Document, scope.actor.reach),
     )
     if found is None:
         raise Invalid(_("There is no such issued invoice."), field="document_id")
-    if found != _Named(payer_id, currency):
+    if (found.payer_id, found.currency) != (payer_id, currency):
         raise Invalid(_("This invoice is another customer's, or in another currency."), field="document_id")
-    return document_id
+    if found.kind != "proforma":
+        return Named(document_id, document_id)
+    if invoice_id := await invoice_of_proforma(document_id):
+        return Named(invoice_id, invoice_id)
+    why = _("It names the proforma %(number)s, of which no invoice was issued: it is credit.", number=found.number)
+    return Named(document_id, why=why)
 
 
 class _Payment(Struct, frozen=True):

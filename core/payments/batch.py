@@ -119,8 +119,8 @@ async def _by_number(scope: Scope, numbers: Sequence[str]) -> Matched | None:
         Matched,
         f"{_MATCHED.replace('customer.currency', 'document.currency')}, document.id AS document_id, document.number"
         " FROM document JOIN customer ON customer.id = document.payer_id"
-        " WHERE document.number IN :numbers AND document.state = 'issued' AND document.kind IN ('invoice', 'opening')"
-        " AND :within ORDER BY document.id DESC LIMIT 2",
+        " WHERE document.number IN :numbers AND document.state = 'issued' AND document.kind IN ('invoice', 'opening',"
+        " 'proforma') AND :within ORDER BY document.id DESC LIMIT 2",
         numbers=list(numbers),
         within=within(Document, scope.actor.reach),
     )

@@ -16,7 +16,7 @@ from core.ids import Id
 from core.ledger.accounts import Code
 from core.ledger.posting import credit, debit, post
 from core.money import check_currency
-from core.payments.actions import find_method, known_event, named_invoice, require_customer, suspended_base
+from core.payments.actions import find_method, known_event, named, require_customer, suspended_base
 from core.payments.events import PaymentAssigned, UnidentifiedReceived
 from core.payments.schemas import AmountMinor, Reference
 from core.payments.tables import Payment
@@ -115,15 +115,19 @@ async def assign(scope: Scope, payment_id: int, data: Assignment) -> None:
         if found.payer_id is not None or found.state not in ("received", "part_reversed"):
             raise Conflict(_("This payment is not one that waits for its customer."))
         await require_customer(scope, data.payer_id, "payer_id")
-        document_id = await named_invoice(scope, data.document_id, data.payer_id, found.currency)
+        meant = await named(scope, data.document_id, data.payer_id, found.currency)
         amount = found.amount_minor - found.reversed_minor
         await lock_balance(data.payer_id, found.currency)
         base = await suspended_base(payment_id)
         await execute(
-            "UPDATE payment SET payer_id = :payer, names_document_id = :document, version = version + 1 WHERE id = :id",
+            "UPDATE payment SET payer_id = :payer, names_document_id = :document, version = version + 1,"
+            " note = CASE WHEN :why = '' THEN note WHEN note = '' THEN :why ELSE note || :line || :why END"
+            " WHERE id = :id",
             id=payment_id,
             payer=data.payer_id,
-            document=document_id,
+            document=meant.document_id,
+            why=meant.why,
+            line="\n",
         )
         await post(
             [
@@ -150,6 +154,8 @@ async def assign(scope: Scope, payment_id: int, data: Assignment) -> None:
                 payment_id=payment_id, customer_id=data.payer_id, amount_minor=amount, currency=found.currency
             ),
         )
-        if document_id is not None:
-            await recover_loss(scope, document_id, amount)
-        await allocate_credit(scope, data.payer_id, found.currency, named=[document_id] if document_id else [])
+        if meant.invoice_id is not None:
+            await recover_loss(scope, meant.invoice_id, amount)
+        await allocate_credit(
+            scope, data.payer_id, found.currency, named=[meant.invoice_id] if meant.invoice_id else []
+        )

@@ -13,7 +13,7 @@ from core.billing.actions.invoices import draft_of, lock_draft, plan_for, work_o
 from core.billing.actions.setup import snapshot_of
 from core.billing.events import ProformaIssued
 from core.billing.numbering import take_numbers
-from core.billing.queries import get_document
+from core.billing.queries import draft_let_go, get_document
 from core.billing.schemas import DraftFields, NewLine
 from core.billing.staging import json_object
 from core.billing.writing import buyer_as_json, retain_until, tell_listeners
@@ -148,7 +148,7 @@ async def why_no_draft(proforma_id: int) -> str:
     if await _draft_of(latest_id) is None and await value(
         "SELECT 1 FROM document_line WHERE document_id = :id AND beneficiary_id IS NOT NULL LIMIT 1", id=latest_id
     ):
-        return _("Its draft was deleted, and let go of its charges. Make a new invoice of the charges that are open.")
+        return draft_let_go()
     return ""
 
 

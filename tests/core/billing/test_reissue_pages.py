@@ -214,9 +214,17 @@ async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no
     while_it_stands = await page.get(f"/invoices/{proforma}")
     await actions.delete_draft(scope, draft)
     shown = await page.get(f"/invoices/{proforma}")
-    over_json = await (await tenant.api()).post(f"/api/v1/invoices/{proforma}/invoice")
+    api = await tenant.api()
+    over_json = await api.post(f"/api/v1/invoices/{proforma}/invoice")
+    its_state = (await api.get(f"/api/v1/invoices/{proforma}")).json()
+    why = await page.get(f"/invoices/{proforma}/why", headers=PART)
 
     way = f'href="/invoices/{proforma}/invoice"'
     assert (way in while_it_stands.text, way in shown.text) == (True, False)
     assert "Make a new invoice of the charges that are open." in shown.text
     assert (over_json.status_code, "let go of its charges" in over_json.text) == (409, True)
+    assert (its_state["settlement"], its_state["draft_id"]) == ("expired", None)
+    assert "charges that are open" in its_state["way_out"]
+    assert "Expired" in shown.text
+    assert f'href="/customers/{customer_id}/invoices/new"' in shown.text
+    assert "let go of its charges" in why.text
