@@ -26,6 +26,7 @@ from core.activity.unit import again
 from core.billing import run, writing
 from core.billing.jobs import BILL, ToBill
 from core.billing.numbering import Numbers
+from core.billing.plan import work_out
 from core.billing.run import RunReport, run_billing
 from core.billing.staging import prepare
 from core.clock import SystemClock
@@ -179,7 +180,7 @@ def take_numbers_apart() -> None:
                 return 0
             await prepare()
             await run._stage(work, done, payers[-1])
-            await run.work_out(work.plan)
+            await work_out(work.plan)
             return int(await value("SELECT count(*) FROM stage_document"))
 
     async def apart(work: Any) -> Any:
@@ -191,8 +192,9 @@ def take_numbers_apart() -> None:
     async def given(kind: str, seller_id: int, issued_on: date, documents: int) -> Numbers:
         return taken.pop() if taken else await take(kind, seller_id, issued_on, documents)
 
-    take = writing.take_numbers
-    run._bill_chunk, writing.take_numbers = apart, given
+    numbers: Any = writing
+    take = numbers.take_numbers
+    run._bill_chunk, numbers.take_numbers = apart, given
 
 
 def _begin(asked: Asked) -> None:

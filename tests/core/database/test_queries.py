@@ -426,7 +426,7 @@ async def test_a_text_that_cannot_be_stored_is_refused_among_those_of_its_column
 
 
 async def test_several_statements_go_one_after_the_other_and_say_what_each_touched(things: Database) -> None:
-    statements = [
+    statements: list[tuple[str, dict[str, Any]]] = [
         ("INSERT INTO thing (name) VALUES (:name)", {"name": "a"}),
         ("INSERT INTO thing (name) SELECT name || '!' FROM thing", {}),
         ("UPDATE thing SET amount_minor = :n", {"n": 1}),
