@@ -72,7 +72,7 @@ async def bill_daily(scope: Scope, job: Job[Scheduled]) -> RunReport | None:
                 example=wrong[0].example,
             )
         )
-    return await run_billing(scope, job.payload.on, progress=job.progress)
+    return await run_billing(scope, job.payload.on, progress=job.progress, job_id=job.id)
 
 
 async def verify_daily(scope: Scope, job: Job[Scheduled]) -> Verified:
@@ -114,7 +114,9 @@ async def dun_daily(scope: Scope, job: Job[Scheduled]) -> DunningReport | None:
 
 
 async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
-    return await run_billing(scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress)
+    return await run_billing(
+        scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress, job_id=job.id
+    )
 
 
 async def preview(scope: Scope, job: Job[ToPreview]) -> RunReport:

@@ -208,6 +208,8 @@ class _Work:
     longest: float = 0.0
     last_error: str = ""
     parked: list[ParkedPayer] = field(default_factory=list)
+    not_renewed: list[ParkedPayer] = field(default_factory=list)
+    """Payers whose prepaid subscriptions could not be renewed: noted when the run is over."""
 
     @property
     def scope(self) -> Scope:
@@ -231,8 +233,11 @@ async def run_billing(
     chunk_size: int | None = None,
     pause: float | None = None,
     progress: Progress | None = None,
+    job_id: int | None = None,
 ) -> RunReport:
     """Bill everything that is due by a date. Safe to repeat, to kill, and to run by many workers at once.
+
+    A job that is repeated (`job_id`) goes on with the run that it was at, and is done where that one is over.
 
     Bounds (security.md 10): at most 36 months ahead, 15 charges a subscription; after a gap of more than 35 days, and
     for more than twice the run a month before, it asks first. A document's date is the tenant's day of issue, whatever
@@ -251,11 +256,15 @@ async def run_billing(
         report = await _preview(plan, sources, pace(chunk_size, pause), progress)
         report.seconds = perf_counter() - started
         return report
+    if job_id is not None and (over := await _over_for(job_id, plan)) is not None:
+        return over
     await turn_day(scope, min(as_of, today))
     renewals = await renew_due(scope, min(as_of, today))
     await tell_coming(scope, min(as_of, today))
     await _rate_plugins(plan, sources)
     run = await _open_run(plan, confirmed=confirmed)
+    if run is not None and job_id is not None:
+        await _give_to_job(scope, job_id, run.id)
     await put_to_run(scope, run.id if run is not None else None)
     if run is None:
         await _nothing_wrong(scope, as_of)
@@ -279,6 +288,7 @@ async def run_billing(
         sources,
         unit_e6(await _currencies(), "t.currency"),
         resolves=bool(await value("SELECT 1 FROM billing_parked WHERE resolved_at IS NULL LIMIT 1")),
+        not_renewed=[ParkedPayer(each.payer_id, "failed", each.detail) for each in renewals.failed],
     )
     while True:
         done = await _next_chunk(work)
@@ -291,9 +301,6 @@ async def run_billing(
         if done.state != RunState.OPEN:
             break
         await asyncio.sleep(work.pace.pause)
-    for each in renewals.failed:
-        async with unit_of_work(scope):
-            await _write_parked(plan, ParkedPayer(each.payer_id, "failed", each.detail))
     return _with_renewals(await _report(work, done, perf_counter() - started), renewals)
 
 
@@ -501,6 +508,29 @@ async def _open_run(plan: Plan, *, confirmed: bool) -> _Run | None:
     return found
 
 
+async def _give_to_job(scope: Scope, job_id: int, run_id: int) -> None:
+    """So a job that is repeated once its run is over finds it, and opens no other for who is parked.
+
+    One that is killed before this finds the run that it opened by its date.
+    """
+    async with unit_of_work(scope):
+        await execute(
+            "INSERT INTO billing_run_job (job_id, run_id) VALUES (:job_id, :run_id) ON CONFLICT (job_id) DO NOTHING",
+            job_id=job_id,
+            run_id=run_id,
+        )
+
+
+async def _over_for(job_id: int, plan: Plan) -> RunReport | None:
+    """What the run of a job did, where it is over."""
+    mine = "id = (SELECT run_id FROM billing_run_job WHERE job_id = :job_id) AND state NOT IN ('waiting', 'open')"
+    run = await row(_Run, f"{_RUN} WHERE {mine}", job_id=job_id)
+    renewals = await row(Renewals, f"SELECT renewed, not_covered FROM billing_run WHERE {mine}", job_id=job_id)
+    if run is None or renewals is None:
+        return None
+    return _with_renewals(await _report(_Work(plan, pace(), [], (), ""), run, 0.0), renewals)
+
+
 async def cancel_run(scope: Scope, run_id: int) -> None:
     """It ends between two chunks; what it made stands, what it did not is still due."""
     async with unit_of_work(scope):
@@ -644,6 +674,7 @@ async def _bill_chunk(work: _Work) -> tuple[_Run, int]:
         run = await row(_Run, f"{_RUN} WHERE id = :id FOR UPDATE", id=plan.run_id)
         assert run is not None
         if run.state != RunState.OPEN:
+            await _park_not_renewed(work)
             return run, 0
         if (today := scope.today()) != plan.issued_on:
             # Past midnight: the month before may be recognised already.
@@ -795,13 +826,21 @@ async def _write_parked(plan: Plan, parked: ParkedPayer) -> None:
     )
 
 
+async def _park_not_renewed(work: _Work) -> None:
+    for each in work.not_renewed:
+        await _write_parked(work.plan, each)
+
+
 async def _park_next(work: _Work) -> _Run:
     """The one payer that the database refuses: set aside with what it said, and the run goes on behind it."""
     async with unit_of_work(work.scope):
         run = await row(_Run, f"{_RUN} WHERE id = :id FOR UPDATE", id=work.plan.run_id)
         assert run is not None
+        if run.state != RunState.OPEN:
+            await _park_not_renewed(work)
+            return run
         payers = await _next_payers(work, run.after_payer_id)
-        if run.state != RunState.OPEN or not payers:
+        if not payers:
             return run
         await _write_parked(work.plan, ParkedPayer(payers[0], "failed", work.last_error))
         changed = await row(
@@ -820,6 +859,7 @@ async def _close(work: _Work, run: _Run) -> _Run:
     """Every payer was looked at; behind the last one nobody has anything due."""
     if work.resolves:
         await execute(RESOLVE, now=work.scope.now(), as_of=work.plan.as_of_on, after=run.after_payer_id, last=LAST_ID)
+    await _park_not_renewed(work)
     closed = await row(
         _Run,
         "UPDATE billing_run SET state = 'done', finished_at = :now, payers_total = payers_done WHERE id = :id"

@@ -108,6 +108,15 @@ class BillingRun(Table):
     finished_at = Timestamptz(null=True)
 
 
+class BillingRunJob(Table):
+    """The run that a job is at: a job that is repeated behind its end begins no other one."""
+
+    belongs = STAFF_ONLY
+
+    job_id = BigInt(unique=True)
+    run_id = ForeignKey(BillingRun)
+
+
 class BillingParked(Table):
     """A payer that a run could not bill, and why. The next run tries again; what it then bills resolves it.
 

@@ -2,8 +2,7 @@
 
 Recurring charges in advance and in arrears, discounts, usage of a plugin, charges by hand, trials at their end, ends,
 prepaid periods that are covered and that are not, changes and pauses whose day has come, invoices that were not paid
-in time, credit from a deposit, a credit note and money paid ahead, payers of others, and dunning. Nobody is parked: a
-run is begun anew for who is, each time.
+in time, credit from a deposit, a credit note and money paid ahead, payers of others, who cannot be billed, and dunning.
 """
 
 from __future__ import annotations
@@ -19,12 +18,16 @@ from core.app import HOOK_MODULES
 from core.billing.actions.dunning import run_dunning
 from core.billing.actions.pausing import pause
 from core.billing.actions.prepaid import start
+from core.billing.jobs import BILL, ToBill
 from core.billing.recognition import recognise
 from core.billing.run import run_billing
+from core.catalog.actions import create_tax_category
+from core.catalog.schemas import NewTaxCategory
 from core.clock import FixedClock
-from core.database import bind, claim, execute
+from core.database import bind, claim, execute, value
 from core.hooks import Hooks
 from core.ids import new_uuid
+from core.jobs.actions import enqueue
 from core.payments.deposits import Application, NewDeposit, apply_deposit, receive_deposit
 from core.subscriptions.actions import cancel_at_expiry
 from core.subscriptions.schemas import NewPause, NewSubscription
@@ -53,9 +56,10 @@ def scope_on(database: Database, uuid: UUID) -> Scope:
 
 
 async def live_the_day(scope: Scope) -> None:
-    """What the schedules of a day do: the month's revenue, the billing run, dunning."""
+    """What the jobs of a day do: the month's revenue, the billing run, dunning."""
     await again(lambda: recognise(scope))
-    await run_billing(scope, scope.today(), confirmed=True, chunk_size=CHUNK, pause=0)
+    job_id = int(await value("SELECT id FROM job WHERE kind = :kind", kind=BILL.name))
+    await run_billing(scope, scope.today(), confirmed=True, chunk_size=CHUNK, pause=0, job_id=job_id)
     await run_dunning(scope, pause=0)
 
 
@@ -77,6 +81,7 @@ async def make_day(database: Database) -> UUID:
 async def _sells(story: Story) -> None:
     await story.taxes(200_000)
     await story.taxes(100_000, "reduced")
+    await create_tax_category(story.scope, NewTaxCategory(code="untold", name="Without a rate"))
     await with_meter(story)
     await story.rate("USD", "0.9", since="2027-01-01")
     await story.sells("small", 3000, rank=0, setup_minor=900)
@@ -86,6 +91,7 @@ async def _sells(story: Story) -> None:
     await story.sells("converts", 3300, trial_days=14, at_trial_end="convert")
     await story.sells("asks", 3400, trial_days=14, at_trial_end="invoice_first", activation="invoice_first")
     await story.sells("ends", 3500, trial_days=14)
+    await story.sells("untold", 1000, tax_category="untold")
     await story.sells("dollars", 3500, currency="USD")
     await story.sells("hosting", 36_000, "year", kind="service", tax_inclusive=True)
     await story.sells("ahead", 2000, "day", 10)
@@ -155,6 +161,8 @@ async def _in_may(story: Story) -> None:
     for name, code in (("Kim Kurz", "converts"), ("Lea Lang", "asks"), ("Max Moor", "ends")):
         await _somebody(story, name)
         await story.tries(code)
+    await _somebody(story, "Ned Nagl")
+    await story.subscribes("untold")
     await _somebody(story, "Ola Ott")
     first = await story.is_invoiced(("Cable", 4000), terms_days=7)
     await story.credits(first, 1500)
@@ -178,3 +186,4 @@ async def _in_may(story: Story) -> None:
     await _somebody(story, "Sue Sand")
     await story.subscribes("small", quantity_e6=2_500_000)
     story.clock.set(MORNING)
+    await enqueue(story.scope, BILL, ToBill(story.today, True))
