@@ -6,7 +6,7 @@ Nobody gives what it does not have: neither by a role, nor by a link into the ac
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import Everything, execute, scoped, value, values
+from core.database import Everything, execute, scoped, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
@@ -129,7 +129,8 @@ async def _check_free(email: str, but: int = 0) -> None:
 
 
 async def touchable(scope: Scope, staff_id: int) -> Staff:
-    """The staff user, for a change by somebody else. Raises Forbidden where it may do more than the actor."""
+    """The staff user, locked, for a change by somebody else. Raises Forbidden where it may do more than the actor."""
+    await value("SELECT 1 FROM staff WHERE id = :id FOR UPDATE", id=staff_id)
     staff = await scoped(Staff, scope).get(staff_id)
     if not may_give(scope, str(await value("SELECT permissions FROM role WHERE id = :id", id=staff.role_id))):
         raise Forbidden(_("%(name)s may do more than you: somebody who may as much has to do this.", name=staff.name))
@@ -283,6 +284,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
     sessions; another address is told to the old one. Nobody changes its own role, nor switches itself off."""
     email = email_of(data.email)
     async with unit_of_work(scope):
+        await _one_at_a_time()
         staff = await touchable(scope, staff_id)
         changes: dict[str, tuple[object, object]] = {}
         wanted = {"name": data.name.strip(), "email": email, "role_id": data.role_id, "active": data.active}
@@ -321,6 +323,11 @@ def is_own(scope: Scope, staff_id: int) -> bool:
 async def notify(scope: Scope, staff_id: int, what: str, *, to: str = "") -> None:
     """Tell a staff user by mail what happened to its account; `what` is a marked text, `to` an older address."""
     await enqueue(scope, "notify_staff", MailNotice(staff_id=staff_id, what=what, to=to))
+
+
+async def _one_at_a_time() -> None:
+    """Roles and log-ins are changed one after the other: two who take them from each other see what the other did."""
+    await value("SELECT id FROM role WHERE permissions = :all ORDER BY id FOR UPDATE", all='["*"]')
 
 
 async def _somebody_administers() -> bool:
@@ -415,6 +422,8 @@ async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) ->
         staff = await touchable(scope, staff_id)
         if bool(staff.second_factor) is needed:
             return False
+        if not needed and is_own(scope, staff_id):
+            raise Conflict(_("Nobody takes the own second factor away. Ask another person who manages the staff."))
         has_one = (await queries.get_staff(scope, staff_id)).has_second_factor
         if needed and not has_one and is_own(scope, staff_id):
             raise Conflict(_("Set up your own second factor first, in your profile."))
@@ -427,10 +436,12 @@ async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) ->
 
 async def switch_off(scope: Scope, staff_id: int) -> bool:
     """Somebody may no longer log in; its sessions end. Gives whether anything changed."""
-    one = await queries.get_staff(scope, staff_id)
-    if one.active:
-        await change_staff(scope, staff_id, StaffChange(one.name, one.email, one.role_id, active=False))
-    return one.active
+    async with unit_of_work(scope):
+        await _one_at_a_time()
+        one = await queries.get_staff(scope, staff_id)
+        if one.active:
+            await change_staff(scope, staff_id, StaffChange(one.name, one.email, one.role_id, active=False))
+        return one.active
 
 
 async def remove_role(scope: Scope, role_id: int) -> None:
@@ -477,12 +488,19 @@ class CreatedToken(Struct, frozen=True):
 
 
 async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> CreatedToken:
-    """A bearer token with some of the actor's own permissions, for a number of days."""
+    """A bearer token with some of the actor's own permissions, for a number of days.
+
+    One that a token makes works at most as long as that itself.
+    """
     if not data.permissions:
         raise Invalid(_("Choose at least one permission."), field="permissions")
     everything = list(data.permissions) == ["*"] and scope.may("*")
     permissions = '["*"]' if everything else _permissions(scope, data.permissions, known)
     token = f"tnt_{new_token()}"
+    expires_at = scope.now() + timedelta(days=data.days)
+    if scope.actor.kind == "token":
+        own = await value_as(datetime, "SELECT expires_at FROM api_token WHERE id = :id", id=scope.actor.id)
+        expires_at = min(expires_at, own or expires_at)
     async with unit_of_work(scope):
         made = ApiToken(
             name=data.name.strip(),
@@ -490,7 +508,7 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
             permissions=permissions,
             created_by=scope.actor.key,
             created_at=scope.now(),
-            expires_at=scope.now() + timedelta(days=data.days),
+            expires_at=expires_at,
             last_used_at=None,
             revoked_at=None,
         )

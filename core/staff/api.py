@@ -189,7 +189,8 @@ async def list_tokens(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Pag
     permission="staff.edit",
     summary="Make an API token",
     sealed=True,
-    description="No permission can be given that the token does not have. The new one is in this answer alone.",
+    description="No permission can be given that the token does not have, and it works at most as long as that. The new"
+    " one is in this answer alone.",
 )
 async def create_token(call: Call, data: JSONBody[NewToken]) -> MadeToken:
     made = await actions.create_token(call.scope, data, _known(call))

@@ -348,8 +348,8 @@ async def _kept(subscription_id: int) -> _Kept:
 
 
 async def change_quantity(scope: Scope, customer_bundle_id: int, quantity_e6: int) -> list[int]:
-    """Another quantity of the whole. More than today holds at once: gives the charges of the difference, for one invoice.
-    Less holds from the next period on that is not charged yet, in the place of what was to hold then."""
+    """Another quantity of the whole. More than today's holds at once: gives the charges of the difference, for one
+    invoice. Less holds from the next period on that is not charged yet, in the place of what was to hold then."""
     async with unit_of_work(scope):
         mine, parts = await lock_parts(scope, customer_bundle_id)
         if quantity_e6 == mine.quantity_e6:

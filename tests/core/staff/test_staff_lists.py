@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from core.activity.unit import unit_of_work
-from core.database import Everything, execute, value
+from core.activity.unit import again, unit_of_work
+from core.database import Everything, execute, spawn, value
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs import claims
 from core.jobs.attempts import attempt
@@ -210,6 +212,52 @@ async def test_F1_a_second_factor_is_asked_of_one_person_who_is_logged_out_until
     assert await actions.ask_for_second_factor(scope, found["ada"], needed=False)
     with pytest.raises(Conflict, match="your own second factor first"):
         await actions.ask_for_second_factor(own, found["ada"], needed=True)
+
+
+async def test_F1_nobody_waives_the_second_factor_that_somebody_asked_of_him(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    await actions.ask_for_second_factor(tenant.scope(actor=OTHER), found["ada"], needed=True)
+    known = await queries.find_known(found["ada"])
+    assert known is not None
+
+    with pytest.raises(Conflict, match="Ask another person"):
+        await actions.ask_for_second_factor(tenant.scope(actor=queries.actor_of(known)), found["ada"], needed=False)
+
+    assert (await queries.get_staff(tenant.scope(), found["ada"])).asked_second_factor
+
+
+async def test_F1_two_administrators_who_switch_each_other_off_at_once_leave_one(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    other = await tenant.staff("Administrator", email="eve@staff.example")
+    async with unit_of_work(tenant.scope()):
+        await execute(
+            "UPDATE staff SET active = FALSE WHERE role_id = 1 AND id NOT IN :both", both=[found["ada"], other]
+        )
+
+    async def switches_off(who: int, whom: int) -> object:
+        known = await queries.find_known(who)
+        assert known is not None
+        try:
+            return await again(partial(actions.switch_off, tenant.scope(actor=queries.actor_of(known)), whom))
+        except Conflict as error:
+            return error.message
+
+    answers = await asyncio.gather(spawn(switches_off(found["ada"], other)), spawn(switches_off(other, found["ada"])))
+
+    assert sorted(str(each)[:24] for each in answers) == ["Nobody would be left who", "True"]
+    assert await value("SELECT count(*) FROM staff WHERE active AND role_id = 1") == 1
+
+
+async def test_F1_a_token_that_a_token_makes_works_no_longer_than_that(tenant: TestTenant) -> None:
+    first = await token(tenant, "Till", days=2)
+    till = tenant.scope(actor=Actor("token", first, "Till", Everything(), frozenset({"staff.edit", "customers.view"})))
+
+    made = await actions.create_token(till, NewToken("Again", ["customers.view"], 365), {"customers.view"})
+    short = await actions.create_token(till, NewToken("Short", ["customers.view"], 1), {"customers.view"})
+
+    ends = {one: (await queries.get_token(tenant.scope(), one)).expires_at for one in (first, made.id, short.id)}
+    assert ends[made.id] == ends[first]
+    assert ends[short.id] == tenant.scope().now() + timedelta(days=1)
 
 
 async def test_F1_somebody_else_is_logged_out_everywhere_and_nobody_itself(tenant: TestTenant) -> None:
