@@ -6,6 +6,8 @@ Making a database costs ten times as much. One whose tables, triggers or functio
 from __future__ import annotations
 
 import asyncio
+import threading
+from functools import cache
 from typing import Final
 
 import asyncpg
@@ -36,6 +38,14 @@ BEGIN
     END LOOP;
     INSERT INTO renewal.numbers
         SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = '{schema}';
+    EXECUTE (  -- each table by its name, so that a connection that stays keeps the plans
+        SELECT 'CREATE FUNCTION renewal.put_rows_back() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN ' || string_agg(
+            format('IF EXISTS (SELECT 1 FROM {schema}.%1$I) THEN DELETE FROM {schema}.%1$I; END IF; ', name)
+            || CASE WHEN has_rows THEN
+                format('INSERT INTO {schema}.%I (%s) SELECT * FROM renewal.%I; ', name, columns, 'of_' || name)
+            ELSE '' END, ''
+        ) || 'END $f$' FROM renewal.rows
+    );
 END $$;
 
 CREATE FUNCTION renewal.hash() RETURNS text LANGUAGE sql AS $$
@@ -54,23 +64,13 @@ CREATE FUNCTION renewal.hash() RETURNS text LANGUAGE sql AS $$
 $$;
 
 CREATE FUNCTION renewal.renew() RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE each record; filled boolean;
+DECLARE each record;
 BEGIN
     IF renewal.hash() <> (SELECT hash FROM renewal.shape) THEN
         RETURN FALSE;
     END IF;
     SET LOCAL session_replication_role = replica;  -- no trigger is asked
-    FOR each IN SELECT * FROM renewal.rows LOOP
-        EXECUTE format('SELECT EXISTS (SELECT 1 FROM {schema}.%I)', each.name) INTO filled;
-        IF filled THEN
-            EXECUTE format('DELETE FROM {schema}.%I', each.name);
-        END IF;
-        IF each.has_rows THEN
-            EXECUTE format(
-                'INSERT INTO {schema}.%I (%s) SELECT * FROM renewal.%I', each.name, each.columns, 'of_' || each.name
-            );
-        END IF;
-    END LOOP;
+    PERFORM renewal.put_rows_back();
     FOR each IN
         SELECT s.sequencename AS name, n.last, s.start_value AS start FROM pg_sequences s
         JOIN renewal.numbers n ON n.name = s.sequencename
@@ -83,9 +83,11 @@ END $$;
 """
 
 
+_open: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+
 _END_OTHERS: Final = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE pid <> pg_backend_pid() AND datname = current_database()
+WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'
 """
 
 
@@ -101,13 +103,26 @@ async def remember_as_new(superuser: str, schema: str) -> None:
 
 async def as_new(superuser: str) -> bool:
     """Puts the rows and sequences of the schema back, after ending whoever is still connected; whether it is as new."""
-    connection = await asyncpg.connect(superuser)
-    try:
-        for pause in (0, 0.005, 0.02, 0.1, 0.5):
-            await asyncio.sleep(pause)
-            if not await connection.fetchval(_END_OTHERS):
-                renewed: bool = await connection.fetchval("SELECT renewal.renew()")
-                return renewed
-        return False
-    finally:
-        await connection.close()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_renewed(superuser), _beside()))
+
+
+async def _renewed(superuser: str) -> bool:
+    connection = _open.get(superuser)
+    if connection is None or connection.is_closed():
+        connection = _open[superuser] = await asyncpg.connect(superuser)
+    for pause in (0, 0.005, 0.02, 0.1, 0.5):
+        await asyncio.sleep(pause)
+        if not await connection.fetchval(_END_OTHERS):
+            if await connection.fetchval("SELECT renewal.renew()"):
+                return True
+            break
+    await _open.pop(superuser).close()
+    return False
+
+
+@cache
+def _beside() -> asyncio.AbstractEventLoop:
+    """A loop that outlives the tests: what a connection has learnt of a hundred tables is most of the cost."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="renewal", daemon=True).start()
+    return loop
