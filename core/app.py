@@ -99,6 +99,7 @@ from core.payments import (
     online_routes,
     statement_api,
     statement_routes,
+    unclear_routes,
 )
 from core.payments import hookimpls as payments_hooks
 from core.payments import jobs as payments_jobs
@@ -241,6 +242,7 @@ PAGES: Final = (
     payments_routes,
     hand_routes,
     online_routes,
+    unclear_routes,
     credit_routes,
     deposit_routes,
     statement_routes,

@@ -70,6 +70,8 @@ GIVEN_UP_AFTER: Final = timedelta(days=3)
 """A payer who has not paid by then never came back, if the gateway knows of no money."""
 MOST_DOCUMENTS: Final = 100
 WAITING: Final = (PaymentState.PENDING, PaymentState.UNKNOWN)
+BY_HAND: Final = "by-hand:"
+"""How the event begins of a payment that a person settled."""
 
 
 class PayOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -452,7 +454,7 @@ async def take_news(scope: Scope, gateway: str, news: GatewayNews) -> bool:
             return True
         online = await _find(gateway, news)
         await execute("UPDATE gateway_event SET payment_id = :id WHERE id = :event", id=online.payment_id, event=event)
-        await _settle(_for(scope, online), online, news)
+        await settle(_for(scope, online), online, news)
         return True
 
 
@@ -477,13 +479,15 @@ async def _find(gateway: str, news: GatewayNews) -> Online:
     return found
 
 
-async def _settle(scope: Scope, online: Online, news: GatewayNews) -> None:
+async def settle(scope: Scope, online: Online, news: GatewayNews) -> None:
+    """What is said of a payment that is locked happens to it."""
     if news.state == "pending":
         return
     if news.state == "failed":
-        await _fail(scope, online, news.reason)
+        await fail(scope, online, news.reason)
         return
     if online.state != PaymentState.FAILED and online.state not in WAITING:
+        await _compare(scope, online, news)
         return
     if news.currency != online.currency or news.fee_minor >= news.amount_minor:
         said = _("The gateway tells of another currency, or of a fee above the amount.")
@@ -497,6 +501,29 @@ async def _settle(scope: Scope, online: Online, news: GatewayNews) -> None:
             id=online.payment_id,
         )
     await _receive(scope, online, news)
+
+
+async def _compare(scope: Scope, online: Online, news: GatewayNews) -> None:
+    """One that a person settled is not booked again; that the gateway tells of another amount or fee stands there."""
+    said = _(
+        "The gateway tells of %(amount)s %(currency)s, of which it keeps %(fee)s.",
+        amount=format_amount(news.amount_minor, news.currency),
+        currency=news.currency,
+        fee=format_amount(news.fee_minor, news.currency),
+    )
+    await execute(
+        "UPDATE payment SET note = note || :line || :said, version = version + 1 WHERE id = :id"
+        " AND (bank_amount_minor <> :amount OR fee_minor <> :fee OR currency <> :currency)"
+        " AND EXISTS (SELECT 1 FROM gateway_event e WHERE e.gateway = :gateway AND e.event_id = :by_hand)",
+        id=online.payment_id,
+        line="\n",
+        said=said,
+        amount=news.amount_minor,
+        fee=news.fee_minor,
+        currency=news.currency,
+        gateway=online.gateway,
+        by_hand=f"{BY_HAND}{online.payment_id}",
+    )
 
 
 async def _receive(scope: Scope, online: Online, news: GatewayNews) -> None:
@@ -549,7 +576,7 @@ async def _receive(scope: Scope, online: Online, news: GatewayNews) -> None:
     await allocate_credit(scope, online.payer_id, online.currency, named=named)
 
 
-async def _fail(scope: Scope, online: Online, reason: str) -> None:
+async def fail(scope: Scope, online: Online, reason: str) -> None:
     """No money moved; one that was received stays so."""
     moved = await execute(
         "UPDATE payment SET state = 'failed', version = version + 1 WHERE id = :id AND state IN ('pending', 'unknown')",
@@ -646,10 +673,10 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> Pay
             await take_news(acting, online.gateway, news)
         elif again:
             async with unit_of_work(acting):
-                await _fail(_for(acting, online), online, _("It never reached the gateway."))
+                await fail(_for(acting, online), online, _("It never reached the gateway."))
         if news is not None and news.state == "pending" and online.created_at < scope.now() - GIVEN_UP_AFTER:
             async with unit_of_work(acting):
-                await _fail(_for(acting, online), online, _("The payer never came back."))
+                await fail(_for(acting, online), online, _("The payer never came back."))
     now = await get_online(scope, payment_id)
     if again and now.state in WAITING:
         async with unit_of_work(acting):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from core.payments import online
+from core.payments import online, unclear
 from core.payments.online import Begun, OnlineItem, PaidBack, PayingBackOnline, PayOnline
+from core.payments.unclear import GivingUp, SettlingByHand, Unclear
 from core.texts import _
 from core.web.jsonapi import Call, api_get, api_post
 
@@ -73,4 +74,35 @@ async def pay_back(call: Call, payment_id: FromPath[int], data: JSONBody[PayingB
     return await online.pay_back(call.scope, payment_id, data)
 
 
-HANDLERS = (list_gateways, begin, get_online, ask, pay_back)
+@api_get(
+    "/online-payments/unclear",
+    permission="payments.view",
+    summary="Online payments of which nobody knows whether they came, the oldest first",
+)
+async def list_unclear(call: Call) -> list[Unclear]:
+    return await unclear.list_unclear(call.scope)
+
+
+@api_post(
+    "/payments/{payment_id:int}/settlement",
+    permission="payments.register",
+    summary="Book an unclear online payment as received, on a person's word",
+    status_code=200,
+)
+async def settle_by_hand(call: Call, payment_id: FromPath[int], data: JSONBody[SettlingByHand]) -> OnlineItem:
+    await unclear.settle_by_hand(call.scope, payment_id, data)
+    return online.item_of(await online.get_online(call.scope, payment_id))
+
+
+@api_post(
+    "/payments/{payment_id:int}/giving-up",
+    permission="payments.register",
+    summary="Give an unclear online payment up; what comes later counts",
+    status_code=200,
+)
+async def give_up(call: Call, payment_id: FromPath[int], data: JSONBody[GivingUp]) -> OnlineItem:
+    await unclear.give_up(call.scope, payment_id, data)
+    return online.item_of(await online.get_online(call.scope, payment_id))
+
+
+HANDLERS = (list_gateways, begin, get_online, ask, pay_back, list_unclear, settle_by_hand, give_up)

@@ -214,6 +214,7 @@ def buttons_of_list() -> tuple[MenuEntry, ...]:
     return (
         MenuEntry(label=_("From nobody known…"), icon="help-circle", attrs=drawer),
         MenuEntry(label=_("Batch…"), icon="table", href="/payments/batch"),
+        MenuEntry(label=_("Unclear online"), icon="alert-triangle", href="/payments/unclear"),
     )
 
 

@@ -94,6 +94,8 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
     },
     ("POST", "/api/v1/invoices/{invoice_id:int}/write-off"): {"reason": "x"},
     ("POST", "/api/v1/payments/{payment_id:int}/payback"): {"reason": "x"},
+    ("POST", "/api/v1/payments/{payment_id:int}/settlement"): {"reason": "x"},
+    ("POST", "/api/v1/payments/{payment_id:int}/giving-up"): {"reason": "x"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/promise"): {"until_on": "2026-11-30"},
     ("PUT", "/api/v1/invoices/{invoice_id:int}/dispute"): {"reason": "x"},
     ("POST", "/api/v1/invoices/{invoice_id:int}/dispute/closing"): {"answer": "x"},

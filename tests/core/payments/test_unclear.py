@@ -1,0 +1,137 @@
+"""Online payments of which nobody knows: a person sees them and settles them or gives them up; money is booked once."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from core.errors import Conflict, Invalid
+from core.ledger.queries import get_balance
+from core.payments import online
+from core.payments.online import ask_about, take_news
+from core.payments.queries import get_payment
+from core.payments.unclear import GivingUp, SettlingByHand, give_up, list_unclear, settle_by_hand
+from core.testing import TestTenant
+from tests.core.payments.test_online import (
+    Bank,
+    a_customer,
+    account,
+    an_invoice,
+    bank,
+    begun,
+    clean,
+    gateway_scope,
+    open_of,
+    unclear,
+)
+
+__all__ = ["bank"]
+
+
+async def test_B15_what_is_unknown_for_long_is_listed_the_oldest_first(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    first, _ = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    tenant.clock.move(timedelta(days=1))
+    second, _ = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+
+    found = await list_unclear(tenant.scope())
+
+    assert [(each.payment_id, each.for_long) for each in found] == [(first, True), (second, False)]
+    assert {(each.payer, each.amount_minor) for each in found} == {("Tarrow Pike", 12300)}
+
+
+async def test_B15_settled_by_hand_it_is_booked_and_what_the_gateway_tells_later_is_not_booked_again(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice = await an_invoice(tenant, customer_id)
+    payment_id, key = await unclear(tenant, bank, customer_id, invoice)
+
+    await settle_by_hand(tenant.scope(), payment_id, SettlingByHand(fee_minor=210, reason="Seen at the gateway"))
+    told = await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+    failed = await take_news(gateway_scope(tenant), "bank", bank.news(key, "failed"))
+
+    done = await get_payment(tenant.scope(), payment_id)
+    assert (told, failed, done.state, done.note) == (True, True, "received", "Seen at the gateway")
+    assert await open_of(tenant, invoice) == 0
+    assert (await account("1210"), await account("5200")) == (12090, 210)
+    assert await list_unclear(tenant.scope()) == []
+    assert await clean(tenant) == []
+    with pytest.raises(Conflict, match="Only a payment of which nobody knows"):
+        await give_up(tenant.scope(), payment_id, GivingUp(reason="Twice"))
+
+
+async def test_B15_another_amount_that_the_gateway_tells_of_later_stands_on_the_payment(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+
+    with pytest.raises(Invalid, match="less than the payment"):
+        await settle_by_hand(tenant.scope(), payment_id, SettlingByHand(fee_minor=12300, reason="Seen"))
+    await settle_by_hand(tenant.scope(), payment_id, SettlingByHand(amount_minor=10000, reason="Seen"))
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+
+    assert (
+        "The gateway tells of 123.00 EUR, of which it keeps 2.10."
+        in (await get_payment(tenant.scope(), payment_id)).note
+    )
+    assert await account("1210") == 10000
+    assert await clean(tenant) == []
+
+
+async def test_B15_given_up_its_invoice_can_be_paid_again_and_money_that_comes_all_the_same_is_booked_once(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice = await an_invoice(tenant, customer_id)
+    payment_id, key = await unclear(tenant, bank, customer_id, invoice)
+
+    await give_up(tenant.scope(), payment_id, GivingUp(reason="The bank lost it"))
+    given_up = await get_payment(tenant.scope(), payment_id)
+    asked = await ask_about(tenant.scope(), payment_id)
+    again, other = await begun(tenant, bank, customer_id, invoice)
+    await take_news(gateway_scope(tenant), "bank", bank.news(other, "received"))
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received"))
+    await take_news(gateway_scope(tenant), "bank", bank.news(key, "received", event="told-again"))
+
+    assert (given_up.state, asked) == ("failed", "failed")
+    assert (await online.get_online(tenant.scope(), payment_id)).state == "received"
+    assert again != payment_id
+    assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 12300
+    assert await account("1210") == 2 * 12090
+    assert await clean(tenant) == []
+
+
+async def test_B15_a_person_finds_it_on_the_page_and_settles_it_or_gives_it_up(tenant: TestTenant, bank: Bank) -> None:
+    customer_id = await a_customer(tenant)
+    one, _ = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    two, _ = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    tenant.clock.move(timedelta(days=2))
+    page, api = await tenant.browser(), await tenant.api()
+
+    payments, listed = await page.get("/payments"), await page.get("/payments/unclear")
+    over_json = (await api.get("/api/v1/online-payments/unclear")).json()
+    plan = await page.get(f"/payments/{one}/settlement", headers={"hx-request": "true"})
+    seen = re.search(r'name="seen"[^>]*value="([^"]*)"', plan.text)
+    assert seen is not None
+    without = await page.post(f"/payments/{one}/settlement", data={"seen": seen[1], "reason": ""})
+    done = await page.post(f"/payments/{one}/settlement", data={"seen": seen[1], "reason": "Seen"})
+    asking = await page.get(f"/payments/{two}/giving-up", headers={"hx-request": "true"})
+    given_up = (await api.post(f"/api/v1/payments/{two}/giving-up", json={"reason": "Lost"})).json()
+    twice = await api.post(f"/api/v1/payments/{two}/settlement", json={"reason": "Late"})
+    empty = await page.get("/payments/unclear")
+
+    assert 'href="/payments/unclear"' in payments.text
+    assert (listed.text.count("Settle by hand…"), "Unknown for long" in listed.text) == (2, True)
+    assert [each["payment_id"] for each in over_json] == [one, two]
+    assert "is not booked again" in plan.text
+    assert (without.status_code, "Say how you know" in without.text) == (422, True)
+    assert done.status_code in {200, 303}
+    assert (await get_payment(tenant.scope(), one)).state == "received"
+    assert "can be paid again" in asking.text
+    assert (given_up["state"], given_up["reason"]) == ("failed", "Lost")
+    assert twice.status_code == 409
+    assert "No payment is unclear" in empty.text
