@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.billing.settings import BillingSettings
 from core.customers.queries import document_recipients, get_customer
 from core.customers.status import Documents
-from core.database import row, rows
+from core.database import row, rows, value
 from core.hooks import MessageLink
 from core.messages.actions import queue
 from core.messages.kinds import MessageKind, Words
@@ -122,6 +122,9 @@ class _Written(Struct, frozen=True):
 async def tell_short(scope: Scope, payer_id: int, short: Short, kind: MessageKind = NOT_COVERED) -> int | None:
     """Queue the notice to who pays; once for each kind and renewal, ever. None without an address, or for whom the
     status says that nothing is written."""
+    key = f"{kind.key}:{short.subscription_id}:{short.period_start}"
+    if (told := await value("SELECT id FROM message WHERE dedupe_key = :key", key=key)) is not None:
+        return int(told)
     about = await row(
         _Written,
         "SELECT payer.id AS payer_id, CASE WHEN u.label <> '' THEN u.label ELSE p.name END AS name, st.notify"
@@ -151,7 +154,7 @@ async def tell_short(scope: Scope, payer_id: int, short: Short, kind: MessageKin
             links=await links_for(scope, kind.key, payer_id, language=customer.language),
         ),
         customer_id=payer_id,
-        dedupe_key=f"{kind.key}:{short.subscription_id}:{short.period_start}",
+        dedupe_key=key,
         language=customer.language,
     )
 

@@ -18,6 +18,8 @@ from core.database import execute, value, values
 from core.jobs import claims
 from core.jobs.attempts import attempt
 from core.jobs.kinds import Claim, Job
+from core.messages.actions import queue
+from tests.messages import NOTICE, SAMPLE
 from tests.stories.test_prepaid import a_prepaid_plan, prepays
 
 if TYPE_CHECKING:
@@ -160,3 +162,15 @@ async def test_B10_whose_renewal_fails_is_parked_in_the_commit_that_closes_the_r
 
     assert await runs() == ["done"]
     assert [(each.payer_id, each.reason) for each in await list_parked(story.scope)] == [(story.customer, "failed")]
+
+
+async def test_B10_what_a_customer_was_written_takes_no_number_when_it_is_tried_again(story: Story) -> None:
+    await a_prepaid_plan(story, billing_emails=["ada@post.example"])
+    await story.pays(2400)
+    await prepays(story, "plan")
+    story.on("2027-03-11")
+    for _ in range(3):
+        await story.bill()
+    other = await queue(story.scope, NOTICE, to=["ada@post.example"], fields=SAMPLE)
+
+    assert await values("SELECT id FROM message WHERE kind = 'prepaid_not_covered'") == [other - 1]
