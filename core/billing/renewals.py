@@ -73,8 +73,9 @@ async def anything_new() -> bool:
     )
 
 
-async def put_to_run(scope: Scope, run_id: int | None) -> None:
-    """The renewals that were tried for a run are that one's; without a run nothing but old news was tried."""
+async def put_to_run(scope: Scope, run_id: int | None, payer_id: int | None = None) -> None:
+    """The renewals that were tried for a run are that one's, or those of a payer; without a run nothing but old news
+    was tried."""
     if not await value("SELECT 1 FROM prepaid_renewal WHERE awaits_run LIMIT 1"):
         return
     async with unit_of_work(scope):
@@ -87,8 +88,10 @@ async def put_to_run(scope: Scope, run_id: int | None) -> None:
             " first_short_run_id = CASE WHEN renewed_on IS NULL THEN coalesce(first_short_run_id, :run_id::bigint)"
             "  ELSE first_short_run_id END,"
             " last_short_run_id = CASE WHEN renewed_on IS NULL THEN :run_id::bigint ELSE last_short_run_id END"
-            " WHERE awaits_run",
+            " WHERE awaits_run AND (payer_id = :payer_id OR :every)",
             run_id=run_id,
+            payer_id=payer_id or 0,
+            every=payer_id is None,
         )
         await execute(
             "UPDATE billing_run SET"

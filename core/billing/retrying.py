@@ -68,7 +68,7 @@ async def retry_parked(scope: Scope, parked_id: int) -> Retried:
             run_id=run.id,
         )
         renewals = await renew_of(scope, before.payer_id, min(run.as_of_on, scope.today()), in_run=True)
-        await put_to_run(scope, run.id)
+        await put_to_run(scope, run.id, before.payer_id)
         written, failed = await _bill(plan, before.payer_id)
         if failed or renewals.failed:
             await park_failed(plan, before.payer_id, failed or renewals.failed[0].detail)

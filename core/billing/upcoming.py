@@ -246,20 +246,25 @@ class _Short(Struct, frozen=True):
 
 
 async def _lend(scope: Scope, payer_id: int) -> dict[int, int]:
-    """What the balance does not cover is worked out as if it did; gives what is missing, by the renewal's row."""
-    missing = {}
-    for each in await rows(
-        _Short,
-        "SELECT r.id, r.missing_minor FROM prepaid_renewal r JOIN subscription u ON u.id = r.subscription_id"
-        " JOIN subscription_schedule s ON s.subscription_id = u.id AND s.period_start = r.period_start"
-        " WHERE r.payer_id = :id AND r.renewed_on IS NULL AND r.missing_minor > 0 AND u.state = 'suspended'"
-        " AND u.state_reason = 'balance' ORDER BY r.id",
-        id=payer_id,
-    ):
-        missing[each.id] = each.missing_minor
-    if missing:
-        await grant_credit(scope, payer_id, sum(missing.values()), "Lent while it is worked out")
-    return missing
+    """What the balance does not cover is worked out as if it did; gives what is missing, by the renewal's row.
+
+    One after the other: what one takes of the balance is missing for the next.
+    """
+    missing: dict[int, int] = {}
+    while True:
+        short = await rows(
+            _Short,
+            "SELECT r.id, r.missing_minor FROM prepaid_renewal r JOIN subscription u ON u.id = r.subscription_id"
+            " JOIN subscription_schedule s ON s.subscription_id = u.id AND s.period_start = r.period_start"
+            " WHERE r.payer_id = :id AND r.renewed_on IS NULL AND r.missing_minor > 0 AND u.state = 'suspended'"
+            " AND u.state_reason = 'balance' ORDER BY r.id",
+            id=payer_id,
+        )
+        following = next((each for each in short if each.id not in missing), None)
+        if following is None:
+            return missing
+        missing[following.id] = following.missing_minor
+        await grant_credit(scope, payer_id, following.missing_minor, "Lent while it is worked out")
 
 
 def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcoming:

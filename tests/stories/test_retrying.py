@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.billing.actions.prepaid import renew_due
 from core.billing.queries import get_run, list_parked
 from core.billing.retrying import retry_parked
 from core.billing.run import run_billing
@@ -99,6 +100,27 @@ async def test_B8_a_run_says_what_it_renewed_and_what_was_not_covered_and_of_who
     assert await renewals(story, run=str(second.id), outcome="renewed") == []
     assert await renewals(story, outcome="not_covered") == []
     assert await verify(story.scope) == []
+
+
+async def test_B8_a_parked_account_tried_again_takes_no_renewals_that_another_run_is_at(story: Story) -> None:
+    parked = await a_parked_account(story)
+    await story.taxes(250_000, "telecom")
+    await story.taxes(200_000)
+    await story.sells("plan", 2000, "day", 10)
+    story.customer = await a_customer(story.scope, "Ben Berger", billing_type="prepaid")
+    await story.pays(4800)
+    await prepays(story, "plan")
+    story.on("2027-05-11")
+    # A run is killed behind its renewals: they are told by the one that goes on.
+    await renew_due(story.scope, story.today)
+
+    done = await retry_parked(story.scope, parked)
+    assert done.after.resolved_at is not None
+    assert await renewals(story, run=str(done.after.run_id)) == []
+
+    run = await run_billing(story.scope, story.today, confirmed=True, pause=0)
+    assert run.run_id is not None
+    assert len(await renewals(story, run=str(run.run_id))) == 1
 
 
 async def number_of(document_id: int | None) -> str | None:

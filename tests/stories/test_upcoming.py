@@ -86,6 +86,20 @@ async def test_P14_what_ends_before_it_is_due_is_not_announced(story: Story) -> 
     assert await upcoming_invoices(story.scope, story.customer) == []
 
 
+async def test_P14_what_one_prepaid_renewal_takes_is_missing_for_the_next(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.sells("mail", 1250, "day", 10, kind="module")
+    await story.pays(4900)
+    await prepays(story, "plan")
+    await prepays(story, "mail")
+    story.on("2027-03-02")
+
+    shown = await upcoming_invoices(story.scope, story.customer, day("2027-03-11"))
+
+    assert (await story.money()).balance == "10.00"
+    assert [(e.total_minor, e.prepaid, e.missing_minor) for e in shown] == [(2400, True, 1400), (1500, True, 1500)]
+
+
 async def test_P14_prepaid_renewals_are_in_it_covered_or_with_what_is_missing(story: Story) -> None:
     await a_prepaid_plan(story)
     await story.pays(5000)
