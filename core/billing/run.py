@@ -408,18 +408,14 @@ async def _rate_plugins(plan: Plan, sources: Sequence[ChargeSource], payer_id: i
     for source in sources:
         given = {**source.values, "as_of_on": plan.as_of_on}
         if payer_id is not None:
+            statement = RATE_PLUGIN.format(select=source.select, exponents=unit_e6(await _currencies(), "t.currency"))
             async with unit_of_work(plan.scope):
                 for subscription_id in await values(
                     "SELECT u.id FROM subscription u JOIN customer c ON c.id = u.customer_id"
                     " WHERE c.id = :payer_id OR c.payer_id = :payer_id ORDER BY u.id",
                     payer_id=payer_id,
                 ):
-                    await execute(
-                        RATE_PLUGIN.format(select=source.select, exponents=unit_e6(await _currencies(), "t.currency")),
-                        after=int(subscription_id) - 1,
-                        upto=int(subscription_id),
-                        **given,
-                    )
+                    await execute(statement, after=int(subscription_id) - 1, upto=int(subscription_id), **given)
             continue
         found = await row(
             _Span,
