@@ -36,6 +36,7 @@ SELECT subscription.id, subscription.customer_id, customer.full_name AS customer
        subscription.at_trial_end, subscription.ends_on, subscription.ended_on, subscription.pending_until,
        subscription.min_term_ends_on, subscription.notice_days, subscription.renew_unit, subscription.renew_count,
        subscription.termination_minor, pause.from_on AS pause_from, pause.to_on AS pause_to,
+       coalesce(pause.by_customer, FALSE) AS pause_by_customer,
        s.period_start AS next_from, s.period_end AS next_to, s.due_on, subscription.customer_bundle_id AS bundle_id,
        subscription.version
 FROM subscription

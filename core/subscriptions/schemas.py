@@ -144,6 +144,7 @@ class SubscriptionRow(Struct, frozen=True):
     termination_minor: int
     pause_from: date | None
     pause_to: date | None
+    pause_by_customer: bool
     next_from: date | None
     next_to: date | None
     due_on: date | None

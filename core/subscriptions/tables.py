@@ -152,7 +152,8 @@ class SubscriptionChange(Table):
 class SubscriptionPause(Table):
     """A window without service and without a bill; at most one of a subscription is planned or running.
 
-    `to_on` is the day on which it was to go on, `resumed_on` the one on which it did.
+    `to_on` is the day on which it was to go on, `resumed_on` the one on which it did. `by_customer`: it was planned by
+    the customer itself, or in its place.
     """
 
     belongs = via("subscription_id")
@@ -164,6 +165,7 @@ class SubscriptionPause(Table):
     hold_minor = BigInt()
     reason = Text()
     state = Text()
+    by_customer = Boolean()
     created_at = Timestamptz()
 
 

@@ -45,10 +45,11 @@ MAIL_LINK: Final = "portal_mail_link"
 """Name of the job kind, declared in `jobs`."""
 
 PAY: Final = "portal.pay"
-"""What somebody in the portal may do: pay, change data, change what it logs in with."""
+"""What somebody in the portal may do: pay, change data, change what it logs in with, pause services."""
 CHANGE: Final = "portal.change"
 SECRETS: Final = "portal.secrets"
-OF_CUSTOMERS: Final = frozenset({PAY, CHANGE, SECRETS})
+PAUSE: Final = "portal.pause"
+OF_CUSTOMERS: Final = frozenset({PAY, CHANGE, SECRETS, PAUSE})
 
 LOG_IN_AS: Final = "portal.log_in_as"
 """The staff's permissions: to see the portal as a customer does, and to pay there for it."""
@@ -67,7 +68,7 @@ def has(actor: Actor, permission: str) -> bool:
 def visitor(staff: Actor, customer_id: int) -> Actor:
     """A staff user in a customer's place: it acts under its own name, sees what the customer sees, and may do what its
     own permissions allow. Secrets stay the customer's."""
-    granted = {PAY: has(staff, PAY_AS), CHANGE: has(staff, "customers.edit")}
+    granted = {PAY: has(staff, PAY_AS), CHANGE: has(staff, "customers.edit"), PAUSE: has(staff, "subscriptions.change")}
     return replace(
         staff,
         reach=OneCustomer(customer_id),

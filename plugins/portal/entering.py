@@ -263,6 +263,7 @@ async def _offer(view: PageView, customer_id: int, *, refused: str = "", status:
         minutes=int(actions.VISIT_LASTS.total_seconds() // 60),
         may_pay=view.scope.may(actions.PAY_AS),
         may_change=view.scope.may("customers.edit"),
+        may_pause=view.scope.may("subscriptions.change"),
         refused=refused,
     )
 

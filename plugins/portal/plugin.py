@@ -11,7 +11,8 @@ from core.database import value
 from core.hooks import Action, Effect, Erasure, Manifest, MessageLink, Permission, hookimpl
 from core.payments.online import list_gateways
 from core.texts import N_, _
-from plugins.portal import actions, entering, jobs, paying, routes
+from plugins.portal import actions, entering, jobs, pause_routes, paying, routes
+from plugins.portal.settings import PortalSettings
 from plugins.portal.tables import PortalLink, PortalUser, PortalVisit
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MANIFEST = Manifest(
     hook_version="1.0",
     description=N_("Customers log in under /portal: balance, invoices, payments, services, messages, own data."),
     order=10,
-    routes=(*entering.HANDLERS, *routes.HANDLERS, *paying.HANDLERS),
+    routes=(*entering.HANDLERS, *routes.HANDLERS, *pause_routes.HANDLERS, *paying.HANDLERS),
     public=entering.OPEN_TO_ALL,
     door=entering.DOOR,
     permissions=(
@@ -33,6 +34,7 @@ MANIFEST = Manifest(
     ),
     tables=(PortalUser, PortalLink, PortalVisit),
     migrations=Path(__file__).parent / "migrations",
+    settings=PortalSettings,
     jobs=jobs.JOBS,
 )
 

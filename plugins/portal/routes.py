@@ -23,7 +23,7 @@ from core.texts import _
 from core.web import doors
 from core.web.routing import SIGNED_IN, get, post
 from core.web.view import View, errors_by_field
-from plugins.portal import actions, queries, words
+from plugins.portal import actions, pausing, queries, words
 from plugins.portal.entering import HOME, LOG_IN, entrance_of
 from plugins.portal.paying import may_pay
 from plugins.portal.schemas import OwnAddress, OwnName, OwnPassword
@@ -57,7 +57,12 @@ async def show_services(view: View) -> Response[str]:
     found = await list_subscriptions(view.scope, customer_id=queries.customer_of(view.scope))
     live = [each for each in found if each.state in queries.LIVE]
     return view.page(
-        "portal/services.html", live=live, over=[each for each in found[::-1] if each not in live][:PAGE], words=words
+        "portal/services.html",
+        live=live,
+        over=[each for each in found[::-1] if each not in live][:PAGE],
+        may_pause=await pausing.may_pause(view.scope),
+        pausing=pausing,
+        words=words,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -57,6 +57,19 @@ class ToPay(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     some: str = ""
     """Sent where somebody chose: nothing ticked is nothing then, not all."""
     gateway: Annotated[str, Meta(max_length=60)] = ""
+
+
+class Seen(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What the plan said that is carried out."""
+
+    seen: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+class OwnPause(Seen, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Days without service and without a bill, from today where it says no day, up to the one on which it goes on."""
+
+    from_on: date | None = None
+    to_on: date | None = None
 
 
 class ForgottenBy(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from core.subscriptions.pages import period_words
 from core.texts import N_, _
 from core.web.parts import Pill
 from core.web.templating import written
@@ -19,6 +20,9 @@ INVOICES: Final = {
     "paid": (N_("Paid"), "live"),
     "credited": (N_("Credited"), "ended"),
     "written_off": (N_("Closed"), "ended"),
+    "invoiced": (N_("Invoice issued"), "ended"),
+    "superseded": (N_("Superseded"), "ended"),
+    "expired": (N_("Expired"), "ended"),
 }
 SERVICES: Final = {
     "pending": (N_("Waits for payment"), "warn"),
@@ -84,6 +88,13 @@ def cycle_of(service: SubscriptionRow) -> str:
     return _("every %(count)s %(units)s", count=service.cycle_count, units=_(UNITS[service.cycle_unit]))
 
 
+def pause_of(service: SubscriptionRow, locale: str) -> str:
+    """Its days without service, planned or running."""
+    if service.pause_from is None or service.pause_to is None:
+        return ""
+    return period_words(service.pause_from, service.pause_to, locale)
+
+
 def what_is_next(service: SubscriptionRow, locale: str) -> str:
     """One line on what happens next with a service."""
 
@@ -94,6 +105,8 @@ def what_is_next(service: SubscriptionRow, locale: str) -> str:
         return _("Ended on %(day)s", day=day(service.ended_on)) if service.ended_on else ""
     if service.state == "pending":
         return _("Starts when its invoice is paid")
+    if service.state == "paused" and service.pause_to is not None:
+        return _("Goes on by itself on %(day)s", day=day(service.pause_to))
     if service.ends_on is not None:
         return _("Ends on %(day)s", day=day(service.ends_on))
     if service.state == "trial" and service.trial_ends_on is not None:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from core.subscriptions.schemas import NewPause
 
 
-async def pause(scope: Scope, subscription_id: int, data: NewPause, *, whole: bool = False) -> None:
-    """Planned; one that is to begin today does so at once. `whole`: with the rest of its bundle."""
+async def pause(
+    scope: Scope, subscription_id: int, data: NewPause, *, whole: bool = False, by_customer: bool = False
+) -> None:
+    """Planned; one that is to begin today does so at once. `whole`: with the rest of its bundle. `by_customer`: by the
+    customer itself."""
     async with unit_of_work(scope):
         if not whole:
             await refuse_part(subscription_id)
-        planned = await plan_pause(scope, subscription_id, data)
+        planned = await plan_pause(scope, subscription_id, data, by_customer=by_customer)
         if planned.from_on <= scope.today():
             await begin(scope, planned.id)
 

@@ -35,7 +35,7 @@ FURTHEST: Final = timedelta(days=1096)
 
 
 class Pause(Struct, frozen=True):
-    """A pause: from its first day up to the one on which it is served again."""
+    """A pause: from its first day up to the one on which it is served again. `by_customer`: who has it planned it."""
 
     id: int
     subscription_id: int
@@ -45,15 +45,20 @@ class Pause(Struct, frozen=True):
     hold_minor: int
     reason: str
     state: str
+    by_customer: bool
 
 
 _PAUSE: Final = (
-    "SELECT id, subscription_id, from_on, to_on, resumed_on, hold_minor, reason, state FROM subscription_pause"
+    "SELECT id, subscription_id, from_on, to_on, resumed_on, hold_minor, reason, state, by_customer"
+    " FROM subscription_pause"
 )
 
 
-async def plan_pause(scope: Scope, subscription_id: int, data: NewPause) -> Pause:
-    """A pause is planned, one at a time; nothing is written to the ledger until it begins."""
+async def plan_pause(scope: Scope, subscription_id: int, data: NewPause, *, by_customer: bool = False) -> Pause:
+    """A pause is planned, one at a time; nothing is written to the ledger until it begins.
+
+    `by_customer`: by the customer itself, or in its place.
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         check_move(found.state, SubscriptionState.PAUSED)
@@ -80,12 +85,14 @@ async def plan_pause(scope: Scope, subscription_id: int, data: NewPause) -> Paus
         try:
             pause_id = await value(
                 "INSERT INTO subscription_pause (subscription_id, from_on, to_on, hold_minor, reason, state,"
-                " created_at) VALUES (:id, :from_on, :to_on, :hold, :reason, 'planned', :now) RETURNING id",
+                " by_customer, created_at)"
+                " VALUES (:id, :from_on, :to_on, :hold, :reason, 'planned', :by_customer, :now) RETURNING id",
                 id=subscription_id,
                 from_on=from_on,
                 to_on=data.to_on,
                 hold=data.hold_minor,
                 reason=data.reason.strip(),
+                by_customer=by_customer,
                 now=scope.now(),
             )
         except Duplicate as error:
@@ -105,7 +112,8 @@ async def drop_pause(scope: Scope, subscription_id: int) -> None:
         dropped = await row(
             Pause,
             "UPDATE subscription_pause SET state = 'dropped' WHERE subscription_id = :id AND state = 'planned'"
-            " RETURNING id, subscription_id, from_on, to_on, resumed_on, hold_minor, reason, state",
+            " RETURNING id, subscription_id, from_on, to_on, resumed_on, hold_minor, reason, state,"
+            " by_customer",
             id=subscription_id,
         )
         if dropped is None:
