@@ -9,13 +9,15 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import dialect, row, rows, value
+from core.database import dialect, execute, row, rows, value
+from core.errors import NotFound
 from core.ledger import days
-from core.ledger.accounts import Code
+from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.days import add_up_days
-from core.ledger.posting import credit, debit, post
-from core.ledger.queries import booked, trial_balance
-from tests.books import day
+from core.ledger.posting import Entry, credit, debit, post
+from core.ledger.queries import booked, get_balance, list_balances, trial_balance
+from core.ledger.schemas import Balance, TrialBalanceRow
+from tests.books import a_customer, day
 
 if TYPE_CHECKING:
     from core.clock import FixedClock
@@ -189,3 +191,105 @@ async def test_B5_where_an_earlier_transaction_may_still_be_committed_only_what_
     assert (await add_up_days(scope), await mark()) == (1, Mark(newest, newest + 1))
     assert await add_up_days(scope) == 0
     assert [each.debit_minor for each in await sums()] == [1000, 0]
+
+
+async def book(
+    scope: Scope, source: int, on: str, entries: list[Entry], book_id: int = MAIN_BOOK, times: int = 1
+) -> None:
+    async with unit_of_work(scope):
+        for number in range(times):
+            await post(
+                entries,
+                kind="sale",
+                source_kind="sale",
+                source_id=source * 100 + number,
+                booked_on=day(on),
+                book_id=book_id,
+            )
+
+
+def lines_of(found: list[TrialBalanceRow]) -> dict[tuple[str, str], tuple[int, int, int, int, int]]:
+    return {
+        (each.code, each.currency): (
+            each.opening_minor,
+            each.debit_minor,
+            each.credit_minor,
+            each.balance_minor,
+            each.base_minor,
+        )
+        for each in found
+    }
+
+
+async def test_B5_a_trial_balance_has_what_stood_before_and_what_moved_in_its_days(
+    scope: Scope, clock: FixedClock
+) -> None:
+    def cash(minor: int) -> list[Entry]:
+        return [debit(Code.BANK, minor, "EUR"), credit(Code.REVENUE, minor, "EUR")]
+
+    # Two alike, on one day; what differs in product and day; the first and the last day; one too late.
+    await book(scope, 1, "2027-03-30", cash(1000), times=2)
+    await book(scope, 2, "2027-03-31", cash(70))
+    for source, on in enumerate(("2027-04-01", "2027-04-15", "2027-04-30"), 3):
+        await book(scope, source, on, cash(300))
+    await book(scope, 6, "2027-04-15", cash(-40), times=2)
+    await book(scope, 7, "2027-05-01", cash(9000))
+    # Stood before and has not moved; one cent; came and went before; worth alone; came and went in the days.
+    await book(scope, 8, "2027-03-01", [debit("1210", 1, "EUR"), credit("7100", 1, "EUR")])
+    await book(scope, 9, "2027-03-01", [debit("5200", 5, "EUR"), credit("4100", 5, "EUR")])
+    await book(scope, 10, "2027-03-02", [debit("5200", -5, "EUR"), credit("4100", -5, "EUR")])
+    await book(scope, 11, "2027-04-02", [debit("7000", 0, "USD", 1), credit("9000", 0, "USD", 1)])
+    await book(scope, 12, "2027-04-03", [debit("4900", 1, "EUR"), credit("4200", 1, "EUR")])
+    expected = {
+        ("1200", "EUR"): (2070, 900, 80, 820, 820),
+        ("1210", "EUR"): (1, 0, 0, 0, 0),
+        ("4000", "EUR"): (-2070, 80, 900, -820, -820),
+        ("4200", "EUR"): (0, 0, 1, -1, -1),
+        ("4900", "EUR"): (0, 1, 0, 1, 1),
+        ("7000", "USD"): (0, 0, 0, 0, 1),
+        ("7100", "EUR"): (-1, 0, 0, 0, 0),
+        ("9000", "USD"): (0, 0, 0, 0, -1),
+    }
+
+    found = await trial_balance(since=day("2027-04-01"), until=day("2027-04-30"))
+    in_all = await trial_balance()
+    await settle(scope, clock)
+
+    assert lines_of(found) == expected
+    assert [(each.code, each.currency) for each in found] == sorted(expected)
+    assert await trial_balance(since=day("2027-04-01"), until=day("2027-04-30")) == found
+    assert lines_of(in_all)["1200", "EUR"] == (0, 11_970, 80, 11_890, 11_890)
+    assert await trial_balance() == in_all
+
+
+async def test_B5_books_do_not_stand_in_each_others_trial_balance(scope: Scope) -> None:
+    await execute("INSERT INTO book (id, name) VALUES (20, 'Reseller')")
+    await execute(
+        "INSERT INTO account (book_id, code, kind, name)"
+        " SELECT 20, code, kind, name FROM account WHERE book_id = :main",
+        main=MAIN_BOOK,
+    )
+    await book(scope, 1, "2027-05-01", [debit(Code.BANK, 100, "EUR"), credit(Code.REVENUE, 100, "EUR")])
+    await book(scope, 2, "2027-05-01", [debit(Code.BANK, 7, "EUR"), credit(Code.REVENUE, 7, "EUR")], book_id=20)
+
+    assert lines_of(await trial_balance())["1200", "EUR"] == (0, 100, 0, 100, 100)
+    assert lines_of(await trial_balance(book_id=20))["1200", "EUR"] == (0, 7, 0, 7, 7)
+
+
+async def test_B5_balances_are_a_customers_own_in_each_currency_and_zero_where_nothing_was_posted(scope: Scope) -> None:
+    one, other = await a_customer(scope), await a_customer(scope, "Bea Berg")
+    for source, (customer, currency) in enumerate(((one, "EUR"), (one, "CHF"), (other, "USD")), 1):
+        entries = [debit("1100", 100 * source, currency, 100, customer_id=customer)]
+        await book(scope, source, "2027-05-01", [*entries, credit(Code.REVENUE, 100 * source, currency, 100)])
+
+    found = await list_balances(scope, one)
+
+    assert [(each.currency, each.is_main, each.balance_minor) for each in found] == [
+        ("EUR", True, -100),
+        ("CHF", False, -200),
+    ]
+    assert (await get_balance(scope, one)).currency == "EUR"
+    assert (await get_balance(scope, one, "CHF")).balance_minor == -200
+    assert await get_balance(scope, one, "USD") == Balance("USD", False, 0, 0, 0, 0)
+    with pytest.raises(NotFound):
+        await get_balance(scope, 999)
