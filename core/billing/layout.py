@@ -119,6 +119,11 @@ async def assets_of(scope: Scope, layout: DocumentLayout) -> dict[str, bytes]:
     return {layout.logo_name: logo.data} if logo is not None else {}
 
 
+async def layout_assets(scope: Scope) -> dict[str, bytes]:
+    """What a PDF shows that is no issued document: it looks as documents do now."""
+    return await assets_of(scope, await load_layout())
+
+
 def look_of(layout: DocumentLayout, language: str) -> Look:
     """The look in one language; in a language without texts, those of English are not taken."""
     texts = layout.texts.get(language[:2].lower(), LayoutTexts())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.documents.formats import Formats, write_day
-from core.documents.model import Buyer, Seller
+from core.documents.model import Buyer, Look, Seller
 from core.documents.pdf import render_pdf
-from core.documents.sheet import templates
+from core.documents.sheet import LOGOS, templates
 from core.documents.words import words_for
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     until: date
     made_on: date
     parts: tuple[StatementPart, ...]
+    look: Look = Look()
 
 
 class StatementWords(Struct, frozen=True, kw_only=True):
@@ -157,7 +158,13 @@ def statement_page(statement: Statement, *, css: str = "") -> str:
             seller=seller,
             buyer=statement.buyer,
             sender_line=" · ".join((seller.legal_name, *seller.address)),
-            foot=" · ".join(text for text in (seller.legal_name, *seller.address, seller.legal_line) if text),
+            foot=" · ".join(
+                text
+                for text in (seller.legal_name, *seller.address, seller.legal_line, *statement.look.legal.splitlines())
+                if text
+            ),
+            look=statement.look,
+            logos=LOGOS if css and not seller.logo.startswith(("/", "http")) else "",
             facts=(
                 (words.date, write_day(statement.made_on, statement.language)),
                 (words.period, period),

@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
+from core.billing.layout import layout_assets
 from core.documents.statement import statement_pdf
 from core.payments.statement_routes import pdf_answer, usual_period
 from core.payments.statements import statement_of
@@ -80,7 +81,7 @@ async def get_statement_pdf(
     call: Call, customer_id: FromPath[int], since: Since = None, until: Until = None
 ) -> Response[bytes]:
     statement = await statement_of(call.scope, customer_id, *_period(call, since, until))
-    return pdf_answer(await statement_pdf(statement), customer_id, statement)
+    return pdf_answer(await statement_pdf(statement, assets=await layout_assets(call.scope)), customer_id, statement)
 
 
 HANDLERS: Final = (get_statement, get_statement_pdf)

@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.params import FromPath
 from msgspec import Struct
 
+from core.billing.layout import layout_assets
 from core.customers.head import head_values
 from core.documents.statement import statement_page, statement_pdf
 from core.errors import Invalid
@@ -93,7 +94,7 @@ async def show_sheet(view: View, customer_id: FromPath[int]) -> Response[str]:
 @get("/customers/{customer_id:int}/statement/pdf", permission="documents.view")
 async def show_pdf(view: View, customer_id: FromPath[int]) -> Response[bytes]:
     statement = await _asked(view, customer_id)
-    return pdf_answer(await statement_pdf(statement), customer_id, statement)
+    return pdf_answer(await statement_pdf(statement, assets=await layout_assets(view.scope)), customer_id, statement)
 
 
 def pdf_answer(pdf: bytes, customer_id: int, statement: Statement) -> Response[bytes]:

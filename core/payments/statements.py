@@ -9,6 +9,7 @@ from babel import Locale
 from msgspec import Struct
 
 from core.billing.actions.setup import default_seller
+from core.billing.layout import load_layout, look_of
 from core.customers.queries import get_customer
 from core.database import rows, within
 from core.documents.model import Buyer, Seller
@@ -111,9 +112,11 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
             )
             for currency in sorted(currencies, key=lambda each: (each != customer.currency, each))
         )
+    layout = await load_layout()
     return Statement(
         language=language,
-        seller=await _seller(scope),
+        seller=await _seller(scope, layout.logo_name),
+        look=look_of(layout, language),
         buyer=_buyer(customer, scope.tenant.country, language),
         since=since,
         until=until,
@@ -132,7 +135,7 @@ def _entry(moved: _Moved) -> StatementEntry:
     )
 
 
-async def _seller(scope: Scope) -> Seller:
+async def _seller(scope: Scope, logo: str) -> Seller:
     """The tenant as it stands now."""
     known = await default_seller(scope)
     legal = (known.registration, known.tax_number, known.vat_id)
@@ -143,6 +146,7 @@ async def _seller(scope: Scope) -> Seller:
         address=tuple(text for text in (known.street, f"{known.zip} {known.city}".strip()) if text),
         legal_line=" · ".join(text for text in legal if text),
         contact=" · ".join(text for text in contact if text),
+        logo=logo,
     )
 
 

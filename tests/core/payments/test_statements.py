@@ -8,12 +8,13 @@ from datetime import date, timedelta
 import pytest
 
 from core.billing import actions as billing
+from core.billing.layout import LayoutFields, LayoutTexts, layout_assets, save_layout, set_logo
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.customers import queries
 from core.customers.actions import change_customer, create_customer
 from core.customers.schemas import MainData, NewCustomer
 from core.database import OneCustomer, value
-from core.documents.statement import statement_pdf
+from core.documents.statement import statement_page, statement_pdf
 from core.errors import Invalid, NotFound
 from core.ledger.queries import get_balance
 from core.payments.actions import receive, reverse
@@ -21,6 +22,7 @@ from core.payments.schemas import NewPayment, Reversal
 from core.payments.statements import statement_of
 from core.scope import Actor
 from core.testing import TestTenant
+from tests.core.billing.test_layout import SVG
 
 pytestmark = pytest.mark.anyio
 
@@ -181,3 +183,29 @@ async def test_C17_the_page_and_the_api_give_the_same_statement(tenant: TestTena
     assert unnamed.json()["until"] == days[-1].isoformat()
     assert pdf.content[:5] == b"%PDF-"
     assert pdf.headers["content-disposition"].endswith(f'{days[0]}-{days[-1]}.pdf"')
+
+
+async def test_C17_a_statement_looks_as_documents_do(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await a_customer(tenant, "de")
+    day = scope.today()
+    plain = statement_page(await statement_of(scope, customer_id, day, day))
+    fields = LayoutFields(
+        colour="#a01020", show_name=False, texts={"de": LayoutTexts(closing="Danke.", legal="Geschäftsführung: A. B.")}
+    )
+    version = (await save_layout(scope, fields, version=0)).version
+    logo = await set_logo(scope, SVG)
+
+    statement = await statement_of(scope, customer_id, day, day)
+    page, screen = statement_page(statement), statement_page(statement, css="/document.css")
+    pdf = await statement_pdf(statement, assets=await layout_assets(scope))
+    served = await (await tenant.browser()).get(f"/customers/{customer_id}/statement/pdf")
+
+    assert version == 1
+    assert ("d-coloured" in plain, "d-logo" in plain) == (False, False)
+    assert "--brand: #a01020" in page
+    assert f'src="{logo.logo_name}"' in page
+    assert f'src="/documents/logos/{logo.logo_name}"' in screen
+    assert "/documents/colours/a01020.css" in screen
+    assert ("Danke." in page, "Geschäftsführung: A. B." in page, 'class="d-name"' in page) == (True, True, False)
+    assert (pdf[:5], served.status_code, served.content[:5]) == (b"%PDF-", 200, b"%PDF-")
