@@ -25,7 +25,8 @@ from core import hookspecs
 from core.activity.sealing import last_seal
 from core.activity.unit import again
 from core.app import RESERVED, create_app, permissions_of
-from core.billing.run import RunReport, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
 from core.billing.verify import verify
 from core.config import Config, ConfigError, Log, load_config
 from core.customers.cli import import_customers_command, import_step_command

@@ -13,7 +13,8 @@ from core.billing.dunning import DunningSettings
 from core.billing.erasing import erase_retained
 from core.billing.mailing import document_file, send_document
 from core.billing.recognition import recognise
-from core.billing.run import RunReport, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
 from core.billing.settings import BillingSettings
 from core.billing.verify import verify
 from core.billing.writing import queue_documents

@@ -10,8 +10,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from core.billing import queries
-from core.billing.run import RunReport, cancel_run, run_billing
+from core.billing.run import run_billing
 from core.billing.run_pages import totals_of
+from core.billing.run_reports import RunReport
+from core.billing.runs import cancel_run
 from core.billing.schemas import ParkedRow, RunRow
 from core.billing.starting import check_reach, start_run
 from core.billing.status import RunState

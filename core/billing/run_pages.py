@@ -18,7 +18,7 @@ from core.web.parts import Pill, RunningJob
 
 if TYPE_CHECKING:
     from core.billing.queries import RunSums
-    from core.billing.run import PayerDifference, ProductTotal, RunReport
+    from core.billing.run_reports import PayerDifference, ProductTotal, RunReport
     from core.billing.schemas import ParkedRow, RunRow
 
 PILLS: Final[dict[str, Pill]] = {

@@ -14,7 +14,11 @@ from litestar.response.sse import ServerSentEventMessage
 from msgspec import Struct
 
 from core.billing import pages, queries, run_pages
-from core.billing.run import RunReport, cancel_run, check_date, compared_run, count_payers, run_billing
+from core.billing.due import check_date
+from core.billing.previews import compared_run
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
+from core.billing.runs import cancel_run, count_payers
 from core.billing.settings import BillingSettings
 from core.billing.starting import check_reach, get_billing_job, is_at_work, start_preview, start_run
 from core.billing.status import RunState

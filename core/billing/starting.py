@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
+from core.billing.due import check_date
 from core.billing.jobs import BILL, BILL_DAILY, PREVIEW, ToBill, ToPreview
-from core.billing.run import RunReport, check_date
+from core.billing.run_reports import RunReport
 from core.database import Everything, row, value
 from core.errors import Forbidden, NotFound
 from core.jobs.actions import enqueue

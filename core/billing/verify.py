@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.activity.sealing import first_fault
+from core.billing.previews import charged_again
 from core.billing.recognition import first_unearned_day, uneven
-from core.billing.run import charged_again
 from core.database import dialect, rows, value
 from core.documents.files import damaged_files
 

@@ -23,11 +23,13 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again
-from core.billing import run, writing
+from core.billing import chunks, writing
+from core.billing.due import next_payers, stage
 from core.billing.jobs import BILL, ToBill
 from core.billing.numbering import Numbers
 from core.billing.plan import work_out
-from core.billing.run import RunReport, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
 from core.billing.staging import prepare
 from core.clock import SystemClock
 from core.database import bind, transaction, value
@@ -148,7 +150,7 @@ class Billing:
             self.say(Sign.RUN_OVER)
 
     def _show_chunks(self) -> None:
-        bill_chunk = run._bill_chunk
+        bill_chunk = chunks._bill_chunk
 
         async def shown(work: Any) -> Any:
             self.say(Sign.CHUNK)
@@ -159,7 +161,7 @@ class Billing:
             finally:
                 self.say(Sign.CHUNK_OVER)
 
-        run._bill_chunk = shown
+        chunks._bill_chunk = shown
 
 
 async def _there(file: str) -> None:
@@ -169,17 +171,17 @@ async def _there(file: str) -> None:
 
 def take_numbers_apart() -> None:
     """For the control: count a chunk's documents, take their numbers and commit that; then bill the chunk."""
-    bill_chunk = run._bill_chunk
+    bill_chunk = chunks._bill_chunk
     taken: list[Numbers] = []
 
     async def count(work: Any) -> int:
         async with transaction():
             done = await value("SELECT after_payer_id FROM billing_run WHERE id = :id", id=work.plan.run_id)
-            payers = await run._next_payers(work, done)
+            payers = await next_payers(work, done)
             if not payers:
                 return 0
             await prepare()
-            await run._stage(work, done, payers[-1])
+            await stage(work, done, payers[-1])
             await work_out(work.plan)
             return int(await value("SELECT count(*) FROM stage_document"))
 
@@ -194,7 +196,7 @@ def take_numbers_apart() -> None:
 
     numbers: Any = writing
     take = numbers.take_numbers
-    run._bill_chunk, numbers.take_numbers = apart, given
+    chunks._bill_chunk, numbers.take_numbers = apart, given
 
 
 def _begin(asked: Asked) -> None:

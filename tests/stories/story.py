@@ -21,7 +21,8 @@ from core.billing.actions import (
 )
 from core.billing.actions.changing import Changed, change_subscription
 from core.billing.queries import get_document, list_documents
-from core.billing.run import RunReport, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.billing.settings import BillingSettings
 from core.billing.status import Charges

@@ -285,7 +285,7 @@ async def test_a_chunk_that_midnight_falls_into_is_made_anew_on_the_day_on_which
                 raise ConstraintFailed("the books of this day are closed")
         return written
 
-    monkeypatch.setattr("core.billing.run.write", past_midnight)
+    monkeypatch.setattr("core.billing.chunks.write", past_midnight)
     story.on("2027-05-31", time(23, 59))
     report = await story.bill(chunk_size=1)
 

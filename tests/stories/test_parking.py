@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.billing.previews import preview_payer
 from core.billing.queries import list_parked
-from core.billing.run import preview_payer
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory

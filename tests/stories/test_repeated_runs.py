@@ -9,7 +9,9 @@ import pytest
 
 from core.billing.jobs import BILL
 from core.billing.queries import list_parked
-from core.billing.run import RunReport, cancel_run, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
+from core.billing.runs import cancel_run
 from core.billing.starting import get_billing_job, start_run
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from core.billing.mailing import document_file
-from core.billing.run import RunReport, run_billing
+from core.billing.run import run_billing
+from core.billing.run_reports import RunReport
 from core.billing.verify import verify
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product

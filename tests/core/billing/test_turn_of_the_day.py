@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from core.billing.actions import invoice_first
-from core.billing.run import turn_day
+from core.billing.turning import turn_day
 from core.billing.verify import verify
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
@@ -64,7 +64,7 @@ async def test_an_invoice_that_is_settled_while_the_day_turns_is_not_voided(
             await receive(scope, NewPayment(payer_id=customers[0], amount_minor=12_000))
         return found
 
-    monkeypatch.setattr("core.billing.run.values", paid_meanwhile)
+    monkeypatch.setattr("core.billing.turning.values", paid_meanwhile)
     await turn_day(scope, scope.today())
 
     assert await values("SELECT state FROM subscription ORDER BY id") == ["active", "ended", "ended"]
