@@ -72,8 +72,9 @@ async def are_charged(story: Story, documents: int) -> None:
     for customer_id in customers:
         amounts = [rng.choice((-1, 1, 1, 1)) * rng.choice((0, 1, 7, 99, 333, rng.randint(1, 10**6))) for _ in range(7)]
         amounts = amounts[: rng.randint(1, 7)]
-        if sum(amounts) < 10 * len(amounts):  # what comes to less than nothing is not billed
-            amounts.append(10 * len(amounts) + 2 * abs(sum(amounts)))
+        below = -sum(min(amount, 0) for amount in amounts)
+        if sum(max(amount, 0) for amount in amounts) <= 2 * below:  # what comes to nothing or less is not billed
+            amounts.append(10 + 2 * below)
         few = rng.sample(sorted(RATES), rng.randint(1, 3))
         charges += [
             {"customer": customer_id, "amount": amount, "category": rng.choice(few), "inclusive": rng.random() < 0.4}
