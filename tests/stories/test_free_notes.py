@@ -54,6 +54,19 @@ async def test_B3_a_void_after_a_free_credit_note_is_refused_where_both_would_be
     await story.nothing_more_is_due()
 
 
+async def test_B3_the_tax_of_both_is_never_more_than_was_charged(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 101))  # 20 tax
+    await gives_freely(story, 53)  # 11
+    await story.credits(invoice, 48)  # by itself 10
+
+    assert await net_of_all(story) == 0
+    assert [each.tax_minor for each in (await story.last_document()).taxes] == [9]
+    assert (await story.money()).balance == "0.00"
+    await story.nothing_more_is_due()
+
+
 async def test_B3_what_a_free_credit_note_gave_is_charged_again_by_an_invoice_before_a_void(story: Story) -> None:
     await story.begins("2027-01-01")
     await story.taxes(200_000)

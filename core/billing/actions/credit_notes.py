@@ -18,7 +18,7 @@ from core.billing.actions.allocation import (
     take_write_offs_back,
     waiting_for,
 )
-from core.billing.actions.free_notes import refuse_more_than_charged
+from core.billing.actions.free_notes import refuse_more_than_charged, with_tax_left
 from core.billing.actions.notes import Corrected, Left, Part, issue_note, list_left, lock_invoice, settle_corrected
 from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.status import Charges
@@ -53,7 +53,7 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
             note_id = await credit_in_full(scope, invoice, left, data.reason, take_charges)
             await credit_came(scope, invoice.payer_id, invoice.currency)
             return note_id
-        note_id = await issue_note(scope, invoice, left, parts, data.reason)
+        note_id = await issue_note(scope, invoice, await with_tax_left(invoice, left), parts, data.reason)
         await settle_corrected(scope, invoice, parts)
         return note_id
 

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.activity.unit import unit_of_work
 from core.billing.actions.allocation import allocate_credit, in_base, lock_balance
@@ -99,6 +100,21 @@ async def at_most_charged(invoice: Corrected, parts: Sequence[Part]) -> list[Par
         if part.net_minor > 0:
             left[rate] -= part.net_minor
             found.append(part)
+    return found
+
+
+async def with_tax_left(invoice: Corrected, left: Sequence[Left]) -> list[Left]:
+    """What is left of the lines of an invoice, with no more tax than free credit notes have left at its rate."""
+    if await left_at_rates(invoice.payer_id, invoice.currency) is None:
+        return list(left)
+    creditable = await list_creditable_rates(invoice.payer_id, invoice.currency)
+    most = {(each.tax_code, each.rate_ppm): max(each.tax_minor, 0) for each in creditable}
+    found: list[Left] = []
+    for line in left:
+        rate = (line.tax_code, line.rate_ppm)
+        tax = min(line.tax_minor, most.get(rate, 0))
+        most[rate] = most.get(rate, 0) - max(tax, 0)
+        found.append(replace(line, tax_minor=tax))
     return found
 
 

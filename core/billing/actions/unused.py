@@ -13,7 +13,7 @@ from core.billing.actions.allocation import (
     Free,
 )
 from core.billing.actions.credit_notes import void
-from core.billing.actions.free_notes import at_most_charged
+from core.billing.actions.free_notes import at_most_charged, with_tax_left
 from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, settle_corrected
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
@@ -66,7 +66,7 @@ async def credit_unused(
             parts = await at_most_charged(invoice, parts) if parts else []
             if not parts:
                 continue
-            notes.append(await issue_note(scope, invoice, left, parts, reason))
+            notes.append(await issue_note(scope, invoice, await with_tax_left(invoice, left), parts, reason))
             await _note_credited(subscription_id, parts, pause_id)
             await settle_corrected(scope, invoice, parts)
         return notes
