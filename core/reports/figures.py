@@ -13,9 +13,9 @@ from core.money import exponent, format_amount, format_money
 from core.periods import Cycle, nth
 from core.reports import mrr, receivables, revenue
 from core.subscriptions.tables import Subscription
-from core.texts import N_, _, figures, number, pgettext
+from core.texts import N_, _, figures, locale_now, number, pgettext
 from core.web.parts import Figure
-from core.web.templating import written
+from core.web.templating import month_written, written
 
 if TYPE_CHECKING:
     from core.reports.mrr import MrrMonth
@@ -168,7 +168,7 @@ def _movements(found: list[MrrMonth], currency: str) -> Chart:
         )
         bars.append(
             Bar(
-                month,
+                month_written(each.month, locale_now()),
                 (
                     *steps,
                     _money(each.closing_minor - each.opening_minor, currency),
@@ -196,7 +196,7 @@ def _revenue(days: list[date], by_month: dict[date, list[int]], currency: str) -
         before = sum(by_month.get(nth(day, MONTH, -12), []))
         bars.append(
             Bar(
-                day.isoformat()[:7],
+                month_written(day, locale_now()),
                 (_money(sales, currency, href), _money(other, currency, href), _money(before, currency)),
             )
         )
@@ -241,7 +241,7 @@ def _won_and_lost(found: list[MrrMonth]) -> Chart:
         here = f"/figures/movements?month={each.month.isoformat()[:7]}"
         bars.append(
             Bar(
-                each.month.isoformat()[:7],
+                month_written(each.month, locale_now()),
                 (
                     Value(number(each.won), each.won, f"{here}&kind=new" if each.won else ""),
                     Value(

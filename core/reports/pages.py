@@ -428,7 +428,7 @@ def deferred_sheet(found: Sequence[ScheduledRevenue], base: str) -> Sheet:
         lines.append(
             Line(
                 (
-                    each.month.isoformat()[:7] if each.month else _("When it is paid and begins"),
+                    each.month or _("When it is paid and begins"),
                     each.currency,
                     Money(each.amount_minor, each.currency),
                     Money(left[each.currency], each.currency),
@@ -440,7 +440,7 @@ def deferred_sheet(found: Sequence[ScheduledRevenue], base: str) -> Sheet:
         key="deferred-revenue",
         title=_("Becomes revenue"),
         columns=[
-            Column("month", _("Month"), role="name"),
+            Column("month", _("Month"), "month", role="name"),
             Column("currency", _("Currency"), role="meta"),
             Column("amount", _("Becomes revenue"), "money", role="amount"),
             Column("left", _("Deferred after it"), "money"),

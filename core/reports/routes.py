@@ -29,7 +29,7 @@ from core.web.forms import checked, from_form
 from core.web.parts import Choice, Field
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
-from core.web.templating import written
+from core.web.templating import month_written, written
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ async def _recognise(scope: Scope) -> ChangePlan:
     done = await recognise(scope)
     return ChangePlan(
         title=_("Recognise revenue"),
-        button=_("Recognise revenue"),
+        button=_("Recognise revenue") if done else "",
         parts=[_earned(scope, done)],
     )
 
@@ -375,7 +375,7 @@ def _earned(scope: Scope, done: Sequence[Recognised]) -> PlanPart:
         note=_("from 2300 to 4000, in %(currency)s", currency=base),
         lines=[
             PlanLine(
-                text=each.month.isoformat()[:7],
+                text=month_written(each.month, scope.locale),
                 value=format_amount(sum(due.base_minor for due in each.sums), base),
             )
             for each in done

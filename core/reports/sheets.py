@@ -14,7 +14,7 @@ from core.lists.writing import ExportColumn, csv_pieces, csv_stream
 from core.money import Money, as_decimal, format_amount
 from core.texts import number
 from core.web.amounts import percent_text
-from core.web.templating import written
+from core.web.templating import month_written, written
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -94,7 +94,7 @@ def text_of(column: Column, cell: Cell, locale: str) -> str:
     if isinstance(cell, Money):
         return format_amount(cell.minor, cell.currency)
     if isinstance(cell, date):
-        return cell.strftime("%Y-%m") if column.kind == "month" else written(cell, locale)
+        return month_written(cell, locale) if column.kind == "month" else written(cell, locale)
     if isinstance(cell, int):
         return percent_text(cell) if column.kind == "rate" else number(cell).replace("-", "\N{MINUS SIGN}")
     return cell

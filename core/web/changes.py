@@ -56,7 +56,8 @@ class PlanPart(Struct, frozen=True, kw_only=True):
 
 
 class ChangePlan(Struct, frozen=True, kw_only=True):
-    """What the drawer shows. `button` names the deed with its amount: "Upgrade and invoice €4.00"."""
+    """What the drawer shows. `button` names the deed with its amount: "Upgrade and invoice €4.00"; empty: there is
+    nothing to do."""
 
     title: str
     button: str

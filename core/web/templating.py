@@ -416,6 +416,11 @@ def written(on: date, locale: str, *, year: bool = True) -> str:
     return text.replace(" ", NO_BREAK)
 
 
+def month_written(day: date, locale: str) -> str:
+    """The month of a day in words of the language: Nov 2026, Nov. 2026."""
+    return format_skeleton("yMMM", day, locale=_locale(locale)).replace(" ", NO_BREAK)
+
+
 def _in_zone(context: Context, moment: date | datetime) -> date:
     if isinstance(moment, datetime):
         return moment.astimezone(_zone(str(context["zone"]))).date()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
 
 from core.app import JOBS, SCHEDULES
 from core.billing import actions as billing
+from core.billing.recognition import ScheduledRevenue
 from core.billing.schemas import CreditLine, NewCreditNote, NewDraft, NewLine
 from core.catalog.actions import set_tax_rate
 from core.catalog.schemas import NewTaxRate
@@ -22,7 +23,8 @@ from core.ledger.schemas import NewFxRate, TrialBalanceRow
 from core.money import Money
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
-from core.reports.pages import trial_sheet
+from core.reports.pages import deferred_sheet, trial_sheet
+from core.reports.sheets import text_of
 from core.testing import TestTenant
 
 PAGES = ("", "/journal", "/receivables", "/revenue", "/deferred", "/tax", "/accounts", "/closing")
@@ -244,6 +246,24 @@ async def test_B5_revenue_is_recognised_over_json_and_a_second_time_there_is_not
 
     assert (done.status_code, done.json()) == (200, [])
     assert deferred.json() == []
+
+
+async def test_B5_the_drawer_has_no_deed_where_nothing_is_left_to_recognise(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    drawer = await page.get("/ledger/recognition", headers={"hx-request": "true", "hx-request-type": "partial"})
+
+    assert "Nothing is left to recognise" in drawer.text
+    assert 'type="submit"' not in drawer.text
+
+
+def test_B5_months_of_reports_are_in_words_on_the_page_and_figures_in_a_file() -> None:
+    due = ScheduledRevenue(month=date(2026, 11, 1), currency="EUR", amount_minor=100, base_minor=100)
+    sheet = deferred_sheet([due], "EUR")
+    (column, cell) = sheet.columns[0], sheet.lines[0].cells[0]
+
+    assert text_of(column, cell, "en").replace("\xa0", " ") == "Nov 2026"
+    assert text_of(column, cell, "de").replace("\xa0", " ") == "Nov. 2026"
 
 
 def test_B5_revenue_sums_and_figures_are_worked_out_every_night() -> None:
