@@ -615,7 +615,7 @@ async def convert_documents(base: str, currency: str, rate_e10: int | None) -> N
         for line in some:
             net, tax = next(parts), next(parts)
             earned = line.net_minor - line.deferred_minor
-            deferred = allocate(net, [line.deferred_minor, earned])[0] if line.net_minor else 0
+            deferred, _ = allocate(net, [line.deferred_minor, earned])
             converted.append({"id": line.id, "net": net, "tax": tax, "deferred": deferred})
         totals.append({"id": document_id, "base": total, "rate": rate_e10})
     await execute_many(

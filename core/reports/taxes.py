@@ -97,8 +97,8 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
             {_LINES}
         ) x
         GROUP BY 1, x.country, x.code, x.rate_ppm
-        ORDER BY CASE min(CASE WHEN x.code = 'S' AND x.country = x.home THEN 0 WHEN x.code = 'S' THEN 1 ELSE 2 END)
-                 WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE 2 END, x.code, x.country, x.rate_ppm DESC
+        ORDER BY min(CASE WHEN x.code = 'S' AND x.country = x.home THEN 0 WHEN x.code = 'S' THEN 1 ELSE 2 END),
+                 x.code, x.country, x.rate_ppm DESC
         """,
         **values,
     )

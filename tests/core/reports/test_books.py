@@ -25,6 +25,7 @@ from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.reports.pages import deferred_sheet, trial_sheet
 from core.reports.sheets import text_of
+from core.reports.taxes import tax_report
 from core.testing import TestTenant
 
 PAGES = ("", "/journal", "/receivables", "/revenue", "/deferred", "/tax", "/accounts", "/closing")
@@ -189,6 +190,45 @@ async def test_B6_the_tax_report_comes_to_what_was_booked_on_2200(tenant: TestTe
     assert {row["Part"]: row["Tax"] for row in file}["At home"] == "32.20"
     assert "Booked on 2200" in shown.text
     assert backwards.status_code == 422
+
+
+async def test_B6_the_tax_report_has_what_is_charged_at_home_first_and_counts_each_document_once(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    today = scope.today()
+    empty = await tax_report("EUR", today, today)
+    await billing.default_seller(scope)
+    await execute("UPDATE seller SET oss = TRUE")
+    for country, category, rate in (("FR", "standard", 200_000), ("IE", "reduced", 135_000)):
+        await set_tax_rate(scope, NewTaxRate(country=country, category=category, valid_from=today, rate_ppm=rate))
+    for name, country, profile in (
+        ("Abroad", "FR", ""), ("Home", "IE", ""), ("Charged", "IE", "reverse_charge"), ("Exempt", "IE", "exempt"),
+    ):  # fmt: skip
+        customer = await a_customer(tenant, name, country=country)
+        if profile:
+            await execute("UPDATE customer SET tax_profile = :profile WHERE id = :id", profile=profile, id=customer)
+        for _ in range(2):
+            lines = [
+                NewLine(description=what, unit_price_e6=10 * 10**6, tax_category=category)
+                for what, category in (("Visit", "standard"), ("Cable", "standard"), ("Book", "reduced"))
+                if country == "IE" or category == "standard"
+            ]
+            made = await billing.create_draft(scope, NewDraft(payer_id=customer, lines=lines))
+            await billing.issue(scope, made)
+
+    report = await tax_report("EUR", today, today)
+
+    assert (empty.lines, empty.booked_minor, empty.other_minor) == ([], 0, 0)
+    assert [(each.part, each.rate_ppm, each.documents, each.net_minor) for each in report.lines] == [
+        ("home", 230_000, 2, 4_000),
+        ("home", 135_000, 2, 2_000),
+        ("oss", 200_000, 2, 4_000),
+        ("reverse_charge", 0, 2, 6_000),
+        ("exempt", 0, 2, 6_000),
+    ]
+    assert [(each.documents, each.net_minor) for each in report.reverse_charged] == [(2, 6_000)]
+    assert report.other_minor == 0
 
 
 async def test_B5_revenue_by_product_and_month_is_what_stands_on_4000(tenant: TestTenant) -> None:
