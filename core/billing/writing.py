@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from core.activity.unit import record, record_set
-from core.billing.actions.setup import snapshot_of
 from core.billing.events import InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
 from core.billing.staging import in_order, json_object, larger, next_id, smaller, staged, staged_all
@@ -520,6 +519,8 @@ def retain_until(issued_on: date, years: int) -> date:
 async def number_documents(plan: Plan, count: int, kind: str = "invoice", *, note: str = "") -> None:
     """Last of all: lock the series, write the documents with their numbers."""
     if plan.snapshot_id is None:
+        from core.billing.actions.setup import snapshot_of
+
         plan.snapshot_id = await snapshot_of(plan.seller)
     numbers = await take_numbers(kind, plan.seller.id, plan.issued_on, count)
     await staged(
