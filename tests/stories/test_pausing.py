@@ -14,6 +14,8 @@ from core.billing.actions.periods import edit_period
 from core.billing.actions.prepaid import start
 from core.billing.schemas import NewDraft
 from core.billing.verify import verify
+from core.customers.actions import status_table
+from core.customers.actions.status_table import NewStatus
 from core.database import value, values
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import charge_arrears, terminate, undo_cancellation, withdraw
@@ -602,4 +604,28 @@ async def test_P15_whenever_it_is_paused_its_days_tile(story: Story, seed: int) 
             pass
         assert await verify(story.scope) == []
     assert await value("SELECT count(*) FROM subscription_pause WHERE state IN ('running', 'done')") > 0
+    await story.nothing_more_is_due()
+
+
+async def test_P15_what_is_billed_again_while_it_is_paused_is_charged_when_it_goes_on(story: Story) -> None:
+    fibre = await a_month_ahead(story)
+    courtesy = NewStatus(key="courtesy", label="Courtesy", kind="live", bill=False, serve=True)
+    await status_table.add_status(story.scope, courtesy)
+    story.on("2027-01-20")
+    await story.becomes("courtesy")
+    await story.days_pass(20)
+    await pauses(story, fibre, "2027-02-11", "2027-02-21")
+    story.on("2027-02-12")
+    await story.bill()
+    assert await story.state_of(fibre) == "paused"
+
+    await story.becomes("active")
+    await story.months_pass(2)
+
+    assert await story.lines() == [
+        ("Fibre", "2027-01-01", "2027-02-01", 10000),
+        ("Fibre", "2027-02-21", "2027-03-01", 2857),
+        ("Fibre", "2027-03-01", "2027-04-01", 10000),
+        ("Fibre", "2027-04-01", "2027-05-01", 10000),
+    ]
     await story.nothing_more_is_due()
