@@ -34,7 +34,7 @@ from core.database import (
     run_sql,
 )
 from tests.postgres import start_cluster
-from tests.renewal import as_new, remember_as_new
+from tests.renewal import as_new, let_go, remember_as_new
 
 KINDS: Final = ("sqlite", "postgresql")
 OWNER: Final = "tenantry_owner"
@@ -154,6 +154,8 @@ async def postgres_database(name: str, *, template: str | None = None, cluster: 
         await _as_superuser(server, f'CREATE DATABASE "{empty}" OWNER {OWNER}')
         await prepare_database(dsn(empty, OWNER, cluster=server), APP)
         _made.add(f"{server} {empty}")
+    if template is not None:
+        await let_go(dsn(template, cluster=server))
     await _as_superuser(server, f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{template or empty}"')
 
 

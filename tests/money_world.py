@@ -135,6 +135,7 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
             payer=customer_id,
             now=scope.now(),
         )
+        await execute("INSERT INTO billing_run_job (job_id, run_id) SELECT 1000000, min(id) FROM billing_run")
         await execute(
             "INSERT INTO prepaid_renewal (subscription_id, customer_id, payer_id, period_start, currency, total_minor,"
             " missing_minor, short_on) SELECT min(id), :payer, :payer, :day, 'EUR', 100, 100, :day FROM subscription",

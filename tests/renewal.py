@@ -106,6 +106,12 @@ async def as_new(superuser: str) -> bool:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_renewed(superuser), _beside()))
 
 
+async def let_go(superuser: str) -> None:
+    """Ends the connection that stays: the database becomes a template, which nobody may use meanwhile."""
+    if superuser in _open:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_open.pop(superuser).close(), _beside()))
+
+
 async def _renewed(superuser: str) -> bool:
     connection = _open.get(superuser)
     if connection is None or connection.is_closed():

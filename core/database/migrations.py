@@ -9,15 +9,16 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import piccolo.apps.migrations.auto.migration_manager as piccolo_migrations
+from msgspec import Struct
 
 from core.database.binding import (
     Database,
@@ -33,9 +34,11 @@ from core.database.binding import (
 )
 from core.database.errors import SchemaTooNew, TransactionError
 from core.database.postgresql import PostgresDatabase
-from core.database.sql import execute, value, values
+from core.database.sql import execute, execute_many, rows, value, values
 from core.database.sqlite import SqliteDatabase, SqliteTransaction
 from core.database.statements import Dialect
+
+S = TypeVar("S", bound=Struct)
 
 FILE: Final = re.compile(r"\d{4}_\d{2}_\d{2}_\d{4}_\w+\.py")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -141,6 +144,14 @@ async def script_of(apps: Sequence[MigrationApp]) -> str | None:
                     f"INSERT INTO migration (app, id, version, description, run_at) VALUES ({record}, now())"
                 )
     return "\n;\n".join([*recorder.texts, _VERSION])
+
+
+async def rewrite_rows(into: type[S], select: str, update: str, change: Callable[[S], dict[str, Any]]) -> None:
+    """Gives the rows that there are the values that `change` works out. A new database has none: nothing is asked."""
+    if isinstance(current(), _Recorder):
+        return
+    if found := await rows(into, select):
+        await execute_many(update, [change(each) for each in found])
 
 
 class _MustBeRun(Exception):

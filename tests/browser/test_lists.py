@@ -41,6 +41,7 @@ async def test_L3_columns_filters_and_order_are_chosen_and_saved_as_a_view(
     await page.keyboard.press("Escape")
 
     await heads.get_by_role("link", name="City").click()
+    await page.wait_for_url(re.compile(r"sort=city$"))
     await heads.get_by_role("link", name="Name").click(modifiers=["Shift"])
     await page.wait_for_url(re.compile(r"sort=city(%2C|,)name"))
     await page.get_by_role("button", name="Filter", exact=True).click()

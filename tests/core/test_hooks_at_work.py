@@ -258,9 +258,20 @@ async def test_a_plugin_s_column_stands_behind_the_list_s_own_with_one_question_
     assert asked == [customers]
     assert "Depth" in page.text
     nothing = '<span class="t-2">–</span>'
-    cells = re.findall(rf'<td class="t-num">([^<]*|{nothing})</td><td class="t-clip">{nothing}</td>', page.text)
+    instant = "<time datetime=[^>]*>[^<]*</time>"
+    cells = re.findall(
+        rf'<td class="t-num">([^<]*|{nothing}|{instant})</td><td class="t-clip">{nothing}</td>', page.text
+    )
     assert sorted(cells) == sorted(
-        ["1,204", "deep", "−12.50", "1\xa0Dec\xa02026", "22\xa0Nov\xa02026 09:00", "Yes", nothing]
+        [
+            "1,204",
+            "deep",
+            "−12.50",
+            "1\xa0Dec\xa02026",
+            '<time datetime="2026-11-22T09:00:00+00:00" title="22\xa0Nov\xa02026, 09:00">09:00</time>',
+            "Yes",
+            nothing,
+        ]
     )
 
 

@@ -156,7 +156,7 @@ async def test_the_consoles_permissions_are_given_in_the_providers_tenant_alone(
     here = await person(world.deployment, world.host)
     there = world.clients["elsewhere"]
 
-    for path in ("/settings/roles/new", "/settings/tokens"):
+    for path in ("/settings/roles/new", "/settings/tokens/new"):
         assert "See all tenants of the deployment" in (await here.get(path)).text
         assert "See all tenants of the deployment" not in (await there.get(path)).text
     forged = await there.post("/settings/tokens", data={"name": "x", "days": "1", "permissions": "tenants.view"})

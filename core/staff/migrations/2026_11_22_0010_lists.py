@@ -2,8 +2,7 @@
 
 from msgspec import Struct
 
-from core.database import execute_many, rows
-from core.database.migrations import run_sql
+from core.database.migrations import rewrite_rows, run_sql
 from core.ids import sort_key
 
 ID = "2026-11-22T00:01:10"
@@ -24,8 +23,9 @@ class _Named(Struct, frozen=True):
 
 async def forwards() -> None:
     await run_sql(COLUMNS)
-    named = await rows(_Named, "SELECT id, name FROM staff")
-    await execute_many(
+    await rewrite_rows(
+        _Named,
+        "SELECT id, name FROM staff",
         "UPDATE staff SET name_key = :key WHERE id = :id",
-        [{"id": one.id, "key": sort_key(one.name)} for one in named],
+        lambda one: {"id": one.id, "key": sort_key(one.name)},
     )

@@ -28,7 +28,8 @@ from core.database import (
     value,
     values,
 )
-from core.database.migrations import BadMigration, load
+from core.database.migrations import BadMigration, load, rewrite_rows
+from tests.databases import define
 
 
 class Folder:
@@ -425,3 +426,22 @@ async def test_migrations_of_two_tenants_do_not_meet(two_databases: tuple[Databa
         assert len(await migrate([feature.app])) == 1
     with bind(second):
         assert len(await pending([feature.app])) == 1
+
+
+class Named(Struct, frozen=True):
+    id: int
+    name: str
+
+
+async def test_rows_that_are_there_get_the_values_that_are_worked_out_for_them(database: Database) -> None:
+    await define("CREATE TABLE person (id {id}, name text NOT NULL, short text NOT NULL DEFAULT '')")
+    await execute("INSERT INTO person (name) VALUES ('Ada'), ('Grace')")
+
+    await rewrite_rows(
+        Named,
+        "SELECT id, name FROM person",
+        "UPDATE person SET short = :short WHERE id = :id",
+        lambda one: {"id": one.id, "short": one.name[0]},
+    )
+
+    assert await values("SELECT short FROM person ORDER BY id") == ["A", "G"]
