@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,11 +15,6 @@ from tests.databases import KINDS, database, fresh, two_databases
 __all__ = ["database", "two_databases"]
 
 cheap_passwords()
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many workers again as processors: a test waits for its disk and its server a third of its time."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 @pytest.fixture(scope="session")

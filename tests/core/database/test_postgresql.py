@@ -162,7 +162,11 @@ async def test_what_a_statement_does_to_its_connection_is_undone_before_the_next
             assert await value("SHOW lock_timeout") == "5s"
 
     admin = await superuser(place)
-    assert await admin.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    held = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+        " WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    assert await admin.fetchval(held) == 0
     await admin.close()
 
 

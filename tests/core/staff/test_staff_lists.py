@@ -15,7 +15,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.jobs import claims
 from core.jobs.attempts import attempt
 from core.lists.jobs import JOBS
-from core.scope import ALL_PERMISSIONS, Actor
+from core.scope import ALL_PERMISSIONS, Actor, Scope
 from core.staff import actions, queries
 from core.staff.listing import STAFF, TOKENS, staff_choices, token_choices
 from core.staff.schemas import NewToken, StaffChange, StaffRow
@@ -234,15 +234,19 @@ async def test_F1_two_administrators_who_switch_each_other_off_at_once_leave_one
             "UPDATE staff SET active = FALSE WHERE role_id = 1 AND id NOT IN :both", both=[found["ada"], other]
         )
 
-    async def switches_off(who: int, whom: int) -> object:
+    async def logged_in(who: int) -> Scope:
         known = await queries.find_known(who)
         assert known is not None
+        return tenant.scope(actor=queries.actor_of(known))
+
+    async def switches_off(scope: Scope, whom: int) -> object:
         try:
-            return await again(partial(actions.switch_off, tenant.scope(actor=queries.actor_of(known)), whom))
+            return await again(partial(actions.switch_off, scope, whom))
         except Conflict as error:
             return error.message
 
-    answers = await asyncio.gather(spawn(switches_off(found["ada"], other)), spawn(switches_off(other, found["ada"])))
+    ada, eve = await logged_in(found["ada"]), await logged_in(other)
+    answers = await asyncio.gather(spawn(switches_off(ada, other)), spawn(switches_off(eve, found["ada"])))
 
     assert sorted(str(each)[:24] for each in answers) == ["Nobody would be left who", "True"]
     assert await value("SELECT count(*) FROM staff WHERE active AND role_id = 1") == 1
