@@ -89,13 +89,23 @@ def test_a_number_is_read_as_its_country_dials_it(typed: str, country: str | Non
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 
 
-@settings(max_examples=500, deadline=None)
-@given(
+numbers = given(
     st.sampled_from(REGIONS),
     st.sampled_from(["", "0", "00", "1", "8", "+", "+49", "+39 0", "+1", "+44 (0)", "+7 8", "+54 9", "+52 1", "06"]),
     st.from_regex(r"[0-9 ()./-]{3,16}[0-9]", fullmatch=True),
 )
+
+
+@settings(max_examples=500, deadline=None)
+@numbers
 def test_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, start: str, rest: str) -> None:
+    agrees_with_the_library(start + rest, region)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@numbers
+def test_many_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, start: str, rest: str) -> None:
     agrees_with_the_library(start + rest, region)
 
 
