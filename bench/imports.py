@@ -57,12 +57,12 @@ async def _import(options: Options, kind: str, size: int) -> list[Row]:
             with timed() as dry:
                 report = await dry_run(scope, small)
             assert report.ok == size // 10
-            before = await _peak(_bring(scope, small))
+            before = await _peak(_bring(options, scope, small))
             waits: list[float] = []
             beside = spawn(_write_beside(scope, waits))
             own, server = _processor_time(), await _server_time(kind)
             with timed() as whole:
-                after = await _peak(_bring(scope, large))
+                after = await _peak(_bring(options, scope, large))
             own, server = _processor_time() - own, await _server_time(kind) - server
             beside.cancel()
             assert await value("SELECT count(*) FROM customer") == size + size // 10 + 1
@@ -108,14 +108,14 @@ def _stat(pid: int | str) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-async def _bring(scope: Scope, path: Path) -> None:
+async def _bring(options: Options, scope: Scope, path: Path) -> None:
     with timed() as staging:
         report = await stage_import(scope, path)
     assert report.batch is not None
     assert not report.errors_total
     with timed() as taking:
         await take_over(scope, report.batch)
-    print(f"  {path.name}: staged in {staging.seconds:.1f} s, taken over in {taking.seconds:.1f} s", flush=True)
+    options.say(f"{path.name}: staged in {staging.seconds:.1f} s, taken over in {taking.seconds:.1f} s")
 
 
 async def _peak(work: object) -> float:
