@@ -435,7 +435,7 @@ async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) ->
 
 
 async def switch_off(scope: Scope, staff_id: int) -> bool:
-    """Somebody may no longer log in; its sessions end. Gives whether anything changed."""
+    """Somebody may no longer log in; its sessions end, its API tokens rest. Gives whether anything changed."""
     async with unit_of_work(scope):
         await _one_at_a_time()
         one = await queries.get_staff(scope, staff_id)
@@ -490,7 +490,7 @@ class CreatedToken(Struct, frozen=True):
 async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> CreatedToken:
     """A bearer token with some of the actor's own permissions, for a number of days.
 
-    One that a token makes works at most as long as that itself.
+    One that a token makes works at most as long as that itself. The person behind both is the same.
     """
     if not data.permissions:
         raise Invalid(_("Choose at least one permission."), field="permissions")
@@ -502,11 +502,13 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
         own = await value_as(datetime, "SELECT expires_at FROM api_token WHERE id = :id", id=scope.actor.id)
         expires_at = min(expires_at, own or expires_at)
     async with unit_of_work(scope):
+        staff_id = await value(_BEHIND[scope.actor.kind], id=scope.actor.id) if scope.actor.kind in _BEHIND else None
         made = ApiToken(
             name=data.name.strip(),
             token_hash=hash_token(token),
             permissions=permissions,
             created_by=scope.actor.key,
+            staff_id=staff_id,
             created_at=scope.now(),
             expires_at=expires_at,
             last_used_at=None,
@@ -515,6 +517,12 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
         await made.save()
         record(scope, ApiTokenCreated(api_token_id=int(made.id)), changes={"permissions": (None, permissions)})
     return CreatedToken(id=int(made.id), token=token)
+
+
+_BEHIND: Final = {
+    "staff": "SELECT id FROM staff WHERE id = :id",
+    "token": "SELECT staff_id FROM api_token WHERE id = :id",
+}
 
 
 async def note_token_use(scope: Scope, token_id: int) -> None:

@@ -105,6 +105,8 @@ def _token(row: TokenRow) -> TokenItem:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        staff_id=row.staff_id,
+        maker_off=row.maker_off,
     )
 
 
@@ -144,7 +146,8 @@ async def show_staff(call: Call, staff_id: FromPath[int]) -> StaffItem:
     "/staff/{staff_id:int}",
     permission="staff.edit",
     summary="Change a staff user, or switch it off",
-    description="Another role, or `active: false`, ends its sessions. Another address is told to the old one by mail.",
+    description="Another role, or `active: false`, ends its sessions. While it is switched off, API tokens that it made"
+    " are answered with 401. Another address is told to the old one by mail.",
 )
 async def change_staff(call: Call, staff_id: FromPath[int], data: JSONBody[StaffChange]) -> StaffItem:
     await actions.change_staff(call.scope, staff_id, data)
@@ -189,8 +192,8 @@ async def list_tokens(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Pag
     permission="staff.edit",
     summary="Make an API token",
     sealed=True,
-    description="No permission can be given that the token does not have, and it works at most as long as that. The new"
-    " one is in this answer alone.",
+    description="No permission can be given that the token does not have, and it works at most as long as that, and"
+    " while the person behind it may log in. The new one is in this answer alone.",
 )
 async def create_token(call: Call, data: JSONBody[NewToken]) -> MadeToken:
     made = await actions.create_token(call.scope, data, _known(call))

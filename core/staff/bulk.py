@@ -24,7 +24,11 @@ def _logged_out(ended: int) -> Sequence[Effect]:
 async def _switch_off(scope: Scope, form: NothingToAsk, staff_id: int) -> Sequence[Effect]:
     if not await actions.switch_off(scope, staff_id):
         return ()
-    return (Effect(kind="change", text=_("May no longer log in")),)
+    effects = [Effect(kind="change", text=_("May no longer log in"))]
+    if tokens := await queries.count_working_tokens(staff_id, scope.now()):
+        text = _("API tokens do not work until the person is switched on again")
+        effects.append(Effect(kind="service", text=text, inputs=str(tokens)))
+    return effects
 
 
 async def _end_sessions(scope: Scope, form: NothingToAsk, staff_id: int) -> Sequence[Effect]:

@@ -44,12 +44,11 @@ FACTORS: Final = (
         tone="warn",
     ),
 )
+_IN_TIME: Final = "api_token.revoked_at IS NULL AND (api_token.expires_at IS NULL OR api_token.expires_at > :list_now)"
+_MAKER_OFF: Final = "EXISTS (SELECT 1 FROM staff s WHERE s.id = api_token.staff_id AND NOT s.active)"
 TOKEN_STATES: Final = {
-    "active": (
-        N_("Active"),
-        "live",
-        "api_token.revoked_at IS NULL AND (api_token.expires_at IS NULL OR api_token.expires_at > :list_now)",
-    ),
+    "active": (N_("Active"), "live", f"{_IN_TIME} AND NOT {_MAKER_OFF}"),
+    "off": (N_("Maker switched off"), "blocked", f"{_IN_TIME} AND {_MAKER_OFF}"),
     "over": (N_("Over"), "ended", "api_token.revoked_at IS NULL AND api_token.expires_at <= :list_now"),
     "revoked": (N_("Revoked"), "ended", "api_token.revoked_at IS NOT NULL"),
 }
@@ -60,7 +59,11 @@ def state_of(row: StaffRow) -> str:
 
 
 def token_state_of(row: TokenRow, now: datetime) -> str:
-    return "revoked" if row.revoked_at else "over" if row.expires_at and row.expires_at <= now else "active"
+    if row.revoked_at:
+        return "revoked"
+    if row.expires_at and row.expires_at <= now:
+        return "over"
+    return "off" if row.maker_off else "active"
 
 
 def factor_words(row: StaffRow) -> str:
@@ -70,7 +73,8 @@ def factor_words(row: StaffRow) -> str:
 
 
 def maker_of(row: TokenRow) -> str:
-    return row.maker or queries.in_words(row.created_by)
+    made_by_itself = row.created_by.startswith("staff:")
+    return row.maker if row.maker and made_by_itself else queries.in_words(row.created_by)
 
 
 async def staff_choices(scope: Scope, address: Mapping[str, str]) -> Choices:

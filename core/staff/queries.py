@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from core.database import Everything, row, rows, value, within
-from core.errors import NotFound
+from core.errors import NotFound, Unauthenticated
 from core.ids import hash_token
 from core.scope import Actor
 from core.staff.schemas import RoleRow, StaffRow, TokenRow
@@ -32,8 +32,9 @@ FROM staff JOIN role ON role.id = staff.role_id
 """
 TOKEN: Final = """
 SELECT api_token.id, api_token.name, api_token.permissions, api_token.created_by, api_token.created_at,
-       api_token.expires_at, api_token.last_used_at, api_token.revoked_at, maker.name AS maker
-FROM api_token LEFT JOIN staff maker ON api_token.created_by = 'staff:' || maker.id
+       api_token.expires_at, api_token.last_used_at, api_token.revoked_at, maker.name AS maker, maker.id AS staff_id,
+       NOT coalesce(maker.active, TRUE) AS maker_off
+FROM api_token LEFT JOIN staff maker ON maker.id = api_token.staff_id
 """
 
 
@@ -98,6 +99,17 @@ async def get_token(scope: Scope, token_id: int) -> TokenRow:
     return found
 
 
+async def count_working_tokens(staff_id: int, now: datetime) -> int:
+    """How many API tokens of a person work while it may log in."""
+    found: int = await value(
+        "SELECT count(*) FROM api_token WHERE staff_id = :id AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > :now)",
+        id=staff_id,
+        now=now,
+    )
+    return found
+
+
 class Known(Struct, frozen=True):
     """A staff user as log-in and session need it."""
 
@@ -157,19 +169,34 @@ class _Token(Struct, frozen=True):
     name: str
     permissions: str
     expires_at: datetime | None
-    last_used_at: datetime | None
+    maker_off: bool
+
+
+class MakerSwitchedOff(Unauthenticated):
+    """The token is right, and the person behind it may not log in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "The staff user who made this token is switched off. It works again when that person is switched on;"
+                " else somebody else makes a token."
+            )
+        )
 
 
 async def find_token_actor(token: str, now: datetime) -> Actor | None:
-    """Who an API token speaks for; None when it is unknown, revoked or over."""
+    """Who an API token speaks for; None when it is unknown, revoked or over. Raises MakerSwitchedOff."""
     found = await row(
         _Token,
-        "SELECT id, name, permissions, expires_at, last_used_at FROM api_token"
-        " WHERE token_hash = :token_hash AND revoked_at IS NULL",
+        "SELECT t.id, t.name, t.permissions, t.expires_at, NOT coalesce(maker.active, TRUE) AS maker_off"
+        " FROM api_token t LEFT JOIN staff maker ON maker.id = t.staff_id"
+        " WHERE t.token_hash = :token_hash AND t.revoked_at IS NULL",
         token_hash=hash_token(token),
     )
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
+    if found.maker_off:
+        raise MakerSwitchedOff
     return Actor("token", found.id, found.name, Everything(), permission_set(found.permissions))
 
 

@@ -191,6 +191,7 @@ async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, 
         errors=errors,
         mail=await mail_is_set_up(),
         own=actions.is_own(view.scope, staff_id),
+        tokens=await queries.count_working_tokens(staff_id, view.scope.now()),
         out_of_reach=not actions.may_give(view.scope, one.permissions),
     )
 

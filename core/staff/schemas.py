@@ -222,11 +222,17 @@ class TokenRow(Struct, frozen=True):
     last_used_at: datetime | None
     revoked_at: datetime | None
     maker: str | None
-    """Name of the staff user who made it."""
+    """Name of the staff user behind it."""
+    staff_id: int | None
+    maker_off: bool
+    """Whether that one is switched off: it does not work until the person is switched on."""
 
 
 class TokenItem(Struct, frozen=True):
-    """An API token as the API gives it, never the token itself; `permissions` is ["*"] where it may do everything."""
+    """An API token as the API gives it, never the token itself; `permissions` is ["*"] where it may do everything.
+
+    `staff_id` is the person behind it, also where a token of that person made it; while `maker_off`, it does not work.
+    """
 
     id: int
     name: str
@@ -236,3 +242,5 @@ class TokenItem(Struct, frozen=True):
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    staff_id: int | None
+    maker_off: bool

@@ -100,7 +100,10 @@ class OneTimeLink(Table):
 
 
 class ApiToken(Table):
-    """A bearer token for programs: shown once, kept as a hash, limited to its permissions."""
+    """A bearer token for programs: shown once, kept as a hash, limited to its permissions.
+
+    `staff_id` is the person behind it, also where a token of that person made it: it works while that one may log in.
+    """
 
     belongs = STAFF_ONLY
 
@@ -109,6 +112,7 @@ class ApiToken(Table):
     token_hash = Text(unique=True)
     permissions = Text()
     created_by = Text()
+    staff_id = ForeignKey(Staff, null=True, index=True)
     created_at = Timestamptz()
     expires_at = Timestamptz(null=True)
     last_used_at = Timestamptz(null=True)

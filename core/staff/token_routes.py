@@ -66,6 +66,7 @@ async def _token_page(view: PageView, token_id: int, *, created: str = "") -> Re
         maker=maker_of(one),
         may=[_("Everything") if key == "*" else labels.get(key, key) for key in keys],
         created=created,
+        off=state == "off",
         may_revoke=view.scope.may("staff.edit") and one.revoked_at is None,
     )
 

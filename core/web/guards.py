@@ -56,7 +56,7 @@ async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if (door is not None and door.leads_to(path)) != (visit.door is not None):
         raise NotFound("pages of people who came in elsewhere")
     if not visit.signed_in:
-        raise Unauthenticated(_("Log in first."))
+        raise visit.refused or Unauthenticated(_("Log in first."))
     if permission != SIGNED_IN:
         visit.scope.require(permission)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import structlog
 from litestar.utils import normalize_path
 
-from core.errors import Unavailable
+from core.errors import Unauthenticated, Unavailable
 from core.scope import ANONYMOUS, Actor, Scope
 from core.texts import SOURCE, accepted, fitting, speaking
 from core.web import sessions
@@ -135,6 +135,8 @@ class Visit:
     email: str = ""
     only: str = ""
     proves: Proves | None = None
+    refused: Unauthenticated | None = None
+    """Why the token that was shown is not taken, where that can be said."""
     allowance: Allowance | None = None
     """What the program that asks has left, where requests are counted."""
     door: Door | None = None
@@ -230,7 +232,12 @@ class Identify:
     async def _by_token(self, visit: Visit, authorization: str) -> None:
         kind, _, token = authorization.partition(" ")
         if kind.lower() == "bearer" and token:
-            actor = await self._find_token(token.strip(), visit.scope.now())
+            try:
+                with speaking(visit.scope.locale):
+                    actor = await self._find_token(token.strip(), visit.scope.now())
+            except Unauthenticated as error:
+                visit.refused = error
+                return
             if actor is not None:
                 visit.scope = visit.scope.as_actor(actor)
                 visit.allowance = self._limiter.count_token(visit.bound.tenant.uuid, actor.id) or visit.allowance

@@ -6,7 +6,9 @@ import asyncio
 import re
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 
+import httpx
 import pytest
 
 from core.activity.unit import again, unit_of_work
@@ -17,11 +19,13 @@ from core.jobs.attempts import attempt
 from core.lists.jobs import JOBS
 from core.scope import ALL_PERMISSIONS, Actor, Scope
 from core.staff import actions, queries
+from core.staff.bulk import STAFF_ACTIONS
 from core.staff.listing import STAFF, TOKENS, staff_choices, token_choices
 from core.staff.schemas import NewToken, StaffChange, StaffRow
 from core.testing import TestTenant
 from core.web.sessions import begin_session
 
+token_makers = import_module("core.staff.migrations.2026_11_22_0011_token_makers")
 KINDS = {kind.name: kind for kind in JOBS}
 OTHER = Actor("staff", 99, "Eve", Everything(), ALL_PERMISSIONS)
 
@@ -56,6 +60,18 @@ async def names(tenant: TestTenant, **address: str) -> list[str]:
 async def token(tenant: TestTenant, name: str, days: int = 30) -> int:
     made = await actions.create_token(tenant.scope(), NewToken(name, ["customers.view"], days), {"customers.view"})
     return made.id
+
+
+async def person(staff_id: int) -> queries.Known:
+    known = await queries.find_known(staff_id)
+    assert known is not None
+    return known
+
+
+def bearer(tenant: TestTenant, token: str) -> httpx.AsyncClient:
+    client = tenant.anonymous()
+    client.headers["authorization"] = f"Bearer {token}"
+    return client
 
 
 async def logged_in(tenant: TestTenant, staff_id: int) -> None:
@@ -262,6 +278,93 @@ async def test_F1_a_token_that_a_token_makes_works_no_longer_than_that(tenant: T
     ends = {one: (await queries.get_token(tenant.scope(), one)).expires_at for one in (first, made.id, short.id)}
     assert ends[made.id] == ends[first]
     assert ends[short.id] == tenant.scope().now() + timedelta(days=1)
+
+
+async def test_F1_a_token_rests_while_its_maker_is_switched_off_and_those_that_it_made_do_too(
+    tenant: TestTenant,
+) -> None:
+    found = await people(tenant)
+    scope, known = tenant.scope(actor=OTHER), {"customers.view", "staff.edit"}
+    ada = queries.actor_of(await person(found["ada"]))
+    made = await actions.create_token(tenant.scope(actor=ada), NewToken("Till", sorted(known), 30), known)
+    till = await queries.find_token_actor(made.token, scope.now())
+    assert till is not None
+    second = await actions.create_token(tenant.scope(actor=till), NewToken("Sub", ["customers.view"], 30), known)
+    await tenant.staff("Administrator", email="eve@staff.example")
+    api = {one: bearer(tenant, one.token) for one in (made, second)}
+
+    async def answers() -> list[int]:
+        return [(await client.get("/api/v1/customers")).status_code for client in api.values()]
+
+    async def ids(state: str) -> list[int]:
+        address = {"state": state}
+        listed = await TOKENS.read(scope, address, choices=await token_choices(scope, address))
+        return [one.id for one in listed.rows]
+
+    working = await answers()
+    async with unit_of_work(scope):
+        await execute("UPDATE staff SET password_hash = 'set' WHERE email_key = 'eve@staff.example'")
+        await actions.switch_off(scope, found["ada"])
+    off = await answers()
+    refused = await api[made].get("/api/v1/customers")
+    page = await (await tenant.browser()).get(f"/settings/tokens/{made.id}")
+    listed = {state: await ids(state) for state in ("active", "off")}
+    async with unit_of_work(scope):
+        await execute("UPDATE staff SET active = TRUE WHERE id = :id", id=found["ada"])
+    on_again = await answers()
+
+    assert (working, off, on_again) == ([200, 200], [401, 401], [200, 200])
+    assert refused.json()["code"] == "maker_switched_off"
+    assert "works again when that person is switched on" in refused.json()["detail"]
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert "Ada Acker is switched off" in page.text
+    assert listed == {"active": [], "off": [second.id, made.id]}
+
+
+async def test_F1_who_switches_somebody_off_is_told_of_the_tokens_that_rest(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    bob = queries.actor_of(await person(found["bob"]))
+    for name in ("Till", "Door"):
+        await actions.create_token(tenant.scope(actor=bob), NewToken(name, ["customers.view"], 30), {"customers.view"})
+    page = await tenant.browser()
+
+    form = await page.get(f"/settings/staff/{found['bob']}")
+    (off,) = [one for one in STAFF_ACTIONS if one.key == "staff.switch_off"]
+    effects = await off.do(tenant.scope(actor=OTHER), off.form(), found["bob"])
+    after = await page.get(f"/settings/staff/{found['bob']}")
+
+    assert "2 API tokens of this person work now." in form.text
+    assert [(one.text, one.inputs) for one in effects] == [
+        ("May no longer log in", ""),
+        ("API tokens do not work until the person is switched on again", "2"),
+    ]
+    assert "2 API tokens of this person rest" in after.text
+
+
+async def test_F1_the_upgrade_finds_who_is_behind_the_tokens_there_are(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    scope = tenant.scope()
+    made = {name: await token(tenant, name) for name in ("own", "child", "grandchild", "command", "of nobody")}
+    by = {
+        "own": f"staff:{found['bob']}",
+        "child": f"token:{made['own']}",
+        "grandchild": f"token:{made['child']}",
+        "command": "command:setup",
+        "of nobody": "staff:987654",
+    }
+    async with unit_of_work(scope):
+        for name, key in by.items():
+            await execute(
+                "UPDATE api_token SET created_by = :by, staff_id = NULL WHERE id = :id", by=key, id=made[name]
+            )
+        for statement in token_makers.FILL.split(";"):
+            await execute(statement)
+
+    behind = {name: await queries.get_token(scope, one) for name, one in made.items()}
+    of_bob = [name for name, one in behind.items() if one.staff_id == found["bob"]]
+    assert (of_bob, behind["command"].staff_id) == (["own", "child", "grandchild"], None)
+    now = scope.now()
+    assert [name for name, one in behind.items() if one.expires_at and one.expires_at <= now] == ["of nobody"]
 
 
 async def test_F1_somebody_else_is_logged_out_everywhere_and_nobody_itself(tenant: TestTenant) -> None:
