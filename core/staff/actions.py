@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import Everything, execute, scoped, value, value_as, values
+from core.database import Everything, execute, row, scoped, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
@@ -305,12 +305,10 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
             await _check_free(email, but=staff_id)
             staff.email_key = sort_key(email)
             await notify(scope, staff_id, N_("Your address for logging in was changed."), to=str(changes["email"][0]))
+        before = await _administrators()
         await staff.save()
-        if not await _somebody_administers():
-            raise Conflict(
-                _("Nobody would be left who may do everything. Give another person the role Administrator first.")
-            )
         if "role_id" in changes or "active" in changes:
+            _refuse_nobody(before, await _administrators())
             await end_everywhere(scope, staff_id)
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
 
@@ -330,14 +328,37 @@ async def _one_at_a_time() -> None:
     await value("SELECT id FROM role WHERE permissions = :all ORDER BY id FOR UPDATE", all='["*"]')
 
 
-async def _somebody_administers() -> bool:
-    return bool(
-        await value(
-            "SELECT count(*) FROM staff JOIN role ON role.id = staff.role_id"
-            " WHERE staff.active AND role.permissions = :all",
-            all='["*"]',
-        )
+class _Administrators(Struct, frozen=True):
+    """How many may do everything: those who can log in, and those who are invited and never did."""
+
+    able: int
+    invited: int
+
+
+async def _administrators() -> _Administrators:
+    found = await row(
+        _Administrators,
+        "SELECT count(CASE WHEN staff.password_hash <> '' THEN 1 END) AS able,"
+        " count(CASE WHEN staff.password_hash = '' THEN 1 END) AS invited"
+        " FROM staff JOIN role ON role.id = staff.role_id WHERE staff.active AND role.permissions = :all",
+        all='["*"]',
     )
+    assert found is not None
+    return found
+
+
+def _refuse_nobody(before: _Administrators, after: _Administrators) -> None:
+    """The last who can log in stays, whoever is invited: an invitation may never be followed."""
+    if after.able or (after.invited and not before.able):
+        return
+    if after.invited:
+        raise Conflict(
+            _(
+                "Nobody would be left who may do everything and can log in. Whoever is invited as Administrator has to"
+                " follow the invitation first."
+            )
+        )
+    raise Conflict(_("Nobody would be left who may do everything. Give another person the role Administrator first."))
 
 
 async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "", language: str = "") -> None:

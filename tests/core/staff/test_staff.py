@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from core.database import Everything, value, value_as, values
+from core.activity.unit import unit_of_work
+from core.database import Everything, execute, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid
 from core.scope import Actor, Scope
 from core.staff import actions, queries
@@ -136,6 +137,31 @@ async def test_F1_the_last_administrator_stays_one(tenant: TestTenant) -> None:
             await change(command, last, **wanted)
 
     assert (await queries.get_staff(command, last)).active
+
+
+async def test_F1_the_last_administrator_who_can_log_in_stays_one_whoever_is_invited(tenant: TestTenant) -> None:
+    last, invited = await tenant.staff(), await tenant.staff()
+    command = tenant.scope(actor=Actor("command", None, "x", Everything(), frozenset({"*"})))
+    async with unit_of_work(command):
+        await execute("UPDATE staff SET password_hash = 'set' WHERE id = :id", id=last)
+
+    for wanted in ({"role_id": await role_id("Support")}, {"active": False}):
+        with pytest.raises(Conflict, match="Nobody would be left who may do everything and can log in"):
+            await change(command, last, **wanted)
+    await change(command, last, name="Renamed Meanwhile")
+    await change(command, invited, active=False)
+
+    assert (await queries.get_staff(command, last)).active
+    assert not (await queries.get_staff(command, invited)).active
+
+
+async def test_F1_before_anybody_has_logged_in_the_last_who_is_invited_stays(tenant: TestTenant) -> None:
+    first, second = await tenant.staff(), await tenant.staff()
+    command = tenant.scope(actor=Actor("command", None, "x", Everything(), frozenset({"*"})))
+
+    await change(command, first, active=False)
+    with pytest.raises(Conflict, match="Nobody would be left"):
+        await change(command, second, active=False)
 
 
 async def test_F1_what_a_role_may_do_changes_with_the_next_request_and_stands_in_the_activity(

@@ -249,6 +249,7 @@ async def test_F1_two_administrators_who_switch_each_other_off_at_once_leave_one
         await execute(
             "UPDATE staff SET active = FALSE WHERE role_id = 1 AND id NOT IN :both", both=[found["ada"], other]
         )
+        await execute("UPDATE staff SET password_hash = 'set' WHERE id = :id", id=other)
 
     async def logged_in(who: int) -> Scope:
         known = await queries.find_known(who)
