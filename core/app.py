@@ -65,7 +65,10 @@ from core.customers import api as customers_api
 from core.customers import hookimpls as customers_hooks
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
+from core.customers.importing.listing import IMPORTS
+from core.dashboard import jobs_bulk, jobs_routes
 from core.dashboard import routes as dashboard
+from core.dashboard.jobs_listing import JOBS as WORK
 from core.database.migrations import MigrationApp
 from core.documents import jobs as documents_jobs
 from core.hooks import Permission, usable
@@ -87,6 +90,7 @@ from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
 from core.messages import why_routes as messages_whys
+from core.messages.listing import MESSAGES
 from core.payments import api as payments_api
 from core.payments import batch as payments_batch
 from core.payments import (
@@ -197,6 +201,7 @@ PAGES: Final = (
     help_pages,
     api_pages,
     dashboard,
+    jobs_routes,
     jobs_pages,
     plugin_pages,
     settings_pages,
@@ -342,6 +347,9 @@ LISTS: Final[tuple[Listing[Any], ...]] = (
     PARKED_ACCOUNTS,
     PREPAID_RENEWALS,
     PAYMENTS,
+    MESSAGES,
+    WORK,
+    IMPORTS,
     STAFF,
     TOKENS,
 )
@@ -445,6 +453,7 @@ HOOK_MODULES: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("billing", billing_hooks),
     ("payments", payments_hooks),
     ("messages", messages_hooks),
+    ("jobs", jobs_bulk),
 )
 """What upper features put on the pages of lower ones: always on, asked before the plugins."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,16 +14,17 @@ from core.customers import import_work
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import forget_file
+from core.customers.importing.listing import IMPORTS
 from core.customers.importing.profiles import Mapping
-from core.customers.importing.queries import ImportBatchRow, get_batch, list_batches
+from core.customers.importing.queries import ImportBatchRow, ImportRow, get_batch
 from core.customers.importing.report import Report
-from core.customers.importing.status import BatchState, StepState
+from core.customers.importing.status import StepState
 from core.customers.importing.steps import StepRow
 from core.errors import Conflict, Invalid
 from core.hooks import ImportPreview, ImportRefusal, ImportStep
 from core.jobs.status import JobState
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put
 
 PERMISSION = "customers.create"
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Rows of a page")]
@@ -37,22 +37,6 @@ class Upload:
 
     file: UploadFile
     mapping: str = ""
-
-
-class ImportRow(Struct, frozen=True, kw_only=True):
-    """A file of customers, and how far it has come."""
-
-    id: int
-    state: BatchState
-    file_name: str
-    mode: str
-    made: int
-    """Customers that it has made."""
-    kept: int
-    """Customers that could not be taken away again."""
-    made_by: str
-    created_at: datetime
-    finished_at: datetime | None = None
 
 
 class ImportWork(Struct, frozen=True):
@@ -135,14 +119,14 @@ def _mapping_of(text: str) -> Mapping:
         raise Invalid(_("It is not the JSON of a mapping: %(wrong)s", wrong=wrong), field="mapping") from None
 
 
-@api_get("/customer-imports", permission=PERMISSION, summary="List imports of customers, the latest first")
+@api_get(
+    "/customer-imports",
+    permission=PERMISSION,
+    summary="List imports of customers, the latest first",
+    description="Takes the parameters of the page's address: `q`, `sort`, `state`, `by.has`, `begun.from` …",
+)
 async def list_imports(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[ImportRow]:
-    before = decode_cursor(cursor, tuple[int])[0] if cursor else None
-    found = await list_batches(call.scope, before=before, limit=limit + 1)
-    return Page(
-        items=[_row(batch) for batch in found[:limit]],
-        next=encode_cursor(found[limit - 1].id) if len(found) > limit else None,
-    )
+    return await IMPORTS.api(call, cursor=cursor, limit=limit)
 
 
 @api_get("/customer-imports/{batch_id:int}", permission=PERMISSION, summary="One import, its progress and its report")
@@ -238,10 +222,6 @@ async def discard(call: Call, batch_id: FromPath[int]) -> Discarded:
     await actions.discard_batch(call.scope, batch_id)
     await forget_file(call.scope, batch)
     return Discarded(batch_id)
-
-
-def _row(batch: ImportBatchRow) -> ImportRow:
-    return ImportRow(**{name: getattr(batch, name) for name in ImportRow.__struct_fields__})
 
 
 def _step(step: ImportStep, state: StepRow, left: int) -> dict[str, Any]:

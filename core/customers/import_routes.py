@@ -17,11 +17,11 @@ from core.customers import import_work
 from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import file_of, forget_file
+from core.customers.importing.listing import IMPORTS
 from core.customers.importing.profiles import FIELDS, SECRET, known_columns, lay_out, may_be_matched
 from core.customers.importing.queries import (
     ImportBatchRow,
     get_batch,
-    list_batches,
     refused_records,
     remembered_matching,
 )
@@ -69,13 +69,7 @@ async def upload(view: View) -> Response[str]:
 
 
 async def _choose_page(view: View, errors: dict[str, str] | None = None, *, status: int = 200) -> Response[str]:
-    return view.page(
-        "customers/import.html",
-        status=status,
-        steps=_steps(0),
-        errors=errors or {},
-        batches=await list_batches(view.scope, limit=10),
-    )
+    return await IMPORTS.page(view, "customers/import.html", status=status, steps=_steps(0), errors=errors or {})
 
 
 @get("/customers/import/{batch_id:int}", permission=PERMISSION)

@@ -13,7 +13,7 @@ from core.errors import Conflict
 from core.ids import says_one_of
 from core.jobs.events import JobCancelledByHand, JobSettledByHand, JobsLetGo, JobStartedAgain
 from core.jobs.kinds import KINDS, JobKind, P, of_crowd
-from core.jobs.status import JobState
+from core.jobs.status import FOR_A_PERSON, JobState
 from core.jobs.tables import Job
 from core.scope import Actor, ActorKind
 from core.texts import _, in_sentence
@@ -123,7 +123,7 @@ async def start_again(scope: Scope, job_id: int) -> None:
     """Let a job that failed, that is held, or whose end nobody knows run (again). May do twice what is unknown."""
     async with unit_of_work(scope):
         job = await _locked(scope, job_id)
-        if job.state not in {JobState.FAILED, JobState.UNKNOWN, JobState.HELD}:
+        if job.state not in FOR_A_PERSON:
             raise Conflict(_("This job is %(state)s: there is nothing to start again.", state=_state_of(job.state)))
         await execute(
             "UPDATE job SET state = 'waiting', due_at = :now, attempts = 0, cancel_asked = FALSE, finished_at = NULL"

@@ -22,6 +22,11 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+FOR_A_PERSON: Final = (JobState.FAILED, JobState.UNKNOWN, JobState.HELD)
+"""What goes no further by itself: a person starts it again, or not."""
+CANCELLABLE: Final = (*FOR_A_PERSON, JobState.WAITING, JobState.RUNNING)
+
+
 TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
     JobState.WAITING: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.HELD}),
     JobState.HELD: frozenset({JobState.WAITING, JobState.CANCELLED}),

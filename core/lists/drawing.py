@@ -175,7 +175,7 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
         if not text:
             return f"{begin}{NOTHING}</td>"
         if isinstance(value, datetime):
-            return f"{begin}{_instant(value, drawing)}</td>"
+            return f"{begin}{_given(value, drawing).instant(value)}</td>"
         told = shown(text)
         if isinstance(value, Money):
             return f"{begin}{_amount(column, value, told, one_currency)}</td>"
@@ -186,21 +186,22 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
     return draw
 
 
-def _instant(at: datetime, drawing: Drawing) -> Markup:
-    scope = drawing.scope
-    return in_time(at, scope.now(), locale=scope.locale, zone=scope.tenant.time_zone, own=drawing.reader_zone)
-
-
 class Given(NamedTuple):
     """What a column's own way of drawing has besides the row."""
 
     value: Any
     scope: Scope
     labels: Mapping[str, Mapping[Any, str]]
+    reader_zone: str = ""
+
+    def instant(self, at: datetime) -> Markup:
+        """As lists show it, to whoever reads it."""
+        scope = self.scope
+        return in_time(at, scope.now(), locale=scope.locale, zone=scope.tenant.time_zone, own=self.reader_zone)
 
 
 def _given(value: Any, drawing: Drawing) -> Given:
-    return Given(value, drawing.scope, drawing.labels)
+    return Given(value, drawing.scope, drawing.labels, drawing.reader_zone)
 
 
 def _plain(column: ListColumn, value: Any, drawing: Drawing) -> str:

@@ -25,7 +25,7 @@ from core.messages.events import (
 from core.messages.kinds import BY_HAND, MessageKind, OwnWords, kind_of
 from core.messages.queries import get_message, mail_is_set_up
 from core.messages.schemas import Sealed, SendMessage
-from core.messages.status import MessageState
+from core.messages.status import CANCELLABLE, FOR_A_PERSON, MessageState
 from core.messages.tables import Message
 from core.texts import _, in_sentence
 
@@ -130,7 +130,7 @@ async def send_again(scope: Scope, message_id: int) -> None:
     """Let a message that failed, is held, or may have been sent already go out (again)."""
     async with unit_of_work(scope):
         message = await _locked(scope, message_id)
-        if message.state not in {MessageState.FAILED, MessageState.UNKNOWN, MessageState.HELD}:
+        if message.state not in FOR_A_PERSON:
             raise Conflict(
                 _(
                     "This message is %(state)s: there is nothing to send again.",
@@ -168,7 +168,7 @@ async def cancel_message(scope: Scope, message_id: int) -> None:
     """It is not to be sent (any more)."""
     async with unit_of_work(scope):
         message = await _locked(scope, message_id)
-        if message.state in {MessageState.SENT, MessageState.SENDING, MessageState.CANCELLED}:
+        if message.state not in CANCELLABLE:
             raise Conflict(
                 _(
                     "This message is %(state)s: it can no longer be cancelled.",

@@ -8,29 +8,24 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from core.customers.queries import get_customer
 from core.messages import actions, queries
+from core.messages.listing import MESSAGES
 from core.messages.schemas import MessageFull, MessageRow, NewMessage
-from core.messages.status import MessageState
-from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
-Customer = Annotated[int | None, QueryParameter(ge=1, description="Only messages to this customer")]
-State = Annotated[MessageState | None, QueryParameter(name="state", description="Only messages in this state")]
 
 
-@api_get("/messages", permission="messages.view", summary="List messages, the latest first")
-async def list_messages(
-    call: Call, limit: Limit = 50, cursor: Cursor = "", in_state: State = None, customer_id: Customer = None
-) -> Page[MessageRow]:
-    found = await queries.list_messages(
-        call.scope,
-        states=[in_state] if in_state else (),
-        customer_id=customer_id,
-        before=decode_cursor(cursor, tuple[int])[0] if cursor else None,
-        limit=limit + 1,
-    )
-    shown = found[:limit]
-    return Page(items=shown, next=encode_cursor(shown[-1].id) if len(found) > limit else None)
+@api_get(
+    "/messages",
+    permission="messages.view",
+    summary="List messages, the latest first",
+    description="Takes the parameters of the page's address: `q`, `sort`, `state`, `kind`, `customer_id`,"
+    " `sent.from` …",
+)
+async def list_messages(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[MessageRow]:
+    found = await MESSAGES.api(call, cursor=cursor, limit=limit)
+    return Page(items=[queries.as_row(one) for one in found.items], next=found.next)
 
 
 @api_get("/messages/{message_id:int}", permission="messages.view", summary="One message")

@@ -1,4 +1,4 @@
-"""What messages put on the page of a customer: their tab, and writing one."""
+"""What messages put on the page of a customer, their tab and writing one; and what can be done to many of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.hooks import Action, BulkAction, Erasure, Tab, hookimpl
-from core.messages import erasing
-from core.messages.bulk import ACTIONS
+from core.messages import bulk, erasing, settling
 from core.messages.queries import mail_is_set_up
 from core.texts import _
 
@@ -41,5 +40,5 @@ async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
 
 @hookimpl
 async def bulk_actions(listing: str) -> Sequence[BulkAction[Any]]:
-    """Writing to many customers."""
-    return ACTIONS if listing == "customers" else ()
+    """Writing to many customers; sending many messages again, settling and cancelling them."""
+    return {"customers": bulk.ACTIONS, "messages": settling.ACTIONS}.get(listing, ())

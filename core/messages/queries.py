@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +11,7 @@ from core.customers.queries import get_customer
 from core.database import row, rows, within
 from core.documents.files import FileRow
 from core.errors import NotFound
-from core.messages.schemas import MessageFull, MessageRow
+from core.messages.schemas import ListedMessage, MessageFull, MessageRow
 from core.messages.settings import MailSettings
 from core.messages.status import MessageState
 from core.messages.tables import Message
@@ -23,44 +22,32 @@ if TYPE_CHECKING:
 
     from core.scope import Scope
 
-STATE: Final = """CASE
+
+def state_by(job: str) -> str:
+    """The state of a message as SQL; `job` is the name under which its job was joined. One whose job is done or gone
+    without its being known as sent is for a person."""
+    return f"""CASE
     WHEN message.sent_at IS NOT NULL THEN 'sent'
     WHEN message.job_id IS NULL THEN 'waiting'
-    WHEN job.state = 'waiting' OR job.state = 'running' THEN 'queued'
-    WHEN job.state IN ('held', 'sending', 'failed', 'cancelled') THEN job.state
+    WHEN {job}.state = 'waiting' OR {job}.state = 'running' THEN 'queued'
+    WHEN {job}.state IN ('held', 'sending', 'failed', 'cancelled') THEN {job}.state
     ELSE 'unknown' END"""
-"""The state of a message. One whose job is done or gone without its being known as sent is for a person."""
 
-FOR_A_PERSON: Final = (MessageState.UNKNOWN, MessageState.FAILED, MessageState.HELD)
 
+STATE: Final = state_by("job")
 _LIST: Final = f"""SELECT message.id, message.kind, {STATE} AS state, message.recipients, message.subject,
-    message.fields, message.created_at, coalesce(job.attempts, 0) AS attempts, message.customer_id,
+    message.created_at, coalesce(job.attempts, 0) AS attempts, message.customer_id,
     customer.full_name AS customer_name, message.sent_at, job.due_at, job.error"""
-_FULL: Final = f"""{_LIST}, message.language, message.copies, message.body, message.message_id, message.answer,
-    message.refused, message.sent_by, message.job_id, message.dedupe_key"""
+_FULL: Final = f"""{_LIST}, message.fields, message.language, message.copies, message.body, message.message_id,
+    message.answer, message.refused, message.sent_by, message.job_id, message.dedupe_key"""
 _FROM: Final = """FROM message LEFT JOIN job ON job.id = message.job_id
     LEFT JOIN customer ON customer.id = message.customer_id"""
+LISTED: Final = f"{_LIST} {_FROM}"
+"""What a list shows of messages."""
 
 
-class _Row(Struct, frozen=True, kw_only=True):
-    """As it comes from the database: lists as JSON."""
-
-    id: int
-    kind: str
-    state: str
-    recipients: str
-    subject: str
+class _Full(ListedMessage, frozen=True, kw_only=True):
     fields: str
-    created_at: datetime
-    attempts: int
-    customer_id: int | None
-    customer_name: str | None
-    sent_at: datetime | None
-    due_at: datetime | None
-    error: str | None
-
-
-class _Full(_Row, frozen=True, kw_only=True):
     language: str
     copies: str
     body: str
@@ -123,15 +110,15 @@ async def list_messages(
     if customer_id is not None:
         where.append("message.customer_id = :customer_id")
     found = await rows(
-        _Row,
-        f"{_LIST} {_FROM} WHERE {' AND '.join(where)} ORDER BY message.id DESC LIMIT :limit",
+        ListedMessage,
+        f"{LISTED} WHERE {' AND '.join(where)} ORDER BY message.id DESC LIMIT :limit",
         states=list(states),
         customer_id=customer_id,
         before=before if before is not None else 2**62,
         limit=limit,
         reach=within(Message, scope.actor.reach),
     )
-    return [msgspec.convert(_opened(each), MessageRow) for each in found]
+    return [as_row(each) for each in found]
 
 
 async def list_message_files(scope: Scope, message_id: int) -> list[FileRow]:
@@ -182,12 +169,15 @@ async def customer_addresses(scope: Scope, customer_id: int, *, billing: bool = 
     return (customer.billing_emails if billing else []) or customer.emails
 
 
-def _opened(found: _Row) -> dict[str, object]:
-    """The row with its lists read, and with what the message will be called before it has a subject."""
+def as_row(found: ListedMessage) -> MessageRow:
+    """As it is given out."""
+    return msgspec.convert(_opened(found), MessageRow)
+
+
+def _opened(found: ListedMessage) -> dict[str, object]:
+    """The row with its lists read."""
     values = msgspec.structs.asdict(found)
     for name in ("recipients", "copies", "refused"):
         if name in values:
             values[name] = msgspec.json.decode(values[name])
-    if not isinstance(found, _Full):
-        del values["fields"]
     return values

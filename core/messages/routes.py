@@ -18,14 +18,15 @@ from core.messages import actions, queries, words
 from core.messages.addresses import check_addresses, on_the_wire, typed_addresses
 from core.messages.jobs import try_connection
 from core.messages.kinds import KINDS, MessageKind, known_kind
-from core.messages.schemas import MessageFull, MessageRow, TypedMessage, TypedWords
+from core.messages.listing import MESSAGES, PERSON, UNSENT, pill_of, subject_of
+from core.messages.schemas import MessageFull, TypedMessage, TypedWords
 from core.messages.settings import MailSettings
-from core.messages.status import MessageState
+from core.messages.status import CANCELLABLE, FOR_A_PERSON, MessageState
 from core.messages.words import LANGUAGES, Filled
 from core.settings.actions import save_form
 from core.settings.queries import load_settings
-from core.texts import N_, _, ngettext, number
-from core.web.parts import Choice, Pager, Pill, TabItem
+from core.texts import N_, _, number
+from core.web.parts import Choice, MenuEntry
 from core.web.routing import get, post
 from core.web.settings_pages import form_page
 from core.web.view import View, errors_by_field
@@ -37,45 +38,21 @@ PERMISSIONS: Final = (
     Permission("messages.view", N_("See messages and the outbox")),
     Permission("messages.send", N_("Write messages; send again, settle or cancel them")),
 )
-PAGE: Final = 50
-PILLS: Final = {
-    MessageState.WAITING: Pill(N_("Waits for a mail server"), "warn"),
-    MessageState.QUEUED: Pill(N_("Queued"), "new"),
-    MessageState.HELD: Pill(N_("Held"), "warn"),
-    MessageState.SENDING: Pill(N_("Sending"), "new"),
-    MessageState.SENT: Pill(N_("Sent"), "live"),
-    MessageState.FAILED: Pill(N_("Failed"), "blocked"),
-    MessageState.UNKNOWN: Pill(N_("Sent or not?"), "warn"),
-    MessageState.CANCELLED: Pill(N_("Cancelled"), "ended"),
-}
-VIEWS: Final = {
-    "": (N_("All"), ()),
-    "person": (N_("For you to settle"), queries.FOR_A_PERSON),
-    "unsent": (N_("On their way"), (MessageState.WAITING, MessageState.QUEUED, MessageState.SENDING)),
-    "sent": (N_("Sent"), (MessageState.SENT,)),
-}
+STATES: Final = (PERSON, UNSENT, MessageState.SENT)
+"""What the list could show before it could be filtered: under these names addresses of it were kept."""
 
 
 @get("/messages", permission="messages.view")
 async def list_messages(view: View) -> Response[str]:
-    shown = view.query.get("view", "")
-    shown = shown if shown in VIEWS else ""
-    found = await queries.list_messages(view.scope, states=VIEWS[shown][1], before=_before(view), limit=PAGE + 1)
+    if (shown := view.query.get("view", "")) in STATES:
+        return view.go(f"/messages?state={shown}")
+    if view.is_htmx:
+        return await MESSAGES.page(view)
     counts = await queries.count_unsent(view.scope)
-    to_settle = sum(counts.get(state, 0) for state in queries.FOR_A_PERSON)
-    return view.page(
-        "messages/_list.html" if view.is_htmx else "messages/list.html",
-        **_listed(found, f"/messages?view={shown}"),
-        views=[
-            TabItem(
-                label=_(label),
-                href=f"/messages?view={key}" if key else "/messages",
-                count=number(to_settle) if key == "person" and to_settle else "",
-                tone="bad",
-                current=key == shown,
-            )
-            for key, (label, __) in VIEWS.items()
-        ],
+    return await MESSAGES.page(
+        view,
+        "messages/list.html",
+        to_settle=counts.get(MessageState.UNKNOWN, 0) + counts.get(MessageState.FAILED, 0),
         held=counts.get(MessageState.HELD, 0),
         queued=counts.get(MessageState.QUEUED, 0),
         waiting=counts.get(MessageState.WAITING, 0),
@@ -88,7 +65,7 @@ async def list_messages(view: View) -> Response[str]:
 async def try_now(view: View) -> Response[str]:
     hurried = await actions.try_now(view.scope)
     return view.go(
-        "/messages?view=unsent",
+        f"/messages?state={UNSENT}",
         _("%(hurried)s tried again now.", hurried=number(hurried)) if hurried else _("Nothing had to wait."),
     )
 
@@ -96,7 +73,7 @@ async def try_now(view: View) -> Response[str]:
 @post("/messages/release", permission="messages.send")
 async def release_held(view: View) -> Response[str]:
     released = await actions.let_messages_go(view.scope)
-    return view.go("/messages?view=unsent", _("%(released)s let go.", released=number(released)))
+    return view.go(f"/messages?state={UNSENT}", _("%(released)s let go.", released=number(released)))
 
 
 @get("/messages/{message_id:int}", permission="messages.view")
@@ -106,13 +83,25 @@ async def show_message(view: View, message_id: FromPath[int]) -> Response[str]:
     return view.page(
         "messages/message.html",
         message=message,
-        label=_label(message),
-        pill=_pill(message.state),
+        label=subject_of(message),
+        pill=pill_of(message.state),
         filled=filled,
         fault=fault,
         files=await queries.list_message_files(view.scope, message_id),
         may_send=view.scope.may("messages.send"),
     )
+
+
+@get("/messages/{message_id:int}/row-menu", permission="messages.view")
+async def show_row_menu(view: View, message_id: FromPath[int]) -> Response[str]:
+    """Into the menu that opens at the end of a row; without scripts the message's page has the same."""
+    message = await queries.get_message(view.scope, message_id)
+    if not view.is_htmx:
+        return view.go(f"/messages/{message_id}")
+    groups = [[MenuEntry(label=_("Open"), icon="eye", href=f"/messages/{message_id}")]]
+    if view.scope.may("messages.send"):
+        groups.append(_deeds(message))
+    return view.page("lists/_row_menu.html", label=subject_of(message), groups=groups)
 
 
 @get("/messages/{message_id:int}/files/{file_id:int}", permission="messages.view")
@@ -145,9 +134,17 @@ async def cancel_message(view: View, message_id: FromPath[int]) -> Response[str]
 @get("/customers/{customer_id:int}/messages", permission="messages.view")
 async def list_of_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
     head = await head_values(view, customer_id, _("Messages"))
-    found = await queries.list_messages(view.scope, customer_id=customer_id, before=_before(view), limit=PAGE + 1)
-    listed = _listed(found, f"/customers/{customer_id}/messages?")
-    return view.page("messages/customer.html", **head, **listed, set_up=await queries.mail_is_set_up())
+    path = f"/customers/{customer_id}/messages"
+    found, pager = await MESSAGES.embedded(view, {"customer_id": str(customer_id)}, path)
+    return view.page(
+        "messages/customer.html",
+        **head,
+        rows=found,
+        labels={row.id: subject_of(row) for row in found},
+        pills={state: pill_of(state) for state in MessageState},
+        pager=pager,
+        set_up=await queries.mail_is_set_up(),
+    )
 
 
 @get("/customers/{customer_id:int}/messages/new", permission="messages.send")
@@ -274,36 +271,39 @@ def file_answer(data: bytes, name: str, media_type: str) -> Response[bytes]:
     )
 
 
-def _before(view: PageView) -> int | None:
-    before = view.query.get("before", "")
-    return int(before) if before.isdecimal() and len(before) < 19 else None
+def _deeds(message: MessageFull) -> list[MenuEntry]:
+    """What may be done with it, the rest greyed."""
+    refused = _("It is: %(state)s", state=pill_of(message.state).label)
+    question = {
+        MessageState.UNKNOWN: _("The recipients may have it already. Send it again?"),
+        MessageState.HELD: _("Send it from this copy? The tenant that this is a copy of may have sent it already."),
+    }.get(message.state, "")
+    asked = {"hx-confirm": question, "data-do": _("Send message"), "data-keep": _("Leave it")} if question else {}
 
+    def post_to(path: str) -> dict[str, str]:
+        return {"hx-post": f"/messages/{message.id}/{path}", "hx-swap": "none"}
 
-def _listed(found: list[MessageRow], base: str) -> dict[str, Any]:
-    """A page of messages for `_list.html`; one more row than a page says that there are more."""
-    shown = found[:PAGE]
-    older = f"{base}&before={shown[-1].id}" if len(found) > PAGE else ""
-    said = ngettext("%(num)s message", "%(num)s messages", len(shown))
-    if older:
-        said = ngettext("%(num)s message, and more", "%(num)s messages, and more", len(shown))
-    return {
-        "rows": shown,
-        "pills": {state: _pill(state) for state in PILLS},
-        "labels": {row.id: _label(row) for row in shown},
-        "pager": Pager(said=said, next=older),
-    }
-
-
-def _pill(state: MessageState) -> Pill:
-    return Pill(_(PILLS[state].label), PILLS[state].kind)
-
-
-def _label(message: MessageRow) -> str:
-    """The subject, or what it is while it has none."""
-    if message.subject:
-        return message.subject
-    kind = KINDS.get(message.kind)
-    return _(kind.label) if kind else message.kind
+    return [
+        MenuEntry(
+            label=_("Send again…") if asked else _("Send again"),
+            icon="send",
+            refused="" if message.state in FOR_A_PERSON else refused,
+            attrs={**post_to("repetition"), **asked},
+        ),
+        MenuEntry(
+            label=_("Mark as sent"),
+            icon="check",
+            refused="" if message.state == MessageState.UNKNOWN else refused,
+            attrs=post_to("settlement"),
+        ),
+        MenuEntry(
+            label=_("Cancel message"),
+            icon="ban",
+            danger=True,
+            refused="" if message.state in CANCELLABLE else refused,
+            attrs=post_to("cancellation"),
+        ),
+    ]
 
 
 async def _words_of(view: PageView, message: MessageFull) -> tuple[Filled, str]:
@@ -425,6 +425,7 @@ def _language(language: str) -> str:
 
 HANDLERS: Final = (
     list_messages,
+    show_row_menu,
     try_now,
     release_held,
     show_message,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from core.ids import Id
@@ -38,6 +39,33 @@ class MessageRow(Struct, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     due_at: datetime | None = None
     error: str | None = None
+
+
+class ListedMessage(Struct, frozen=True, kw_only=True):
+    """A message as its table has it: its recipients as JSON."""
+
+    id: int
+    kind: str
+    state: MessageState
+    recipients: str
+    subject: str
+    created_at: datetime
+    attempts: int
+    customer_id: int | None
+    customer_name: str | None
+    sent_at: datetime | None
+    due_at: datetime | None
+    error: str | None
+
+    @property
+    def to(self) -> list[str]:
+        """Whom it is for; nobody where that was erased."""
+        return msgspec.json.decode(self.recipients, type=list[str])
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether an attempt failed that is repeated by itself, at `due_at`."""
+        return self.state == MessageState.QUEUED and self.attempts > 0
 
 
 class MessageFull(MessageRow, frozen=True, kw_only=True):
@@ -80,9 +108,3 @@ class TypedWords(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     subject: Annotated[str, Meta(max_length=500)]
     body: Annotated[str, Meta(max_length=20_000)]
     version: int = 0
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """How a message may be settled by hand: send it again, it was sent, or it is not to be sent."""
-
-    what: str

@@ -1,6 +1,7 @@
 """States of a message. They follow from whether it has been sent and from the job that sends it: none is stored."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class MessageState(StrEnum):
@@ -18,3 +19,9 @@ class MessageState(StrEnum):
     UNKNOWN = "unknown"
     """The connection or the process went away while it was handed over: a person finds out whether it arrived."""
     CANCELLED = "cancelled"
+
+
+FOR_A_PERSON: Final = (MessageState.UNKNOWN, MessageState.FAILED, MessageState.HELD)
+"""What goes no further by itself: a person sends it again, or not."""
+UNDER_WAY: Final = (MessageState.WAITING, MessageState.QUEUED, MessageState.SENDING)
+CANCELLABLE: Final = (*FOR_A_PERSON, MessageState.WAITING, MessageState.QUEUED)

@@ -1,4 +1,4 @@
-"""Work that takes a while: what is at work, one job with its live progress, what failed and can be started again."""
+"""A piece of work that takes a while: its live progress, how it ended; started again, or cancelled."""
 
 from __future__ import annotations
 
@@ -58,20 +58,6 @@ def label_of(kind: str) -> str:
     return kind.replace("_", " ").replace(".", " ").capitalize()
 
 
-@get("/jobs", permission="jobs.view")
-async def list_jobs(view: View) -> Response[str]:
-    before = view.query.get("before", "")
-    found = await queries.list_jobs(view.scope, before=int(before) if before.isdecimal() else None, limit=51)
-    return view.page(
-        "jobs/list.html",
-        jobs=[running_job(job) for job in found[:50]],
-        rows=found[:50],
-        labels={job.id: label_of(job.kind) for job in found},
-        older=f"/jobs?before={found[49].id}" if len(found) > 50 else "",
-        may_change=view.scope.may("jobs.edit"),
-    )
-
-
 @get("/jobs/{job_id:int}", permission="jobs.view")
 async def show_job(view: View, job_id: FromPath[int]) -> Response[str]:
     return await _page(view, job_id)
@@ -96,8 +82,8 @@ async def _page(view: PageView, job_id: int) -> Response[str]:
         job=running_job(job),
         row=job,
         may_change=view.scope.may("jobs.edit"),
-        may_cancel=job.state.value in ("waiting", "running", "held") and not job.cancel_asked,
-        may_repeat=job.state.value in ("failed", "unknown", "held"),
+        may_cancel=job.may_be_cancelled,
+        may_repeat=job.may_be_repeated,
     )
 
 
@@ -123,4 +109,4 @@ async def _progress(view: PageView, job_id: int) -> AsyncIterator[ServerSentEven
         await asyncio.sleep(LOOK_EVERY)
 
 
-HANDLERS = (list_jobs, show_job, cancel, repeat, stream_job)
+HANDLERS = (show_job, cancel, repeat, stream_job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +22,28 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 
-class ImportBatchRow(Struct, frozen=True):
+class ImportRow(Struct, frozen=True, kw_only=True):
     """A file of customers, and how far it has come."""
+
+    id: int
+    state: BatchState
+    file_name: str
+    mode: str
+    made: int
+    """Customers that it has made."""
+    kept: int
+    """Customers that could not be taken away again."""
+    made_by: str
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+IMPORTS: Final = f"SELECT {', '.join(f'import_batch.{name}' for name in ImportRow.__struct_fields__)} FROM import_batch"
+"""What a list shows of imports."""
+
+
+class ImportBatchRow(Struct, frozen=True):
+    """The same with what was found in it, and what is known of its columns."""
 
     id: int
     state: BatchState
@@ -82,22 +102,16 @@ async def find_batch_of(scope: Scope, file_sha256: str) -> ImportBatchRow | None
     )
 
 
-async def list_batches(scope: Scope, *, before: int | None = None, limit: int = 50) -> list[ImportBatchRow]:
-    """The latest first; those before an id."""
-    return await rows(
-        ImportBatchRow,
-        f"SELECT {_COLUMNS} FROM import_batch WHERE :within{' AND id < :before' if before is not None else ''}"
-        " ORDER BY id DESC LIMIT :limit",
-        within=within(ImportBatch, scope.actor.reach),
-        limit=limit,
-        **({} if before is None else {"before": before}),
-    )
-
-
 async def remembered_matching(scope: Scope, columns: Sequence[str], *, apart_from: int = 0) -> ImportBatchRow | None:
     """The latest of the last hundred files with just these columns whose matching was decided by a person."""
     wanted = frozenset(columns)
-    for batch in await list_batches(scope, limit=REMEMBERED):
+    latest = await rows(
+        ImportBatchRow,
+        f"SELECT {_COLUMNS} FROM import_batch WHERE :within ORDER BY id DESC LIMIT :limit",
+        within=within(ImportBatch, scope.actor.reach),
+        limit=REMEMBERED,
+    )
+    for batch in latest:
         if batch.id != apart_from and frozenset(batch.matched().columns) == wanted:
             return batch
     return None
