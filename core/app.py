@@ -33,11 +33,12 @@ from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
 from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
-from core.billing.run_listings import PARKED_ACCOUNTS, PREPAID_RENEWALS
+from core.billing.run_listings import PARKED_ACCOUNTS, PREPAID_RENEWALS, RUNS
 from core.catalog import api as catalog_api
 from core.catalog import hookimpls as catalog_hooks
 from core.catalog import policy_routes
 from core.catalog import routes as catalog_routes
+from core.catalog.listing import BUNDLES, PRODUCTS
 from core.customers import (
     anonymise_api,
     anonymise_routes,
@@ -344,9 +345,12 @@ LISTS: Final[tuple[Listing[Any], ...]] = (
     customers_routes.CUSTOMER_LIST,
     SUBSCRIPTIONS,
     DOCUMENTS,
+    RUNS,
     PARKED_ACCOUNTS,
     PREPAID_RENEWALS,
     PAYMENTS,
+    PRODUCTS,
+    BUNDLES,
     MESSAGES,
     WORK,
     IMPORTS,

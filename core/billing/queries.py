@@ -22,6 +22,7 @@ from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
 from core.database import row, rows, value, values, within
 from core.errors import NotFound
 from core.lists.columns import ListChoice, ListColumn
+from core.periods import Cycle, nth
 from core.texts import N_, _
 
 if TYPE_CHECKING:
@@ -368,7 +369,7 @@ async def list_credit_uses(scope: Scope, credit_ids: Sequence[int]) -> list[Cred
     )
 
 
-_RUN: Final = (
+RUN: Final = (
     "SELECT id, as_of_on, issued_on, state, question, payers_total, payers_done, invoices, charges, parked, renewed,"
     " not_covered, totals, expected, actor, started_at, finished_at FROM billing_run"
 )
@@ -377,30 +378,40 @@ _RUN: Final = (
 async def get_run(scope: Scope, run_id: int) -> RunRow:
     """A run; NotFound for whoever does not see all customers."""
     found = await row(
-        RunRow, f"{_RUN} WHERE id = :id AND :within", id=run_id, within=within(BillingRun, scope.actor.reach)
+        RunRow, f"{RUN} WHERE id = :id AND :within", id=run_id, within=within(BillingRun, scope.actor.reach)
     )
     if found is None:
         raise NotFound(f"billing run {run_id}")
     return found
 
 
-async def list_runs(scope: Scope, *, before: int | None = None, limit: int = 50) -> list[RunRow]:
-    """The latest first, from before an id on."""
-    return await rows(
+async def runs_beside(scope: Scope, run_ids: Sequence[int]) -> list[RunRow]:
+    """These runs, and all that one of them may be measured by: see `compared_run`."""
+    reach = within(BillingRun, scope.actor.reach)
+    found = await rows(
         RunRow,
-        f"{_RUN} WHERE (id < :before OR :from_the_latest) AND :within ORDER BY id DESC LIMIT :limit",
-        before=before,
-        from_the_latest=before is None,
-        limit=limit,
-        within=within(BillingRun, scope.actor.reach),
+        f"{RUN} WHERE :within AND (id IN :ids OR id IN (SELECT (SELECT b.id FROM billing_run b WHERE b.state = 'done'"
+        " AND b.invoices > 0 AND b.as_of_on < r.as_of_on ORDER BY b.as_of_on DESC, b.id DESC LIMIT 1)"
+        " FROM billing_run r WHERE r.id IN :ids))",
+        ids=list(run_ids),
+        within=reach,
     )
+    asked = frozenset(run_ids)
+    days = {nth(one.as_of_on, Cycle("month"), -1) for one in found if one.id in asked}
+    a_month_before = await rows(
+        RunRow,
+        f"{RUN} WHERE state = 'done' AND invoices > 0 AND as_of_on IN :days AND :within",
+        days=sorted(days),
+        within=reach,
+    )
+    return list({one.id: one for one in (*found, *a_month_before)}.values())
 
 
 async def find_run_since(scope: Scope, as_of: date, since: datetime) -> RunRow | None:
     """The latest run of a date that was begun, or was still open, after an instant."""
     return await row(
         RunRow,
-        f"{_RUN} WHERE as_of_on = :day AND (started_at >= :since OR finished_at IS NULL OR finished_at >= :since)"
+        f"{RUN} WHERE as_of_on = :day AND (started_at >= :since OR finished_at IS NULL OR finished_at >= :since)"
         " AND :within ORDER BY id DESC LIMIT 1",
         day=as_of,
         since=since,

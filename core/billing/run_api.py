@@ -11,13 +11,14 @@ from msgspec import Struct
 
 from core.billing import queries
 from core.billing.run import run_billing
+from core.billing.run_listings import RUNS
 from core.billing.run_pages import totals_of
 from core.billing.run_reports import RunReport
 from core.billing.runs import cancel_run
 from core.billing.schemas import ParkedRow, RunRow
 from core.billing.starting import check_reach, start_run
 from core.billing.status import RunState
-from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
+from core.web.jsonapi import Call, Page, api_get, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -79,14 +80,16 @@ def _fields(run: RunRow) -> dict[str, object]:
     return {**found, "lines": found.pop("charges"), "totals": totals_of(run)}
 
 
-@api_get("/billing/runs", permission="billing.view", summary="List billing runs, the latest first")
+@api_get(
+    "/billing/runs",
+    permission="billing.view",
+    summary="List billing runs, the latest first",
+    description="Also sorted (`sort=-date`) and filtered as the page: `state=done`, `date.from=2026-01-01`,"
+    " `parked.from=1`; `view=5` as a saved view has it.",
+)
 async def list_runs(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[RunOut]:
-    before = decode_cursor(cursor, tuple[int])[0] if cursor else None
-    found = await queries.list_runs(call.scope, before=before, limit=limit + 1)
-    return Page(
-        items=[run_out(run) for run in found[:limit]],
-        next=encode_cursor(found[limit - 1].id) if len(found) > limit else None,
-    )
+    found = await RUNS.api(call, cursor=cursor, limit=limit)
+    return Page(items=[run_out(run) for run in found.items], next=found.next)
 
 
 @api_get("/billing/runs/{run_id:int}", permission="billing.view", summary="One billing run and whom it parked")

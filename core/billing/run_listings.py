@@ -1,24 +1,26 @@
-"""Two lists behind billing runs: accounts that could not be billed, and renewals of what is prepaid."""
+"""The list of billing runs, and two behind it: accounts that could not be billed, and renewals of what is prepaid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from core.billing.queries import PARKED, RENEWAL
-from core.billing.run_pages import MEND, parked_item
-from core.billing.schemas import ParkedRow, RenewalRow
-from core.billing.tables import BillingParked, PrepaidRenewal
+from core.billing.queries import PARKED, RENEWAL, RUN, runs_beside
+from core.billing.run_pages import MEND, PILLS, Against, against, parked_item, pill_of, totals_in_words
+from core.billing.schemas import ParkedRow, RenewalRow, RunRow
+from core.billing.tables import BillingParked, BillingRun, PrepaidRenewal
 from core.billing.writing import REASONS, parked_reason
 from core.customers.picking import customer_choice, of_customer_named
 from core.errors import Invalid
 from core.ids import sort_key
-from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.columns import Condition, ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
-from core.texts import N_, _, ngettext
+from core.staff.queries import names_of
+from core.texts import N_, _, ngettext, number
+from core.web.templating import written
 
 if TYPE_CHECKING:
     from core.lists.drawing import Given
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _PAYER: Final = "JOIN customer list_payer ON list_payer.id = billing_parked.payer_id"
 _CUSTOMER: Final = "JOIN customer list_customer ON list_customer.id = prepaid_renewal.customer_id"
 LATEST: Final = "'9999-12-31'"
+NEVER: Final = "'1970-01-01 00:00:00.000000+00:00'"
+"""Where a run that is not finished stands in an order: as an instant is kept."""
 
 
 def _run_of(address: Mapping[str, str]) -> int | None:
@@ -41,6 +45,145 @@ def _run_of(address: Mapping[str, str]) -> int | None:
 
 def _run_choice(run_id: int, sql: str, values: Mapping[str, object]) -> list[ListChoice]:
     return [ListChoice(str(run_id), _("Run %(id)s", id=run_id), sql=sql, values=values)]
+
+
+# -- billing runs -----------------------------------------------------------------------------------------------------
+
+
+async def _run_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
+    return {"state": [ListChoice(key, one.label, key) for key, one in PILLS.items()]}
+
+
+async def _load_beside(scope: Scope, run_ids: Sequence[int], keys: Sequence[str]) -> Loaded:
+    """Each run against the one that it is measured by, which may stand on another page; and who began it."""
+    found = {one.id: one for one in await runs_beside(scope, run_ids)}
+    shown = [found[one] for one in run_ids if one in found]
+    names = await names_of({one.actor for one in shown})
+    return Loaded(
+        {
+            "against": {one.id: against(one, found.values()) for one in shown},
+            "by": {one.id: names[one.actor] for one in shown},
+        }
+    )
+
+
+def _billed_to(row: RunRow, given: Given) -> Markup:
+    """On a phone with what came of it."""
+    told = ngettext("%(num)s invoice", "%(num)s invoices", row.invoices)
+    return Markup('{} <span class="t-id t-2">{}</span><span class="only-phone t-2"> · {}</span>').format(
+        link(f"/billing/runs/{row.id}", written(row.as_of_on, given.scope.locale)), row.id, told
+    )
+
+
+def _each_below(texts: Sequence[str]) -> Markup:
+    return Markup("<br>").join(texts) if texts else NOTHING
+
+
+def _against(row: RunRow, given: Given) -> Markup:
+    found: Against | None = given.value
+    if found is None:
+        return NOTHING
+    if not found.unusual:
+        return _each_below(found.changes)
+    return _each_below([Markup('<span class="t-flag">{}</span>').format(one) for one in found.changes])
+
+
+def _parked(row: RunRow, given: Given) -> Markup:
+    """Leads to those of this run."""
+    if not row.parked:
+        return Markup('<span class="t-2">0</span>')
+    return Markup('<a class="t-count warn" href="/billing/parked?run={}">{}</a>').format(row.id, number(row.parked))
+
+
+RUNS: Final = Listing(
+    key="runs",
+    href="/billing/runs",
+    permission="billing.view",
+    title=N_("Billing runs"),
+    noun="run",
+    none=(
+        N_("No billing runs yet"),
+        N_("What is due by a date becomes invoices. A run shows first what it would do."),
+    ),
+    no_match=N_("No billing run matches"),
+    table=BillingRun,
+    into=RunRow,
+    select=RUN,
+    sort="-id",
+    choices=_run_choices,
+    link=lambda row: f"/billing/runs/{row.id}",
+    name_of=lambda row: str(row.id),
+    heads={"total": "t-num c-amount", "against": "t-num"},
+    columns=(
+        ListColumn(
+            key="date",
+            label=N_("Billed to"),
+            expr="billing_run.as_of_on",
+            indexed=True,
+            kind="date",
+            field="as_of_on",
+            cls="t-nowrap",
+            cell=_billed_to,
+        ),
+        ListColumn(
+            key="state",
+            label=N_("State"),
+            expr="billing_run.state",
+            kind="choice",
+            role="c-status",
+            cell=lambda row, given: pill(pill_of(row).label, pill_of(row).kind),
+        ),
+        ListColumn(key="invoices", label=N_("Invoices"), expr="billing_run.invoices", kind="number"),
+        ListColumn(
+            key="total",
+            label=N_("Total"),
+            role="c-amount",
+            cls="t-num",
+            value=totals_in_words,
+            cell=lambda row, given: _each_below(given.value),
+        ),
+        ListColumn(key="against", label=N_("Against last"), load=_load_beside, cls="t-num", cell=_against),
+        ListColumn(key="parked", label=N_("Parked"), expr="billing_run.parked", kind="number", cell=_parked),
+        ListColumn(key="by", label=N_("By"), load=_load_beside),
+        ListColumn(
+            key="begun",
+            label=N_("Begun"),
+            expr="billing_run.started_at",
+            kind="datetime",
+            field="started_at",
+            role="c-meta",
+        ),
+        ListColumn(
+            key="finished",
+            label=N_("Finished"),
+            expr="billing_run.finished_at",
+            by=f"coalesce(billing_run.finished_at, {NEVER})",
+            kind="datetime",
+            field="finished_at",
+            shown=False,
+        ),
+        ListColumn(
+            key="issued",
+            label=N_("Issued on"),
+            expr="billing_run.issued_on",
+            kind="date",
+            field="issued_on",
+            shown=False,
+        ),
+        ListColumn(
+            key="lines", label=N_("Lines"), expr="billing_run.charges", kind="number", field="charges", shown=False
+        ),
+        ListColumn(key="renewed", label=N_("Prepaid, renewed"), expr="billing_run.renewed", kind="number", shown=False),
+        ListColumn(
+            key="not_covered",
+            label=N_("Prepaid, not covered"),
+            expr="billing_run.not_covered",
+            kind="number",
+            shown=False,
+        ),
+        ListColumn(key="id", label=N_("Id"), expr="billing_run.id", kind="number", shown=False),
+    ),
+)
 
 
 # -- parked accounts --------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -62,51 +62,43 @@ class RunStart(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     looked: bool = False
 
 
-class RunItem(Struct, frozen=True, kw_only=True):
-    """A run in the list."""
+class Against(Struct, frozen=True):
+    """A run against the one that it is measured by: each currency's total, in percent. `unusual`: one is over the
+    bound."""
 
-    id: int
-    as_of_on: date
-    pill: Pill
-    invoices: int
-    totals: list[str]
-    parked: int
-    by: str
-    started_at: datetime
-    changes: list[str]
-    """Against the run that it is measured by, in percent: each currency's total."""
+    changes: tuple[str, ...]
     unusual: bool
-    """One of them is over the bound."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.changes)
 
 
 def pill_of(run: RunRow) -> Pill:
     return Pill(_(PILLS[run.state].label), PILLS[run.state].kind)
 
 
-def item_of(run: RunRow, names: Mapping[str, str], others: Sequence[RunRow] = ()) -> RunItem:
+def totals_in_words(run: RunRow) -> list[str]:
+    """43.05 EUR, a text for each currency."""
+    return [f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals_of(run).items())]
+
+
+def against(run: RunRow, others: Iterable[RunRow]) -> Against | None:
     """`others`: runs among which the one that it is measured by is looked for."""
-    totals, last = totals_of(run), measured_by(run, others)
-    before = totals_of(last) if last is not None else {}
+    last = measured_by(run, others)
+    if last is None:
+        return None
+    totals, before = totals_of(run), totals_of(last)
     compared = [
         _compared(currency, totals.get(currency, 0), before.get(currency, 0), currency)
         for currency in sorted({*totals, *before})
-        if last is not None
     ]
-    return RunItem(
-        id=run.id,
-        as_of_on=run.as_of_on,
-        pill=pill_of(run),
-        invoices=run.invoices,
-        totals=[f"{format_amount(minor, currency)} {currency}" for currency, minor in sorted(totals.items())],
-        parked=run.parked,
-        by=names.get(run.actor, run.actor),
-        started_at=run.started_at,
-        changes=[f"{each.percent}\N{NO-BREAK SPACE}%" if each.percent else each.change for each in compared],
-        unusual=any(each.unusual for each in compared),
+    return Against(
+        tuple(f"{each.percent}\N{NO-BREAK SPACE}%" if each.percent else each.change for each in compared),
+        any(each.unusual for each in compared),
     )
 
 
-def measured_by(run: RunRow, others: Sequence[RunRow]) -> RunRow | None:
+def measured_by(run: RunRow, others: Iterable[RunRow]) -> RunRow | None:
     """The run of the day a month before, else the last before it that billed anything: as `compared_run` has it."""
     if run.state != RunState.DONE or not run.invoices:
         return None

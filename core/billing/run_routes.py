@@ -17,6 +17,7 @@ from core.billing import pages, queries, run_pages
 from core.billing.due import check_date
 from core.billing.previews import compared_run
 from core.billing.run import run_billing
+from core.billing.run_listings import RUNS
 from core.billing.run_reports import RunReport
 from core.billing.runs import cancel_run, count_payers
 from core.billing.settings import BillingSettings
@@ -31,6 +32,7 @@ from core.staff.queries import names_of
 from core.texts import N_, _
 from core.web.forms import from_form
 from core.web.jobs_pages import LOOK_EVERY, running_job
+from core.web.parts import MenuEntry
 from core.web.routing import get, post
 from core.web.settings_pages import settings_form
 from core.web.templating import written
@@ -51,18 +53,22 @@ OPEN: Final = frozenset({RunState.OPEN, RunState.WAITING})
 
 @get("/billing/runs", permission="billing.view")
 async def list_runs(view: View) -> Response[str]:
-    before = _number(view.query.get("before", ""))
-    found = await queries.list_runs(view.scope, before=before, limit=OF_A_PAGE + 1)
-    names = await names_of({run.actor for run in found})
-    shown = found[:OF_A_PAGE]
-    return view.page(
+    may_run = view.scope.may("billing.run")
+    return await RUNS.page(
+        view,
         "billing/runs.html",
-        runs=[run_pages.item_of(run, names, found) for run in shown],
-        older=f"/billing/runs?before={shown[-1].id}" if len(found) > OF_A_PAGE else "",
-        latest="/billing/runs" if before is not None else "",
-        parked=await queries.count_parked(view.scope),
-        may_run=view.scope.may("billing.run"),
+        buttons=_beginning() if may_run else (),
+        parked=0 if view.is_htmx else await queries.count_parked(view.scope),
+        may_run=may_run,
     )
+
+
+def _beginning() -> list[MenuEntry]:
+    """What stands where there is no run yet."""
+    return [
+        MenuEntry(label=_("Billing settings"), icon="settings", href="/settings/billing"),
+        MenuEntry(label=_("New run"), icon="plus", href="/billing/runs/new", key="n"),
+    ]
 
 
 def _number(text: str) -> int | None:

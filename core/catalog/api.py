@@ -9,6 +9,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from core.catalog import actions, bundle_api, queries
+from core.catalog.bundle_api import Cursor, Limit
+from core.catalog.listing import PRODUCTS
 from core.catalog.schemas import (
     ChangePolicy,
     GroupRow,
@@ -21,7 +23,7 @@ from core.catalog.schemas import (
     PriceRow,
     ProductDetail,
     ProductFields,
-    ProductRow,
+    ProductItem,
     TaxCategoryRow,
     TaxRateRow,
 )
@@ -40,13 +42,21 @@ class Created(Struct, frozen=True):
     id: int
 
 
-@api_get("/products", permission="catalog.view", summary="List products")
+@api_get(
+    "/products",
+    permission="catalog.view",
+    summary="List products, in the order of the catalogue",
+    description="Also searched (`q`), sorted (`sort=name`) and filtered as the page: `group=1`, `state=sold`,"
+    " `tax=standard`; `view=5` as a saved view has it.",
+)
 async def list_products(
     call: Call,
     kind: Annotated[Kind | None, QueryParameter(description="plan, module, service or one_off")] = None,
     on: Annotated[date | None, QueryParameter(description="Only what is sold on this day")] = None,
-) -> Page[ProductRow]:
-    return Page(items=await queries.list_products(kind=kind, on=on), next=None)
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Page[ProductItem]:
+    return await PRODUCTS.api(call, cursor=cursor, limit=limit)
 
 
 @api_post("/products", permission="catalog.edit", summary="Create a product with its prices")

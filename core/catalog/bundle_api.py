@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from core.catalog import bundles
 from core.catalog.bundles import BundleDetail, BundleFields, BundlePrice, NewBundle, NewBundlePrice
+from core.catalog.listing import BUNDLES
 from core.errors import NotFound
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
 from core.web.reach import check_sees_everyone
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
 
 
 class BundleChange(BundleFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -20,9 +24,15 @@ class BundleChange(BundleFields, forbid_unknown_fields=True, frozen=True, kw_onl
     version: Annotated[int, Meta(ge=1)]
 
 
-@api_get("/bundles", permission="catalog.view", summary="List bundles with their products and prices")
-async def list_bundles(call: Call) -> Page[BundleDetail]:
-    return Page(items=await bundles.list_bundles(), next=None)
+@api_get(
+    "/bundles",
+    permission="catalog.view",
+    summary="List bundles with their products and prices",
+    description="Also searched (`q`), sorted (`sort=name`) and filtered as the page: `state=sold`.",
+)
+async def list_bundles(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[BundleDetail]:
+    found = await BUNDLES.api(call, cursor=cursor, limit=limit)
+    return Page(items=await bundles.whole(found.items), next=found.next)
 
 
 @api_post("/bundles", permission="catalog.edit", summary="Create a bundle with its products and prices")

@@ -13,13 +13,14 @@ from msgspec import Meta, Struct
 from core.activity.queries import timeline
 from core.catalog import bundles, pages, queries
 from core.catalog.bundles import BundleFields, NewBundle, NewBundlePrice
+from core.catalog.listing import BUNDLES
 from core.customers.timeline import in_words
 from core.errors import Invalid, NotFound, Stale
 from core.money import check_currency, format_amount
-from core.texts import N_, _, figures
+from core.texts import N_, _
 from core.web.amounts import Fields, decimal_text, typed_amount, typed_decimal
 from core.web.forms import checked
-from core.web.parts import Choice, Field, FieldGroup, Pill, spoken
+from core.web.parts import Choice, Field, FieldGroup, MenuEntry, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post
 from core.web.view import View, errors_by_field
@@ -82,18 +83,6 @@ class BundlePriceForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     valid_from: date | None = None
 
 
-class BundleItem(Struct, frozen=True, kw_only=True):
-    """A bundle in the list."""
-
-    id: int
-    name: str
-    code: str
-    products: str
-    prices: str
-    sold: str
-    sold_text: str
-
-
 class BundlePriceItem(Struct, frozen=True, kw_only=True):
     """A price in the table of a bundle's page."""
 
@@ -112,39 +101,8 @@ class BundlePriceItem(Struct, frozen=True, kw_only=True):
 
 @get("/products/bundles", permission="catalog.view")
 async def list_all(view: View) -> Response[str]:
-    scope, today = view.scope, view.scope.today()
-    return view.page(
-        "catalog/bundles.html",
-        items=[
-            BundleItem(
-                id=each.id,
-                name=each.name,
-                code=each.code,
-                products=", ".join(_counted(one.product, one.quantity_e6) for one in each.members),
-                prices=", ".join(
-                    f"{format_amount(price.amount_minor, price.currency)}"
-                    f" {pages.cycle_words(price.cycle_unit, price.cycle_count)}"
-                    for price in each.prices
-                    if price.holds_on(today) and price.currency == scope.tenant.currency
-                ),
-                sold=_pill(each, today).kind,
-                sold_text=_pill(each, today).label,
-            )
-            for each in await bundles.list_bundles()
-        ],
-        currency=scope.tenant.currency,
-        may_edit=scope.may("catalog.edit"),
-    )
-
-
-def _counted(name: str, quantity_e6: int) -> str:
-    return name if quantity_e6 == 10**6 else f"{figures(decimal_text(quantity_e6, 6))} × {name}"
-
-
-def _pill(bundle: BundleDetail, today: date) -> Pill:
-    if bundle.is_sold_on(today):
-        return Pill(_("Sold"), "live")
-    return Pill(_("Not sold"), "ended")
+    new = MenuEntry(label=_("New bundle"), icon="plus", href="/products/bundles/new", key="n")
+    return await BUNDLES.page(view, "catalog/bundles.html", buttons=[new] if view.scope.may("catalog.edit") else ())
 
 
 @get("/products/bundles/new", permission="catalog.edit")
@@ -347,7 +305,7 @@ async def _form_page(
         "catalog/bundle.html",
         status=status,
         bundle=bundle,
-        pill=_pill(bundle, scope.today()) if bundle is not None else None,
+        pill=pages.bundle_pill(bundle, scope.today()) if bundle is not None else None,
         groups=_groups(bundle, products, scope.tenant.currency),
         rows=range(1, ROWS + 1),
         shown=min(

@@ -128,7 +128,7 @@ class BundleDetail(Struct, frozen=True, kw_only=True):
         )
 
 
-_BUNDLE = "SELECT id, code, name, description, shares, available_from, available_to, position, version FROM bundle"
+BUNDLE = "SELECT id, code, name, description, shares, available_from, available_to, position, version FROM bundle"
 _MEMBERS = (
     "SELECT m.bundle_id, m.product_id, p.name AS product, p.code AS product_code, p.kind, p.activation,"
     " p.tax_category, m.quantity_e6, m.weight FROM bundle_member m JOIN product p ON p.id = m.product_id"
@@ -144,15 +144,19 @@ _SHORTEST_FIRST = (
 
 async def list_bundles() -> list[BundleDetail]:
     """All of them, in their order."""
-    found = await rows(BundleDetail, f"{_BUNDLE} ORDER BY position, name, id")
-    return await _whole(found) if found else []
+    return await whole(await rows(BundleDetail, f"{BUNDLE} ORDER BY position, name, id"))
+
+
+async def get_bundles(bundle_ids: Sequence[int]) -> list[BundleDetail]:
+    """Those of these ids that there are, in any order."""
+    return await whole(await rows(BundleDetail, f"{BUNDLE} WHERE id IN :ids", ids=list(bundle_ids)))
 
 
 async def get_bundle(bundle_id: int) -> BundleDetail:
-    found = await rows(BundleDetail, f"{_BUNDLE} WHERE id = :id", id=bundle_id)
+    found = await get_bundles([bundle_id])
     if not found:
         raise NotFound(f"bundle {bundle_id}")
-    return (await _whole(found))[0]
+    return found[0]
 
 
 async def get_bundle_price(price_id: int) -> BundlePrice:
@@ -162,7 +166,10 @@ async def get_bundle_price(price_id: int) -> BundlePrice:
     return found
 
 
-async def _whole(found: Sequence[BundleDetail]) -> list[BundleDetail]:
+async def whole(found: Sequence[BundleDetail]) -> list[BundleDetail]:
+    """With their products and prices."""
+    if not found:
+        return []
     ids = [each.id for each in found]
     members = await rows(
         BundleMember, f"{_MEMBERS} WHERE m.bundle_id IN :ids ORDER BY m.bundle_id, m.position", ids=ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,7 +17,7 @@ from core.money import check_currency, format_amount
 from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, percent_text, typed_amount, typed_percent
 from core.web.forms import checked
-from core.web.parts import Change, Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
+from core.web.parts import Change, Choice, Conflict, Difference, Field, FieldGroup, Pill, Section, spoken
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.activity.queries import Change as ValueChange
     from core.activity.queries import Entry
+    from core.catalog.bundles import BundleDetail, BundlePrice
     from core.catalog.schemas import GroupRow, TaxCategoryRow, TaxRateRow
     from core.errors import Stale
     from core.web.parts import Happening
@@ -128,23 +129,6 @@ def _part(key: str) -> type[Struct]:
 STRUCTS: Final[dict[str, type[Struct]]] = {key: _part(key) for key in PARTS}
 
 
-class ProductItem(Struct, frozen=True, kw_only=True):
-    """A product in the list. `prices` stand by cycle as texts."""
-
-    id: int
-    code: str
-    name: str
-    kind: str
-    group: str
-    prices: str
-    setup: str
-    trial: str
-    tax: str
-    sold: str
-    """live, new (not yet) or ended (no longer)."""
-    sold_text: str
-
-
 class PriceItem(Struct, frozen=True, kw_only=True):
     """A price in the table of a product's page."""
 
@@ -194,45 +178,11 @@ def cycle_adjective(unit: str, count: int) -> str:
             return ngettext("yearly", "%(num)s-year", count)
 
 
-def items_of(
-    products: Sequence[ProductRow],
-    prices: Sequence[PriceRow],
-    categories: Sequence[TaxCategoryRow],
-    today: date,
-    locale: str,
-) -> list[ProductItem]:
-    """Products as the list shows them, with the prices that hold today."""
-    by_product: dict[int, list[PriceRow]] = {}
-    order = tuple(KIND_NAMES)
-    for price in prices:
-        by_product.setdefault(price.product_id, []).append(price)
-    taxes = {category.code: category.name for category in categories}
-    return [
-        _item(product, by_product.get(product.id, []), taxes, today, locale)
-        for product in sorted(products, key=lambda product: order.index(product.kind))
-    ]
-
-
-def _item(
-    product: ProductRow, prices: Sequence[PriceRow], taxes: Mapping[str, str], today: date, locale: str
-) -> ProductItem:
-    kind, text = _sold(product, today, locale)
-    setup = max((price.setup_minor for price in prices), default=0)
-    return ProductItem(
-        id=product.id,
-        code=product.code,
-        name=product.name,
-        kind=_(KIND_NAMES[product.kind]),
-        group=product.group_name or "",
-        prices=", ".join(
-            f"{format_amount(price.amount_minor, price.currency)} {cycle_words(price.cycle_unit, price.cycle_count)}"
-            for price in prices
-        ),
-        setup=format_amount(setup, prices[0].currency) if setup else "",
-        trial=ngettext("%(num)s day", "%(num)s days", product.trial_days) if product.trial_days else "",
-        tax=taxes.get(product.tax_category, product.tax_category),
-        sold=kind,
-        sold_text=text,
+def prices_in_words(prices: Iterable[PriceRow | BundlePrice]) -> str:
+    """45.00 a month, 495.00 a year."""
+    return ", ".join(
+        f"{format_amount(price.amount_minor, price.currency)} {cycle_words(price.cycle_unit, price.cycle_count)}"
+        for price in prices
     )
 
 
@@ -250,6 +200,10 @@ def sold_pill(product: ProductRow, today: date, locale: str) -> tuple[str, str]:
     """(label, kind) for the head of its page."""
     kind, text = _sold(product, today, locale)
     return text, kind
+
+
+def bundle_pill(bundle: BundleDetail, today: date) -> Pill:
+    return Pill(_("Sold"), "live") if bundle.is_sold_on(today) else Pill(_("Not sold"), "ended")
 
 
 def price_items(prices: Sequence[PriceRow], lists: Mapping[int, str], today: date) -> list[PriceItem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from core.catalog.schemas import ChangePolicy, GroupRow, PriceRow, ProductDetail, ProductRow, TaxCategoryRow, TaxRateRow
 from core.database import row, rows, value
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-_PRODUCT = """
+_FIELDS = """
 SELECT product.id, product.code, product.name, product.description, product.kind, product.group_id,
        product_group.code AS group_code, product_group.name AS group_name, product_group.one_live, product.rank,
        product.timing, product.activation, product.trial_days, product.at_trial_end, product.proration,
@@ -22,9 +23,16 @@ SELECT product.id, product.code, product.name, product.description, product.kind
        product.min_term_unit, product.min_term_count, product.notice_days, product.renew_unit, product.renew_count,
        product.available_from, product.available_to,
        product.position, product.version
-FROM product
-LEFT JOIN product_group ON product_group.id = product.group_id
 """
+_FROM = "FROM product LEFT JOIN product_group ON product_group.id = product.group_id"
+_PRODUCT = f"{_FIELDS} {_FROM}"
+
+SOLD = (
+    "CASE WHEN product.available_from > :{day} THEN 'to_come' WHEN product.available_to <= :{day} THEN 'ended'"
+    " ELSE 'sold' END"
+)
+"""Whether a product is sold on the day of that name."""
+ITEM = f"{_FIELDS}, {SOLD.format(day='list_today')} AS state {_FROM}"
 
 _PRICE = """
 SELECT price.id, price.product_id, price.price_list_id, price.currency, price.cycle_unit, price.cycle_count,
@@ -117,6 +125,25 @@ async def list_tax_rates(country: str | None = None) -> list[TaxRateRow]:
         " ORDER BY country, category, valid_from DESC",
         country=country or "",
         every=country is None,
+    )
+
+
+class Offered(Struct, frozen=True):
+    """A value that products can be filtered by."""
+
+    column: str
+    key: str
+    label: str
+
+
+async def list_filter_values() -> list[Offered]:
+    """Groups by their ids and taxes by their codes, each in their order."""
+    return await rows(
+        Offered,
+        """SELECT column_key AS "column", key, label FROM (
+            SELECT 'group' AS column_key, CAST(id AS text) AS key, name AS label, position, id FROM product_group
+            UNION ALL SELECT 'tax', code, name, position, id FROM tax_category
+        ) AS offered ORDER BY column_key, position, id""",
     )
 
 

@@ -10,16 +10,16 @@ from msgspec import Struct
 
 from core.activity.queries import timeline
 from core.catalog import actions, bundle_routes, pages, policy_routes, queries
+from core.catalog.listing import PRODUCTS
 from core.catalog.schemas import NewGroup, NewTaxCategory
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
 from core.database import rows
 from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission
-from core.ids import sort_key
-from core.texts import N_, _, number
+from core.texts import N_, _
 from core.web.forms import checked, from_form
-from core.web.parts import Chip, Choice, FilterChoice, Head, Pager, Pill, TabItem, spoken
+from core.web.parts import Choice, MenuEntry, Pill, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
@@ -42,50 +42,8 @@ PERMISSIONS: Final = (
 
 @get("/products", permission="catalog.view")
 async def list_products(view: View) -> Response[str]:
-    """The whole catalogue: it is small, so what is searched is looked for here."""
-    q = view.query.get("q", "").strip()[:200]
-    kind = view.query.get("kind", "")
-    kind = kind if kind in pages.KINDS_MANY else ""
-    scope, today = view.scope, view.scope.today()
-    everything = await queries.list_products()
-    found = [
-        product
-        for product in everything
-        if (not kind or product.kind == kind) and sort_key(q) in sort_key(f"{product.name} {product.code}")
-    ]
-    prices = await queries.list_prices([product.id for product in found], scope.tenant.currency, today) if found else []
-    searched = f"q={q}&" if q else ""
-    return view.page(
-        "catalog/_list.html" if view.is_htmx else "catalog/list.html",
-        items=pages.items_of(found, prices, await queries.list_tax_categories(), today, scope.locale),
-        heads=[
-            Head(label=_("Name"), cls="c-name"),
-            Head(label=_("Code")),
-            Head(label=_("Kind"), cls="c-meta"),
-            Head(label=_("Group")),
-            Head(label=_("Prices, %(currency)s", currency=scope.tenant.currency), cls="c-amount"),
-            Head(label=_("Set-up"), number=True),
-            Head(label=_("Test time")),
-            Head(label=_("Tax")),
-            Head(label=_("State"), cls="c-status"),
-        ],
-        q=q,
-        chips=[Chip(field=_("Kind"), relation=_("is"), value=_(pages.KINDS_MANY[kind]), off=f"/products?q={q}")]
-        if kind
-        else [],
-        filters=[
-            FilterChoice(
-                label=_("Kind"),
-                choices=[
-                    TabItem(label=_(label), href=f"/products?{searched}kind={key}", current=key == kind)
-                    for key, label in pages.KINDS_MANY.items()
-                ],
-            )
-        ],
-        kept={"kind": kind} if kind else {},
-        pager=Pager(said=_("%(done)s of %(total)s", done=number(len(found)), total=number(len(everything)))),
-        filtered=bool(q or kind),
-    )
+    new = MenuEntry(label=_("New product"), icon="plus", href="/products/new", key="n")
+    return await PRODUCTS.page(view, "catalog/list.html", buttons=[new] if view.scope.may("catalog.edit") else ())
 
 
 @get("/products/new", permission="catalog.edit")

@@ -20,6 +20,7 @@ CycleUnit = Literal["day", "week", "month", "year"]
 PriceUnit = Literal["once", "day", "week", "month", "year"]
 Kind = Literal["plan", "module", "service", "one_off"]
 Timing = Literal["advance", "arrears", "prepaid"]
+SoldState = Literal["sold", "to_come", "ended"]
 
 
 class NewPrice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -155,6 +156,12 @@ class ProductRow(Struct, frozen=True):
     available_to: date | None
     position: int
     version: int
+
+
+class ProductItem(ProductRow, frozen=True, kw_only=True):
+    """A product in the list. `state`: whether it is sold today."""
+
+    state: SoldState
 
 
 class PriceRow(Struct, frozen=True):

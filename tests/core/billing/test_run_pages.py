@@ -13,8 +13,10 @@ import pytest
 
 from core.billing.actions.setup import default_seller
 from core.billing.jobs import BILL, DELIVER, PREVIEW
-from core.billing.queries import list_documents, list_runs
+from core.billing.queries import list_documents
 from core.billing.run import run_billing
+from core.billing.run_listings import RUNS
+from core.billing.schemas import RunRow
 from core.billing.starting import start_run
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
@@ -48,6 +50,11 @@ async def subscribed(tenant: TestTenant, price: tuple[int, int], name: str = "Or
     customer_id = await create_customer(tenant.scope(), NewCustomer(full_name=name, country=country))
     await subscribe(tenant.scope(), NewSubscription(customer_id=customer_id, product_id=price[0], price_id=price[1]))
     return customer_id
+
+
+async def runs_of(tenant: TestTenant) -> list[RunRow]:
+    """The latest first."""
+    return (await RUNS.read(tenant.scope(), {})).rows
 
 
 async def work(tenant: TestTenant) -> None:
@@ -107,7 +114,7 @@ async def test_a_preview_shows_the_run_to_the_cent_and_writes_nothing(tenant: Te
         assert figure in shown.text
     assert "Fibre 3500" in shown.text
     assert await list_documents(tenant.scope()) == []
-    assert await list_runs(tenant.scope()) == []
+    assert await runs_of(tenant) == []
 
 
 async def test_issuing_makes_one_job_that_bills_what_was_shown(tenant: TestTenant) -> None:
@@ -124,7 +131,7 @@ async def test_issuing_makes_one_job_that_bills_what_was_shown(tenant: TestTenan
     assert sent.status_code == 303, sent.text
     assert again.headers["location"] == sent.headers["location"]
     assert "Waiting" in waiting.text
-    (run,) = await list_runs(tenant.scope())
+    (run,) = await runs_of(tenant)
     assert over.headers["location"] == f"/billing/runs/{run.id}"
     shown = await page.get(over.headers["location"])
     assert shown.status_code == 200, shown.text
@@ -237,7 +244,7 @@ async def test_who_cannot_be_billed_is_named_with_the_reason_and_the_way_to_mend
 
     shown = await preview_of(page, tenant)
     await run_billing(tenant.scope(), tenant.scope().today())
-    (run,) = await list_runs(tenant.scope())
+    (run,) = await runs_of(tenant)
     made = await page.get(f"/billing/runs/{run.id}")
 
     for answer in (shown, made):
@@ -255,7 +262,7 @@ async def test_a_run_out_of_the_ordinary_asks_and_goes_on_when_it_is_answered(te
     tenant.clock.move(months_of(2))
     page = await tenant.browser()
     await run_billing(tenant.scope(), tenant.scope().today())
-    run = (await list_runs(tenant.scope()))[0]
+    run = (await runs_of(tenant))[0]
 
     previewed = await preview_of(page, tenant)
     asks = await page.get(f"/billing/runs/{run.id}")
@@ -268,7 +275,7 @@ async def test_a_run_out_of_the_ordinary_asks_and_goes_on_when_it_is_answered(te
     assert "This run waits for you." in asks.text
     assert sent.status_code == 303
     assert "Done" in done.text
-    assert (await list_runs(tenant.scope()))[0].state == "done"
+    assert (await runs_of(tenant))[0].state == "done"
 
 
 async def test_the_question_of_a_preview_is_answered_by_its_tick(tenant: TestTenant) -> None:
@@ -280,7 +287,7 @@ async def test_the_question_of_a_preview_is_answered_by_its_tick(tenant: TestTen
     await page.post("/billing/runs", data=form_of(await preview_of(page, tenant)))
     await work(tenant)
 
-    assert (await list_runs(tenant.scope()))[0].state == "done"
+    assert (await runs_of(tenant))[0].state == "done"
 
 
 async def test_a_waiting_run_can_be_cancelled_once(tenant: TestTenant) -> None:
@@ -295,7 +302,7 @@ async def test_a_waiting_run_can_be_cancelled_once(tenant: TestTenant) -> None:
 
     assert sent.status_code == 303
     assert again.status_code == 409
-    assert (await list_runs(tenant.scope()))[0].state == "cancelled"
+    assert (await runs_of(tenant))[0].state == "cancelled"
 
 
 async def test_an_open_run_that_nobody_works_on_can_go_on(tenant: TestTenant) -> None:
@@ -342,7 +349,7 @@ async def test_many_accounts_are_previewed_in_the_background(
 
     assert "2 accounts are due" in asked.text
     assert "Issue 2 invoices" in shown.text
-    assert (await list_runs(tenant.scope()))[0].invoices == 2
+    assert (await runs_of(tenant))[0].invoices == 2
 
 
 async def test_settings_of_billing_are_saved_and_refused_at_their_field(tenant: TestTenant) -> None:
