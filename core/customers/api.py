@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from litestar import Response
@@ -30,7 +29,7 @@ from core.customers.sections import patched
 from core.errors import Invalid
 from core.ledger import queries as ledger
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put, version_read
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Words = Annotated[str, QueryParameter(max_length=200, description="Beginnings of words to search for")]
@@ -88,18 +87,8 @@ async def change_customer(call: Call, customer_id: FromPath[int], data: JSONBody
     sections = [patched(now, section, patch) for section, patch in patches]
     left_out = [name for __, patch in patches for name in patch.__struct_fields__ if getattr(patch, name) is UNSET]
     seen = {name: getattr(now, name) for name in left_out}
-    await actions.change_sections(scope, customer_id, sections, version=_version_read(call, data.version), seen=seen)
+    await actions.change_sections(scope, customer_id, sections, version=version_read(call, data.version), seen=seen)
     return await queries.get_customer(scope, customer_id)
-
-
-def _version_read(call: Call, version: int | None) -> int:
-    """Of the body, else of If-Match."""
-    if version is not None:
-        return version
-    tag = re.fullmatch(r'(?:W/)?"(\d{1,18})"', call.request.headers.get("if-match", "").strip())
-    if tag is None:
-        raise Invalid(_("Give the version that was read, here or in If-Match."), field="version")
-    return int(tag[1])
 
 
 @api_post(

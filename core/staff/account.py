@@ -43,7 +43,7 @@ async def change_profile(scope: Scope, data: OwnProfile) -> None:
         if not changes:
             return
         await execute(
-            "UPDATE staff SET name = :name, name_key = :key, time_zone = :zone WHERE id = :id",
+            "UPDATE staff SET name = :name, name_key = :key, time_zone = :zone, version = version + 1 WHERE id = :id",
             name=name,
             key=sort_key(name),
             zone=data.time_zone,

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.database import Everything, execute, row, scoped, value, value_as, values
-from core.errors import Conflict, Forbidden, Invalid, NotFound
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
 from core.staff import queries
@@ -100,6 +100,7 @@ async def invite_staff(scope: Scope, data: Invite) -> Invitation:
             totp_step=0,
             totp_since=None,
             second_factor=False,
+            version=1,
         )
         await staff.save()
         staff_id = int(staff.id)
@@ -279,9 +280,10 @@ async def end_staff_session(scope: Scope, session_id: int) -> None:
             record(scope, StaffLoggedOut(staff_id=scope.actor.id))
 
 
-async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
+async def change_staff(scope: Scope, staff_id: int, data: StaffChange, *, version: int) -> None:
     """Name, address, role and whether the person may log in. Another role, or none of the right to log in, ends its
-    sessions; another address is told to the old one. Nobody changes its own role, nor switches itself off."""
+    sessions; another address is told to the old one. Nobody changes its own role, nor switches itself off. Raises Stale
+    where somebody saved it after this version."""
     email = email_of(data.email)
     async with unit_of_work(scope):
         await _one_at_a_time()
@@ -295,6 +297,9 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange) -> None:
                 setattr(staff, field, new)
         if not changes:
             return
+        if staff.version != version:
+            raise Stale(fields=changes, version=staff.version)
+        staff.version = version + 1
         if is_own(scope, staff_id) and {"role_id", "active"} & set(changes):
             raise Conflict(_("Nobody takes the own role or log-in away. Ask another person who manages the staff."))
         if "name" in changes:
@@ -461,7 +466,8 @@ async def switch_off(scope: Scope, staff_id: int) -> bool:
         await _one_at_a_time()
         one = await queries.get_staff(scope, staff_id)
         if one.active:
-            await change_staff(scope, staff_id, StaffChange(one.name, one.email, one.role_id, active=False))
+            off = StaffChange(one.name, one.email, one.role_id, active=False)
+            await change_staff(scope, staff_id, off, version=one.version)
         return one.active
 
 

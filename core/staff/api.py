@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
@@ -18,13 +19,13 @@ from core.staff.schemas import (
     NewToken,
     RoleItem,
     RoleRow,
-    StaffChange,
     StaffItem,
+    StaffPut,
     StaffRow,
     TokenItem,
     TokenRow,
 )
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, version_read
 
 if TYPE_CHECKING:
     from core.web.jsonapi import ApiCall
@@ -72,6 +73,7 @@ def _staff(row: StaffRow) -> StaffItem:
         asked_second_factor=row.asked_second_factor,
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,
+        version=row.version,
     )
 
 
@@ -137,9 +139,15 @@ async def invite_staff(call: Call, data: JSONBody[Invite]) -> InvitedStaff:
     return InvitedStaff(_staff(await queries.get_staff(call.scope, made.staff_id)), link)
 
 
-@api_get("/staff/{staff_id:int}", permission="staff.view", summary="A staff user")
-async def show_staff(call: Call, staff_id: FromPath[int]) -> StaffItem:
-    return _staff(await queries.get_staff(call.scope, staff_id))
+@api_get(
+    "/staff/{staff_id:int}",
+    permission="staff.view",
+    summary="A staff user",
+    description="`ETag` is its version, for `If-Match` of a change.",
+)
+async def show_staff(call: Call, staff_id: FromPath[int]) -> Response[StaffItem]:
+    one = await queries.get_staff(call.scope, staff_id)
+    return Response(_staff(one), headers={"ETag": f'"{one.version}"'})
 
 
 @api_put(
@@ -147,10 +155,12 @@ async def show_staff(call: Call, staff_id: FromPath[int]) -> StaffItem:
     permission="staff.edit",
     summary="Change a staff user, or switch it off",
     description="Another role, or `active: false`, ends its sessions. While it is switched off, API tokens that it made"
-    " are answered with 401. Another address is told to the old one by mail.",
+    " are answered with 401. Another address is told to the old one by mail. The version that was read stands in"
+    " `version` or in `If-Match`. Where somebody saved it since, nothing is saved: `details.fields` of the 409 holds"
+    " both values of each field that differs, `details.version` the version to send the choice against.",
 )
-async def change_staff(call: Call, staff_id: FromPath[int], data: JSONBody[StaffChange]) -> StaffItem:
-    await actions.change_staff(call.scope, staff_id, data)
+async def change_staff(call: Call, staff_id: FromPath[int], data: JSONBody[StaffPut]) -> StaffItem:
+    await actions.change_staff(call.scope, staff_id, data, version=version_read(call, data.version))
     return _staff(await queries.get_staff(call.scope, staff_id))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STAFF: Final = """
 SELECT staff.id, staff.name, staff.email, staff.role_id, role.label AS role, staff.active,
-       staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at, role.permissions,
+       staff.password_hash <> '' AS has_password, staff.created_at, staff.last_seen_at, role.permissions, staff.version,
        staff.second_factor AS asked_second_factor, role.second_factor AS role_second_factor,
        staff.totp_sealed <> '' AS totp, (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
        (SELECT max(l.expires_at) FROM one_time_link l

@@ -9,18 +9,20 @@ from litestar import Response
 from litestar.params import FromPath
 from msgspec import Struct
 
+from core.activity.queries import timeline
 from core.activity.unit import unit_of_work
-from core.errors import Conflict, Forbidden, Invalid
+from core.errors import Conflict, Forbidden, Invalid, Stale
 from core.hooks import Permission
 from core.messages.queries import mail_is_set_up
 from core.settings.actions import save_form
 from core.staff import actions, queries
 from core.staff.listing import STAFF
-from core.staff.schemas import Invite, NewRole, RoleRow, StaffChange, StaffRow
+from core.staff.schemas import Invite, NewRole, RoleRow, StaffForm, StaffRow
 from core.staff.second_factors import reset_second_factor as reset_factor
 from core.staff.settings import SecuritySettings
 from core.texts import N_, _
-from core.web.parts import MenuEntry
+from core.web.parts import Conflict as Saved
+from core.web.parts import Difference, MenuEntry
 from core.web.routing import get, post
 from core.web.settings_pages import form_page
 from core.web.view import PageView, View, errors_by_field
@@ -70,7 +72,10 @@ async def show_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
 @post("/settings/staff/{staff_id:int}", permission="staff.edit", fresh=True)
 async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
     try:
-        await actions.change_staff(view.scope, staff_id, await view.form(StaffChange))
+        data = await view.form(StaffForm)
+        await actions.change_staff(view.scope, staff_id, data, version=data.version)
+    except Stale as error:
+        return await _one_staff_page(view, staff_id, {}, status=409, stale=error)
     except (Invalid, Conflict, Forbidden) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _one_staff_page(view, staff_id, errors, status=error.status)
@@ -180,8 +185,13 @@ def _link_page(view: View, name: str, token: str) -> Response[str]:
     return view.page("staff/link.html", name=name, link=f"{view.scope.tenant.address}/welcome/{token}")
 
 
-async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+async def _one_staff_page(
+    view: View, staff_id: int, errors: dict[str, str], *, status: int = 200, stale: Stale | None = None
+) -> Response[str]:
     one = await queries.get_staff(view.scope, staff_id)
+    conflict = None
+    if stale is not None:
+        conflict, view.typed = await _conflict(view.scope, staff_id, stale), {}
     return view.page(
         "staff/edit.html",
         status=status,
@@ -189,10 +199,46 @@ async def _one_staff_page(view: View, staff_id: int, errors: dict[str, str], *, 
         roles=await _givable(view.scope, or_of=one),
         values=_typed(view, name=one.name, email=one.email, role_id=one.role_id, active=one.active),
         errors=errors,
+        version=(view.typed.get("version") or [str(one.version)])[-1],
+        conflict=conflict,
         mail=await mail_is_set_up(),
         own=actions.is_own(view.scope, staff_id),
         tokens=await queries.count_working_tokens(staff_id, view.scope.now()),
         out_of_reach=not actions.may_give(view.scope, one.permissions),
+    )
+
+
+_LABELS: Final = {"name": N_("Name"), "email": N_("E-mail"), "role_id": N_("Role"), "active": N_("May log in")}
+
+
+async def _conflict(scope: Scope, staff_id: int, stale: Stale) -> Saved:
+    """What somebody else saved meanwhile, beside what was typed."""
+    latest = await timeline(scope, subject=("staff", staff_id), kinds=["staff_changed"], limit=1)
+    by = (await queries.names_of([latest[0].actor]))[latest[0].actor] if latest else _("Somebody else")
+    roles = {role.id: _(role.label) for role in await queries.list_roles(scope)}
+
+    def sent(value: object) -> str:
+        return "yes" if value is True else "" if value is False else str(value)
+
+    def shown(field: str, value: object) -> str:
+        if field == "role_id" and isinstance(value, int):
+            return roles.get(value, str(value))
+        return _("Yes") if value is True else _("No") if value is False else str(value)
+
+    return Saved(
+        by=by,
+        at=latest[0].at if latest else None,
+        differences=[
+            Difference(
+                field=field,
+                label=_(_LABELS[field]),
+                theirs=sent(theirs),
+                yours=sent(yours),
+                theirs_shown=shown(field, theirs),
+                yours_shown=shown(field, yours),
+            )
+            for field, (theirs, yours) in stale.fields.items()
+        ],
     )
 
 

@@ -93,6 +93,18 @@ class StaffChange(Struct, forbid_unknown_fields=True, frozen=True):
     active: bool = False
 
 
+class StaffForm(StaffChange, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, against the version that was read."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+class StaffPut(StaffChange, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What the API changes, against the version that was read: in `version`, or in `If-Match`."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+
 class NewRole(Struct, forbid_unknown_fields=True, frozen=True):
     """With `second_factor` whoever has the role needs one to log in."""
 
@@ -126,6 +138,7 @@ class StaffRow(Struct, frozen=True):
     created_at: datetime
     last_seen_at: datetime | None
     permissions: str
+    version: int
     asked_second_factor: bool
     role_second_factor: bool
     totp: bool
@@ -166,6 +179,7 @@ class StaffItem(Struct, frozen=True):
     """Whether it needs one whatever its role says."""
     created_at: datetime
     last_seen_at: datetime | None
+    version: int
 
 
 class RoleItem(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Rows of staff users, their roles, what they log in with, and API tokens."""
 
-from piccolo.columns import BigInt, Boolean, ForeignKey, Serial, Text, Timestamptz
+from piccolo.columns import BigInt, Boolean, ForeignKey, Integer, Serial, Text, Timestamptz
 from piccolo.table import Table
 
 from core.database import STAFF_ONLY
@@ -46,6 +46,7 @@ class Staff(Table):
     totp_step = BigInt()
     totp_since = Timestamptz(null=True)
     second_factor = Boolean()
+    version = Integer(default=1)
 
 
 class RecoveryCode(Table):

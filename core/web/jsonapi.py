@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import inspect
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -73,6 +74,16 @@ class ApiCall:
 
 Call: TypeAlias = NamedDependency[ApiCall]
 """As handlers of the API take it: `async def show(call: Call)`."""
+
+
+def version_read(call: ApiCall, version: int | None) -> int:
+    """The version that a change is against: of the body, else of If-Match. Raises Invalid where neither has one."""
+    if version is not None:
+        return version
+    tag = re.fullmatch(r'(?:W/)?"(\d{1,18})"', call.request.headers.get("if-match", "").strip())
+    if tag is None:
+        raise Invalid(_("Give the version that was read, here or in If-Match."), field="version")
+    return int(tag[1])
 
 
 def provide_call(request: Request[Any, Any, Any]) -> ApiCall:

@@ -31,7 +31,8 @@ async def acting(tenant: TestTenant, staff_id: int) -> Scope:
 async def change(scope: Scope, staff_id: int, **wanted: object) -> None:
     one = await queries.get_staff(scope, staff_id)
     standing = {"name": one.name, "email": one.email, "role_id": one.role_id, "active": one.active}
-    await actions.change_staff(scope, staff_id, StaffChange(**{**standing, **wanted}))  # type: ignore[arg-type]  # the fields by name
+    data = StaffChange(**{**standing, **wanted})  # type: ignore[arg-type]  # the fields by name
+    await actions.change_staff(scope, staff_id, data, version=one.version)
 
 
 async def kinds() -> list[str]:
@@ -233,7 +234,12 @@ async def test_F1_what_was_typed_is_not_lost_and_the_fault_stands_beside_the_fie
 
     answer = await page.post(
         f"/settings/staff/{staff_id}",
-        data={"name": "Typed Name", "email": "taken@staff.example", "role_id": str(await role_id("Support"))},
+        data={
+            "name": "Typed Name",
+            "email": "taken@staff.example",
+            "role_id": str(await role_id("Support")),
+            "version": "1",
+        },
     )
 
     assert answer.status_code == 422
@@ -339,7 +345,7 @@ async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:
     one = invited.json()["staff"]
     changed = await api.put(
         f"/api/v1/staff/{one['id']}",
-        json={"name": "Niamh Byrne", "email": one["email"], "role_id": role["id"], "active": False},
+        json={"name": "Niamh Byrne", "email": one["email"], "role_id": role["id"], "active": False, "version": 1},
     )
     in_use = await api.delete(f"/api/v1/roles/{role['id']}")
     withdrawn = await api.delete(f"/api/v1/staff/{one['id']}/invitation")
@@ -349,6 +355,57 @@ async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:
     assert invited.json()["link"].startswith("http://test.localhost/welcome/")
     assert (changed.json()["name"], changed.json()["active"]) == ("Niamh Byrne", False)
     assert (in_use.status_code, withdrawn.status_code, removed.status_code) == (409, 200, 200)
+
+
+async def test_F1_over_json_a_staff_user_is_changed_against_the_version_that_was_read(tenant: TestTenant) -> None:
+    staff_id, support = await tenant.staff("Support"), await role_id("Support")
+    api = await tenant.api()
+    at = f"/api/v1/staff/{staff_id}"
+    read = await api.get(at)
+    fields = {"email": read.json()["email"], "role_id": support, "active": True}
+    await change(tenant.scope(), staff_id, name="Somebody Was Faster")
+
+    stale = await api.put(at, json={"name": "Mine", **fields}, headers={"If-Match": read.headers["etag"]})
+    without = await api.put(at, json={"name": "Mine", **fields})
+    same = await api.put(at, json={"name": "Somebody Was Faster", **fields, "version": 1})
+    version = stale.json()["details"]["version"]
+    saved = await api.put(at, json={"name": "Mine", **fields, "version": version})
+
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale")
+    assert stale.json()["details"]["fields"] == {"name": {"theirs": "Somebody Was Faster", "yours": "Mine"}}
+    assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "version")
+    assert same.status_code == 200
+    assert (saved.json()["name"], saved.json()["version"]) == ("Mine", version + 1)
+
+
+async def test_F1_who_saves_a_staff_user_second_sees_both_and_overwrites_nothing(tenant: TestTenant) -> None:
+    staff_id, support, accounts = await tenant.staff("Support"), await role_id("Support"), await role_id("Accounts")
+    page = await tenant.browser()
+    at = f"/settings/staff/{staff_id}"
+    email = (await queries.get_staff(tenant.scope(), staff_id)).email
+    form = await page.get(at)
+    command = tenant.scope(actor=Actor("command", None, "x", Everything(), frozenset({"*"})))
+    await change(command, staff_id, role_id=accounts, active=False)
+    typed = {"name": "Typed Name", "email": email, "role_id": str(support), "active": "yes"}
+
+    answer = await page.post(at, data={**typed, "version": "1"})
+    again = await page.post(at, data={**typed, "version": "2"})
+
+    assert 'name="version" value="1"' in form.text
+    assert answer.status_code == 409
+    assert "while you were editing" in answer.text
+    assert 'name="version" value="2"' in answer.text
+    told = re.findall(r'data-choose="f-(\w+)" data-value="([^"]*)"', answer.text)
+    assert told == [
+        ("name", "Support Person"),
+        ("name", "Typed Name"),
+        ("role_id", str(accounts)),
+        ("role_id", str(support)),
+        ("active", ""),
+        ("active", "yes"),
+    ]
+    assert again.status_code == 303
+    assert (await queries.get_staff(tenant.scope(), staff_id)).active
 
 
 async def test_F1_a_token_gives_no_more_than_it_holds(tenant: TestTenant) -> None:

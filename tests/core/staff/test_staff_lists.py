@@ -449,7 +449,7 @@ async def test_a_name_that_is_changed_is_found_and_sorted_by_the_new_one(tenant:
     scope = tenant.scope()
     one: StaffRow = await queries.get_staff(scope, found["bob"])
 
-    await actions.change_staff(scope, one.id, StaffChange("Zoë Acker", one.email, one.role_id, active=True))
+    await actions.change_staff(scope, one.id, StaffChange("Zoë Acker", one.email, one.role_id, active=True), version=1)
 
     assert await names(tenant) == ["Ada", "Cem", "Özge", "Zoë"]
     assert await names(tenant, q="ZOE") == ["Zoë"]

@@ -14,5 +14,7 @@ on("keydown", ".t-editing", (e, section) => {
 });
 on("change", "[data-choose]", (e, choice) => {
   const field = document.getElementById(choice.dataset.choose);
-  if (field) { field.value = choice.dataset.value; field.dispatchEvent(new Event("input", { bubbles: true })); }
+  if (field?.type === "checkbox") field.checked = choice.dataset.value !== "";
+  else if (field) field.value = choice.dataset.value;
+  if (field) { field.dispatchEvent(new Event("input", { bubbles: true })); }
 });
