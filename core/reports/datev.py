@@ -4,7 +4,8 @@ Facts: developer.datev.de, DATEV-Format. Fields parted by semicolons, texts in q
 Windows-1252; the first line says whose books of which year, the second names the columns. A line has an account and its
 counter account: the postings of a transaction are paired, debits with credits in their order, so that the sums of every
 account stay. Amounts are those of the tenant's currency. Tax is posted on its own account; `bu_key` keeps an automatic
-account of the other side from reckoning it again.
+account from reckoning it again. The key belongs to the counter account, so revenue always stands there, and the mark
+says on which side the other one is: S where it is debited, H where it is credited.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from core.database import values
+from core.database import rows, value
 from core.errors import Invalid
 from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.queries import booked
-from core.money import as_decimal
+from core.money import as_decimal, exponent
 from core.reports.journal import stream_journal
 from core.reports.pages import kind_words
 from core.texts import N_, _
@@ -34,6 +35,8 @@ ENCODING: Final = "cp1252"
 PIECE: Final = 500
 """Lines that leave at once."""
 
+_UNNAMABLE: Final = re.compile(r"[^\w./ -]")
+"""What the name of a batch may not hold."""
 _NUMBERED: Final = "Beleginfo - Art {0};Beleginfo - Inhalt {0}"
 _FURTHER: Final = "Zusatzinformation - Art {0};Zusatzinformation- Inhalt {0}"
 COLUMNS: Final = ";".join(
@@ -56,11 +59,39 @@ COLUMNS: Final = ";".join(
     )
 ).split(";")
 _TEXTS: Final = frozenset(
-    {2, 3, 6, 9, 11, 12, 14, 16, *range(20, 39), 40, *range(48, 88), 95, 96, 98, 102, 103, 105, 107, 109, 110, 112, 118}
+    {
+        2,
+        3,
+        6,
+        9,
+        11,
+        12,
+        14,
+        16,
+        *range(20, 39),
+        40,
+        42,
+        *range(48, 88),
+        91,
+        95,
+        96,
+        98,
+        102,
+        103,
+        105,
+        107,
+        109,
+        110,
+        112,
+        118,
+    }
     | {120, 121, 123}
 )
 """Columns, counted from 1, that are texts: they are quoted even where they are empty."""
 _LOCKED: Final = 114
+_MOST_LINES: Final = 99_999
+"""What a batch may hold."""
+_DECIMALS: Final = 2
 
 
 class DatevSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -96,41 +127,77 @@ class DatevSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = False
 
 
+class _Numbered(Struct, frozen=True):
+    code: str
+    number: str
+
+
 class Row(Struct, frozen=True):
-    """A line: an account that is debited, its counter account that is credited, and what for."""
+    """A line: an account, the side of it that is meant, its counter account, and what for."""
 
     amount_minor: int
-    debit: str
-    credit: str
+    side: Literal["S", "H"]
+    account: str
+    counter: str
     revenue: bool
     on: date
     reference: str
     text: str
 
 
-async def check(settings: DatevSettings, since: date, until: date) -> None:
-    """Raises Invalid where DATEV would refuse it: whose it is, more than one year, accounts without a number."""
+async def check(settings: DatevSettings, since: date, until: date, *, currency: str) -> None:
+    """Raises Invalid where DATEV would refuse it: whose it is, more than one year or than a batch holds, accounts
+    without a number or with one that is too long, amounts of three decimals."""
     if settings.consultant < 1001 or not settings.client:
         raise Invalid(_("Enter the consultant and client number under DATEV first."), field="consultant")
     if until < since:
         raise Invalid(_("The last day is before the first."), field="until")
     if year_of(settings, since) != year_of(settings, until):
         raise Invalid(_("A batch is of one fiscal year: choose days of one."), field="until")
-    missing = [
-        str(code)
-        for code in await values(
-            f"SELECT DISTINCT a.code FROM {booked('booked_on BETWEEN :since AND :until')}"
-            " JOIN account a ON a.id = account_id WHERE a.book_id = :book AND a.export_number = '' ORDER BY a.code",
-            book=MAIN_BOOK,
-            since=since,
-            until=until,
+    if exponent(currency) > _DECIMALS:
+        raise Invalid(
+            _("DATEV takes amounts of two decimals: books in %(currency)s have more.", currency=currency), field="since"
         )
-    ]
-    if missing:
+    booked_on = await rows(
+        _Numbered,
+        f"SELECT DISTINCT a.code, a.export_number AS number FROM {booked('booked_on BETWEEN :since AND :until')}"
+        " JOIN account a ON a.id = account_id WHERE a.book_id = :book ORDER BY a.code",
+        book=MAIN_BOOK,
+        since=since,
+        until=until,
+    )
+    if missing := [each.code for each in booked_on if not each.number.strip("0")]:
         raise Invalid(
             _("These accounts have no export number: %(codes)s. Enter them under Accounts.", codes=", ".join(missing)),
             field="export_number",
         )
+    if long := [each.code for each in booked_on if len(each.number) > settings.account_length + 1]:
+        raise Invalid(
+            _(
+                "The export numbers of these accounts are too long: %(codes)s. General accounts have %(digits)s digits,"
+                " personal accounts one more.",
+                codes=", ".join(long),
+                digits=settings.account_length,
+            ),
+            field="export_number",
+        )
+    if await _most_lines(since, until) > _MOST_LINES:
+        raise Invalid(
+            _("A batch holds %(most)s lines, and these days have more: choose fewer days.", most=f"{_MOST_LINES:,}"),
+            field="until",
+        )
+
+
+async def _most_lines(since: date, until: date) -> int:
+    """How many lines the pairs of these days have at the most: one fewer than its postings for each transaction."""
+    return int(
+        await value(
+            "SELECT count(*) - count(DISTINCT transaction_id) FROM posting"
+            " WHERE booked_on BETWEEN :since AND :until AND base_minor <> 0",
+            since=since,
+            until=until,
+        )
+    )
 
 
 def year_of(settings: DatevSettings, day: date) -> date:
@@ -158,7 +225,8 @@ def header(settings: DatevSettings, since: date, until: date, *, currency: str, 
     days = f"{year_of(settings, since):%Y%m%d};{settings.account_length};{since:%Y%m%d};{until:%Y%m%d}"
     return (
         f'"EXTF";700;21;"Buchungsstapel";13;{created};;"RE";"";"";{settings.consultant};{settings.client};{days};'
-        f'{_text(name, 30)};"";1;0;{int(settings.locked)};"{currency}";;"";;;"{settings.chart}";;;"";""'
+        f'{_text(_UNNAMABLE.sub("", name), 30)};"";1;0;{int(settings.locked)};"{currency}";;"";;;'
+        f'"{settings.chart}";;;"";""'
     )
 
 
@@ -181,10 +249,12 @@ def paired(postings: Sequence[JournalPosting]) -> Iterator[Row]:
         (debit, owed), (credit, due) = debits.popleft(), credits.popleft()
         part = min(owed, due)
         named = (kind_words(debit.kind), debit.customer or credit.customer, debit.product or credit.product)
+        turned = debit.code == Code.REVENUE
         yield Row(
             amount_minor=part,
-            debit=debit.export_number,
-            credit=credit.export_number,
+            side="H" if turned else "S",
+            account=(credit if turned else debit).export_number,
+            counter=(debit if turned else credit).export_number,
             revenue=Code.REVENUE in (debit.code, credit.code),
             on=debit.booked_on,
             reference=debit.reference or str(debit.transaction_id),
@@ -198,12 +268,12 @@ def paired(postings: Sequence[JournalPosting]) -> Iterator[Row]:
 
 def _line(settings: DatevSettings, row: Row, currency: str) -> str:
     filled = {
-        1: f"{as_decimal(row.amount_minor, currency)}".replace(".", ","),
-        2: _text("S"),
+        1: f"{as_decimal(row.amount_minor, currency):.{_DECIMALS}f}".replace(".", ","),
+        2: _text(row.side),
         3: _text(currency),
-        7: row.debit,
-        8: row.credit,
-        9: _text(settings.bu_key if row.revenue else ""),
+        7: row.account,
+        8: row.counter,
+        9: _text(settings.bu_key.zfill(4) if settings.bu_key and row.revenue else ""),
         10: f"{row.on:%d%m}",
         11: _text(re.sub(r"[^A-Za-z0-9$&%*+/-]", "", row.reference), 36),
         14: _text(row.text, 60),

@@ -44,7 +44,7 @@ async def download(view: View) -> Response[str] | Stream:
 
 async def _file(scope: Scope, since: date, until: date) -> Stream:
     settings = await load_settings(DatevSettings)
-    await datev.check(settings, since, until)
+    await datev.check(settings, since, until, currency=scope.tenant.currency)
     content = datev.batch(
         settings, since, until, currency=scope.tenant.currency, name=scope.tenant.name, now=scope.now()
     )

@@ -8,17 +8,24 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
+
 from core.billing import actions as billing
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import execute
+from core.database import execute, value
+from core.errors import Invalid
 from core.ledger.queries import trial_balance
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.reports import datev
 from core.reports.datev import COLUMNS, DatevSettings, header, year_of
 from core.settings.actions import save_settings
 from core.testing import TestTenant
+
+TODAY = date(2026, 11, 2)
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 async def _books(tenant: TestTenant) -> None:
@@ -58,7 +65,7 @@ async def test_B5_the_batch_has_the_form_that_datev_publishes(tenant: TestTenant
     assert {row[9] for row in rows} == {f"{today:%d%m}"}
     assert {row[113] for row in rows} == {"1"}
     assert 'Zoë "Zo" Müller €' in " ".join(row[13] for row in rows)
-    assert [row[8] for row in rows if row[7] == "94000"] == ["40"]
+    assert [row[8] for row in rows if row[7] == "94000"] == ["0040"]
     assert "R/1" in {row[10] for row in rows}
 
 
@@ -76,6 +83,23 @@ async def test_B5_the_batch_keeps_the_sums_of_every_account(tenant: TestTenant) 
         sums[row[6]] += minor
         sums[row[7]] -= minor
     assert dict(sums) == {f"9{each.code}": each.balance_minor for each in await trial_balance()}
+
+
+async def test_B5_revenue_is_the_counter_account_whether_charged_or_credited(tenant: TestTenant) -> None:
+    await _books(tenant)
+    await _settings(tenant, bu_key="40")
+    invoice = await value("SELECT min(id) FROM document")
+    await billing.void(tenant.scope(), invoice, "A mistake")
+    api, today = await tenant.api(), tenant.scope().today()
+
+    answer = await api.get("/api/v1/ledger/datev", params={"since": today.isoformat(), "until": today.isoformat()})
+    rows = list(csv.reader(io.StringIO(answer.content.decode("cp1252")), delimiter=";"))[2:]
+
+    assert [(row[0], row[1], row[6], row[8]) for row in rows if row[7] == "94000"] == [
+        ("100,00", "S", "91100", "0040"),
+        ("100,00", "H", "92000", "0040"),
+    ]
+    assert not [row for row in rows if row[6] == "94000"]
 
 
 async def test_B5_what_datev_would_refuse_is_said_before(tenant: TestTenant) -> None:
@@ -97,6 +121,62 @@ async def test_B5_what_datev_would_refuse_is_said_before(tenant: TestTenant) -> 
     assert "The last day is before the first" in backwards.text
     assert {each.status_code for each in (unknown, unnumbered, years, backwards, nonsense)} == {422}
     assert "29098" in form.text
+
+
+async def test_B5_account_numbers_are_as_long_as_datev_takes_them(tenant: TestTenant) -> None:
+    await _books(tenant)
+    await _settings(tenant)
+    today = tenant.scope().today()
+    page, now = await tenant.browser(), {"since": today.isoformat(), "until": today.isoformat()}
+
+    await execute("UPDATE account SET export_number = '140000' WHERE code = '1100'")
+    long = await page.get("/ledger/datev", params=now)
+    await execute("UPDATE account SET export_number = '0000' WHERE code = '1100'")
+    nothing = await page.get("/ledger/datev", params=now)
+    await execute("UPDATE account SET export_number = '10000' WHERE code = '1100'")
+    debtor = await page.get("/ledger/datev", params=now)
+
+    assert "are too long: 1100. General accounts have 4 digits, personal accounts one more" in long.text
+    assert "have no export number: 1100." in nothing.text
+    assert [each.status_code for each in (long, nothing, debtor)] == [422, 422, 200]
+
+
+async def test_B5_a_batch_holds_no_more_lines_than_datev_takes(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _books(tenant)
+    await _settings(tenant)
+    api, today = await tenant.api(), tenant.scope().today()
+    now = {"since": today.isoformat(), "until": today.isoformat()}
+    lines = (await api.get("/api/v1/ledger/datev", params=now)).text.count("\r\n") - 2
+
+    monkeypatch.setattr(datev, "_MOST_LINES", lines)
+    whole = await api.get("/api/v1/ledger/datev", params=now)
+    monkeypatch.setattr(datev, "_MOST_LINES", lines - 1)
+    more = await api.get("/api/v1/ledger/datev", params=now)
+
+    assert (whole.status_code, more.status_code) == (200, 422)
+    assert "choose fewer days" in more.text
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("EUR", "1257,29"), ("JPY", "125729,00")])
+def test_B5_amounts_have_two_decimals_in_each_currency(currency: str, amount: str) -> None:
+    row = datev.Row(125_729, "S", "10000", "8400", revenue=True, on=date(2026, 11, 2), reference="INV 7", text="Fibre")
+
+    assert datev._line(DatevSettings(), row, currency).startswith(
+        f'{amount};"S";"{currency}";;;"";10000;8400;"";0211;"INV7"'
+    )
+
+
+async def test_B5_books_of_three_decimals_are_refused() -> None:
+    with pytest.raises(Invalid, match="two decimals"):
+        await datev.check(DatevSettings(consultant=1001, client=1), TODAY, TODAY, currency="KWD")
+
+
+def test_B5_the_name_of_a_batch_holds_what_datev_takes() -> None:
+    line = header(DatevSettings(), TODAY, TODAY, currency="EUR", name='Glas & Faser "Süd" GmbH/Co.', now=NOW)
+
+    assert ';"Glas  Faser Süd GmbH/Co.";' in line
 
 
 def test_B5_a_fiscal_year_begins_in_its_month() -> None:
