@@ -16,6 +16,16 @@ __all__ = ["database", "two_databases"]
 
 cheap_passwords()
 
+PATIENCE = {"slow": 600, "long": 3600}
+"""Seconds that a proof may take, which names no others itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, seconds in PATIENCE.items():
+            if item.get_closest_marker(marker) and not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(seconds))
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

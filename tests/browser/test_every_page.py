@@ -90,7 +90,7 @@ async def crawl(browser: Browser, served: Served) -> list[str]:
     return faults
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 async def test_every_page_is_whole_at_a_desk_and_on_a_phone(browser: Browser, served: Served) -> None:
     fill(served)

@@ -277,8 +277,8 @@ PAGES = (
 @pytest.mark.parametrize(
     ("size", "theme"),
     [
-        pytest.param(DESK, "light", id="desk", marks=pytest.mark.slow),
-        pytest.param(DESK, "dark", id="desk-dark", marks=pytest.mark.slow),
+        pytest.param(DESK, "light", id="desk", marks=pytest.mark.long),
+        pytest.param(DESK, "dark", id="desk-dark", marks=pytest.mark.long),
         pytest.param(PHONE, "light", id="phone"),
     ],
 )

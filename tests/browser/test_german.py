@@ -131,7 +131,7 @@ async def test_a_form_is_refused_in_german(page: Page, served: Served) -> None:
     assert await axe(page) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=lambda size: size.name)
 async def test_pages_in_german_fit_and_say_nothing_in_english(browser: Browser, served: Served, size: Size) -> None:

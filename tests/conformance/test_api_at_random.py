@@ -97,13 +97,14 @@ def _faults_of(api: Api, operation: Any, examples: int) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_random_requests_break_nothing_and_are_answered_as_documented(api: Api) -> None:
     assert faults(api, 3) == []
     assert json.loads(tenantry(api.environment, "verify", "--tenant", "demo", "--json")) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_many_random_requests_break_nothing_and_are_answered_as_documented(api: Api) -> None:
     assert faults(api, 100) == []

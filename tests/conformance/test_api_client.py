@@ -72,6 +72,7 @@ def generate(document: str, folder: Path) -> None:
     assert "Unable to" not in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_F2_a_generated_client_creates_a_customer_and_pages_through_the_list(made: Made) -> None:
     create, show = made.operation("customers", "create_customer"), made.operation("customers", "list_customers")
     wanted = {f"Client Customer {number}" for number in range(5)}

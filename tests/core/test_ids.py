@@ -79,7 +79,7 @@ def test_case_accents_width_and_spaces_make_no_difference(text: str, key: str) -
 
 
 @pytest.mark.parametrize(
-    "cases", [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+    "cases", [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 )
 def test_a_key_is_its_own_key_and_can_be_stored_anywhere(cases: int) -> None:
     @settings(max_examples=cases, deadline=None)
@@ -95,7 +95,7 @@ def test_a_key_is_its_own_key_and_can_be_stored_anywhere(cases: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "cases", [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+    "cases", [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 )
 def test_text_of_ascii_letters_has_the_same_key_on_the_short_way_and_the_long(cases: int) -> None:
     @settings(max_examples=cases, deadline=None)

@@ -32,7 +32,7 @@ from core.money import (
 )
 from tests.databases import define
 
-CASES = [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+CASES = [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 amounts = st.integers(-MOST_MINOR, MOST_MINOR)
 factors = st.integers(0, MOST_FACTOR)
 divisors = st.integers(1, MOST_FACTOR)
@@ -180,7 +180,7 @@ class Case(Struct):
 
 
 @pytest.mark.parametrize(
-    "cases", [pytest.param(2_000, id="2000"), pytest.param(20_000, marks=pytest.mark.slow, id="20000")]
+    "cases", [pytest.param(2_000, id="2000"), pytest.param(20_000, marks=pytest.mark.long, id="20000")]
 )
 async def test_rounding_of_a_whole_table_is_the_rounding_in_python_on_both_databases(
     database: Database, cases: int

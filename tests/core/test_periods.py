@@ -25,7 +25,7 @@ from core.periods import (
     nth,
 )
 
-CASES = [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+CASES = [pytest.param(500, id="500"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 MONTH, QUARTER, YEAR, WEEK = Cycle("month"), Cycle("month", 3), Cycle("year"), Cycle("week")
 
 days = st.dates(date(1999, 1, 1), date(2101, 12, 31))

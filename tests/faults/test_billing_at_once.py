@@ -59,13 +59,14 @@ async def bill_at_once_often(kind: str, folder: Path, times: int) -> None:
     assert found == await undisturbed(kind, folder, times)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_five_at_one_date_bill_nothing_twice(kind: str, tmp_path: Path) -> None:
     await bill_at_once_often(kind, tmp_path, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_five_at_one_date_fifty_times(kind: str, tmp_path: Path) -> None:

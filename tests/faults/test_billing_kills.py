@@ -37,6 +37,7 @@ async def kill_often(kind: str, folder: Path, kills: int) -> Harness:
     return harness
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_workers_killed_in_a_billing_run_leave_the_books_of_an_undisturbed_one(kind: str, tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ async def test_workers_killed_in_a_billing_run_leave_the_books_of_an_undisturbed
     assert harness.kills == 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_five_hundred_kills(kind: str, tmp_path: Path) -> None:
@@ -55,6 +56,7 @@ async def test_five_hundred_kills(kind: str, tmp_path: Path) -> None:
     assert harness.in_chunk > 125
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_B10_control_a_number_taken_in_its_own_commit_is_found_missing(kind: str, tmp_path: Path) -> None:

@@ -571,6 +571,7 @@ async def both_live(folder: Path, seed: int, steps: int) -> Counter[str]:
     return Counter(line.split(" ", 1)[1] for line in told)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_B5_whatever_happens_the_books_hold_and_are_the_same_on_both_databases(tmp_path: Path) -> None:
     done = await both_live(tmp_path, seed=7, steps=150)
@@ -578,7 +579,7 @@ async def test_B5_whatever_happens_the_books_hold_and_are_the_same_on_both_datab
     assert sum(count for deed, count in done.items() if deed.endswith(": done")) > 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 async def test_B5_six_thousand_deeds(tmp_path: Path) -> None:
     done: Counter[str] = Counter()

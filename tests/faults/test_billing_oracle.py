@@ -438,6 +438,7 @@ async def live_and_compare(kind: str, folder: Path, seed: int) -> int:
             return compared
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(3))
@@ -445,7 +446,7 @@ async def test_a_run_bills_what_plain_python_works_out(kind: str, seed: int, tmp
     assert await live_and_compare(kind, tmp_path, seed) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_hundred_worlds_are_billed_as_plain_python_works_it_out(kind: str, tmp_path: Path) -> None:

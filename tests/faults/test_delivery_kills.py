@@ -121,29 +121,31 @@ async def killed_on_postgresql(tmp_path: Path, times: int, what: str) -> AsyncIt
         yield scope
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_deliverers_and_writers_killed_on_sqlite_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> None:
     await kill_on_sqlite(tmp_path, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_deliverers_killed_on_postgresql_lose_nothing_and_tell_nothing_twice(tmp_path: Path) -> None:
     await kill_on_postgresql(tmp_path, 6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 async def test_sixty_kills_on_sqlite(tmp_path: Path) -> None:
     await kill_on_sqlite(tmp_path, 60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 async def test_sixty_kills_on_postgresql(tmp_path: Path) -> None:
     await kill_on_postgresql(tmp_path, 60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 async def test_control_what_is_committed_apart_from_the_step_is_found_told_twice(tmp_path: Path) -> None:
     async with killed_on_postgresql(tmp_path, 30, "deliver apart") as scope:
@@ -153,6 +155,7 @@ async def test_control_what_is_committed_apart_from_the_step_is_found_told_twice
         assert len(told) > len(set(told))
 
 
+@pytest.mark.slow
 async def test_control_a_log_in_the_order_of_a_sequence_loses_what_commits_late(tmp_path: Path) -> None:
     async with tenant_on("postgresql", tmp_path, SystemClock()):
         await define("CREATE TABLE numbered (id {id}, name text NOT NULL)")
@@ -176,6 +179,7 @@ async def test_control_a_log_in_the_order_of_a_sequence_loses_what_commits_late(
         assert await values("SELECT id FROM numbered ORDER BY id") == [1, 2]
 
 
+@pytest.mark.slow
 async def test_the_same_in_the_order_of_the_head_loses_nothing(tmp_path: Path) -> None:
     async with tenant_on("postgresql", tmp_path, SystemClock()) as scope:
         began, go_on = asyncio.Event(), asyncio.Event()
@@ -224,7 +228,7 @@ async def write_in_two_steps(scope: Scope, *, head_in_the_middle: bool) -> int:
     return again
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("in_the_middle", [True, False])
 async def test_control_a_head_that_is_not_taken_last_deadlocks(tmp_path: Path, in_the_middle: bool) -> None:
@@ -234,7 +238,7 @@ async def test_control_a_head_that_is_not_taken_last_deadlocks(tmp_path: Path, i
         assert (deadlocks > 0) == in_the_middle
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("ordered_by", ["sequence", "head"])
 async def test_control_under_load_a_sequence_loses_and_the_head_does_not(tmp_path: Path, ordered_by: str) -> None:

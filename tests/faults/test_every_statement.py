@@ -189,6 +189,7 @@ def _some(statements: list[str]) -> list[Death]:
     return [(end - size // 2, False), (end, True), (end + 1, False)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_B10_a_day_killed_at_a_statement_and_lived_on_is_as_one_undisturbed(
@@ -197,7 +198,7 @@ async def test_B10_a_day_killed_at_a_statement_and_lived_on_is_as_one_undisturbe
     assert await kill_at(kind, tmp_path, days, _some) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_B10_a_day_killed_at_each_of_its_statements(kind: str, tmp_path: Path, days: Days) -> None:

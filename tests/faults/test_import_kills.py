@@ -84,6 +84,7 @@ async def finish(scope: Scope) -> None:
     assert await verify(scope) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_steps_of_an_import_killed_in_the_middle_end_as_if_nothing_had_been(kind: str, tmp_path: Path) -> None:

@@ -82,11 +82,12 @@ async def storm(mailing: Mailing, count: int) -> None:
     assert len(listed) == states[MessageState.UNKNOWN]
 
 
+@pytest.mark.slow
 async def test_a_server_that_refuses_and_cuts_loses_nothing_and_doubles_nothing(mailing: Mailing) -> None:
     await storm(mailing, 80)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_thousand_messages_through_a_server_that_refuses_and_cuts(mailing: Mailing) -> None:
     await storm(mailing, 1000)
@@ -149,6 +150,7 @@ async def test_a_page_is_no_slower_while_the_mail_server_is_dead(mailing: Mailin
     assert len(ids) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(
     tenant: TestTenant, smtp_sink: SmtpSink
@@ -156,13 +158,13 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(
     await kills(tenant, smtp_sink, times=5, count=40)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 async def test_fifty_kills_of_workers_that_send(tenant: TestTenant, smtp_sink: SmtpSink) -> None:
     await kills(tenant, smtp_sink, times=50, count=400)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("tenant", ["sqlite"], indirect=True)
 async def test_control_a_job_that_is_simply_repeated_is_found_sent_twice(

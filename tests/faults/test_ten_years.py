@@ -73,7 +73,7 @@ async def test_B12_every_month_once(kind: str, tmp_path: Path) -> None:
     assert made >= 3 * 14
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_B12_two_hundred_subscriptions_for_ten_years_in_five_zones(kind: str, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def run(python: Path, data: Path, *words: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_it_is_found_by_its_entry_point_fits_and_is_switched_on_for_a_tenant(
     outside: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_it_is_found_by_its_entry_point_fits_and_is_switched_on_for_a_tenant(
     assert json.loads(tenants.stdout)[0]["plugins"] == ["remarks"]
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass_beside_the_wheel(outside: tuple[Path, Path]) -> None:
     python, plugin = outside
 

@@ -97,7 +97,7 @@ def test_help_sets_nothing_up(tmp_path: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_cut_off_anywhere_the_next_start_mends_it_and_the_one_after_costs_nothing(tmp_path: Path) -> None:
     clone = _clone(tmp_path / "a folder with spaces, ümlaut")

@@ -91,6 +91,7 @@ async def _random_life(story: Story, seed: int) -> None:
     assert await value("SELECT count(*) FROM charge WHERE subscription_id = :id", id=mine) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [12, 20])
 async def test_P7_random_changes_leave_every_day_told_once_and_no_credit_above_its_charge(
     story: Story, seed: int
@@ -98,7 +99,7 @@ async def test_P7_random_changes_leave_every_day_told_once_and_no_credit_above_i
     await _random_life(story, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(12))
 async def test_P7_many_random_changes_leave_every_day_told_once(story: Story, seed: int) -> None:
     await _random_life(story, seed)

@@ -565,6 +565,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS, st.integers(0, 20), st.lists(st.integers(0, 9), min_size=1, max_size=80), st.booleans())
 def test_no_step_comes_twice_or_early_or_two_on_a_day_however_the_days_are_run(

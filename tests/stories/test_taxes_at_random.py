@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RATES: Final = {"r0": 0, "r25": 25_000, "r55": 55_000, "r81": 81_000, "r190": 190_000, "r255": 255_000}
 """Parts of a million by category."""
-CASES: Final = [pytest.param(150, id="150"), pytest.param(10_000, marks=pytest.mark.slow, id="10000")]
+CASES: Final = [pytest.param(150, id="150"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 Rounding = Literal["total", "line"]
 
 

@@ -385,13 +385,14 @@ async def moved_in_use(deployment: Deployment, size: int) -> None:
         assert states == ["done"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_H1_a_tenant_that_moves_around_is_used_and_loses_and_doubles_nothing(tmp_path: Path) -> None:
     async with deployment_in(tmp_path, SystemClock()) as places:
         await moved_in_use(places, 20)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 async def test_a_tenant_of_three_thousand_customers_moves_around_while_it_is_used(tmp_path: Path) -> None:
     async with deployment_in(tmp_path, SystemClock()) as places:
@@ -440,6 +441,7 @@ async def killed_and_whole(deployment: Deployment, to: str, step: str, times: in
     deployment.forget_all()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("settled_at_once")
 async def test_a_move_that_is_killed_leaves_the_tenant_whole_in_one_place(places: Deployment) -> None:
@@ -450,7 +452,7 @@ async def test_a_move_that_is_killed_leaves_the_tenant_whole_in_one_place(places
         await killed_and_whole(places, PLACES[(number + 1) % 3], step, 30 if "middle" in step else 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("settled_at_once")
 async def test_a_move_that_is_killed_at_any_step_leaves_the_tenant_whole_in_one_place(places: Deployment) -> None:

@@ -345,11 +345,12 @@ async def backed_up_while_written(deployment: Deployment, number_of: int) -> Non
         await right(deployment, f"copy-{number}")
 
 
+@pytest.mark.slow
 async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
     await backed_up_while_written(deployment, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 async def test_fifty_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
     await backed_up_while_written(deployment, 50)
@@ -398,11 +399,12 @@ async def killed_while_restored(deployment: Deployment, times: int) -> None:
     await sound(deployment, "alpha")
 
 
+@pytest.mark.slow
 async def test_a_restore_that_is_killed_leaves_the_tenant_as_it_was_or_as_the_backup(deployment: Deployment) -> None:
     await killed_while_restored(deployment, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_restore_that_is_killed_twenty_times(deployment: Deployment) -> None:
     await killed_while_restored(deployment, 20)

@@ -267,6 +267,7 @@ async def upgraded_so_far(deployment: Deployment) -> set[str]:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_an_upgrade_that_is_killed_goes_on_where_it_was(deployment: Deployment) -> None:
     steps = [("in the middle of a migration", 2), ("upgraded", 1), ("one is marked as failed", 1)]
@@ -274,7 +275,7 @@ async def test_an_upgrade_that_is_killed_goes_on_where_it_was(deployment: Deploy
     await killed_while_upgrading(deployment, 6, steps, broken=4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 async def test_H2_of_a_hundred_tenants_99_are_upgraded_however_often_it_is_killed(deployment: Deployment) -> None:
     chance = random.Random(5)

@@ -317,7 +317,7 @@ async def test_L5_a_bulk_delete_takes_all_where_all_may_go_and_the_number_was_ty
     assert await value("SELECT address FROM bulk_run") == "{}", "what was searched for is forgotten"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_L5_a_bulk_delete_of_10_000_with_one_active_customer_deletes_nothing(tenant: TestTenant) -> None:
     ids = await crowd(tenant, 10_000)
     run_id = await deleting(tenant, ())

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_wrong_call_of_a_hook_is_found_before_it_runs() -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "tests/core/hooks/typed.py"]

@@ -297,7 +297,7 @@ async def test_any_sequence_sums_to_zero_and_balances_are_its_sums(scope: Scope,
     await post_and_prove(scope, sequence)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(EACH, max_examples=10_000)
 @given(sequence=SEQUENCES)
 async def test_ten_thousand_sequences_sum_to_zero_and_balances_are_their_sums(scope: Scope, sequence: Sequence) -> None:

@@ -96,13 +96,14 @@ numbers = given(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @numbers
 def test_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, start: str, rest: str) -> None:
     agrees_with_the_library(start + rest, region)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=10_000, deadline=None)
 @numbers
 def test_many_numbers_read_quickly_are_what_the_library_makes_of_them(region: str, start: str, rest: str) -> None:
