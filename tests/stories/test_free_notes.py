@@ -126,3 +126,81 @@ async def test_B3_one_invoice_that_cannot_be_voided_in_time_does_not_stop_the_da
 
     assert await story.state_of(first) == "pending"
     assert ("Phone", "2027-03-01", "2027-04-01", 700) in await story.lines()
+
+
+async def tax_of_all(story: Story) -> int:
+    """The tax that the customer was charged and not given back."""
+    return int(
+        await value(
+            "SELECT CAST(sum(CASE WHEN kind = 'credit_note' THEN -tax_minor ELSE tax_minor END) AS bigint)"
+            " FROM document WHERE state = 'issued' AND payer_id = :id",
+            id=story.customer,
+        )
+    )
+
+
+async def test_B3_many_small_free_notes_that_gave_too_much_tax_are_made_up_for_by_a_credit_in_full(
+    story: Story,
+) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000), ("Plug", 500))  # 21.00 tax
+    await story.is_invoiced(("Clip", 15))  # 0.03 tax
+    for __ in range(5):
+        await gives_freely(story, 3)  # 0.01 tax each, of 0.03 in all
+
+    note = await story.voids(invoice)
+
+    assert (note.net_minor, note.tax_minor) == (10500, 2098)
+    assert (await net_of_all(story), await tax_of_all(story)) == (0, 0)
+    assert (await story.money()).balance == "0.00"
+    with pytest.raises(Conflict, match="Nothing is left"):
+        await story.voids(invoice)
+    await story.nothing_more_is_due()
+
+
+async def test_B3_many_small_free_notes_that_gave_too_little_tax_leave_it_to_the_note_that_takes_the_last_net(
+    story: Story,
+) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_invoiced(("Clip", 10))  # 0.02 tax
+    for __ in range(5):
+        await gives_freely(story, 2)  # no tax each, of 0.02 in all
+
+    note = await story.voids(invoice)
+
+    assert (note.net_minor, note.tax_minor, note.total_minor) == (10000, 2002, 12002)
+    assert [(line.net_minor, line.tax_minor) for line in note.lines] == [(10000, 2000), (0, 2)]
+    assert (await net_of_all(story), await tax_of_all(story)) == (0, 0)
+    assert (await story.money()).balance == "0.00"
+    await story.nothing_more_is_due()
+
+
+async def test_B3_the_last_net_of_a_rate_takes_all_its_tax_also_where_lines_are_chosen(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 101))  # 20 tax
+    for __ in range(25):
+        await gives_freely(story, 2)  # no tax each
+
+    note = await story.credits(invoice, 51)  # by itself 10
+
+    assert (note.net_minor, note.tax_minor) == (51, 20)
+    assert (await net_of_all(story), await tax_of_all(story)) == (0, 0)
+    await story.nothing_more_is_due()
+
+
+async def test_B3_before_the_last_net_a_credit_in_full_takes_the_tax_of_its_lines_alone(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_invoiced(("Clip", 100))
+    await gives_freely(story, 2)
+
+    note = await story.voids(invoice)
+
+    assert (note.net_minor, note.tax_minor) == (10000, 2000)
+    assert (await net_of_all(story), await tax_of_all(story)) == (98, 20)
+    await story.nothing_more_is_due()

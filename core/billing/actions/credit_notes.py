@@ -19,7 +19,16 @@ from core.billing.actions.allocation import (
     waiting_for,
 )
 from core.billing.actions.free_notes import refuse_more_than_charged, with_tax_left
-from core.billing.actions.notes import Corrected, Left, Part, issue_note, list_left, lock_invoice, settle_corrected
+from core.billing.actions.notes import (
+    Corrected,
+    Left,
+    Part,
+    issue_note,
+    list_left,
+    lock_invoice,
+    put_tax,
+    settle_corrected,
+)
 from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.status import Charges
 from core.database import execute, value
@@ -53,7 +62,8 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
             note_id = await credit_in_full(scope, invoice, left, data.reason, take_charges)
             await credit_came(scope, invoice.payer_id, invoice.currency)
             return note_id
-        note_id = await issue_note(scope, invoice, await with_tax_left(invoice, left), parts, data.reason)
+        put_tax(parts, left)
+        note_id = await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), data.reason)
         await settle_corrected(scope, invoice, parts)
         return note_id
 
@@ -77,11 +87,12 @@ async def credit_in_full(
     """Rows 12 and 13 of the table of postings. `take_charges` says what becomes of its charges, before the credit takes
     the place of what was paid: nothing may be activated by it. What was paid is free then: the caller gives it its new
     place and says `credit_came`."""
-    parts = [Part(line, line.net_minor, line.tax_minor) for line in left if line.net_minor or line.tax_minor]
+    whole = [Part(line, line.net_minor, line.tax_minor) for line in left]
+    parts = [part for part in await with_tax_left(scope, invoice, whole) if part.net_minor or part.tax_minor]
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
-    note_id = await issue_note(scope, invoice, left, parts, reason, given=True)
-    total = sum(part.net_minor + part.tax_minor for part in parts)
+    note_id = await issue_note(scope, invoice, parts, reason)
+    total = sum(part.net_minor + part.tax_minor for part in parts if part.line.id)
     still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
         still_open += await take_write_offs_back(scope, invoice.id, total - still_open)

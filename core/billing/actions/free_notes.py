@@ -19,7 +19,7 @@ from core.billing.actions.notes import Corrected, Left, Part, issue_note
 from core.customers.tables import Customer
 from core.database import row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound
-from core.ledger.fx import find_rate
+from core.ledger.fx import convert, find_rate
 from core.money import allocate, format_amount, half_up
 from core.texts import _
 
@@ -41,13 +41,15 @@ class Creditable(Struct, frozen=True):
     tax_minor: int
 
 
-_CREDITABLE = """
+_CHARGED = """
 SELECT l.tax_code, l.rate_ppm, max(l.tax_category) AS tax_category, max(l.tax_rate_id) AS tax_rate_id,
        CAST(sum(CASE WHEN d.kind = 'credit_note' THEN -l.net_minor ELSE l.net_minor END) AS bigint) AS net_minor,
        CAST(sum(CASE WHEN d.kind = 'credit_note' THEN -l.tax_minor ELSE l.tax_minor END) AS bigint) AS tax_minor
 FROM document d JOIN document_line l ON l.document_id = d.id
 WHERE d.payer_id = :payer AND d.currency = :currency AND d.state = 'issued' AND d.kind IN ('invoice', 'credit_note')
 GROUP BY l.tax_code, l.rate_ppm
+"""
+_CREDITABLE = f"""{_CHARGED}
 HAVING sum(CASE WHEN d.kind = 'credit_note' THEN -l.net_minor ELSE l.net_minor END) > 0
 ORDER BY l.rate_ppm DESC, l.tax_code
 """
@@ -56,14 +58,20 @@ ORDER BY l.rate_ppm DESC, l.tax_code
 async def left_at_rates(payer_id: int, currency: str) -> dict[tuple[str, int], int] | None:
     """By tax code and rate the net that was charged and not credited, where a free credit note takes part of what its
     invoices have left. None where there is no such note: then an invoice never gives back more than it charged."""
-    if not await value(
-        "SELECT 1 FROM document WHERE payer_id = :payer AND currency = :currency AND kind = 'credit_note'"
-        " AND state = 'issued' AND corrects_id IS NULL LIMIT 1",
-        payer=payer_id,
-        currency=currency,
-    ):
+    if not await _was_credited_freely(payer_id, currency):
         return None
     return {(each.tax_code, each.rate_ppm): each.net_minor for each in await list_creditable_rates(payer_id, currency)}
+
+
+async def _was_credited_freely(payer_id: int, currency: str) -> bool:
+    return bool(
+        await value(
+            "SELECT 1 FROM document WHERE payer_id = :payer AND currency = :currency AND kind = 'credit_note'"
+            " AND state = 'issued' AND corrects_id IS NULL LIMIT 1",
+            payer=payer_id,
+            currency=currency,
+        )
+    )
 
 
 async def refuse_more_than_charged(invoice: Corrected, parts: Sequence[Part]) -> None:
@@ -103,19 +111,66 @@ async def at_most_charged(invoice: Corrected, parts: Sequence[Part]) -> list[Par
     return found
 
 
-async def with_tax_left(invoice: Corrected, left: Sequence[Left]) -> list[Left]:
-    """What is left of the lines of an invoice, with no more tax than free credit notes have left at its rate."""
-    if await left_at_rates(invoice.payer_id, invoice.currency) is None:
-        return list(left)
-    creditable = await list_creditable_rates(invoice.payer_id, invoice.currency)
-    most = {(each.tax_code, each.rate_ppm): max(each.tax_minor, 0) for each in creditable}
-    found: list[Left] = []
-    for line in left:
-        rate = (line.tax_code, line.rate_ppm)
-        tax = min(line.tax_minor, most.get(rate, 0))
-        most[rate] = most.get(rate, 0) - max(tax, 0)
-        found.append(replace(line, tax_minor=tax))
+async def with_tax_left(scope: Scope, invoice: Corrected, parts: Sequence[Part]) -> list[Part]:
+    """The parts of an invoice, their tax put, with no more tax than free credit notes have left at its rate; where they
+    take the last net of a rate, they take all tax left of it. What their lines do not hold of that stands in a line of
+    its own: each free credit note rounds its tax by itself."""
+    if not await _was_credited_freely(invoice.payer_id, invoice.currency):
+        return list(parts)
+    charged = {
+        (each.tax_code, each.rate_ppm): each
+        for each in await rows(Creditable, _CHARGED, payer=invoice.payer_id, currency=invoice.currency)
+    }
+    found = list(parts)
+    groups: dict[tuple[str, int], list[Part]] = {}
+    for part in parts:
+        groups.setdefault((part.line.tax_code, part.line.rate_ppm), []).append(part)
+    for rate, some in groups.items():
+        net, tax = sum(part.net_minor for part in some), sum(part.tax_minor for part in some)
+        most = max(charged[rate].tax_minor, 0) if rate in charged else 0
+        wanted = most if net and net == charged[rate].net_minor else min(tax, most)
+        rest = _move_tax(some, wanted - tax)
+        if rest > 0:
+            found.append(_of_tax(scope, invoice, some[0].line, rest))
     return found
+
+
+def _move_tax(parts: Sequence[Part], by: int) -> int:
+    """Give the parts so much more tax, or less, as far as their lines hold it; gives what is left over."""
+    for part in parts:
+        most = part.line.tax_minor - part.tax_minor if by > 0 else part.tax_minor
+        step = max(min(abs(by), most), 0) * (1 if by > 0 else -1)
+        part.tax_minor += step
+        by -= step
+    return by
+
+
+def _of_tax(scope: Scope, invoice: Corrected, like: Left, tax: int) -> Part:
+    """Tax alone, at the rate of a line."""
+    base = scope.tenant.currency
+    base_tax = tax if invoice.currency == base else convert(tax, invoice.currency, base, invoice.rate_e10)
+    line = replace(
+        like,
+        id=0,
+        charge_id=None,
+        subscription_id=None,
+        product_id=None,
+        kind="one_off",
+        description=_("Tax that free credit notes left"),
+        quantity_e6=10**6,
+        unit_price_e6=0,
+        tax_inclusive=False,
+        period_from=None,
+        period_to=None,
+        full_net_minor=0,
+        net_minor=0,
+        tax_minor=tax,
+        deferred_minor=0,
+        base_net_minor=0,
+        base_tax_minor=base_tax,
+        base_deferred_minor=0,
+    )
+    return Part(line, 0, tax)
 
 
 class _Buyer(Struct, frozen=True):
@@ -156,7 +211,7 @@ async def create_free_credit_note(scope: Scope, customer_id: int, data: NewFreeC
             rate_e10=rate or 10**10,
             open_minor=0,
         )
-        note_id = await issue_note(scope, corrected, [], parts, data.reason, given=True)
+        note_id = await issue_note(scope, corrected, parts, data.reason)
         await allocate_credit(scope, customer_id, currency)
         return note_id
 

@@ -147,7 +147,7 @@ async def settle_corrected(scope: Scope, invoice: Corrected, parts: Sequence[Par
     await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
 
 
-def _tax(parts: Sequence[Part], left: Sequence[Left]) -> None:
+def put_tax(parts: Sequence[Part], left: Sequence[Left]) -> None:
     """Tax of each rate on the parts' net, half up, at most what is left of it; all of it where no net is left."""
     groups: dict[tuple[str, int, bool], list[Part]] = {}
     for part in parts:
@@ -174,15 +174,10 @@ def _tax(parts: Sequence[Part], left: Sequence[Left]) -> None:
 async def issue_note(
     scope: Scope,
     invoice: Corrected,
-    left: Sequence[Left],
     parts: Sequence[Part],
     reason: str,
-    *,
-    given: bool = False,
 ) -> int:
     """The credit note itself: document, posting (row 11) and the credit that comes of it, not allocated yet."""
-    if not given:
-        _tax(parts, left)
     total = sum(part.net_minor + part.tax_minor for part in parts)
     if total <= 0:
         raise Invalid(_("A credit note must be of more than 0."), field="lines")
@@ -194,7 +189,7 @@ async def issue_note(
     await staged_all(
         (number_transactions("stage_document"), {}), (LINES, {"base": plan.base}), *document_statements(plan)
     )
-    subscriptions = {part.line.subscription_id for part in parts}
+    subscriptions = {part.line.subscription_id for part in parts if part.net_minor or part.line.id}
     await open_credit(
         scope,
         invoice.payer_id,

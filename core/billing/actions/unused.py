@@ -14,7 +14,7 @@ from core.billing.actions.allocation import (
 )
 from core.billing.actions.credit_notes import void
 from core.billing.actions.free_notes import at_most_charged, with_tax_left
-from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, settle_corrected
+from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, put_tax, settle_corrected
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
 from core.billing.unused import Unused, unused_lines
@@ -66,7 +66,8 @@ async def credit_unused(
             parts = await at_most_charged(invoice, parts) if parts else []
             if not parts:
                 continue
-            notes.append(await issue_note(scope, invoice, await with_tax_left(invoice, left), parts, reason))
+            put_tax(parts, left)
+            notes.append(await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), reason))
             await _note_credited(subscription_id, parts, pause_id)
             await settle_corrected(scope, invoice, parts)
         return notes
