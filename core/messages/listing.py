@@ -112,6 +112,12 @@ def _customer(row: ListedMessage, given: Given) -> Markup:
     return link(f"/customers/{row.customer_id}", row.customer_name or str(row.customer_id))
 
 
+def _queued(row: ListedMessage, given: Given) -> Markup:
+    """On a phone with whom it is for."""
+    to = Markup('<span class="only-phone"> · {}</span>').format(", ".join(row.to)) if row.to else ""
+    return Markup("{}{}").format(given.instant(row.created_at), to)
+
+
 def _sent(row: ListedMessage, given: Given) -> Markup:
     """When, or when it is tried again and why it was not yet."""
     if row.sent_at is not None:
@@ -145,7 +151,7 @@ MESSAGES: Final = Listing(
     title=N_("Messages"),
     noun="message",
     counted=lambda many: ngettext("%(num)s message", "%(num)s messages", many),
-    placeholder=N_("E-mail address, or customer's name"),
+    placeholder=N_("Customer's name, or e-mail"),
     none=(
         N_("No messages here"),
         N_("Invoices, reminders and what you write to customers are listed here, with what became of them."),
@@ -199,6 +205,7 @@ MESSAGES: Final = Listing(
             kind="datetime",
             field="created_at",
             role="c-meta",
+            cell=_queued,
         ),
         ListColumn(
             key="sent",
