@@ -147,8 +147,6 @@ async def _retry(scope: Scope, form: NothingToAsk, parked_id: int) -> Sequence[E
     """Billed, or parked anew: that is told, not refused, for its reason is written down."""
     done = await retry_parked(scope, parked_id)
     rests_on = f"{done.after.run_id} {done.after.reason} {done.after.detail}"
-    if done.after.resolved_at is None:
-        return (Effect(kind="warning", text=_parked_words(done.after), inputs=rests_on),)
     effects = [
         Effect(kind="document", text=_("It is invoiced"), amount_minor=minor, currency=currency, inputs=rests_on)
         for currency, minor in sorted(done.written.totals.items())
@@ -156,6 +154,8 @@ async def _retry(scope: Scope, form: NothingToAsk, parked_id: int) -> Sequence[E
     if done.renewed:
         words = ngettext("1 prepaid renewal", "%(num)s prepaid renewals", done.renewed)
         effects.append(Effect(kind="service", text=words))
+    if done.after.resolved_at is None:
+        effects.append(Effect(kind="warning", text=_parked_words(done.after), inputs=rests_on))
     return effects or [Effect(kind="warning", text=_("Nothing is due any more"), inputs=rests_on)]
 
 

@@ -47,7 +47,7 @@ def _place(parked_id: int) -> Place:
 async def show_retry(view: View, parked_id: FromPath[int]) -> Response[str]:
     check_reach(view.scope)
     await queries.get_parked(view.scope, parked_id)
-    return await show_plan(view, _place(parked_id), asked(view), lambda: _retry(view.scope, parked_id))
+    return await show_plan(view, _place(parked_id), asked(view), lambda: plan_retry(view.scope, parked_id))
 
 
 @post("/billing/parked/{parked_id:int}/retry", permission="billing.run")
@@ -58,27 +58,26 @@ async def retry(view: View, parked_id: FromPath[int]) -> Response[str]:
     return await do_plan(
         view,
         _place(parked_id),
-        lambda: _retry(view.scope, parked_id),
+        lambda: plan_retry(view.scope, parked_id),
         to="/billing/parked?state=parked",
         said=_("%(payer)s was tried again.", payer=before.payer),
     )
 
 
-async def _retry(scope: Scope, parked_id: int) -> ChangePlan:
-    """Billed, or what is against it: then it stays parked, and there is nothing to do."""
+async def plan_retry(scope: Scope, parked_id: int) -> ChangePlan:
+    """Billed, or what is against it: then it stays parked, and where nothing of it is billed there is nothing to do."""
     done = await retry_parked(scope, parked_id)
-    if done.after.resolved_at is None:
-        raise Conflict(
-            _(
-                "It cannot be billed yet: %(why)s",
-                why=run_pages.parked_item(0, "", done.after.reason, done.after.detail).why,
-            )
-        )
+    if done.after.resolved_at is None and not (done.written.invoices or done.renewed):
+        raise Conflict(_("It cannot be billed yet: %(why)s", why=_why(done)))
     return ChangePlan(
         title=_("Bill %(payer)s?", payer=done.after.payer),
         button=_("Bill now"),
         parts=[PlanPart(title=_("Documents"), lines=_lines(done, scope.locale))],
     )
+
+
+def _why(done: Retried) -> str:
+    return run_pages.parked_item(0, "", done.after.reason, done.after.detail).why
 
 
 def _lines(done: Retried, locale: str) -> list[PlanLine]:
@@ -90,6 +89,8 @@ def _lines(done: Retried, locale: str) -> list[PlanLine]:
         lines.append(
             PlanLine(text=ngettext("1 prepaid renewal", "%(num)s prepaid renewals", done.renewed), value=_("paid"))
         )
+    if done.after.resolved_at is None:
+        lines.append(PlanLine(text=_("It stays parked"), detail=_why(done)))
     return lines or [PlanLine(text=_("Nothing is due any more. It is taken from the list."))]
 
 
@@ -128,7 +129,8 @@ async def list_parked_accounts(
     "/billing/parked/{parked_id:int}/retry",
     permission="billing.run",
     summary="Bill a parked account as its run would, or park it anew",
-    description="Many are tried again by a job: `/api/v1/billing/parked/bulk`, the action `billing.retry`.",
+    description="Where a part of it is billed and the rest cannot be, it stays parked: `parked.resolved_at` says."
+    " Many are tried again by a job: `/api/v1/billing/parked/bulk`, the action `billing.retry`.",
     status_code=200,
 )
 async def retry_account(call: Call, parked_id: FromPath[int]) -> RetryAnswer:

@@ -21,7 +21,7 @@ from core.billing.settings import BillingSettings
 from core.billing.starting import check_reach
 from core.billing.status import RunState
 from core.billing.writing import Changed, Written
-from core.database import execute, row
+from core.database import execute, row, value
 from core.errors import Conflict, TryAgain, Unavailable
 from core.settings.queries import load_settings
 from core.texts import _
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 
 class Retried(Struct, frozen=True):
-    """What became of an account that was tried again. `after` is its row then: resolved, or parked with its reason."""
+    """What became of an account that was tried again. `after` is its row then: resolved, or parked with its reason,
+    also where a part of it was billed."""
 
     written: Written
     renewed: int
@@ -72,9 +73,28 @@ async def retry_parked(scope: Scope, parked_id: int) -> Retried:
         await put_to_run(scope, run.id, before.payer_id)
         written, failed = await _bill(plan, before.payer_id)
         if failed or renewals.failed:
+            await _stays_parked(before)
             await park_failed(plan, before.payer_id, failed or renewals.failed[0].detail)
         await _add_to_run(run, written)
-        return Retried(written, renewals.renewed, renewals.not_covered, await get_parked(scope, parked_id))
+        return Retried(written, renewals.renewed, renewals.not_covered, await _row_after(scope, before))
+
+
+async def _stays_parked(before: ParkedRow) -> None:
+    """Its invoices took it from the list; what else is against it keeps it there, since the same day."""
+    await execute(
+        "UPDATE billing_parked SET resolved_at = NULL WHERE id = :id AND NOT EXISTS (SELECT 1 FROM billing_parked other"
+        " WHERE other.payer_id = :payer_id AND other.resolved_at IS NULL)",
+        id=before.id,
+        payer_id=before.payer_id,
+    )
+
+
+async def _row_after(scope: Scope, before: ParkedRow) -> ParkedRow:
+    """The row that the account is parked under now, else its own, resolved."""
+    parked = await value(
+        "SELECT id FROM billing_parked WHERE payer_id = :payer_id AND resolved_at IS NULL", payer_id=before.payer_id
+    )
+    return await get_parked(scope, before.id if parked is None else int(parked))
 
 
 async def _bill(plan: Plan, payer_id: int) -> tuple[Written, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.billing.actions.prepaid import renew_due
+from core.billing.parked_routes import plan_retry
 from core.billing.queries import get_run, list_parked
 from core.billing.retrying import retry_parked
 from core.billing.run import run_billing
@@ -14,8 +15,9 @@ from core.billing.run_listings import PREPAID_RENEWALS
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
-from core.database import value
+from core.database import execute, value
 from core.errors import Conflict
+from core.web.changes import rehearse
 from tests.books import a_customer
 from tests.stories.test_prepaid import a_prepaid_plan, prepays
 
@@ -147,3 +149,33 @@ async def test_B8_what_is_waited_for_over_several_runs_stands_in_each(story: Sto
     assert [(await get_run(story.scope, each)).not_covered for each in (april.run_id, may.run_id)] == [1, 1]
     assert len(await renewals(story, run=str(april.run_id), outcome="not_covered")) == 1
     assert len(await renewals(story, run=str(may.run_id), outcome="not_covered")) == 1
+
+
+async def test_B8_an_account_that_is_billed_but_cannot_be_renewed_stays_parked_and_says_so(story: Story) -> None:
+    """Its charge has a tax rate by now, its prepaid plan has none: one is invoiced, the other keeps it in the list."""
+    await story.begins("2027-05-01", billing_type="prepaid")
+    for code in ("telecom", "rental"):
+        await create_tax_category(story.scope, NewTaxCategory(code=code, name=code.title()))
+    await story.taxes(200_000, "rental")
+    await story.sells("plan", 2000, "day", 10, tax_category="rental")
+    await story.pays(9600)
+    await prepays(story, "plan")
+    await story.is_charged("Line", 3000, tax_category="telecom")
+    await execute("UPDATE tax_rate SET valid_from = '2040-01-01' WHERE category = 'rental'")
+    story.on("2027-05-11")
+    await story.bill()
+    (parked,) = await list_parked(story.scope)
+    await story.taxes(250_000, "telecom")
+
+    plan = await rehearse(story.scope, lambda: plan_retry(story.scope, parked.id))
+    done = await retry_parked(story.scope, parked.id)
+
+    assert [line.text for part in plan.parts for line in part.lines] == ["Invoiced", "It stays parked"]
+    assert (done.written.invoices, done.renewed) == (1, 0)
+    assert (done.after.id, done.after.reason, done.after.resolved_at) == (parked.id, "failed", None)
+    assert done.after.parked_at == parked.parked_at
+    assert [each.id for each in await list_parked(story.scope)] == [parked.id]
+    await story.taxes(200_000, "rental")
+    again = await retry_parked(story.scope, parked.id)
+    assert (again.renewed, again.after.resolved_at is None) == (1, False)
+    assert await list_parked(story.scope) == []
