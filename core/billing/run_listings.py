@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
@@ -18,6 +19,7 @@ from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
+from core.periods import Cycle, nth
 from core.staff.queries import names_of
 from core.texts import N_, _, ngettext, number
 from core.web.templating import written
@@ -52,6 +54,20 @@ def _run_choice(run_id: int, sql: str, values: Mapping[str, object]) -> list[Lis
 
 async def _run_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
     return {"state": [ListChoice(key, one.label, key) for key, one in PILLS.items()]}
+
+
+def _run_search(typed: str) -> Condition | None:
+    """By the id, by the day that it billed to, or by its month."""
+    if typed.isdecimal() and len(typed) <= 18:
+        return Condition("billing_run.id = :run_id", {"run_id": int(typed)})
+    try:
+        first = date.fromisoformat(f"{typed}-01" if len(typed) == 7 else typed)
+        last = nth(first, Cycle("month"), 1) - timedelta(days=1) if len(typed) == 7 else first
+    except (ValueError, OverflowError):
+        return None
+    return Condition(
+        "billing_run.as_of_on >= :run_from AND billing_run.as_of_on <= :run_to", {"run_from": first, "run_to": last}
+    )
 
 
 async def _load_beside(scope: Scope, run_ids: Sequence[int], keys: Sequence[str]) -> Loaded:
@@ -101,6 +117,7 @@ RUNS: Final = Listing(
     permission="billing.view",
     title=N_("Billing runs"),
     noun="run",
+    placeholder=N_("Id, day or month: 2026-11"),
     none=(
         N_("No billing runs yet"),
         N_("What is due by a date becomes invoices. A run shows first what it would do."),
@@ -110,6 +127,7 @@ RUNS: Final = Listing(
     into=RunRow,
     select=RUN,
     sort="-id",
+    search=_run_search,
     choices=_run_choices,
     link=lambda row: f"/billing/runs/{row.id}",
     name_of=lambda row: str(row.id),

@@ -74,6 +74,19 @@ async def test_L2_runs_are_sorted_and_filtered_by_date_state_and_what_they_did(t
         await ids(scope, state="gone")
 
 
+async def test_L4_runs_are_found_by_their_id_their_day_and_their_month(tenant: TestTenant) -> None:
+    first, second, third = [
+        await a_run(tenant, day) for day in (date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 31))
+    ]
+    scope = tenant.scope()
+
+    assert await ids(scope, q=str(second)) == [second]
+    assert await ids(scope, q="2026-03") == [third, second]
+    assert await ids(scope, q="2026-02-28") == [first]
+    for nothing in ("2026-13", "2025-03", "9999-12", "0000-01", "soon", "1" * 30, "2026-3", "+2026-0", "٢٠٢٦-٠٣"):
+        assert await ids(scope, q=nothing) == []
+
+
 async def test_L2_runs_go_on_from_their_cursor_both_ways(tenant: TestTenant) -> None:
     made = [await a_run(tenant, date(2026, month, 1)) for month in range(1, 8)]
     scope = tenant.scope()
