@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def ask_gateway(scope: Scope, job: Job[AskGateway]) -> None:
-    await ask_about(scope, job.payload.payment_id)
+    await ask_about(scope, job.payload.payment_id, after=job.payload.after)
 
 
 async def pay_back_online(scope: Scope, job: Job[PayBackOnline]) -> None:

@@ -68,6 +68,9 @@ ASKS_AFTER: Final = (
 """Waits before the gateway is asked, one after the other; then a day each."""
 GIVEN_UP_AFTER: Final = timedelta(days=3)
 """A payer who has not paid by then never came back, if the gateway knows of no money."""
+ASKS_ONCE_GIVEN_UP: Final = (timedelta(days=1), timedelta(days=2), timedelta(days=4), timedelta(days=7))
+"""Waits before the gateway is asked about one that was given up: the payer may still pay on its page, and not every
+gateway tells of it by itself. After the last it is listed for a person."""
 MOST_DOCUMENTS: Final = 100
 WAITING: Final = (PaymentState.PENDING, PaymentState.UNKNOWN)
 BY_HAND: Final = "by-hand:"
@@ -118,9 +121,10 @@ class StillUnclear(Conflict):
 
 
 class AskGateway(Struct, frozen=True):
-    """Whose payment a gateway is asked about."""
+    """Whose payment a gateway is asked about; `after`: how often it was since it was given up."""
 
     payment_id: int
+    after: int | None = None
 
 
 class PayBackOnline(Struct, frozen=True):
@@ -145,13 +149,25 @@ class Online(Struct, frozen=True, kw_only=True):
     reason: str
     begun_by: str
     asked: int
+    given_up_at: datetime | None
+    asked_after: int
     created_at: datetime
+
+    @property
+    def is_asked_after(self) -> bool:
+        """Given up, and nobody knows for certain that no money comes."""
+        return self.state is PaymentState.FAILED and self.given_up_at is not None
+
+    @property
+    def is_for_a_person(self) -> bool:
+        """The gateway was asked to the last time since it was given up, and has not said."""
+        return self.is_asked_after and self.asked_after >= len(ASKS_ONCE_GIVEN_UP)
 
 
 ONLINE: Final = (
     "SELECT payment.id AS payment_id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
     " o.gateway, o.key, o.reference, o.page, o.documents, o.reason, o.begun_by, o.asked,"
-    " payment.created_at FROM payment JOIN online_payment o ON o.payment_id = payment.id"
+    " o.given_up_at, o.asked_after, payment.created_at FROM payment JOIN online_payment o ON o.payment_id = payment.id"
 )
 
 
@@ -540,7 +556,9 @@ async def _receive(scope: Scope, online: Online, news: GatewayNews) -> None:
     )
     if not moved:
         return
-    await execute("UPDATE online_payment SET reason = '' WHERE payment_id = :id", id=online.payment_id)
+    await execute(
+        "UPDATE online_payment SET reason = '', given_up_at = NULL WHERE payment_id = :id", id=online.payment_id
+    )
     base = await in_base(scope, news.amount_minor, online.currency, received_on)
     fee_base = await in_base(scope, news.fee_minor, online.currency, received_on) if news.fee_minor else 0
     await post(
@@ -576,17 +594,26 @@ async def _receive(scope: Scope, online: Online, news: GatewayNews) -> None:
     await allocate_credit(scope, online.payer_id, online.currency, named=named)
 
 
-async def fail(scope: Scope, online: Online, reason: str) -> None:
-    """No money moved; one that was received stays so."""
+async def fail(scope: Scope, online: Online, reason: str, *, given_up: bool = False) -> None:
+    """No money moved; one that was received stays so. `given_up`: the gateway did not say so, and is asked some more
+    times."""
     moved = await execute(
         "UPDATE payment SET state = 'failed', version = version + 1 WHERE id = :id AND state IN ('pending', 'unknown')",
         id=online.payment_id,
     )
     if not moved:
+        if not given_up:
+            await execute("UPDATE online_payment SET given_up_at = NULL WHERE payment_id = :id", id=online.payment_id)
         return
+    given_up_at = scope.now() if given_up else None
     await execute(
-        "UPDATE online_payment SET reason = :reason WHERE payment_id = :id", id=online.payment_id, reason=reason
+        "UPDATE online_payment SET reason = :reason, given_up_at = :at, asked_after = 0 WHERE payment_id = :id",
+        id=online.payment_id,
+        reason=reason,
+        at=given_up_at,
     )
+    if given_up_at is not None:
+        await _ask_after(scope, online, given_up_at, 0)
     record(
         scope,
         OnlinePaymentFailed(
@@ -652,14 +679,16 @@ async def _paid_out(scope: Scope, gateway: str, news: GatewayNews) -> None:
 # ------------------------------------------------------------------ asking
 
 
-async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> PaymentState:
+async def ask_about(scope: Scope, payment_id: int, *, again: bool = True, after: int | None = None) -> PaymentState:
     """Ask the gateway what became of a payment that is still on its way, and take its word; gives the state after it.
 
     `again`: where it is still open, the gateway is asked once more, later. One that the gateway knows nothing of never
-    reached it; one that it still waits for after some days is given up.
+    reached it; one that it still waits for after some days is given up, and asked about less and less often, until
+    nobody but a person can find out. `after`: which of those times it is; what was to be asked before is not asked.
     """
     online = await get_online(scope, payment_id)
-    if online.state not in WAITING or scope.tenant.test_clock:
+    once_more = online.is_asked_after and (not again or after == online.asked_after)
+    if not (online.state in WAITING or once_more) or scope.tenant.test_clock:
         return online.state
     try:
         acting, gateway = await _gateway(scope, online.gateway)
@@ -674,19 +703,46 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True) -> Pay
         elif again:
             async with unit_of_work(acting):
                 await fail(_for(acting, online), online, _("It never reached the gateway."))
+        if news is not None and news.state == "failed" and once_more:
+            async with unit_of_work(acting):  # also where it said so before
+                await fail(_for(acting, online), online, news.reason)
         if news is not None and news.state == "pending" and online.created_at < scope.now() - GIVEN_UP_AFTER:
             async with unit_of_work(acting):
-                await fail(_for(acting, online), online, _("The payer never came back."))
+                await fail(_for(acting, online), online, _("The payer never came back."), given_up=True)
     now = await get_online(scope, payment_id)
     if again and now.state in WAITING:
         async with unit_of_work(acting):
             await _ask_once_more(acting, online)
+    elif again and once_more and now.is_asked_after:
+        async with unit_of_work(acting):
+            await _asked_after(acting, now)
     return now.state
 
 
 async def _ask_once_more(scope: Scope, online: Online) -> None:
     await execute("UPDATE online_payment SET asked = asked + 1 WHERE payment_id = :id", id=online.payment_id)
     await _ask_later(scope, online.payment_id, online.payer_id, online.asked + 1)
+
+
+async def _asked_after(scope: Scope, online: Online) -> None:
+    """Asked once more since it was given up, and told nothing for certain."""
+    asked = online.asked_after + 1
+    await execute(
+        "UPDATE online_payment SET asked_after = :asked WHERE payment_id = :id", id=online.payment_id, asked=asked
+    )
+    if asked < len(ASKS_ONCE_GIVEN_UP) and online.given_up_at is not None:
+        await _ask_after(scope, online, online.given_up_at, asked)
+
+
+async def _ask_after(scope: Scope, online: Online, given_up_at: datetime, asked: int) -> None:
+    await enqueue(
+        scope,
+        ASK,
+        AskGateway(online.payment_id, asked),
+        due_at=scope.now() + ASKS_ONCE_GIVEN_UP[asked],
+        dedupe_key=f"ask-gateway-after:{online.payment_id}:{int(given_up_at.timestamp())}:{asked}",
+        customer_id=online.payer_id,
+    )
 
 
 async def _ask_later(scope: Scope, payment_id: int, payer_id: int, asked: int) -> None:

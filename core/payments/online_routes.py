@@ -44,7 +44,8 @@ async def ask(view: View, payment_id: FromPath[int]) -> Response[str]:
     """Ask the gateway now; it is asked by itself later, too."""
     await get_online(view.scope, payment_id)
     state = await ask_about(view.scope, payment_id, again=False)
-    waits = state in (PaymentState.PENDING, PaymentState.UNKNOWN)
+    still_asked = (await get_online(view.scope, payment_id)).is_asked_after
+    waits = state in (PaymentState.PENDING, PaymentState.UNKNOWN) or still_asked
     return view.go(
         f"/payments/{payment_id}", _("The gateway does not know more yet.") if waits else _("The gateway has answered.")
     )

@@ -101,7 +101,11 @@ class DepositUse(Table):
 
 
 class OnlinePayment(Table):
-    """How a payment goes through a gateway: our key, its reference, and the invoices that it is for, as JSON."""
+    """How a payment goes through a gateway: our key, its reference, and the invoices that it is for, as JSON.
+
+    `given_up_at` while its gateway said neither yes nor no before it was given up; `asked_after` how often it was asked
+    since.
+    """
 
     belongs = via("payment_id")
 
@@ -114,6 +118,8 @@ class OnlinePayment(Table):
     reason = Text()
     begun_by = Text()
     asked = BigInt()
+    given_up_at = Timestamptz(null=True)
+    asked_after = BigInt()
 
 
 class GatewayEvent(Table):

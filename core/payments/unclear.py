@@ -1,5 +1,7 @@
 """Online payments of which nobody knows whether they came: listed for a person, who settles them or gives them up.
 
+Also those that were given up, of which the gateway has not said in all the days since that no money came.
+
 Both end what is asked and charged for them. What the gateway says afterwards still counts, and once: money that it
 tells of for one that was given up is booked then, and one that was settled by hand is not booked again.
 """
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from core.activity.unit import unit_of_work
+from core.activity.unit import record, unit_of_work
 from core.database import execute, row, rows, within
 from core.errors import Conflict, Invalid
 from core.hooks import GatewayNews
-from core.payments.online import BY_HAND, ONLINE, Online, fail, get_online, settle
+from core.payments.events import OnlinePaymentFailed
+from core.payments.online import ASKS_ONCE_GIVEN_UP, BY_HAND, ONLINE, Online, fail, get_online, settle
 from core.payments.schemas import AmountMinor
 from core.payments.status import PaymentState
 from core.payments.tables import Payment
@@ -45,7 +48,8 @@ class GivingUp(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Unclear(Struct, frozen=True, kw_only=True):
-    """A payment of which nobody knows. `for_long`: its gateway should have answered by now."""
+    """A payment of which nobody knows. `for_long`: its gateway should have answered by now. `given_up`: its invoices
+    can be paid again, and its gateway is not asked by itself any more."""
 
     payment_id: int
     payer_id: int
@@ -57,17 +61,22 @@ class Unclear(Struct, frozen=True, kw_only=True):
     reason: str
     asked: int
     created_at: datetime
+    given_up: bool
     for_long: bool = False
 
 
 async def list_unclear(scope: Scope) -> list[Unclear]:
-    """All that are unknown, the oldest first."""
+    """All that are unknown, and those that were given up and asked about in vain; the oldest first."""
     found = await rows(
         Unclear,
         "SELECT payment.id AS payment_id, payment.payer_id, c.full_name AS payer, payment.currency,"
-        " payment.amount_minor, o.gateway, payment.reference, o.reason, o.asked, payment.created_at FROM payment"
+        " payment.amount_minor, o.gateway, payment.reference, o.reason, o.asked + o.asked_after AS asked,"
+        " payment.created_at, payment.state = 'failed' AS given_up FROM payment"
         " JOIN online_payment o ON o.payment_id = payment.id JOIN customer c ON c.id = payment.payer_id"
-        " WHERE payment.state = 'unknown' AND :within ORDER BY payment.created_at, payment.id LIMIT :most",
+        " WHERE payment.id IN (SELECT id FROM payment WHERE state = 'unknown' UNION ALL SELECT payment_id"
+        " FROM online_payment WHERE given_up_at IS NOT NULL AND asked_after >= :asks)"
+        " AND payment.state IN ('unknown', 'failed') AND :within ORDER BY payment.created_at, payment.id LIMIT :most",
+        asks=len(ASKS_ONCE_GIVEN_UP),
         most=MOST,
         within=within(Payment, scope.actor.reach),
     )
@@ -103,15 +112,34 @@ async def settle_by_hand(scope: Scope, payment_id: int, data: SettlingByHand) ->
 
 
 async def give_up(scope: Scope, payment_id: int, data: GivingUp) -> None:
-    """No money is waited for any more: its invoices can be paid again. If it comes all the same, it counts."""
+    """No money is waited for any more: its invoices can be paid again. If it comes all the same, it counts: the gateway
+    is asked some more times. Given up a second time it is asked no more, and leaves the list."""
     async with unit_of_work(scope):
-        await fail(scope, await _locked(scope, payment_id), data.reason.strip())
+        found, reason = await _locked(scope, payment_id), data.reason.strip()
+        if found.state is PaymentState.UNKNOWN:
+            await fail(scope, found, reason, given_up=True)
+            return
+        await execute(
+            "UPDATE online_payment SET given_up_at = NULL, reason = :reason WHERE payment_id = :id",
+            id=payment_id,
+            reason=reason,
+        )
+        record(
+            scope,
+            OnlinePaymentFailed(
+                payment_id=payment_id,
+                customer_id=found.payer_id,
+                amount_minor=found.amount_minor,
+                currency=found.currency,
+            ),
+            changes={"reason": (found.reason, reason)},
+        )
 
 
 async def _locked(scope: Scope, payment_id: int) -> Online:
     await get_online(scope, payment_id)
     found = await row(Online, f"{ONLINE} WHERE payment.id = :id FOR UPDATE OF payment", id=payment_id)
     assert found is not None
-    if found.state is not PaymentState.UNKNOWN:
+    if found.state is not PaymentState.UNKNOWN and not found.is_for_a_person:
         raise Conflict(_("Only a payment of which nobody knows is settled by hand or given up."))
     return found

@@ -12,6 +12,7 @@ from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import queries
 from core.payments.online import get_online
+from core.payments.status import PaymentState
 from core.payments.unclear import GivingUp, SettlingByHand, give_up, list_unclear, settle_by_hand
 from core.texts import _
 from core.web.amounts import Fields, typed_amount
@@ -180,6 +181,12 @@ async def _give_up(scope: Scope, payment: PaymentDetail, form: GivenUp, *, sure:
             read.wrong("reason", _("Say why it is given up."))
     await give_up(scope, payment.id, GivingUp(reason=form.reason.strip() or "–"))
     amount = format_money(payment.amount_minor, payment.currency, scope.locale)
+    asked_on = payment.state == PaymentState.UNKNOWN
+    told = (
+        _("Nothing is booked; the gateway is asked some more times in the next two weeks")
+        if asked_on
+        else _("Nothing is booked, and the gateway is not asked any more")
+    )
     return ChangePlan(
         title=_("Give up the payment of %(amount)s", amount=amount),
         button=_("Give up %(amount)s", amount=amount),
@@ -187,7 +194,7 @@ async def _give_up(scope: Scope, payment: PaymentDetail, form: GivenUp, *, sure:
         parts=[
             PlanPart(
                 title=_("Money"),
-                lines=[PlanLine(text=_("Nothing is booked, and the gateway is not asked any more"), value="")],
+                lines=[PlanLine(text=told, value="")],
             )
         ],
         warnings=[

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from msgspec import Struct
 
+from core.database import rows
 from core.errors import Conflict, Invalid
 from core.ledger.queries import get_balance
 from core.payments import online
@@ -103,6 +105,109 @@ async def test_B15_given_up_its_invoice_can_be_paid_again_and_money_that_comes_a
     assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 12300
     assert await account("1210") == 2 * 12090
     assert await clean(tenant) == []
+
+
+async def waits(payment_id: int) -> list[int]:
+    """After how many days each question about one that was given up was, or is, to be asked."""
+    found = await rows(
+        _Due,
+        "SELECT due_at, created_at FROM job WHERE kind = 'ask_gateway' AND dedupe_key LIKE :about ORDER BY id",
+        about=f"ask-gateway-after:{payment_id}:%",
+    )
+    return [(each.due_at - each.created_at).days for each in found]
+
+
+class _Due(Struct, frozen=True):
+    due_at: datetime
+    created_at: datetime
+
+
+async def asked_to_the_end(tenant: TestTenant, payment_id: int) -> None:
+    for after, days in enumerate((1, 2, 4, 7)):
+        tenant.clock.move(timedelta(days=days))
+        await ask_about(tenant.scope(), payment_id, after=after)
+
+
+async def never_came_back(tenant: TestTenant, bank: Bank, customer_id: int, invoice: int) -> tuple[int, str]:
+    """Begun, and given up by itself after days: the gateway still waits for the payer."""
+    payment_id, key = await begun(tenant, bank, customer_id, invoice)
+    tenant.clock.move(timedelta(days=4))
+    assert await ask_about(tenant.scope(), payment_id) == "failed"
+    return payment_id, key
+
+
+async def test_B15_one_that_was_given_up_is_asked_about_less_and_less_often_and_money_that_came_counts(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice = await an_invoice(tenant, customer_id)
+    payment_id, key = await never_came_back(tenant, bank, customer_id, invoice)
+
+    tenant.clock.move(timedelta(days=1))
+    first = await ask_about(tenant.scope(), payment_id, after=0)
+    of_the_chain_before = await ask_about(tenant.scope(), payment_id)
+    bank.states[key] = "received"  # and it tells nobody
+    tenant.clock.move(timedelta(days=2))
+    second = await ask_about(tenant.scope(), payment_id, after=1)
+
+    assert (first, of_the_chain_before, second) == ("failed", "failed", "received")
+    assert await waits(payment_id) == [1, 2]
+    assert await open_of(tenant, invoice) == 0
+    assert await list_unclear(tenant.scope()) == []
+    assert await clean(tenant) == []
+
+
+async def test_B15_one_that_was_given_up_and_asked_about_in_vain_is_listed_until_a_person_knows(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    one, _ = await never_came_back(tenant, bank, customer_id, invoice := await an_invoice(tenant, customer_id))
+    other, _ = await unclear(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    await give_up(tenant.scope(), other, GivingUp(reason="The bank lost it"))
+    not_yet = await list_unclear(tenant.scope())
+    await asked_to_the_end(tenant, one)
+    bank.silent = True
+    await asked_to_the_end(tenant, other)
+
+    listed = await list_unclear(tenant.scope())
+    paid_again, _ = await begun_again(tenant, bank, customer_id, invoice)
+    await settle_by_hand(tenant.scope(), one, SettlingByHand(reason="Seen at the gateway"))
+    await give_up(tenant.scope(), other, GivingUp(reason="It has closed the account"))
+
+    assert not_yet == []
+    assert await waits(one) == [1, 2, 4, 7]
+    assert [(each.payment_id, each.given_up, each.for_long) for each in listed] == [
+        (one, True, True),
+        (other, True, True),
+    ]
+    assert paid_again not in (one, other), "its invoice is not held up by it"
+    assert (await get_payment(tenant.scope(), one)).state == "received"
+    assert (await online.get_online(tenant.scope(), other)).reason == "It has closed the account"
+    assert await list_unclear(tenant.scope()) == []
+    with pytest.raises(Conflict, match="Only a payment of which nobody knows"):
+        await give_up(tenant.scope(), other, GivingUp(reason="Twice"))
+    assert await clean(tenant) == []
+
+
+async def begun_again(tenant: TestTenant, bank: Bank, customer_id: int, invoice: int) -> tuple[int, str]:
+    bank.silent = False
+    return await begun(tenant, bank, customer_id, invoice)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+async def test_B15_a_gateway_that_says_no_to_one_that_was_given_up_is_not_asked_again(
+    tenant: TestTenant, bank: Bank, knows: bool
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, key = await never_came_back(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+    bank.states[key], bank.knows = "failed", knows
+
+    tenant.clock.move(timedelta(days=1))
+    await ask_about(tenant.scope(), payment_id, after=0)
+
+    assert not (await online.get_online(tenant.scope(), payment_id)).is_asked_after
+    assert await waits(payment_id) == [1]
+    assert await list_unclear(tenant.scope()) == []
 
 
 async def test_B15_a_person_finds_it_on_the_page_and_settles_it_or_gives_it_up(tenant: TestTenant, bank: Bank) -> None:
