@@ -18,6 +18,8 @@ from python_calamine import CalamineWorkbook
 
 from core.activity.unit import unit_of_work
 from core.billing.listing import DOCUMENTS
+from core.billing.run_listings import RUNS
+from core.catalog.listing import BUNDLES, PRODUCTS
 from core.customers import actions
 from core.customers.listing import CUSTOMERS, list_choices
 from core.customers.schemas import CustomerItem, NewCustomer
@@ -34,7 +36,7 @@ from core.subscriptions.listing import SUBSCRIPTIONS
 from core.testing import TestTenant
 
 FULL = CUSTOMERS.having(MAIN_BALANCE)
-LISTS = (FULL, DOCUMENTS, PAYMENTS, SUBSCRIPTIONS)
+LISTS = (FULL, DOCUMENTS, PAYMENTS, SUBSCRIPTIONS, RUNS, PRODUCTS, BUNDLES)
 
 
 class PlanStep(Struct, frozen=True):
