@@ -125,13 +125,53 @@ def _taking_back(
     view: PageView, mine: SubscriptionRow, *, plan: ChangePlan | None = None, refused: str = "", status: int = 200
 ) -> Response[str]:
     return view.page(
-        "portal/pause_undo.html",
+        "portal/pause_over.html",
         status=status,
         service=mine,
+        deed="undo",
         title=pausing.title_of_take_back(mine),
         plan=plan,
         refused=refused,
     )
 
 
-HANDLERS: Final = (show_pause, carry_out_pause, show_take_back, carry_out_take_back)
+@get("/portal/services/{subscription_id:int}/pause/end", permission=SIGNED_IN)
+async def show_end(view: View, subscription_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    mine = await get_subscription(scope, subscription_id)
+    try:
+        plan = await rehearse(scope, lambda: pausing.end_own_pause(scope, mine.id))
+    except Conflict as error:
+        return _ending(view, mine, refused=error.message, status=409)
+    return _ending(view, mine, plan=plan)
+
+
+@post("/portal/services/{subscription_id:int}/pause/end", permission=SIGNED_IN)
+async def carry_out_end(view: View, subscription_id: FromPath[int]) -> Response[str]:
+    scope = view.scope
+    mine = await get_subscription(scope, subscription_id)
+    seen = (await view.form(Seen)).seen
+    try:
+        await carry_out(scope, lambda: pausing.end_own_pause(scope, mine.id), seen)
+    except PlanChanged as error:
+        return _ending(view, mine, plan=error.plan, refused=error.message, status=409)
+    except Conflict as error:
+        return _ending(view, mine, refused=error.message, status=409)
+    return view.go(SERVICES, _("%(name)s is served again.", name=mine.label or mine.product))
+
+
+def _ending(
+    view: PageView, mine: SubscriptionRow, *, plan: ChangePlan | None = None, refused: str = "", status: int = 200
+) -> Response[str]:
+    return view.page(
+        "portal/pause_over.html",
+        status=status,
+        service=mine,
+        deed="end",
+        title=pausing.title_of_end(mine),
+        plan=plan,
+        refused=refused,
+    )
+
+
+HANDLERS: Final = (show_pause, carry_out_pause, show_take_back, carry_out_take_back, show_end, carry_out_end)

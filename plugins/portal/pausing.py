@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.billing.actions.pausing import pause
+from core.database import value
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.money import format_money
 from core.settings.queries import load_settings
-from core.subscriptions.actions.pausing import FURTHEST, drop_pause, list_pauses
+from core.subscriptions.actions.pausing import FURTHEST, drop_pause, end_pause, list_pauses
 from core.subscriptions.actions.shared import get_buyer
 from core.subscriptions.offers import changes_ahead
 from core.subscriptions.pages import period_words
@@ -58,6 +59,11 @@ def can_pause(mine: SubscriptionRow) -> bool:
 def can_take_back(mine: SubscriptionRow) -> bool:
     """A pause that the customer planned, and that has not begun."""
     return mine.state == "active" and mine.pause_from is not None and mine.pause_by_customer
+
+
+def can_end(mine: SubscriptionRow) -> bool:
+    """A pause that the customer planned, and that runs."""
+    return mine.state == "paused" and mine.pause_from is not None and mine.pause_by_customer and mine.bundle_id is None
 
 
 def longest(settings: PortalSettings) -> int:
@@ -198,13 +204,7 @@ def _told(scope: Scope, mine: SubscriptionRow, first: date, end: date, fee: int,
             text=_("Hold fee, on the next invoice"),
             value=format_money(fee, mine.currency, locale) if fee else _("free"),
         ),
-        *(
-            PlanLine(
-                text=_("Left for pauses in %(year)s", year=str(year)),
-                value=ngettext("%(num)s day", "%(num)s days", days),
-            )
-            for year, days in left.items()
-        ),
+        *_left_lines(left),
     ]
     if first <= scope.today():
         return Told(button=_("Pause now"), lines=lines)
@@ -215,6 +215,15 @@ def _told(scope: Scope, mine: SubscriptionRow, first: date, end: date, fee: int,
             _("Days that are charged ahead are credited when the pause begins. You can take it back until then.")
         ],
     )
+
+
+def _left_lines(left: Mapping[int, int]) -> list[PlanLine]:
+    return [
+        PlanLine(
+            text=_("Left for pauses in %(year)s", year=str(year)), value=ngettext("%(num)s day", "%(num)s days", days)
+        )
+        for year, days in left.items()
+    ]
 
 
 async def take_back(scope: Scope, subscription_id: int) -> ChangePlan:
@@ -232,6 +241,72 @@ async def take_back(scope: Scope, subscription_id: int) -> ChangePlan:
         return Told(button=_("Take the pause back"), lines=[PlanLine(text=_("Pause"), before=was, value=_("nothing"))])
 
     return await carried_out(scope, mine.id, title_of_take_back(mine), act)
+
+
+async def end_own_pause(scope: Scope, subscription_id: int) -> ChangePlan:
+    """End a pause of one's own that runs, in the unit of work that is open, and say what that did. Not before the
+    shortest pause is over: it would be a way around it."""
+    settings = await _allowed(scope)
+    mine = await get_subscription(scope, subscription_id)
+    first, end, today = mine.pause_from, mine.pause_to, scope.today()
+    if mine.state != "paused" or first is None or end is None:
+        raise Conflict(_("It is not paused."))
+    if not mine.pause_by_customer:
+        raise Conflict(_("We planned this pause. Ask us, and we look into it."))
+    if mine.bundle_id is not None:
+        raise Conflict(_asking(_("It is part of a bundle, and does not go on alone.")))
+    if mine.payer_id != mine.customer_id:
+        raise Conflict(_asking(_("Somebody else pays for it.")))
+    buyer = await get_buyer(scope, mine.customer_id)
+    if not buyer.may_order:
+        raise Conflict(_asking(_("While you are %(status)s, nothing goes on.", status=_(buyer.status_label))))
+    earliest = min(first + timedelta(days=settings.pause_least_days), end)
+    if today < earliest:
+        least = ngettext(
+            "A pause lasts at least %(num)s day.", "A pause lasts at least %(num)s days.", settings.pause_least_days
+        )
+        when = _("From %(day)s on it can be ended.", day=written(earliest, scope.locale))
+        raise Conflict(_asking(_both(least, when)))
+
+    async def act() -> Told:
+        await end_pause(scope, mine.id)
+        left = await days_left(settings, mine.id, first, end - timedelta(days=1))
+        lines = [
+            PlanLine(
+                text=_("Served and billed again from"),
+                before=written(end, scope.locale) if end > today else "",
+                value=written(today, scope.locale),
+            ),
+            *await _charged_again(scope, mine, today, end),
+            *_left_lines(left),
+        ]
+        return Told(button=_("Go on today"), lines=lines)
+
+    return await carried_out(scope, mine.id, title_of_end(mine), act)
+
+
+async def _charged_again(scope: Scope, mine: SubscriptionRow, first: date, end: date) -> list[PlanLine]:
+    """What was credited for the days that are left of the pause."""
+    minor = await value(
+        "SELECT CAST(sum(amount_minor) AS bigint) FROM charge WHERE subscription_id = :id AND state = 'open'"
+        " AND component LIKE 'resumed:%' AND period_end > :first AND period_start < :end",
+        id=mine.id,
+        first=first,
+        end=end,
+    )
+    if not minor:
+        return []
+    return [
+        PlanLine(
+            text=_("Charged again with the next invoice, as it was credited"),
+            detail=period_words(first, end, scope.locale),
+            value=format_money(int(minor), mine.currency, scope.locale),
+        )
+    ]
+
+
+def title_of_end(mine: SubscriptionRow) -> str:
+    return _("End the pause of %(name)s", name=mine.label or mine.product)
 
 
 def title_of_take_back(mine: SubscriptionRow) -> str:

@@ -22,7 +22,7 @@ from core.subscriptions.schemas import NewPause, NewSubscription
 from core.web.changes import PlanChanged, carry_out, rehearse
 from plugins.portal import actions as portal
 from plugins.portal import queries
-from plugins.portal.pausing import plan_own_pause, take_back
+from plugins.portal.pausing import end_own_pause, plan_own_pause, take_back
 from plugins.portal.schemas import OwnPause
 from plugins.portal.settings import PortalSettings
 from tests.books import a_customer, day
@@ -194,6 +194,79 @@ async def take_back_by(story: Story, fibre: int) -> None:
     scope = await as_customer(story)
     shown = await rehearse(scope, lambda: take_back(scope, fibre))
     await carry_out(scope, lambda: take_back(scope, fibre), shown.seen)
+
+
+async def ended_by(story: Story, fibre: int) -> ChangePlan:
+    """What is shown, and then done."""
+    scope = await as_customer(story)
+    shown = await rehearse(scope, lambda: end_own_pause(scope, fibre))
+    return await carry_out(scope, lambda: end_own_pause(scope, fibre), shown.seen)
+
+
+async def test_P15_a_pause_that_runs_is_ended_is_shown_what_is_charged_again_and_billed_like_that(
+    story: Story,
+) -> None:
+    fibre = await a_month_ahead(story)
+    await allows(story)
+    story.on("2027-01-11")
+    await planned(story, fibre, "2027-01-11", "2027-01-21")  # 32.26 net credited for ten days
+    await story.days_pass(6)
+
+    said = says(await ended_by(story, fibre))
+
+    assert await story.state_of(fibre) == "active"
+    assert said["Served and billed again from"].startswith("17")
+    assert said["Charged again with the next invoice, as it was credited"].endswith("12.90")
+    assert said["Left for pauses in 2027"] == "24 days", "six of thirty were taken"
+    resumed = (await timeline(story.scope, customer_id=story.customer))[0]
+    assert (resumed.kind, resumed.actor) == ("subscription_resumed", f"customer:{story.customer}")
+    await story.months_pass(1)
+    assert ("Fibre", "2027-01-17", "2027-01-21", 1290) in await story.lines()
+    await story.nothing_more_is_due()
+
+
+async def test_P15_a_pause_is_not_ended_before_the_shortest_one_is_over(story: Story) -> None:
+    fibre = await a_month_ahead(story)
+    await allows(story)
+    story.on("2027-01-11")
+    await planned(story, fibre, "2027-01-11", "2027-01-21")
+    await story.days_pass(4)
+
+    with pytest.raises(Conflict, match=r"at least 5 days\. From 16.* on it can be ended\. Ask us"):
+        await ended_by(story, fibre)
+    await story.days_pass(1)
+    await ended_by(story, fibre)
+
+    assert await story.state_of(fibre) == "active"
+
+
+async def test_P15_only_ones_own_pause_that_runs_is_ended_and_only_where_that_is_left_to_customers(
+    story: Story,
+) -> None:
+    fibre = await a_month_ahead(story)
+    await allows(story)
+    with pytest.raises(Conflict, match="It is not paused"):
+        await ended_by(story, fibre)
+    await pause(story.scope, fibre, NewPause(from_on=day("2027-01-02"), to_on=day("2027-01-21")))
+    await story.days_pass(10)
+
+    with pytest.raises(Conflict, match="We planned this pause"):
+        await ended_by(story, fibre)
+    await end_pause(story.scope, fibre)
+    await planned(story, fibre, "2027-01-11", "2027-01-21")
+    await story.days_pass(6)
+    another = await as_customer(story, await _somebody(story))
+    with pytest.raises(NotFound):
+        await rehearse(another, lambda: end_own_pause(another, fibre))
+    await change_status(story.scope, story.customer, "blocked", reason="hand")
+    with pytest.raises(Conflict, match="While you are Blocked, nothing goes on"):
+        await ended_by(story, fibre)
+    await change_status(story.scope, story.customer, "active", reason="hand")
+    await save_settings(story.scope, PortalSettings(pause=False))
+    with pytest.raises(NotFound):
+        await ended_by(story, fibre)
+
+    assert await story.state_of(fibre) == "paused"
 
 
 async def test_P15_what_the_staff_planned_is_not_taken_back_by_the_customer(story: Story) -> None:

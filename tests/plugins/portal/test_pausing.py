@@ -91,6 +91,37 @@ async def test_P15_a_customer_pauses_in_the_portal_sees_what_is_left_and_takes_i
     assert did == [("pause_dropped", actor), ("pause_planned", actor)]
 
 
+async def test_P15_a_customer_ends_a_running_pause_in_the_portal_once_it_was_long_enough(tenant: TestTenant) -> None:
+    customer_id, mine = await a_service(tenant)
+    scope, today = tenant.scope(), tenant.scope().today()
+    await save_settings(scope, PortalSettings(pause=True, pause_days_a_year=366))
+    client = await tenant.behind("portal", portal.CUSTOMER, customer_id)
+    at = f"/portal/services/{mine}/pause"
+    days = {"from_on": str(today), "to_on": str(today + timedelta(days=30))}
+    await client.post(at, data=sent(await client.get(at, params=days)))
+
+    offered = await client.get("/portal/services")
+    early = await client.get(f"{at}/end")
+    tenant.clock.move(timedelta(days=8))
+    client = await tenant.behind("portal", portal.CUSTOMER, customer_id)
+    shown = await client.get(f"{at}/end")
+    unseen = await client.post(f"{at}/end", data={"seen": "else"})
+    still = (await get_subscription(scope, mine)).state
+    done = await client.post(f"{at}/end", data=sent(shown))
+    again = await client.get(f"{at}/end")
+    listed = await client.get("/portal/services")
+
+    assert f"{at}/end" in offered.text
+    assert (early.status_code, "A pause lasts at least 7 days." in early.text) == (409, True)
+    assert (shown.status_code, unseen.status_code, still) == (200, 409, "paused")
+    assert "Served and billed again from" in shown.text
+    assert (done.status_code, done.headers["location"]) == (303, "/portal/services")
+    assert (await get_subscription(tenant.scope(), mine)).state == "active"
+    assert (again.status_code, f"{at}/end" in listed.text) == (409, False)
+    first = (await timeline(tenant.scope(), customer_id=customer_id))[0]
+    assert (first.kind, first.actor) == ("subscription_resumed", f"customer:{customer_id}")
+
+
 async def test_P15_staff_in_a_customers_place_pause_by_their_own_permission_and_name(tenant: TestTenant) -> None:
     customer_id, mine = await a_service(tenant)
     await save_settings(tenant.scope(), PortalSettings(pause=True))
