@@ -130,7 +130,13 @@ CUSTOMERS: Final = Listing(
         ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", indexed=True, keyed=True),
         ListColumn(key="city", label=N_("City"), expr="customer.city_key", indexed=True, keyed=True),
         ListColumn(
-            key="joined", label=N_("Joined"), expr="customer.joined_on", indexed=True, kind="date", field="joined_on"
+            key="joined",
+            label=N_("Joined"),
+            expr="customer.joined_on",
+            indexed=True,
+            beside=("name",),
+            kind="date",
+            field="joined_on",
         ),
         ListColumn(
             key="services",
@@ -159,6 +165,7 @@ CUSTOMERS: Final = Listing(
             label=N_("Status"),
             expr="customer.status_id",
             indexed=True,
+            beside=("name",),
             kind="choice",
             field="status_label",
             role="c-status",

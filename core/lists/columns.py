@@ -45,10 +45,11 @@ class ListColumn(Struct, frozen=True, kw_only=True):
 
     `expr` is SQL that is never NULL where `sorts`, or `by` says what is sorted by in its place. `indexed`: an index on
     (what is sorted by, id) carries the sort; else the list is sorted by it only while `listing.SORTED` rows match at
-    most. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text
-    is compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's;
-    `tie` is the list's id there, as the join's own index has it. What a row may have several of has `among`: a SELECT
-    of the list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
+    most. `beside` names columns whose values its index holds too: what its filter leaves is put in their order by the
+    index alone. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text is
+    compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's; `tie`
+    is the list's id there, as the join's own index has it. What a row may have several of has `among`: a SELECT of the
+    list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -64,6 +65,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     keyed: bool = False
     sorts: bool = True
     indexed: bool = False
+    beside: tuple[str, ...] = ()
     join: str = ""
     tie: str = ""
     among: str = ""

@@ -131,6 +131,8 @@ class Asked:
     """The parameters that say so, without the place in the list."""
     ignored: tuple[str, ...] = ()
     """Parameters that are not the list's."""
+    order_beside: bool = False
+    """Whether the index that its one filter is looked up in holds what is sorted by, too."""
 
     @property
     def order(self) -> str:
@@ -291,7 +293,13 @@ class Listing(Generic[R]):
         kept = {name: text for name, text in given.items() if name in names}
         sorts = self._sorts(address.get("sort") or self.sort)
         ignored = tuple(name for name in given if name not in names)
-        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored)
+        beside = self._beside(filters, sorts) and not (q and self.search)
+        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored, beside)
+
+    def _beside(self, filters: Sequence[Filter], sorts: Sequence[Sorted]) -> bool:
+        filtered = {one.column for one in filters}
+        held = {key for column in self.columns if column.key in filtered for key in column.beside}
+        return len(filtered) == 1 and all(one.column.key in held for one in sorts)
 
     def parameters(self) -> frozenset[str]:
         """The parameters of an address that say what of the list is shown, and how."""
@@ -423,11 +431,17 @@ class Listing(Generic[R]):
         first = next((one for one in asked.conditions if one.source), None)
         source = first.source if first else self.table_name
         where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        few = f"SELECT {self.table_name}.id FROM {source} {' '.join(asked.joins)} WHERE {where}"
+        picked = order.head if asked.order_beside else f"{self.table_name}.id"
+        few = f"SELECT {picked} FROM {source} {' '.join(asked.joins)} WHERE {where}"
         if len(asked.conditions) == 1 and asked.conditions[0].ids and everything:
             few = asked.conditions[0].ids
-        table = self.table_name
-        if dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
+        table, kept = self.table_name, "few (id)"
+        if asked.order_beside:  # the index has it all: no row is read for it
+            kept = "few"
+            ready = replace(order, source="few")
+            from_few = f"few WHERE (SELECT count(*) FROM few) <= {FEW}"
+            head, keyset, by = ready.head, ready.keyset, ready.by()
+        elif dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
             # Whether they are few stands inside: outside it, a list of them all would be made first.
             few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {FEW}"
             from_few = f"{table} {order.join} WHERE {table}.id IN ({few_ones})"
@@ -441,7 +455,7 @@ class Listing(Generic[R]):
             head, keyset, by = there.heads_again, there.keyset, there.by()
         found = await rows(
             _Counted,
-            f"WITH few (id) AS MATERIALIZED ({few} LIMIT {FEW + 1})"
+            f"WITH {kept} AS MATERIALIZED ({few} LIMIT {FEW + 1})"
             f" SELECT counted.many, {order.again('page')}, coalesce(page.id, 0) AS id"
             " FROM (SELECT count(*) AS many FROM few) AS counted"
             f" LEFT JOIN (SELECT {head} FROM {from_few}{keyset}"

@@ -175,6 +175,25 @@ async def test_a_reseller_s_rows_are_walked_by_the_index_of_another_table_not_so
     assert not [detail for detail in plan if "TEMP B-TREE" in detail], plan
 
 
+@pytest.mark.parametrize("address", [{"status": "active"}, {"joined.from": "2020-01-03", "joined.to": "2020-01-20"}])
+async def test_what_one_filter_leaves_is_in_the_order_of_names_without_a_row_being_read_for_it(
+    tenant: TestTenant, address: dict[str, str]
+) -> None:
+    await fill(tenant, 60)
+
+    with watched() as seen:
+        found = await FULL.read(tenant.scope(), address, choices=await list_choices(), limit=5)
+    text = next(text for text in seen if "WITH few" in text)
+
+    names = await FULL.read(tenant.scope(), {**address, "sort": "id"}, choices=await list_choices())
+    expected = sorted(names.rows, key=lambda one: (one.full_name, one.id))
+    assert [one.id for one in found.rows] == [one.id for one in expected][:5]
+    assert text.count("FROM customer") == 1, "by the index of the filter, and never again by id"
+    if isinstance(tenant.database, SqliteDatabase):
+        plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text}".replace("?", "2"))]
+        assert any("COVERING INDEX customer_by_" in detail for detail in plan), plan
+
+
 async def test_that_too_many_are_found_to_be_sorted_costs_little_more_than_counting_them(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
