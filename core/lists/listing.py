@@ -369,6 +369,8 @@ class Listing(Generic[R]):
 
     async def rows_of(self, scope: Scope, ids: Sequence[int]) -> list[R]:
         """These rows, in this order; what is gone or out of reach is left out."""
+        if not ids:
+            return []
         by_id = {
             _id(one): one
             for one in await rows(
@@ -413,7 +415,9 @@ class Listing(Generic[R]):
                 f" WHERE TRUE{order.keyset} ORDER BY {order.by()} LIMIT :list_limit",
                 **order.given,
             )
-            return [_key(one) for one in found], found[0].many if found else int(await value(counting))
+            if found or order.place is None:
+                return [_key(one) for one in found], found[0].many if found else 0
+            return [], int(await value(counting))
         surely = [one.surely for one in asked.conditions if one.surely]
         if surely and everything and len(asked.conditions) == 1:
             sure = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))

@@ -169,12 +169,13 @@ async def page_of(
     drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices, reader_zone)
     used = currencies(listing, columns, found.rows, drawing)
     one_currency = used <= {scope.tenant.currency}
+    currency = scope.tenant.currency if one_currency else ""
+    numbered = _sorted_by(asked, columns) > 1
     made = {
         **_values(listing, found, asked, home=_home(shown), size=shown.kept.size),
         "list": listing,
         "heads": [
-            _head(listing, column, asked, head_of(column, drawing, scope.tenant.currency if one_currency else ""))
-            for column in columns
+            _head(listing, column, asked, head_of(column, drawing, currency), numbered=numbered) for column in columns
         ],
         "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
         "totals": page_totals(listing, columns, found.rows, drawing),
@@ -208,7 +209,9 @@ async def values_of(listing: Listing[Any], view: PageView, choices: Choices) -> 
     found = await listing.found(
         view.scope, asked, after=view.query.get("after", ""), before=view.query.get("before", ""), limit=SIZE
     )
-    heads = [_head(listing, column, asked, _(column.label)) for column in listing.columns if column.shown]
+    columns = [one for one in listing.columns if one.shown]
+    numbered = _sorted_by(asked, columns) > 1
+    heads = [_head(listing, column, asked, _(column.label), numbered=numbered) for column in columns]
     filters = [
         FilterChoice(
             label=_(column.label),
@@ -307,7 +310,12 @@ def _home(shown: Shown) -> str:
 # -- heads ------------------------------------------------------------------------------------------------------------
 
 
-def _head(listing: Listing[Any], column: ListColumn, asked: Asked, label: str) -> Head:
+def _sorted_by(asked: Asked, columns: Sequence[ListColumn]) -> int:
+    """How many of these columns the list is sorted by: a number beside the only one that is seen would say nothing."""
+    return len({one.column.key for one in asked.sorts} & {one.key for one in columns})
+
+
+def _head(listing: Listing[Any], column: ListColumn, asked: Asked, label: str, *, numbered: bool) -> Head:
     """A press sorts by this column alone, or turns it round; with Shift it is sorted by after the others."""
     place = next((at for at, one in enumerate(asked.sorts) if one.column.key == column.key), None)
     role = listing.heads.get(column.key) or column.role or ("c-name" if column is listing.columns[0] else "")
@@ -329,7 +337,7 @@ def _head(listing: Listing[Any], column: ListColumn, asked: Asked, label: str) -
         number=column.is_number,
         cls=role,
         then=listing.address(asked.kept, sort=then) if listing.key else "",
-        place=place + 1 if place is not None and len(sorts) > 1 else 0,
+        place=place + 1 if place is not None and numbered else 0,
     )
 
 

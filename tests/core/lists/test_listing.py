@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 
@@ -10,8 +11,9 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
+from core.customers import routes
 from core.customers.listing import CUSTOMERS, list_choices
-from core.database import Partitions, SqliteDatabase, execute_many, rows, watched
+from core.database import Partitions, SqliteDatabase, execute, execute_many, rows, watched
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
@@ -233,6 +235,48 @@ async def test_the_page_says_how_many_and_keeps_what_is_set(tenant: TestTenant) 
     whole = await page.get("/customers")
     assert "50 of 60" in whole.text
     assert (await page.get("/customers?joined.from=soon")).status_code == 422
+
+
+async def test_an_empty_list_is_read_in_one_statement_and_beyond_its_end_it_still_says_how_many(
+    tenant: TestTenant,
+) -> None:
+    with watched() as seen:
+        empty = await CUSTOMERS.read(tenant.scope(), {})
+    await fill(tenant, 3)
+    end = (await CUSTOMERS.read(tenant.scope(), {}, limit=2)).after
+    async with unit_of_work(tenant.scope()):
+        await execute("DELETE FROM customer WHERE id = 3")
+    beyond = await CUSTOMERS.read(tenant.scope(), {}, after=end)
+
+    assert (empty.rows, empty.count, empty.before, empty.after) == ([], 0, "", "")
+    assert len(seen) == 1, seen
+    assert (beyond.rows, beyond.count) == ([], 2)
+
+
+async def test_the_order_of_several_columns_is_numbered_where_several_of_them_are_seen(tenant: TestTenant) -> None:
+    await fill(tenant, 3)
+    page = await tenant.browser()
+
+    both = (await page.get("/customers?sort=status,-name")).text
+    one = (await page.get("/customers?sort=status,-name&columns=name,city")).text
+
+    assert (both.count("<small>1</small>"), both.count("<small>2</small>")) == (1, 1)
+    assert 'aria-sort="descending"' in one
+    assert not [number for number in ("1", "2") if f"<small>{number}</small>" in one]
+
+
+async def test_a_list_that_is_not_searched_has_no_place_for_it(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(tenant, 3)
+    page = await tenant.browser()
+    assert 'class="t-search"' in (await page.get("/customers")).text.split('id="list"')[1]
+    monkeypatch.setattr(routes, "CUSTOMER_LIST", replace(routes.CUSTOMER_LIST, search=None))
+
+    shown = (await page.get("/customers")).text.split('id="list"')[1]
+
+    assert 'class="t-search"' not in shown
+    assert 'id="customer-3"' in shown
 
 
 async def test_the_api_sorts_filters_searches_and_goes_on_from_its_cursor(tenant: TestTenant) -> None:
