@@ -67,7 +67,7 @@ PARTS: Final = {
         frozenset({"BOOKED", "booked", "trial_balance", "list_balances", "get_balance", "postings_of"}),
     ),
     "fx": Part("core.ledger.fx", (f"{_LEDGER}/test_fx.py", f"{_STORIES}/test_price_rates.py")),
-    "closing": Part("core.ledger.books", (f"{_STORIES}/test_recognition.py", "tests/core/reports/test_books.py")),
+    "closing": Part("core.ledger.books", (f"{_LEDGER}/test_books.py", f"{_STORIES}/test_recognition.py")),
     "numbering": Part("core.billing.numbering", ("tests/core/billing/test_numbering.py",)),
     "tax": Part(
         "core.billing.plan",
