@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from core.activity.unit import unit_of_work
+from core.billing.actions import issue
+from core.billing.actions.setup import default_seller
+from core.billing.numbering import made_up_numbers, take_numbers
 from core.billing.upcoming import at_a_glance, next_invoices, upcoming_invoices
-from core.database import value
+from core.database import spawn, value
 from core.subscriptions.actions import cancel_at_expiry
 from tests.books import day
 from tests.stories.story import Story
@@ -120,3 +129,37 @@ async def test_P14_prepaid_renewals_are_in_it_covered_or_with_what_is_missing(st
     assert await story.state_of(plan) == "active"
     await story.days_pass(10)
     assert (await story.last_document()).total_minor == shown[0].total_minor
+
+
+@pytest.mark.parametrize("scope", ["postgresql"], indirect=True)
+async def test_P14_who_issues_meanwhile_does_not_wait_for_it_nor_it_for_somebody(story: Story) -> None:
+    """On SQLite one writes at a time, whatever it is about."""
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_000)
+    await story.subscribes("line")
+    seller = (await default_seller(story.scope)).id
+
+    async with unit_of_work(story.scope):
+        await take_numbers("invoice", seller, story.today, 1)
+        async with asyncio.timeout(10):
+            shown = await spawn(upcoming_invoices(story.scope, story.customer))
+    with suppress(_TakenBack):
+        async with unit_of_work(story.scope):
+            with made_up_numbers():
+                await issue(story.scope, await story.drafts(("Cable", 10000)))
+            async with asyncio.timeout(10):
+                taken = await spawn(_takes(story, seller))
+            raise _TakenBack
+
+    assert len(shown) == 3
+    assert taken == 2
+
+
+class _TakenBack(Exception):
+    """Of what was only tried."""
+
+
+async def _takes(story: Story, seller: int) -> int:
+    async with unit_of_work(story.scope):
+        return (await take_numbers("invoice", seller, story.today, 1)).first
