@@ -29,6 +29,7 @@ from core.database import value
 from core.documents.files import get_shared_file, read_file
 from core.documents.model import COLUMNS, BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
 from core.documents.sheet import document_page, document_pdf
+from core.documents.words import legal_line
 from core.errors import Invalid, NotFound, Stale
 from core.texts import LANGUAGES, N_, _
 from core.web.assets import load_manifest
@@ -241,7 +242,9 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
             name=seller.name,
             legal_name=seller.name,
             address=tuple(text for text in (seller.street, f"{seller.zip} {seller.city}".strip()) if text),
-            legal_line=" · ".join(text for text in (seller.registration, seller.tax_number, seller.vat_id) if text),
+            legal_line=legal_line(
+                language, registration=seller.registration, tax_number=seller.tax_number, vat_id=seller.vat_id
+            ),
             contact=" · ".join(text for text in (seller.phone, seller.email, seller.website) if text),
             logo=layout.logo_name,
         ),

@@ -11,7 +11,8 @@ import msgspec
 from babel import Locale
 from msgspec import Meta, Struct
 
-from core.billing.schemas import NewLine
+from core.billing.schemas import ONE_E6, NewLine
+from core.billing.sheets import price_of
 from core.database import row
 from core.errors import FieldError, Invalid
 from core.money import format_amount, format_money
@@ -215,7 +216,7 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         text=line.description,
         detail=" · ".join(text for text in details if text),
         quantity=figures(decimal_text(line.quantity_e6, 6)),
-        price=_price_text(line.unit_price_e6),
+        price="" if (price := price_of(line, document)) is None else _price_text(int(price * ONE_E6)),
         less=_("less %(amount)s", amount=format_amount(line.discount_minor, document.currency))
         if line.discount_minor
         else "",

@@ -10,9 +10,10 @@ from babel import Locale
 
 from core.billing.layout import assets_of, look_of, of_snapshot
 from core.billing.queries import get_document
-from core.billing.schemas import DocumentDetail, LineRow
+from core.billing.schemas import ONE_E6, DocumentDetail, LineRow
 from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
-from core.money import exponent
+from core.documents.words import legal_line
+from core.money import as_decimal, exponent, half_up
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -43,7 +44,7 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
         language=language,
         currency=found.currency,
-        seller=_seller(found),
+        seller=_seller(found, language),
         buyer=_buyer(found, language),
         lines=tuple(_line(line, found) for line in found.lines),
         taxes=tuple(
@@ -98,12 +99,10 @@ def _snapshot(text: str) -> dict[str, Any]:
     return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
 
 
-def _seller(found: DocumentDetail) -> Seller:
+def _seller(found: DocumentDetail, language: str) -> Seller:
     said = _snapshot(found.seller)
     name = said.get("name", "")
-    legal = " · ".join(
-        text for text in (said.get("registration", ""), said.get("tax_number", ""), said.get("vat_id", "")) if text
-    )
+    numbers = {name: said.get(name, "") for name in ("registration", "tax_number", "vat_id")}
     contact = " · ".join(
         text for text in (said.get("phone", ""), said.get("email", ""), said.get("website", "")) if text
     )
@@ -113,7 +112,7 @@ def _seller(found: DocumentDetail) -> Seller:
         address=tuple(
             text for text in (said.get("street", ""), f"{said.get('zip', '')} {said.get('city', '')}".strip()) if text
         ),
-        legal_line=legal,
+        legal_line=legal_line(language, **numbers),
         contact=contact,
         logo=of_snapshot(said).logo_name,
     )
@@ -146,17 +145,26 @@ def _buyer(found: DocumentDetail, language: str) -> Buyer:
 
 
 def _line(line: LineRow, found: DocumentDetail) -> Line:
-    places = Decimal(10) ** exponent(found.currency)
     return Line(
         text=line.description,
         period=(line.period_from, line.period_to) if line.period_from and line.period_to else None,
         quantity=Decimal(line.quantity_e6) / 1_000_000,
-        unit_price=Decimal(line.unit_price_e6) / 1_000_000,
-        discount_text=f"−{Decimal(line.discount_minor) / places}" if line.discount_minor else "",
+        unit_price=price_of(line, found),
+        discount_minor=line.discount_minor,
         tax_ppm=None if line.tax_code in OUTSIDE else line.rate_ppm,
         amount_minor=line.amount_minor if line.tax_inclusive else line.net_minor,
         group=line.beneficiary or "" if line.beneficiary_id not in (None, found.payer_id) else "",
     )
+
+
+def price_of(line: LineRow, found: DocumentDetail) -> Decimal | None:
+    """What one of it costs. Credit lines say what is given back, be it a part of a line: that is the price of one."""
+    price = Decimal(line.unit_price_e6) / ONE_E6
+    reckoned = half_up(line.quantity_e6 * line.unit_price_e6 * 10 ** exponent(found.currency), ONE_E6**2)
+    part = found.kind == DocumentKind.CREDIT_NOTE and reckoned != line.amount_minor + line.discount_minor
+    if (line.unit_price_e6 and not part) or not line.amount_minor:
+        return price
+    return as_decimal(line.amount_minor, found.currency) if line.quantity_e6 == ONE_E6 else None
 
 
 def _account(found: DocumentDetail) -> BankAccount | None:

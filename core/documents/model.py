@@ -15,7 +15,7 @@ from msgspec import Struct
 from segno import helpers
 
 from core.documents.formats import Formats
-from core.documents.words import Words, words_for
+from core.documents.words import Words, supplied_for, words_for
 
 EPC_LARGEST_MINOR: Final = 99_999_999_999
 """999,999,999.99: what the code for a bank transfer can carry."""
@@ -94,11 +94,11 @@ class Line(Struct, frozen=True, kw_only=True):
     """In place of a period that has no dates yet: “one month from activation”."""
     quantity: Decimal = Decimal(1)
     unit: str = ""
-    unit_price: Decimal
-    """Major units, may be finer than a minor unit."""
+    unit_price: Decimal | None
+    """Major units, may be finer than a minor unit. None: there is no price that the quantity makes the amount of."""
     discount_ppm: int = 0
-    discount_text: str = ""
-    """A discount that is no percentage: “less €5.00”."""
+    discount_minor: int = 0
+    """A discount that is no percentage."""
     tax_ppm: int | None = None
     """None: outside the scope of tax."""
     amount_minor: int
@@ -300,8 +300,8 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
     group = ""
     carried = 0
     for number, line in enumerate(document.lines, 1):
-        if line.discount_text:
-            less = line.discount_text
+        if line.discount_minor:
+            less = formats.amount(-line.discount_minor)
         else:
             less = words.less.format(formats.percent(line.discount_ppm)) if line.discount_ppm else ""
         carried += line.amount_minor
@@ -313,7 +313,7 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
                 period=formats.period(*line.period) if line.period else "",
                 quantity=formats.number(line.quantity),
                 unit=line.unit,
-                price=formats.price(line.unit_price),
+                price="" if line.unit_price is None else formats.price(line.unit_price),
                 less=less,
                 tax="–" if line.tax_ppm is None else formats.percent(line.tax_ppm),
                 amount=formats.amount(line.amount_minor),
@@ -382,6 +382,15 @@ def _pay(document: Document, words: Words, formats: Formats) -> PayView | None:
     )
 
 
+def _supplied(document: Document) -> str:
+    """When it was supplied, where that has to be said."""
+    said = supplied_for(document.language)
+    dated = [line.period is not None or bool(line.period_text) for line in document.lines]
+    if said is None or not dated:
+        return ""
+    return said.periods if all(dated) else said.some if any(dated) else said.none
+
+
 def _notes(document: Document, words: Words, formats: Formats) -> tuple[str, ...]:
     notes = [tax.note for tax in document.taxes]
     if document.tax_in_currency:
@@ -396,6 +405,8 @@ def _notes(document: Document, words: Words, formats: Formats) -> tuple[str, ...
         )
     if document.kind is DocumentKind.PROFORMA:
         notes.append(words.no_tax_invoice)
+    if document.kind is DocumentKind.INVOICE and document.tax_date is None:
+        notes.append(_supplied(document))
     closing = document.look.closing.splitlines()
     return tuple(note for note in dict.fromkeys((*notes, *document.notes, *closing, document.seller.contact)) if note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -57,6 +58,7 @@ class Words(Struct, frozen=True, kw_only=True):
     page: str
     of: str
     vat_id: str
+    tax_number: str
 
 
 ENGLISH: Final = Words(
@@ -106,6 +108,7 @@ ENGLISH: Final = Words(
     page="Page",
     of="of",
     vat_id="VAT id",
+    tax_number="Tax number",
 )
 
 GERMAN: Final = Words(
@@ -155,11 +158,51 @@ GERMAN: Final = Words(
     page="Seite",
     of="von",
     vat_id="USt-IdNr.",
+    tax_number="Steuernummer",
 )
+
+
+class Supplied(Struct, frozen=True, kw_only=True):
+    """When it was supplied, in a language whose law wants it said also where that is the day of the invoice."""
+
+    periods: str
+    """Each line has its period."""
+    some: str
+    none: str
+
+
+SUPPLIED: Final = {
+    "de": Supplied(
+        periods="Unter jeder Position steht ihr Leistungszeitraum.",
+        some="Unter den Positionen steht ihr Leistungszeitraum, sonst ist das Leistungsdatum das Rechnungsdatum.",
+        none="Das Leistungsdatum ist das Rechnungsdatum.",
+    )
+}
 
 LANGUAGES: Final = {"en": ENGLISH, "de": GERMAN}
 
 
+_VAT_ID: Final = re.compile(r"[A-Z]{2} ?[0-9A-Z+*. ]+")
+
+
 def words_for(language: str) -> Words:
     """The words of a language, “de-AT” as “de”; English where there are none."""
-    return LANGUAGES.get(language.replace("_", "-").split("-")[0].lower(), ENGLISH)
+    return LANGUAGES.get(_main(language), ENGLISH)
+
+
+def supplied_for(language: str) -> Supplied | None:
+    return SUPPLIED.get(_main(language))
+
+
+def _main(language: str) -> str:
+    return language.replace("_", "-").split("-")[0].lower()
+
+
+def legal_line(language: str, *, registration: str, tax_number: str, vat_id: str) -> str:
+    """What the law wants in the foot. Numbers are named, unless who typed them did so already."""
+    words = words_for(language)
+    named = (
+        f"{words.tax_number} {tax_number}" if tax_number[:1].isdigit() else tax_number,
+        f"{words.vat_id} {vat_id}" if _VAT_ID.fullmatch(vat_id) else vat_id,
+    )
+    return " · ".join(filter(None, (registration, *named)))

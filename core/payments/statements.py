@@ -14,6 +14,7 @@ from core.customers.queries import get_customer
 from core.database import rows, within
 from core.documents.model import Buyer, Seller
 from core.documents.statement import Statement, StatementEntry, StatementPart
+from core.documents.words import legal_line
 from core.errors import Invalid
 from core.ledger.tables import Posting
 from core.payments.deposits import held_deposits
@@ -115,7 +116,7 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
     layout = await load_layout()
     return Statement(
         language=language,
-        seller=await _seller(scope, layout.logo_name),
+        seller=await _seller(scope, layout.logo_name, language),
         look=look_of(layout, language),
         buyer=_buyer(customer, scope.tenant.country, language),
         since=since,
@@ -135,16 +136,17 @@ def _entry(moved: _Moved) -> StatementEntry:
     )
 
 
-async def _seller(scope: Scope, logo: str) -> Seller:
+async def _seller(scope: Scope, logo: str, language: str) -> Seller:
     """The tenant as it stands now."""
     known = await default_seller(scope)
-    legal = (known.registration, known.tax_number, known.vat_id)
     contact = (known.phone, known.email, known.website)
     return Seller(
         name=known.name,
         legal_name=known.name,
         address=tuple(text for text in (known.street, f"{known.zip} {known.city}".strip()) if text),
-        legal_line=" · ".join(text for text in legal if text),
+        legal_line=legal_line(
+            language, registration=known.registration, tax_number=known.tax_number, vat_id=known.vat_id
+        ),
         contact=" · ".join(text for text in contact if text),
         logo=logo,
     )

@@ -30,8 +30,9 @@ from core.errors import Conflict, DomainError, Invalid, NotFound, TryAgain
 from core.ledger.fx import convert, find_rate
 from core.settings.queries import load_settings
 from core.subscriptions.actions import add_charge
+from core.subscriptions.actions.shared import payers_language
 from core.subscriptions.schemas import NewCharge
-from core.texts import _
+from core.texts import _, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -226,11 +227,13 @@ async def _charge_fee(scope: Scope, due: NextStep) -> tuple[int | None, int]:
     if rate is None or currency != document.currency:
         return None, 0
     fee = convert(due.step.fee_minor, scope.tenant.currency, currency, rate)
+    with speaking(await payers_language(scope, document.payer_id)):
+        description = _("Late fee for invoice %(number)s", number=document.number)
     charge_id = await add_charge(
         scope,
         NewCharge(
             customer_id=document.payer_id,
-            description=_("Late fee for invoice %(number)s", number=document.number),
+            description=description,
             amount_minor=fee,
             kind="fee",
             source_key=f"dunning:{document.document_id}:{due.step.id}",

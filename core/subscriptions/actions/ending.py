@@ -23,6 +23,7 @@ from core.subscriptions.actions.shared import (
     get_buyer,
     lock,
     may_order,
+    payers_language,
     refuse_part,
     reschedule,
     write_schedule,
@@ -40,7 +41,7 @@ from core.subscriptions.events import (
 from core.subscriptions.schedule import cycle_end, next_period, periods_due
 from core.subscriptions.status import STARTED, StateReason, SubscriptionState
 from core.subscriptions.terms import unit_price_e6
-from core.texts import _, in_sentence
+from core.texts import _, in_sentence, speaking
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -188,6 +189,9 @@ async def charge_fee(scope: Scope, subscription_id: int, fee: int) -> int:
             " JOIN product p ON p.id = u.product_id WHERE u.id = :id",
             id=subscription_id,
         )
+        buyer = await get_buyer(scope, found.customer_id)
+        with speaking(await payers_language(scope, buyer.payer_id)):
+            text = _("%(name)s: early termination", name=label)
         await execute(
             "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description, quantity_e6,"
             " unit_price_e6, amount_minor, currency, tax_category, tax_inclusive, state)"
@@ -197,7 +201,7 @@ async def charge_fee(scope: Scope, subscription_id: int, fee: int) -> int:
             " JOIN subscription_term t ON t.id = :term_id WHERE u.id = :id",
             id=subscription_id,
             term_id=found.term_id,
-            text=_("%(name)s: early termination", name=label),
+            text=text,
             unit_price=unit_price_e6(fee, found.currency),
             amount=fee,
         )

@@ -23,11 +23,11 @@ from core.subscriptions.actions.agreed import Term, agree, by_discounts, cut, di
 from core.subscriptions.actions.charging import charge_period
 from core.subscriptions.actions.copying import discount_of, write_discounts
 from core.subscriptions.actions.ending import MOST_PERIODS
-from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, write_schedule
+from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, payers_language, write_schedule
 from core.subscriptions.events import SubscriptionChanged
 from core.subscriptions.schedule import Rhythm, cycle_end, next_period, periods_due
 from core.subscriptions.terms import Discount, unit_price_e6
-from core.texts import _
+from core.texts import _, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -350,6 +350,8 @@ class _Maker:
 
     async def charge_difference(self) -> None:
         """More of the same: what it costs more, beside what is charged already."""
+        with speaking(await payers_language(self.scope, self.buyer.payer_id)):
+            description = _("%(name)s, more of it", name=self.name)
         for each in self.held:
             if each.component:
                 continue
@@ -367,7 +369,7 @@ class _Maker:
                     cycle_minor=self._term_at(start).cycle_minor - before.cycle_minor,
                 ),
                 component="more",
-                description=_("%(name)s, more of it", name=self.name),
+                description=description,
             )
 
     async def replace(self) -> None:
@@ -507,13 +509,16 @@ class _Maker:
     async def charge_extras(self, credited_minor: int) -> None:
         """Set-up and fee, and what is missing to the least that a change costs."""
         change = self.change
-        extras = [
-            ("setup", _("%(name)s: set-up", name=self.name), change.setup_minor),
-            ("one_off", _("%(name)s: change", name=self.name), change.fee_minor),
-        ]
+        language = await payers_language(self.scope, self.buyer.payer_id)
+        with speaking(language):
+            extras = [
+                ("setup", _("%(name)s: set-up", name=self.name), change.setup_minor),
+                ("one_off", _("%(name)s: change", name=self.name), change.fee_minor),
+            ]
         if change.minimum_minor and not self.in_arrears and (self.charge_ids or credited_minor):
             missing = change.minimum_minor - (self.amount_minor - credited_minor)
-            extras.append(("one_off", _("%(name)s: least amount of a change", name=self.name), max(missing, 0)))
+            with speaking(language):
+                extras.append(("one_off", _("%(name)s: least amount of a change", name=self.name), max(missing, 0)))
         for kind, description, amount in extras:
             if not amount:
                 continue

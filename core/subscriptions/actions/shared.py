@@ -43,6 +43,11 @@ async def get_buyer(scope: Scope, customer_id: int) -> Buyer:
     return found
 
 
+async def payers_language(scope: Scope, payer_id: int) -> str:
+    """What is charged is written in the language that who pays it has documents in, whoever charges it."""
+    return str(await value("SELECT language FROM customer WHERE id = :id", id=payer_id) or scope.tenant.language)
+
+
 def may_order(buyer: Buyer) -> None:
     """Refuses a customer whose status does not allow new orders."""
     if not buyer.may_order:

@@ -36,6 +36,7 @@ from core.subscriptions.actions.shared import (
     lock,
     make_active,
     may_order,
+    payers_language,
     write_schedule,
 )
 from core.subscriptions.events import SubscriptionActivated, SubscriptionRequested, TrialEnded
@@ -44,7 +45,7 @@ from core.subscriptions.schedule import Rhythm, next_period
 from core.subscriptions.schemas import ONE_E6
 from core.subscriptions.status import StateReason, SubscriptionState
 from core.subscriptions.terms import Discount, rate_cycle, unit_price_e6
-from core.texts import _, in_sentence
+from core.texts import _, in_sentence, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -636,6 +637,8 @@ async def _has_first_charge(subscription_id: int) -> bool:
 async def _charge_setup(
     scope: Scope, buyer: Buyer, product: ProductDetail, price: PriceRow, subscription_id: int
 ) -> int:
+    with speaking(await payers_language(scope, buyer.payer_id)):
+        description = _("%(name)s: set-up", name=product.name)
     return int(
         await value(
             "INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, description, quantity_e6,"
@@ -646,7 +649,7 @@ async def _charge_setup(
             customer_id=buyer.id,
             payer_id=buyer.payer_id,
             product_id=product.id,
-            description=f"{product.name}: set-up",
+            description=description,
             one=ONE_E6,
             unit_price=unit_price_e6(price.setup_minor, price.currency),
             amount=price.setup_minor,
