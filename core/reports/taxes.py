@@ -63,8 +63,9 @@ class TaxReport(Struct, frozen=True):
 
 
 def _of_buyer(name: str) -> str:
+    """SQL of what a document keeps of its buyer: nothing, where the buyer is erased."""
     if dialect() == "sqlite":
-        return f"coalesce(json_extract(b.snapshot, '$.{name}'), '')"
+        return f"coalesce(json_extract(nullif(b.snapshot, ''), '$.{name}'), '')"
     return f"coalesce(CAST(nullif(b.snapshot, '') AS json) ->> '{name}', '')"
 
 
@@ -72,8 +73,8 @@ _LINES: Final = """
 FROM document d
 JOIN document_line l ON l.document_id = d.id
 JOIN seller s ON s.id = d.seller_id
+JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'
 LEFT JOIN tax_rate r ON r.id = l.tax_rate_id
-LEFT JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'
 WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.issued_on BETWEEN :since AND :until
   AND d.book_id = :book
 """
@@ -82,23 +83,22 @@ WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.issued_o
 async def tax_report(currency: str, since: date, until: date) -> TaxReport:
     """Of the documents issued in these days, both included. `currency`: the tenant's, in which it is reported."""
     sign = "CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END"
+    country = f"coalesce(r.country, {_of_buyer('country')})"
     values = {"since": since, "until": until, "book": MAIN_BOOK}
     lines = await rows(
         TaxLine,
         f"""
-        SELECT CASE x.code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
-                   WHEN 'Z' THEN 'zero' ELSE CASE WHEN x.country = x.home THEN 'home' ELSE 'oss' END END AS part,
-               x.country, x.code, x.rate_ppm, count(DISTINCT x.id) AS documents,
+        SELECT x.part, x.country, x.code, x.rate_ppm, count(DISTINCT x.id) AS documents,
                CAST(sum(x.net) AS bigint) AS net_minor, CAST(sum(x.tax) AS bigint) AS tax_minor
         FROM (
-            SELECT d.id, l.tax_code AS code, l.rate_ppm, s.country AS home,
-                   CASE WHEN r.id IS NOT NULL THEN r.country ELSE {_of_buyer("country")} END AS country,
+            SELECT d.id, l.tax_code AS code, l.rate_ppm, {country} AS country,
+                   CASE l.tax_code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
+                       WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = s.country THEN 'home' ELSE 'oss' END END AS part,
                    {sign} * l.base_net_minor AS net, {sign} * l.base_tax_minor AS tax
             {_LINES}
         ) x
-        GROUP BY 1, x.country, x.code, x.rate_ppm
-        ORDER BY min(CASE WHEN x.code = 'S' AND x.country = x.home THEN 0 WHEN x.code = 'S' THEN 1 ELSE 2 END),
-                 x.code, x.country, x.rate_ppm DESC
+        GROUP BY x.part, x.country, x.code, x.rate_ppm
+        ORDER BY x.part <> 'home', x.part <> 'oss', x.code, x.country, x.rate_ppm DESC
         """,
         **values,
     )

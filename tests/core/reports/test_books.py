@@ -231,6 +231,25 @@ async def test_B6_the_tax_report_has_what_is_charged_at_home_first_and_counts_ea
     assert report.other_minor == 0
 
 
+async def test_B6_what_was_charged_stays_in_the_tax_report_when_its_buyer_is_erased(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    business = await a_customer(tenant, "Werk GmbH", kind="company", country="DE")
+    await execute("UPDATE customer SET tax_profile = 'reverse_charge' WHERE id = :id", id=business)
+    await an_invoice(tenant, business, 70)
+    await an_invoice(tenant, await a_customer(tenant), 10)
+    await execute("UPDATE document_party SET snapshot = ''")
+
+    report = await tax_report("EUR", scope.today(), scope.today())
+
+    assert [(each.part, each.country, each.net_minor, each.tax_minor) for each in report.lines] == [
+        ("home", "IE", 1_000, 230),
+        ("reverse_charge", "", 7_000, 0),
+    ]
+    assert [(each.customer_id, each.name, each.vat_id, each.net_minor) for each in report.reverse_charged] == [
+        (business, "", "", 7_000)
+    ]
+
+
 async def test_B5_revenue_by_product_and_month_is_what_stands_on_4000(tenant: TestTenant) -> None:
     await books(tenant)
     api, page = await tenant.api(), await tenant.browser()
