@@ -32,6 +32,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def one_loop(anyio_backend: str) -> None:
+    """All tests of a process run on one event loop, so that connections to PostgreSQL outlive a test."""
+
+
 @pytest.fixture(params=KINDS)
 async def tenant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestTenant]:
     """A tenant of the test's own, bound, with the core alone. Mark `plugins("inventory")` to switch plugins on."""

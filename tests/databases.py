@@ -33,6 +33,7 @@ from core.database import (
     provision_schema,
     run_sql,
 )
+from core.database.postgresql import TenantConnection
 from tests.postgres import start_cluster
 from tests.renewal import as_new, let_go, remember_as_new
 
@@ -45,7 +46,7 @@ WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "gw")
 _number = count(1)
 _files: dict[str, Path] = {}
 _made: set[str] = set()
-_unused: dict[str, list[str]] = {}
+_unused: dict[str, list[PostgresServer]] = {}
 
 
 @pytest.fixture(params=KINDS)
@@ -95,18 +96,31 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
     template = await _template_database(apps)
     unused = _unused.setdefault(template, [])
     if unused:
-        name = unused.pop()
+        server = unused.pop()
     else:
         name = f"{WORKER}_{os.getpid()}_{next(_number)}"
         await postgres_database(name, template=template)
+        server = PostgresServer(name, dsn(name, APP), dsn(name, OWNER))
     try:
-        async with _server(name) as server:
-            yield PostgresDatabase(server, SCHEMA)
+        yield PostgresDatabase(server, SCHEMA)
     finally:
-        if await as_new(dsn(name)):
-            unused.append(name)
+        if await as_new(dsn(server.name), _kept(server)):
+            unused.append(server)
         else:
-            await _as_superuser(start_cluster(), f'DROP DATABASE "{name}" WITH (FORCE)')
+            server.terminate()
+            await _as_superuser(start_cluster(), f'DROP DATABASE "{server.name}" WITH (FORCE)')
+
+
+def _kept(server: PostgresServer) -> list[int]:
+    """Processes of the idle connections that the next test goes on with; what was set on them is put back first."""
+    found: list[int] = []
+    for pool in server._pools.values():
+        for holder in pool._holders:
+            connection = holder._con
+            if holder._in_use is None and isinstance(connection, TenantConnection) and not connection.is_closed():
+                connection.unclean = True
+                found.append(connection.get_server_pid())
+    return found
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -87,7 +88,8 @@ _open: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
 
 _END_OTHERS: Final = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'
+WHERE pid <> pg_backend_pid() AND pid <> ALL ($1::int[])
+  AND datname = current_database() AND backend_type = 'client backend'
 """
 
 
@@ -101,9 +103,12 @@ async def remember_as_new(superuser: str, schema: str) -> None:
         await connection.close()
 
 
-async def as_new(superuser: str) -> bool:
-    """Puts the rows and sequences of the schema back, after ending whoever is still connected; whether it is as new."""
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_renewed(superuser), _beside()))
+async def as_new(superuser: str, kept: Sequence[int] = ()) -> bool:
+    """Puts the rows and sequences of the schema back; whether it is as new.
+
+    Whoever is still connected is ended before, but for the `kept` processes of the server.
+    """
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_renewed(superuser, kept), _beside()))
 
 
 async def let_go(superuser: str) -> None:
@@ -112,13 +117,13 @@ async def let_go(superuser: str) -> None:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_open.pop(superuser).close(), _beside()))
 
 
-async def _renewed(superuser: str) -> bool:
+async def _renewed(superuser: str, kept: Sequence[int]) -> bool:
     connection = _open.get(superuser)
     if connection is None or connection.is_closed():
         connection = _open[superuser] = await asyncpg.connect(superuser)
     for pause in (0, 0.005, 0.02, 0.1, 0.5):
         await asyncio.sleep(pause)
-        if not await connection.fetchval(_END_OTHERS):
+        if not await connection.fetchval(_END_OTHERS, kept):
             if await connection.fetchval("SELECT renewal.renew()"):
                 return True
             break
