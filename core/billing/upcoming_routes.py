@@ -14,12 +14,12 @@ from core.customers.head import head_values
 from core.customers.queries import get_customer
 from core.errors import DomainError, Invalid
 from core.money import format_amount, format_money
+from core.subscriptions.pages import period_words
 from core.texts import _
 from core.web.forms import from_form
 from core.web.jsonapi import Call, api_get
 from core.web.parts import Field
 from core.web.routing import get
-from core.web.templating import written
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
         "lines": [
             {
                 "description": line.description,
-                "period": f"{written(line.period_from, scope.locale)} – {written(line.period_to, scope.locale)}"
+                "period": period_words(line.period_from, line.period_to, scope.locale)
                 if line.period_from and line.period_to
                 else "",
                 "net": format_amount(line.net_minor, line.currency),

@@ -15,8 +15,9 @@ from core.payments.statements import FURTHER
 from core.periods import Cycle, nth
 from core.reports.sheets import Column, Line, Sheet
 from core.reports.taxes import PARTS
-from core.texts import N_, _, pgettext
+from core.texts import N_, _, locale_now, pgettext
 from core.web.parts import TabItem
+from core.web.templating import month_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,6 +164,7 @@ def trial_sheet(found: Sequence[TrialBalanceRow], base: str, asked: str) -> Shee
         ],
         totals=_trial_sums(found, base),
         empty=_("Nothing was booked in these days"),
+        cards=True,
     )
 
 
@@ -409,7 +411,10 @@ def revenue_sheet(found: Sequence[Earned], months: Sequence[date], base: str) ->
         columns=[
             Column("account", _("Account"), role="meta"),
             Column("product", _("Product"), role="name"),
-            *(Column(month.isoformat()[:7], month.isoformat()[:7], "money") for month in months),
+            *(
+                Column(month.isoformat()[:7], month.isoformat()[:7], "money", head=month_written(month, locale_now()))
+                for month in months
+            ),
             Column("total", _("Sum"), "money", role="amount"),
         ],
         lines=[line((code, name), by_month) for (code, name), by_month in sums.items()],

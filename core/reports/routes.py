@@ -83,7 +83,7 @@ def _page(
         sheets=[
             {
                 "sheet": sheet,
-                "columns": [(column.label, sheets.classes(column)) for column in sheet.shown],
+                "columns": [(column.head or column.label, sheets.classes(column)) for column in sheet.shown],
                 "lines": list(zip(sheets.drawn(sheet, sheet.lines, view.scope.locale), sheet.lines, strict=True)),
                 "totals": sheets.drawn(sheet, sheet.totals, view.scope.locale),
                 "csv": f"{path}?{urlencode({**kept, 'format': 'csv', 'sheet': sheet.key})}",

@@ -35,6 +35,8 @@ class Column(Struct, frozen=True):
     kind: Kind = "text"
     role: str = ""
     only_csv: bool = False
+    head: str = ""
+    """What pages say in place of the label, which files have."""
 
 
 class Line(Struct, frozen=True):
@@ -57,6 +59,8 @@ class Sheet(Struct, frozen=True, kw_only=True):
     note: str = ""
     empty: str = ""
     more: str = ""
+    cards: bool = False
+    """On a phone each line is a card of the columns that have a role; else it is read sideways."""
 
     @property
     def shown(self) -> list[Column]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import value
+from core.periods import Cycle, nth
 from core.subscriptions.actions import subscribe
+from core.subscriptions.pages import period_words
 from core.subscriptions.schemas import NewSubscription
 from core.testing import TestTenant
+from core.web.templating import written
 
 
 async def test_P14_the_next_invoices_of_a_customer_are_shown_and_nothing_is_written(tenant: TestTenant) -> None:
@@ -31,6 +36,9 @@ async def test_P14_the_next_invoices_of_a_customer_are_shown_and_nothing_is_writ
     nobody = await api.get("/api/v1/customers/99999/upcoming-invoices")
 
     assert shown.text.count("123.00") == 3
+    first, last = scope.today(), nth(scope.today(), Cycle("month"), 1) - timedelta(days=1)
+    assert period_words(first, last + timedelta(days=1), "en") in shown.text
+    assert written(last, "en") in shown.text
     assert of_a_day.text.count("123.00") == 1
     assert (shown.status_code, bad.status_code, far.status_code, nobody.status_code) == (200, 422, 422, 404)
     assert "Next invoice" in tab.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -248,6 +249,34 @@ async def test_B6_what_was_charged_stays_in_the_tax_report_when_its_buyer_is_era
     assert [(each.customer_id, each.name, each.vat_id, each.net_minor) for each in report.reverse_charged] == [
         (business, "", "", 7_000)
     ]
+
+
+async def test_B5_months_of_revenue_are_in_words_on_the_page_and_in_order_in_the_file(tenant: TestTenant) -> None:
+    await books(tenant)
+    page, today = await tenant.browser(), tenant.scope().today()
+    asked = {"since": "2026-02-01", "until": today.isoformat()}
+
+    shown = await page.get("/ledger/revenue", params=asked)
+    german = await page.get("/ledger/revenue", params=asked, headers={"accept-language": "de"})
+    (row,) = sheet_of(await page.get("/ledger/revenue", params={**asked, "format": "csv"}))
+
+    assert "Mar\N{NO-BREAK SPACE}2026</th>" in shown.text
+    assert "März\N{NO-BREAK SPACE}2026</th>" in german.text
+    assert "2026-03" not in shown.text
+    assert "2026-03" in row
+
+
+async def test_B5_a_trial_balance_fits_a_phone_with_the_balance_and_its_sum(tenant: TestTenant) -> None:
+    await books(tenant)
+    page = await tenant.browser()
+
+    shown = (await page.get("/ledger")).text
+    foot = shown[shown.index("<tfoot>") : shown.index("</tfoot>")]
+
+    assert 'class="t-table t-report cards nocheck"' in shown
+    assert re.search(r'<th scope="row" class="c-name">Sum, EUR</th>', foot)
+    assert len(re.findall(r'<td class="t-num c-amount">[^<]+</td>', foot)) == 1
+    assert "cards" not in (await page.get("/ledger/revenue")).text.split("<thead>")[0].rsplit("<table", 1)[1]
 
 
 async def test_B5_revenue_by_product_and_month_is_what_stands_on_4000(tenant: TestTenant) -> None:

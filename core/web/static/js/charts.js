@@ -30,7 +30,7 @@ const draw = (Chart, card) => {
       datasets: heads.map((head, at) => ({ label: head.textContent, data: rows.map(row => Number($$("td", row)[at].dataset.v)), backgroundColor: colours[at % colours.length], maxBarThickness: 34 })),
     },
     options: {
-      animation: false, maintainAspectRatio: false, responsive: true,
+      locale: document.documentElement.lang, animation: false, maintainAspectRatio: false, responsive: true,
       plugins: {
         legend: { display: heads.length > 1, position: "bottom", labels: { color: text, boxWidth: 10, boxHeight: 10 } },
         tooltip: { callbacks: { label: item => `${item.dataset.label}: ${$$("td", rows[item.dataIndex])[item.datasetIndex].textContent.trim()}` } },
