@@ -15,6 +15,7 @@ from core.app import migrations_of
 from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
 from tenants.archives import room_on, sync_folder
 from tenants.backups import Busy, dump_picture, worked_on
+from tenants.placement import SQLITE
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ PATIENCE: Final = 120.0
 FIRST: Final = 3
 """Tenants that are tried before the rest: where none of them can be upgraded, the fault is the version's."""
 NOT_BEGUN: Final = "Not begun, and as it was: none of the first {first} could be upgraded, so the version is to blame."
-AT_ONCE: Final = 2
-"""Tenants that are upgraded at the same time: as many as the owner of a PostgreSQL database has connections."""
+AT_ONCE: Final = 4
+"""Tenants that are upgraded at the same time: while one waits for the disk, another works."""
+OWNERS: Final = 2
+"""Of them on PostgreSQL: as many as the owner of a database has connections."""
 
 
 class Upgraded(Struct, frozen=True):
@@ -110,13 +113,20 @@ async def upgrade_all(
     waiting = iter(enumerate(records))
     results: dict[int, Upgraded] = {}
     tried: list[bool] = []
+    owners = asyncio.Semaphore(OWNERS)
+
+    async def upgraded(record: TenantRecord) -> Upgraded:
+        if record.placement == SQLITE:
+            return await upgrade_tenant(deployment, record, dump=dump)
+        async with owners:
+            return await upgrade_tenant(deployment, record, dump=dump)
 
     async def work() -> None:
         for number, record in waiting:
             if tried[:FIRST] == [False] * FIRST:
                 results[number] = Upgraded(record.slug, error=NOT_BEGUN.format(first=FIRST))
             else:
-                results[number] = await upgrade_tenant(deployment, record, dump=dump)
+                results[number] = await upgraded(record)
                 if record.status != TenantStatus.FAILED and (results[number].ran or results[number].error):
                     tried.append(bool(results[number].ran))
             told(len(results), len(records), results[number])
