@@ -12,14 +12,14 @@ from core.billing.actions.setup import default_seller
 from core.billing.layout import load_layout, look_of
 from core.customers.queries import get_customer
 from core.database import rows, within
-from core.documents.model import Buyer, Seller
+from core.documents.model import Buyer, DocumentKind, Seller
 from core.documents.statement import Statement, StatementEntry, StatementPart
-from core.documents.words import legal_line
+from core.documents.words import legal_line, words_for
 from core.errors import Invalid
 from core.ledger.tables import Posting
 from core.payments.deposits import held_deposits
 from core.payments.pages import WHAT
-from core.texts import N_, _, speaking
+from core.texts import N_, _, locale_now, speaking
 
 if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
@@ -128,6 +128,8 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
 
 def _entry(moved: _Moved) -> StatementEntry:
     what = _(WHAT.get(moved.kind) or FURTHER.get(moved.kind) or moved.kind.replace("_", " ").capitalize())
+    if moved.kind == DocumentKind.CREDIT_NOTE:
+        what = words_for(locale_now()).credit_note  # as it is headed
     return StatementEntry(
         on=moved.booked_on,
         text=f"{what} {moved.number}" if moved.number else what,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -260,7 +260,8 @@ async def _do_it(scope: Scope, customer: CustomerDetail, act: Act, mine: Custome
             return await _quantity(scope, act, mine)
         case "cancel_at_expiry":
             ends_on = await billing.cancel_bundle(scope, mine.id)
-            button = _("Cancel on %(day)s", day=written(ends_on, scope.locale, year=False))
+            last = ends_on - timedelta(days=1)
+            button = _("Cancel after %(day)s", day=written(last, scope.locale, year=False))
             return Done(mine.id, button, contract_pages.ending_words(_whole(mine), scope.today(), scope.locale))
         case "undo_cancellation":
             await billing.keep_bundle(scope, mine.id)

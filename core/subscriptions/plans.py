@@ -12,7 +12,7 @@ from core.billing import queries as documents
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.subscriptions import pages, queries
-from core.texts import _, ngettext
+from core.texts import _, ngettext, pgettext
 from core.web.changes import ChangePlan, PlanLine, PlanPart
 from core.web.templating import written
 
@@ -166,7 +166,7 @@ def money_part(before: Balance, after: Balance, mine: SubscriptionRow, scope: Sc
             )
         )
     elif mine.state not in ("pending", "trial"):
-        lines.append(PlanLine(text=_("Next charge"), value=_("None")))
+        lines.append(PlanLine(text=_("Next charge"), value=pgettext("charge", "None")))
     return PlanPart(title=_("Money"), lines=lines)
 
 

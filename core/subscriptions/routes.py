@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
@@ -349,7 +349,7 @@ async def _do_it(scope: Scope, customer_id: int, change: Change) -> _Done:
         found = await queries.get_subscription(scope, mine)
         return _Done(
             mine,
-            button=_("Cancel on %(day)s", day=written(ends_on, scope.locale, year=False)),
+            button=_("Cancel after %(day)s", day=written(ends_on - timedelta(days=1), scope.locale, year=False)),
             warnings=contract_pages.ending_words(found, scope.today(), scope.locale),
         )
     if change.do == "undo_cancellation":

@@ -13,6 +13,7 @@ from core.billing.sheets import document_of
 from core.database import execute, value
 from core.documents.model import view_of
 from core.documents.words import legal_line
+from core.payments.statements import statement_of
 from core.texts import speaking
 from tests.stories.story import percent
 
@@ -131,3 +132,12 @@ async def test_S1_the_foot_names_the_numbers_in_the_language_of_the_document(sto
 
     assert view.foot == "Küstenfunk · Steuernummer 20/290/12345 · USt-IdNr. ATU12345675"
     assert "Steuernummer" not in view_of(await document_of(story.scope, invoice)).foot
+
+
+async def test_S1_a_statement_calls_credit_notes_as_they_are_headed(story: Story) -> None:
+    invoice = await a_german(story)
+    note = await story.voids(invoice)
+
+    made = await statement_of(story.scope, story.customer, story.today, story.today)
+
+    assert f"Rechnungskorrektur {note.number}" in [entry.text for part in made.parts for entry in part.entries]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import httpx
@@ -19,6 +20,7 @@ from core.payments.schemas import NewPayment
 from core.subscriptions.queries import get_subscription, list_charges, list_subscriptions
 from core.testing import TestTenant
 from core.web.jsonapi import encode_cursor
+from core.web.templating import written
 
 
 async def a_customer(tenant: TestTenant, name: str = "Siobhán Kavanagh") -> int:
@@ -185,8 +187,13 @@ async def test_P3_every_action_of_a_live_subscription_goes_through_its_plan(tena
     for do, state in (("suspend", "suspended"), ("resume", "active")):
         await does(do, subscription_id=again)
         assert (await get_subscription(scope, again)).state == state
+    drawer = unescape((await plan(page, customer_id, do="cancel_at_expiry", subscription_id=again)).text)
     await does("cancel_at_expiry", subscription_id=again)
-    assert (await get_subscription(scope, again)).ends_on is not None
+    ends_on = (await get_subscription(scope, again)).ends_on
+    assert ends_on is not None
+    last = ends_on - timedelta(days=1)
+    assert f"Cancel after {written(last, 'en', year=False)}" in drawer
+    assert f"Ends after {written(last, 'en')}" in drawer
     assert "Cancelling" in (await page.get(f"/customers/{customer_id}/subscriptions")).text
     await does("undo_cancellation", subscription_id=again)
     assert (await get_subscription(scope, again)).ends_on is None
