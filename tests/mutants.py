@@ -40,7 +40,7 @@ from core.database.threads import THREADS
 from tests import databases
 
 CPU_SECONDS: Final = 20
-"""A mutant that takes longer goes round in circles: that is noticed too."""
+"""A mutant that takes so much more than four times what the tests take goes round in circles: that is noticed too."""
 WALL_SECONDS: Final = 20
 """So much more than four times what the tests take without a mutant: then it is ended, whatever it waits for."""
 
@@ -303,27 +303,30 @@ class Trial:
 
     def __init__(self, part: Part, chosen: Callable[[Mutant], bool]) -> None:
         self.part, self.chosen = part, chosen
-        self.failed: str = ""
+        self.failed, self.said = "", ""
         self.killed = 0
         self.seconds: dict[str, float] = {}
-        self.most_seconds = 0.0
+        self.most_seconds, self.most_cpu = 0.0, 0
         self.survived: list[Mutant] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
         if report.failed:
             self.failed = report.nodeid
+            self.said = report.longreprtext
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         module = import_module(self.part.module)
         text = Path(str(module.__file__)).read_text()
         items = list(session.items)
-        begun = time.monotonic()
+        begun, used = time.monotonic(), time.process_time()
         self._run(session, items)
         self.most_seconds = WALL_SECONDS + 4 * (time.monotonic() - begun)
+        self.most_cpu = CPU_SECONDS + int(4 * (time.process_time() - used))
         if self.failed:
-            raise session.Failed(f"{self.failed} fails without a mutant")
+            print(f"{self.failed} fails without a mutant:\n{self.said}", flush=True)
+            raise session.Failed(self.failed)
         items.sort(key=lambda item: self.seconds[item.nodeid])
         for each in filter(self.chosen, mutants_of(text, self.part.only)):
             killer = self._try(session, items, module, each)
@@ -356,9 +359,7 @@ class Trial:
             code = b"-1"
             try:
                 os.setsid()
-                used = resource.getrusage(resource.RUSAGE_SELF)
-                most = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
-                resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+                resource.setrlimit(resource.RLIMIT_CPU, (self.most_cpu, self.most_cpu))
                 signal.signal(signal.SIGXCPU, signal.SIG_DFL)
                 _as_the_parent()
                 swap(module, one.source)

@@ -234,18 +234,21 @@ async def test_B5_a_trial_balance_has_what_stood_before_and_what_moved_in_its_da
         await book(scope, source, on, cash(300))
     await book(scope, 6, "2027-04-15", cash(-40), times=2)
     await book(scope, 7, "2027-05-01", cash(9000))
-    # Stood before and has not moved; one cent; came and went before; worth alone; came and went in the days.
+    # Stood before and has not moved; came and went before; worth alone; a cent; a yen that is worth no cent.
     await book(scope, 8, "2027-03-01", [debit("1210", 1, "EUR"), credit("7100", 1, "EUR")])
     await book(scope, 9, "2027-03-01", [debit("5200", 5, "EUR"), credit("4100", 5, "EUR")])
     await book(scope, 10, "2027-03-02", [debit("5200", -5, "EUR"), credit("4100", -5, "EUR")])
     await book(scope, 11, "2027-04-02", [debit("7000", 0, "USD", 1), credit("9000", 0, "USD", 1)])
     await book(scope, 12, "2027-04-03", [debit("4900", 1, "EUR"), credit("4200", 1, "EUR")])
+    await book(scope, 13, "2027-04-03", [debit("4900", 1, "JPY", 0), credit("4200", 1, "JPY", 0)])
     expected = {
         ("1200", "EUR"): (2070, 900, 80, 820, 820),
         ("1210", "EUR"): (1, 0, 0, 0, 0),
         ("4000", "EUR"): (-2070, 80, 900, -820, -820),
         ("4200", "EUR"): (0, 0, 1, -1, -1),
+        ("4200", "JPY"): (0, 0, 1, -1, 0),
         ("4900", "EUR"): (0, 1, 0, 1, 1),
+        ("4900", "JPY"): (0, 1, 0, 1, 0),
         ("7000", "USD"): (0, 0, 0, 0, 1),
         ("7100", "EUR"): (-1, 0, 0, 0, 0),
         ("9000", "USD"): (0, 0, 0, 0, -1),
