@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.activity.unit import unit_of_work
 from core.app import LISTS, MIGRATIONS
 from core.clock import check_zone
 from core.customers.actions.status_table import take_vocabulary
@@ -91,7 +92,10 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
 
 async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) -> str:
     """The operator's settings and its first administrator; gives the token of the one-time link."""
-    async with deployment.scope(record, command_actor("tenant create"), settled=False) as scope:
+    async with (
+        deployment.scope(record, command_actor("tenant create"), settled=False) as scope,
+        unit_of_work(scope),  # one for all of it: the disk is waited for once
+    ):
         await save_settings(
             scope,
             CompanySettings(
