@@ -135,7 +135,7 @@ RUNS: Final = Listing(
     columns=(
         ListColumn(
             key="date",
-            label=N_("Billed to"),
+            label=N_("Billed up to"),
             expr="billing_run.as_of_on",
             indexed=True,
             kind="date",

@@ -199,7 +199,7 @@ async def test_L8_runs_are_taken_away_as_they_are_shown(tenant: TestTenant) -> N
     text = (await page.get("/lists/runs/export?format=csv&sort=date&columns=date,state,total,against,by")).text
 
     assert text.lstrip("\ufeff").splitlines() == [
-        "Billed to,State,Total,Against last,By",
+        "Billed up to,State,Total,Against last,By",
         "2026-05-01,Done,100.00 EUR,,Schedule billing",
         "2026-06-01,Done,120.00 EUR,'+20.0\u00a0%,Schedule billing",
     ]
