@@ -274,11 +274,11 @@ COUNTS: Final = """
 SELECT (SELECT count(*) FROM stage_due WHERE bills) AS due,
        (SELECT count(*) FROM stage_due WHERE NOT bills) AS resting,
        count(*) AS lines,
-       coalesce(sum(CASE WHEN is_new THEN 1 ELSE 0 END), 0) AS new,
-       coalesce(sum(CASE WHEN NOT is_new AND id > 0 THEN 1 ELSE 0 END), 0) AS taken,
-       coalesce(sum(CASE WHEN problem IS NOT NULL THEN 1 ELSE 0 END), 0) AS problems,
-       coalesce(sum(CASE WHEN currency <> :base THEN 1 ELSE 0 END), 0) AS abroad,
-       coalesce(sum(CASE WHEN activates THEN 1 ELSE 0 END), 0) AS activating
+       count(*) FILTER (WHERE is_new) AS new,
+       count(*) FILTER (WHERE NOT is_new AND id > 0) AS taken,
+       count(problem) AS problems,
+       count(*) FILTER (WHERE currency <> :base) AS abroad,
+       count(*) FILTER (WHERE activates) AS activating
 FROM stage_line
 """
 PARK_PROBLEMS: Final = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.actions import change_seller, default_seller
+from core.billing.plan import VAT_CHECK_LASTS
 from core.billing.schemas import SellerFields
 from core.billing.sheets import document_of
 from core.database import execute, rows, value, values
@@ -199,6 +201,33 @@ async def test_a_valid_vat_id_of_another_member_counts_for_ninety_days(story: St
     ]
     assert (await story.document(1)).taxes[0].exemption_code == "VATEX-EU-AE"
     await story.nothing_more_is_due()
+
+
+async def test_a_vat_id_counts_to_the_last_second_of_its_ninety_days(story: Story) -> None:
+    await story.begins("2027-05-01", country="DE", kind="company", vat_id="DE123456789")
+    await execute(
+        "INSERT INTO vat_check (vat_id, checked_at, valid, consultation) VALUES (:id, :now, TRUE, 'WAPIAAAA')",
+        id="DE123456789",
+        now=story.scope.now(),
+    )
+
+    story.clock.move(VAT_CHECK_LASTS)
+    last = await story.is_invoiced(("Visit", 3000))
+    story.clock.move(timedelta(seconds=1))
+    over = await story.is_invoiced(("Visit", 3000))
+
+    assert [await rates(story, each) for each in (last, over)] == [[("AE", 0, 3000, 0)], [("S", 20, 3000, 600)]]
+    await story.nothing_more_is_due()
+
+
+async def test_B5_what_is_sold_once_is_earned_and_a_cycle_whose_days_nobody_knows_yet_is_not(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000)
+
+    await story.is_invoiced(("Visit", 500))
+    await story.asks_for("fibre")
+
+    assert await story.books("2300", "4000", "2200", "1100") == ["-30.00", "-5.00", "-7.00", "42.00"]
 
 
 async def test_registered_for_oss_consumers_abroad_pay_their_countrys_rate(story: Story) -> None:

@@ -175,6 +175,24 @@ async def test_B6_tax_of_each_group_is_rounded_on_its_total_and_shared_by_the_la
     assert found == expected
 
 
+async def test_B6_tax_of_a_million_is_shared_to_the_cent_as_well(scope: Scope) -> None:
+    amount = 99_999_999
+    expected: list[int] = []
+    for gross in (False, True):
+        exact = [tax_of(amount, {**GROUP, "tax_inclusive": gross})] * 3
+        expected += by_largest_remainder(half_up(sum(exact, Fraction())), exact)
+    async with stage(scope):
+        for number in range(6):
+            await put(id=number + 1, amount_minor=amount, tax_inclusive=number >= 3)
+
+        await staged_all((TAXES, {}), (SHARES, {}))
+        found = [each.tax_minor for each in await shared()]
+        rests = await values("SELECT rest_minor FROM stage_tax ORDER BY tax_inclusive")
+
+    assert rests == [-1, 1]
+    assert found == expected
+
+
 async def test_B6_totals_of_a_rate_are_net_tax_and_what_its_lines_differ_by(scope: Scope) -> None:
     async with stage(scope):
         for number, amount in enumerate((99, 99, 99)):
