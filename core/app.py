@@ -40,6 +40,8 @@ from core.catalog import policy_routes
 from core.catalog import routes as catalog_routes
 from core.catalog.listing import BUNDLES, PRODUCTS
 from core.customers import (
+    activity_api,
+    activity_routes,
     anonymise_api,
     anonymise_routes,
     contact_routes,
@@ -66,6 +68,7 @@ from core.customers import api as customers_api
 from core.customers import hookimpls as customers_hooks
 from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
+from core.customers.activity_listing import ACTIVITY
 from core.customers.importing.listing import IMPORTS
 from core.dashboard import jobs_bulk, jobs_routes
 from core.dashboard import routes as dashboard
@@ -215,6 +218,7 @@ PAGES: Final = (
     status_routes,
     status_settings_routes,
     customers_routes,
+    activity_routes,
     section_routes,
     row_routes,
     deletion_routes,
@@ -263,6 +267,7 @@ APIS: Final = (
     staff_api,
     customers_api,
     status_api,
+    activity_api,
     anonymise_api,
     deletion_api,
     people_api,
@@ -295,6 +300,7 @@ APIS: Final = (
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (
     Permission("activity.view", N_("See the activity")),
+    *activity_routes.PERMISSIONS,
     *jobs_pages.PERMISSIONS,
     *settings_pages.PERMISSIONS,
     *lists_routes.PERMISSIONS,
@@ -343,6 +349,7 @@ MENU: Final = (
 
 LISTS: Final[tuple[Listing[Any], ...]] = (
     customers_routes.CUSTOMER_LIST,
+    ACTIVITY,
     SUBSCRIPTIONS,
     DOCUMENTS,
     RUNS,
@@ -418,6 +425,7 @@ SETTINGS_TABS: Final = (
     MenuEntry(area="", label=N_("Roles"), href="/settings/roles", icon="shield-lock", permission="staff.view"),
     MenuEntry(area="", label=N_("Log-in"), href="/settings/security", icon="shield-lock", permission="staff.view"),
     MenuEntry(area="", label=N_("API tokens"), href="/settings/tokens", icon="lock", permission="staff.view"),
+    MenuEntry(area="", label=N_("Activity"), href="/settings/activity", icon="activity", permission="activity.all"),
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (

@@ -49,7 +49,10 @@ SELECT issued_on, kind, currency, count(*) AS count, CAST(sum(total_minor) AS bi
 WHERE state = 'issued' AND issued_at > :since GROUP BY issued_on, kind, currency ORDER BY issued_on, kind, currency
 """
 _WRITTEN: Final = "SELECT kind, count(*) AS count FROM message WHERE created_at > :since GROUP BY kind ORDER BY kind"
-_HAPPENED: Final = "SELECT kind, count(*) AS count FROM activity WHERE at > :since GROUP BY kind ORDER BY kind"
+_HAPPENED: Final = (
+    "SELECT kind, count(*) AS count FROM (SELECT kind || '' AS kind FROM activity WHERE at > :since) AS happened"
+    " GROUP BY kind ORDER BY kind"
+)
 _UNDRAWN: Final = "SELECT kind, count(*) AS count FROM job WHERE state = 'waiting' AND kind = :kind GROUP BY kind"
 
 

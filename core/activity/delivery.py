@@ -204,8 +204,9 @@ class Deliveries:
             limit = 1 if place.failures or place.paused_at else AT_ONCE
             lines = await rows(
                 Line,
-                f"SELECT {LINE} FROM activity WHERE position > :position AND position <= :head AND kind IN :kinds"
-                " ORDER BY position LIMIT :limit",
+                # The kind is no plain column here: by its index all that wait would be sorted for each piece of them.
+                f"SELECT {LINE} FROM activity WHERE position > :position AND position <= :head"
+                " AND (kind || '') IN :kinds ORDER BY position LIMIT :limit",
                 position=place.position,
                 head=head,
                 kinds=sorted(reader.kinds),

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core.activity.tables import Activity
 from core.activity.unit import row_digest, value_digest
-from core.database import row, rows, value, within
+from core.database import row, rows, value, values, within
 from core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ async def _entries(
         conditions.append("subject_kind = :subject_kind AND subject_id = :subject_id")
         values["subject_kind"], values["subject_id"] = subject
     if kinds is not None:
-        conditions.append("kind IN :kinds")
+        # Of one customer or thing there are few lines, of a kind many: the kind's index is kept out of it.
+        conditions.append("kind IN :kinds" if customer_id is None and subject is None else "(kind || '') IN :kinds")
         values["kinds"] = list(kinds)
     found = await rows(
         _Row,
@@ -139,6 +140,27 @@ async def get_entry(scope: Scope, position: int) -> Entry:
     if found is None:
         raise NotFound(f"activity {position}")
     return (await _with_changes([found]))[0]
+
+
+async def list_entries(scope: Scope, positions: Sequence[int]) -> list[Entry]:
+    """These lines of the log, in this order; what is out of reach is left out."""
+    found = await rows(
+        _Row,
+        f"SELECT {_COLUMNS} FROM activity WHERE position IN :positions AND :reach",
+        positions=list(positions),
+        reach=within(Activity, scope.actor.reach),
+    )
+    by_position = {one.position: one for one in await _with_changes(found)}
+    return [by_position[one] for one in positions if one in by_position]
+
+
+async def kinds_that_happened() -> list[str]:
+    """Each kind that is in the log, from one to the next by its index."""
+    return await values(
+        "WITH RECURSIVE known (kind) AS (SELECT min(kind) FROM activity UNION ALL"
+        " SELECT (SELECT min(activity.kind) FROM activity WHERE activity.kind > known.kind) FROM known"
+        " WHERE known.kind IS NOT NULL) SELECT kind FROM known WHERE kind IS NOT NULL"
+    )
 
 
 async def why(scope: Scope, position: int) -> list[Entry]:

@@ -54,11 +54,10 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
     if entry.on_behalf_of:
         by = _("%(name)s, on behalf of %(other)s", name=by, other=names.get(entry.on_behalf_of, entry.on_behalf_of))
     facts = {key: str(value) for key, value in entry.facts.items()}
-    text = _(TEXTS[entry.kind]) if entry.kind in TEXTS else text_of(entry.kind)
     return Happening(
         position=entry.position,
         at=entry.at,
-        text=text.format_map(_Facts(facts)),
+        text=kind_in_words(entry.kind, _Facts(facts)),
         by=by,
         changes=[
             Change(
@@ -70,6 +69,12 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
             if not change.field.endswith(("_key", "_e164"))
         ],
     )
+
+
+def kind_in_words(kind: str, facts: Mapping[str, str]) -> str:
+    """What an event of this kind says, with these facts in it."""
+    text = _(TEXTS[kind]) if kind in TEXTS else text_of(kind)
+    return text.format_map(facts)
 
 
 def _shown(field: str, value: str | None, locale: str) -> str:

@@ -200,6 +200,8 @@ class Listing(Generic[R]):
     """SQL of the same, where the list can be added up."""
     totals_of: str = ""
     """What is added up, where that is not every row."""
+    tells_apart: str = "id"
+    """The table's column that tells rows apart, and that rows of `into` have as `id`."""
     first_views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Shared views that a new tenant begins with: what they leave, by name."""
 
@@ -359,13 +361,18 @@ class Listing(Generic[R]):
     def _matching(self, scope: Scope, asked: Asked) -> Condition:
         where = _all(one.sql for one in asked.conditions)
         return Condition(
-            f"SELECT {self.table_name}.id FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}",
+            f"SELECT {self.row_id} AS id FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}",
             {"list_reach": within(self.table, scope.actor.reach), **_given(asked)},
         )
 
     @property
     def table_name(self) -> str:
         return self.table._meta.tablename
+
+    @property
+    def row_id(self) -> str:
+        """SQL of what tells rows apart."""
+        return f"{self.table_name}.{self.tells_apart}"
 
     async def rows_of(self, scope: Scope, ids: Sequence[int]) -> list[R]:
         """These rows, in this order; what is gone or out of reach is left out."""
@@ -375,7 +382,7 @@ class Listing(Generic[R]):
             _id(one): one
             for one in await rows(
                 self.into,
-                f"{self.select} WHERE {self.table_name}.id IN :list_ids AND :list_reach",
+                f"{self.select} WHERE {self.row_id} IN :list_ids AND :list_reach",
                 list_ids=list(ids),
                 list_reach=within(self.table, scope.actor.reach),
                 **({} if self.given is None else self.given(scope)),
@@ -390,7 +397,7 @@ class Listing(Generic[R]):
         reach = within(self.table, scope.actor.reach)
         backwards = bool(before) and not after
         place = _place(asked, before if backwards else after)
-        order = _Order(asked.sorts, self.table_name, backwards, place, limit + 1)
+        order = _Order(asked.sorts, self.row_id, backwards, place, limit + 1)
         keys, count = await self._first(scope, asked, reach, order)
         more, keys = len(keys) > limit, keys[:limit]
         if backwards:
@@ -435,7 +442,7 @@ class Listing(Generic[R]):
         first = next((one for one in asked.conditions if one.source), None)
         source = first.source if first else self.table_name
         where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        picked = order.head if asked.order_beside else f"{self.table_name}.id"
+        picked = order.head if asked.order_beside else self.row_id
         few = f"SELECT {picked} FROM {source} {' '.join(asked.joins)} WHERE {where}"
         if len(asked.conditions) == 1 and asked.conditions[0].ids and everything:
             few = asked.conditions[0].ids
@@ -448,12 +455,12 @@ class Listing(Generic[R]):
         elif dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
             # Whether they are few stands inside: outside it, a list of them all would be made first.
             few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {FEW}"
-            from_few = f"{table} {order.join} WHERE {table}.id IN ({few_ones})"
+            from_few = f"{table} {order.join} WHERE {self.row_id} IN ({few_ones})"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
                 f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {order.join}"
-                f" WHERE {table}.id = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {FEW}"
+                f" WHERE {self.row_id} = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {FEW}"
             )
             there = order.there
             head, keyset, by = there.heads_again, there.keyset, there.by()
@@ -510,7 +517,7 @@ class _Order:
     """How the rows of a page follow each other, from a place on."""
 
     sorts: tuple[Sorted, ...]
-    table: str
+    row_id: str
     backwards: bool
     place: tuple[Any, ...] | None
     limit: int
@@ -528,7 +535,7 @@ class _Order:
         """The id; of the first column's own index where that is another table's."""
         if self.source:
             return f"{self.source}.id"
-        return self.sorts[0].column.tie or f"{self.table}.id"
+        return self.sorts[0].column.tie or self.row_id
 
     def _down(self, at: int) -> bool:
         return self.sorts[min(at, len(self.sorts) - 1)].descending is not self.backwards

@@ -88,7 +88,7 @@ async def all_totals(
     found = await rows(
         _Sum,
         f"SELECT {currency} AS currency, {picked} FROM {listing.table_name} {joins}"
-        f" WHERE {listing.table_name}.id IN ({matching.sql}){by}",
+        f" WHERE {listing.row_id} IN ({matching.sql}){by}",
         **values,
     )
     sums = {

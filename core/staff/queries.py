@@ -17,7 +17,7 @@ from core.staff.tables import ApiToken, Role, Staff
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from core.scope import Scope
 
@@ -235,9 +235,18 @@ async def names_of(keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
+async def actor_names(keys: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """Staff users as actors, with their names and in their order: all, or those of these keys."""
+    found = await rows(_Named, "SELECT id, name FROM staff ORDER BY name_key, id")
+    named = [(f"staff:{one.id}", one.name) for one in found]
+    return [one for one in named if keys is None or one[0] in keys]
+
+
 def in_words(key: str) -> str:
     """An actor without the name that a staff user has."""
     kind, __, name = key.partition(":")
+    if kind == "anonymous":
+        return _("Not logged in")
     words = {
         "command": _("Command line"),
         "schedule": _("Schedule"),

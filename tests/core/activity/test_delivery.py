@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import ModuleType
 
 import pytest
+from msgspec import Struct
 
 from core.activity import queries
 from core.activity.actions import (
@@ -19,7 +20,7 @@ from core.activity.actions import (
 from core.activity.delivery import Deliveries, Line, Turn, next_retry, plugin_reader
 from core.activity.unit import heard_late, record, unit_of_work
 from core.clock import FixedClock
-from core.database import dialect, execute, spawn, transaction, value, values, watched
+from core.database import dialect, execute, rows, spawn, transaction, value, values, watched
 from core.errors import NotFound, TryAgain, Unavailable
 from core.hooks import Hooks, hookimpl, hookspec
 from core.scope import Scope
@@ -48,6 +49,10 @@ class Ear:
                 raise ValueError(f"thing {line.subject_id} is too much")
         if self.also is not None:
             await self.also(scope, lines)
+
+
+class PlanStep(Struct, frozen=True):
+    detail: str
 
 
 async def happen(scope: Scope, *things: int) -> None:
@@ -87,6 +92,22 @@ async def test_a_reader_hears_every_fact_of_its_kinds_once_and_in_order(scope: S
     assert await heard() == [1, 2, 3, 5]
     assert (await state(ear)).position == 5
     assert (await state(ear)).waiting == 0
+
+
+async def test_what_waits_is_read_in_the_order_of_the_log_without_being_sorted(scope: Scope) -> None:
+    if dialect() != "sqlite":
+        pytest.skip("what SQLite's planner takes")
+    ear = Ear(kinds=frozenset({"thing_made", "thing_changed"}))
+    await enable_reader(scope, "ear")
+    await happen(scope, 1, 2, 3)
+
+    with watched() as seen:
+        await deliver(scope, ear)
+    read = next(text for text in seen if "ORDER BY position LIMIT" in text)
+    plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {read}".replace("?", "2"))]
+
+    assert await heard() == [1, 2, 3]
+    assert not [detail for detail in plan if "TEMP B-TREE" in detail], plan
 
 
 async def test_facts_of_one_kind_come_in_one_call_and_kinds_do_not_change_places(scope: Scope) -> None:
