@@ -25,17 +25,18 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+BESIDE_RUNS: Final = "billing/beside_runs.html"
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
 
 
 @get("/billing/parked", permission="billing.view")
 async def list_parked(view: View) -> Response[str]:
-    return await PARKED_ACCOUNTS.page(view)
+    return await PARKED_ACCOUNTS.page(view, BESIDE_RUNS)
 
 
 @get("/billing/renewals", permission="billing.view")
 async def list_renewals(view: View) -> Response[str]:
-    return await PREPAID_RENEWALS.page(view)
+    return await PREPAID_RENEWALS.page(view, BESIDE_RUNS)
 
 
 def _place(parked_id: int) -> Place:

@@ -113,7 +113,10 @@ class PageMaker:
 
     def _areas(self, scope: Scope, path: str) -> Iterable[NavArea]:
         seen = self.menu(scope)
-        current = max((entry.href for entry in seen if _within(path, entry.href)), key=len, default="")
+        within = [entry.href for entry in seen if _within(path, entry.href)] or [
+            entry.href for entry in seen if _beside(path, entry.href)
+        ]
+        current = max(within, key=len, default="")
         for area, label in AREAS:
             entries = [_item(entry, current) for entry in seen if entry.area == area]
             if entries:
@@ -126,3 +129,9 @@ def _item(entry: MenuEntry, current: str) -> NavItem:
 
 def _within(path: str, href: str) -> bool:
     return path == href or (href != "/" and path.startswith(f"{href}/"))
+
+
+def _beside(path: str, href: str) -> bool:
+    """In the folder of an entry that has one: /billing/parked belongs to /billing/runs."""
+    folder = href.rpartition("/")[0]
+    return bool(folder) and path.startswith(f"{folder}/")

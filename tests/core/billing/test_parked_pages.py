@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 from core.billing.actions.prepaid import start
@@ -98,3 +99,13 @@ async def test_B8_the_page_of_a_run_leads_to_what_it_renewed(tenant: TestTenant)
     assert "Ann Arbor" in sheet.text
     assert (told["renewed"], told["not_covered"]) == (0, 1)
     assert [(each["customer_id"], each["total_minor"]) for each in found] == [(customer_id, 1230)]
+
+
+async def test_the_lists_beside_the_runs_lead_back_to_them(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    for path in ("/billing/parked", "/billing/renewals"):
+        shown = (await page.get(path)).text
+
+        assert re.search(r'<nav class="t-crumbs"[^>]*><a href="/billing/runs">', shown)
+        assert re.search(r'href="/billing/runs" title="Billing runs" aria-current="page"', shown)
