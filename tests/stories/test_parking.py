@@ -55,6 +55,26 @@ async def test_without_a_rate_of_exchange_it_waits(story: Story) -> None:
     await story.nothing_more_is_due()
 
 
+async def test_without_a_rate_of_exchange_a_payer_waits_once_however_much_is_due_and_others_are_billed(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01", currency="USD")
+    other = await a_customer(story.scope, "Ben Berger")
+    await story.is_charged("Visit", 500, customer_id=other)
+    for name, amount, kind in (("fibre", 3000, "plan"), ("tv", 1000, "module")):
+        await story.sells(name, amount, currency="USD", kind=kind)
+        await story.subscribes(name)
+
+    report = await story.bill()
+    assert [(each.payer_id, each.reason) for each in report.parked] == [(story.customer, "no_fx_rate")]
+    assert await story.papers(payer_id=other) == [("2027-05-01", "6.00", "open")]
+    await story.rate("USD", "0.9", since="2027-04-30")
+    await story.bill()
+
+    assert await story.papers(payer_id=story.customer) == [("2027-05-01", "48.00", "open")]
+    await story.nothing_more_is_due()
+
+
 async def test_a_total_below_zero_is_not_issued(story: Story) -> None:
     await story.begins("2027-05-01")
     await story.sells("fibre", 3000)
