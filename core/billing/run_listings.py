@@ -290,7 +290,9 @@ PARKED_ACCOUNTS: Final = Listing(
             role="c-amount",
             value=lambda row: row.amount_minor,
         ),
-        ListColumn(key="way_out", label=N_("Way out"), sorts=False, value=lambda row: "", cell=_way_out),
+        ListColumn(
+            key="way_out", label=N_("Way out"), sorts=False, value=lambda row: "", cell=_way_out, cls="t-nowrap"
+        ),
         ListColumn(key="tried", label=N_("Tried again"), kind="datetime", field="tried_at", shown=False),
         ListColumn(key="resolved", label=N_("Resolved"), kind="datetime", field="resolved_at", shown=False),
         ListColumn(key="id", label=N_("Id"), expr="billing_parked.id", kind="number", shown=False),
