@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.billing.actions import issue, void, write_off
-from core.billing.actions.relief import relieve_tax
+from core.billing.actions.relief import relievable, relieve_tax
 from core.database import OneCustomer, execute, value
 from core.errors import Conflict, Invalid, NotFound
 from tests.books import a_customer, day
@@ -98,6 +98,21 @@ async def test_B6_tax_of_a_cent_comes_back_and_a_share_below_half_a_cent_does_no
     await story.pays(4, small)
 
     assert await story.books("2200", "5000") == ["-0.01", "99.97"]
+    await story.nothing_more_is_due()
+
+
+async def test_B6_there_is_no_tax_in_a_cent_that_was_lost_nor_in_what_was_credited_in_full(story: Story) -> None:
+    await story.begins("2027-05-01")
+    invoice = await story.is_invoiced(("Router", 10000))
+    await story.voids(invoice)
+    small = await story.is_invoiced(("Cable", 1000))
+    await write_off(story.scope, small, "A cent", 1)
+
+    with pytest.raises(Conflict, match="no tax in what was written off"):
+        await relieve_tax(story.scope, small, "Granted")
+
+    assert await relievable(invoice, 0) == []
+    assert await relievable(invoice, 12000) == []
     await story.nothing_more_is_due()
 
 

@@ -38,7 +38,7 @@ class _Lost(Struct, frozen=True):
     payer_id: int
     currency: str
     book_id: int
-    lost_minor: int
+    lost_minor: int = 0
 
 
 _TAXED = """
@@ -106,14 +106,10 @@ async def relieve_tax(scope: Scope, document_id: int, reason: str, granted_on: d
 
 async def take_relief_back(scope: Scope, document_id: int, taken_minor: int, lost_minor: int) -> None:
     """So much of a loss is none any more: its share of the relieved tax is due again (row 21)."""
-    relieved = [each for each in await rows(_Taxed, _TAXED, id=document_id) if each.relieved_minor > 0]
+    relieved = [each for each in await rows(_Taxed, _TAXED, id=document_id) if each.relieved_minor]
     if not relieved:
         return
-    found = await row(
-        _Lost,
-        "SELECT id, payer_id, currency, book_id, 0 AS lost_minor FROM document WHERE id = :id",
-        id=document_id,
-    )
+    found = await row(_Lost, "SELECT id, payer_id, currency, book_id FROM document WHERE id = :id", id=document_id)
     assert found is not None
     today = scope.today()
     for each in relieved:
