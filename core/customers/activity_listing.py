@@ -165,7 +165,7 @@ ACTIVITY: Final = Listing(
             role="c-amount",
             cls="t-nowrap t-date",
         ),
-        ListColumn(key="who", label=N_("By"), load=_load_words, role="c-meta", cls="t-clip wide"),
+        ListColumn(key="who", label=N_("Who"), load=_load_words, role="c-meta", cls="t-clip wide"),
         ListColumn(key="what", label=N_("What happened"), load=_load_words, role="c-name", cls="t-clip wide"),
         ListColumn(
             key="customer",
@@ -181,7 +181,7 @@ ACTIVITY: Final = Listing(
         ),
         ListColumn(
             key="actor",
-            label=N_("By"),
+            label=N_("Who"),
             expr="activity.actor",
             kind="choice",
             sorts=False,
