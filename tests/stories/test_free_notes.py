@@ -9,7 +9,7 @@ import pytest
 from core.billing.actions import create_free_credit_note
 from core.billing.actions.pausing import pause
 from core.billing.schemas import FreeCreditLine, NewFreeCreditNote
-from core.database import value, values
+from core.database import execute, value, values
 from core.errors import Conflict
 from core.subscriptions.schemas import NewPause
 from tests.books import day
@@ -204,3 +204,17 @@ async def test_B3_before_the_last_net_a_credit_in_full_takes_the_tax_of_its_line
     assert (note.net_minor, note.tax_minor) == (10000, 2000)
     assert (await net_of_all(story), await tax_of_all(story)) == (98, 20)
     await story.nothing_more_is_due()
+
+
+async def test_B3_the_line_of_that_tax_is_in_the_language_of_the_invoice(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await execute("UPDATE customer SET language = 'de' WHERE id = :id", id=story.customer)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_invoiced(("Clip", 10))
+    for __ in range(5):
+        await gives_freely(story, 2)
+
+    note = await story.voids(invoice)
+
+    assert [line.description for line in note.lines] == ["Cable", "Steuer, die freie Gutschriften übrig ließen"]

@@ -21,7 +21,7 @@ from core.database import row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.fx import convert, find_rate
 from core.money import allocate, format_amount, half_up
-from core.texts import _
+from core.texts import _, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +149,8 @@ def _of_tax(scope: Scope, invoice: Corrected, like: Left, tax: int) -> Part:
     """Tax alone, at the rate of a line."""
     base = scope.tenant.currency
     base_tax = tax if invoice.currency == base else convert(tax, invoice.currency, base, invoice.rate_e10)
+    with speaking(invoice.language):
+        description = _("Tax that free credit notes left")
     line = replace(
         like,
         id=0,
@@ -156,7 +158,7 @@ def _of_tax(scope: Scope, invoice: Corrected, like: Left, tax: int) -> Part:
         subscription_id=None,
         product_id=None,
         kind="one_off",
-        description=_("Tax that free credit notes left"),
+        description=description,
         quantity_e6=10**6,
         unit_price_e6=0,
         tax_inclusive=False,
