@@ -255,6 +255,7 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
             lists=f"/lists/{listing.key}" if listing.key and size else "",
             state=urlencode(kept),
             size=size,
+            by_id=asked.sorts[0].column.key == "id",
         ),
         "filtered": bool(asked.q or asked.filters),
         "kept": {name: text for name, text in kept.items() if name != "q"},
@@ -283,7 +284,9 @@ def said_of(rows: int, total: str) -> str:
     return _("%(done)s of %(total)s", done=number(rows), total=total)
 
 
-def _pager(found: Found[Any], at: Callable[..., str], *, lists: str = "", state: str = "", size: int = 0) -> Pager:
+def _pager(
+    found: Found[Any], at: Callable[..., str], *, lists: str = "", state: str = "", size: int = 0, by_id: bool = False
+) -> Pager:
     """With `lists`, the address of what every list has, all can be counted and the rows of a page be chosen."""
     ids = [one.id for one in found.rows]
     more = "&" if state else ""
@@ -294,7 +297,7 @@ def _pager(found: Found[Any], at: Callable[..., str], *, lists: str = "", state:
         sizes=SIZES,
         resize=f"{lists}/rows" if lists else "",
         state=state,
-        range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids else "",
+        range=_("Ids %(first)s to %(last)s", first=ids[0], last=ids[-1]) if ids and by_id else "",
         first=at() if found.before else "",
         previous=at(before=found.before) if found.before else "",
         next=at(after=found.after) if found.after else "",

@@ -301,3 +301,11 @@ async def test_the_api_sorts_filters_searches_and_goes_on_from_its_cursor(tenant
     assert [one["id"] for one in first["items"]] == [19, 17, 15]
     assert [one["id"] for one in then["items"]] == [13, 11, 9]
     assert (await api.get("/api/v1/customers?sort=shoe")).status_code == 422
+
+
+async def test_the_page_names_the_ids_it_shows_where_they_are_the_order(tenant: TestTenant) -> None:
+    await fill(tenant, 3)
+    page = await tenant.browser()
+
+    assert "Ids 3 to 1" in (await page.get("/customers?sort=-id")).text
+    assert "Ids" not in (await page.get("/customers?sort=name")).text
