@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.billing.actions import create_free_credit_note
+from core.billing.actions import create_free_credit_note, reissue
 from core.billing.actions.pausing import pause
-from core.billing.schemas import FreeCreditLine, NewFreeCreditNote
+from core.billing.schemas import FreeCreditLine, NewFreeCreditNote, Reissue
 from core.database import execute, value, values
 from core.errors import Conflict
 from core.subscriptions.schemas import NewPause
@@ -218,3 +218,17 @@ async def test_B3_the_line_of_that_tax_is_in_the_language_of_the_invoice(story: 
     note = await story.voids(invoice)
 
     assert [line.description for line in note.lines] == ["Cable", "Steuer, die freie Gutschriften übrig ließen"]
+
+
+async def test_B3_an_invoice_that_is_issued_anew_beside_a_free_credit_note_costs_what_it_did(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await gives_freely(story, 3000)
+    before = (await story.money()).balance
+
+    await reissue(story.scope, invoice, Reissue(reason="Reference", reference="PO 7"))
+
+    assert (await net_of_all(story), await tax_of_all(story)) == (7000, 1400)
+    assert (await story.money()).balance == before
+    await story.nothing_more_is_due()

@@ -83,12 +83,16 @@ async def credit_in_full(
     left: Sequence[Left],
     reason: str,
     take_charges: Callable[[], Awaitable[None]],
+    *,
+    anew: bool = False,
 ) -> int:
     """Rows 12 and 13 of the table of postings. `take_charges` says what becomes of its charges, before the credit takes
     the place of what was paid: nothing may be activated by it. What was paid is free then: the caller gives it its new
-    place and says `credit_came`."""
+    place and says `credit_came`. `anew`: the same is charged again at once, so that all its tax is given back, whatever
+    free credit notes have left."""
     whole = [Part(line, line.net_minor, line.tax_minor) for line in left]
-    parts = [part for part in await with_tax_left(scope, invoice, whole) if part.net_minor or part.tax_minor]
+    given = whole if anew else await with_tax_left(scope, invoice, whole)
+    parts = [part for part in given if part.net_minor or part.tax_minor]
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
     note_id = await issue_note(scope, invoice, parts, reason)

@@ -90,7 +90,7 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
         async def rate_anew() -> None:
             charge_ids.extend(await _rate_anew(scope, old, wanted, invoice.payer_id, invoice.currency))
 
-        note_id = await credit_in_full(scope, invoice, left, data.reason, rate_anew)
+        note_id = await credit_in_full(scope, invoice, left, data.reason, rate_anew, anew=True)
         beside = await row(_Beside, "SELECT terms_days, reference, note FROM document WHERE id = :id", id=document_id)
         assert beside is not None
         fields = DraftFields(
