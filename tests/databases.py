@@ -97,6 +97,8 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
     unused = _unused.setdefault(template, [])
     if unused:
         server = unused.pop()
+        for connection in _idle(server):  # plans for the few rows of the tests before would be kept for many
+            await connection.execute("DISCARD PLANS")
     else:
         name = f"{WORKER}_{os.getpid()}_{next(_number)}"
         await postgres_database(name, template=template)
@@ -112,15 +114,17 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
 
 
 def _kept(server: PostgresServer) -> list[int]:
-    """Processes of the idle connections that the next test goes on with; what was set on them is put back first."""
-    found: list[int] = []
-    for pool in server._pools.values():
-        for holder in pool._holders:
-            connection = holder._con
-            if holder._in_use is None and isinstance(connection, TenantConnection) and not connection.is_closed():
-                connection.unclean = True
-                found.append(connection.get_server_pid())
-    return found
+    """Processes of the connections that the next test goes on with; what was set on them is put back first."""
+    found = _idle(server)
+    for connection in found:
+        connection.unclean = True
+    return [connection.get_server_pid() for connection in found]
+
+
+def _idle(server: PostgresServer) -> list[TenantConnection]:
+    holders = [holder for pool in server._pools.values() for holder in pool._holders if holder._in_use is None]
+    connections = [holder._con for holder in holders]
+    return [one for one in connections if isinstance(one, TenantConnection) and not one.is_closed()]
 
 
 @asynccontextmanager

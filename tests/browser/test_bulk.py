@@ -20,6 +20,7 @@ async def create(page: Page, served: Served, name: str) -> None:
     await page.wait_for_url(re.compile(r"/customers/\d+$"))
 
 
+@pytest.mark.slow
 async def test_L5_rows_are_ticked_disabled_and_deleted_all_or_none(page: Page, seen: Seen, served: Served) -> None:
     for name in ("Ada Adler", "Bo Berg", "Cy Cole"):
         await create(page, served, name)

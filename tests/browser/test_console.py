@@ -60,6 +60,7 @@ async def given_up(page: Page) -> AsyncIterator[None]:
     await page.unroute(where)
 
 
+@pytest.mark.slow
 async def test_a_tenants_life_in_the_console(browser: Browser, served: Served, tmp_path: Path) -> None:
     link = served.create_tenant("host", "--provider")
     base = link.split("/welcome/")[0]

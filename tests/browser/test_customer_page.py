@@ -23,6 +23,7 @@ async def create(page: Page, served: Served, name: str) -> str:
     return page.url
 
 
+@pytest.mark.slow
 async def test_C3_the_second_to_save_chooses_between_both_values_by_keys_alone(
     page: Page, seen: Seen, served: Served, browser: Browser
 ) -> None:
@@ -56,6 +57,7 @@ async def test_C3_the_second_to_save_chooses_between_both_values_by_keys_alone(
     assert [fault for fault in seen.faults if "409" not in fault] == []
 
 
+@pytest.mark.slow
 async def test_C3_all_sections_are_edited_in_one_form_and_C5_a_password_is_set_beside_it(
     page: Page, seen: Seen, served: Served
 ) -> None:

@@ -36,6 +36,7 @@ async def downloaded(page: Page, link: str) -> str:
     return Path(await (await waiting.value).path()).read_text(encoding="utf-8-sig")
 
 
+@pytest.mark.slow
 async def test_C19_refused_records_are_mended_in_their_file_and_an_import_is_undone(
     page: Page, seen: Seen, served: Served
 ) -> None:
@@ -66,6 +67,7 @@ async def test_C19_refused_records_are_mended_in_their_file_and_an_import_is_und
     assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_L8_what_is_shown_is_exported_and_gone_through_record_by_record(
     page: Page, seen: Seen, served: Served
 ) -> None:
@@ -96,6 +98,7 @@ async def test_L8_what_is_shown_is_exported_and_gone_through_record_by_record(
     assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_on_a_phone_a_customer_is_filtered_found_and_changed(browser: Browser, served: Served) -> None:
     async with window(browser, PHONE, "dark", served.state) as page:
         seen = Seen(page)
@@ -123,6 +126,7 @@ async def test_on_a_phone_a_customer_is_filtered_found_and_changed(browser: Brow
         assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_pages_of_views_plans_and_the_own_account_are_clean(page: Page, seen: Seen, served: Served) -> None:
     found: dict[str, list[str]] = {}
     for path in (

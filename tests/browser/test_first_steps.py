@@ -41,6 +41,7 @@ async def create(page: Page, served: Served) -> tuple[str, str]:
     return name, page.url
 
 
+@pytest.mark.slow
 async def test_a_one_time_link_leads_in_once(browser: Browser, served: Served) -> None:
     link = served.create_tenant("lantern")
     async with window(browser) as page:
@@ -63,6 +64,7 @@ async def test_a_one_time_link_leads_in_once(browser: Browser, served: Served) -
         await expect(page.get_by_role("heading", level=1)).to_have_text("This link does not work any more")
 
 
+@pytest.mark.slow
 async def test_logging_out_ends_it_and_logging_in_leads_back(browser: Browser, served: Served) -> None:
     link = served.create_tenant("harbour")
     base = link.split("/welcome/")[0]
@@ -141,6 +143,7 @@ async def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(page:
     await expect(page.get_by_label("Company")).to_have_value("Fennimore & Sons")
 
 
+@pytest.mark.slow
 async def test_the_second_of_two_chooses_field_by_field(browser: Browser, page: Page, served: Served) -> None:
     _, address = await create(page, served)
     async with window(browser, state=served.state) as other:
@@ -189,6 +192,7 @@ async def test_a_lost_connection_keeps_what_was_typed(page: Page, served: Served
     await expect(page.locator("#sec-main:not(.t-editing)")).to_contain_text("Offline Ltd")
 
 
+@pytest.mark.slow
 async def test_the_list_is_searched_while_typing_and_the_address_keeps_it(page: Page, served: Served) -> None:
     name, _ = await create(page, served)
     await create(page, served)
@@ -274,6 +278,7 @@ PAGES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "theme"),
     [

@@ -77,6 +77,7 @@ async def read_german(page: Page, served: Served) -> None:
     await expect(page.locator("html")).to_have_attribute("lang", "de")
 
 
+@pytest.mark.slow
 async def test_a_language_is_chosen_on_the_profile_and_kept(page: Page, seen: Seen, served: Served) -> None:
     await page.goto(f"{served.base}/profile")
     await expect(page.get_by_role("heading", name="Your profile")).to_be_visible()
@@ -91,6 +92,7 @@ async def test_a_language_is_chosen_on_the_profile_and_kept(page: Page, seen: Se
     assert seen.faults == []
 
 
+@pytest.mark.slow
 async def test_list_customer_and_invoice_read_german_with_german_numbers(
     page: Page, seen: Seen, served: Served
 ) -> None:

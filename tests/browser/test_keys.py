@@ -13,6 +13,7 @@ from tests.browser.server import Served
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> None:
     keys = page.keyboard
     await page.goto(served.base)

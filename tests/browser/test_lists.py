@@ -13,6 +13,7 @@ from tests.browser.server import Served
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 async def test_L3_columns_filters_and_order_are_chosen_and_saved_as_a_view(
     page: Page, seen: Seen, served: Served
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.browser import PHONE, Seen, faults_of, settled, window
 from tests.browser.server import Served
 
 
+@pytest.mark.slow
 async def test_F5_pages_and_actions_are_reached_by_keyboard_alone(page: Page, served: Served, seen: Seen) -> None:
     await page.goto(served.base)
     await settled(page)

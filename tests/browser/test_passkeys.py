@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.browser import Seen, window
@@ -23,6 +24,7 @@ async def with_device(page: Page) -> None:
     await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
+@pytest.mark.slow
 async def test_F1_a_passkey_is_added_named_and_logs_in_without_a_password(browser: Browser, served: Served) -> None:
     async with window(browser, state=served.state) as page:
         seen = Seen(page)

@@ -26,6 +26,7 @@ async def create(page: Page, served: Served, name: str) -> str:
     return page.url
 
 
+@pytest.mark.slow
 async def test_C6_a_user_is_added_and_changed_by_the_keyboard_alone(page: Page, seen: Seen, served: Served) -> None:
     await create(page, served, "Nuala Brannock")
     await page.get_by_role("link", name="Users").focus()
@@ -61,6 +62,7 @@ async def test_C6_a_user_is_added_and_changed_by_the_keyboard_alone(page: Page, 
     assert [fault for fault in seen.faults if "422" not in fault] == []
 
 
+@pytest.mark.slow
 async def test_C8_a_tag_is_found_by_its_beginning_and_put_on_by_enter(page: Page, seen: Seen, served: Served) -> None:
     await create(page, served, "Fintan Roe")
     await page.get_by_role("button", name="Add tag").focus()
@@ -90,6 +92,7 @@ async def test_C8_a_tag_is_found_by_its_beginning_and_put_on_by_enter(page: Page
     assert seen.faults == []
 
 
+@pytest.mark.slow
 async def test_C2_a_parent_and_payer_are_chosen_by_keys_and_shown_before_they_are_saved(
     page: Page, seen: Seen, served: Served
 ) -> None:

@@ -35,6 +35,7 @@ async def looked_at(page: Page, seen: Seen) -> None:
         assert await small_targets(page) == []
 
 
+@pytest.mark.slow
 async def test_staff_log_in_as_a_customer_pay_at_the_gateway_and_see_it_paid(browser: Browser, shop: Served) -> None:
     async with window(browser, state=shop.state) as page:
         seen = Seen(page)

@@ -22,6 +22,7 @@ async def create(page: Page, served: Served, name: str) -> str:
     return page.url
 
 
+@pytest.mark.slow
 async def test_a_status_is_changed_by_the_keyboard_alone_and_says_why(page: Page, seen: Seen, served: Served) -> None:
     await create(page, served, "Wanda Quist")
     await page.get_by_role("button", name="Actions", exact=True).focus()
@@ -86,6 +87,7 @@ async def test_a_change_is_set_for_a_later_day_and_cancelled(page: Page, seen: S
     assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_statuses_are_added_reviewed_and_put_in_order_by_keys(page: Page, seen: Seen, served: Served) -> None:
     await page.goto(f"{served.base}/settings/statuses")
     await settled(page)

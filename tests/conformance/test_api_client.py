@@ -94,6 +94,7 @@ def test_F2_a_generated_client_creates_a_customer_and_pages_through_the_list(mad
     assert sorted(seen) == sorted(wanted)
 
 
+@pytest.mark.slow
 def test_F2_what_is_refused_is_a_problem_that_the_client_knows(made: Made) -> None:
     create, one = made.operation("customers", "create_customer"), made.operation("customers", "get_customer")
 

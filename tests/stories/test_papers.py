@@ -32,7 +32,7 @@ async def a_german(story: Story) -> int:
     return (await story.last_document()).id
 
 
-async def test_S1_what_is_charged_is_written_in_the_language_of_who_pays(story: Story) -> None:
+async def test_B11_what_is_charged_is_written_in_the_language_of_who_pays(story: Story) -> None:
     invoice = await a_german(story)
 
     found = await document_of(story.scope, invoice)
@@ -41,7 +41,7 @@ async def test_S1_what_is_charged_is_written_in_the_language_of_who_pays(story: 
     assert await value("SELECT description FROM charge WHERE kind = 'setup'") == "Fibre: Einrichtung"
 
 
-async def test_S1_it_is_written_so_whatever_language_the_staff_speak(story: Story) -> None:
+async def test_B11_it_is_written_so_whatever_language_the_staff_speak(story: Story) -> None:
     await story.begins("2027-01-01")
     await story.sells("fibre", 10000, setup_minor=4900)
 
@@ -51,7 +51,7 @@ async def test_S1_it_is_written_so_whatever_language_the_staff_speak(story: Stor
     assert await value("SELECT description FROM charge WHERE kind = 'setup'") == "Fibre: set-up"
 
 
-async def test_S1_amounts_of_a_line_are_written_alike(story: Story) -> None:
+async def test_B11_amounts_of_a_line_are_written_alike(story: Story) -> None:
     invoice = await a_german(story)
 
     view = view_of(await document_of(story.scope, invoice))
@@ -59,7 +59,7 @@ async def test_S1_amounts_of_a_line_are_written_alike(story: Story) -> None:
     assert [(line.price, line.less, line.amount) for line in view.lines if line.less] == [("100,00", "−10,00", "90,00")]
 
 
-async def test_B12_a_credited_part_of_a_line_has_it_as_its_price(story: Story) -> None:
+async def test_B11_a_credited_part_of_a_line_has_it_as_its_price(story: Story) -> None:
     invoice = await a_german(story)
     first, second = (await document_of(story.scope, invoice)).lines
     part = await story.credits(invoice, 500, 300)
@@ -77,7 +77,7 @@ async def test_B12_a_credited_part_of_a_line_has_it_as_its_price(story: Story) -
     assert sum(line.amount_minor for line in rests) == 13900 - 800
 
 
-async def test_B12_a_line_that_is_credited_whole_comes_to_its_amount(story: Story) -> None:
+async def test_B11_a_line_that_is_credited_whole_comes_to_its_amount(story: Story) -> None:
     invoice = await a_german(story)
 
     note = await story.voids(invoice)
@@ -87,7 +87,7 @@ async def test_B12_a_line_that_is_credited_whole_comes_to_its_amount(story: Stor
         assert int(line.unit_price * line.quantity * 100) - line.discount_minor == line.amount_minor
 
 
-async def test_S1_german_documents_say_when_it_was_supplied(story: Story) -> None:
+async def test_B11_german_documents_say_when_it_was_supplied(story: Story) -> None:
     invoice = await a_german(story)
     story.on("2027-02-01")
     await story.bill()
@@ -112,11 +112,11 @@ async def test_S1_german_documents_say_when_it_was_supplied(story: Story) -> Non
         ("de", "", "", "HRB 1"),
     ],
 )
-def test_S1_the_numbers_in_the_foot_are_named_once(language: str, tax_number: str, vat_id: str, said: str) -> None:
+def test_B11_the_numbers_in_the_foot_are_named_once(language: str, tax_number: str, vat_id: str, said: str) -> None:
     assert legal_line(language, registration="HRB 1", tax_number=tax_number, vat_id=vat_id) == said
 
 
-async def test_S1_the_foot_names_the_numbers_in_the_language_of_the_document(story: Story) -> None:
+async def test_B11_the_foot_names_the_numbers_in_the_language_of_the_document(story: Story) -> None:
     invoice = await a_german(story)
     seller = await default_seller(story.scope)
     await change_seller(
@@ -134,7 +134,7 @@ async def test_S1_the_foot_names_the_numbers_in_the_language_of_the_document(sto
     assert "Steuernummer" not in view_of(await document_of(story.scope, invoice)).foot
 
 
-async def test_S1_a_statement_calls_credit_notes_as_they_are_headed(story: Story) -> None:
+async def test_B11_a_statement_calls_credit_notes_as_they_are_headed(story: Story) -> None:
     invoice = await a_german(story)
     note = await story.voids(invoice)
 

@@ -51,6 +51,7 @@ async def told_by(deployment: Deployment, record: TenantRecord, sql: str) -> int
         return found
 
 
+@pytest.mark.slow
 async def test_H6_a_copy_lives_through_months_and_shows_what_billing_will_do(deployment: Deployment) -> None:
     record = await furnished(deployment)
     before = await told_by(deployment, record, INVOICES)
@@ -166,6 +167,7 @@ async def test_H6_a_tenant_in_real_time_and_a_day_that_has_been_are_refused(depl
         await try_time(deployment, record, "alpha-try")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
 async def test_H6_by_command_and_the_pages_say_that_it_is_no_real_time(deployment: Deployment) -> None:
     environment = {**environment_of(deployment), "COLUMNS": "200"}

@@ -178,6 +178,7 @@ async def databases(deployment: Deployment, record: TenantRecord) -> set[tuple[s
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_H1_a_tenant_is_the_same_to_the_last_row_wherever_it_is_moved(places: Deployment) -> None:
     record = await furnished(places)
@@ -205,6 +206,7 @@ async def test_H1_a_tenant_is_the_same_to_the_last_row_wherever_it_is_moved(plac
     await sound(places)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_ids_that_were_given_once_are_not_given_again_after_a_move(places: Deployment) -> None:
     await furnished(places)
@@ -222,6 +224,7 @@ async def test_ids_that_were_given_once_are_not_given_again_after_a_move(places:
         assert new.id == last.id + 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way[0]} to {way[1]}")
 async def test_what_the_databases_keep_by_themselves_is_kept_after_a_move(
@@ -463,6 +466,7 @@ async def test_a_move_that_is_killed_at_any_step_leaves_the_tenant_whole_in_one_
         await killed_and_whole(places, PLACES[at], step, chance.randint(2, 60) if "middle" in step else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_a_move_that_fails_leaves_everything_as_it_was(
     places: Deployment, monkeypatch: pytest.MonkeyPatch
@@ -484,6 +488,7 @@ async def test_a_move_that_fails_leaves_everything_as_it_was(
     await sound(places)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 @pytest.mark.parametrize("way", [("sqlite", "main"), ("main", "sqlite")], ids=lambda way: f"{way[0]} to {way[1]}")
 async def test_a_copy_that_is_not_the_same_is_never_switched_to(
@@ -664,6 +669,7 @@ async def test_the_old_database_is_kept_for_some_days_and_then_taken_away(places
     await sound(places)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_who_is_archived_leaves_nothing_where_it_was_before(places: Deployment) -> None:
     record = await furnished(places, "main")
@@ -675,6 +681,7 @@ async def test_who_is_archived_leaves_nothing_where_it_was_before(places: Deploy
     assert await places.registry.list_aside() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_one_that_was_left_closed_by_a_process_that_died_takes_changes_again(places: Deployment) -> None:
     record = await furnished(places)
@@ -690,6 +697,7 @@ async def test_one_that_was_left_closed_by_a_process_that_died_takes_changes_aga
     await sound(places)
 
 
+@pytest.mark.slow
 async def test_the_command_says_what_it_did(places: Deployment) -> None:
     await furnished(places)
     environment = {**environment_of(places), "COLUMNS": "200"}

@@ -69,6 +69,7 @@ async def test_H3_new_tenants_fill_the_least_full_database_until_all_are_full(tw
     assert len(list((two.config.data / "tenants").iterdir())) == 2 * LIMIT, "nothing is left of those refused"
 
 
+@pytest.mark.slow
 async def test_H3_what_is_deleted_makes_room_again(two: Deployment) -> None:
     for number in range(2 * LIMIT):
         await made(two, f"tenant{number}")

@@ -232,6 +232,7 @@ def in_the_file(tenant: TestTenant) -> list[str]:
     return [needle for needle in NEEDLES if needle.encode() in held]
 
 
+@pytest.mark.slow
 async def test_C12_the_name_is_found_in_issued_documents_only_and_nowhere_when_their_time_is_over(
     tenant: TestTenant, tmp_path: Path
 ) -> None:
