@@ -120,6 +120,7 @@ async def test_list_customer_and_invoice_read_german_with_german_numbers(
     assert seen.faults == []
 
 
+@pytest.mark.slow
 async def test_a_form_is_refused_in_german(page: Page, served: Served) -> None:
     await read_german(page, served)
 

@@ -35,6 +35,7 @@ async def test_F5_pages_and_actions_are_reached_by_keyboard_alone(page: Page, se
     assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_F5_the_search_fits_a_phone(browser: Browser, served: Served) -> None:
     async with window(browser, PHONE, state=served.state) as page:
         seen = Seen(page)

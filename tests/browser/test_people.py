@@ -124,6 +124,7 @@ async def test_C2_a_parent_and_payer_are_chosen_by_keys_and_shown_before_they_ar
     assert seen.faults == []
 
 
+@pytest.mark.slow
 async def test_C7_a_note_is_edited_in_place(page: Page, seen: Seen, served: Served) -> None:
     address = await create(page, served, "Siobhán Kavanagh")
     await page.goto(f"{address}/notes")

@@ -56,6 +56,7 @@ async def test_a_status_is_changed_by_the_keyboard_alone_and_says_why(page: Page
     assert await faults_of(page, seen) == []
 
 
+@pytest.mark.slow
 async def test_the_address_of_the_drawer_opens_it_over_a_page_that_leads_back(page: Page, served: Served) -> None:
     address = await create(page, served, "Xaver Ruhl")
 
@@ -68,6 +69,7 @@ async def test_the_address_of_the_drawer_opens_it_over_a_page_that_leads_back(pa
     await page.wait_for_url(address)
 
 
+@pytest.mark.slow
 async def test_a_change_is_set_for_a_later_day_and_cancelled(page: Page, seen: Seen, served: Served) -> None:
     address = await create(page, served, "Yara Solis")
     await page.goto(f"{address}/status?status=inactive&on=2099-01-01")

@@ -108,6 +108,7 @@ def test_F2_what_is_refused_is_a_problem_that_the_client_knows(made: Made) -> No
     assert (stranger.status_code, stranger.parsed.code) == (401, "unauthenticated")
 
 
+@pytest.mark.slow
 def test_F2_answers_tell_the_client_what_it_has_left(made: Made) -> None:
     answer = made.operation("customers", "list_customers").sync_detailed(client=made.client, limit=1)
 

@@ -119,6 +119,7 @@ async def test_who_is_interrupted_leaves_nothing_half_made(deployment: Deploymen
     assert not (deployment.config.data / "working" / str(record.uuid)).exists()
 
 
+@pytest.mark.slow
 async def test_a_process_that_is_killed_leaves_no_backup_and_the_next_one_clears_up(deployment: Deployment) -> None:
     record = await furnished(deployment)
     async with deployment.scope(record, ME) as scope:

@@ -514,6 +514,7 @@ async def test_a_copy_that_is_not_the_same_is_never_switched_to(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 async def test_rows_that_change_while_it_is_copied_are_brought_over(
     places: Deployment, monkeypatch: pytest.MonkeyPatch
@@ -547,6 +548,7 @@ async def test_rows_that_change_while_it_is_copied_are_brought_over(
     await sound(places)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled_at_once")
 @pytest.mark.parametrize("place", ["sqlite", "main"])
 async def test_who_has_the_old_database_open_still_cannot_change_it_any_more(places: Deployment, place: str) -> None:
