@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from litestar.params import FromPath
 from core.errors import Conflict, Invalid, NotFound
 from core.settings.queries import load_settings
 from core.subscriptions.queries import get_subscription
-from core.texts import _
+from core.texts import N_, _
 from core.web.changes import PlanChanged, carry_out, rehearse
 from core.web.forms import from_form
 from core.web.routing import SIGNED_IN, get, post
@@ -21,8 +22,9 @@ from plugins.portal.schemas import OwnPause, Seen
 from plugins.portal.settings import PortalSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from core.scope import Scope
     from core.subscriptions.schemas import SubscriptionRow
     from core.web.changes import ChangePlan
     from core.web.view import PageView
@@ -96,79 +98,78 @@ async def _choice(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a pause is over before its day."""
+
+    key: str
+    deed: Callable[[Scope, int], Awaitable[ChangePlan]]
+    title: Callable[[SubscriptionRow], str]
+    done: str
+
+
+_UNDO: Final = _Way("undo", pausing.take_back, pausing.title_of_take_back, N_("The pause of %(name)s is taken back."))
+_END: Final = _Way("end", pausing.end_own_pause, pausing.title_of_end, N_("%(name)s is served again."))
+
+
 @get("/portal/services/{subscription_id:int}/pause/undo", permission=SIGNED_IN)
 async def show_take_back(view: View, subscription_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
-    mine = await get_subscription(scope, subscription_id)
-    try:
-        plan = await rehearse(scope, lambda: pausing.take_back(scope, mine.id))
-    except Conflict as error:
-        return _taking_back(view, mine, refused=error.message, status=409)
-    return _taking_back(view, mine, plan=plan)
+    return await _shown(view, subscription_id, _UNDO)
 
 
 @post("/portal/services/{subscription_id:int}/pause/undo", permission=SIGNED_IN)
 async def carry_out_take_back(view: View, subscription_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
-    mine = await get_subscription(scope, subscription_id)
-    seen = (await view.form(Seen)).seen
-    try:
-        await carry_out(scope, lambda: pausing.take_back(scope, mine.id), seen)
-    except PlanChanged as error:
-        return _taking_back(view, mine, plan=error.plan, refused=error.message, status=409)
-    except Conflict as error:
-        return _taking_back(view, mine, refused=error.message, status=409)
-    return view.go(SERVICES, _("The pause of %(name)s is taken back.", name=mine.label or mine.product))
-
-
-def _taking_back(
-    view: PageView, mine: SubscriptionRow, *, plan: ChangePlan | None = None, refused: str = "", status: int = 200
-) -> Response[str]:
-    return view.page(
-        "portal/pause_over.html",
-        status=status,
-        service=mine,
-        deed="undo",
-        title=pausing.title_of_take_back(mine),
-        plan=plan,
-        refused=refused,
-    )
+    return await _carried_out(view, subscription_id, _UNDO)
 
 
 @get("/portal/services/{subscription_id:int}/pause/end", permission=SIGNED_IN)
 async def show_end(view: View, subscription_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
-    mine = await get_subscription(scope, subscription_id)
-    try:
-        plan = await rehearse(scope, lambda: pausing.end_own_pause(scope, mine.id))
-    except Conflict as error:
-        return _ending(view, mine, refused=error.message, status=409)
-    return _ending(view, mine, plan=plan)
+    return await _shown(view, subscription_id, _END)
 
 
 @post("/portal/services/{subscription_id:int}/pause/end", permission=SIGNED_IN)
 async def carry_out_end(view: View, subscription_id: FromPath[int]) -> Response[str]:
+    return await _carried_out(view, subscription_id, _END)
+
+
+async def _shown(view: PageView, subscription_id: int, way: _Way) -> Response[str]:
+    scope = view.scope
+    mine = await get_subscription(scope, subscription_id)
+    try:
+        plan = await rehearse(scope, lambda: way.deed(scope, mine.id))
+    except Conflict as error:
+        return _over(view, mine, way, refused=error.message, status=409)
+    return _over(view, mine, way, plan=plan)
+
+
+async def _carried_out(view: PageView, subscription_id: int, way: _Way) -> Response[str]:
     scope = view.scope
     mine = await get_subscription(scope, subscription_id)
     seen = (await view.form(Seen)).seen
     try:
-        await carry_out(scope, lambda: pausing.end_own_pause(scope, mine.id), seen)
+        await carry_out(scope, lambda: way.deed(scope, mine.id), seen)
     except PlanChanged as error:
-        return _ending(view, mine, plan=error.plan, refused=error.message, status=409)
+        return _over(view, mine, way, plan=error.plan, refused=error.message, status=409)
     except Conflict as error:
-        return _ending(view, mine, refused=error.message, status=409)
-    return view.go(SERVICES, _("%(name)s is served again.", name=mine.label or mine.product))
+        return _over(view, mine, way, refused=error.message, status=409)
+    return view.go(SERVICES, _(way.done, name=mine.label or mine.product))
 
 
-def _ending(
-    view: PageView, mine: SubscriptionRow, *, plan: ChangePlan | None = None, refused: str = "", status: int = 200
+def _over(
+    view: PageView,
+    mine: SubscriptionRow,
+    way: _Way,
+    *,
+    plan: ChangePlan | None = None,
+    refused: str = "",
+    status: int = 200,
 ) -> Response[str]:
     return view.page(
         "portal/pause_over.html",
         status=status,
         service=mine,
-        deed="end",
-        title=pausing.title_of_end(mine),
+        deed=way.key,
+        title=way.title(mine),
         plan=plan,
         refused=refused,
     )
