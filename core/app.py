@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 import core
 from core.billing import api as billing_api
 from core.billing import (
+    draft_routes,
     dunning_api,
     dunning_routes,
     layout_api,
@@ -31,6 +32,7 @@ from core.billing import (
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
+from core.billing import setting_routes as billing_settings
 from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.billing.run_listings import PARKED_ACCOUNTS, PREPAID_RENEWALS, RUNS
@@ -241,6 +243,8 @@ PAGES: Final = (
     period_routes,
     price_routes,
     billing_routes,
+    draft_routes,
+    billing_settings,
     billing_whys,
     dunning_routes,
     upcoming_routes,
@@ -510,6 +514,14 @@ async def load_newcomer(staff_id: int) -> Person | None:
     return Person(actor, known, known.email, only=log_in_routes.SET_UP, proves=second_factors.is_proof)
 
 
+class _Area(Router):
+    """The routes of one area, made for one application. Litestar copies each router that it is given, with all that
+    hangs on it, in case it is given to two: nobody else has this one."""
+
+    def __deepcopy__(self, memo: object) -> _Area:
+        return self
+
+
 def by_area(handlers: Iterable[Any]) -> list[Router]:
     """A router for each first part of an address. Litestar goes over all the routes it has for each thing it is given:
     given a thousand handlers one by one, that was a third of the start."""
@@ -517,7 +529,7 @@ def by_area(handlers: Iterable[Any]) -> list[Router]:
     for handler in handlers:
         (path,) = handler.paths
         areas.setdefault(path.removeprefix("/api/v1").split("/")[1], []).append(handler)
-    return [Router("/", route_handlers=area) for area in areas.values()]
+    return [_Area("/", route_handlers=area) for area in areas.values()]
 
 
 def create_app(
@@ -526,14 +538,8 @@ def create_app(
     """The application for all tenants. Raises at the start for a route without a permission, an unknown one, a missing
     asset, or templates that hide each other. `console` is what the host brings for the provider's tenant alone."""
     good = {**usable(plugins), **({console.name: console} if console is not None else {})}
-    assets = load_manifest()
-    pages = Pages(
-        feature_folders(CORE),
-        assets,
-        plugins={
-            name: plugin.folder / "templates" for name, plugin in good.items() if (plugin.folder / "templates").is_dir()
-        },
-    )
+    assets = load_manifest(plugins=_folders(good, "static"))
+    pages = Pages(feature_folders(CORE), assets, plugins=_folders(good, "templates"))
     maker = PageMaker(
         pages,
         (*MENU, *(entry_of(item, name) for name, plugin in good.items() for item in plugin.manifest.menu)),
@@ -613,6 +619,12 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
         ),
         secure=secure,
     )
+
+
+def _folders(plugins: Mapping[str, Plugin], name: str) -> dict[str, Path]:
+    """The folder of this name of each plugin that has one."""
+    found = {plugin: one.folder / name for plugin, one in plugins.items()}
+    return {plugin: folder for plugin, folder in found.items() if folder.is_dir()}
 
 
 def _of_plugin(name: str, handler: Any) -> Any:

@@ -7,7 +7,7 @@ these into a page, a fragment or problem+json.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 from msgspec import Struct
@@ -78,6 +78,7 @@ class Stale(Conflict):
         *,
         fields: Mapping[str, tuple[object, object]] | None = None,
         version: int | None = None,
+        merged: Collection[str] = (),
     ) -> None:
         super().__init__(
             message or _("Someone else changed this while you were editing. Look at both versions and save again.")
@@ -85,6 +86,8 @@ class Stale(Conflict):
         self.fields = dict(fields or {})
         self.version = version
         """The one that stands there now, to send the choice against."""
+        self.merged = frozenset(merged)
+        """Fields that only the other one touched: theirs stand, with nothing to choose."""
 
     @property
     def details(self) -> Mapping[str, object]:

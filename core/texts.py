@@ -197,8 +197,8 @@ def gettext(message: str, /, **values: object) -> str:
 
 
 def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
-    """The form for this count, which the text names as `%(num)s`."""
-    return said_of(one, many, num) % {"num": num, **values}
+    """The form for this count, which the text names as `%(num)s`; its thousands are apart."""
+    return said_of(one, many, num) % {"num": number(num), **values}
 
 
 def pgettext(context: str, message: str, /, **values: object) -> str:
@@ -209,7 +209,7 @@ def pgettext(context: str, message: str, /, **values: object) -> str:
 
 def npgettext(context: str, one: str, many: str, num: int, /, **values: object) -> str:
     """The form for this count as it reads in this context."""
-    return said_of(one, many, num, context) % {"num": num, **values}
+    return said_of(one, many, num, context) % {"num": number(num), **values}
 
 
 def number(count: int) -> str:

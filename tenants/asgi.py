@@ -11,6 +11,7 @@ from core.app import create_app, surrounded
 from core.config import load_config
 from tenants.console import CONSOLE
 from tenants.deployment import Deployment
+from tenants.loading import loading
 from tenants.logs import set_up_logs
 from tenants.routing import TenantRouting
 from tenants.watching import Watched
@@ -40,7 +41,9 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
                 await at_work
             await deployment.stop()
 
-    return around(deployment, create_app(deployment.plugins, console=CONSOLE, lifespan=[running]))
+    with loading():
+        app = create_app(deployment.plugins, console=CONSOLE, lifespan=[running])
+    return around(deployment, app)
 
 
 def around(deployment: Deployment, app: Litestar) -> ASGIApp:

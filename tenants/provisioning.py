@@ -11,7 +11,7 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.app import LISTS, MIGRATIONS
 from core.clock import check_zone
-from core.customers.actions.status_table import take_vocabulary
+from core.customers.actions.status_table import name_shipped, take_vocabulary
 from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
 from core.ids import check_slug, new_uuid
 from core.lists.views import create_first_views
@@ -107,6 +107,7 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
             ),
         )
         with speaking(new.language):
+            await name_shipped()
             if new.vocabulary:
                 await take_vocabulary(scope, new.vocabulary)
             for listing in LISTS:

@@ -68,7 +68,13 @@ PARTS: Final = {
     ),
     "fx": Part("core.ledger.fx", (f"{_LEDGER}/test_fx.py", f"{_STORIES}/test_price_rates.py")),
     "closing": Part("core.ledger.books", (f"{_LEDGER}/test_books.py", f"{_STORIES}/test_recognition.py")),
-    "numbering": Part("core.billing.numbering", ("tests/core/billing/test_numbering.py",)),
+    "numbering": Part(
+        "core.billing.numbering", ("tests/core/billing/test_numbering.py", f"{_STORIES}/test_plans_and_numbers.py")
+    ),
+    "part-periods": Part(
+        "core.billing.part_periods",
+        ("tests/core/billing/test_part_periods.py", f"{_STORIES}/test_part_periods_on_papers.py"),
+    ),
     "tax": Part(
         "core.billing.plan",
         (

@@ -55,7 +55,7 @@ NAMES: Final = {
 }
 _FEE: Final = "{% if fee %} We charge {{ fee }} for this reminder on your next invoice.{% endif %}"
 _GEBÜHR: Final = "{% if fee %} Für diese Erinnerung berechnen wir {{ fee }} mit Ihrer nächsten Rechnung.{% endif %}"
-_LINKS: Final = "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}"
+_LINKS: Final = "{% for link in links +%}\n\n{{ link.label }}: {{ link.href }}{% endfor +%}"
 _PAID: Final = (
     _LINKS + "\n\nIf you have paid in the meantime, please disregard this message.\n\nKind regards\n{{ company }}"
 )

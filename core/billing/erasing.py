@@ -145,9 +145,9 @@ JOIN customer c ON c.id = d.payer_id
 LEFT JOIN document_file f ON f.document_id = d.id AND f.path <> ''
 WHERE p.retain_until < :today AND p.role = 'buyer' AND d.state = 'issued'
   AND ((p.snapshot <> '' AND c.anonymised_at IS NOT NULL)
-    OR (f.path <> '' AND c.anonymised_at IS NULL AND EXISTS (
+    OR (c.anonymised_at IS NULL AND EXISTS (
         SELECT 1 FROM document_line l JOIN customer b ON b.id = l.beneficiary_id
-        WHERE l.document_id = d.id AND b.anonymised_at IS NOT NULL)))
+        WHERE l.document_id = d.id AND b.anonymised_at IS NOT NULL AND (l.description <> '' OR f.path <> ''))))
 ORDER BY d.id LIMIT :limit
 """
 

@@ -76,24 +76,24 @@ INVOICE_MAIL: Final = MessageKind(
                 "{% else %}attached is our {% if kind == 'proforma' %}proforma {% endif %}"
                 "invoice {{ number }} of {{ issued_on }} over {{ total }}."
                 "{% if due_on %} Please pay it by {{ due_on }}.{% endif %}{% endif %}"
-                "{% if pay_link %}\n\nPay it online: {{ pay_link }}{% endif %}"
-                "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\n"
+                "{% if pay_link +%}\n\nPay it online: {{ pay_link }}{% endif %}"
+                "{% for link in links +%}\n\n{{ link.label }}: {{ link.href }}{% endfor +%}\n\n"
                 "Kind regards\n{{ company }}"
             ),
         ),
         "de": Words(
             subject=(
-                "{{ company }}: {% if kind == 'credit_note' %}Gutschrift{% elif kind == 'proforma' %}Proforma-Rechnung"
-                "{% else %}Rechnung{% endif %} {{ number }}"
+                "{{ company }}: {% if kind == 'credit_note' %}Rechnungskorrektur{% elif kind == 'proforma' %}"
+                "Proforma-Rechnung{% else %}Rechnung{% endif %} {{ number }}"
             ),
             body=(
                 "Guten Tag {{ customer }},\n\n"
-                "{% if kind == 'credit_note' %}anbei unsere Gutschrift {{ number }} über {{ total }}."
+                "{% if kind == 'credit_note' %}anbei unsere Rechnungskorrektur {{ number }} über {{ total }}."
                 "{% else %}anbei unsere {% if kind == 'proforma' %}Proforma-{% endif %}"
                 "Rechnung {{ number }} vom {{ issued_on }} über {{ total }}."
                 "{% if due_on %} Bitte zahlen Sie bis {{ due_on }}.{% endif %}{% endif %}"
-                "{% if pay_link %}\n\nOnline zahlen: {{ pay_link }}{% endif %}"
-                "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\n"
+                "{% if pay_link +%}\n\nOnline zahlen: {{ pay_link }}{% endif %}"
+                "{% for link in links +%}\n\n{{ link.label }}: {{ link.href }}{% endfor +%}\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
+from core.activity.asking import is_rehearsed
 from core.database import execute, row, value
 from core.errors import Conflict, Invalid
 from core.texts import _
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _PLACE: Final = re.compile(r"\{(YYYY|YY|seq(?::0([1-9]))?)\}")
 
@@ -74,26 +70,13 @@ class _Series(Struct, frozen=True):
     last_issued_on: date | None
 
 
-_made_up: Final[ContextVar[bool]] = ContextVar("made_up", default=False)
-
-
-@contextmanager
-def made_up_numbers() -> Iterator[None]:
-    """For documents that are taken back: they get numbers that nobody else can have, and the series is left alone, so
-    that nobody who issues one meanwhile waits for them, nor they for somebody."""
-    token = _made_up.set(True)
-    try:
-        yield
-    finally:
-        _made_up.reset(token)
-
-
 async def take_numbers(kind: str, seller_id: int, issued_on: date, count: int) -> Numbers:
     """The next numbers of a series, locked until the commit: the last thing done before the log (security.md 7).
 
-    A rollback gives them back. NoNumbers where the series has a later date already: time went backwards.
+    A rollback gives them back. NoNumbers where the series has a later date already: time went backwards. In a rehearsal
+    they are numbers that nobody else can have, and the series is left alone.
     """
-    made_up = _made_up.get()
+    made_up = is_rehearsed()
     series = await row(
         _Series,
         "SELECT id, pattern, reset, last_issued_on FROM number_series WHERE kind = :kind AND seller_id = :seller"

@@ -210,6 +210,8 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         else _("one period from activation")
         if line.kind == "recurring"
         else "",
+        days_words(line.days, line.of_days),
+        _("VAT included") if line.tax_inclusive and line.rate_ppm else "",
     ]
     return LineItem(
         position=line.position,
@@ -223,6 +225,17 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         tax="–" if line.tax_code == "O" or not line.tax_code else percent_text(line.rate_ppm),
         amount=format_amount(line.amount_minor, document.currency),
     )
+
+
+def days_words(days: int, of_days: int) -> str:
+    """By what the price of a full period is multiplied; nothing for a full one."""
+    if days == of_days:
+        return ""
+    if not days:
+        return _("part of a period, not charged")
+    if days < of_days:
+        return _("%(days)s of %(full)s days", days=days, full=of_days)
+    return _("%(days)s days, price for %(full)s", days=days, full=of_days)
 
 
 def _price_text(unit_price_e6: int) -> str:
@@ -239,7 +252,7 @@ def tax_items(document: DocumentDetail) -> list[TaxItem]:
             rate="–" if tax.category == "O" else percent_text(tax.rate_ppm),
             net=format_amount(tax.net_minor, document.currency),
             tax=format_amount(tax.tax_minor, document.currency),
-            note=notes.get(tax.exemption_code or tax.category, ""),
+            note=notes.get(tax.category, ""),
         )
         for tax in document.taxes
     ]
@@ -378,6 +391,8 @@ class TypedLine(Struct, frozen=True, kw_only=True):
     period_from: str = ""
     period_to: str = ""
     amount: str = ""
+    days: str = ""
+    """Where it charges a part of a period: how many days of how many."""
 
     @property
     def more(self) -> bool:

@@ -192,7 +192,7 @@ def draft_lines() -> str:
     return """
 SELECT coalesce(l.charge_id, -l.id) AS id, FALSE AS is_new, k.subscription_id, k.term_id,
        coalesce(l.beneficiary_id, doc.payer_id) AS customer_id, doc.payer_id, l.product_id, l.kind, '' AS component,
-       l.description, l.period_from AS period_start, l.period_to AS period_end, 1 AS days, 1 AS of_days, l.quantity_e6,
+       l.description, l.period_from AS period_start, l.period_to AS period_end, l.days, l.of_days, l.quantity_e6,
        l.unit_price_e6, l.discount_minor, l.amount_minor, doc.currency, l.tax_category, l.tax_inclusive,
        NULL AS source_key, l.position AS place, 0 AS split_id,
        coalesce(k.kind = 'recurring' AND k.period_start IS NULL, FALSE) AS activates, NULL::bigint AS corrects_line_id,

@@ -51,9 +51,11 @@ NAMES: Final = {
     "missing": N_("By how much the balance is short of it"),
     "links": N_("Links of plugins, each with label and href"),
 }
-_END: Final = "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\nKind regards\n{{ company }}"
+_END: Final = (
+    "{% for link in links +%}\n\n{{ link.label }}: {{ link.href }}{% endfor +%}\n\nKind regards\n{{ company }}"
+)
 _ENDE: Final = (
-    "{% for link in links %}\n\n{{ link.label }}: {{ link.href }}{% endfor %}\n\nFreundliche Grüße\n{{ company }}"
+    "{% for link in links +%}\n\n{{ link.label }}: {{ link.href }}{% endfor +%}\n\nFreundliche Grüße\n{{ company }}"
 )
 
 NOT_COVERED: Final = MessageKind(

@@ -6,8 +6,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from core.billing.part_periods import as_counted, share_of
 from core.billing.schemas import (
     CreditRow,
     DocumentDetail,
@@ -69,10 +70,10 @@ _PROFORMA: Final = """CASE
                 WHEN EXISTS (SELECT 1 FROM document f WHERE f.corrects_id = document.id AND f.kind = 'proforma')
                     OR EXISTS (SELECT 1 FROM document d WHERE d.corrects_id = document.id AND d.kind = 'invoice'
                         AND d.state = 'draft' AND EXISTS (
-                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor FROM document_line
-                            WHERE document_id = d.id EXCEPT
-                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor FROM document_line
-                            WHERE document_id = document.id))
+                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor, amount_minor
+                            FROM document_line WHERE document_id = d.id EXCEPT
+                            SELECT position, description, quantity_e6, unit_price_e6, discount_minor, amount_minor
+                            FROM document_line WHERE document_id = document.id))
                     OR EXISTS (SELECT 1 FROM document d WHERE d.corrects_id = document.id AND d.kind = 'invoice'
                         AND d.state = 'draft' AND (SELECT count(*) FROM document_line WHERE document_id = d.id)
                             < (SELECT count(*) FROM document_line WHERE document_id = document.id)) THEN 'superseded'
@@ -224,16 +225,28 @@ async def invoice_of_proforma(proforma_id: int) -> int | None:
         proforma_id = found.id
 
 
+class _Line(LineRow, frozen=True):
+    currency: str
+
+
 async def list_lines(document_id: int) -> list[LineRow]:
-    return await rows(
-        LineRow,
+    found = await rows(
+        _Line,
         "SELECT l.id, l.position, l.charge_id, l.beneficiary_id, c.full_name AS beneficiary, l.product_id, l.kind,"
-        " l.description, l.quantity_e6, l.unit_price_e6, l.discount_minor, l.amount_minor, l.net_minor, l.tax_category,"
-        " l.tax_inclusive, l.tax_code, l.rate_ppm, l.tax_minor, l.deferred_minor, l.period_from, l.period_to,"
-        " l.corrects_line_id FROM document_line l LEFT JOIN customer c ON c.id = l.beneficiary_id"
+        " l.description, l.quantity_e6, l.unit_price_e6, l.days, l.of_days, l.discount_minor, l.amount_minor,"
+        " l.net_minor, l.tax_category, l.tax_inclusive, l.tax_code, l.rate_ppm, l.tax_minor, l.deferred_minor,"
+        " l.period_from, l.period_to, l.corrects_line_id, d.currency FROM document_line l"
+        " JOIN document d ON d.id = l.document_id LEFT JOIN customer c ON c.id = l.beneficiary_id"
         " WHERE l.document_id = :id ORDER BY l.position",
         id=document_id,
     )
+    return [_as_said(each) for each in found]
+
+
+def _as_said(line: _Line) -> LineRow:
+    days, of_days = as_counted(share_of(line, line.currency), line.period_from, line.period_to)
+    said = LineRow(*structs.astuple(line)[:-1])
+    return said if (days, of_days) == (line.days, line.of_days) else structs.replace(said, days=days, of_days=of_days)
 
 
 async def list_settlements(document_id: int) -> list[SettlementRow]:
@@ -283,6 +296,11 @@ async def list_documents(
         limit=limit,
         within=within(Document, scope.actor.reach),
     )
+
+
+async def latest_document(scope: Scope) -> int:
+    """The id behind which documents lie that are made now: before they are, a plan cannot know their numbers."""
+    return max((each.id for each in await list_documents(scope, limit=1)), default=0)
 
 
 class DraftTotal(Struct, frozen=True):

@@ -23,8 +23,8 @@ class Replaced(Struct, frozen=True):
     "/invoices/{invoice_id:int}/reissue",
     permission="documents.credit",
     summary="Credit an invoice in full and issue it anew",
-    description="With the same lines when `lines` is left out. Its payments settle the new one. Needs the permission to"
-    " issue, too.",
+    description="With the same lines when `lines` is left out. Its payments settle the new one. The price of a charge"
+    " is that of a full period: of a part of one its days are charged. Needs the permission to issue, too.",
 )
 async def reissue(call: Call, invoice_id: FromPath[int], data: JSONBody[Reissue]) -> Replaced:
     call.scope.require("documents.issue")

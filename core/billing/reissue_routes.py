@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from core.billing import actions, pages, queries
 from core.billing.actions.free_notes import Creditable, list_creditable_rates
 from core.billing.actions.reissuing import list_reissuable
+from core.billing.part_periods import as_counted, share_of
 from core.billing.schemas import FreeCreditLine, NewFreeCreditNote, Reissue, ReissuedLine
 from core.catalog import queries as catalog
 from core.customers import queries as customers
@@ -116,6 +117,11 @@ async def _edit_page(
     else:
         lines = pages.typed_of(document.lines, document.currency)
         of = {line.at: each.id for line, each in zip(lines, old, strict=True)}
+    parts = {
+        each.id: pages.days_words(*as_counted(share_of(each, document.currency), each.period_from, each.period_to))
+        for each in old
+    }
+    lines = [msgspec.structs.replace(line, days=parts.get(of.get(line.at, 0), "")) for line in lines]
     place = _edit_place(document.id)
     hidden = [(name, texts[-1]) for name, texts in view.typed.items() if texts and texts[-1] and name != "seen"]
     return view.page(

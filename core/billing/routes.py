@@ -1,31 +1,32 @@
-"""Pages of documents: the list, drafts, issued ones with what settled them, credit notes."""
+"""Pages of documents: the list, issued ones with what settled them, their way by e-mail, credit notes, write-offs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from litestar import Response
 from litestar.params import FromPath
 
 from core.activity.queries import timeline
-from core.billing import actions, pages, queries, setting_pages
+from core.billing import actions, pages, queries
 from core.billing.actions.allocation import change_waits
 from core.billing.actions.notes import list_left
 from core.billing.actions.proformas import why_no_draft
+from core.billing.draft_routes import draft_page
 from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
-from core.billing.schemas import CreditLine, DraftFields, NewCreditNote, NewDraft
+from core.billing.plan_parts import balance_part, document_place, documents_part
+from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.sheets import document_of
 from core.billing.status import Charges
-from core.catalog import queries as catalog
 from core.clock import date_in
 from core.customers import queries as customers
 from core.customers.status import Documents
 from core.customers.timeline import in_words
 from core.documents.files import get_file, read_file
 from core.documents.sheet import document_page
-from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
+from core.errors import Conflict, FieldError, Invalid, NotFound
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.messages.queries import mail_is_set_up
@@ -33,23 +34,20 @@ from core.money import format_amount, format_money
 from core.payments import actions as payments
 from core.payments import queries as payment_queries
 from core.payments.actions import PayingBack
-from core.subscriptions import queries as subscriptions
-from core.texts import N_, _, in_sentence, pgettext
+from core.texts import N_, _, pgettext
 from core.web.amounts import Fields, typed_amount
 from core.web.assets import load_manifest
-from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
+from core.web.changes import ChangePlan, Place, PlanLine, asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.parts import Field, MenuEntry, spoken
-from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
 from core.web.templating import written
-from core.web.view import HTML, View, errors_by_field
+from core.web.view import HTML, View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.billing.schemas import DocumentDetail
-    from core.customers.schemas import CustomerDetail
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -69,154 +67,6 @@ async def list_invoices(view: View) -> Response[str]:
     return await DOCUMENTS.page(view)
 
 
-# -- drafts -----------------------------------------------------------------------------------------------------------
-
-
-@get("/customers/{customer_id:int}/invoices/new", permission="documents.edit")
-async def show_new(view: View, customer_id: FromPath[int]) -> Response[str]:
-    customer = await customers.get_customer(view.scope, customer_id)
-    open_charges = await _open_charges(view.scope, customer)
-    return await _draft_page(view, customer, None, chosen={charge.id for charge in open_charges})
-
-
-@post("/customers/{customer_id:int}/invoices", permission="documents.edit")
-async def create(view: View, customer_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
-    customer = await customers.get_customer(scope, customer_id)
-    await view.read()
-    try:
-        fields = _draft_fields(view, customer.currency)
-        data = NewDraft(payer_id=customer_id, **{name: getattr(fields, name) for name in fields.__struct_fields__})
-        invoice_id = await actions.create_draft(scope, data)
-    except (Invalid, Conflict) as error:
-        return await _refused_draft(view, customer, None, error)
-    return view.go(f"/invoices/{invoice_id}", _("Draft saved."))
-
-
-@post("/invoices/{invoice_id:int}", permission="documents.edit")
-async def save(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    scope = view.scope
-    document = await queries.get_document(scope, invoice_id)
-    customer = await customers.get_customer(scope, document.payer_id)
-    await view.read()
-    try:
-        fields = _draft_fields(view, document.currency)
-        await actions.change_draft(scope, invoice_id, fields, version=_version(view))
-    except (Invalid, Conflict) as error:
-        return await _refused_draft(view, customer, document, error)
-    return view.go(f"/invoices/{invoice_id}", _("Draft saved."))
-
-
-@get("/invoices/lines/new", permission="documents.edit")
-async def show_line(view: View) -> Response[str]:
-    """One more row to fill in, behind the last."""
-    at = view.query.get("at", "")
-    return view.page(
-        "billing/_line.html",
-        line=pages.TypedLine(at=min(int(at), 998) if at.isdecimal() and len(at) < 4 else 0, quantity="1"),
-        taxes=pages.tax_choices(await catalog.list_tax_categories()),
-        errors={},
-    )
-
-
-def _draft_fields(view: PageView, currency: str) -> DraftFields:
-    lines = pages.typed_lines(view.typed)
-    beside = {
-        name: texts for name, texts in view.typed.items() if name in ("terms_days", "reference", "note", "version")
-    }
-    form = from_form(pages.DraftForm, beside)
-    return DraftFields(
-        lines=pages.new_lines(lines, currency, view.scope.locale),
-        charge_ids=pages.charge_ids(view.typed),
-        terms_days=form.terms_days,
-        reference=form.reference,
-        note=form.note,
-    )
-
-
-def _version(view: PageView) -> int:
-    text = view.typed.get("version", ["0"])[-1]
-    if not text.isdecimal() or len(text) > 18:
-        raise Invalid(_("Load the page again."), field="version")
-    return int(text)
-
-
-async def _refused_draft(
-    view: PageView, customer: CustomerDetail, document: DocumentDetail | None, error: Invalid | Conflict
-) -> Response[str]:
-    if isinstance(error, Stale):
-        errors = {"": _("Somebody else saved this draft meanwhile. Load the page again to see it; nothing was saved.")}
-    elif isinstance(error, Invalid):
-        errors = errors_by_field(pages.at_their_lines(error, pages.typed_lines(view.typed)))
-    else:
-        errors = {"": error.message}
-    return await _draft_page(
-        view,
-        customer,
-        document,
-        chosen=set(pages.charge_ids(view.typed)),
-        lines=pages.typed_lines(view.typed),
-        errors=errors,
-        status=error.status,
-    )
-
-
-async def _open_charges(scope: Scope, customer: CustomerDetail) -> list[Any]:
-    """What waits for the customer's next invoice, first periods of unpaid orders left out: those have theirs."""
-    found = await subscriptions.list_charges(scope, customer_id=customer.id, state="open")
-    return [charge for charge in reversed(found) if charge.kind != "recurring" or charge.period_start is not None]
-
-
-async def _draft_page(
-    view: PageView,
-    customer: CustomerDetail,
-    document: DocumentDetail | None,
-    *,
-    chosen: set[int] | None = None,
-    lines: Sequence[pages.TypedLine] | None = None,
-    errors: Mapping[str, str] | None = None,
-    status: int = 200,
-) -> Response[str]:
-    scope, locale = view.scope, view.scope.locale
-    currency = document.currency if document is not None else customer.currency
-    held = {line.charge_id for line in document.lines} if document is not None else set()
-    shown = lines if lines is not None else pages.free_lines(document) if document is not None else []
-    entries = (
-        await timeline(scope, subject=("invoice", document.id), limit=20)
-        if document is not None and scope.may("activity.view")
-        else []
-    )
-    return view.page(
-        "billing/draft.html",
-        status=status,
-        customer=customer,
-        document=document,
-        title=pages.title_of(document) if document is not None else _("New invoice"),
-        action=f"/invoices/{document.id}" if document is not None else f"/customers/{customer.id}/invoices",
-        lines=pages.with_blanks(shown),
-        charges=pages.charge_choices(
-            document,
-            await _open_charges(scope, customer),
-            currency,
-            locale,
-            {each for each in held if each} if chosen is None else chosen,
-        ),
-        taxes=pages.tax_choices(await catalog.list_tax_categories()),
-        tax_items=pages.tax_items(document) if document is not None else [],
-        currency_of=currency,
-        values=view.shown(
-            terms_days="" if document is None or document.terms_days is None else str(document.terms_days),
-            reference=document.reference if document is not None else "",
-            note=document.note if document is not None else "",
-            version=str(document.version) if document is not None else "0",
-        ),
-        errors=errors or {},
-        labels=pages.labels_of(errors or {}),
-        happenings=await in_words(entries, scope.locale),
-        may_issue=scope.may("documents.issue"),
-    )
-
-
 # -- one document -----------------------------------------------------------------------------------------------------
 
 
@@ -225,7 +75,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
     scope, locale = view.scope, view.scope.locale
     document = await queries.get_document(scope, invoice_id)
     if document.state == "draft" and scope.may("documents.edit"):
-        return await _draft_page(view, await customers.get_customer(scope, document.payer_id), document)
+        return await draft_page(view, await customers.get_customer(scope, document.payer_id), document)
     kind = "credit_note" if document.kind == "credit_note" else "invoice"
     entries = await timeline(scope, subject=(kind, invoice_id), limit=20) if scope.may("activity.view") else []
     pdf = await pages.find_pdf(invoice_id)
@@ -369,117 +219,6 @@ async def _sending_drawer(view: PageView, invoice_id: int, *, status: int = 200)
 # -- plans of change --------------------------------------------------------------------------------------------------
 
 
-@get("/invoices/{invoice_id:int}/issue", permission="documents.issue")
-async def show_issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    await queries.get_document(view.scope, invoice_id)
-    return await show_plan(
-        view, _place(invoice_id, _("Issue"), "issue"), asked(view), lambda: _issue(view.scope, invoice_id)
-    )
-
-
-@post("/invoices/{invoice_id:int}/issue", permission="documents.issue")
-async def issue(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    await queries.get_document(view.scope, invoice_id)
-    await view.read()
-    return await do_plan(
-        view,
-        _place(invoice_id, _("Issue"), "issue"),
-        lambda: _issue(view.scope, invoice_id),
-        to=f"/invoices/{invoice_id}",
-        said=_("Issued."),
-    )
-
-
-async def _issue(scope: Scope, invoice_id: int) -> ChangePlan:
-    before = await queries.get_document(scope, invoice_id)
-    balance = await ledger.get_balance(scope, before.payer_id, before.currency)
-    await actions.issue(scope, invoice_id)
-    after = await queries.get_document(scope, invoice_id)
-    total = format_money(after.total_minor, after.currency, scope.locale)
-    customer = await customers.get_customer(scope, after.payer_id)
-    to = (await customers.document_recipients(scope, customer, Documents.INVOICES)).all
-    by_mail = to and customer.send_by == "email"
-    return ChangePlan(
-        title=_("Issue the invoice of %(amount)s?", amount=total),
-        button=_("Issue invoice of %(amount)s", amount=total),
-        parts=[
-            _documents([after], scope.locale),
-            _balances(balance, await ledger.get_balance(scope, after.payer_id, after.currency), _settled_lines(after)),
-            PlanPart(
-                title=_("Messages"),
-                lines=[
-                    PlanLine(
-                        text=_("E-mail with the PDF") if by_mail else _("No e-mail"),
-                        detail=", ".join(to)
-                        if by_mail
-                        else _("The customer has no address, or gets documents by post"),
-                    )
-                ],
-            ),
-        ],
-        warnings=[_("An issued invoice cannot be changed any more, only corrected by a credit note.")],
-    )
-
-
-@get("/invoices/{invoice_id:int}/deletion", permission="documents.edit")
-async def show_deletion(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    await queries.get_document(view.scope, invoice_id)
-    typed = asked(view)
-    return await show_plan(
-        view,
-        _deletion_place(invoice_id),
-        typed,
-        lambda: _delete(view.scope, invoice_id, from_form(pages.Deletion, typed)),
-    )
-
-
-@post("/invoices/{invoice_id:int}/deletion", permission="documents.edit")
-async def delete_draft(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    document = await queries.get_document(view.scope, invoice_id)
-    await view.read()
-    return await do_plan(
-        view,
-        _deletion_place(invoice_id),
-        lambda: _delete(view.scope, invoice_id, from_form(pages.Deletion, view.typed)),
-        to=f"/customers/{document.payer_id}/transactions",
-        said=_("Draft deleted."),
-    )
-
-
-def _deletion_place(invoice_id: int) -> Place:
-    charges = Field(
-        name="charges", label=_("Its charges are"), kind="select", value="bill_again", choices=spoken(pages.CHARGES)
-    )
-    return _place(invoice_id, _("Delete the draft"), "deletion", [charges])
-
-
-async def _delete(scope: Scope, invoice_id: int, form: pages.Deletion) -> ChangePlan:
-    before = await queries.get_document(scope, invoice_id)
-    held = [line for line in before.lines if line.charge_id is not None]
-    await actions.delete_draft(scope, invoice_id, Charges(form.charges))
-    value = _("billed again with the next run") if form.charges == "bill_again" else _("waived")
-    return ChangePlan(
-        title=_("Delete the draft?"),
-        button=_("Delete draft"),
-        danger=True,
-        keep=_("Keep the draft"),
-        parts=[
-            PlanPart(
-                title=_("Lines"),
-                lines=[
-                    *(
-                        PlanLine(text=line.description, value=_("gone"))
-                        for line in before.lines
-                        if line.charge_id is None
-                    ),
-                    *(PlanLine(text=line.description, detail=_("a charge"), value=value) for line in held),
-                ]
-                or [PlanLine(text=_("It has no lines"), value=_("gone"))],
-            )
-        ],
-    )
-
-
 @get("/invoices/{invoice_id:int}/void", permission="documents.credit")
 async def show_void(view: View, invoice_id: FromPath[int]) -> Response[str]:
     document = await queries.get_document(view.scope, invoice_id)
@@ -506,7 +245,7 @@ async def void(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 
 async def _void_place(scope: Scope, document: DocumentDetail) -> Place:
-    return _place(
+    return document_place(
         document.id,
         pgettext("to void", "Void"),
         "void",
@@ -562,8 +301,8 @@ async def _credited(
         danger=voids,
         keep=_("Keep the invoice") if voids else _("Leave as it is"),
         parts=[
-            _documents([note], scope.locale),
-            _balances(balance, await ledger.get_balance(scope, before.payer_id, before.currency), money),
+            documents_part([note], scope.locale),
+            balance_part(balance, await ledger.get_balance(scope, before.payer_id, before.currency), money),
         ],
     )
 
@@ -613,7 +352,7 @@ async def create_credit_note(view: View, invoice_id: FromPath[int]) -> Response[
 async def _credit_place(scope: Scope, document: DocumentDetail) -> Place:
     fields = pages.credit_fields(await list_left(document.id), document.currency)
     fields += await _refund_fields(scope, document)
-    return _place(document.id, _("Credit note"), "credit-note", fields)
+    return document_place(document.id, _("Credit note"), "credit-note", fields)
 
 
 async def _credit(
@@ -688,7 +427,7 @@ async def write_off(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 def _write_off_place(document: DocumentDetail) -> Place:
     left = format_amount(document.open_minor, document.currency)
-    return _place(
+    return document_place(
         document.id,
         _("Write off"),
         "write-off",
@@ -723,7 +462,7 @@ async def _write_off(
         button=_("Write off %(amount)s", amount=given_up),
         danger=True,
         parts=[
-            _balances(
+            balance_part(
                 balance,
                 await ledger.get_balance(scope, document.payer_id, document.currency),
                 [
@@ -740,168 +479,18 @@ async def _write_off(
     )
 
 
-def _place(invoice_id: int, title: str, what: str, options: Sequence[Field] = ()) -> Place:
-    path = f"/invoices/{invoice_id}/{what}"
-    return Place(title=title, asked=path, sent=path, options=options)
-
-
-def _documents(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
-    """Documents of a plan, line by line, with their total."""
-    document = made[0]
-    sign = -1 if document.kind == "credit_note" else 1
-    total = format_money(sign * document.total_minor, document.currency, locale)
-    note = _("1 %(kind)s", kind=in_sentence(_(pages.KINDS[document.kind])))
-    if document.due_on is not None and sign > 0:
-        note = _("%(documents)s, due %(day)s", documents=note, day=written(document.due_on, locale))
-    return PlanPart(
-        title=_("Documents"),
-        note=note,
-        lines=[
-            PlanLine(
-                text=item.text,
-                detail=item.detail,
-                value=format_amount(sign * line.amount_minor, document.currency),
-            )
-            for item, line in zip(pages.line_items(document, locale), document.lines, strict=True)
-        ],
-        total=PlanLine(
-            text=_("Total, with %(amount)s VAT", amount=format_money(document.tax_minor, document.currency, locale)),
-            value=total,
-        ),
-    )
-
-
-def _settled_lines(document: DocumentDetail) -> list[PlanLine]:
-    """Credit that is used by an invoice as it is issued, and what stays open."""
-    if document.total_minor == document.open_minor:
-        return []
-    used = document.total_minor - document.open_minor
-    return [
-        PlanLine(text=_("Paid from credit"), value=format_amount(used, document.currency)),
-        PlanLine(text=_("Stays open"), value=format_amount(document.open_minor, document.currency)),
-    ]
-
-
-def _balances(before: Any, after: Any, lines: Sequence[PlanLine]) -> PlanPart:
-    return PlanPart(
-        title=_("Money"),
-        lines=[
-            *lines,
-            PlanLine(
-                text=_("Balance, %(currency)s", currency=after.currency),
-                before=format_amount(before.balance_minor, before.currency) if before != after else "",
-                value=format_amount(after.balance_minor, after.currency),
-                tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
-            ),
-        ],
-    )
-
-
-# -- settings ---------------------------------------------------------------------------------------------------------
-
-
-@get("/settings/seller", permission="settings.view")
-async def show_seller(view: View) -> Response[str]:
-    return await _seller_page(view, {})
-
-
-@post("/settings/seller", permission="settings.edit")
-async def save_seller(view: View) -> Response[str]:
-    check_sees_everyone(view.scope)
-    seller = await actions.default_seller(view.scope)
-    try:
-        form = await view.form(setting_pages.SellerForm)
-        await actions.change_seller(view.scope, seller.id, setting_pages.fields_from(form), version=form.version)
-    except Invalid as error:
-        return await _seller_page(view, errors_by_field(error), status=422)
-    except Stale:
-        errors = {"": _("Somebody else saved the seller meanwhile. Load the page again; nothing was saved.")}
-        return await _seller_page(view, errors, status=409)
-    return view.go("/settings/seller", _("Saved. Documents that were issued keep what they say."))
-
-
-@post("/settings/seller/opening", permission="settings.edit")
-async def open_books(view: View) -> Response[str]:
-    """Make the seller and its number series from the company's data, before the first document does."""
-    check_sees_everyone(view.scope)
-    await actions.default_seller(view.scope)
-    return view.go("/settings/seller", _("Made from the company's data."))
-
-
-async def _seller_page(view: PageView, errors: dict[str, str], *, status: int = 200) -> Response[str]:
-    seller = await setting_pages.find_seller()
-    return view.page(
-        "billing/seller.html",
-        status=status,
-        seller=seller,
-        groups=setting_pages.seller_groups(view.scope.locale),
-        values=view.shown(**setting_pages.seller_values(seller)) if seller is not None else {},
-        errors=errors,
-        may_change=view.scope.may("settings.edit"),
-    )
-
-
-@get("/settings/numbering", permission="settings.view")
-async def show_numbering(view: View) -> Response[str]:
-    check_sees_everyone(view.scope)
-    return await _numbering_page(view)
-
-
-@post("/settings/numbering/{series_kind:str}", permission="settings.edit")
-async def save_numbering(view: View, series_kind: FromPath[str]) -> Response[str]:
-    check_sees_everyone(view.scope)
-    if series_kind not in setting_pages.SERIES:
-        raise NotFound(f"number series {series_kind}")
-    try:
-        form = await view.form(setting_pages.SeriesForm)
-        await actions.change_series(view.scope, series_kind, pattern=form.pattern, reset=form.reset)
-    except Invalid as error:
-        return await _numbering_page(view, series_kind, errors_by_field(error), status=422)
-    except Conflict as error:
-        return await _numbering_page(view, series_kind, {"reset": error.message}, status=409)
-    return view.go("/settings/numbering", _("Saved. Numbers that were given stay."))
-
-
-async def _numbering_page(
-    view: PageView, kind: str = "", errors: dict[str, str] | None = None, *, status: int = 200
-) -> Response[str]:
-    series = await setting_pages.list_series(view.scope.today())
-    return view.page(
-        "billing/numbering.html",
-        status=status,
-        series=setting_pages.with_typed(series, kind, view.typed),
-        resets=spoken(setting_pages.RESETS),
-        wrong=kind,
-        errors=errors or {},
-        may_change=view.scope.may("settings.edit"),
-    )
-
-
 HANDLERS = (
     list_invoices,
-    show_new,
-    create,
-    save,
-    show_line,
     show,
     show_sheet,
     show_pdf,
     make_pdf,
     show_sending,
     send,
-    show_issue,
-    issue,
-    show_deletion,
-    delete_draft,
     show_void,
     void,
     show_credit_note,
     create_credit_note,
     show_write_off,
     write_off,
-    show_seller,
-    save_seller,
-    open_books,
-    show_numbering,
-    save_numbering,
 )

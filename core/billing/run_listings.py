@@ -291,7 +291,13 @@ PARKED_ACCOUNTS: Final = Listing(
             value=lambda row: row.amount_minor,
         ),
         ListColumn(
-            key="way_out", label=N_("Way out"), sorts=False, value=lambda row: "", cell=_way_out, cls="t-nowrap"
+            key="way_out",
+            label=N_("Way out"),
+            sorts=False,
+            role="c-way",
+            value=lambda row: "",
+            cell=_way_out,
+            cls="t-nowrap",
         ),
         ListColumn(key="tried", label=N_("Tried again"), kind="datetime", field="tried_at", shown=False),
         ListColumn(key="resolved", label=N_("Resolved"), kind="datetime", field="resolved_at", shown=False),

@@ -118,6 +118,9 @@ class Reissue(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class LineRow(Struct, frozen=True):
+    """A line: quantity × unit price × `days` ÷ `of_days` − discount is its amount. The days are 1 ÷ 1 for a full
+    period, for what has none, and on documents that were issued before lines said so."""
+
     id: int
     position: int
     charge_id: int | None
@@ -128,6 +131,8 @@ class LineRow(Struct, frozen=True):
     description: str
     quantity_e6: int
     unit_price_e6: int
+    days: int
+    of_days: int
     discount_minor: int
     amount_minor: int
     net_minor: int

@@ -9,11 +9,12 @@ import msgspec
 from babel import Locale
 
 from core.billing.layout import assets_of, look_of, of_snapshot
+from core.billing.part_periods import is_made
 from core.billing.queries import get_document
 from core.billing.schemas import ONE_E6, DocumentDetail, LineRow
-from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
+from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxInCurrency, TaxLine
 from core.documents.words import legal_line
-from core.money import as_decimal, exponent, half_up
+from core.money import as_decimal
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -40,21 +41,22 @@ async def document_of(scope: Scope, document_id: int) -> Document:
     corrected = await get_document(scope, found.corrects_id) if found.corrects_id is not None else None
     german = language.startswith("de")
     why = str(_snapshot(found.buyer).get("tax_reason", ""))
+    gross = bool(found.lines) and all(line.tax_inclusive for line in found.lines)
     return Document(
         kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
         language=language,
         currency=found.currency,
         seller=_seller(found, language),
         buyer=_buyer(found, language),
-        lines=tuple(_line(line, found) for line in found.lines),
+        lines=tuple(_line(line, found, gross=gross) for line in found.lines),
         taxes=tuple(
             TaxLine(
-                tax_ppm=None if (tax.exemption_code or tax.category) in OUTSIDE else tax.rate_ppm,
+                tax_ppm=None if tax.category in OUTSIDE else tax.rate_ppm,
                 net_minor=tax.net_minor,
                 tax_minor=tax.tax_minor,
-                note=_note(tax.exemption_code or tax.category, why, german=german),
+                note=_note(tax.category, why, german=german),
             )
-            for tax in found.taxes
+            for tax in sorted(found.taxes, key=lambda tax: -tax.rate_ppm)
         ),
         net_minor=found.net_minor,
         tax_minor=found.tax_minor,
@@ -65,7 +67,8 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         due_on=found.due_on,
         tax_date=found.tax_on if found.tax_on != found.issued_on else None,
         for_number=(corrected.number or "") if corrected is not None else "",
-        prices_include_tax=bool(found.lines) and all(line.tax_inclusive for line in found.lines),
+        prices_include_tax=gross,
+        tax_in_currency=_tax_in_currency(scope, found),
         settled_minor=_settled_at_issue(found),
         account=_account(found),
         look=look_of(of_snapshot(_snapshot(found.seller)), language),
@@ -144,15 +147,31 @@ def _buyer(found: DocumentDetail, language: str) -> Buyer:
     )
 
 
-def _line(line: LineRow, found: DocumentDetail) -> Line:
+def _tax_in_currency(scope: Scope, found: DocumentDetail) -> TaxInCurrency | None:
+    """The tax in the tenant's currency as well, where there is any on a document in another one."""
+    if not found.tax_currency_minor or not found.tax_fx_rate_e10:
+        return None
+    return TaxInCurrency(
+        currency=scope.tenant.currency,
+        tax_minor=found.tax_currency_minor,
+        rate=Decimal(found.tax_fx_rate_e10).scaleb(-10),
+    )
+
+
+def _line(line: LineRow, found: DocumentDetail, *, gross: bool) -> Line:
+    """`gross`: the amounts of all lines are with tax. Beside lines that are without, one that is so stands net, too:
+    the lines come to the net of the document, and its price says that it includes tax.
+    """
     return Line(
         text=line.description,
         period=(line.period_from, line.period_to) if line.period_from and line.period_to else None,
+        days=(line.days, line.of_days),
         quantity=Decimal(line.quantity_e6) / 1_000_000,
         unit_price=price_of(line, found),
         discount_minor=line.discount_minor,
         tax_ppm=None if line.tax_code in OUTSIDE else line.rate_ppm,
-        amount_minor=line.amount_minor if line.tax_inclusive else line.net_minor,
+        amount_minor=line.amount_minor if gross else line.net_minor,
+        price_includes_tax=line.tax_inclusive and not gross and line.rate_ppm > 0,
         group=line.beneficiary or "" if line.beneficiary_id not in (None, found.payer_id) else "",
     )
 
@@ -160,8 +179,7 @@ def _line(line: LineRow, found: DocumentDetail) -> Line:
 def price_of(line: LineRow, found: DocumentDetail) -> Decimal | None:
     """What one of it costs. Credit lines say what is given back, be it a part of a line: that is the price of one."""
     price = Decimal(line.unit_price_e6) / ONE_E6
-    reckoned = half_up(line.quantity_e6 * line.unit_price_e6 * 10 ** exponent(found.currency), ONE_E6**2)
-    part = found.kind == DocumentKind.CREDIT_NOTE and reckoned != line.amount_minor + line.discount_minor
+    part = found.kind == DocumentKind.CREDIT_NOTE and not is_made(line, found.currency)
     if (line.unit_price_e6 and not part) or not line.amount_minor:
         return price
     return as_decimal(line.amount_minor, found.currency) if line.quantity_e6 == ONE_E6 else None

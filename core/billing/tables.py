@@ -181,7 +181,8 @@ class Document(Table):
 
 
 class DocumentLine(Table):
-    """A line: quantity × unit price − discount is `amount_minor`, net or with tax as `tax_inclusive` says.
+    """A line: quantity × unit price × `days` ÷ `of_days` − discount is `amount_minor`, net or with tax as
+    `tax_inclusive` says. The days are 1 ÷ 1 but for a part of a period.
 
     On issue it gets its rate, its share of the tax, and how much of its net is deferred revenue (days not yet over).
     Its unit price is in whole units × 10⁶. Lines of a credit note name the line they correct.
@@ -198,6 +199,8 @@ class DocumentLine(Table):
     description = Text()
     quantity_e6 = BigInt()
     unit_price_e6 = BigInt()
+    days = Integer(default=1)
+    of_days = Integer(default=1)
     discount_minor = BigInt()
     amount_minor = BigInt()
     net_minor = BigInt()

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from core import hookspecs
-from core.activity.unit import again, unit_of_work
+from core.activity.asking import rehearsal
+from core.activity.unit import again
 from core.billing import queries as documents
 from core.billing.actions.allocation import grant_credit
 from core.billing.actions.prepaid import renew_of
 from core.billing.actions.setup import default_seller
 from core.billing.chunks import bill_payer, is_about_data
 from core.billing.due import FURTHEST_AHEAD, check_date
-from core.billing.numbering import made_up_numbers
 from core.billing.plan import Plan
 from core.billing.previews import PreviewLine
 from core.billing.settings import BillingSettings
@@ -187,23 +187,15 @@ _WAITS: Final = (
 )
 
 
-class _TakenBack(Exception):
-    """Ends what was only tried."""
-
-
 async def _rehearsed(scope: Scope, payer_id: int, days: Sequence[date]) -> list[Upcoming]:
     """On PostgreSQL nobody waits for it but who changes this payer at the same time. On SQLite, where one writes at a
     time, it takes its turn: what the run writes and reads back lies in dozens of tables with their keys and triggers,
     of which a connection that cannot write would need its own copy."""
     found: list[Upcoming] = []
     try:
-        async with unit_of_work(scope):
-            with made_up_numbers():
-                for day in days:
-                    found += await _of_day(scope, payer_id, day)
-            raise _TakenBack
-    except _TakenBack:
-        return found
+        async with rehearsal(scope):
+            for day in days:
+                found += await _of_day(scope, payer_id, day)
     except Changed as error:
         raise TryAgain from error
     except DomainError:
@@ -212,6 +204,7 @@ async def _rehearsed(scope: Scope, payer_id: int, days: Sequence[date]) -> list[
         if not is_about_data(error):
             raise
         raise Conflict(_("It cannot be worked out: %(error)s", error=str(error)[:200])) from error
+    return found
 
 
 async def _of_day(scope: Scope, payer_id: int, day: date) -> list[Upcoming]:

@@ -114,14 +114,14 @@ WHERE subscription.id = waiting.subscription_id AND subscription.state = 'trial'
 """
 LINES: Final = f"""
 INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description, quantity_e6,
-    unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive, tax_rate_id, tax_code,
-    rate_ppm, tax_minor, deferred_minor, base_net_minor, base_tax_minor, base_deferred_minor, period_from, period_to,
-    corrects_line_id)
+    unit_price_e6, days, of_days, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive, tax_rate_id,
+    tax_code, rate_ppm, tax_minor, deferred_minor, base_net_minor, base_tax_minor, base_deferred_minor, period_from,
+    period_to, corrects_line_id)
 SELECT d.id, row_number() OVER (PARTITION BY d.id ORDER BY l.place, l.customer_id, coalesce(l.subscription_id, 0),
            coalesce(l.period_start, '0001-01-01'::date), l.kind, l.id),
        CASE WHEN l.id > 0 AND d.kind <> 'credit_note' THEN l.id END, l.customer_id, l.product_id, l.kind, l.description,
-       l.quantity_e6, l.unit_price_e6, l.discount_minor, l.amount_minor, l.net_minor, l.tax_category, l.tax_inclusive,
-       l.tax_rate_id, l.tax_code, l.rate_ppm, l.tax_minor, l.deferred_minor,
+       l.quantity_e6, l.unit_price_e6, l.days, l.of_days, l.discount_minor, l.amount_minor, l.net_minor,
+       l.tax_category, l.tax_inclusive, l.tax_rate_id, l.tax_code, l.rate_ppm, l.tax_minor, l.deferred_minor,
        CASE WHEN d.currency = :base THEN l.net_minor ELSE l.base_net_minor END,
        CASE WHEN d.currency = :base THEN l.tax_minor ELSE l.base_tax_minor END,
        CASE WHEN d.currency = :base THEN l.deferred_minor ELSE l.base_deferred_minor END,

@@ -25,9 +25,9 @@ from core.customers.importing.queries import (
     refused_records,
     remembered_matching,
 )
+from core.customers.importing.records import Finding
 from core.customers.importing.report import SAMPLES, ColumnReport, Report
 from core.customers.importing.status import BatchState, StepState
-from core.customers.importing.validating import Finding
 from core.database import bind, current
 from core.errors import Conflict, Invalid
 from core.jobs.status import JobState
@@ -422,8 +422,13 @@ def _column(
 def _modes(report: Report) -> list[Choice]:
     skip = _("Import %(count)s", count=number(report.ok))
     if report.refused:
-        left, count = number(report.refused), number(report.ok)
-        skip = _("Skip the %(refused)s records, import %(count)s", refused=left, count=count)
+        count = number(report.ok)
+        skip = ngettext(
+            "Skip %(num)s record, import %(count)s",
+            "Skip %(num)s records, import %(count)s",
+            report.refused,
+            count=count,
+        )
     return [
         Choice("skip-bad", skip, _("The skipped records come back as a file with the reasons.")),
         Choice("all", _("All or nothing"), _("Nothing is imported until every record is right.")),

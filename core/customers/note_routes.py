@@ -131,6 +131,7 @@ async def _note(
         n=_shown(view.scope, note),
         everything=view.query.get("all") == "yes",
         typed=view.typed.get("text", [note.text])[-1],
+        version=view.typed.get("version", [""])[-1] if errors else note.version,
         errors=errors or {},
         stale=stale,
     )

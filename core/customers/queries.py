@@ -499,7 +499,7 @@ async def search_customers(scope: Scope, text: str, *, limit: int) -> list[Custo
     if search is None:
         return []
     number = int(text) if text.isdecimal() and len(text) <= 18 else 0
-    place, found = (search.source, search.found) if search.source else ("customer", search.sql)
+    place, found = (f"{search.source} {search.beside}", search.found) if search.source else ("customer", search.sql)
     return await rows(
         CustomerItem,
         f"{ITEMS} WHERE :within AND (customer.id = :exact OR customer.id IN (SELECT id FROM"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from litestar import Response
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent
+from msgspec import structs
 
 from core import hookspecs
 from core.activity.live import watch
@@ -43,15 +44,20 @@ PERMISSIONS: Final = (
 )
 
 
+_TAGS: Final = [column for column in CUSTOMERS.columns if column.key == "tags"]
+_OTHERS: Final = [column for column in CUSTOMERS.columns if column.key != "tags"]
+_SHOWN: Final = [column.key for column in _OTHERS].index("status") + 1
 CUSTOMER_LIST: Final = replace(
     CUSTOMERS,
+    # status and balance are seen also where there are many tags
+    columns=(*_OTHERS[:_SHOWN], ledger.MAIN_BALANCE, *_TAGS, *_OTHERS[_SHOWN:], billing.OVERDUE),
     ends=ends_of,
     first_views={
         N_("Active"): {"status": "active"},
         N_("Overdue"): {"overdue": "yes"},
         N_("New this month"): {"joined.from": "month", "sort": "-joined"},
     },
-).having(ledger.MAIN_BALANCE, billing.OVERDUE)
+)
 
 
 @get("/customers", permission="customers.view")
@@ -73,10 +79,17 @@ async def create(view: View) -> Response[str]:
     await view.read()
     given = {name: split_list(texts[-1]) if name in LISTS else texts for name, texts in view.typed.items()}
     try:
-        customer_id = await actions.create_customer(view.scope, from_form(NewCustomer, given))
+        customer_id = await actions.create_customer(view.scope, _typed(given))
     except Invalid as error:
         return _new_page(view, errors_by_field(error), status=422)
     return view.go(f"/customers/{customer_id}", _("Customer created."))
+
+
+def _typed(given: dict[str, list[str]]) -> NewCustomer:
+    """What was typed, with or without a name: what else is wrong is told with its lack, not after it."""
+    if "".join(given.get("full_name", ())).strip():
+        return from_form(NewCustomer, given)
+    return structs.replace(from_form(NewCustomer, {**given, "full_name": ["–"]}), full_name="")
 
 
 def _new_page(view: View, errors: dict[str, str], *, status: int = 200) -> Response[str]:
@@ -141,6 +154,7 @@ async def _tags(view: View, customer_id: int) -> Response[str]:
         customer=await queries.get_customer(view.scope, customer_id),
         tags=await queries.list_customer_tags(customer_id),
         may_edit=True,
+        changed=True,
     )
 
 

@@ -19,8 +19,16 @@ SHORTEST: Final = 2
 MOST_WORDS: Final = 8
 INDEXED: Final = 5
 """Letters of a beginning that FTS5 keeps the customers of; for a longer one it collects them from all its words."""
+PROBED: Final = 1000
+"""Customers whose words SQLite looks at one after the other: FTS5 gives all that it finds in the time of some more."""
+LOOKED_AT: Final = 8000
+"""Newest customers that are looked at first: where a thousand of them are found, nobody waits for all to be found."""
+LONGEST: Final = 200
+"""Letters of a word that PostgreSQL's index keeps."""
 WHOLE_NUMBER: Final = 7
 """Digits that nobody types in parts for anything but a phone number."""
+NEWEST: Final = "-id"
+"""The order in which many customers are found without looking for all of them."""
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
 
 
@@ -51,36 +59,53 @@ def customer_search(typed: str) -> Condition | None:
     ways = [words, [digits]] if digits and [digits] != words else [words]
     if len(digits) >= WHOLE_NUMBER:
         ways = [[digits]]
+    every = list(dict.fromkeys(word for way in ways for word in way))
+    likes = {word: f"s.text LIKE :like_{at}" for at, word in enumerate(every)}
+    like = " OR ".join("(" + " AND ".join(likes[word] for word in way) + ")" for way in ways)
+    values: dict[str, object] = {f"like_{at}": f"% {word}%" for at, word in enumerate(every)}
+    newest = f"SELECT text FROM customer_search ORDER BY customer_id DESC LIMIT {LOOKED_AT}"
+    surely = (
+        "SELECT CASE WHEN newest.many > :list_counted THEN CAST(:list_most AS bigint) ELSE {} END FROM (SELECT count(*)"
+        f" AS many FROM (SELECT 1 FROM ({newest}) AS s WHERE {like} LIMIT :list_counted + 1) AS seen) AS newest"
+    )
     if dialect() == "sqlite":
+        begins = {word: f"begins_word(s.text, :word_{at})" for at, word in enumerate(every)}
+        test = " OR ".join("(" + " AND ".join(begins[word] for word in way) + ")" for way in ways)
         match = " OR ".join("(" + " AND ".join(f'"{word}"*' for word in way) + ")" for way in ways)
         whole = " AND ".join(f'"{word}"' + "*" * (len(word) <= INDEXED) for word in ways[0])
-        sql = "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)"
-        letters = {f"word_{at}": word for at, word in enumerate(dict.fromkeys(word for way in ways for word in way))}
-        begins = {word: f"begins_word(s.text, :{name})" for name, word in letters.items()}
-        test = " OR ".join("(" + " AND ".join(begins[word] for word in way) + ")" for way in ways)
+        values |= {"words": match, "whole_words": whole, **{f"word_{at}": word for at, word in enumerate(every)}}
         return Condition(
-            sql,
-            {"words": match, "whole_words": whole, **letters},
-            source="customer_words CROSS JOIN customer ON customer.id = customer_words.rowid",
+            "customer.id IN (SELECT rowid FROM customer_words WHERE customer_words MATCH :words)",
+            values,
+            source="customer_words",
+            source_id="customer_words.rowid",
+            beside="CROSS JOIN customer ON customer.id = customer_words.rowid",
             found="customer_words MATCH :words",
             walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
-            ids="SELECT rowid FROM customer_words WHERE customer_words MATCH :words",
-            surely="SELECT rowid FROM customer_words WHERE customer_words MATCH :whole_words"
-            if any(len(word) > INDEXED for word in ways[0])
+            far=PROBED,
+            surely=surely.format(
+                "(SELECT count(*) FROM"
+                " (SELECT 1 FROM customer_words WHERE customer_words MATCH :whole_words LIMIT :list_most))"
+            )
+            if any(len(word) > INDEXED for word in every)
             else "",
+            widely=NEWEST,
         )
-    values: dict[str, object] = {}
-    tests: list[str] = []
-    for way in ways:
-        names = [f"word_{len(values) + at}" for at in range(len(way))]
-        values.update(zip(names, (f"% {word}%" for word in way), strict=True))
-        tests.append("(" + " AND ".join(f"s.text LIKE :{name}" for name in names) + ")")
-    test = " OR ".join(tests)
+    query = " | ".join("(" + " & ".join(f"'{word[:LONGEST]}':*" for word in way) + ")" for way in ways)
+    found = "customer_search_words(s.text) @@ CAST(CAST(:words AS text) AS tsquery)"
     return Condition(
-        f"customer.id IN (SELECT s.customer_id FROM customer_search s WHERE {test})",
-        values,
-        walk=f"SELECT {test} FROM customer_search s WHERE s.customer_id = customer.id",
-        ids=f"SELECT s.customer_id FROM customer_search s WHERE {test}",
+        f"customer.id IN (SELECT s.customer_id FROM customer_search s WHERE {found})",
+        {"words": query, **values},
+        source="customer_search s",
+        source_id="s.customer_id",
+        beside="CROSS JOIN LATERAL (SELECT * FROM customer c WHERE c.id = s.customer_id OFFSET 0) AS customer",
+        found=found,
+        looked=like,
+        walk=f"SELECT {like} FROM customer_search s WHERE s.customer_id = customer.id",
+        surely=surely.format(
+            f"(SELECT count(*) FROM (SELECT FROM customer_search s WHERE {found} LIMIT :list_most) AS those)"
+        ),
+        widely=NEWEST,
     )
 
 

@@ -148,15 +148,17 @@ async def _all_page(
     sections = [_section(scope, customer, key, locations, refused) for key in STRUCTS]
     names = [name for struct in STRUCTS.values() for name in struct.__struct_fields__]
     given = {**head} if head is not None else {"customer": customer, "may_edit": scope.may("customers.edit")}
+    values = _kept(view, names, stale) if editing else {}
+    read = values if errors else {}
     return view.page(
         "customers/_sections_edit.html" if editing else "customers/saved_all.html",
         status=status,
         **given,
         sections=sections,
         with_head=head is not None,
-        version=customer.version,
-        seen=_seen_of(customer, names),
-        values=_kept(view, names, stale) if editing else {},
+        version=read.get("version", customer.version),
+        seen=read.get("seen", _seen_of(customer, names)),
+        values=values,
         errors=errors or {},
         labels={field.name: f"{one.title}, {field.label}" for one in sections for field in one.fields},
         conflict=await _conflict(scope, customer, tuple(STRUCTS), locations, stale) if stale is not None else None,
@@ -173,9 +175,13 @@ def _seen_of(customer: CustomerDetail, names: list[str]) -> str:
 
 
 def _kept(view: PageView, names: Any, stale: Stale | None) -> dict[str, str]:
-    """What was typed, by name; of fields that differ somebody else's value stands until one of both is chosen."""
-    known, differ = frozenset(names), frozenset(stale.fields) if stale is not None else frozenset()
-    return {name: texts[-1] for name, texts in view.typed.items() if name in known and name not in differ}
+    """What was typed, by name, and what it was typed against; of fields that differ somebody else's value stands until
+    one of both is chosen, and so does what somebody else alone changed."""
+    theirs: frozenset[str] = frozenset()
+    if stale is not None:
+        theirs = frozenset(stale.fields) | stale.merged
+    known = {*names, "version", "seen"}
+    return {name: texts[-1] for name, texts in view.typed.items() if name in known and name not in theirs}
 
 
 async def _conflict(

@@ -204,14 +204,14 @@ def fields_of(
             _field("lat", shown, help=_("Degrees, south with a minus: 52.84417")),
             _field("lon", shown, help=_("Degrees, west with a minus: -9.43092")),
         ]
-    terms = grace = _("As the tenant says")
+    terms = grace = _("As in the settings")
     if customer.terms_days is not None:
-        terms = ngettext("%(num)s days", "%(num)s days", customer.terms_days)
+        terms = ngettext("%(num)s day", "%(num)s days", customer.terms_days)
     if customer.grace_days is not None:
-        grace = ngettext("%(num)s days after due", "%(num)s days after due", customer.grace_days)
+        grace = ngettext("%(num)s day after due", "%(num)s days after due", customer.grace_days)
     return [
-        _field("terms_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=terms),
-        _field("grace_days", shown, kind="number", help=_("Days; none: as the tenant says"), read=grace),
+        _field("terms_days", shown, kind="number", help=_("Days; none: as in the settings"), read=terms),
+        _field("grace_days", shown, kind="number", help=_("Days; none: as in the settings"), read=grace),
         _field("never_block", shown, kind="check", help=_("Not blocked for late payment")),
         _field("send_by", shown, kind="select", choices=spoken(SEND_BY)),
         _field(
@@ -382,7 +382,7 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
             fields=[
                 field("emails", help=_("Several: a comma between")),
                 field("billing_emails", help=_("Invoices go here; none: to the e-mails")),
-                field("phones", help=_("Several: a comma between")),
+                field("phones", help=_("Several: a comma between; with + or as in its country")),
             ],
         ),
         FieldGroup(
@@ -393,7 +393,13 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
                 field("zip", max_length=60),
                 field("city", max_length=200),
                 field("country", kind="select", value=country, choices=country_choices(locale)),
-                field("currency", value=currency, max_length=3, help=_("Of its invoices; cannot be changed later")),
+                field(
+                    "currency",
+                    kind="select",
+                    value=currency,
+                    choices=currency_choices(locale, currency),
+                    help=_("Of its invoices; can be changed until something is written in it"),
+                ),
             ],
         ),
     ]

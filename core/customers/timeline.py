@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.activity.events import text_of
 from core.activity.queries import Entry, timeline
+from core.customers import contact_pages
 from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
 from core.staff.queries import names_of
 from core.texts import N_, _
@@ -37,6 +38,9 @@ _WORDS: Final = {
 }
 
 
+_LABELS: Final = {**contact_pages.LABELS, **LABELS}
+
+
 async def happenings(
     scope: Scope, *, customer_id: int | None = None, before: int | None = None, limit: int = 20
 ) -> list[Happening]:
@@ -61,7 +65,7 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
         by=by,
         changes=[
             Change(
-                label=_(LABELS.get(change.field, change.field.replace("_", " ").capitalize())),
+                label=_(_LABELS.get(change.field, change.field.replace("_", " ").capitalize())),
                 old=_shown(change.field, change.old, locale),
                 new=_("erased") if change.emptied else _shown(change.field, change.new, locale),
             )

@@ -28,19 +28,22 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     adds: tuple[OwnStatus, ...] = ()
 
 
+SHIPPED_LABELS: Final[dict[str, str]] = {
+    StatusKey.NEW: N_("New"),
+    StatusKey.ACTIVE: N_("Active"),
+    StatusKey.BLOCKED: N_("Blocked"),
+    StatusKey.INACTIVE: N_("Inactive"),
+    StatusKey.CLOSED: N_("Closed"),
+    StatusKey.CANCELLED: N_("Cancelled"),
+    StatusKey.TERMINATED: N_("Terminated"),
+}
+"""What the product itself calls its statuses."""
+
 VOCABULARIES: Final[dict[str, Vocabulary]] = {
     "isp": Vocabulary(
         title=N_("Internet provider"),
         about=N_("New, Active, Blocked, Inactive"),
-        labels={
-            StatusKey.NEW: N_("New"),
-            StatusKey.ACTIVE: N_("Active"),
-            StatusKey.BLOCKED: N_("Blocked"),
-            StatusKey.INACTIVE: N_("Inactive"),
-            StatusKey.CLOSED: N_("Closed"),
-            StatusKey.CANCELLED: N_("Cancelled"),
-            StatusKey.TERMINATED: N_("Terminated"),
-        },
+        labels=dict(SHIPPED_LABELS),
         adds=(
             OwnStatus(
                 key="holiday",

@@ -14,13 +14,15 @@ from core.messages.settings import MailSettings
 from core.settings.company import CompanySettings
 from core.settings.queries import stored_of
 from core.texts import _
+from core.web.links import address
 from core.web.parts import Hit, HitGroup, Pill, Step
 from core.web.routing import SIGNED_IN, get
 from core.web.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from core.hooks import Plugin
     from core.scope import Scope
     from core.web.menu import Place
     from core.web.view import PageView
@@ -47,7 +49,17 @@ async def show_home(view: View) -> Response[str]:
         steps=steps,
         done=sum(step.done for step in steps),
         cards=cards,
-        plugins=sorted(scope.plugins),
+        plugins=_plugin_names(view),
+    )
+
+
+def _plugin_names(view: PageView) -> list[str]:
+    """The plugins that are on, as people call them."""
+    known: Mapping[str, Plugin] = view.request.app.state.plugins
+    return sorted(
+        _(plugin.manifest.label)
+        for plugin in known.values()
+        if plugin.name in view.scope.plugins and plugin.loaded is not None
     )
 
 
@@ -120,19 +132,22 @@ async def search(view: View) -> Response[str]:
 
 
 async def _customers(view: PageView, q: str) -> HitGroup:
-    return HitGroup(
-        label=_("Customers"),
-        hits=[
-            Hit(
-                label=one.full_name,
-                href=f"/customers/{one.id}",
-                icon="user-circle",
-                detail=str(one.id),
-                pill=Pill(one.status_label, one.status_colour),
-            )
-            for one in await customers.search_customers(view.scope, q, limit=HITS)
-        ],
-    )
+    """The first of them, told apart by where they live; of more, the way to the list of all."""
+    found = await customers.search_customers(view.scope, q, limit=HITS + 1)
+    hits = [
+        Hit(
+            label=one.full_name,
+            href=f"/customers/{one.id}",
+            icon="user-circle",
+            detail=" · ".join(filter(None, (one.city, str(one.id)))),
+            pill=Pill(one.status_label, one.status_colour),
+        )
+        for one in found[:HITS]
+    ]
+    if len(found) > HITS:
+        label = _("All customers that match “%(q)s”", q=q)
+        hits.append(Hit(label=label, href=address("/customers", {"q": q}), icon="search"))
+    return HitGroup(label=_("Customers"), hits=hits)
 
 
 def _fits(place: Place, q: str) -> int:

@@ -48,7 +48,7 @@ Ts = TypeVarTuple("Ts")
 Kind = Literal["writer", "reader"]
 
 READERS: Final = 2
-FILES: Final = 44
+FILES: Final = 40
 HOT: Final = 6
 ASKED_AGAIN: Final = 0.003
 """Seconds after which a lock that another process has is asked for again."""

@@ -19,6 +19,9 @@ from core.documents.words import Words, supplied_for, words_for
 
 EPC_LARGEST_MINOR: Final = 99_999_999_999
 """999,999,999.99: what the code for a bank transfer can carry."""
+WINDOW_LINES: Final = 7
+WINDOW_LETTERS: Final = 44
+"""Lines of an address, and letters of a line, that the window of an envelope shows in the usual size."""
 LONG_AMOUNT: Final = 10
 """Characters of an amount that the usual columns hold: “100,000.00”."""
 
@@ -76,6 +79,12 @@ class Buyer(Struct, frozen=True, kw_only=True):
     order: str = ""
     """The buyer's own order number."""
 
+    @property
+    def is_long(self) -> bool:
+        """Its address needs smaller letters to be seen through the window of an envelope."""
+        lines = (self.name, *self.address)
+        return sum(max(1, -(-len(text) // WINDOW_LETTERS)) for text in lines) > WINDOW_LINES
+
 
 class BankAccount(Struct, frozen=True, kw_only=True):
     holder: str
@@ -90,6 +99,8 @@ class Line(Struct, frozen=True, kw_only=True):
     detail: str = ""
     period: tuple[date, date] | None = None
     """Half-open."""
+    days: tuple[int, int] = (1, 1)
+    """How many days of how many days of a full period it charges; (1, 1): all, or it is nothing by days."""
     period_text: str = ""
     """In place of a period that has no dates yet: “one month from activation”."""
     quantity: Decimal = Decimal(1)
@@ -102,6 +113,8 @@ class Line(Struct, frozen=True, kw_only=True):
     tax_ppm: int | None = None
     """None: outside the scope of tax."""
     amount_minor: int
+    price_includes_tax: bool = False
+    """Its price and discount are with tax, though the amounts of the document are without."""
     group: str = ""
     """Heading over lines that belong together: the child a payer pays for."""
 
@@ -174,10 +187,14 @@ class LineView(Struct, frozen=True, kw_only=True):
     text: str
     detail: str
     period: str
+    days: str
+    """“17 of 30 days”, where it charges so many of a full period."""
     quantity: str
     unit: str
     price: str
     less: str
+    with_tax: str
+    """“incl. VAT”, where the price is so and the amount is not."""
     tax: str
     amount: str
     carried: str
@@ -311,10 +328,12 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
                 text=line.text,
                 detail=" · ".join(filter(None, (line.detail, line.period_text))),
                 period=formats.period(*line.period) if line.period else "",
+                days=_days(line.days, words, formats),
                 quantity=formats.number(line.quantity),
                 unit=line.unit,
                 price="" if line.unit_price is None else formats.price(line.unit_price),
                 less=less,
+                with_tax=words.with_tax if line.price_includes_tax else "",
                 tax="–" if line.tax_ppm is None else formats.percent(line.tax_ppm),
                 amount=formats.amount(line.amount_minor),
                 carried=formats.amount(carried),
@@ -323,6 +342,17 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
         )
         group = line.group
     return tuple(views)
+
+
+def _days(days: tuple[int, int], words: Words, formats: Formats) -> str:
+    """By what the price of a full period is multiplied."""
+    charged, full = days
+    if charged == full:
+        return ""
+    if charged == 0:
+        return words.no_days
+    said = words.days_of if charged < full else words.days_at_price_of
+    return said.format(formats.number(Decimal(charged)), formats.number(Decimal(full)))
 
 
 def _tax(tax: TaxLine, formats: Formats) -> TaxView:

@@ -131,6 +131,10 @@ class _Line(Struct, frozen=True, kw_only=True):
     credited: str = ""
     balance: str
 
+    def said(self, word: str) -> str:
+        """The balance behind this line, where a page ends with it or begins after it."""
+        return f"{word} {self.balance}"
+
 
 class _Part(Struct, frozen=True, kw_only=True):
     currency: str

@@ -41,6 +41,10 @@ class Words(Struct, frozen=True, kw_only=True):
     to_pay: str
     to_credit: str
     less: str
+    with_tax: str
+    days_of: str
+    days_at_price_of: str
+    no_days: str
     vat_in: str
     pay_heading: str
     pay_heading_by: str
@@ -91,6 +95,10 @@ ENGLISH: Final = Words(
     to_pay="To pay",
     to_credit="Credited",
     less="less {}",
+    with_tax="incl. VAT",
+    days_of="{} of {} days",
+    days_at_price_of="{} days, price for {}",
+    no_days="part of a period, not charged",
     vat_in="VAT in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
     pay_heading="Pay {amount}",
     pay_heading_by="Pay {amount} by {day}",
@@ -141,6 +149,10 @@ GERMAN: Final = Words(
     to_pay="Zu zahlen",
     to_credit="Korrekturbetrag",
     less="abzgl. {}",
+    with_tax="inkl. USt",
+    days_of="{} von {} Tagen",
+    days_at_price_of="{} Tage, Preis für {}",
+    no_days="Teil eines Zeitraums, nicht berechnet",
     vat_in="Umsatzsteuer in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
     pay_heading="{amount} zu zahlen",
     pay_heading_by="{amount} zu zahlen bis {day}",

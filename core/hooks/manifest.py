@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HOOK_VERSION: Final = "1.0"
 """Rises behind the point with every new hook; before the point when a hook changes or goes."""
 
+OF_DEVICES: Final = ("camera", "microphone", "geolocation", "payment", "usb")
+"""What a browser gives to a page that asks the person for it."""
+
 NAME: Final = re.compile(r"[a-z][a-z0-9]{1,29}")
 
 
@@ -39,6 +42,9 @@ class Route(Protocol):
 
     @property
     def paths(self) -> Collection[str]: ...
+
+    @property
+    def opt(self) -> Mapping[str, Any]: ...
 
 
 class JobKind(Protocol):
@@ -103,6 +109,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Names of Tabler icons beyond the core's."""
     outbound_hosts: tuple[str, ...] = ()
     """The only hosts that it calls."""
+    uses: tuple[str, ...] = ()
+    """What of a device its pages may ask the browser for, "camera" for one; each page that does says so itself."""
 
 
 def check_manifest(
@@ -147,6 +155,8 @@ def _faults(
             before = "|".join(["/api/v[0-9]+", *(f"/{re.escape(need)}" for need in manifest.needs)])
             if not re.match(rf"({before})?/{re.escape(manifest.name)}(/|$)", path):
                 yield f"the route {path} must begin with /{manifest.name}"
+            for used in sorted(set(route.opt.get("uses", ())).difference(manifest.uses)):
+                yield f"the route {path} uses the {used}, which its manifest does not say"
     paths = {path for route in manifest.routes for path in route.paths}
     for _, path in manifest.public:
         if path not in paths:
@@ -169,6 +179,8 @@ def _faults(
     for host in manifest.outbound_hosts:
         if not re.fullmatch(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)+", host):
             yield f"the outbound host {host} is no host name"
+    for used in sorted(set(manifest.uses).difference(OF_DEVICES)):
+        yield f"its pages cannot use {used}, but {', '.join(OF_DEVICES)}"
     if manifest.name in manifest.needs:
         yield "it needs itself"
     for what, things in _lists(manifest).items():

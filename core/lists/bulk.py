@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from core import hookspecs
+from core.activity.asking import rehearsal
 from core.activity.unit import again, record, savepoint, unit_of_work
 from core.database import dialect, execute, execute_many, row, rows, values, within
 from core.errors import Conflict, DomainError, Invalid, NotFound, TryAgain, Unavailable
@@ -272,16 +273,13 @@ class _TakenBack(Exception):
 async def _rehearsed(scope: Scope, action: BulkAction[Any], form: Struct, ids: Sequence[int]) -> dict[int, Answer]:
     """What the deed says of each row. Nothing of it stays."""
     answers: dict[int, Answer] = {}
-    try:
-        async with unit_of_work(scope):
-            if action.do_many is not None:
-                answers = dict.fromkeys(ids, ()) | dict(await action.do_many(scope, form, ids))
-            else:
-                for row_id in ids:
-                    answers[row_id] = await _tried(scope, action, form, row_id)
-            raise _TakenBack
-    except _TakenBack:
-        return answers
+    async with rehearsal(scope):
+        if action.do_many is not None:
+            answers = dict.fromkeys(ids, ()) | dict(await action.do_many(scope, form, ids))
+        else:
+            for row_id in ids:
+                answers[row_id] = await _tried(scope, action, form, row_id)
+    return answers
 
 
 async def _tried(scope: Scope, action: BulkAction[Any], form: Struct, row_id: int) -> Answer:

@@ -43,6 +43,7 @@ from core.lists.writing import ExportColumn, csv_stream
 from core.money import format_money
 from core.texts import N_, _, number
 from core.web.jobs_pages import LOOK_EVERY, running_job
+from core.web.links import address as query_address
 from core.web.parts import Choice, Field, Figure, RunningJob
 from core.web.proof import ask_for_proof
 from core.web.routing import get, post
@@ -282,6 +283,7 @@ async def _page(
         status=status,
         base=f"{listing.href}/bulk/{run.id}",
         listing=listing,
+        back=query_address(listing.href, run.filters),
         run=run,
         action=action,
         file=f"{listing.href}/bulk/{run.id}/file" if action.file is not None and counts[RowState.DONE] else "",

@@ -53,8 +53,9 @@ class ListColumn(Struct, frozen=True, kw_only=True):
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
-    cells, `role` its place on a phone (c-name, c-meta, c-status, c-amount). A column that is not `shown` is hidden
-    until somebody shows it, one that is not `drawn` is never in the table: it is filtered by alone.
+    cells, `role` its place on a phone (c-name, c-meta, c-status, c-amount; c-way: what is done there, below all). A
+    column that is not `shown` is hidden until somebody shows it, one that is not `drawn` is never in the table: it is
+    filtered by alone.
     """
 
     key: str
@@ -117,17 +118,27 @@ class ListChoice(Struct, frozen=True):
 class Condition(Struct, frozen=True):
     """SQL that is true for the rows that are wanted, with its values.
 
-    `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`. `source`
-    is a FROM that leads from what is looked for to the list's table, and `found` the condition there: for when the
-    first some thousand are wanted, in any order, and the database should not look for all of them before. `ids` is a
-    SELECT of their ids for when nothing else is asked for; `surely`, one of some of them, which costs less where they
-    are many and is enough to tell so.
+    `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`. `far` is
+    how many are looked at so before a list of all that are found costs less, where that is not `listing.FAR`.
+
+    `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
+    it: for when the first some thousand are wanted, in any order, and the database should not look for all of them
+    before. `source_id` is the list's id in it, by which it can be walked in either order; `looked` is the condition for
+    when its rows are looked at so, empty where what is found comes in that order by itself. `surely` is a SELECT of how
+    many there are, as far as `:list_most`, for where telling that costs less than finding them: what it says may be too
+    few, and where more than `:list_counted` are among the first that it looks at, `:list_most`. `widely` is the order,
+    as in an address, in which many are found soonest: more than are counted are shown in it, where no other is asked
+    for.
     """
 
     sql: str
     values: Mapping[str, object] = {}
     walk: str = ""
+    far: int = 0
     source: str = ""
+    source_id: str = ""
+    beside: str = ""
     found: str = ""
-    ids: str = ""
+    looked: str = ""
     surely: str = ""
+    widely: str = ""

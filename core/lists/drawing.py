@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from core.web.templating import in_time, shown, written
 if TYPE_CHECKING:
     from core.lists.columns import ListColumn
     from core.lists.listing import Choices, Listing
+    from core.lists.row_ends import RowEnds
     from core.scope import Scope
 
 NOTHING: Final = Markup('<span class="t-2">–</span>')
@@ -103,14 +105,20 @@ async def drawing_of(
     return Drawing(scope, values, labels, failed, reader_zone)
 
 
-def value_of(column: ListColumn, row: Any, drawing: Drawing, listing: Listing[Any]) -> Any:
-    """What a column says of a row: a plain value, an amount as Money."""
+def value_of(column: ListColumn, drawing: Drawing, listing: Listing[Any]) -> Callable[[Any], Any]:
+    """How what a column says is had of a row: a plain value, an amount as Money."""
     if column.load is not None:
-        return drawing.loaded.get(column.key, {}).get(row.id)
-    found = column.value(row) if column.value is not None else getattr(row, column.field or column.key)
-    if column.kind == "amount" and isinstance(found, int):
-        return Money(found, currency_of(listing, row, drawing.scope))
-    return found
+        loaded = drawing.loaded.get(column.key, {})
+        return lambda row: loaded.get(row.id)
+    had = column.value or attrgetter(column.field or column.key)
+    if column.kind != "amount":
+        return had
+
+    def money(row: Any) -> Any:
+        found = had(row)
+        return Money(found, currency_of(listing, row, drawing.scope)) if isinstance(found, int) else found
+
+    return money
 
 
 def currency_of(listing: Listing[Any], row: Any, scope: Scope) -> str:
@@ -146,14 +154,28 @@ def lines_of(
     draws = [_draw(listing, column, drawing, one_currency=one_currency) for column in columns]
     name_of = listing.name_of
     return [
-        Line(
-            row.id,
-            str(row.id) if name_of is None else name_of(row),
-            Markup("".join([draw(row) for draw in draws])),
-            row,
-        )
+        Line(row.id, str(row.id) if name_of is None else name_of(row), "".join([draw(row) for draw in draws]), row)
         for row in rows
     ]
+
+
+def body_of(
+    lines: Iterable[Line], noun: str, icon: Callable[[str], str], ends: RowEnds | None, *, ticked: bool
+) -> Markup:
+    """The same as the body of a table: `ticked` where rows can be, each with what stands at its end."""
+    before, after = (shown(one) for one in _("Select %(name)s", name="{}").split("{}"))
+    end_of = None if ends is None else ends.drawn_with(icon)
+    told = []
+    for line in lines:
+        tick = (
+            f'<td class="c-check"><label><input class="form-check-input" type="checkbox" data-select name="id"'
+            f' value="{line.id}" form="bulk" aria-label="{before}{shown(line.name)}{after}"></label></td>'
+            if ticked
+            else ""
+        )
+        end = "" if end_of is None else f'<td class="c-do">{end_of(line.row)}</td>'
+        told.append(f'<tr id="{noun}-{line.id}">{tick}{line.cells}{end}</tr>\n')
+    return Markup("".join(told))
 
 
 def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_currency: bool) -> Callable[[Any], str]:
@@ -164,16 +186,29 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
     begin = f'<td class="{classes}">' if classes else "<td>"
     titled = column.kind == "text" and column.cell is None and "t-clip" in classes
     with_title = f'<td class="{classes}" title="'
+    nothing = f"{begin}{NOTHING}</td>"
+    value_in, cell = value_of(column, drawing, listing), column.cell
+    link_of = listing.link if is_first else None
+
+    def draw_own(row: Any) -> str:
+        assert cell is not None
+        return f"{begin}{shown(cell(row, _given(value_in(row), drawing)))}</td>"
+
+    def draw_text(row: Any) -> str:
+        value = value_in(row)
+        text = value if type(value) is str else _plain(column, value, drawing)
+        if not text:
+            return nothing
+        told = shown(text)
+        return f'{with_title}{told}">{told}</td>' if titled else f"{begin}{told}</td>"
 
     def draw(row: Any) -> str:
-        value = value_of(column, row, drawing, listing)
-        if column.cell is not None:
-            return f"{begin}{shown(column.cell(row, _given(value, drawing)))}</td>"
+        value = value_in(row)
         text = _plain(column, value, drawing)
-        if is_first and listing.link is not None:
-            return f"{begin}{link(listing.link(row), text or _('None'), title=text)}</td>"
+        if link_of is not None:
+            return f"{begin}{link(link_of(row), text or _('None'), title=text)}</td>"
         if not text:
-            return f"{begin}{NOTHING}</td>"
+            return nothing
         if isinstance(value, datetime):
             return f"{begin}{_given(value, drawing).instant(value)}</td>"
         told = shown(text)
@@ -181,9 +216,11 @@ def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_cu
             return f"{begin}{_amount(column, value, told, one_currency)}</td>"
         if column.key != "id" and column.kind == "number" and not value:
             return f'{begin}<span class="t-2">{told}</span></td>'
-        return f'{with_title}{told}">{told}</td>' if titled else f"{begin}{told}</td>"
+        return f"{begin}{told}</td>"
 
-    return draw
+    if cell is not None:
+        return draw_own
+    return draw_text if column.kind == "text" and link_of is None else draw
 
 
 class Given(NamedTuple):
@@ -236,7 +273,7 @@ def currencies(
 ) -> frozenset[str]:
     """Of the amounts of a page."""
     amounts = [column for column in columns if column.kind == "amount"]
-    found = (value_of(column, row, drawing, listing) for column in amounts for row in rows)
+    found = (value(row) for value in [value_of(one, drawing, listing) for one in amounts] for row in rows)
     return frozenset(one.currency for one in found if isinstance(one, Money))
 
 
@@ -256,22 +293,30 @@ def export_columns(listing: Listing[Any], columns: Sequence[ListColumn]) -> list
     return made
 
 
-def export_row(listing: Listing[Any], columns: Sequence[ListColumn], row: Any, drawing: Drawing) -> list[Cell]:
-    cells: list[Cell] = []
-    currency = ""
-    for column in columns:
-        value = value_of(column, row, drawing, listing)
-        if isinstance(value, Money):
-            currency = currency or value.currency
-            cells.append(Decimal(value.minor).scaleb(-exponent(value.currency)))
-        elif isinstance(value, datetime):
-            cells.append(value.astimezone(ZoneInfo(drawing.scope.tenant.time_zone)))
-        elif column.kind == "choice" and not isinstance(value, (list, tuple)):
-            cells.append(drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope))
-        elif value is None or isinstance(value, (str, int, date)):
-            cells.append(value)
-        else:
-            cells.append(text_of(value, drawing.scope))
-    if any(one.kind == "amount" for one in columns) and not any(one.key == CURRENCY for one in columns):
-        cells.append(currency or currency_of(listing, row, drawing.scope))
-    return cells
+def export_lines(
+    listing: Listing[Any], columns: Sequence[ListColumn], rows: Iterable[Any], drawing: Drawing
+) -> list[list[Cell]]:
+    """Rows as they are taken away."""
+    values = [value_of(column, drawing, listing) for column in columns]
+    adds_currency = any(one.kind == "amount" for one in columns) and not any(one.key == CURRENCY for one in columns)
+    lines = []
+    for row in rows:
+        cells: list[Cell] = []
+        currency = ""
+        for column, value_in in zip(columns, values, strict=True):
+            value = value_in(row)
+            if isinstance(value, Money):
+                currency = currency or value.currency
+                cells.append(Decimal(value.minor).scaleb(-exponent(value.currency)))
+            elif isinstance(value, datetime):
+                cells.append(value.astimezone(ZoneInfo(drawing.scope.tenant.time_zone)))
+            elif column.kind == "choice" and not isinstance(value, (list, tuple)):
+                cells.append(drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope))
+            elif value is None or isinstance(value, (str, int, date)):
+                cells.append(value)
+            else:
+                cells.append(text_of(value, drawing.scope))
+        if adds_currency:
+            cells.append(currency or currency_of(listing, row, drawing.scope))
+        lines.append(cells)
+    return lines

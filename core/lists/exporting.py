@@ -17,7 +17,7 @@ from litestar.response import Stream
 from core.activity.unit import record, unit_of_work
 from core.database import bind, current
 from core.errors import Invalid
-from core.lists.drawing import drawing_of, export_columns, export_row
+from core.lists.drawing import drawing_of, export_columns, export_lines
 from core.lists.view_events import ListExported
 from core.lists.writing import XLSX_ROWS, Cell, XlsxWriter, csv_stream, too_many_for_xlsx
 from core.texts import _
@@ -95,7 +95,7 @@ async def rows_of(scope: Scope, shown: Shown) -> AsyncIterator[list[list[Cell]]]
     while True:
         found = await listing.found(scope, shown.asked, after=after, limit=PIECE)
         drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices)
-        yield [export_row(listing, columns, one, drawing) for one in found.rows]
+        yield export_lines(listing, columns, found.rows, drawing)
         after = found.after
         if not after:
             return

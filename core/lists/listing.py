@@ -25,7 +25,8 @@ what is shown; `after=`, `before=` a cursor; and the filters, see `core.lists.fi
 
 How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
 and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
-full. What is found nowhere near is looked for once more from its other end.
+full. What is found nowhere near is looked for once more from its other end. Of a search for which no order is asked,
+those that are counted are sorted; more stand as the search finds them soonest, which its page says.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from core.database import Everything, dialect, rows, value, within
 from core.errors import Invalid
 from core.lists.columns import SIZE, Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
+from core.lists.ordering import Order, Sorted
 from core.texts import N_, _, number
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
 
@@ -88,6 +90,8 @@ class Found(Struct, Generic[R], frozen=True):
     count: int
     before: str
     after: str
+    asked: Asked
+    """In the order that the rows stand in."""
 
 
 class _Key(Struct, frozen=True):
@@ -106,18 +110,6 @@ class _Counted(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
-    """A column that a list is sorted by."""
-
-    column: ListColumn
-    descending: bool
-
-    @property
-    def text(self) -> str:
-        return f"-{self.column.key}" if self.descending else self.column.key
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """What an address asks of a list."""
 
@@ -133,10 +125,19 @@ class Asked:
     """Parameters that are not the list's."""
     order_beside: bool = False
     """Whether the index that its one filter is looked up in holds what is sorted by, too."""
+    widely: tuple[Sorted, ...] = ()
+    """The order of more rows than are counted, where none is asked for."""
+    is_wide: bool = False
+    """Whether it is in that order."""
 
     @property
     def order(self) -> str:
-        return ",".join(one.text for one in self.sorts)
+        return _order(self.sorts)
+
+    @property
+    def wide(self) -> Asked:
+        """The same in the order of more rows than are counted."""
+        return replace(self, sorts=self.widely, widely=(), order_beside=False, is_wide=True)
 
     @property
     def tone(self) -> str:
@@ -296,7 +297,8 @@ class Listing(Generic[R]):
         sorts = self._sorts(address.get("sort") or self.sort)
         ignored = tuple(name for name in given if name not in names)
         beside = self._beside(filters, sorts) and not (q and self.search)
-        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored, beside)
+        widely = next((self._sorts(one.widely) for one in conditions if one.widely and not address.get("sort")), ())
+        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored, beside, widely)
 
     def _beside(self, filters: Sequence[Filter], sorts: Sequence[Sorted]) -> bool:
         filtered = {one.column for one in filters}
@@ -394,11 +396,22 @@ class Listing(Generic[R]):
         self, scope: Scope, asked: Asked, *, after: str = "", before: str = "", limit: int = SIZE
     ) -> Found[R]:
         """A page of what is asked."""
-        reach = within(self.table, scope.actor.reach)
+        reach, everything = within(self.table, scope.actor.reach), isinstance(scope.actor.reach, Everything)
         backwards = bool(before) and not after
-        place = _place(asked, before if backwards else after)
-        order = _Order(asked.sorts, self.row_id, backwards, place, limit + 1)
-        keys, count = await self._first(scope, asked, reach, order)
+        cursor = before if backwards else after
+        known = _is_of(asked.widely, cursor)
+        if cursor:
+            asked = asked.wide if known else replace(asked, widely=())
+        place = _place(asked, cursor)
+        order = Order(asked.sorts, self.row_id, backwards, place, limit + 1)
+        keys, many = None, COUNTED + 1
+        if not known:
+            keys, many = await self._first(everything, asked, reach, order)
+        if keys is None:
+            if asked.widely:
+                asked = asked.wide
+                order = replace(order, sorts=asked.sorts)
+            keys = await self._walked(everything, asked, reach, order)
         more, keys = len(keys) > limit, keys[:limit]
         if backwards:
             keys.reverse()
@@ -406,67 +419,62 @@ class Listing(Generic[R]):
         there_before, there_after = (more, True) if backwards else (place is not None, more)
         return Found(
             found,
-            count,
+            many,
             _cursor(asked, keys[0]) if keys and there_before else "",
             _cursor(asked, keys[-1]) if keys and there_after else "",
+            asked,
         )
 
-    async def _first(self, scope: Scope, asked: Asked, reach: QueryString, order: _Order) -> tuple[list[_Key], int]:
-        """The keys of the page, and how many rows there are in all."""
-        everything = isinstance(scope.actor.reach, Everything)
+    async def _first(
+        self, everything: bool, asked: Asked, reach: QueryString, order: Order
+    ) -> tuple[list[_Key] | None, int]:
+        """The keys of the page, and how many rows there are in all; None where too many are left to be sorted."""
         if not asked.conditions and everything:
             counting = f"SELECT count(*) FROM (SELECT 1 FROM {self.table_name} LIMIT {COUNTED + 1}) AS counted"
             found = await rows(
                 _Counted,
-                f"SELECT ({counting}) AS many, {order.head} FROM {self.table_name} {order.join}"
-                f" WHERE TRUE{order.keyset} ORDER BY {order.by()} LIMIT :list_limit",
+                order.walk(f"SELECT ({counting}) AS many, {order.head} FROM {self.table_name} {order.join} WHERE TRUE")
+                + " LIMIT :list_limit",
                 **order.given,
             )
             if found or order.place is None:
                 return [_key(one) for one in found], found[0].many if found else 0
             return [], int(await value(counting))
-        surely = [one.surely for one in asked.conditions if one.surely]
-        if surely and everything and len(asked.conditions) == 1:
-            sure = await value(f"SELECT count(*) FROM ({surely[0]} LIMIT {FEW + 1}) AS counted", **_given(asked))
-            if int(sure) > FEW:
-                return await self._walked(asked, reach, order), COUNTED + 1
-        keys, count = await self._sorted(everything, asked, reach, order)
-        if count <= FEW:
-            return keys, count
-        return await self._walked(asked, reach, order), COUNTED + 1
+        most = min(COUNTED, FEW) if asked.widely else FEW
+        (only, *others), sure = asked.conditions or (None,), 0
+        if only is not None and only.surely and everything and not others:
+            sure = await value(only.surely, list_most=most + 1, list_counted=COUNTED, **_given(asked))
+        if sure > most:
+            return None, COUNTED + 1
+        keys, count = await self._sorted(everything, asked, reach, order, most)
+        return (keys, count) if count <= most else (None, COUNTED + 1)
 
     async def _sorted(
-        self, everything: bool, asked: Asked, reach: QueryString, order: _Order
+        self, everything: bool, asked: Asked, reach: QueryString, order: Order, most: int
     ) -> tuple[list[_Key], int]:
-        """What is left, if it is few rows, found before it is sorted; and how many."""
-        first = next((one for one in asked.conditions if one.source), None)
-        source = first.source if first else self.table_name
-        where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        picked = order.head if asked.order_beside else self.row_id
-        few = f"SELECT {picked} FROM {source} {' '.join(asked.joins)} WHERE {where}"
-        if len(asked.conditions) == 1 and asked.conditions[0].ids and everything:
-            few = asked.conditions[0].ids
+        """What is left, if it is `most` rows at most, found before it is sorted; and how many."""
+        few = self._found(everything, asked, order.head if asked.order_beside else self.row_id)
         table, kept = self.table_name, "few (id)"
         if asked.order_beside:  # the index has it all: no row is read for it
             kept = "few"
             ready = replace(order, source="few")
-            from_few = f"few WHERE (SELECT count(*) FROM few) <= {FEW}"
+            from_few = f"few WHERE (SELECT count(*) FROM few) <= {most}"
             head, keyset, by = ready.head, ready.keyset, ready.by()
         elif dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
             # Whether they are few stands inside: outside it, a list of them all would be made first.
-            few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {FEW}"
+            few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {most}"
             from_few = f"{table} {order.join} WHERE {self.row_id} IN ({few_ones})"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
                 f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {order.join}"
-                f" WHERE {self.row_id} = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {FEW}"
+                f" WHERE {self.row_id} = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {most}"
             )
             there = order.there
             head, keyset, by = there.heads_again, there.keyset, there.by()
         found = await rows(
             _Counted,
-            f"WITH {kept} AS MATERIALIZED ({few} LIMIT {FEW + 1})"
+            f"WITH {kept} AS MATERIALIZED ({few} LIMIT {most + 1})"
             f" SELECT counted.many, {order.again('page')}, coalesce(page.id, 0) AS id"
             " FROM (SELECT count(*) AS many FROM few) AS counted"
             f" LEFT JOIN (SELECT {head} FROM {from_few}{keyset}"
@@ -478,126 +486,64 @@ class Listing(Generic[R]):
         )
         return [_key(one) for one in found if one.id], found[0].many
 
-    async def _walked(self, asked: Asked, reach: QueryString, order: _Order) -> list[_Key]:
+    def _found(self, everything: bool, asked: Asked, picked: str) -> str:
+        """SELECT of all that is left, in any order."""
+        first = next((one for one in asked.conditions if one.source), None)
+        if first is None:
+            where = _all(one.sql for one in asked.conditions)
+            return f"SELECT {picked} FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
+        where = _all(one.found if one is first else one.sql for one in asked.conditions)
+        return f"SELECT {first.source_id} FROM {first.source} {_beside(everything, asked, first)} WHERE {where}"
+
+    async def _walked(self, everything: bool, asked: Asked, reach: QueryString, order: Order) -> list[_Key]:
         """The first that are wanted, in the order of the sort."""
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         if not asked.conditions:
-            return await rows(
+            walk = order.walk(f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach")
+            return await rows(_Key, f"{walk} LIMIT :list_limit", **given)
+        off = "+" if dialect() == "sqlite" else ""
+        others = (
+            f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
+            f"{order.keyset} ORDER BY {order.by(off)}"
+        )
+        probed = min(one.far or FAR for one in asked.conditions)
+        walks = [(self._walk(asked, order, joins, [one.walk or one.sql for one in asked.conditions]), probed)]
+        if probed < FAR:  # further on, each is looked up among all that are found
+            walks.append((self._walk(asked, order, joins, [one.sql for one in asked.conditions]), FAR))
+        first = next((one for one in asked.conditions if one.source), None)
+        if first is not None and [one.column.order for one in order.sorts] == [self.row_id]:
+            row_id, beside = first.source_id, _beside(everything, asked, first)
+            tests = _all(one.looked or one.found if one is first else one.sql for one in asked.conditions)
+            picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
+            if first.looked:  # what is not found is joined to nothing
+                walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
+                walk = f"{picked} ({walk} LIMIT {FAR}) AS {row_id.partition('.')[0]} {beside}"
+                walk = order.by_id(f"{walk} WHERE {tests}", row_id)  # once more: a join may turn them round
+                walks = [(f"SELECT at, id, TRUE AS wanted FROM ({walk}) AS looked", FAR)]
+            else:
+                others = order.by_id(f"{picked} {first.source} {beside} WHERE {tests}", row_id)
+                if not first.surely:
+                    return await rows(_Key, f"{others} LIMIT :list_limit", **given)
+                walks = walks[:1]
+        for walk, far in walks:
+            found = await rows(
                 _Key,
-                f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach{order.keyset}"
-                f" ORDER BY {order.by()} LIMIT :list_limit",
+                f"SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {far}) AS walked"
+                " WHERE wanted LIMIT :list_limit",
                 **given,
             )
-        test = " AND ".join(f"({one.walk or one.sql})" for one in asked.conditions)
-        reached = ":list_reach"
+            if len(found) == order.given["list_limit"]:
+                return found
+        return await rows(_Key, f"{others} LIMIT :list_limit", **given)
+
+    def _walk(self, asked: Asked, order: Order, joins: str, tests: Sequence[str]) -> str:
+        """The rows in the order of the sort, each with whether it is wanted."""
+        test, reached = " AND ".join(f"({one})" for one in tests), ":list_reach"
         if dialect() == "sqlite" and order.sorts[0].column.tie:
             # The sort's index is another table's: told who is in reach, SQLite would find and sort them all.
             test, reached = f"(:list_reach AND {test})", "TRUE"
-        found = await rows(
-            _Key,
-            f"SELECT {order.again('walked')}, walked.id FROM (SELECT {order.head}, {test} AS wanted"
-            f" FROM {self.table_name} {joins} WHERE {reached}{order.keyset}"
-            f" ORDER BY {order.by()} LIMIT {FAR}) AS walked WHERE wanted LIMIT :list_limit",
-            **given,
-        )
-        if len(found) == order.given["list_limit"]:
-            return found
-        off = "+" if dialect() == "sqlite" else ""
-        return await rows(
-            _Key,
-            f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
-            f"{order.keyset} ORDER BY {order.by(off)} LIMIT :list_limit",
-            **given,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How the rows of a page follow each other, from a place on."""
-
-    sorts: tuple[Sorted, ...]
-    row_id: str
-    backwards: bool
-    place: tuple[Any, ...] | None
-    limit: int
-    source: str = ""
-    """Where the values stand that were picked already, under the names of `_Key`."""
-
-    @property
-    def _exprs(self) -> list[str]:
-        if self.source:
-            return [f"{self.source}.{name}" for name in _AT[: len(self.sorts)]]
-        return [one.column.order for one in self.sorts]
-
-    @property
-    def _tie(self) -> str:
-        """The id; of the first column's own index where that is another table's."""
-        if self.source:
-            return f"{self.source}.id"
-        return self.sorts[0].column.tie or self.row_id
-
-    def _down(self, at: int) -> bool:
-        return self.sorts[min(at, len(self.sorts) - 1)].descending is not self.backwards
-
-    @property
-    def joins(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.column.join for one in self.sorts))
-
-    @property
-    def join(self) -> str:
-        return " ".join(self.joins)
-
-    @property
-    def there(self) -> _Order:
-        return replace(self, source="there")
-
-    @property
-    def head(self) -> str:
-        picked = [f"{expr} AS {name}" for expr, name in zip(self._exprs, _AT, strict=False)]
-        return ", ".join((*picked, f"{self._tie} AS id"))
-
-    @property
-    def heads_again(self) -> str:
-        return ", ".join((*self._exprs, self._tie))
-
-    def again(self, source: str) -> str:
-        """What `head` picked, out of a sub-select of this name."""
-        return ", ".join(f"{source}.{name}" for name in _AT[: len(self.sorts)])
-
-    def by_again(self, source: str) -> str:
-        return replace(self, source=source).by()
-
-    @property
-    def keyset(self) -> str:
-        """Beyond the place. With one column it is a comparison of rows, which an index answers."""
-        if self.place is None:
-            return ""
-        exprs, tie = self._exprs, self._tie
-        if len(exprs) == 1:
-            return f" AND ({exprs[0]}, {tie}) {'<' if self._down(0) else '>'} (:list_at, :list_id)"
-        test = f"{tie} {'<' if self._down(len(exprs)) else '>'} :list_id"
-        for at in range(len(exprs) - 1, -1, -1):
-            beyond, slot = "<" if self._down(at) else ">", _SLOTS[at]
-            test = f"({exprs[at]} {beyond} :{slot} OR ({exprs[at]} = :{slot} AND {test}))"
-        return f" AND {exprs[0]} {'<=' if self._down(0) else '>='} :{_SLOTS[0]} AND {test}"
-
-    @property
-    def given(self) -> dict[str, Any]:
-        if self.place is None:
-            return {"list_limit": self.limit}
-        *values, row_id = self.place
-        return {"list_limit": self.limit, "list_id": row_id, **dict(zip(_SLOTS, values, strict=False))}
-
-    def by(self, off: str = "") -> str:
-        """For ORDER BY; `off` before it keeps SQLite from walking an index for it."""
-        ways = ["DESC" if self._down(at) else "ASC" for at in range(len(self.sorts) + 1)]
-        parts = [f"{expr} {way}" for expr, way in zip((*self._exprs, self._tie), ways, strict=True)]
-        return off + ", ".join(parts)
-
-
-_AT: Final = ("at", "at_1", "at_2")
-_SLOTS: Final = ("list_at", "list_at_1", "list_at_2")
+        return order.walk(f"SELECT {order.head}, {test} AS wanted FROM {self.table_name} {joins} WHERE {reached}")
 
 
 def _key(found: _Counted) -> _Key:
@@ -617,8 +563,22 @@ def _all(tests: Iterable[str]) -> str:
     return " AND ".join((":list_reach", *(f"({test})" for test in tests)))
 
 
+def _beside(everything: bool, asked: Asked, first: Condition) -> str:
+    """What stands beside the source of a condition in FROM: the list's table, where something else is asked of it."""
+    return "" if everything and len(asked.conditions) == 1 else f"{first.beside} {' '.join(asked.joins)}"
+
+
 def _given(asked: Asked) -> dict[str, Any]:
     return {name: given for condition in asked.conditions for name, given in condition.values.items()}
+
+
+def _is_of(sorts: Sequence[Sorted], cursor: str) -> bool:
+    """Whether a cursor was made in this order."""
+    return bool(sorts and cursor) and decode_cursor(cursor, list[Any])[:1] == [_order(sorts)]
+
+
+def _order(sorts: Sequence[Sorted]) -> str:
+    return ",".join(one.text for one in sorts)
 
 
 def _place(asked: Asked, cursor: str) -> tuple[Any, ...] | None:

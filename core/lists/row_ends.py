@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import escape
 from msgspec import Struct
 
 from core.texts import _
@@ -39,26 +39,26 @@ class RowEnds:
     ) -> None:
         self._icons, self._kind_of, self._name_of = icons, kind_of, name_of
         self._menu, self._page = menu, page
-        self._drawn: dict[str, str] = {}
 
-    def drawn_with(self, icon: Callable[[str], str]) -> str:
-        """Makes ready what is the same for many rows; called by the template, which knows how icons are drawn."""
+    def drawn_with(self, icon: Callable[[str], str]) -> Callable[[Any], str]:
+        """How the end of a row is drawn, by who knows how icons are."""
         more = _("More for %(name)s", name="{name}")
-        for kind, icons in self._icons.items():
-            self._drawn[kind] = "".join(
+        drawn = {
+            kind: "".join(
                 f'<button type="button" class="t-iconbtn" aria-disabled="true" aria-label="{escape(one.label)}:'
                 f' {escape(one.refused)}" title="{escape(one.label)}: {escape(one.refused)}">{icon(one.icon)}</button>'
                 if one.refused
                 else f'<a class="t-iconbtn" href="{one.href}" aria-label="{escape(one.label)}: {{name}}"'
                 f' title="{escape(one.label)}">{icon(one.icon)}</a>'
                 for one in icons
-            ) + (
+            )
+            + (
                 f'<a class="t-iconbtn" href="{self._page}" data-row-menu hx-get="{self._menu}" hx-target="#row-menu"'
                 f' hx-swap="innerHTML" aria-haspopup="true" aria-label="{escape(more)}" title="{escape(_("More"))}">'
                 f"{icon('dots')}</a>"
             )
-        return ""
-
-    def __call__(self, row: Any) -> Markup:
-        drawn = self._drawn[self._kind_of(row)]
-        return Markup(drawn.replace(ID, str(row.id)).replace("{name}", str(escape(self._name_of(row)))))
+            for kind, icons in self._icons.items()
+        }
+        return lambda row: (
+            drawn[self._kind_of(row)].replace(ID, str(row.id)).replace("{name}", escape(self._name_of(row)))
+        )

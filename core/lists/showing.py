@@ -12,7 +12,7 @@ from core.errors import Invalid
 from core.lists.bulk_bar import bar_of
 from core.lists.columns import SIZE, SIZES
 from core.lists.counting import capped
-from core.lists.drawing import Drawing, currencies, drawing_of, head_of, lines_of
+from core.lists.drawing import Drawing, body_of, currencies, drawing_of, head_of, lines_of
 from core.lists.filters import DAYS, RANGES, names_of
 from core.lists.listing import COUNTED
 from core.lists.totals import page_totals
@@ -165,6 +165,7 @@ async def page_of(
         before=view.query.get("before", ""),
         limit=shown.kept.size,
     )
+    asked = found.asked
     reader_zone = view.visit.looks.time_zone
     drawing = await drawing_of(scope, columns, [one.id for one in found.rows], shown.choices, reader_zone)
     used = currencies(listing, columns, found.rows, drawing)
@@ -177,6 +178,7 @@ async def page_of(
         "heads": [
             _head(listing, column, asked, head_of(column, drawing, currency), numbered=numbered) for column in columns
         ],
+        "body": body_of,
         "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
         "totals": page_totals(listing, columns, found.rows, drawing),
         "filter_fields": tuple(
@@ -209,6 +211,7 @@ async def values_of(listing: Listing[Any], view: PageView, choices: Choices) -> 
     found = await listing.found(
         view.scope, asked, after=view.query.get("after", ""), before=view.query.get("before", ""), limit=SIZE
     )
+    asked = found.asked
     columns = [one for one in listing.columns if one.shown]
     numbered = _sorted_by(asked, columns) > 1
     heads = [_head(listing, column, asked, _(column.label), numbered=numbered) for column in columns]
@@ -256,6 +259,7 @@ def _values(listing: Listing[Any], found: Found[Any], asked: Asked, *, home: str
             state=urlencode(kept),
             size=size,
             by_id=asked.sorts[0].column.key == "id",
+            note=_("More than %(counted)s match: the newest first", counted=number(COUNTED)) if asked.is_wide else "",
         ),
         "filtered": bool(asked.q or asked.filters),
         "kept": {name: text for name, text in kept.items() if name != "q"},
@@ -285,13 +289,21 @@ def said_of(rows: int, total: str) -> str:
 
 
 def _pager(
-    found: Found[Any], at: Callable[..., str], *, lists: str = "", state: str = "", size: int = 0, by_id: bool = False
+    found: Found[Any],
+    at: Callable[..., str],
+    *,
+    lists: str = "",
+    state: str = "",
+    size: int = 0,
+    by_id: bool = False,
+    note: str = "",
 ) -> Pager:
     """With `lists`, the address of what every list has, all can be counted and the rows of a page be chosen."""
     ids = [one.id for one in found.rows]
     more = "&" if state else ""
     return Pager(
         said=said_of(len(ids), capped(found.count)),
+        note=note,
         count=f"{lists}/count?{state}{more}shown={len(ids)}" if lists and found.count > COUNTED else "",
         size=size if lists else 0,
         sizes=SIZES,

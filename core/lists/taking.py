@@ -14,7 +14,7 @@ from core.hooks import BulkAction, BulkFile, Effect, NothingToAsk
 from core.lists.bulk import get_action
 from core.lists.bulk_queries import done_rows, get_run
 from core.lists.bulk_status import RunState
-from core.lists.drawing import drawing_of, export_columns, export_row
+from core.lists.drawing import drawing_of, export_columns, export_lines
 from core.lists.exporting import PIECE, TYPES, bound
 from core.lists.showing import EXPORT, pick
 from core.lists.views import kept_of
@@ -58,8 +58,8 @@ async def export_rows(scope: Scope, of: Listing[Any], ids: Sequence[int]) -> Bul
         for at in range(0, len(ids), PIECE):
             found = await whole.rows_of(scope, ids[at : at + PIECE])
             drawing = await drawing_of(scope, columns, [one.id for one in found], choices)
-            for one in found:
-                yield export_row(whole, columns, one, drawing)
+            for cells in export_lines(whole, columns, found, drawing):
+                yield cells
 
     return BulkFile(
         name=f"{of.key.replace('.', '-')}-{scope.today().isoformat()}.csv",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -50,20 +50,26 @@ def page_totals(
         if column.total is None:
             continue
         by_currency = sums.setdefault(column.key, {})
+        amount = _amount(listing, column, drawing)
         for one in found:
-            shown = _amount(listing, column, one, drawing)
+            shown = amount(one)
             if shown is not None:
                 by_currency[shown.currency] = by_currency.get(shown.currency, 0) + shown.minor
     return _row(columns, sums, drawing.scope)
 
 
-def _amount(listing: Listing[Any], column: ListColumn, row: Any, drawing: Drawing) -> Money | None:
+def _amount(listing: Listing[Any], column: ListColumn, drawing: Drawing) -> Callable[[Any], Money | None]:
     """What a row adds to its column's sum."""
-    if column.total is None or column.total.of is None:
-        shown = value_of(column, row, drawing, listing)
-        return shown if isinstance(shown, Money) else None
-    minor = column.total.of(row)
-    return None if minor is None else Money(minor, currency_of(listing, row, drawing.scope))
+    of = None if column.total is None else column.total.of
+    if of is None:
+        value_in = value_of(column, drawing, listing)
+        return lambda row: found if isinstance(found := value_in(row), Money) else None
+
+    def amount(row: Any) -> Money | None:
+        minor = of(row)
+        return None if minor is None else Money(minor, currency_of(listing, row, drawing.scope))
+
+    return amount
 
 
 async def all_totals(

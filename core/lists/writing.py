@@ -52,10 +52,11 @@ def csv_pieces(
     rows: Iterable[Sequence[Cell]],
     *,
     delimiter: str = ",",
+    decimal: str = ".",
     bom: bool = True,
 ) -> Iterator[bytes]:
     """UTF-8 in pieces of about 64 KiB. The BOM is for Excel, which takes CSV without one for Windows-1252."""
-    writer = _CsvWriter(columns, delimiter, bom=bom)
+    writer = _CsvWriter(columns, delimiter, decimal, bom=bom)
     for row in rows:
         writer.write(row)
         if writer.full:
@@ -68,10 +69,11 @@ async def csv_stream(
     rows: AsyncIterator[Sequence[Cell]],
     *,
     delimiter: str = ",",
+    decimal: str = ".",
     bom: bool = True,
 ) -> AsyncIterator[bytes]:
     """The same from rows that come out of a database bit by bit."""
-    writer = _CsvWriter(columns, delimiter, bom=bom)
+    writer = _CsvWriter(columns, delimiter, decimal, bom=bom)
     async for row in rows:
         writer.write(row)
         if writer.full:
@@ -136,8 +138,9 @@ class XlsxWriter:
 
 
 class _CsvWriter:
-    def __init__(self, columns: Sequence[ExportColumn], delimiter: str, *, bom: bool) -> None:
+    def __init__(self, columns: Sequence[ExportColumn], delimiter: str, decimal: str, *, bom: bool) -> None:
         self._columns = tuple(columns)
+        self._decimal = decimal
         self._buffer = io.StringIO(newline="")
         self._writer = csv.writer(self._buffer, delimiter=delimiter, lineterminator="\r\n")
         if bom:
@@ -147,7 +150,9 @@ class _CsvWriter:
     def write(self, row: Sequence[Cell]) -> None:
         if len(row) != len(self._columns):
             raise ValueError(f"{len(row)} cells for {len(self._columns)} columns")
-        self._writer.writerow([_text(column, cell) for column, cell in zip(self._columns, row, strict=True)])
+        self._writer.writerow(
+            [_text(column, cell, self._decimal) for column, cell in zip(self._columns, row, strict=True)]
+        )
 
     @property
     def full(self) -> bool:
@@ -160,7 +165,7 @@ class _CsvWriter:
         return text.encode("utf-8", "replace")
 
 
-def _text(column: ExportColumn, cell: Cell) -> str:
+def _text(column: ExportColumn, cell: Cell, decimal: str = ".") -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool):
@@ -170,5 +175,5 @@ def _text(column: ExportColumn, cell: Cell) -> str:
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, int | Decimal) and column.type != "text":
-        return format(cell, "f") if isinstance(cell, Decimal) else str(cell)
+        return format(cell, "f").replace(".", decimal) if isinstance(cell, Decimal) else str(cell)
     return harmless(str(cell))

@@ -33,6 +33,7 @@ from core.payments.batch import (
     pasted_rows,
     start_batch,
 )
+from core.payments.pages import said_of
 from core.payments.suspense import Assignment, NewReceipt, assign, receive_unidentified
 from core.payments.transfers import NewTransfer, transfer_credit
 from core.texts import N_, _, ngettext
@@ -342,6 +343,7 @@ async def _assign(scope: Scope, payment: PaymentDetail, form: _Assigning) -> Cha
     except NotFound:
         raise Invalid(_("There is no such customer."), field="customer_id") from None
     before = await ledger.get_balance(scope, customer_id, payment.currency)
+    latest = await documents.latest_document(scope)
     await assign(scope, payment.id, Assignment(payer_id=customer_id, document_id=document_id))
     done = await queries.get_payment(scope, payment.id)
     after = await ledger.get_balance(scope, customer_id, payment.currency)
@@ -354,7 +356,7 @@ async def _assign(scope: Scope, payment: PaymentDetail, form: _Assigning) -> Cha
                 title=_("Pays"),
                 note=_("the one named, then the oldest due"),
                 lines=[
-                    PlanLine(text=each.number or "", value=format_amount(each.amount_minor, payment.currency))
+                    PlanLine(text=said_of(each, latest), value=format_amount(each.amount_minor, payment.currency))
                     for each in done.paid
                 ],
                 total=PlanLine(text=_("Stays as credit"), value=format_amount(done.free_minor, payment.currency)),

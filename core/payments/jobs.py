@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from core.jobs.kinds import Job, JobKind
-from core.payments.online import ASK, PAY_BACK, AskGateway, PayBackOnline, ask_about, send_back
+from core.payments.online import ASK, AskGateway, ask_about, send_back
+from core.payments.paying_back import PAY_BACK, PayBackOnline
 from core.texts import N_
 
 if TYPE_CHECKING:

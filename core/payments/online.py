@@ -6,19 +6,17 @@ often and in whatever order the gateway tells of it. The gateway is called betwe
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
-from core import hookspecs
-from core.activity.unit import record, refuse_inside_unit, unit_of_work
-from core.billing.actions import allocate_credit, free_up, open_credit
-from core.billing.actions.allocation import in_base, lock_balance, lock_credit
+from core.activity.unit import record, unit_of_work
+from core.billing.actions import allocate_credit, open_credit
+from core.billing.actions.allocation import in_base, lock_balance
 from core.billing.tables import Document
 from core.customers.tables import Customer
 from core.database import execute, row, rows, value, within
@@ -27,35 +25,27 @@ from core.hooks import GatewayNews, PayBack, PaymentGateway, PayOrder
 from core.ids import Id, new_token
 from core.jobs.actions import enqueue
 from core.ledger.accounts import Code
-from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
 from core.money import format_amount
 from core.payments.events import (
-    CreditRefunded,
-    GatewayPaidOut,
     OnlinePaymentBegun,
     OnlinePaymentFailed,
     OnlinePaymentUnclear,
     PaymentReceived,
-    RefundFailed,
 )
+from core.payments.gateways import answer_of, find_gateway, method_of, silence_of
+from core.payments.paying_back import REFUND, Refund, settle_refund
+from core.payments.payouts import book_payout
 from core.payments.status import PaymentState
 from core.payments.tables import Payment
 from core.scope import plugin_actor
 from core.texts import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from core.scope import Scope
 
-T = TypeVar("T")
-
 ASK: Final = "ask_gateway"
-PAY_BACK: Final = "pay_back_online"
-"""Names of job kinds, declared in `jobs`."""
-ANSWERS_WITHIN: Final = 20.0
-"""Seconds that a gateway has for an answer."""
+"""Name of the job kind, declared in `jobs`."""
 SAME_FOR: Final = timedelta(minutes=30)
 """How long somebody who wants to pay the same again is sent to the page that it was sent to before."""
 ASKS_AFTER: Final = (
@@ -83,15 +73,6 @@ class PayOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     payer_id: Id
     document_ids: Annotated[list[Id], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
     gateway: Annotated[str, Meta(min_length=1, max_length=60)]
-
-
-class PayingBackOnline(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How much of a payment goes back, the way it came; all that is left of it by default. `reopen`: it is taken off
-    the invoices that it paid."""
-
-    amount_minor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
-    reopen: bool = False
 
 
 class Begun(Struct, frozen=True):
@@ -125,12 +106,6 @@ class AskGateway(Struct, frozen=True):
 
     payment_id: int
     after: int | None = None
-
-
-class PayBackOnline(Struct, frozen=True):
-    """Which refund a gateway is told to make."""
-
-    refund_id: int
 
 
 class Online(Struct, frozen=True, kw_only=True):
@@ -171,29 +146,6 @@ ONLINE: Final = (
 )
 
 
-async def list_gateways(scope: Scope, currency: str = "") -> list[PaymentGateway]:
-    """The gateways that are set up, and take this currency."""
-    found = [gateway for _plugin, gateway in await _gateways(scope)]
-    return [gateway for gateway in found if not currency or gateway.takes(currency)]
-
-
-async def _gateways(scope: Scope) -> list[tuple[str, PaymentGateway]]:
-    return [
-        (answer.plugin, gateway)
-        for answer in await scope.hooks.ask(hookspecs.payment_gateways, scope=scope)
-        if answer.error is None
-        for gateway in answer.value or ()
-    ]
-
-
-async def _gateway(scope: Scope, key: str) -> tuple[Scope, PaymentGateway]:
-    """A gateway, and the scope as its plugin. Raises NotFound where there is none of this key."""
-    for plugin, gateway in await _gateways(scope):
-        if gateway.key == key:
-            return scope.as_actor(plugin_actor(plugin)), gateway
-    raise NotFound(f"payment gateway {key}")
-
-
 async def get_online(scope: Scope, payment_id: int) -> Online:
     """A payment in reach that goes through a gateway, or NotFound."""
     found = await row(
@@ -208,7 +160,11 @@ async def get_online(scope: Scope, payment_id: int) -> Online:
 
 
 class OnlineItem(Struct, frozen=True, kw_only=True):
-    """How a payment goes through a gateway: who began it, the invoices that it is for, why it failed or is unclear."""
+    """How a payment goes through a gateway: who began it, the invoices that it is for, why it failed or is unclear.
+
+    `given_up`: nobody waits for it, though the gateway has not said that no money comes. `for_a_person`: it was asked
+    about to the last time since, so that only a person can find out.
+    """
 
     payment_id: int
     state: PaymentState
@@ -218,6 +174,8 @@ class OnlineItem(Struct, frozen=True, kw_only=True):
     reason: str
     begun_by: str
     asked: int
+    given_up: bool
+    for_a_person: bool
 
 
 def item_of(found: Online) -> OnlineItem:
@@ -230,6 +188,8 @@ def item_of(found: Online) -> OnlineItem:
         reason=found.reason,
         begun_by=found.begun_by,
         asked=found.asked,
+        given_up=found.is_asked_after,
+        for_a_person=found.is_for_a_person,
     )
 
 
@@ -263,7 +223,7 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
     gateway does not answer: nothing is charged then.
     """
     scope.refuse_on_test_clock()
-    acting, gateway = await _gateway(scope, data.gateway)
+    acting, gateway = await find_gateway(scope, data.gateway)
     async with unit_of_work(scope):
         documents = await _due(scope, data)
         currency, amount = documents[0].currency, sum(each.open_minor for each in documents)
@@ -286,7 +246,7 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
         notify=f"{scope.tenant.address}/api/v1/gateways/{gateway.key}/notifications",
         language=scope.locale,
     )
-    page = await _asked(
+    page = await answer_of(
         lambda: gateway.begin(acting, order),
         _("%(gateway)s does not answer. Nothing was paid; try again later.", gateway=_(gateway.label)),
     )
@@ -379,7 +339,7 @@ async def _order(
             " VALUES (:payer_id, :method_id, 'pending', :currency, :amount, :currency, :amount, :today, :reference,"
             " :document_id, :provider, :key, :now) RETURNING id",
             payer_id=payer_id,
-            method_id=await _method_of(gateway),
+            method_id=await method_of(gateway),
             currency=currency,
             amount=amount,
             today=scope.today(),
@@ -407,40 +367,13 @@ async def _order(
     return await get_online(scope, payment_id)
 
 
-async def _method_of(gateway: PaymentGateway) -> int:
-    """Its method of payment, booked in transit until the gateway pays out; made when it is first used."""
-    await execute(
-        "INSERT INTO payment_method (code, name, kind, account_code, active, position)"
-        " VALUES (:code, :name, 'gateway', :account, FALSE, 50) ON CONFLICT (code) DO NOTHING",
-        code=gateway.key,
-        name=gateway.label,
-        account=Code.IN_TRANSIT.value,
-    )
-    return int(await value("SELECT id FROM payment_method WHERE code = :code", code=gateway.key))
-
-
-async def _asked(question: Callable[[], Awaitable[T]], silence: str) -> T:
-    """A gateway's answer. Raises Unavailable, which says `silence`, where it takes too long."""
-    refuse_inside_unit("a payment gateway")
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            return await question()
-    except TimeoutError:
-        raise Unavailable(silence) from None
-
-
-def _silent(gateway: PaymentGateway) -> str:
-    """What its silence tells of money that may have moved: nothing."""
-    return _("%(gateway)s does not answer.", gateway=_(gateway.label))
-
-
 # ------------------------------------------------------------------ what the gateway says
 
 
 async def take_notification(scope: Scope, gateway_key: str, headers: Mapping[str, str], body: bytes) -> int:
     """What a gateway sends by itself; gives how many of its news were new. Raises NotFound for an unknown gateway,
     Forbidden where its signature is not right."""
-    acting, gateway = await _gateway(scope, gateway_key)
+    acting, gateway = await find_gateway(scope, gateway_key)
     told = 0
     for news in await gateway.read(acting, headers, body):
         told += await take_news(acting, gateway_key, news)
@@ -463,10 +396,10 @@ async def take_news(scope: Scope, gateway: str, news: GatewayNews) -> bool:
         if event is None:
             return False
         if news.kind == "payout":
-            await _paid_out(scope, gateway, news)
+            await book_payout(scope, gateway, news)
             return True
         if news.kind == "refund":
-            await _settle_refund(scope, gateway, news)
+            await settle_refund(scope, gateway, news)
             return True
         online = await _find(gateway, news)
         await execute("UPDATE gateway_event SET payment_id = :id WHERE id = :event", id=online.payment_id, event=event)
@@ -645,37 +578,6 @@ async def _unclear(scope: Scope, online: Online, reason: str, *, failed: bool = 
     return bool(moved)
 
 
-async def _paid_out(scope: Scope, gateway: str, news: GatewayNews) -> None:
-    """The second half of row 8: what was in transit is at the bank."""
-    paid_on = news.on or scope.today()
-    payout_id = int(
-        await value(
-            "INSERT INTO gateway_payout (gateway, event_id, currency, amount_minor, paid_on)"
-            " VALUES (:gateway, :event_id, :currency, :amount, :on) RETURNING id",
-            gateway=gateway,
-            event_id=news.event_id,
-            currency=news.currency,
-            amount=news.amount_minor,
-            on=paid_on,
-        )
-    )
-    base = await in_base(scope, news.amount_minor, news.currency, scope.today())
-    await post(
-        [
-            debit(Code.BANK, news.amount_minor, news.currency, base),
-            credit(Code.IN_TRANSIT, news.amount_minor, news.currency, base),
-        ],
-        kind="payout",
-        source_kind="gateway_payout",
-        source_id=payout_id,
-        booked_on=scope.today(),
-    )
-    record(
-        scope,
-        GatewayPaidOut(gateway_payout_id=payout_id, amount_minor=news.amount_minor, currency=news.currency),
-    )
-
-
 # ------------------------------------------------------------------ asking
 
 
@@ -691,8 +593,8 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True, after:
     if not (online.state in WAITING or once_more) or scope.tenant.test_clock:
         return online.state
     try:
-        acting, gateway = await _gateway(scope, online.gateway)
-        news = await _asked(lambda: gateway.look(acting, online.key), _silent(gateway))
+        acting, gateway = await find_gateway(scope, online.gateway)
+        news = await answer_of(lambda: gateway.look(acting, online.key), silence_of(gateway))
     except (NotFound, Unavailable) as error:
         acting = scope
         async with unit_of_work(scope):
@@ -760,144 +662,13 @@ async def _ask_later(scope: Scope, payment_id: int, payer_id: int, asked: int) -
 # ------------------------------------------------------------------ paying back
 
 
-class _Paid(Struct, frozen=True):
-    id: int
-    payer_id: int
-    state: PaymentState
-    currency: str
-    amount_minor: int
-    reversed_minor: int
-    method_id: int
-    gateway: str
-    documents: str
-    returned_minor: int
-
-
-class PaidBack(Struct, frozen=True):
-    """A refund that a gateway is told to make."""
-
-    refund_id: int
-    amount_minor: int
-
-
-async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> PaidBack:
-    """Give money back the way that it came (row 14).
-
-    The credit is taken at once, so that it pays nothing else, and comes back where the gateway does not pay.
-    """
-    scope.refuse_on_test_clock()
-    async with unit_of_work(scope):
-        found = await row(
-            _Paid,
-            "SELECT payment.id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
-            " payment.reversed_minor, payment.method_id, o.gateway, o.documents,"
-            " (SELECT coalesce(CAST(sum(r.amount_minor) AS bigint), 0) FROM refund r"
-            " JOIN credit_entry e ON e.id = r.credit_entry_id WHERE e.source_kind = 'payment'"
-            " AND e.source_id = payment.id AND r.provider IS NOT NULL AND r.state <> 'failed') AS returned_minor"
-            " FROM payment JOIN online_payment o ON o.payment_id = payment.id"
-            " WHERE payment.id = :id AND :within FOR UPDATE OF payment",
-            id=payment_id,
-            within=within(Payment, scope.actor.reach),
-        )
-        if found is None:
-            raise NotFound(f"online payment {payment_id}")
-        acting, gateway = await _gateway(scope, found.gateway)
-        if gateway.pay_back is None:
-            raise Conflict(_("%(gateway)s pays nothing back by itself.", gateway=_(gateway.label)))
-        if found.state not in (PaymentState.RECEIVED, PaymentState.PART_REVERSED):
-            raise Conflict(_("Only what was received can be paid back."))
-        most = found.amount_minor - found.reversed_minor - found.returned_minor
-        amount = data.amount_minor if data.amount_minor is not None else most
-        if not 0 < amount <= most:
-            told = format_amount(most, found.currency)
-            raise Invalid(_("At most %(most)s of this payment is left.", most=told), field="amount_minor")
-        await lock_balance(found.payer_id, found.currency)
-        entry_id = int(
-            await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
-        )
-        entry = await lock_credit(scope, entry_id)
-        reopened = entry.left_minor < amount and data.reopen
-        if reopened:
-            await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
-            entry = await lock_credit(scope, entry_id)
-        if entry.left_minor < amount:
-            told = format_amount(entry.left_minor, found.currency)
-            raise Conflict(
-                _(
-                    "%(amount)s of it is free, the rest paid invoices. Have them opened again to pay it back.",
-                    amount=told,
-                )
-            )
-        base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
-        refund_id = int(
-            await value(
-                "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
-                " refunded_on, provider, provider_key, created_at) VALUES (:entry, :customer_id, :method_id, 'pending',"
-                " :currency, :amount, :reason, :today, :provider, :key, :now) RETURNING id",
-                entry=entry_id,
-                customer_id=found.payer_id,
-                method_id=found.method_id,
-                currency=found.currency,
-                amount=amount,
-                reason=data.reason,
-                today=scope.today(),
-                provider=found.gateway,
-                key=new_token(),
-                now=scope.now(),
-            )
-        )
-        await _use(scope, entry_id, "refund", refund_id, amount, base)
-        await post(
-            [
-                debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id),
-                credit(Code.IN_TRANSIT, amount, found.currency, base),
-            ],
-            kind="refund",
-            source_kind="refund",
-            source_id=refund_id,
-            booked_on=scope.today(),
-        )
-        record(
-            scope,
-            CreditRefunded(
-                refund_id=refund_id, customer_id=found.payer_id, amount_minor=amount, currency=found.currency
-            ),
-            changes={"reason": (None, data.reason)},
-        )
-        if reopened:
-            # A payment is taken off an invoice whole: what is not paid back settles it again.
-            named = msgspec.json.decode(found.documents, type=list[int])
-            await allocate_credit(scope, found.payer_id, found.currency, named=named)
-        await enqueue(acting, PAY_BACK, PayBackOnline(refund_id), dedupe_key=f"pay-back:{refund_id}")
-        return PaidBack(refund_id, amount)
-
-
-class _Refund(Struct, frozen=True):
-    id: int
-    state: str
-    customer_id: int
-    credit_entry_id: int
-    currency: str
-    amount_minor: int
-    provider: str
-    provider_key: str
-    reference: str
-
-
-_REFUND: Final = (
-    "SELECT refund.id, refund.state, refund.customer_id, refund.credit_entry_id, refund.currency, refund.amount_minor,"
-    " refund.provider, refund.provider_key, o.reference FROM refund"
-    " JOIN credit_entry e ON e.id = refund.credit_entry_id JOIN online_payment o ON o.payment_id = e.source_id"
-)
-
-
 async def send_back(scope: Scope, refund_id: int) -> str:
     """Have the gateway pay a refund back, under a key of ours: told twice, it pays once. Gives the refund's state."""
-    found = await row(_Refund, f"{_REFUND} WHERE refund.id = :id", id=refund_id)
+    found = await row(Refund, f"{REFUND} WHERE refund.id = :id", id=refund_id)
     if found is None or found.state not in ("pending", "unknown"):
         return found.state if found is not None else "done"
     scope.refuse_on_test_clock()
-    acting, gateway = await _gateway(scope, found.provider)
+    acting, gateway = await find_gateway(scope, found.provider)
     if gateway.pay_back is None:
         raise Conflict(_("%(gateway)s pays nothing back by itself.", gateway=_(gateway.label)))
     order = PayBack(
@@ -907,64 +678,10 @@ async def send_back(scope: Scope, refund_id: int) -> str:
         currency=found.currency,
     )
     try:
-        news = await _asked(partial(gateway.pay_back, acting, order), _silent(gateway))
+        news = await answer_of(partial(gateway.pay_back, acting, order), silence_of(gateway))
     except Unavailable:
         async with unit_of_work(acting):
             await execute("UPDATE refund SET state = 'unknown' WHERE id = :id AND state = 'pending'", id=refund_id)
         raise
     await take_news(acting, found.provider, news)
     return str(await value("SELECT state FROM refund WHERE id = :id", id=refund_id))
-
-
-async def _settle_refund(scope: Scope, gateway: str, news: GatewayNews) -> None:
-    found = await row(
-        _Refund,
-        f"{_REFUND} WHERE refund.provider = :gateway AND refund.provider_key = :key FOR UPDATE OF refund",
-        gateway=gateway,
-        key=news.key,
-    )
-    if found is None:
-        raise NotFound(f"refund of {gateway}")
-    if news.state == "pending" or found.state not in ("pending", "unknown"):
-        return
-    state = "done" if news.state == "received" else "failed"
-    await execute("UPDATE refund SET state = :state WHERE id = :id", state=state, id=found.id)
-    if state == "done":
-        return
-    await lock_balance(found.customer_id, found.currency)
-    base = int(await value("SELECT base_minor FROM credit_use WHERE kind = 'refund' AND source_id = :id", id=found.id))
-    await _use(scope, found.credit_entry_id, "refund_failed", found.id, -found.amount_minor, -base)
-    await post(
-        [
-            debit(Code.IN_TRANSIT, found.amount_minor, found.currency, base),
-            credit(Code.CUSTOMER_CREDIT, found.amount_minor, found.currency, base, customer_id=found.customer_id),
-        ],
-        kind="refund_failed",
-        source_kind="refund",
-        source_id=found.id,
-        booked_on=scope.today(),
-    )
-    record(
-        scope,
-        RefundFailed(
-            refund_id=found.id,
-            customer_id=found.customer_id,
-            amount_minor=found.amount_minor,
-            currency=found.currency,
-        ),
-        changes={"reason": (None, news.reason)} if news.reason else None,
-    )
-    await allocate_credit(scope, found.customer_id, found.currency)
-
-
-async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> None:
-    await execute(
-        "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-        " VALUES (:entry, :kind, :source, :amount, :base, :today)",
-        entry=entry_id,
-        kind=kind,
-        source=source_id,
-        amount=amount,
-        base=base,
-        today=scope.today(),
-    )

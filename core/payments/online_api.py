@@ -5,8 +5,9 @@ from __future__ import annotations
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from core.payments import online, unclear
-from core.payments.online import Begun, OnlineItem, PaidBack, PayingBackOnline, PayOnline
+from core.payments import gateways, online, paying_back, unclear
+from core.payments.online import Begun, OnlineItem, PayOnline
+from core.payments.paying_back import PaidBack, PayingBackOnline
 from core.payments.unclear import GivingUp, SettlingByHand, Unclear
 from core.texts import _
 from core.web.jsonapi import Call, api_get, api_post
@@ -28,7 +29,7 @@ class GatewayItem(Struct, frozen=True):
 async def list_gateways(call: Call) -> list[GatewayItem]:
     return [
         GatewayItem(one.key, _(one.label), sorted(one.currencies), one.pay_back is not None)
-        for one in await online.list_gateways(call.scope)
+        for one in await gateways.list_gateways(call.scope)
     ]
 
 
@@ -71,7 +72,7 @@ async def ask(call: Call, payment_id: FromPath[int]) -> OnlineItem:
     status_code=200,
 )
 async def pay_back(call: Call, payment_id: FromPath[int], data: JSONBody[PayingBackOnline]) -> PaidBack:
-    return await online.pay_back(call.scope, payment_id, data)
+    return await paying_back.pay_back(call.scope, payment_id, data)
 
 
 @api_get(

@@ -12,7 +12,8 @@ from core.billing import queries as documents
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import queries
-from core.payments.online import PayingBackOnline, ask_about, get_online, pay_back, take_notification
+from core.payments.online import ask_about, get_online, take_notification
+from core.payments.paying_back import PayingBackOnline, pay_back
 from core.payments.status import PaymentState
 from core.texts import _
 from core.web.amounts import Fields, typed_amount

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from core.database import row, within
 from core.errors import FieldError, Invalid
 from core.ids import Id
+from core.ledger.accounts import account_name
 from core.money import format_amount, format_money
 from core.payments.schemas import PaymentRow, Share
 from core.payments.tables import Payment
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from core.billing.queries import CreditUse
     from core.billing.schemas import CreditRow, DocumentRow
     from core.ledger.schemas import PostingRow
-    from core.payments.schemas import MethodRow, PaymentDetail
+    from core.payments.schemas import MethodRow, PaidRow, PaymentDetail
     from core.scope import Scope
 
 PILLS: Final[dict[str, Pill]] = {
@@ -35,6 +36,11 @@ PILLS: Final[dict[str, Pill]] = {
     "reversed": Pill(N_("Reversed"), "blocked"),
     "failed": Pill(N_("Failed"), "blocked"),
 }
+
+
+def said_of(paid: PaidRow, latest: int) -> str:
+    """What a plan calls a document that is paid: one behind the `latest` is made by it, and has no number before."""
+    return _("New invoice") if paid.document_id > latest else paid.number or ""
 
 
 class PaymentItem(Struct, frozen=True, kw_only=True):
@@ -54,7 +60,9 @@ class PaymentItem(Struct, frozen=True, kw_only=True):
 
 
 def pill_of(payment: PaymentRow) -> Pill:
-    """What became of it; of one that was received, what of it is free."""
+    """What became of it; of one that was received, what of it is free, or that nobody is known for it yet."""
+    if payment.state == "received" and payment.payer_id is None:
+        return Pill(_("In suspense"), "warn")
     if payment.state == "received":
         if not payment.free_minor:
             return Pill(_("Allocated"), "live")
@@ -146,7 +154,16 @@ WHAT: Final = {
     "opening": N_("Opening balance"),
     "assignment": N_("Receipt assigned"),
     "transfer": N_("Credit transferred"),
+    "bad_debt": N_("Written off"),
+    "small_difference": N_("Small difference"),
+    "goodwill_reversal": N_("Goodwill taken back"),
+    "opening_reversed": N_("Opening balance taken back"),
+    "reversal_fee": N_("Fee for a payment that was reversed"),
+    "refund_failed": N_("Refund failed"),
+    "payout": N_("Payout of a gateway"),
+    "tax_relief": N_("Tax relief for a bad debt"),
 }
+"""What was booked, by the kind of its transaction."""
 
 
 def posting_item(posting: PostingRow) -> PostingItem:
@@ -155,7 +172,7 @@ def posting_item(posting: PostingRow) -> PostingItem:
     return PostingItem(
         on=posting.booked_on,
         what=_(WHAT.get(posting.kind, posting.kind.replace("_", " ").capitalize())),
-        account=f"{posting.code} {posting.account}",
+        account=f"{posting.code} {account_name(posting.code, posting.account)}",
         debit=format_amount(posting.amount_minor, posting.currency) if posting.amount_minor > 0 else "",
         credit=format_amount(-posting.amount_minor, posting.currency) if posting.amount_minor < 0 else "",
         currency=posting.currency,

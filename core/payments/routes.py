@@ -226,6 +226,7 @@ async def _receive(
                 split.append(Share(document_id=document_id, amount_minor=minor))
         if not form.amount:
             read.wrong("amount", _("Fill this in."))
+    latest = await documents.latest_document(scope)
     before = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=200)
     waiting = await subscriptions.list_subscriptions(scope, states=("pending",), customer_id=customer.id)
     balance = await ledger.get_balance(scope, customer.id)
@@ -259,7 +260,7 @@ async def _receive(
         button=_("Register %(amount)s", amount=written),
         keep=_("Cancel"),
         parts=[
-            _pays(before, payment, still),
+            _pays(before, payment, still, latest),
             *(
                 [
                     PlanPart(
@@ -278,15 +279,15 @@ async def _receive(
     )
 
 
-def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[int, int]) -> PlanPart:
-    """What the payment settles, and what of it stays credit."""
+def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[int, int], latest: int) -> PlanPart:
+    """What the payment settles, and what of it stays credit. Documents behind the `latest` one are made by it."""
     by_id = {each.id: each for each in before}
     return PlanPart(
         title=_("Pays"),
         note=_("the one named, then the oldest due"),
         lines=[
             PlanLine(
-                text=paid.number or "",
+                text=pages.said_of(paid, latest),
                 detail=_left_of(by_id.get(paid.document_id), still.get(paid.document_id, 0)),
                 value=format_amount(paid.amount_minor, payment.currency),
             )
@@ -491,6 +492,8 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
     item = pages.item_of(payment)
     entries = await timeline(scope, subject=("payment", payment_id), limit=20) if scope.may("activity.view") else []
     left = payment.amount_minor - payment.reversed_minor
+    online = await find_online(scope, payment_id) if payment.provider else None
+    unclear = payment.state == "unknown" or (online is not None and online.for_a_person)
     return view.page(
         "payments/payment.html",
         payment=payment,
@@ -508,8 +511,9 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
             for each in payment.paid
         ],
         happenings=await in_words(entries, scope.locale),
-        online=await find_online(scope, payment_id) if payment.provider else None,
-        may_ask=scope.may("payments.register") and payment.state in ("pending", "unknown"),
+        online=online,
+        may_ask=scope.may("payments.register") and (payment.state == "pending" or unclear),
+        may_settle=scope.may("payments.register") and unclear,
         may_pay_back=scope.may("payments.refund") and left > 0 and payment.state in ("received", "part_reversed"),
         may_assign=scope.may("payments.register") and payment.payer_id is None and payment.state == "received",
         may_allocate=scope.may("payments.register") and payment.free_minor > 0,

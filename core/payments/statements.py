@@ -19,7 +19,7 @@ from core.errors import Invalid
 from core.ledger.tables import Posting
 from core.payments.deposits import held_deposits
 from core.payments.pages import WHAT
-from core.texts import N_, _, locale_now, speaking
+from core.texts import _, locale_now, speaking
 
 if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
@@ -29,14 +29,6 @@ ON_ACCOUNT: Final = ("1100", "2000")
 """What is owed and what is free: their sum is the customer's balance, its sign turned (ledger.md)."""
 MOST_LINES: Final = 5_000
 """A longer statement is laid out for too long: a shorter period is asked for."""
-FURTHER: Final = {
-    "opening_reversed": N_("Opening balance taken back"),
-    "goodwill_reversal": N_("Goodwill taken back"),
-    "reversal_fee": N_("Fee for a payment that was reversed"),
-    "small_difference": N_("Small difference"),
-    "bad_debt": N_("Written off"),
-    "transfer": N_("Credit transferred"),
-}
 
 
 class _Before(Struct, frozen=True):
@@ -127,7 +119,7 @@ async def statement_of(scope: Scope, customer_id: int, since: date, until: date)
 
 
 def _entry(moved: _Moved) -> StatementEntry:
-    what = _(WHAT.get(moved.kind) or FURTHER.get(moved.kind) or moved.kind.replace("_", " ").capitalize())
+    what = _(WHAT.get(moved.kind) or moved.kind.replace("_", " ").capitalize())
     if moved.kind == DocumentKind.CREDIT_NOTE:
         what = words_for(locale_now()).credit_note  # as it is headed
     return StatementEntry(

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.payments import queries
+from core.payments.gateways import list_gateways
 from core.payments.online import get_online
 from core.payments.status import PaymentState
 from core.payments.unclear import GivingUp, SettlingByHand, give_up, list_unclear, settle_by_hand
@@ -32,6 +33,7 @@ async def show_unclear(view: View) -> Response[str]:
     return view.page(
         "payments/unclear.html",
         items=await list_unclear(view.scope),
+        gateways={gateway.key: _(gateway.label) for gateway in await list_gateways(view.scope)},
         may_act=view.scope.may("payments.register"),
     )
 

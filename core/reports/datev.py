@@ -22,7 +22,7 @@ from core.errors import Invalid
 from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.queries import booked
 from core.money import as_decimal, exponent
-from core.reports.journal import stream_journal
+from core.reports.journal import JournalFilter, stream_journal
 from core.reports.pages import kind_words
 from core.texts import N_, _
 
@@ -232,7 +232,7 @@ def header(settings: DatevSettings, since: date, until: date, *, currency: str, 
 
 async def _transactions(since: date, until: date) -> AsyncIterator[list[JournalPosting]]:
     found: list[JournalPosting] = []
-    async for posting in stream_journal(since, until):
+    async for posting in stream_journal(JournalFilter(since=since, until=until)):
         if found and found[0].transaction_id != posting.transaction_id:
             yield found
             found = []

@@ -116,7 +116,7 @@ async def charts_of(scope: Scope, months: int = 12) -> tuple[list[Figure], list[
 def _headline(scope: Scope, found: list[MrrMonth], until: date | None) -> list[Figure]:
     last = found[-1]
     change = last.closing_minor - last.opening_minor
-    currency = last.currency
+    currency, moved = last.currency, _moved(last.month)
     return [
         Figure(
             label=_("Recurring a month"),
@@ -126,13 +126,20 @@ def _headline(scope: Scope, found: list[MrrMonth], until: date | None) -> list[F
                 change=_signed(change, currency),
                 day=written(until, scope.locale) if until else "–",
             ),
+            href="/subscriptions?status=active",
         ),
         Figure(
             label=_("Paying customers"),
             value=number(last.customers_before + last.won - last.lost),
             detail=_("%(won)s won, %(lost)s lost this month", won=number(last.won), lost=number(last.lost)),
+            href=moved,
         ),
-        Figure(label=_("Churn this month"), value=_rate(last.lost, last.customers_before), detail=_("of customers")),
+        Figure(
+            label=_("Churn this month"),
+            value=_rate(last.lost, last.customers_before),
+            detail=_("of customers"),
+            href=f"{moved}&kind=churn",
+        ),
     ]
 
 
@@ -142,7 +149,19 @@ def _of_this_month(scope: Scope, month: date, by_month: dict[date, list[int]], c
         label=_("Revenue this month"),
         value=format_money(now, currency, scope.locale),
         detail=_("%(before)s a year before", before=format_amount(before, currency)),
+        href=_booked(month),
     )
+
+
+def _moved(month: date) -> str:
+    """Who is behind the steps of a month."""
+    return f"/figures/movements?month={month.isoformat()[:7]}"
+
+
+def _booked(month: date) -> str:
+    """The revenue of a month, as it was booked."""
+    until = nth(month, MONTH, 1) - timedelta(days=1)
+    return f"/ledger/revenue?since={month.isoformat()}&until={until.isoformat()}"
 
 
 def _signed(minor: int, currency: str) -> str:
@@ -160,9 +179,8 @@ def _money(minor: int, currency: str, href: str = "") -> Value:
 def _movements(found: list[MrrMonth], currency: str) -> Chart:
     bars = []
     for each in found:
-        month = each.month.isoformat()[:7]
         steps = tuple(
-            _money(minor, currency, f"/figures/movements?month={month}&kind={kind}" if minor else "")
+            _money(minor, currency, f"{_moved(each.month)}&kind={kind}" if minor else "")
             for kind in KIND_LABELS
             for minor in [getattr(each, f"{kind}_minor")]
         )
@@ -190,9 +208,8 @@ def _movements(found: list[MrrMonth], currency: str) -> Chart:
 def _revenue(days: list[date], by_month: dict[date, list[int]], currency: str) -> Chart:
     bars = []
     for day in days:
-        until = nth(day, MONTH, 1) - timedelta(days=1)
         sales, other = by_month.get(day, [0, 0])
-        href = f"/ledger/revenue?since={day.isoformat()}&until={until.isoformat()}"
+        href = _booked(day)
         before = sum(by_month.get(nth(day, MONTH, -12), []))
         bars.append(
             Bar(
@@ -212,14 +229,15 @@ def _revenue(days: list[date], by_month: dict[date, list[int]], currency: str) -
 
 
 async def _ageing(scope: Scope, currency: str) -> Chart:
-    found = await receivables.aged_by_currency(scope, scope.today())
+    today = scope.today()
+    found = await receivables.aged_by_currency(scope, today)
     mine = next((each for each in found if each.currency == currency), None)
     labels = (
         ("current", _("Not due"), "/invoices?status=open"),
-        ("to_30", _("1 to 30 days"), "/invoices?status=overdue"),
-        ("to_60", _("31 to 60"), "/invoices?status=overdue"),
-        ("to_90", _("61 to 90"), "/invoices?status=overdue"),
-        ("over_90", _("Over 90"), "/invoices?status=overdue"),
+        ("to_30", _("1 to 30 days"), _overdue(today, 1, 30)),
+        ("to_60", _("31 to 60"), _overdue(today, 31, 60)),
+        ("to_90", _("61 to 90"), _overdue(today, 61, 90)),
+        ("over_90", _("Over 90"), _overdue(today, 91)),
     )
     return Chart(
         key="ageing",
@@ -235,10 +253,16 @@ async def _ageing(scope: Scope, currency: str) -> Chart:
     )
 
 
+def _overdue(today: date, least: int, most: int = 0) -> str:
+    """The invoices that were due so many days ago."""
+    since = f"&due.from={(today - timedelta(days=most)).isoformat()}" if most else ""
+    return f"/invoices?status=overdue{since}&due.to={(today - timedelta(days=least)).isoformat()}"
+
+
 def _won_and_lost(found: list[MrrMonth]) -> Chart:
     bars = []
     for each in found:
-        here = f"/figures/movements?month={each.month.isoformat()[:7]}"
+        here = _moved(each.month)
         bars.append(
             Bar(
                 month_written(each.month, locale_now()),

@@ -79,15 +79,22 @@ async def list_journal(
 ) -> tuple[list[JournalPosting], tuple[date, int] | None]:
     """Transactions that have a posting as wanted, whole, the newest first; and where the next page begins."""
     day, last = before or (date.max, 2**63 - 1)
+    found = await _chosen(wanted, "{on} <= :day AND ({on} < :day OR {key} < :last)", "DESC", day, last, limit + 1)
+    more = (found[limit - 1].booked_on, found[limit - 1].id) if len(found) > limit else None
+    return await _postings([each.id for each in found[:limit]], "DESC"), more
+
+
+async def _chosen(wanted: JournalFilter, place: str, order: str, day: date, last: int, limit: int) -> list[_Found]:
+    """The next transactions that have a posting as wanted. `place`: which lie beyond the last one that was read."""
     if wanted.account or wanted.customer_id is not None:
         source, on, key = "posting", "posting.booked_on", "posting.transaction_id"
         joined = " JOIN ledger_transaction t ON t.id = posting.transaction_id" if wanted.kind else ""
     else:
         source, on, key, joined = "ledger_transaction t", "t.booked_on", "t.id", ""
-    found = await rows(
+    return await rows(
         _Found,
-        f"SELECT DISTINCT {key} AS id, {on} AS booked_on FROM {source}{joined}"
-        f" WHERE {on} <= :day AND ({on} < :day OR {key} < :last)"
+        f"SELECT {'DISTINCT ' if source == 'posting' else ''}{key} AS id, {on} AS booked_on FROM {source}{joined}"
+        f" WHERE {place.format(on=on, key=key)}"
         + (f" AND {on} >= :since" if wanted.since else "")
         + (f" AND {on} <= :until" if wanted.until else "")
         + (
@@ -97,7 +104,7 @@ async def list_journal(
         )
         + (" AND posting.customer_id = :customer" if wanted.customer_id is not None else "")
         + (" AND t.kind = :kind" if wanted.kind else "")
-        + " ORDER BY 2 DESC, 1 DESC LIMIT :limit",
+        + f" ORDER BY 2 {order}, 1 {order} LIMIT :limit",
         day=day,
         last=last,
         since=wanted.since,
@@ -106,10 +113,8 @@ async def list_journal(
         code=wanted.account,
         customer=wanted.customer_id,
         kind=wanted.kind,
-        limit=limit + 1,
+        limit=limit,
     )
-    more = (found[limit - 1].booked_on, found[limit - 1].id) if len(found) > limit else None
-    return await _postings([each.id for each in found[:limit]], "DESC"), more
 
 
 async def _postings(ids: Sequence[int], order: str) -> list[JournalPosting]:
@@ -121,21 +126,15 @@ async def _postings(ids: Sequence[int], order: str) -> list[JournalPosting]:
     )
 
 
-async def stream_journal(since: date, until: date) -> AsyncIterator[JournalPosting]:
-    """Every posting of these days, the earliest first; the database is held for a piece at a time only."""
+async def stream_journal(wanted: JournalFilter) -> AsyncIterator[JournalPosting]:
+    """Every posting of the transactions that have one as wanted, the earliest first; the database is held for a piece
+    at a time only.
+    """
     database = current()
-    day, last = since, 0
+    day, last = date.min, 0
     while True:
         with bind(database):
-            found = await rows(
-                _Found,
-                "SELECT id, booked_on FROM ledger_transaction WHERE booked_on >= :day AND booked_on <= :until"
-                " AND (booked_on > :day OR id > :last) ORDER BY booked_on, id LIMIT :limit",
-                day=day,
-                last=last,
-                until=until,
-                limit=PIECE,
-            )
+            found = await _chosen(wanted, "{on} >= :day AND ({on} > :day OR {key} > :last)", "ASC", day, last, PIECE)
             postings = await _postings([each.id for each in found], "ASC")
         for posting in postings:
             yield posting

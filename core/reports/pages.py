@@ -11,7 +11,6 @@ from core.ledger.accounts import Code, account_name
 from core.ledger.queries import closed_until
 from core.money import Money, format_amount
 from core.payments.pages import WHAT
-from core.payments.statements import FURTHER
 from core.periods import Cycle, nth
 from core.reports.sheets import Column, Line, Sheet
 from core.reports.taxes import PARTS
@@ -45,10 +44,8 @@ TABS: Final = (
 )
 KINDS: Final = {
     **WHAT,
-    **FURTHER,
     "recognition": N_("Revenue recognised"),
     "withdrawal": N_("Withdrawn"),
-    "small_difference": N_("Small difference"),
 }
 ACCOUNT_KINDS: Final = {
     "asset": N_("Asset"),
@@ -276,7 +273,7 @@ def aged_sheets(
             title=_("By age"),
             columns=[
                 Column("currency", _("Currency"), role="name"),
-                Column("documents", _("Invoices"), "number", role="meta"),
+                Column("documents", _("Invoices"), "number"),
                 *ages,
                 Column("books", _("In the books, 1100"), "money"),
                 Column("difference", _("Difference"), "money"),
@@ -310,11 +307,12 @@ def aged_sheets(
         Sheet(
             key="receivables-by-customer",
             title=_("By customer"),
+            cards=True,
             columns=[
                 Column("customer_id", _("Customer no."), "number", only_csv=True),
                 Column("customer", _("Customer"), role="name"),
                 Column("currency", _("Currency"), role="status"),
-                Column("documents", _("Invoices"), "number", role="meta"),
+                Column("documents", _("Invoices"), "number"),
                 *ages,
             ],
             lines=[
@@ -376,6 +374,7 @@ def items_sheet(found: Sequence[OpenItem]) -> Sheet:
     return Sheet(
         key="open-items",
         title=_("Open items"),
+        cards=True,
         columns=item_columns(),
         lines=[item_line(each) for each in found],
         empty=_("Nothing was open on this day"),
@@ -485,7 +484,7 @@ def tax_sheets(found: TaxReport) -> list[Sheet]:
         if not found.other_minor
         else Line(
             (
-                _("Booked on 2200, %(other)s of it by hand", other=format_amount(found.other_minor, base)),
+                _("Booked on 2200, %(other)s of it not by documents", other=format_amount(found.other_minor, base)),
                 "",
                 "",
                 None,
@@ -528,6 +527,7 @@ def tax_sheets(found: TaxReport) -> list[Sheet]:
         Sheet(
             key="reverse-charge",
             title=_("Reverse charge by VAT id, %(currency)s", currency=base),
+            cards=True,
             columns=[
                 Column("vat_id", _("VAT id"), role="name"),
                 Column("country", _("Country"), role="status"),

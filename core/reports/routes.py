@@ -11,6 +11,7 @@ from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from core.billing.recognition import close_until, months_due, recognise, schedule_of_revenue
 from core.database import bind, current
@@ -72,7 +73,7 @@ def _page(
 ) -> Response[str]:
     kept = {name: text for name, text in view.query.items() if name not in ("format", "sheet", "before", "after")}
     template = more.pop("template", "reports/sheets.html")
-    more = {"strip": [], "latest": "", "older": "", **more}
+    more = {"strips": [], "latest": "", "older": "", **more}
     return view.page(
         template,
         status=422 if errors else 200,
@@ -142,16 +143,10 @@ async def show_trial_balance(view: View) -> Response[str] | Stream:
 
 @get("/ledger/journal", permission="ledger.view")
 async def show_journal(view: View) -> Response[str] | Stream:
-    """What was booked, the newest first; the file holds a whole period, the earliest first."""
+    """What was booked, the newest first; the file holds all that is asked for of a period, the earliest first."""
     scope = view.scope
     check_sees_everyone(scope)
     form, errors = _asked_for(view, pages.JournalForm)
-    if view.query.get("format") == "csv" and not errors:
-        since, until = form.since or pages.this_year(scope)[0], form.until or scope.today()
-        return sheets.csv_of_stream(
-            scope, "journal", pages.journal_columns(), _journal_lines(since, until, scope.tenant.currency)
-        )
-    accounts = await ledger.list_accounts()
     wanted = journal.JournalFilter(
         since=form.since,
         until=form.until,
@@ -159,6 +154,12 @@ async def show_journal(view: View) -> Response[str] | Stream:
         customer_id=int(form.customer) if form.customer else None,
         kind=form.kind,
     )
+    if view.query.get("format") == "csv" and not errors:
+        days = {"since": form.since or pages.this_year(scope)[0], "until": form.until or scope.today()}
+        await journal.list_journal(wanted, limit=1)  # what cannot be asked for is refused before the file begins
+        lines = _journal_lines(replace(wanted, **days), scope.tenant.currency)
+        return sheets.csv_of_stream(scope, "journal", pages.journal_columns(), lines)
+    accounts = await ledger.list_accounts()
     found, more = await journal.list_journal(wanted, before=_place(view.query.get("before", "")), limit=OF_A_PAGE)
     kept = {name: text for name, text in view.query.items() if name not in ("before", "format", "sheet") and text}
     account = next((each for each in accounts if each.code == form.account), None)
@@ -193,35 +194,34 @@ async def show_journal(view: View) -> Response[str] | Stream:
             Field(name="customer", label=_("Customer no."), max_length=19),
         ],
         errors=errors,
-        strip=await _account_figures(form, account.code) if account else [],
+        strips=await _account_figures(form, account.code, scope.tenant.currency) if account else [],
         latest=f"/ledger/journal?{urlencode(kept)}" if "before" in view.query else "",
         older=f"/ledger/journal?{urlencode({**kept, 'before': f'{more[0].isoformat()}.{more[1]}'})}" if more else "",
     )
 
 
-async def _account_figures(form: pages.JournalForm, code: str) -> list[dict[str, str]]:
-    """What stood on the account before the period, moved in it and stands after it: its statement."""
-    figures = []
-    for each in await ledger.trial_balance(since=form.since, until=form.until):
-        if each.code == code:
-            currency = each.currency
-            figures += [
-                {
-                    "label": _("Before, %(currency)s", currency=currency),
-                    "value": format_amount(each.opening_minor, currency),
-                },
-                {"label": _("Debit"), "value": format_amount(each.debit_minor, currency)},
-                {"label": _("Credit side"), "value": format_amount(each.credit_minor, currency)},
-                {
-                    "label": _("Balance, %(currency)s", currency=currency),
-                    "value": format_amount(each.opening_minor + each.balance_minor, currency),
-                },
-            ]
-    return figures[:8]
+async def _account_figures(form: pages.JournalForm, code: str, base: str) -> list[list[dict[str, str]]]:
+    """What stood on the account before the period, moved in it and stands after it: its statement, in each currency."""
+    found = [each for each in await ledger.trial_balance(since=form.since, until=form.until) if each.code == code]
+    return [
+        [
+            {
+                "label": _("Before, %(currency)s", currency=each.currency),
+                "value": format_amount(each.opening_minor, each.currency),
+            },
+            {"label": _("Debit"), "value": format_amount(each.debit_minor, each.currency)},
+            {"label": _("Credit side"), "value": format_amount(each.credit_minor, each.currency)},
+            {
+                "label": _("Balance, %(currency)s", currency=each.currency),
+                "value": format_amount(each.opening_minor + each.balance_minor, each.currency),
+            },
+        ]
+        for each in sorted(found, key=lambda each: (each.currency != base, each.currency))
+    ]
 
 
-async def _journal_lines(since: date, until: date, base: str) -> AsyncIterator[Line]:
-    async for posting in journal.stream_journal(since, until):
+async def _journal_lines(wanted: journal.JournalFilter, base: str) -> AsyncIterator[Line]:
+    async for posting in journal.stream_journal(wanted):
         yield pages.journal_line(posting, base)
 
 

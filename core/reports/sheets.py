@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from litestar.response import Stream
 from msgspec import Struct
@@ -12,7 +12,7 @@ from msgspec import Struct
 from core.lists.writing import Cell as Written
 from core.lists.writing import ExportColumn, csv_pieces, csv_stream
 from core.money import Money, as_decimal, format_amount
-from core.texts import number
+from core.texts import figures, number
 from core.web.amounts import percent_text
 from core.web.templating import month_written, written
 
@@ -23,6 +23,8 @@ Kind = Literal["text", "money", "number", "date", "rate", "month"]
 Cell = Money | int | date | str | None
 
 _TYPES: Final = {"money": "decimal", "number": "integer", "date": "date", "rate": "text", "month": "text"}
+LONG: Final = 32
+"""Letters of a text that one line of a cell holds."""
 _NUMBERS: Final = frozenset({"money", "number", "rate"})
 CSV: Final = "text/csv; charset=utf-8"
 
@@ -77,18 +79,22 @@ def drawn(sheet: Sheet, lines: Iterable[Line], locale: str) -> list[list[ShownCe
     """The cells of a page, as they read."""
     return [
         [
-            ShownCell(text_of(column, cell, locale), classes(column), line.links.get(column.key, ""))
+            ShownCell(text, classes(column, text), line.links.get(column.key, ""))
             for column, cell in zip(sheet.columns, line.cells, strict=True)
             if not column.only_csv
+            for text in (text_of(column, cell, locale),)
         ]
         for line in lines
     ]
 
 
-def classes(column: Column) -> str:
+def classes(column: Column, text: str = "") -> str:
+    """`text`: what stands in the cell; a long one is broken, so that the amounts beside it are seen."""
     found = [*(["t-num"] if column.kind in _NUMBERS else []), *([f"c-{column.role}"] if column.role else [])]
     if column.kind == "date":
         found.append("t-nowrap")
+    if column.kind == "text" and len(text) > LONG:
+        found.append("t-long")
     return " ".join(found)
 
 
@@ -110,7 +116,7 @@ def _written(column: Column, cell: Cell) -> Written:
     if isinstance(cell, date) and column.kind == "month":
         return cell.isoformat()[:7]
     if isinstance(cell, int) and column.kind == "rate":
-        return percent_text(cell)
+        return percent_text(cell).replace("\N{NO-BREAK SPACE}", "")  # as spreadsheets take it for a number
     return cell
 
 
@@ -119,7 +125,7 @@ def csv_of(scope: Scope, sheet: Sheet) -> Stream:
     rows = (
         [_written(column, cell) for column, cell in zip(sheet.columns, line.cells, strict=True)] for line in sheet.lines
     )
-    return _file(scope, sheet.key, csv_pieces(export_columns(sheet.columns), rows))
+    return _file(scope, sheet.key, csv_pieces(export_columns(sheet.columns), rows, **_signs()))
 
 
 def csv_of_stream(scope: Scope, key: str, columns: Sequence[Column], lines: AsyncIterator[Line]) -> Stream:
@@ -129,7 +135,20 @@ def csv_of_stream(scope: Scope, key: str, columns: Sequence[Column], lines: Asyn
         async for line in lines:
             yield [_written(column, cell) for column, cell in zip(columns, line.cells, strict=True)]
 
-    return _file(scope, key, csv_stream(export_columns(columns), rows()))
+    return _file(scope, key, csv_stream(export_columns(columns), rows(), **_signs()))
+
+
+class _Signs(TypedDict):
+    delimiter: str
+    decimal: str
+
+
+def _signs() -> _Signs:
+    """What the reader's spreadsheet takes for a new column and for decimals: where that is a comma, columns are parted
+    by semicolons.
+    """
+    decimal = figures(".")
+    return {"delimiter": ";" if decimal == "," else ",", "decimal": decimal}
 
 
 def export_columns(columns: Sequence[Column]) -> list[ExportColumn]:

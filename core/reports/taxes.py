@@ -64,17 +64,33 @@ class TaxReport(Struct, frozen=True):
 
 def _of_buyer(name: str) -> str:
     """SQL of what a document keeps of its buyer: nothing, where the buyer is erased."""
-    if dialect() == "sqlite":
-        return f"coalesce(json_extract(nullif(b.snapshot, ''), '$.{name}'), '')"
-    return f"coalesce(CAST(nullif(b.snapshot, '') AS json) ->> '{name}', '')"
+    return _said("b.snapshot", name)
 
+
+def _said(snapshot: str, name: str) -> str:
+    if dialect() == "sqlite":
+        return f"coalesce(json_extract(nullif({snapshot}, ''), '$.{name}'), '')"
+    return f"coalesce(CAST(nullif({snapshot}, '') AS json) ->> '{name}', '')"
+
+
+_HOME: Final = """
+CASE WHEN d.kind = 'credit_note' THEN coalesce((
+    SELECT h.country FROM document i JOIN home h ON h.id = i.seller_snapshot_id
+    WHERE i.id = coalesce(d.corrects_id, (
+        SELECT max(o.id) FROM document o JOIN document_line c ON c.document_id = o.id
+        WHERE o.payer_id = d.payer_id AND o.kind = 'invoice' AND o.state = 'issued' AND o.id < d.id
+          AND c.tax_rate_id = l.tax_rate_id))), s.country) ELSE s.country END
+"""
+"""Where the seller was at home when it was charged: documents keep that. What is credited was charged before: by the
+invoice that is corrected, else by the last one at the rate."""
 
 _LINES: Final = """
 FROM document d
 JOIN document_line l ON l.document_id = d.id
-JOIN seller s ON s.id = d.seller_id
 JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'
 LEFT JOIN tax_rate r ON r.id = l.tax_rate_id
+"""
+_ISSUED: Final = """
 WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.issued_on BETWEEN :since AND :until
   AND d.book_id = :book
 """
@@ -88,14 +104,15 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
     lines = await rows(
         TaxLine,
         f"""
+        WITH home AS MATERIALIZED (SELECT id, {_said("snapshot", "country")} AS country FROM seller_snapshot)
         SELECT x.part, x.country, x.code, x.rate_ppm, count(DISTINCT x.id) AS documents,
                CAST(sum(x.net) AS bigint) AS net_minor, CAST(sum(x.tax) AS bigint) AS tax_minor
         FROM (
             SELECT d.id, l.tax_code AS code, l.rate_ppm, {country} AS country,
                    CASE l.tax_code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
-                       WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = s.country THEN 'home' ELSE 'oss' END END AS part,
+                       WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = {_HOME} THEN 'home' ELSE 'oss' END END AS part,
                    {sign} * l.base_net_minor AS net, {sign} * l.base_tax_minor AS tax
-            {_LINES}
+            {_LINES} JOIN home s ON s.id = d.seller_snapshot_id {_ISSUED}
         ) x
         GROUP BY x.part, x.country, x.code, x.rate_ppm
         ORDER BY x.part <> 'home', x.part <> 'oss', x.code, x.country, x.rate_ppm DESC
@@ -108,7 +125,7 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         SELECT d.payer_id AS customer_id, max({_of_buyer("name")}) AS name, {_of_buyer("vat_id")} AS vat_id,
                {_of_buyer("country")} AS country, count(DISTINCT d.id) AS documents,
                CAST(sum({sign} * l.base_net_minor) AS bigint) AS net_minor
-        {_LINES} AND l.tax_code = 'AE'
+        {_LINES} {_ISSUED} AND l.tax_code = 'AE'
         GROUP BY d.payer_id, {_of_buyer("vat_id")}, {_of_buyer("country")} ORDER BY vat_id, d.payer_id
         """,
         **values,

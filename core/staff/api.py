@@ -109,6 +109,7 @@ def _token(row: TokenRow) -> TokenItem:
         revoked_at=row.revoked_at,
         staff_id=row.staff_id,
         maker_off=row.maker_off,
+        resting=queries.resting(row.permissions, row.maker_permissions),
     )
 
 
@@ -154,10 +155,11 @@ async def show_staff(call: Call, staff_id: FromPath[int]) -> Response[StaffItem]
     "/staff/{staff_id:int}",
     permission="staff.edit",
     summary="Change a staff user, or switch it off",
-    description="Another role, or `active: false`, ends its sessions. While it is switched off, API tokens that it made"
-    " are answered with 401. Another address is told to the old one by mail. The version that was read stands in"
-    " `version` or in `If-Match`. Where somebody saved it since, nothing is saved: `details.fields` of the 409 holds"
-    " both values of each field that differs, `details.version` the version to send the choice against.",
+    description="Another role, or `active: false`, ends its sessions. Its API tokens do no more than the role allows:"
+    " see `resting` of a token. While it is switched off, they are answered with 401. Another address is told to the"
+    " old one by mail. The version that was read stands in `version` or in `If-Match`. Where somebody saved it since,"
+    " nothing is saved: `details.fields` of the 409 holds both values of each field that differs, `details.version` the"
+    " version to send the choice against.",
 )
 async def change_staff(call: Call, staff_id: FromPath[int], data: JSONBody[StaffPut]) -> StaffItem:
     await actions.change_staff(call.scope, staff_id, data, version=version_read(call, data.version))
@@ -203,7 +205,8 @@ async def list_tokens(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Pag
     summary="Make an API token",
     sealed=True,
     description="No permission can be given that the token does not have, and it works at most as long as that, and"
-    " while the person behind it may log in. The new one is in this answer alone.",
+    " while the person behind it may log in. It may do no more than that person may. The new one is in this answer"
+    " alone.",
 )
 async def create_token(call: Call, data: JSONBody[NewToken]) -> MadeToken:
     made = await actions.create_token(call.scope, data, _known(call))
@@ -246,8 +249,8 @@ async def show_role(call: Call, role_id: FromPath[int]) -> RoleItem:
     "/roles/{role_id:int}",
     permission="staff.edit",
     summary="Change a role",
-    description="It holds from the next request of everybody who has the role. One that came with the product keeps its"
-    " label and permissions; whether it asks for a second factor can be changed.",
+    description="It holds from the next request of everybody who has the role, and of their API tokens. One that came"
+    " with the product keeps its label and permissions; whether it asks for a second factor can be changed.",
 )
 async def change_role(call: Call, role_id: FromPath[int], data: JSONBody[NewRole]) -> RoleItem:
     await actions.change_role(call.scope, role_id, data, _known(call))

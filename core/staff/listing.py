@@ -46,8 +46,17 @@ FACTORS: Final = (
 )
 _IN_TIME: Final = "api_token.revoked_at IS NULL AND (api_token.expires_at IS NULL OR api_token.expires_at > :list_now)"
 _MAKER_OFF: Final = "EXISTS (SELECT 1 FROM staff s WHERE s.id = api_token.staff_id AND NOT s.active)"
+_LESS: Final = {
+    "sqlite": "EXISTS (SELECT 1 FROM staff s JOIN role r ON r.id = s.role_id, json_each(api_token.permissions) AS held"
+    " WHERE s.id = api_token.staff_id AND r.permissions <> :list_all"
+    " AND held.value NOT IN (SELECT given.value FROM json_each(r.permissions) AS given))",
+    "postgresql": "EXISTS (SELECT 1 FROM staff s JOIN role r ON r.id = s.role_id WHERE s.id = api_token.staff_id"
+    " AND r.permissions <> :list_all AND NOT (r.permissions::jsonb @> api_token.permissions::jsonb))",
+}
+"""Its maker may not do all that it was made for."""
 TOKEN_STATES: Final = {
-    "active": (N_("Active"), "live", f"{_IN_TIME} AND NOT {_MAKER_OFF}"),
+    "active": (N_("Active"), "live", f"{_IN_TIME} AND NOT {_MAKER_OFF} AND NOT {{less}}"),
+    "less": (N_("Permissions rest"), "warn", f"{_IN_TIME} AND NOT {_MAKER_OFF} AND {{less}}"),
     "off": (N_("Maker switched off"), "blocked", f"{_IN_TIME} AND {_MAKER_OFF}"),
     "over": (N_("Over"), "ended", "api_token.revoked_at IS NULL AND api_token.expires_at <= :list_now"),
     "revoked": (N_("Revoked"), "ended", "api_token.revoked_at IS NOT NULL"),
@@ -63,7 +72,27 @@ def token_state_of(row: TokenRow, now: datetime) -> str:
         return "revoked"
     if row.expires_at and row.expires_at <= now:
         return "over"
-    return "off" if row.maker_off else "active"
+    if row.maker_off:
+        return "off"
+    return "less" if queries.resting(row.permissions, row.maker_permissions) else "active"
+
+
+def resting_words(row: TokenRow) -> str:
+    """Why it does less than it was made for, while it does."""
+    rest = queries.resting(row.permissions, row.maker_permissions)
+    if not rest:
+        return ""
+    who = {"name": row.maker or "", "role": _(row.maker_role) if row.maker_role else ""}
+    if rest == ["*"]:
+        return _("It was made for everything, and does what %(name)s may now with the role %(role)s.", **who)
+    if not queries.still_held(row.permissions, row.maker_permissions):
+        return _("All its permissions rest because %(name)s does not have them with the role %(role)s.", **who)
+    return ngettext(
+        "%(num)s of its permissions rests because %(name)s does not have it with the role %(role)s.",
+        "%(num)s of its permissions rest because %(name)s does not have them with the role %(role)s.",
+        len(rest),
+        **who,
+    )
 
 
 def factor_words(row: StaffRow) -> str:
@@ -87,9 +116,12 @@ async def staff_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
 
 
 async def token_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
-    now = {"list_now": scope.now()}
+    values, less = {"list_now": scope.now(), "list_all": '["*"]'}, _LESS[dialect()]
     return {
-        "state": [ListChoice(key, label, key, sql=sql, values=now) for key, (label, __, sql) in TOKEN_STATES.items()]
+        "state": [
+            ListChoice(key, label, key, sql=sql.format(less=less), values=values)
+            for key, (label, __, sql) in TOKEN_STATES.items()
+        ]
     }
 
 
@@ -131,6 +163,13 @@ def _factor(row: StaffRow, given: Given) -> Markup:
     if told := factor_words(row):
         return Markup("{}").format(told)
     return pill(_("Asked for"), "warn") if row.needs_second_factor else NOTHING
+
+
+def _maker(row: TokenRow, given: Given) -> Markup:
+    rest = resting_words(row) if token_state_of(row, given.scope.now()) == "less" else ""
+    if not rest:
+        return Markup("{}").format(maker_of(row))
+    return Markup('{}<div class="t-2 t-small t-clip">{}</div>').format(maker_of(row), rest)
 
 
 def _token_state(row: TokenRow, given: Given) -> Markup:
@@ -236,7 +275,7 @@ TOKENS: Final = Listing(
     name_of=lambda row: row.name,
     columns=(
         ListColumn(key="name", label=N_("Name"), expr="api_token.name", cls="t-clip wide"),
-        ListColumn(key="maker", label=N_("Made by"), role="c-meta", value=maker_of),
+        ListColumn(key="maker", label=N_("Made by"), role="c-meta", value=maker_of, cell=_maker, cls="wide"),
         ListColumn(
             key="made",
             label=N_("Made"),
@@ -277,6 +316,13 @@ TOKENS: Final = Listing(
             key="may",
             label=N_("May"),
             value=lambda row: ", ".join(msgspec.json.decode(row.permissions, type=list[str])),
+            shown=False,
+            cls="t-clip wide",
+        ),
+        ListColumn(
+            key="rests",
+            label=N_("Rests"),
+            value=lambda row: ", ".join(queries.resting(row.permissions, row.maker_permissions)),
             shown=False,
             cls="t-clip wide",
         ),

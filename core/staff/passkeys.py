@@ -8,24 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_client_data_json
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from core.activity.unit import record, unit_of_work
-from core.database import execute, row, rows, scoped, value, within
+from core.database import execute, row, rows, scoped, value, values, within
 from core.errors import Conflict, Invalid
 from core.ids import hash_token
 from core.staff import queries
@@ -68,25 +53,26 @@ def _origin(scope: Scope) -> str:
 
 async def offer_passkey(scope: Scope) -> str:
     """What a browser needs to make one, as JSON."""
+    from core.staff import ceremonies  # loaded when it is needed: see there
+
     known = await get_own(scope)
-    options = generate_registration_options(
-        rp_id=_party(scope),
-        rp_name=scope.tenant.name,
-        user_id=f"{scope.tenant.uuid.hex}:{known.id}".encode(),
-        user_name=known.email,
-        user_display_name=known.name,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
-        ),
-        exclude_credentials=await _descriptors(known.id),
+    question = ceremonies.ask_for_new(
+        party=_party(scope),
+        tenant=scope.tenant.name,
+        user=f"{scope.tenant.uuid.hex}:{known.id}".encode(),
+        email=known.email,
+        name=known.name,
+        has=await _credentials(known.id),
     )
-    await _keep(scope, options.challenge, "add", known.id)
-    return options_to_json(options)
+    await _keep(scope, question.challenge, "add", known.id)
+    return question.text
 
 
 async def add_passkey(scope: Scope, name: str, credential: str) -> list[str]:
     """Keep the passkey that a browser has just made. Gives recovery codes where there were none; sessions elsewhere
     end."""
+    from core.staff import ceremonies
+
     known = await get_own(scope)
     name = name.strip()
     if not name:
@@ -96,27 +82,19 @@ async def add_passkey(scope: Scope, name: str, credential: str) -> list[str]:
         challenge = await _used_up(scope, made, "add", known.id)
         if challenge is None:
             raise Invalid(_("This took too long. Try again."))
-        try:
-            verified = verify_registration_response(
-                credential=made,
-                expected_challenge=challenge,
-                expected_rp_id=_party(scope),
-                expected_origin=_origin(scope),
-                require_user_verification=True,
-            )
-        except (WebAuthnException, ValueError, KeyError) as error:
-            raise Invalid(_("The browser’s answer does not hold. Try again.")) from error
+        new = ceremonies.prove_new(made, challenge=challenge, party=_party(scope), origin=_origin(scope))
+        if new is None:
+            raise Invalid(_("The browser’s answer does not hold. Try again."))
         if known.passkeys >= MOST:
             raise Conflict(_("These are too many passkeys. Remove one that you do not use."))
-        credential_id = bytes_to_base64url(verified.credential_id)
-        if await value("SELECT id FROM passkey WHERE credential_id = :id", id=credential_id):
+        if await value("SELECT id FROM passkey WHERE credential_id = :id", id=new.credential_id):
             raise Invalid(_("This passkey is known already."))
         await Passkey(
             staff_id=known.id,
             name=name,
-            credential_id=credential_id,
-            public_key=bytes_to_base64url(verified.credential_public_key),
-            sign_count=verified.sign_count,
+            credential_id=new.credential_id,
+            public_key=new.public_key,
+            sign_count=new.sign_count,
             created_at=scope.now(),
             last_used_at=None,
         ).save()
@@ -162,13 +140,12 @@ async def _own(scope: Scope, passkey_id: int) -> Passkey:
 
 async def offer_log_in(scope: Scope, staff_id: int | None = None) -> str:
     """What a browser needs to log in with a passkey, as JSON; with those of one person where it is known already."""
-    options = generate_authentication_options(
-        rp_id=_party(scope),
-        allow_credentials=await _descriptors(staff_id) if staff_id is not None else None,
-        user_verification=UserVerificationRequirement.REQUIRED,
-    )
-    await _keep(scope, options.challenge, "log-in", staff_id)
-    return options_to_json(options)
+    from core.staff import ceremonies
+
+    has = await _credentials(staff_id) if staff_id is not None else None
+    question = ceremonies.ask_to_sign(party=_party(scope), has=has)
+    await _keep(scope, question.challenge, "log-in", staff_id)
+    return question.text
 
 
 class _Kept(Struct, frozen=True):
@@ -180,6 +157,8 @@ class _Kept(Struct, frozen=True):
 
 async def check_passkey(scope: Scope, credential: str) -> Known | None:
     """The active staff user whose passkey has just signed; None where it is not known or does not hold."""
+    from core.staff import ceremonies
+
     made = _decoded(credential)
     async with unit_of_work(scope):
         challenge = await _used_up(scope, made, "log-in")
@@ -193,35 +172,28 @@ async def check_passkey(scope: Scope, credential: str) -> Known | None:
     known = await queries.find_known(kept.staff_id) if kept is not None else None
     if kept is None or known is None:
         return None
-    try:
-        verified = verify_authentication_response(
-            credential=made,
-            expected_challenge=challenge,
-            expected_rp_id=_party(scope),
-            expected_origin=_origin(scope),
-            credential_public_key=base64url_to_bytes(kept.public_key),
-            credential_current_sign_count=kept.sign_count,
-            require_user_verification=True,
-        )
-    except (WebAuthnException, ValueError, KeyError):
+    signed = ceremonies.prove_signed(
+        made,
+        challenge=challenge,
+        party=_party(scope),
+        origin=_origin(scope),
+        public_key=kept.public_key,
+        sign_count=kept.sign_count,
+    )
+    if signed is None:
         return None
     async with unit_of_work(scope):
         await execute(
             "UPDATE passkey SET sign_count = :count, last_used_at = :now WHERE id = :id",
-            count=verified.new_sign_count,
+            count=signed,
             now=scope.now(),
             id=kept.id,
         )
     return known
 
 
-async def _descriptors(staff_id: int) -> list[PublicKeyCredentialDescriptor]:
-    found = await rows(_Id, "SELECT credential_id FROM passkey WHERE staff_id = :id ORDER BY id", id=staff_id)
-    return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(one.credential_id)) for one in found]
-
-
-class _Id(Struct, frozen=True):
-    credential_id: str
+async def _credentials(staff_id: int) -> list[str]:
+    return await values("SELECT credential_id FROM passkey WHERE staff_id = :id ORDER BY id", id=staff_id)
 
 
 def _decoded(credential: str) -> dict[str, Any]:
@@ -231,31 +203,32 @@ def _decoded(credential: str) -> dict[str, Any]:
         raise Invalid(_("The browser’s answer does not hold. Try again.")) from error
 
 
-async def _keep(scope: Scope, challenge: bytes, purpose: str, staff_id: int | None) -> None:
+async def _keep(scope: Scope, challenge: str, purpose: str, staff_id: int | None) -> None:
     async with unit_of_work(scope):
         await execute("DELETE FROM passkey_challenge WHERE expires_at < :now", now=scope.now())
         await PasskeyChallenge(
-            challenge_hash=hash_token(bytes_to_base64url(challenge)),
+            challenge_hash=hash_token(challenge),
             purpose=purpose,
             staff_id=staff_id,
             expires_at=scope.now() + CHALLENGE_LASTS,
         ).save()
 
 
-async def _used_up(scope: Scope, credential: dict[str, Any], purpose: str, staff_id: int | None = None) -> bytes | None:
+async def _used_up(scope: Scope, credential: dict[str, Any], purpose: str, staff_id: int | None = None) -> str | None:
     """The challenge that this answer was made for, which no other answer can use any more; None where it is unknown,
     too old, or was given for something else."""
-    try:
-        said = parse_client_data_json(base64url_to_bytes(str(credential["response"]["clientDataJSON"])))
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    from core.staff import ceremonies
+
+    challenge = ceremonies.challenge_of(credential)
+    if challenge is None:
         return None
     gone = await execute(
         "DELETE FROM passkey_challenge WHERE challenge_hash = :hash AND purpose = :purpose AND expires_at > :now"
         " AND (staff_id = :staff_id OR :anybody)",
-        hash=hash_token(bytes_to_base64url(said.challenge)),
+        hash=hash_token(challenge),
         purpose=purpose,
         now=scope.now(),
         staff_id=staff_id or 0,
         anybody=staff_id is None,
     )
-    return said.challenge if gone else None
+    return challenge if gone else None

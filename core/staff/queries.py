@@ -11,7 +11,7 @@ from msgspec import Struct
 from core.database import Everything, row, rows, value, within
 from core.errors import NotFound, Unauthenticated
 from core.ids import hash_token
-from core.scope import Actor
+from core.scope import ALL_PERMISSIONS, Actor
 from core.staff.schemas import RoleRow, StaffRow, TokenRow
 from core.staff.tables import ApiToken, Role, Staff
 from core.texts import _
@@ -33,8 +33,10 @@ FROM staff JOIN role ON role.id = staff.role_id
 TOKEN: Final = """
 SELECT api_token.id, api_token.name, api_token.permissions, api_token.created_by, api_token.created_at,
        api_token.expires_at, api_token.last_used_at, api_token.revoked_at, maker.name AS maker, maker.id AS staff_id,
-       NOT coalesce(maker.active, TRUE) AS maker_off
+       NOT coalesce(maker.active, TRUE) AS maker_off, maker_role.label AS maker_role,
+       maker_role.permissions AS maker_permissions
 FROM api_token LEFT JOIN staff maker ON maker.id = api_token.staff_id
+LEFT JOIN role maker_role ON maker_role.id = maker.role_id
 """
 
 
@@ -110,6 +112,29 @@ async def count_working_tokens(staff_id: int, now: datetime) -> int:
     return found
 
 
+class HeldToken(Struct, frozen=True):
+    """An API token in time, with what it was made for and what the role of the person behind it gives."""
+
+    id: int
+    name: str
+    permissions: str
+    maker_permissions: str
+
+
+async def list_held_tokens(scope: Scope, *, staff_id: int = 0, role_id: int = 0) -> list[HeldToken]:
+    """API tokens in time of this person, or of everybody who has this role, by their names."""
+    return await rows(
+        HeldToken,
+        "SELECT api_token.id, api_token.name, api_token.permissions, role.permissions AS maker_permissions"
+        " FROM api_token JOIN staff ON staff.id = api_token.staff_id JOIN role ON role.id = staff.role_id"
+        f" WHERE {'staff.id' if staff_id else 'role.id'} = :id AND :within AND api_token.revoked_at IS NULL"
+        " AND (api_token.expires_at IS NULL OR api_token.expires_at > :now) ORDER BY api_token.name, api_token.id",
+        id=staff_id or role_id,
+        within=within(ApiToken, scope.actor.reach),
+        now=scope.now(),
+    )
+
+
 class Known(Struct, frozen=True):
     """A staff user as log-in and session need it."""
 
@@ -156,12 +181,38 @@ async def find_anybody(staff_id: int) -> Known | None:
     return await row(Known, KNOWN + "staff.id = :id", id=staff_id)
 
 
+REACH: Final = Everything()
+"""What staff see, whatever their role, and so their API tokens."""
+
+
 def actor_of(known: Known) -> Actor:
-    return Actor("staff", known.id, known.name, Everything(), permission_set(known.permissions))
+    return Actor("staff", known.id, known.name, REACH, permission_set(known.permissions))
 
 
 def permission_set(text: str) -> frozenset[str]:
     return frozenset(msgspec.json.decode(text, type=list[str]))
+
+
+def still_held(made_with: str, maker: str | None) -> frozenset[str]:
+    """What an API token may do: what it was made with, as far as the person behind it may do that now. All of it where
+    nobody is behind it."""
+    held, own = permission_set(made_with), permission_set(maker) if maker is not None else ALL_PERMISSIONS
+    if "*" in own:
+        return held
+    return own if "*" in held else held & own
+
+
+def resting(made_with: str, maker: str | None) -> list[str]:
+    """What an API token was made with and the person behind it may not do now: ["*"] where it was made for everything
+    and that person may do less."""
+    return sorted(permission_set(made_with) - still_held(made_with, maker))
+
+
+def lost(made_with: str, before: str, after: str) -> frozenset[str]:
+    """What an API token can do no longer when the person behind it may do this instead of that; "*" is everything but
+    what is left."""
+    left = still_held(made_with, after)
+    return frozenset() if "*" in left else still_held(made_with, before) - left
 
 
 class _Token(Struct, frozen=True):
@@ -170,6 +221,7 @@ class _Token(Struct, frozen=True):
     permissions: str
     expires_at: datetime | None
     maker_off: bool
+    maker_permissions: str | None
 
 
 class MakerSwitchedOff(Unauthenticated):
@@ -185,11 +237,13 @@ class MakerSwitchedOff(Unauthenticated):
 
 
 async def find_token_actor(token: str, now: datetime) -> Actor | None:
-    """Who an API token speaks for; None when it is unknown, revoked or over. Raises MakerSwitchedOff."""
+    """Who an API token speaks for; None when it is unknown, revoked or over. It may do no more than the person behind
+    it may do now. Raises MakerSwitchedOff."""
     found = await row(
         _Token,
-        "SELECT t.id, t.name, t.permissions, t.expires_at, NOT coalesce(maker.active, TRUE) AS maker_off"
-        " FROM api_token t LEFT JOIN staff maker ON maker.id = t.staff_id"
+        "SELECT t.id, t.name, t.permissions, t.expires_at, NOT coalesce(maker.active, TRUE) AS maker_off,"
+        " role.permissions AS maker_permissions"
+        " FROM api_token t LEFT JOIN staff maker ON maker.id = t.staff_id LEFT JOIN role ON role.id = maker.role_id"
         " WHERE t.token_hash = :token_hash AND t.revoked_at IS NULL",
         token_hash=hash_token(token),
     )
@@ -197,7 +251,8 @@ async def find_token_actor(token: str, now: datetime) -> Actor | None:
         return None
     if found.maker_off:
         raise MakerSwitchedOff
-    return Actor("token", found.id, found.name, Everything(), permission_set(found.permissions))
+    may = still_held(found.permissions, found.maker_permissions)
+    return Actor("token", found.id, found.name, REACH, may)
 
 
 class LinkRow(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from litestar import Response
@@ -20,7 +20,7 @@ from core.staff.listing import STAFF
 from core.staff.schemas import Invite, NewRole, RoleRow, StaffForm, StaffRow
 from core.staff.second_factors import reset_second_factor as reset_factor
 from core.staff.settings import SecuritySettings
-from core.texts import N_, _
+from core.texts import N_, _, ngettext
 from core.web.parts import Conflict as Saved
 from core.web.parts import Difference, MenuEntry
 from core.web.routing import get, post
@@ -29,6 +29,7 @@ from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
     from core.scope import Scope
+    from core.staff.queries import HeldToken
     from core.web.jsonapi import ApiCall
 
 PERMISSIONS: Final = (
@@ -73,13 +74,15 @@ async def show_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
 async def change_staff(view: View, staff_id: FromPath[int]) -> Response[str]:
     try:
         data = await view.form(StaffForm)
+        before = await queries.list_held_tokens(view.scope, staff_id=staff_id)
         await actions.change_staff(view.scope, staff_id, data, version=data.version)
     except Stale as error:
         return await _one_staff_page(view, staff_id, {}, status=409, stale=error)
     except (Invalid, Conflict, Forbidden) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _one_staff_page(view, staff_id, errors, status=error.status)
-    return view.go("/settings/staff", _("Saved."))
+    after = await queries.list_held_tokens(view.scope, staff_id=staff_id)
+    return view.go("/settings/staff", _saved(_("Saved."), before, after))
 
 
 @post("/settings/staff/{staff_id:int}/link", permission="staff.edit", fresh=True)
@@ -192,20 +195,67 @@ async def _one_staff_page(
     conflict = None
     if stale is not None:
         conflict, view.typed = await _conflict(view.scope, staff_id, stale), {}
+    roles = await _givable(view.scope, or_of=one)
+    tokens = await queries.list_held_tokens(view.scope, staff_id=staff_id)
+    losses = [
+        Losing(_(role.label), words)
+        for role in roles
+        if (words := _losing(tokens, dict.fromkeys(tokens, role.permissions)))
+    ]
     return view.page(
         "staff/edit.html",
         status=status,
         one=one,
-        roles=await _givable(view.scope, or_of=one),
+        roles=roles,
         values=_typed(view, name=one.name, email=one.email, role_id=one.role_id, active=one.active),
         errors=errors,
         version=(view.typed.get("version") or [str(one.version)])[-1],
         conflict=conflict,
         mail=await mail_is_set_up(),
         own=actions.is_own(view.scope, staff_id),
-        tokens=await queries.count_working_tokens(staff_id, view.scope.now()),
+        tokens=len(tokens),
+        losses=losses,
         out_of_reach=not actions.may_give(view.scope, one.permissions),
     )
+
+
+class Losing(Struct, frozen=True):
+    """A role with which these API tokens, in words, would do less."""
+
+    role: str
+    tokens: str
+
+
+_NAMED: Final = 5
+"""API tokens that are named; of more, only how many."""
+
+
+def _losing(tokens: Iterable[HeldToken], roles: Mapping[HeldToken, str]) -> str:
+    """API tokens that do less when their makers may do what stands beside them, and how much less; empty for none."""
+    told = []
+    for one in tokens:
+        gone = queries.lost(one.permissions, one.maker_permissions, roles.get(one, one.maker_permissions))
+        if "*" in gone:
+            told.append(_("%(token)s (all but what the role allows)", token=one.name))
+        elif gone:
+            each = ngettext(
+                "%(token)s (%(num)s permission)", "%(token)s (%(num)s permissions)", len(gone), token=one.name
+            )
+            told.append(each)
+    return _few(told)
+
+
+def _few(told: Sequence[str]) -> str:
+    """Names of API tokens in a line."""
+    more = len(told) - _NAMED
+    return ", ".join((*told[:_NAMED], ngettext("%(num)s more", "%(num)s more", more)) if more > 0 else told)
+
+
+def _saved(said: str, before: Iterable[HeldToken], after: Iterable[HeldToken]) -> str:
+    """What is said when somebody's role, or a role, was saved: with the API tokens that do less from now on."""
+    now = {one.id: one.maker_permissions for one in after}
+    words = _losing(before, {one: now[one.id] for one in before if one.id in now})
+    return said + " " + _("API tokens that do less now: %(tokens)s.", tokens=words) if words else said
 
 
 _LABELS: Final = {"name": N_("Name"), "email": N_("E-mail"), "role_id": N_("Role"), "active": N_("May log in")}
@@ -282,6 +332,8 @@ class Choosable(Struct, frozen=True):
     help: str
     given: bool
     may_give: bool
+    tokens: str = ""
+    """API tokens that use it, of people who have the role."""
 
 
 class Area(Struct, frozen=True):
@@ -351,11 +403,14 @@ async def show_role(view: View, role_id: FromPath[int]) -> Response[str]:
 @post("/settings/roles/{role_id:int}", permission="staff.edit", fresh=True)
 async def change_role(view: View, role_id: FromPath[int]) -> Response[str]:
     try:
-        await actions.change_role(view.scope, role_id, await view.form(NewRole), _keys(view))
+        data = await view.form(NewRole)
+        before = await queries.list_held_tokens(view.scope, role_id=role_id)
+        await actions.change_role(view.scope, role_id, data, _keys(view))
     except (Invalid, Conflict, Forbidden) as error:
         errors = errors_by_field(error) if isinstance(error, Invalid) else {"": error.message}
         return await _role_page(view, role_id, errors, status=error.status)
-    return view.go("/settings/roles", _("Role saved."))
+    after = await queries.list_held_tokens(view.scope, role_id=role_id)
+    return view.go("/settings/roles", _saved(_("Role saved."), before, after))
 
 
 @post("/settings/roles/{role_id:int}/removal", permission="staff.edit", fresh=True)
@@ -383,6 +438,10 @@ async def _role_page(
     label = role.label if role else _("Copy of %(role)s", role=_(like.label)) if like else ""
     out_of_reach = role is not None and not actions.may_give(view.scope, role.permissions)
     people = await queries.count_by_role(view.scope)
+    used: dict[str, list[str]] = {}
+    for token in await queries.list_held_tokens(view.scope, role_id=role.id) if role and not builtin else ():
+        for key in queries.still_held(token.permissions, token.maker_permissions):
+            used.setdefault(key, []).append(token.name)
     return view.page(
         "staff/role.html",
         status=status,
@@ -402,6 +461,7 @@ async def _role_page(
                         _(one.description) if one.description else "",
                         _has(held, one.key) and (builtin or out_of_reach or view.scope.may(one.key)),
                         view.scope.may(one.key),
+                        _few(used.get(one.key, [])),
                     )
                     for one in permissions
                 ],

@@ -240,12 +240,17 @@ class TokenRow(Struct, frozen=True):
     staff_id: int | None
     maker_off: bool
     """Whether that one is switched off: it does not work until the person is switched on."""
+    maker_role: str | None
+    maker_permissions: str | None
+    """What the role of that one gives now, as JSON: it may do no more."""
 
 
 class TokenItem(Struct, frozen=True):
     """An API token as the API gives it, never the token itself; `permissions` is ["*"] where it may do everything.
 
     `staff_id` is the person behind it, also where a token of that person made it; while `maker_off`, it does not work.
+    `resting` are those of its permissions that the person does not have now: ["*"] where it was made for everything,
+    and does what the person may.
     """
 
     id: int
@@ -258,3 +263,4 @@ class TokenItem(Struct, frozen=True):
     revoked_at: datetime | None
     staff_id: int | None
     maker_off: bool
+    resting: list[str]

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from core.errors import Invalid
 from core.staff import actions, queries
-from core.staff.listing import TOKEN_STATES, TOKENS, maker_of, token_state_of
+from core.staff.listing import TOKEN_STATES, TOKENS, maker_of, resting_words, token_state_of
 from core.staff.routes import known_permissions
 from core.staff.schemas import NewToken
 from core.texts import _
@@ -58,15 +58,20 @@ async def _token_page(view: PageView, token_id: int, *, created: str = "") -> Re
     state = token_state_of(one, view.scope.now())
     labels = {permission.key: _(permission.label) for permission in known_permissions(view)}
     keys = msgspec.json.decode(one.permissions, type=list[str])
+    rest = queries.resting(one.permissions, one.maker_permissions)
     label, kind, __ = TOKEN_STATES[state]
     return view.page(
         "staff/token.html",
         one=one,
         pill=Pill(label, kind),
         maker=maker_of(one),
-        may=[_("Everything") if key == "*" else labels.get(key, key) for key in keys],
+        may=[
+            Choice(key, _("Everything") if key == "*" else labels.get(key, key), _("rests") if key in rest else "")
+            for key in keys
+        ],
         created=created,
         off=state == "off",
+        rests=resting_words(one) if state == "less" else "",
         may_revoke=view.scope.may("staff.edit") and one.revoked_at is None,
     )
 

@@ -197,6 +197,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, act: Act, title: str) ->
     payer_id = customer.payer_id or customer.id
     balance = await ledger.get_balance(scope, payer_id)
     latest = max((each.id for each in await documents.list_documents(scope, payer_id=payer_id, limit=1)), default=0)
+    charged = max((each.id for each in await plans.set_ups_after(scope, customer.id)), default=0)
     done = await _do_it(scope, customer, act, before)
     after = await get_customer_bundle(scope, done.customer_bundle_id)
     made = [
@@ -212,7 +213,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, act: Act, title: str) ->
         parts=[
             *([plans.documents_part(made, scope.locale)] if made else []),
             service,
-            plans.money_part(balance, now, money, scope),
+            plans.money_part(balance, now, money, scope, await plans.set_ups_after(scope, customer.id, charged)),
         ],
         warnings=[*done.warnings, *await plans.overdue_warnings(scope, payer_id)],
         danger=act.do in ("terminate", "withdraw"),

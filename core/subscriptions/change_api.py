@@ -6,6 +6,7 @@ from datetime import date
 
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.billing.actions.changing import Changed, change_subscription, undo_change
 from core.billing.queries import get_document
@@ -31,10 +32,11 @@ class ChangeDone(Struct, frozen=True):
     waits_until: date | None
 
 
-async def _done(call: Call, changed: Changed) -> ChangeDone:
+async def _done(call: Call, changed: Changed, *, numbered: bool = True) -> ChangeDone:
+    documents = [await get_document(call.scope, each) for each in changed.document_ids]
     return ChangeDone(
         await queries.get_subscription(call.scope, changed.subscription_id),
-        [await get_document(call.scope, each) for each in changed.document_ids],
+        documents if numbered else [replace(each, number=None) for each in documents],
         changed.happens_on,
         changed.waits_until,
     )
@@ -60,7 +62,7 @@ async def change(call: Call, subscription_id: FromPath[int], data: JSONBody[Chan
 )
 async def preview_change(call: Call, subscription_id: FromPath[int], data: JSONBody[ChangeOrder]) -> ChangeDone:
     async def deed() -> ChangeDone:
-        return await _done(call, await change_subscription(call.scope, subscription_id, data))
+        return await _done(call, await change_subscription(call.scope, subscription_id, data), numbered=False)
 
     return await rehearse(call.scope, deed)
 

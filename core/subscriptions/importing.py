@@ -16,8 +16,8 @@ from msgspec import Struct
 from core.activity.unit import record_set
 from core.catalog.queries import list_prices, list_products
 from core.catalog.schemas import PriceRow, ProductRow
+from core.customers.importing.records import ImportedService
 from core.customers.importing.standing import make_new_ones_active
-from core.customers.importing.validating import ImportedService
 from core.customers.status import StatusKey, StatusKind
 from core.database import dialect, execute, execute_many, rows, stream, value, values
 from core.errors import Invalid

@@ -307,10 +307,15 @@ def _prices(subscription: SubscriptionRow | None, prices: Sequence[PriceRow], lo
         return "–", _("no price in this currency")
     first, *others = prices
     rest = [price_words(each.amount_minor, each.currency, each.cycle_unit, each.cycle_count, locale) for each in others]
-    return (
-        format_money(first.amount_minor, first.currency, locale),
-        " · ".join([cycle_words(first.cycle_unit, first.cycle_count), *rest]),
-    )
+    cycles = [cycle_words(first.cycle_unit, first.cycle_count), *rest]
+    said = " · ".join(words + _set_up(price, locale) for words, price in zip(cycles, prices, strict=True))
+    return format_money(first.amount_minor, first.currency, locale), said
+
+
+def _set_up(price: PriceRow, locale: str) -> str:
+    if not price.setup_minor:
+        return ""
+    return " " + _("+ %(amount)s set-up", amount=format_money(price.setup_minor, price.currency, locale))
 
 
 def _state(

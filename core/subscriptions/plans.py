@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.billing.schemas import DocumentDetail
     from core.ledger.schemas import Balance
     from core.scope import Scope
-    from core.subscriptions.schemas import SubscriptionRow
+    from core.subscriptions.schemas import ChargeRow, SubscriptionRow
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -147,8 +147,16 @@ def service_part(before: SubscriptionRow | None, after: SubscriptionRow, scope: 
     return PlanPart(title=_("Service"), lines=lines)
 
 
-def money_part(before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope) -> PlanPart:
-    """The payer's balance, and the next charge."""
+async def set_ups_after(scope: Scope, customer_id: int, latest: int = 0) -> list[ChargeRow]:
+    """Set-up fees that wait for the next invoice, those made after this charge."""
+    found = await queries.list_charges(scope, customer_id=customer_id, state="open")
+    return [each for each in found if each.kind == "setup" and each.id > latest]
+
+
+def money_part(
+    before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope, set_ups: Sequence[ChargeRow] = ()
+) -> PlanPart:
+    """The payer's balance, the next charge, and what the next invoice takes up besides."""
     lines = [
         PlanLine(
             text=_("Balance, %(currency)s", currency=after.currency),
@@ -167,6 +175,11 @@ def money_part(before: Balance, after: Balance, mine: SubscriptionRow, scope: Sc
         )
     elif mine.state not in ("pending", "trial"):
         lines.append(PlanLine(text=_("Next charge"), value=pgettext("charge", "None")))
+    if mine.state != "pending":
+        lines.extend(
+            PlanLine(text=_("Set-up, with the next invoice"), value=format_amount(each.amount_minor, each.currency))
+            for each in set_ups
+        )
     return PlanPart(title=_("Money"), lines=lines)
 
 

@@ -297,6 +297,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
     latest = max((each.id for each in await documents.list_documents(scope, payer_id=payer_id, limit=1)), default=0)
     title = _(pages.TITLES[change.do]).format(name=await _name(scope, change))
     drafts = await _drafts_of(change)
+    charged = max((each.id for each in await plans.set_ups_after(scope, customer.id)), default=0)
     done = await _do_it(scope, customer.id, change)
     after = await queries.get_subscription(scope, done.subscription_id)
     made = [
@@ -313,7 +314,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, change: Change) -> Chang
             *([plans.documents_part(made, scope.locale)] if made else []),
             *([cut] if cut is not None else []),
             plans.service_part(before, after, scope),
-            plans.money_part(balance, now, after, scope),
+            plans.money_part(balance, now, after, scope, await plans.set_ups_after(scope, customer.id, charged)),
         ],
         warnings=[*done.warnings, *await plans.overdue_warnings(scope, payer_id)],
         danger=change.do in ("terminate", "withdraw"),

@@ -4,7 +4,7 @@
 manifests name into one static/icons.svg, and writes down every file with its hash. `load_manifest()` reads that at the
 start and refuses to start with a file missing or changed. An address holds the hash of what stands behind it
 (`/static/3f2a…/tenantry.css`), so browsers keep it for good; the files of one package share one, so that a style sheet
-finds its fonts beside it.
+finds its fonts beside it. What a plugin has in its folder static/ stands there as `plugins/NAME/…`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ COPIED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "tabler": ("@tabler/core", ("dist/css/tabler.min.css",)),
     "tinykeys": ("tinykeys", ("dist/tinykeys.mjs",)),
     "tom-select": ("tom-select", ("dist/js/tom-select.popular.min.js", "dist/css/tom-select.bootstrap5.min.css")),
+    "zxing": ("@zxing/library", ("umd/index.min.js",)),
 }
 ICONS: Final = "@tabler/icons"
+OF_PLUGINS: Final = "plugins"
+"""No folder below static/ is called so."""
 
 MEDIA_TYPES: Final = {
     ".css": "text/css",
@@ -117,8 +120,9 @@ class Assets:
             raise MissingAsset(f"There is no static file {name}. If it is new, start ./run again.") from None
 
 
-def load_manifest(path: Path = MANIFEST) -> Assets:
-    """Every file as it was set up, with our own beside them; MissingAsset names the first that is not there."""
+def load_manifest(path: Path = MANIFEST, plugins: Mapping[str, Path] | None = None) -> Assets:
+    """Every file as it was set up, with our own beside them; MissingAsset names the first that is not there.
+    `plugins`: folders with the files of each by its name."""
     static = path.parent
     try:
         set_up = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
@@ -130,9 +134,11 @@ def load_manifest(path: Path = MANIFEST) -> Assets:
             raise MissingAsset(f"{file} is missing: start ./run, which copies it.")
         if _digest(file) != expected:
             raise MissingAsset(f"{file} is not the file that was set up: remove {path} and start ./run again.")
-    hashes = set_up | {_name(static, file): _digest(file) for file in _own_files(static)}
-    versions = _versions(hashes)
-    return Assets({name: Asset(static / name, versions[_group(name)]) for name in hashes})
+    files = {name: static / name for name in set_up} | {_name(static, file): file for file in _own_files(static)}
+    for plugin, folder in (plugins or {}).items():
+        files |= {f"{OF_PLUGINS}/{plugin}/{_name(folder, file)}": file for file in _below(folder)}
+    versions = _versions({name: set_up.get(name) or _digest(file) for name, file in files.items()})
+    return Assets({name: Asset(file, versions[_group(name)]) for name, file in files.items()})
 
 
 def named_icons(folders: Iterable[Path]) -> dict[str, str]:
@@ -252,9 +258,9 @@ def _digest(file: Path) -> str:
 
 
 def _group(name: str) -> str:
-    """Files that may refer to each other by relative addresses: a package's, and our own."""
+    """Files that may refer to each other by relative addresses: a package's, a plugin's, and our own."""
     parts = name.split("/")
-    return "/".join(parts[:2]) if parts[0] == "vendor" else ""
+    return "/".join(parts[:2]) if parts[0] in ("vendor", OF_PLUGINS) else ""
 
 
 def _versions(hashes: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from core.activity.asking import rehearsal
 from core.activity.unit import again, unit_of_work
 from core.errors import Conflict, Invalid
 from core.texts import _
@@ -133,10 +134,6 @@ class PlanChanged(Conflict):
         self.plan = plan
 
 
-class _TakenBack(Exception):
-    """Ends the unit of work of a rehearsal."""
-
-
 T = TypeVar("T")
 
 Deed = Callable[[], Awaitable[ChangePlan]]
@@ -144,16 +141,13 @@ Deed = Callable[[], Awaitable[ChangePlan]]
 
 
 async def rehearse(scope: Scope, deed: Callable[[], Awaitable[T]]) -> T:
-    """What the deed would do. Nothing of it stays."""
+    """What the deed would do. Nothing of it stays. Documents that it issues have no number to show."""
 
     async def run() -> T:
         plans: list[T] = []
-        try:
-            async with unit_of_work(scope):
-                plans.append(await deed())
-                raise _TakenBack
-        except _TakenBack:
-            return plans[0]
+        async with rehearsal(scope):
+            plans.append(await deed())
+        return plans[0]
 
     return await again(run)
 

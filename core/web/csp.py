@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
+
+from core.hooks.manifest import OF_DEVICES
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Send
     from litestar.types import Scope as ASGIScope
 
 POLICY: Final = b"content-security-policy"
+PERMISSIONS: Final = "Permissions-Policy"
 
 _SOURCES: Final = {
     "default-src": "'none'",
@@ -33,7 +36,6 @@ _ALWAYS: Final = {
     "Referrer-Policy": "same-origin",  # "no-referrer" would make browsers send Origin: null with our own forms
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
 
@@ -48,9 +50,20 @@ def content_security_policy(*, images: Iterable[str] = (), frames: bool = False)
     return "; ".join(f"{directive} {allowed}" for directive, allowed in sources.items())
 
 
+def permissions_policy(uses: Collection[str] = ()) -> str:
+    """The other policy of a page: what of the device its scripts may ask for, which is nothing but what it `uses`."""
+    if unknown := sorted(set(uses).difference(OF_DEVICES)):
+        raise ValueError(f"a page cannot use {', '.join(unknown)}, but {', '.join(OF_DEVICES)}")
+    return ", ".join(f"{one}=({'self' if one in uses else ''})" for one in OF_DEVICES)
+
+
 def security_headers(*, secure: bool, images: Iterable[str] = (), frames: bool = False) -> dict[str, str]:
     """All of them, for one answer. `secure`: it goes out over https."""
-    headers = {"Content-Security-Policy": content_security_policy(images=images, frames=frames), **_ALWAYS}
+    headers = {
+        "Content-Security-Policy": content_security_policy(images=images, frames=frames),
+        PERMISSIONS: permissions_policy(),
+        **_ALWAYS,
+    }
     if frames:
         headers["X-Frame-Options"] = "SAMEORIGIN"
     if secure:

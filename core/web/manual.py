@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 from msgspec import Struct
 
 from core.ids import sort_key
 from core.texts import N_
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 
@@ -78,6 +79,8 @@ def chapter(name: str) -> Chapter | None:
     file = DOCS / f"{name}.md"
     if name not in dict(CHAPTERS) or not file.is_file():
         return None
+    from markdown_it import MarkdownIt  # which nobody waits for at a start
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(file.read_text(encoding="utf-8"))
     parts: list[Part] = []

@@ -178,6 +178,8 @@ class Figure(Struct, frozen=True, kw_only=True):
     value: str
     detail: str = ""
     tone: str = ""
+    href: str = ""
+    """What it is made of."""
 
 
 class Pill(Struct, frozen=True):
@@ -228,6 +230,8 @@ class Pager(Struct, frozen=True, kw_only=True):
     """Where a page of a list stands: "25 of 1,000+", "Ids 10477 to 10953", and the addresses of the others."""
 
     said: str
+    note: str = ""
+    """Why the rows stand as they do."""
     range: str = ""
     first: str = ""
     previous: str = ""

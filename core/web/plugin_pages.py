@@ -17,7 +17,7 @@ from core.hooks import Fact, Manifest, Plugin
 from core.settings.actions import save_form
 from core.settings.fields import describe
 from core.settings.queries import form_values
-from core.texts import _, ngettext, number
+from core.texts import N_, _, ngettext, number
 from core.web.parts import FieldGroup, Pill
 from core.web.proof import ask_for_proof
 from core.web.routing import get, post, put
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from core.web.view import PageView
 
 MAY_CHANGE: Final = "settings.plugins"
+USED: Final = {
+    "camera": N_("camera"),
+    "microphone": N_("microphone"),
+    "geolocation": N_("where the device is"),
+    "payment": N_("payment by the browser"),
+    "usb": N_("what hangs on USB"),
+}
+"""What core.hooks.manifest.OF_DEVICES are called."""
 
 
 class PluginLine(Struct, frozen=True, kw_only=True):
@@ -193,6 +201,7 @@ def declared_by(manifest: Manifest) -> list[Fact]:
         _("Hears of"): ", ".join(event.replace("_", " ") for event in manifest.events),
         _("Work in the background"): ", ".join(kind.name for kind in manifest.jobs),
         _("Connects to"): ", ".join(manifest.outbound_hosts),
+        _("Asks the browser for"): ", ".join(_(USED[one]) for one in manifest.uses),
         _("Needs"): ", ".join(manifest.needs),
     }
     return [Fact(label=label, value=value) for label, value in facts.items()]

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from core.errors import TryAgain
+from core.web.csp import PERMISSIONS, permissions_policy
 from core.web.public import KEY_MARK, PUBLIC_ROUTES, SECRET
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ SIGNED_IN: Final = "signed-in"
 """Whoever is logged in, whatever the role: one's own profile, the start page."""
 
 # `fresh=True` on a route: whoever did not prove who it is within the last minutes is asked for it first (proof.py).
+# `uses=("camera",)`: what of the device scripts of this page may ask the browser for (csp.py); no other page may.
 
 Handler = Callable[..., Awaitable[Any]]
 Decorator = Callable[[Handler], HTTPRouteHandler]
@@ -54,7 +56,10 @@ def delete(path: str, *, permission: str, **options: Any) -> Decorator:
 def _route(method: str, path: str, permission: str, options: dict[str, Any]) -> Decorator:
     options.setdefault("status_code", 200)
     options.setdefault("include_in_schema", False)
-    opt = {"permission": permission, "fresh": options.pop("fresh", False), **options.pop("opt", {})}
+    uses = tuple(options.pop("uses", ()))
+    opt = {"permission": permission, "fresh": options.pop("fresh", False), "uses": uses, **options.pop("opt", {})}
+    if uses:
+        options["response_headers"] = {**options.get("response_headers", {}), PERMISSIONS: permissions_policy(uses)}
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
         function = handler if method == "GET" else once_more(handler)

@@ -39,6 +39,7 @@ from markupsafe import Markup, escape
 
 from core.money import format_amount, format_money
 from core.texts import in_sentence, language_of, locale_now, said, said_of, speaking, tag_of, texts_of
+from core.texts import number as counted
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -285,7 +286,7 @@ def _whole(text: str) -> Markup:
 
 
 def _form(one: str, many: str, num: int, /, **values: object) -> Markup:
-    return Markup(said_of(one, many, num)) % {"num": num, **values}
+    return Markup(said_of(one, many, num)) % {"num": counted(num), **values}
 
 
 def _text_in(context: str, message: str, /, **values: object) -> Markup:
@@ -293,7 +294,7 @@ def _text_in(context: str, message: str, /, **values: object) -> Markup:
 
 
 def _form_in(context: str, one: str, many: str, num: int, /, **values: object) -> Markup:
-    return Markup(said_of(one, many, num, context)) % {"num": num, **values}
+    return Markup(said_of(one, many, num, context)) % {"num": counted(num), **values}
 
 
 def feature_folders(root: Path) -> dict[str, Path]:

@@ -292,10 +292,10 @@ def deed_for(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Callable[
         else:
             amount = None
         rent_before = await _rent(scope, before)
-        latest = max((one.id for one in await documents.list_documents(scope, limit=1)), default=0)
+        latest = await documents.latest_document(scope)
         warnings = await _do(scope, before, deed, form, customer_id, amount)
         after = await queries.item_after(item.id)
-        made = [one for one in await documents.list_documents(scope, limit=5) if one.id > latest]
+        invoiced = await documents.latest_document(scope) > latest
         return ChangePlan(
             title=_(TITLES[deed]).format(name=item.name),
             button=await _button(scope, deed, after),
@@ -303,7 +303,7 @@ def deed_for(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Callable[
                 part
                 for part in (
                     _item_part(before, after),
-                    await _money_part(scope, before, after, [one.number or "" for one in made]),
+                    await _money_part(scope, before, after, invoiced=invoiced),
                     await _service_part(scope, rent_before, after),
                 )
                 if part is not None
@@ -427,11 +427,10 @@ async def _charge(scope: Scope, item: ItemRow) -> str | None:
     return None
 
 
-async def _money_part(scope: Scope, before: ItemRow, after: ItemRow, numbers: list[str]) -> PlanPart | None:
+async def _money_part(scope: Scope, before: ItemRow, after: ItemRow, *, invoiced: bool) -> PlanPart | None:
     lines: list[PlanLine] = []
     if after.charge_id is not None and after.charge_id != before.charge_id:
-        invoice = _("Invoice %(numbers)s", numbers=", ".join(numbers))
-        waits = invoice if numbers else _("Waits for the next invoice")
+        waits = _("Invoiced at once") if invoiced else _("Waits for the next invoice")
         lines.append(
             PlanLine(
                 text=_("Charge for %(name)s", name=after.name), detail=waits, value=await _charge(scope, after) or ""

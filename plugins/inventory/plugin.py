@@ -83,7 +83,8 @@ MANIFEST = Manifest(
             area="network", label=N_("Inventory"), href="/inventory", permission="inventory.view", icon="packages"
         ),
     ),
-    icons=("packages", "barcode", "photo-plus"),
+    icons=("packages", "barcode", "photo-plus", "camera", "camera-rotate", "bulb"),
+    uses=("camera",),
 )
 
 

@@ -46,7 +46,7 @@ async def begin(view: View) -> Response[str]:
     return view.go("/inventory/items")
 
 
-@get("/inventory/items", permission="inventory.view")
+@get("/inventory/items", permission="inventory.view", uses=("camera",))
 async def list_items(view: View) -> Response[str]:
     may_add = view.scope.may("inventory.edit") and isinstance(view.scope.actor.reach, Everything)
     buttons = [
@@ -62,12 +62,12 @@ async def list_items(view: View) -> Response[str]:
     )
 
 
-@get("/inventory/items/new", permission="inventory.edit")
+@get("/inventory/items/new", permission="inventory.edit", uses=("camera",))
 async def show_new_item(view: View) -> Response[str]:
     return await _new_item(view, {})
 
 
-@post("/inventory/items", permission="inventory.edit")
+@post("/inventory/items", permission="inventory.edit", uses=("camera",))
 async def add_item(view: View) -> Response[str]:
     scope = view.scope
     try:
@@ -90,6 +90,7 @@ async def _new_item(view: PageView, errors: dict[str, str], *, status: int = 200
         fields=fields,
         values={**given, **view.shown()},
         errors=errors,
+        scanned=("serial", "mac", "barcode"),
         known={
             "product": sorted({one.name for one in products}),
             "vendor": [one.name for one in await queries.list_vendors()],
@@ -238,7 +239,7 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
 # -- a customer -------------------------------------------------------------------------------------------------------
 
 
-@get("/inventory/customers/{customer_id:int}", permission="inventory.view")
+@get("/inventory/customers/{customer_id:int}", permission="inventory.view", uses=("camera",))
 async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
     """The tab Hardware of a customer."""
     head = await head_values(view, customer_id, _("Hardware"))

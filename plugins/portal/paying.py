@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.params import FromPath
 
 from core.errors import DomainError, Forbidden, Invalid
+from core.payments.gateways import list_gateways
 from core.payments.online import (
     MOST_DOCUMENTS,
     PayOnline,
@@ -15,7 +16,6 @@ from core.payments.online import (
     ask_about,
     begin_payment,
     get_online,
-    list_gateways,
 )
 from core.payments.status import PaymentState
 from core.texts import _

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.database import value
 from core.hooks import Action, Effect, Erasure, Manifest, MessageLink, Permission, hookimpl
-from core.payments.online import list_gateways
+from core.payments.gateways import list_gateways
 from core.texts import N_, _
 from plugins.portal import actions, entering, jobs, pause_routes, paying, routes
 from plugins.portal.settings import PortalSettings

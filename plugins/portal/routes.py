@@ -262,8 +262,12 @@ async def _me(
         "street": customer.street,
         "zip": customer.zip,
         "city": customer.city,
+        "version": str(customer.version),
     }
-    name = {"first_name": user.first_name, "surname": user.surname, "email": user.email} if user is not None else {}
+    name = {}
+    if user is not None:
+        name = {"first_name": user.first_name, "surname": user.surname, "email": user.email}
+        name["version"] = str(user.version)
     return view.page(
         "portal/me.html",
         status=status,

@@ -62,10 +62,10 @@ class Seen:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A headless browser without any network of its own."""
+async def chromium(*more: str) -> AsyncIterator[Browser]:
+    """A headless browser without any network of its own; `more` options as on its command line."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more])
         try:
             yield browser
         finally:

@@ -61,6 +61,7 @@ async def test_C19_refused_records_are_mended_in_their_file_and_an_import_is_und
     await page.goto(f"{served.base}/customers/import")
     await page.get_by_role("link", name="mended.csv").click()
     await page.get_by_role("button", name="Undo this import").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Undo this import").click()
     await expect(page.locator("main")).to_contain_text("This import was undone.")
     await page.goto(f"{served.base}/customers?q=address")
     await expect(page.locator("main")).to_contain_text("Nothing is found for “address”.")

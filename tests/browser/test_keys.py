@@ -32,7 +32,7 @@ async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> N
         await settled(page)
         await keys.press("n")
         await page.wait_for_url("**/customers/new")
-        await page.get_by_label("Full name").focus()
+        await expect(page.get_by_label("Full name")).to_be_focused()
         await keys.type(name)
         await keys.press("Control+Enter")
         await page.wait_for_url(re.compile(r"/customers/\d+$"))
@@ -65,3 +65,14 @@ async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> N
     await keys.press("Enter")
     await page.wait_for_url(re.compile(r"/customers/\d+$"))
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Bo Dunne Nolan")
+
+    # Enter after something was typed into a plan shows the plan with it; the next one does it
+    await page.goto(f"{page.url}/transactions")
+    await settled(page)
+    await keys.press("p")
+    await page.get_by_label("Amount, EUR").fill("50")
+    await keys.press("Enter")
+    await expect(page.get_by_role("button", name="Register €50.00")).to_be_visible()
+    await expect(page.get_by_label("Amount, EUR")).to_be_focused()
+    await keys.press("Control+Enter")
+    await expect(page.get_by_text("Payment registered.")).to_be_visible()

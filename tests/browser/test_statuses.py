@@ -38,7 +38,7 @@ async def test_a_status_is_changed_by_the_keyboard_alone_and_says_why(page: Page
     assert await drawer.get_by_role("button", name=re.compile("^Change to")).count() == 0
 
     await drawer.get_by_label("New status").focus()
-    await page.keyboard.type("Act")
+    await page.keyboard.type("Act", delay=250)  # slower than a plan is there
     await page.keyboard.press("Tab")
     await expect(drawer.get_by_role("button", name="Change to Active")).to_be_visible()
     assert await axe(page, "dialog#plan") == []

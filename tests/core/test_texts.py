@@ -79,6 +79,12 @@ def test_a_count_chooses_the_form() -> None:
         assert [ngettext("%(num)s lamp", "%(num)s lamps", n) for n in (0, 1, 2)] == ["0 Lampen", "1 Lampe", "2 Lampen"]
 
 
+def test_thousands_that_are_counted_stand_apart() -> None:
+    assert ngettext("%(num)s lamp", "%(num)s lamps", 12345) == "12,345 lamps"
+    with speaking("de"):
+        assert ngettext("%(num)s lamp", "%(num)s lamps", 12345) == "12.345 Lampen"
+
+
 def test_one_english_word_may_be_two_elsewhere() -> None:
     with speaking("de"):
         assert pgettext("of a lamp", "Light") == "Leicht"

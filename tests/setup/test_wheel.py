@@ -21,7 +21,7 @@ def test_the_wheel_holds_the_pages_and_all_that_they_load(tmp_path: Path) -> Non
         entry_points = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert {"core/web/icons.txt", "core/web/static/icons.svg", "core/web/static/manifest.json"} <= names
     assert {"core/web/static/vendor/htmx/htmx.min.js", "core/web/static/vendor/THIRD-PARTY.txt"} <= names
-    assert "tenantry = tenants.cli:main" in entry_points
+    assert "tenantry = tenants.loading:main" in entry_points
     for pattern in ("*.py", "*.html", "*.css", "*.js", "*.sql"):
         ours = {
             file.relative_to(ROOT).as_posix()

@@ -20,6 +20,7 @@ from core.billing.actions import (
     void,
 )
 from core.billing.actions.changing import Changed, change_subscription
+from core.billing.part_periods import is_made
 from core.billing.queries import get_document, list_documents
 from core.billing.run import run_billing
 from core.billing.run_reports import RunReport
@@ -368,6 +369,7 @@ class Story:
         assert (again.invoices, again.charges) == (0, 0)
         assert await value("SELECT count(*) FROM document") == before
         assert await verify(self.scope) == []
+        assert await _not_made() == []
 
     async def lines(self) -> list[tuple[str, str | None, str | None, int]]:
         """Every line of every issued invoice: what, from, to, net."""
@@ -391,6 +393,30 @@ class _Span(Struct, frozen=True):
     from_on: date
     to_on: date
     reason: str
+
+
+class _Priced(Struct, frozen=True):
+    document_id: int
+    position: int
+    description: str
+    currency: str
+    quantity_e6: int
+    unit_price_e6: int
+    days: int
+    of_days: int
+    discount_minor: int
+    amount_minor: int
+
+
+async def _not_made() -> list[_Priced]:
+    """Lines of what recurs whose amount is not what is printed on them: quantity × price × days, less the discount."""
+    found = await rows(
+        _Priced,
+        "SELECT l.document_id, l.position, l.description, d.currency, l.quantity_e6, l.unit_price_e6, l.days,"
+        " l.of_days, l.discount_minor, l.amount_minor FROM document_line l JOIN document d ON d.id = l.document_id"
+        " WHERE d.kind = 'invoice' AND l.kind = 'recurring' ORDER BY l.id",
+    )
+    return [each for each in found if not is_made(each, each.currency)]
 
 
 def percent(percent: int, until: str | None = None) -> NewDiscount:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from core.billing.actions import create_free_credit_note, reissue
 from core.billing.actions.pausing import pause
+from core.billing.actions.reissuing import line_as_it_was, list_reissuable
 from core.billing.schemas import FreeCreditLine, NewFreeCreditNote, Reissue
 from core.database import execute, value, values
 from core.errors import Conflict
@@ -15,6 +17,7 @@ from core.subscriptions.schemas import NewPause
 from tests.books import day
 
 if TYPE_CHECKING:
+    from core.billing.schemas import DocumentDetail, ReissuedLine
     from tests.stories.story import Story
 
 
@@ -231,4 +234,96 @@ async def test_B3_an_invoice_that_is_issued_anew_beside_a_free_credit_note_costs
 
     assert (await net_of_all(story), await tax_of_all(story)) == (7000, 1400)
     assert (await story.money()).balance == before
+    await story.nothing_more_is_due()
+
+
+async def issues_anew(story: Story, invoice: int, *lines: ReissuedLine) -> DocumentDetail:
+    """Gives the credit note over the old one."""
+    made = await reissue(story.scope, invoice, Reissue(reason="Price as offered", lines=list(lines)))
+    return await story.document(made.credit_note_id)
+
+
+async def first_line(invoice: int, **changed: object) -> ReissuedLine:
+    return msgspec.structs.replace(line_as_it_was((await list_reissuable(invoice))[0]), **changed)
+
+
+async def test_B3_an_invoice_issued_anew_charges_at_least_what_free_credit_notes_gave_back(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000), ("Plug", 500))
+    await gives_freely(story, 3000)
+    plug = line_as_it_was((await list_reissuable(invoice))[1])
+
+    with pytest.raises(Conflict, match=r"leave at least 30\.00 net at the same rate .* by an invoice first"):
+        await issues_anew(story, invoice, plug)
+    with pytest.raises(Conflict, match=r"30\.00"):
+        await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=29_990_000))
+    await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=30_000_000))
+
+    assert (await net_of_all(story), await tax_of_all(story)) == (0, 0)
+    assert (await story.money()).balance == "0.00"
+    await story.nothing_more_is_due()
+
+
+async def test_B3_issued_anew_at_another_rate_an_invoice_leaves_nothing_that_was_given_back(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    invoice = await story.is_invoiced(("Book", 10000))
+    await gives_freely(story, 3000)
+    reduced = await first_line(invoice, tax_category="reduced")
+
+    with pytest.raises(Conflict, match=r"30\.00"):
+        await issues_anew(story, invoice, reduced)
+    await story.is_invoiced(("Bonus taken back", 3000))
+    await issues_anew(story, invoice, reduced)
+
+    assert (await net_of_all(story), await tax_of_all(story)) == (10000, 1000)
+    await story.nothing_more_is_due()
+
+
+async def test_B3_what_was_given_back_at_another_rate_hinders_no_cheaper_invoice(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_charged("Book", 5000, tax_category="reduced")
+    await story.bill()
+    line = FreeCreditLine(description="Bonus", rate_ppm=100_000, net_minor=5000)
+    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+
+    note = await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=1_000_000))
+
+    assert (note.net_minor, note.tax_minor) == (10000, 2000)
+    assert (await net_of_all(story), await tax_of_all(story)) == (100, 20)
+    await story.nothing_more_is_due()
+
+
+async def test_B3_issued_anew_for_less_an_invoice_gives_back_no_more_tax_than_was_charged(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_invoiced(("Clip", 15))  # 0.03 tax
+    for __ in range(5):
+        await gives_freely(story, 3)  # 0.01 tax each, of 0.03 in all
+
+    note = await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=50_000))  # 0.01 tax
+
+    assert (note.net_minor, note.tax_minor) == (10000, 1999)
+    assert (await net_of_all(story), await tax_of_all(story)) == (5, 0)
+    assert (await story.money()).balance == "-0.05"
+    await story.nothing_more_is_due()
+
+
+async def test_B3_issued_anew_for_what_was_given_back_an_invoice_gives_back_all_tax(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    invoice = await story.is_invoiced(("Cable", 101))  # 20 tax
+    for __ in range(25):
+        await gives_freely(story, 2)  # no tax each
+
+    note = await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=500_000))  # 10 tax
+
+    assert [(line.net_minor, line.tax_minor) for line in note.lines] == [(101, 20), (0, 10)]
+    assert (await net_of_all(story), await tax_of_all(story)) == (0, 0)
     await story.nothing_more_is_due()

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.billing.actions import change_seller, default_seller
-from core.billing.schemas import SellerFields
+from core.billing.actions import change_seller, create_draft, default_seller, issue
+from core.billing.mailing import INVOICE_MAIL
+from core.billing.pages import line_items, tax_items
+from core.billing.schemas import NewDraft, NewLine, SellerFields
 from core.billing.sheets import document_of
 from core.database import execute, value
 from core.documents.model import view_of
-from core.documents.words import legal_line
+from core.documents.sheet import document_page
+from core.documents.words import legal_line, words_for
 from core.payments.statements import statement_of
 from core.texts import speaking
 from tests.stories.story import percent
@@ -141,3 +144,101 @@ async def test_B11_a_statement_calls_credit_notes_as_they_are_headed(story: Stor
     made = await statement_of(story.scope, story.customer, story.today, story.today)
 
     assert f"Rechnungskorrektur {note.number}" in [entry.text for part in made.parts for entry in part.entries]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Reverse charge: the recipient owes the tax."),
+        ("de", "Steuerschuldnerschaft des Leistungsempfängers."),
+    ],
+)
+async def test_B6_an_invoice_without_tax_says_that_who_receives_it_owes_the_tax(
+    story: Story, language: str, said: str
+) -> None:
+    await story.begins("2027-01-01", country="DE", tax_profile="reverse_charge", language=language)
+    invoice = await story.is_invoiced(("Transit", 10000))
+    note = await story.credits(invoice, 1000)
+
+    for paper in (invoice, note.id):
+        assert said in view_of(await document_of(story.scope, paper)).notes
+    assert [tax.note for tax in tax_items(await story.document(invoice))] == ["reverse charge"]
+
+
+async def test_B6_what_is_outside_of_tax_says_so_and_the_highest_rate_stands_first(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    lines = [
+        NewLine(description=each, unit_price_e6=10**7, tax_category=each)
+        for each in ("outside", "reduced", "standard", "zero")
+    ]
+    invoice = await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines))
+    await issue(story.scope, invoice)
+
+    view = view_of(await document_of(story.scope, invoice))
+
+    assert [tax.label.replace("\N{NO-BREAK SPACE}", "") for tax in view.taxes] == ["20%", "10%", "–", "0%"]
+    assert "Not subject to tax." in view.notes
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "VAT in EUR: €18.00, at 1 USD = 0.9 EUR."),
+        ("de", "Umsatzsteuer in EUR: 18,00 €, Kurs 1 USD = 0,9 EUR."),
+    ],
+)
+async def test_B7_an_invoice_in_another_currency_states_its_tax_in_the_tenants(
+    story: Story, language: str, said: str
+) -> None:
+    await story.begins("2027-05-01", currency="USD", language=language)
+    await story.taxes(200_000)
+    await story.rate("USD", "0.9", since="2027-05-01")
+    invoice = await story.is_invoiced(("Router", 10000))
+    note = await story.credits(invoice, 10000)
+
+    for paper in (invoice, note.id):
+        notes = view_of(await document_of(story.scope, paper)).notes
+        assert said in [each.replace("\N{NO-BREAK SPACE}", " ") for each in notes]
+
+
+async def test_B6_lines_with_and_without_tax_on_one_invoice_come_to_its_net(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    lines = [
+        NewLine(description="Line", unit_price_e6=100 * 10**6),
+        NewLine(description="Router", unit_price_e6=126 * 10**6, discount_minor=600, tax_inclusive=True),
+    ]
+    invoice = await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines))
+    await issue(story.scope, invoice)
+
+    view = view_of(await document_of(story.scope, invoice))
+
+    assert view.amount_head == "Net, EUR"
+    assert [(line.price, line.less, line.with_tax, line.amount) for line in view.lines] == [
+        ("100.00", "", "", "100.00"),
+        ("126.00", "−6.00", "incl. VAT", "100.00"),
+    ]
+    assert (view.lines[-1].carried, view.totals[0].value) == ("200.00", "200.00")
+    assert "incl. VAT" in document_page(await document_of(story.scope, invoice))
+    assert [line.detail for line in line_items(await story.document(invoice), "en")] == ["", "VAT included"]
+
+
+async def test_B6_where_all_prices_include_tax_the_amounts_do(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    line = NewLine(description="Router", unit_price_e6=120 * 10**6, tax_inclusive=True)
+    invoice = await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=[line]))
+    await issue(story.scope, invoice)
+
+    view = view_of(await document_of(story.scope, invoice))
+
+    assert (view.amount_head, view.lines[0].amount, view.lines[0].with_tax) == ("Gross, EUR", "120.00", "")
+
+
+def test_B11_the_mail_calls_a_credit_note_as_it_is_headed() -> None:
+    for language in ("en", "de"):
+        mail, headed = INVOICE_MAIL.words[language], words_for(language).credit_note
+        assert headed.lower() in mail.subject.lower()
+        assert headed.lower() in mail.body.lower()

@@ -9,7 +9,7 @@ import pytest
 from core.customers import actions as customers
 from core.customers import queries, statuses
 from core.customers.schemas import NewCustomer
-from core.database import SqliteDatabase
+from core.database import SqliteDatabase, value
 from core.errors import Conflict, Invalid
 from core.lists.views import list_views
 from core.scope import command_actor
@@ -224,6 +224,30 @@ async def test_U3_a_tenant_begins_with_the_words_of_its_trade(
         page = await statuses.get_status(scope, "blocked")
         assert page.label == label
         assert page.serve is False
+
+
+async def test_U3_a_tenant_begins_with_statuses_in_its_language_and_no_line_of_the_log_calls_that_a_change(
+    deployment: Deployment,
+) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", language="de")
+
+    tenant = await provisioning.create_tenant(deployment, new)
+
+    async with deployment.scope(tenant.record, ME) as scope:
+        assert [one.label for one in await statuses.list_full(scope)] == [
+            "Neu", "Aktiv", "Gesperrt", "Inaktiv", "Geschlossen", "Abgebrochen", "Gekündigt",
+        ]  # fmt: skip
+        assert await value("SELECT count(*) FROM activity WHERE kind LIKE 'status%'") == 0
+
+
+async def test_U3_a_trade_adds_its_status_in_the_language_of_the_tenant(deployment: Deployment) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", language="de", vocabulary="isp")
+
+    tenant = await provisioning.create_tenant(deployment, new)
+
+    async with deployment.scope(tenant.record, ME) as scope:
+        assert (await statuses.get_status(scope, "blocked")).label == "Gesperrt"
+        assert (await statuses.get_status(scope, "holiday")).label == "Im Urlaub"
 
 
 @pytest.mark.parametrize(

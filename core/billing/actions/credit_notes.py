@@ -18,7 +18,7 @@ from core.billing.actions.allocation import (
     take_write_offs_back,
     waiting_for,
 )
-from core.billing.actions.free_notes import refuse_more_than_charged, with_tax_left
+from core.billing.actions.free_notes import refuse_less_than_given_back, refuse_more_than_charged, with_tax_left
 from core.billing.actions.notes import (
     Corrected,
     Left,
@@ -39,8 +39,9 @@ from core.subscriptions.status import SubscriptionState
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from core.billing.actions.free_notes import AtRate, Rate
     from core.scope import Scope
 
 
@@ -82,16 +83,17 @@ async def credit_in_full(
     invoice: Corrected,
     left: Sequence[Left],
     reason: str,
-    take_charges: Callable[[], Awaitable[None]],
+    take_charges: Callable[[], Awaitable[None]] | None,
     *,
-    anew: bool = False,
+    anew: Mapping[Rate, AtRate] | None = None,
 ) -> int:
     """Rows 12 and 13 of the table of postings. `take_charges` says what becomes of its charges, before the credit takes
     the place of what was paid: nothing may be activated by it. What was paid is free then: the caller gives it its new
-    place and says `credit_came`. `anew`: the same is charged again at once, so that all its tax is given back, whatever
-    free credit notes have left."""
+    place and says `credit_came`. `anew`: what is charged again at once, by rate; its charges were taken already."""
     whole = [Part(line, line.net_minor, line.tax_minor) for line in left]
-    given = whole if anew else await with_tax_left(scope, invoice, whole)
+    if anew is not None:
+        await refuse_less_than_given_back(invoice, whole, anew)
+    given = await with_tax_left(scope, invoice, whole, anew)
     parts = [part for part in given if part.net_minor or part.tax_minor]
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
@@ -105,7 +107,8 @@ async def credit_in_full(
     entry_id = int(
         await value("SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id)
     )
-    await take_charges()
+    if take_charges is not None:
+        await take_charges()
     await settle_open(scope, invoice.payer_id, invoice.currency, [invoice.id], [entry_id])
     # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
     await allocate_one(scope, invoice.id)

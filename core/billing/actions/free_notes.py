@@ -17,14 +17,14 @@ from core.billing.actions.allocation import allocate_credit, in_base, lock_balan
 from core.billing.actions.invoices import plan_for
 from core.billing.actions.notes import Corrected, Left, Part, issue_note
 from core.customers.tables import Customer
-from core.database import row, rows, value, within
+from core.database import row, rows, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.fx import convert, find_rate
 from core.money import allocate, format_amount, half_up
 from core.texts import _, speaking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.billing.schemas import FreeCreditLine, NewFreeCreditNote
     from core.scope import Scope
@@ -55,36 +55,50 @@ ORDER BY l.rate_ppm DESC, l.tax_code
 """
 
 
-async def left_at_rates(payer_id: int, currency: str) -> dict[tuple[str, int], int] | None:
-    """By tax code and rate the net that was charged and not credited, where a free credit note takes part of what its
-    invoices have left. None where there is no such note: then an invoice never gives back more than it charged."""
-    if not await _was_credited_freely(payer_id, currency):
-        return None
-    return {(each.tax_code, each.rate_ppm): each.net_minor for each in await list_creditable_rates(payer_id, currency)}
+class AtRate(Struct, frozen=True):
+    """Net and tax at a rate."""
+
+    tax_code: str
+    rate_ppm: int
+    net_minor: int
+    tax_minor: int
 
 
-async def _was_credited_freely(payer_id: int, currency: str) -> bool:
-    return bool(
-        await value(
-            "SELECT 1 FROM document WHERE payer_id = :payer AND currency = :currency AND kind = 'credit_note'"
-            " AND state = 'issued' AND corrects_id IS NULL LIMIT 1",
-            payer=payer_id,
-            currency=currency,
-        )
+Rate = tuple[str, int]
+"""Tax code and rate."""
+
+
+class _AtRate(Struct, frozen=True):
+    tax_code: str
+    rate_ppm: int
+
+
+async def freely_credited(payer_id: int, currency: str) -> dict[Rate, AtRate]:
+    """What was charged and not credited at the rates of free credit notes: there they took part of what the invoices
+    have left. At another rate an invoice never gives back more than it charged."""
+    rates = await rows(
+        _AtRate,
+        "SELECT DISTINCT l.tax_code, l.rate_ppm FROM document d JOIN document_line l ON l.document_id = d.id"
+        " WHERE d.payer_id = :payer AND d.currency = :currency AND d.kind = 'credit_note' AND d.state = 'issued'"
+        " AND d.corrects_id IS NULL ORDER BY l.rate_ppm, l.tax_code",
+        payer=payer_id,
+        currency=currency,
     )
+    if not rates:
+        return {}
+    charged = {
+        (each.tax_code, each.rate_ppm): each for each in await rows(AtRate, _CHARGED, payer=payer_id, currency=currency)
+    }
+    return {(each.tax_code, each.rate_ppm): charged[each.tax_code, each.rate_ppm] for each in rates}
 
 
 async def refuse_more_than_charged(invoice: Corrected, parts: Sequence[Part]) -> None:
     """What is credited of an invoice and what was credited freely are never more than was charged, at no rate."""
     await lock_balance(invoice.payer_id, invoice.currency)
-    left = await left_at_rates(invoice.payer_id, invoice.currency)
-    if left is None:
-        return
-    wanted: Counter[tuple[str, int]] = Counter()
-    for part in parts:
-        wanted[part.line.tax_code, part.line.rate_ppm] += part.net_minor
-    for rate, net in wanted.items():
-        if net > (most := left.get(rate, 0)):
+    charged = await freely_credited(invoice.payer_id, invoice.currency)
+    wanted = _net_by_rate(parts)
+    for rate, left in charged.items():
+        if wanted[rate] > (most := max(left.net_minor, 0)):
             raise Conflict(
                 _(
                     "Free credit notes gave back part of it: at most %(most)s net is left of what this customer was"
@@ -95,40 +109,61 @@ async def refuse_more_than_charged(invoice: Corrected, parts: Sequence[Part]) ->
             )
 
 
-async def at_most_charged(invoice: Corrected, parts: Sequence[Part]) -> list[Part]:
-    """The parts, in their order, cut down to what free credit notes have left at their rates."""
+async def refuse_less_than_given_back(invoice: Corrected, parts: Sequence[Part], anew: Mapping[Rate, AtRate]) -> None:
+    """An invoice that is credited in full charges `anew` at least what free credit notes gave back of it."""
     await lock_balance(invoice.payer_id, invoice.currency)
-    left = await left_at_rates(invoice.payer_id, invoice.currency)
-    if left is None:
-        return list(parts)
-    found: list[Part] = []
+    wanted = _net_by_rate(parts)
+    for rate, left in (await freely_credited(invoice.payer_id, invoice.currency)).items():
+        least = wanted[rate] - max(left.net_minor, 0)
+        if least > (anew[rate].net_minor if rate in anew else 0):
+            raise Conflict(
+                _(
+                    "Free credit notes gave back part of what this customer was charged: leave at least %(least)s net"
+                    " at the same rate of tax on the new invoice, or charge the free credit note again by an invoice"
+                    " first.",
+                    least=format_amount(least, invoice.currency),
+                )
+            )
+
+
+def _net_by_rate(parts: Sequence[Part]) -> Counter[Rate]:
+    found: Counter[Rate] = Counter()
     for part in parts:
-        rate = (part.line.tax_code, part.line.rate_ppm)
-        part.net_minor = min(part.net_minor, left.get(rate, 0))
-        if part.net_minor > 0:
-            left[rate] -= part.net_minor
-            found.append(part)
+        found[part.line.tax_code, part.line.rate_ppm] += part.net_minor
     return found
 
 
-async def with_tax_left(scope: Scope, invoice: Corrected, parts: Sequence[Part]) -> list[Part]:
+async def at_most_charged(invoice: Corrected, parts: Sequence[Part]) -> list[Part]:
+    """The parts, in their order, cut down to what free credit notes have left at their rates."""
+    await lock_balance(invoice.payer_id, invoice.currency)
+    charged = await freely_credited(invoice.payer_id, invoice.currency)
+    left = {rate: max(each.net_minor, 0) for rate, each in charged.items()}
+    found: list[Part] = []
+    for part in parts:
+        rate = (part.line.tax_code, part.line.rate_ppm)
+        if rate in left:
+            part.net_minor = min(part.net_minor, left[rate])
+            if part.net_minor <= 0:
+                continue
+            left[rate] -= part.net_minor
+        found.append(part)
+    return found
+
+
+async def with_tax_left(
+    scope: Scope, invoice: Corrected, parts: Sequence[Part], anew: Mapping[Rate, AtRate] | None = None
+) -> list[Part]:
     """The parts of an invoice, their tax put, with no more tax than free credit notes have left at its rate; where they
     take the last net of a rate, they take all tax left of it. What their lines do not hold of that stands in a line of
-    its own: each free credit note rounds its tax by itself."""
-    if not await _was_credited_freely(invoice.payer_id, invoice.currency):
-        return list(parts)
-    charged = {
-        (each.tax_code, each.rate_ppm): each
-        for each in await rows(Creditable, _CHARGED, payer=invoice.payer_id, currency=invoice.currency)
-    }
+    its own: each free credit note rounds its tax by itself. `anew` is charged again at once."""
+    charged = await freely_credited(invoice.payer_id, invoice.currency)
     found = list(parts)
-    groups: dict[tuple[str, int], list[Part]] = {}
-    for part in parts:
-        groups.setdefault((part.line.tax_code, part.line.rate_ppm), []).append(part)
-    for rate, some in groups.items():
+    for rate, left in charged.items():
+        some = [part for part in parts if (part.line.tax_code, part.line.rate_ppm) == rate]
+        again = anew[rate] if anew is not None and rate in anew else AtRate(*rate, 0, 0)
         net, tax = sum(part.net_minor for part in some), sum(part.tax_minor for part in some)
-        most = max(charged[rate].tax_minor, 0) if rate in charged else 0
-        wanted = most if net and net == charged[rate].net_minor else min(tax, most)
+        most = max(left.tax_minor + again.tax_minor, 0)
+        wanted = most if net and net == left.net_minor + again.net_minor else min(tax, most)
         rest = _move_tax(some, wanted - tax)
         if rest > 0:
             found.append(_of_tax(scope, invoice, some[0].line, rest))
@@ -161,9 +196,13 @@ def _of_tax(scope: Scope, invoice: Corrected, like: Left, tax: int) -> Part:
         description=description,
         quantity_e6=10**6,
         unit_price_e6=0,
+        days=1,
+        of_days=1,
+        discount_minor=0,
         tax_inclusive=False,
         period_from=None,
         period_to=None,
+        full_amount_minor=0,
         full_net_minor=0,
         net_minor=0,
         tax_minor=tax,
@@ -261,6 +300,9 @@ def _as_left(line: FreeCreditLine, rate: Creditable, tax: int, base_net: int, ba
         description=line.description,
         quantity_e6=10**6,
         unit_price_e6=0,
+        days=1,
+        of_days=1,
+        discount_minor=0,
         tax_category=rate.tax_category,
         tax_inclusive=False,
         tax_rate_id=rate.tax_rate_id,
@@ -268,6 +310,7 @@ def _as_left(line: FreeCreditLine, rate: Creditable, tax: int, base_net: int, ba
         rate_ppm=rate.rate_ppm,
         period_from=None,
         period_to=None,
+        full_amount_minor=0,
         full_net_minor=0,
         net_minor=line.net_minor,
         tax_minor=tax,

@@ -11,6 +11,7 @@ from core.billing.actions.allocation import waiting_for
 from core.billing.actions.setup import default_seller, get_seller, snapshot_of
 from core.billing.events import DraftDeleted, InvoiceDrafted, InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
+from core.billing.part_periods import reckoned
 from core.billing.plan import Plan, draft_lines, open_charges, split_of, stage_source, work_out
 from core.billing.settings import BillingSettings
 from core.billing.staging import days_after, prepare, staged, staged_all
@@ -31,7 +32,7 @@ from core.catalog.queries import get_product
 from core.customers.tables import Customer
 from core.database import execute, execute_many, row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound, Stale
-from core.money import MOST_MINOR, exponent, half_up
+from core.money import MOST_MINOR
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate, ask_for_invoice, request
 from core.texts import _
@@ -358,12 +359,12 @@ async def take_charges(scope: Scope, document_id: int, payer_id: int, currency: 
         raise Invalid(_("Choose open charges of this customer only."), field="charge_ids")
     await execute(
         "INSERT INTO document_line (document_id, position, charge_id, beneficiary_id, product_id, kind, description,"
-        " quantity_e6, unit_price_e6, discount_minor, amount_minor, net_minor, tax_category, tax_inclusive,"
-        " period_from,"
+        " quantity_e6, unit_price_e6, days, of_days, discount_minor, amount_minor, net_minor, tax_category,"
+        " tax_inclusive, period_from,"
         " period_to) SELECT :document_id::bigint, :after::bigint + row_number() OVER (ORDER BY id), id, customer_id,"
         " product_id, kind,"
-        " description, quantity_e6, unit_price_e6, discount_minor, amount_minor, amount_minor, tax_category,"
-        " tax_inclusive, period_start, period_end FROM charge WHERE id IN :ids",
+        " description, quantity_e6, unit_price_e6, days, of_days, discount_minor, amount_minor, amount_minor,"
+        " tax_category, tax_inclusive, period_start, period_end FROM charge WHERE id IN :ids",
         document_id=document_id,
         after=await _last_position(document_id),
         ids=ids,
@@ -442,9 +443,10 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
     )
 
 
-def amount_of(line: NewLine, currency: str) -> int:
-    """Quantity × unit price rounded half up to a minor unit, less the discount, which never turns it round."""
-    gross = half_up(line.quantity_e6 * line.unit_price_e6 * 10 ** exponent(currency), 10**12)
+def amount_of(line: NewLine, currency: str, days: int = 1, of_days: int = 1) -> int:
+    """Quantity × unit price × days of a full period, rounded half up to a minor unit, less the discount, which never
+    turns it round."""
+    gross = reckoned(line.quantity_e6, line.unit_price_e6, currency, days, of_days)
     return max(gross - line.discount_minor, min(gross, 0))
 
 

@@ -36,6 +36,7 @@ from core.database import execute, execute_many, row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.fx import part_of_base
 from core.money import allocate, half_up
+from core.subscriptions.terms import unit_price_e6
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Left(Struct, frozen=True):
     description: str
     quantity_e6: int
     unit_price_e6: int
+    days: int
+    of_days: int
+    discount_minor: int
     tax_category: str
     tax_inclusive: bool
     tax_rate_id: int | None
@@ -64,6 +68,7 @@ class Left(Struct, frozen=True):
     rate_ppm: int
     period_from: date | None
     period_to: date | None
+    full_amount_minor: int
     full_net_minor: int
     net_minor: int
     tax_minor: int
@@ -109,8 +114,9 @@ def _left() -> str:
     """The lines with what is left of them; what was recognised as revenue is no longer deferred (row 11)."""
     return f"""
 SELECT l.id, l.position, l.charge_id, k.subscription_id, l.beneficiary_id, l.product_id, l.kind, l.description,
-       l.quantity_e6, l.unit_price_e6, l.tax_category, l.tax_inclusive, l.tax_rate_id, l.tax_code, l.rate_ppm,
-       l.period_from, l.period_to, l.net_minor AS full_net_minor,
+       l.quantity_e6, l.unit_price_e6, l.days, l.of_days, l.discount_minor, l.tax_category, l.tax_inclusive,
+       l.tax_rate_id, l.tax_code, l.rate_ppm, l.period_from, l.period_to, l.amount_minor AS full_amount_minor,
+       l.net_minor AS full_net_minor,
        l.net_minor - coalesce(c.net_minor, 0) AS net_minor, l.tax_minor - coalesce(c.tax_minor, 0) AS tax_minor,
        coalesce(u.minor, 0) AS deferred_minor,
        l.base_net_minor - coalesce(c.base_net_minor, 0) AS base_net_minor,
@@ -233,7 +239,7 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
             part_of_base(line.base_deferred_minor, line.deferred_minor, deferred) if line.deferred_minor else 0
         )
         base_total += base_net + base_tax
-        whole = part.net_minor == line.full_net_minor
+        amount = part.net_minor + part.tax_minor if line.tax_inclusive else part.net_minor
         lines.append(
             {
                 "id": -at,
@@ -245,9 +251,8 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
                 "description": line.description,
                 "period_start": part.from_on or line.period_from,
                 "period_end": part.to_on or line.period_to,
-                "quantity_e6": line.quantity_e6 if whole else 10**6,
-                "unit_price_e6": line.unit_price_e6 if whole else 0,
-                "amount_minor": part.net_minor + part.tax_minor if line.tax_inclusive else part.net_minor,
+                **_made_of(part, amount, invoice.currency),
+                "amount_minor": amount,
                 "currency": invoice.currency,
                 "tax_category": line.tax_category,
                 "tax_inclusive": line.tax_inclusive,
@@ -266,9 +271,8 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
         )
     names = tuple(lines[0])
     await execute_many(
-        f"INSERT INTO stage_line ({', '.join(names)}, is_new, component, days, of_days, discount_minor, split_id,"
-        f" activates, over_days, all_days) VALUES ({', '.join(':' + name for name in names)}, FALSE, '', 1, 1, 0, 0,"
-        " FALSE, 0, 1)",
+        f"INSERT INTO stage_line ({', '.join(names)}, is_new, component, split_id, activates, over_days,"
+        f" all_days) VALUES ({', '.join(':' + name for name in names)}, FALSE, '', 0, FALSE, 0, 1)",
         lines,
     )
     await execute(
@@ -293,6 +297,22 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
         corrects=invoice.id or None,
     )
     return base_total
+
+
+def _made_of(part: Part, amount: int, currency: str) -> dict[str, int]:
+    """What the amount is made of: as on the invoice where the line is credited whole; so many of its days, at what the
+    line costs; else there is no more to say than the amount."""
+    line = part.line
+    if (part.net_minor, amount) == (line.full_net_minor, line.full_amount_minor) and line.id:
+        names = ("quantity_e6", "unit_price_e6", "days", "of_days", "discount_minor")
+        return {name: getattr(line, name) for name in names}
+    days, of_days, price = 1, 1, 0
+    if part.spans and line.period_from is not None and line.period_to is not None:
+        credited = sum((last - first).days for first, last in part.spans)
+        length = (line.period_to - line.period_from).days
+        if half_up(line.full_amount_minor * credited, length) == amount:
+            days, of_days, price = credited, length, unit_price_e6(line.full_amount_minor, currency)
+    return {"quantity_e6": 10**6, "unit_price_e6": price, "days": days, "of_days": of_days, "discount_minor": 0}
 
 
 async def lock_invoice(scope: Scope, document_id: int) -> Corrected:

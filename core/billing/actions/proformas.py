@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 _LINE = (
-    "position, product_id, kind, description, quantity_e6, unit_price_e6, discount_minor, amount_minor,"
+    "position, product_id, kind, description, quantity_e6, unit_price_e6, days, of_days, discount_minor, amount_minor,"
     " net_minor, tax_category, tax_inclusive, tax_rate_id, tax_code, rate_ppm, tax_minor, base_net_minor,"
     " base_tax_minor, period_from, period_to"
 )

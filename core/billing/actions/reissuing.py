@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions.allocation import change_waits, credit_came, settle_open
+from core.billing.actions.allocation import change_waits, credit_came, lock_balance, settle_open
 from core.billing.actions.credit_notes import credit_in_full, not_paid
+from core.billing.actions.free_notes import AtRate
 from core.billing.actions.invoices import amount_of, draft_of, issue
 from core.billing.actions.notes import list_left, lock_invoice
 from core.billing.events import InvoiceReissued
+from core.billing.part_periods import share_of
 from core.billing.schemas import DraftFields, NewLine, ReissuedLine
 from core.database import execute, row, rows, value, values
 from core.errors import Conflict, Invalid
@@ -24,6 +26,7 @@ from core.texts import _
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.billing.actions.free_notes import Rate
     from core.billing.schemas import Reissue
     from core.scope import Scope
 
@@ -43,6 +46,8 @@ class _Line(Struct, frozen=True):
     description: str
     quantity_e6: int
     unit_price_e6: int
+    days: int
+    of_days: int
     discount_minor: int
     amount_minor: int
     product_id: int | None
@@ -59,7 +64,8 @@ class _Beside(Struct, frozen=True):
 
 
 async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
-    """Credit an invoice in full and issue it anew with what is changed.
+    """Credit an invoice in full and issue it anew with what is changed. The price of a charge is that of a full period:
+    of a part of one its days are charged.
 
     Payments on it settle the new one first. A subscription that waited for it waits for the new one. A charge whose
     line is left out is waived.
@@ -85,12 +91,8 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
             raise Invalid(_("Leave at least one line, or void the invoice."), field="lines")
         _check(old, wanted)
         paid = await _paid_by(document_id)
-        charge_ids: list[int] = []
-
-        async def rate_anew() -> None:
-            charge_ids.extend(await _rate_anew(scope, old, wanted, invoice.payer_id, invoice.currency))
-
-        note_id = await credit_in_full(scope, invoice, left, data.reason, rate_anew, anew=True)
+        await lock_balance(invoice.payer_id, invoice.currency)
+        charge_ids = await _rate_anew(scope, old, wanted, invoice.payer_id, invoice.currency)
         beside = await row(_Beside, "SELECT terms_days, reference, note FROM document WHERE id = :id", id=document_id)
         assert beside is not None
         fields = DraftFields(
@@ -101,6 +103,7 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
             note=beside.note if data.note is None else data.note,
         )
         invoice_id = await draft_of(scope, invoice.payer_id, invoice.currency, fields, replaces_id=document_id)
+        note_id = await credit_in_full(scope, invoice, left, data.reason, None, anew=await _by_rate(invoice_id))
         await issue(scope, invoice_id)
         if paid:
             await settle_open(scope, invoice.payer_id, invoice.currency, [invoice_id], paid)
@@ -113,14 +116,26 @@ async def reissue(scope: Scope, document_id: int, data: Reissue) -> Reissued:
         return Reissued(note_id, invoice_id)
 
 
+async def _by_rate(draft_id: int) -> dict[Rate, AtRate]:
+    """What a draft charges."""
+    found = await rows(
+        AtRate,
+        "SELECT tax_code, rate_ppm, CAST(sum(net_minor) AS bigint) AS net_minor, CAST(sum(tax_minor) AS bigint)"
+        " AS tax_minor FROM document_line WHERE document_id = :id GROUP BY tax_code, rate_ppm",
+        id=draft_id,
+    )
+    return {(each.tax_code, each.rate_ppm): each for each in found}
+
+
 async def list_reissuable(document_id: int) -> list[_Line]:
     """The lines of an invoice as they can be written anew."""
     return await rows(
         _Line,
         "SELECT l.id, l.charge_id, k.subscription_id,"
         " coalesce(k.kind = 'recurring' AND k.period_start IS NULL, FALSE) AS waits, l.description, l.quantity_e6,"
-        " l.unit_price_e6, l.discount_minor, l.amount_minor, l.product_id, l.tax_category, l.tax_inclusive,"
-        " l.period_from, l.period_to FROM document_line l LEFT JOIN charge k ON k.id = l.charge_id"
+        " l.unit_price_e6, coalesce(k.days, 1) AS days, coalesce(k.of_days, 1) AS of_days, l.discount_minor,"
+        " l.amount_minor, l.product_id, l.tax_category, l.tax_inclusive, l.period_from, l.period_to"
+        " FROM document_line l LEFT JOIN charge k ON k.id = l.charge_id"
         " WHERE l.document_id = :id ORDER BY l.position",
         id=document_id,
     )
@@ -177,6 +192,7 @@ async def _rate_anew(
             continue
         priced = (each.quantity_e6, each.unit_price_e6, each.discount_minor)
         same = priced == (line.quantity_e6, line.unit_price_e6, line.discount_minor)
+        days, of_days = share_of(line, currency)
         kept.add(line.charge_id)
         made.append(
             int(
@@ -186,7 +202,7 @@ async def _rate_anew(
                     " discount_minor, amount_minor, currency, tax_category, tax_inclusive, revision, state,"
                     " replaced_from)"
                     " SELECT subscription_id, term_id, customer_id, :payer_id, product_id, kind, component,"
-                    " :description, period_start, period_end, days, of_days, :quantity, :price, :discount, :amount,"
+                    " :description, period_start, period_end, :days, :of_days, :quantity, :price, :discount, :amount,"
                     " currency, :category, :inclusive, revision + 1, 'open', replaced_from FROM charge"
                     " WHERE id = :id RETURNING id",
                     id=line.charge_id,
@@ -195,7 +211,9 @@ async def _rate_anew(
                     quantity=each.quantity_e6,
                     price=each.unit_price_e6,
                     discount=each.discount_minor,
-                    amount=line.amount_minor if same else amount_of(each, currency),
+                    days=days,
+                    of_days=of_days,
+                    amount=line.amount_minor if same else amount_of(each, currency, days, of_days),
                     category=each.tax_category or line.tax_category,
                     inclusive=each.tax_inclusive,
                 )

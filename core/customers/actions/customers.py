@@ -206,6 +206,7 @@ def _merged(
 ) -> dict[str, Any]:
     conflicts: dict[str, tuple[object, object]] = {}
     merged: dict[str, Any] = {}
+    taken: set[str] = set()
     for name, mine in wanted.items():
         theirs = current[name]
         known = seen is not None and name in seen
@@ -214,10 +215,11 @@ def _merged(
             merged[name] = mine
         elif (known and _same(mine, before)) or (name in KEPT_WHEN_EMPTY and not mine):
             merged[name] = theirs
+            taken.add(name)
         else:
             conflicts[name] = (theirs, mine)
     if conflicts:
-        raise Stale(fields=conflicts, version=version)
+        raise Stale(fields=conflicts, version=version, merged=taken)
     return merged
 
 

@@ -20,7 +20,7 @@ from core.customers.events import (
 from core.customers.plans import carry_out
 from core.customers.status import COLOURS, SWITCHES, StatusKey, StatusKind, needed_for
 from core.customers.statuses import get_status, list_full, list_ways
-from core.customers.vocabularies import VOCABULARIES
+from core.customers.vocabularies import SHIPPED_LABELS, VOCABULARIES
 from core.database import execute, execute_many, value
 from core.errors import Conflict, FieldError, Invalid
 from core.texts import _, ngettext
@@ -282,6 +282,19 @@ async def set_ways(scope: Scope, wanted: Iterable[tuple[str, str]]) -> None:
             for one, other in sorted(before ^ pairs)
         }
         record(scope, StatusTransitionsChanged(), changes=dict(list(told.items())[:40]))
+
+
+async def name_shipped() -> None:
+    """Statuses as they come with the product are called so in the language that is spoken: for a tenant that is made,
+    in the unit of work that is open. Nothing of it is a change that the log would tell of."""
+    await execute_many(
+        "UPDATE status SET label = :said WHERE key = :key AND label = :label",
+        [
+            {"key": str(key), "label": label, "said": said}
+            for key, label in SHIPPED_LABELS.items()
+            if (said := _(label)) != label
+        ],
+    )
 
 
 async def take_vocabulary(scope: Scope, name: str) -> list[tuple[str, str, str]]:

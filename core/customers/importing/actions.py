@@ -26,11 +26,11 @@ from core.customers.importing.pace import PAUSE, Pace, go_by_index
 from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
 from core.customers.importing.queries import ImportBatchRow, check_reach, find_batch_of, get_batch
+from core.customers.importing.records import Finding, Row
 from core.customers.importing.report import MOST_FINDINGS, Report
 from core.customers.importing.staging import Told, judge_file, write_rows
 from core.customers.importing.status import BatchState
 from core.customers.importing.steps import KEPT_STEP, check_undo, keep_customer, undo_steps
-from core.customers.importing.validating import Finding, Row
 from core.database import (
     BrokenReference,
     analyze,

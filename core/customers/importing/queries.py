@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from core.customers.importing.profiles import Mapping
+from core.customers.importing.records import Finding, ImportedService
 from core.customers.importing.report import Report
 from core.customers.importing.status import BatchState
-from core.customers.importing.validating import Finding, ImportedService
 from core.customers.tables import ImportBatch
 from core.database import Everything, row, rows, stream, within
 from core.errors import Forbidden, NotFound

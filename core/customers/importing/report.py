@@ -9,8 +9,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from core.customers.importing.gathering import Gathering
 from core.customers.importing.profiles import FIELDS, Layout, Mapping, known_columns, lay_out, may_be_matched
-from core.customers.importing.validating import Context, Finding, Gathering, Row, validate
+from core.customers.importing.records import Context, Finding, Row
+from core.customers.importing.validating import validate
 from core.lists.reading import LIMITS, Limits, Record, Table, open_table
 from core.money import format_amount
 from core.texts import _

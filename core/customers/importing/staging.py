@@ -19,8 +19,9 @@ from msgspec import Struct
 
 from core.customers.importing.profiles import SECRET, Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
+from core.customers.importing.records import Context, Finding, ImportedCustomer, Row
 from core.customers.importing.report import Examination, Report, examine
-from core.customers.importing.validating import Context, Finding, ImportedCustomer, Row, Slice
+from core.customers.importing.validating import Slice
 from core.customers.importing.validators import Validators
 from core.customers.queries import list_statuses
 from core.database import insert_columns, rows

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from core.customers.importing import validator
-from core.customers.importing.validating import Row, Slice, unpack_rows, validate
+from core.customers.importing.records import Row
+from core.customers.importing.validating import Slice, unpack_rows, validate
 from core.customers.importing.validator import LENGTH
 from core.database import spawn
 

@@ -355,7 +355,7 @@ async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> N
             " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6, amount_minor, currency,"
             " tax_category, tax_inclusive, revision, state)"
             " SELECT k.subscription_id, k.term_id, k.customer_id, coalesce(c.payer_id, c.id), k.product_id, k.kind,"
-            " :component::text, k.description, :start::date, :end::date, :days::bigint, k.of_days, 1000000,"
+            " :component::text, k.description, :start::date, :end::date, 1, 1, 1000000,"
             " :unit_price::bigint, :amount::bigint, k.currency, k.tax_category, k.tax_inclusive,"
             " (SELECT count(*) FROM charge o WHERE o.subscription_id = :id AND o.component = :component"
             "  AND o.period_start = :start), 'open'"
@@ -365,7 +365,6 @@ async def _charge_credited(scope: Scope, found: Locked, until: date | None) -> N
             component=f"again:{each.id}",
             start=start,
             end=end,
-            days=(end - start).days,
             amount=share - each.again_minor,
             unit_price=unit_price_e6(share - each.again_minor, found.currency),
         )

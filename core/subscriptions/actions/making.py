@@ -49,6 +49,7 @@ class Covering(Struct, frozen=True):
     period_end: date
     days: int
     of_days: int
+    discount_minor: int
     amount_minor: int
     cycle_minor: int
     state: str
@@ -61,7 +62,8 @@ async def covering(subscription_id: int, day: date) -> list[Covering]:
     return await rows(
         Covering,
         "SELECT k.id, k.term_id, k.component, k.period_start, coalesce(k.replaced_from, k.period_end) AS period_end,"
-        " k.days, k.of_days, k.amount_minor, coalesce(t.cycle_minor, 0) AS cycle_minor, k.state, k.due_on,"
+        " k.days, k.of_days, k.discount_minor, k.amount_minor, coalesce(t.cycle_minor, 0) AS cycle_minor, k.state,"
+        " k.due_on,"
         " EXISTS (SELECT 1 FROM document_line l JOIN document d ON d.id = l.document_id AND d.state = 'draft'"
         "  WHERE l.charge_id = k.id) AS on_draft"
         " FROM charge k LEFT JOIN subscription_term t ON t.id = k.term_id"
@@ -595,7 +597,7 @@ async def take_over(scope: Scope, held: Sequence[Covering], from_on: date) -> No
                 day=from_on,
                 days=days,
                 whole=whole,
-                discount=0,
+                discount=half_up(each.discount_minor * days, whole),
                 amount=half_up(each.amount_minor * days, whole),
             )
         await execute(

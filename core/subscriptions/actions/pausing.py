@@ -397,7 +397,7 @@ RESUMED: Final = (
     " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6, amount_minor, currency,"
     " tax_category, tax_inclusive, state)"
     " SELECT k.subscription_id, k.term_id, k.customer_id, coalesce(c.payer_id, c.id), k.product_id, k.kind,"
-    " :component::text, k.description, :start::date, :end::date, :days::bigint, k.of_days, 1000000,"
+    " :component::text, k.description, :start::date, :end::date, 1, 1, 1000000,"
     " :unit_price::bigint, :amount::bigint, k.currency, k.tax_category, k.tax_inclusive, 'open'"
     " FROM charge k JOIN customer c ON c.id = k.customer_id WHERE k.id = :charge_id"
 )
@@ -409,7 +409,6 @@ def _resumed(credited: _Credited, start: date, amount: int, currency: str) -> di
         "component": f"resumed:{credited.id}",
         "start": start,
         "end": credited.to_on,
-        "days": (credited.to_on - start).days,
         "amount": amount,
         "unit_price": unit_price_e6(amount, currency),
     }

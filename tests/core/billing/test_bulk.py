@@ -16,7 +16,7 @@ from core.billing.jobs import DELIVER
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value, values
+from core.database import value, values, watched
 from core.jobs import claims
 from core.jobs.attempts import attempt
 from core.lists.jobs import JOBS
@@ -26,6 +26,7 @@ from core.payments.schemas import NewPayment
 from core.settings.actions import save_settings
 from core.testing import TestTenant
 from tests.core.billing.test_pages import PART
+from tests.stories.test_plans_and_numbers import taken
 
 KINDS = {kind.name: kind for kind in (*JOBS, DELIVER)}
 
@@ -84,6 +85,19 @@ def lines_of(plan: Mapping[str, Any]) -> dict[str, tuple[int, dict[str, int]]]:
 
 async def reasons(api: httpx.AsyncClient, at: str) -> dict[int, str]:
     return {one["id"]: one["why"] for one in (await api.get(f"{at}/rows")).json()["items"] if one["why"]}
+
+
+async def test_B10_working_out_which_drafts_would_be_issued_takes_no_number(tenant: TestTenant) -> None:
+    api, payer_id = await tenant.api(), await payer(tenant)
+    drafts = [await drafted(tenant, payer_id) for _ in range(2)]
+
+    with watched() as statements:
+        plan = await planned(tenant, api, "invoices", "billing.issue", drafts)
+
+    assert plan["ready"] == 2
+    assert taken(statements) == []
+    await done(tenant, api, "invoices", plan)
+    assert await values("SELECT seq FROM document ORDER BY seq") == [1, 2]
 
 
 async def test_L5_drafts_are_issued_together_as_their_plan_says_and_those_without_a_line_say_why(

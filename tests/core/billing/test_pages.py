@@ -13,9 +13,13 @@ from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import add_contact, create_customer
 from core.customers.schemas import ContactFields, NewCustomer
 from core.database import value
+from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance
+from core.ledger.schemas import NewFxRate
+from core.messages.settings import MailSettings
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.settings.actions import save_settings
 from core.subscriptions.actions import add_charge
 from core.subscriptions.queries import list_charges
 from core.subscriptions.schemas import NewCharge
@@ -83,6 +87,21 @@ async def test_an_invoice_is_typed_in_issued_and_stands_in_the_list(tenant: Test
     assert (document.total_minor, document.reference, str(document.due_on)) == (16851, "PO 7", "2026-12-22")
     assert "2026-000001" in (await page.get("/invoices?q=2026-00")).text
     assert "No document matches" in (await page.get("/invoices?status=overdue")).text
+
+
+async def test_B7_an_invoice_in_another_currency_shows_its_tax_in_the_tenants(tenant: TestTenant) -> None:
+    today = tenant.scope().today()
+    await set_fx_rate(tenant.scope(), NewFxRate(from_currency="USD", valid_on=today, rate_e10=9 * 10**9))
+    customer_id = await create_customer(
+        tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE", currency="USD")
+    )
+    page = await tenant.browser()
+
+    abroad = (await page.get(f"/invoices/{await an_invoice(tenant, customer_id)}")).text
+    at_home = (await page.get(f"/invoices/{await an_invoice(tenant, await a_customer(tenant, 'Ada'))}")).text
+
+    assert re.search(r"VAT in EUR</th><td>20\.70<", abroad)
+    assert "VAT in EUR" not in at_home
 
 
 async def test_every_wrong_field_of_a_line_is_named_where_it_is_and_nothing_is_kept(tenant: TestTenant) -> None:
@@ -266,6 +285,22 @@ async def test_an_invoice_is_sent_where_there_is_an_address(tenant: TestTenant) 
     assert refused.status_code == 409
     assert "has no e-mail address" in refused.text
     assert await value("SELECT count(*) FROM message WHERE kind = 'invoice'") == 1
+
+
+async def test_M8_without_a_mail_server_sending_an_invoice_is_greyed_and_says_where_to_set_one_up(
+    tenant: TestTenant,
+) -> None:
+    invoice_id = await an_invoice(tenant, await a_customer(tenant))
+    page = await tenant.browser()
+
+    without = (await page.get(f"/invoices/{invoice_id}/sending", headers=PART)).text
+    await save_settings(tenant.scope(), MailSettings(host="mail.example.com", sender_address="me@example.com"))
+    with_one = (await page.get(f"/invoices/{invoice_id}/sending", headers=PART)).text
+
+    assert ('aria-disabled="true"' in without, 'type="submit"' in without.split("</header>")[1]) == (True, False)
+    assert 'href="/settings/mail"' in without
+    assert ('aria-disabled="true"' in with_one, 'href="/settings/mail"' in with_one) == (False, False)
+    assert re.search(r'type="submit"[^>]*>Send e-mail', with_one)
 
 
 async def test_C6_a_contact_that_gets_invoices_gets_a_copy_of_the_e_mail(tenant: TestTenant) -> None:

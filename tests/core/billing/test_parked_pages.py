@@ -62,6 +62,7 @@ async def test_B8_parked_accounts_are_listed_and_tried_again_one_by_one_or_toget
     assert "Ann Arbor" in listed.text
     assert "100.00" in listed.text
     assert "There is no tax rate" in listed.text
+    assert re.search(rf'<td class="c-way[^"]*"><a[^>]*>Enter tax rates</a>[^<]*<a href="{at}"', listed.text)
     assert "It cannot be billed yet" in refused.text
     assert [text for text in lines_of(still) if text.startswith("Parked again: There is no tax rate")]
     assert "110.00" in shown.text

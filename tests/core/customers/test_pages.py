@@ -40,6 +40,17 @@ async def test_every_wrong_field_of_a_new_customer_is_named_and_nothing_is_writt
     assert await queries.list_customers(tenant.scope()) == []
 
 
+async def test_a_name_that_lacks_is_told_with_all_else_that_is_wrong(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    refused = await page.post("/customers", data={"full_name": " ", "emails": "nobody", "phones": "12"})
+
+    assert refused.status_code == 422
+    for field in ("f-full_name", "f-emails", "f-phones"):
+        assert f'aria-describedby="{field}-e' in refused.text, field
+    assert "–" not in refused.text.split('id="f-full_name"')[1].split(">")[0]
+
+
 async def test_a_section_saved_by_two_is_merged_where_they_differ_in_other_fields(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await actions.create_customer(scope, NewCustomer(full_name="Ann Other"))

@@ -8,6 +8,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
 from core.activity.queries import timeline
 from core.customers import actions, queries
@@ -77,6 +78,54 @@ async def test_C3_one_wrong_field_keeps_all_sections_and_each_stands_with_its_se
         assert typed in told
     assert 'id="f-all-emails-e"' in told
     assert (await queries.get_customer(scope, customer_id)).version == 1
+
+
+def fields_in(page: str) -> dict[str, str]:
+    """What a browser would send of this form as it stands."""
+    inputs = re.findall(r'<input [^>]*name="([^"]+)"[^>]*? value="([^"]*)"', page)
+    inputs += re.findall(r'<input [^>]*value="([^"]*)"[^>]*? name="([^"]+)"', page)
+    areas = re.findall(r'<textarea [^>]*name="([^"]+)"[^>]*>([^<]*)</textarea>', page)
+    chosen = [
+        (name, (re.findall(r'<option value="([^"]*)" selected', options) or [""])[0])
+        for name, options in re.findall(r'<select [^>]*name="([^"]+)"[^>]*>(.*?)</select>', page, re.DOTALL)
+    ]
+    return {name: unescape(value) for name, value in (*inputs, *areas, *chosen) if not name.startswith("choose-")}
+
+
+@pytest.mark.parametrize("at", ["sections/main", "sections"])
+async def test_C3_what_only_the_other_changed_stands_after_a_conflict_too(tenant: TestTenant, at: str) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page = await tenant.browser()
+    mine = fields_in((await page.get(f"/customers/{customer_id}/{at}/edit")).text)
+    theirs = await form_of(scope, customer_id, company="Theirs Ltd", phones="061 100 200", language="de")
+    assert (await page.put(f"/customers/{customer_id}/sections", data=theirs)).status_code == 200
+
+    refused = await page.put(f"/customers/{customer_id}/{at}", data={**mine, "company": "Mine Ltd", "login": "ann"})
+    assert refused.status_code == 409
+    again = await page.put(f"/customers/{customer_id}/{at}", data={**fields_in(refused.text), "company": "Mine Ltd"})
+
+    assert again.status_code == 200, again.text
+    now = await queries.get_customer(scope, customer_id)
+    assert (now.company, now.login, now.phones, now.language) == ("Mine Ltd", "ann", ["+353 61 100 200"], "de")
+
+
+@pytest.mark.parametrize("at", ["sections/main", "sections"])
+async def test_C3_what_the_other_changed_is_not_undone_by_who_mends_a_mistake(tenant: TestTenant, at: str) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page = await tenant.browser()
+    mine = fields_in((await page.get(f"/customers/{customer_id}/{at}/edit")).text)
+    theirs = await form_of(scope, customer_id, company="Theirs Ltd")
+    assert (await page.put(f"/customers/{customer_id}/sections", data=theirs)).status_code == 200
+
+    refused = await page.put(f"/customers/{customer_id}/{at}", data={**mine, "emails": "ann@", "login": "ann"})
+    assert refused.status_code == 422
+    mended = {**fields_in(refused.text), "emails": "ann@example.com"}
+    assert (await page.put(f"/customers/{customer_id}/{at}", data=mended)).status_code == 200
+
+    now = await queries.get_customer(scope, customer_id)
+    assert (now.company, now.login, now.emails) == ("Theirs Ltd", "ann", ["ann@example.com"])
 
 
 async def test_C3_a_number_that_is_none_is_told_for_every_section_at_once(tenant: TestTenant) -> None:

@@ -100,6 +100,27 @@ async def test_F5_a_text_that_very_many_fit_puts_few_of_them_in_order(
     assert by_id[0].id == last
 
 
+async def test_F5_of_more_than_are_shown_the_list_of_all_is_one_press_away(tenant: TestTenant) -> None:
+    for letter in "ABCDEFG":
+        await customer(tenant, f"Anna & {letter}o")
+
+    some, one = await groups(tenant, "anna &"), await groups(tenant, "anna go")
+    page = await tenant.browser()
+
+    first = [f"Anna &amp; {letter}o" for letter in "ABCDEF"]
+    assert some["Customers"] == [*first, "All customers that match “anna &amp;”"]
+    assert one["Customers"] == ["Anna &amp; Go"]
+    assert 'data-href="/customers?q=anna+%26"' in (await page.get("/search", params={"q": "anna &"})).text
+    assert "7 of 7" in (await page.get("/customers?q=anna+%26")).text
+
+
+async def test_F5_customers_of_the_same_name_are_told_apart_by_where_they_live(tenant: TestTenant) -> None:
+    new = NewCustomer(full_name="Ada Murphy", country="IE", city="Quayside")
+    number = await actions.create_customer(tenant.scope(), new)
+
+    assert f"Quayside · {number}" in (await (await tenant.browser()).get("/search?q=murphy")).text
+
+
 async def test_F5_others_customers_do_not_hide_the_own_ones(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,3 +143,12 @@ async def test_F5_a_search_asks_each_of_those_that_know_something_once(tenant: T
         await page.get("/search?q=anna")
 
     assert len(asked) <= 6, asked
+
+
+@pytest.mark.plugins("inventory")
+async def test_the_start_page_calls_plugins_by_their_names(tenant: TestTenant) -> None:
+    page = (await (await tenant.browser()).get("/")).text
+
+    assert "Plugins that are on" in page
+    assert ">Inventory</span>" in page
+    assert ">inventory<" not in page

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import zlib
+from datetime import date, timedelta
 from io import BytesIO
 
 import pypdfium2
@@ -14,9 +15,10 @@ from PIL import Image
 
 from core.activity.unit import InsideUnit, unit_of_work
 from core.documents.frames import Job
-from core.documents.model import DocumentKind, Seller
+from core.documents.model import Buyer, DocumentKind, Seller
 from core.documents.pdf import PdfPool, close_pdf_pool
 from core.documents.sheet import document_page, document_pdf
+from core.documents.statement import Statement, StatementEntry, StatementPart, statement_page
 from core.testing import TestTenant
 from tests.core.documents.sheets import document, line, pages_of, places_of
 
@@ -90,6 +92,42 @@ def test_B11_sums_are_carried_from_page_to_page(pool: PdfPool, language: str, ca
     assert carried not in pages_of(pool.make(Job(document_page(document(language=language)))))[0]
 
 
+@pytest.mark.parametrize(
+    ("language", "carried", "brought"), [("en", "Carried forward", "Brought forward"), ("de", "Übertrag", "Übertrag")]
+)
+def test_C17_the_balance_of_a_long_statement_is_carried_from_page_to_page(
+    pool: PdfPool, language: str, carried: str, brought: str
+) -> None:
+    entries = tuple(
+        StatementEntry(on=date(2026, 3, 1) + timedelta(days=at), text=f"Invoice No{at}.", amount_minor=100_000)
+        for at in range(90)
+    )
+    sheet = document()
+    statement = Statement(
+        language=language,
+        seller=sheet.seller,
+        buyer=sheet.buyer,
+        since=date(2026, 3, 1),
+        until=date(2026, 6, 30),
+        made_on=date(2026, 7, 1),
+        parts=(
+            StatementPart(currency="EUR", opening_minor=700_000, entries=entries),
+            StatementPart(currency="USD", opening_minor=0, entries=entries[:1]),
+        ),
+    )
+
+    pages = pages_of(pool.make(Job(statement_page(statement))))
+
+    assert len(pages) > 2
+    balance = 7
+    for number, page in enumerate(pages):
+        thousands = "," if language == "en" else "."
+        before, balance = balance, balance + len(re.findall(r"No\d+\.", page))
+        assert (f"{brought} {before}{thousands}000" in page) == (number > 0)
+        last = number == len(pages) - 1
+        assert (f"{carried} {balance}{thousands}000" in page) == (not last)
+
+
 def test_B11_a_pdf_can_be_kept_for_ever(pool: PdfPool) -> None:
     """PDF/A-3b as far as it can be seen without a validator: what ISO 19005-3 asks to be inside."""
     pdf = pool.make(Job(document_page(document())))
@@ -137,6 +175,33 @@ def test_nothing_reaches_over_the_edge_however_long_the_words(pool: PdfPool) -> 
         ]
         assert max(rights) <= A4_WIDTH - 18 * 72 / 25.4 + 2
     opened.close()
+
+
+@pytest.mark.parametrize("kind", ["invoice", "statement"])
+def test_B11_a_long_address_or_order_is_printed_whole_above_the_heading(pool: PdfPool, kind: str) -> None:
+    buyer = Buyer(
+        name="Gesellschaft für angewandte Telekommunikations- und Breitbandversorgung im nördlichen Land mbH & Co. KG",
+        address=tuple(f"{at}. Hinterhaus, bei Familie Petersen-Nikolaisen, vierter Stock rechts" for at in range(7)),
+        customer_number="7",
+        vat_id="DE999999999",
+        order=" ".join(f"Zeichen {at}" for at in range(40)),
+    )
+    sheet = document(buyer=buyer, for_number="2026-000001", tax_date=date(2026, 11, 30))
+    part = StatementPart(currency="EUR", opening_minor=0, entries=())
+    day = date(2026, 12, 1)
+    page = (
+        document_page(sheet)
+        if kind == "invoice"
+        else statement_page(
+            Statement(language="en", seller=sheet.seller, buyer=buyer, since=day, until=day, made_on=day, parts=(part,))
+        )
+    )
+
+    pdf = pool.make(Job(page))
+
+    heading = places_of(pdf, 0, "Invoice 2026-047411" if kind == "invoice" else "Statement of account")[0]
+    above = [places_of(pdf, 0, text)[0] for text in ("6. Hinterhaus", *(["Zeichen 39"] if kind == "invoice" else []))]
+    assert all(bottom > heading[3] for _, bottom, _, _ in above)
 
 
 def test_columns_of_figures_do_not_run_into_each_other(pool: PdfPool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +35,7 @@ class Page:
     """A route, as far as a manifest looks at it."""
 
     paths: frozenset[str]
+    opt: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ def test_a_manifest_is_data_and_cannot_be_changed() -> None:
         ),
         ({"outbound_hosts": ("localhost",)}, "the outbound host localhost is no host name"),
         ({"outbound_hosts": ("*.example.net",)}, "the outbound host *.example.net is no host name"),
+        (
+            {"routes": (Page(frozenset({"/maps"}), {"uses": ("geolocation",)}),)},
+            "the route /maps uses the geolocation, which its manifest does not say",
+        ),
+        ({"uses": ("smell",)}, "its pages cannot use smell, but camera, "),
         ({"needs": ("maps",)}, "it needs itself"),
         ({"tables": (MapsPoint, MapsPoint)}, "the table maps_point is declared twice"),
         ({"permissions": (Permission("maps.view", ""),) * 2}, "the permission maps.view is declared twice"),

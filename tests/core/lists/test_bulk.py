@@ -206,6 +206,7 @@ async def test_L5_all_that_match_are_meant_and_a_filter_that_finds_others_by_now
     await page.post(f"{at}/plan", data={})
     plan = await shown(page, at)
     assert "3 customers, all that matched the filter" in plan
+    assert re.search(r'href="/customers\?status=active[^"]*"[^>]*>Back to the list', plan)
 
     await force(tenant, others[:1], "active")
     await force(tenant, ids[:1], "blocked")

@@ -11,14 +11,15 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.customers import routes
+from core.customers import routes, search
 from core.customers.listing import CUSTOMERS, list_choices
-from core.database import Partitions, SqliteDatabase, execute, execute_many, rows, watched
+from core.database import Everything, Partitions, SqliteDatabase, execute, execute_many, rows, transaction, watched
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import TestTenant
+from core.web.jsonapi import encode_cursor
 
 FULL = CUSTOMERS.having(MAIN_BALANCE)
 
@@ -63,6 +64,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "many":
         monkeypatch.setattr(listing, "FEW", 2)
         monkeypatch.setattr(listing, "FAR", 6)
+        monkeypatch.setattr(search, "PROBED", 6)
     return str(request.param)
 
 
@@ -196,6 +198,99 @@ async def test_what_one_filter_leaves_is_in_the_order_of_names_without_a_row_bei
         assert any("COVERING INDEX customer_by_" in detail for detail in plan), plan
 
 
+EVERYBODY = Actor("staff", 1, "Staff", Everything(), ALL_PERMISSIONS)
+RESELLER = Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS)
+
+
+@pytest.mark.parametrize("actor", [EVERYBODY, RESELLER], ids=["everybody", "reseller"])
+@pytest.mark.parametrize("probed", [1, 1500])
+async def test_a_search_that_finds_more_than_are_counted_stands_newest_first_until_an_order_is_asked_for(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, actor: Actor, probed: int
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 5)
+    monkeypatch.setattr(search, "PROBED", probed)
+    await fill(tenant)
+    scope = tenant.scope(actor=actor)
+    there = [number for number in range(1, 26) if actor is EVERYBODY or number % 3 == 0]
+
+    for address in ({"q": "ann"}, {"q": "urge ann0"}, {"q": "ann", "joined.from": "2020-01-01"}):
+        pages = [await FULL.read(scope, address, limit=3)]
+        while after := pages[-1].after:
+            pages.append(await FULL.read(scope, address, after=after, limit=3))
+        assert [one.id for page in pages for one in page.rows] == there[::-1], address
+        assert [(page.count, page.asked.order, page.asked.is_wide) for page in pages] == [(6, "-id", True)] * len(pages)
+        back = await FULL.read(scope, address, before=pages[-1].before, limit=3)
+        assert back.rows == pages[-2].rows
+        for order, ids_there in (("name", there), ("-name", there[::-1]), ("id", there)):
+            ordered = await FULL.read(scope, {**address, "sort": order})
+            assert ([one.id for one in ordered.rows], ordered.asked.order) == (ids_there, order)
+
+    until = (date(2020, 1, 1) + timedelta(days=there[4] // 2)).isoformat()
+    few = await FULL.read(scope, {"q": "ann", "joined.to": until}, limit=2)
+    then = await FULL.read(scope, {"q": "ann"}, after=few.after)
+    assert [one.id for one in few.rows] == there[:2]
+    assert not few.asked.is_wide
+    assert [one.id for one in then.rows] == there[2:], "the order stays on the way through the pages"
+
+
+async def test_the_newest_stand_first_in_whichever_way_postgresql_joins_what_is_filtered_by(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("joins in one way")
+    monkeypatch.setattr(listing, "COUNTED", 5)
+    await fill(tenant, 40)
+    address = {"q": "ann", "balance.to": "0"}
+
+    async with transaction():
+        for way in ("enable_nestloop", "enable_hashjoin"):
+            await execute(f"SET LOCAL {way} = off")
+        found = await FULL.read(tenant.scope(), address, limit=9)
+
+    assert found.asked.is_wide
+    assert [one.id for one in found.rows] == list(range(40, 31, -1))
+
+
+async def test_the_page_says_why_the_newest_stand_first(tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 5)
+    await fill(tenant)
+    staff = await tenant.browser()
+    note = "match: the newest first"
+
+    wide, ordered, few = [
+        (await staff.get(f"/customers?{query}")).text for query in ("q=ann", "q=ann&sort=name", "q=ann001")
+    ]
+
+    assert (note in wide, note in ordered, note in few) == (True, False, False)
+    assert wide.index("customer-25") < wide.index("customer-24") < wide.index("customer-1")
+
+
+@pytest.mark.parametrize("order", ["phone", "-phone", "tags", "services"])
+@pytest.mark.parametrize("way", ["after", "before"])
+async def test_a_page_amid_a_value_that_many_share_costs_what_the_first_page_costs(
+    tenant: TestTenant, order: str, way: str
+) -> None:
+    if not isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("counts the steps that SQLite's machine makes")
+    await fill(tenant, 900)
+    at: str | int = 0 if order == "services" else ""
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET live_subscriptions = 0")
+
+    with watched() as seen:
+        first = await FULL.read(tenant.scope(), {"sort": order}, limit=5)
+        place = encode_cursor(order, at, 450)
+        after, before = (place, "") if way == "after" else ("", place)
+        amid = await FULL.read(tenant.scope(), {"sort": order}, limit=5, after=after, before=before)
+    first_page, page = [text for text in seen if "AS many" in text]
+
+    follow = [one.id for one in amid.rows]
+    assert len(first.rows) == len(follow) == 5
+    assert all(one < 450 for one in follow) == ((way == "before") != (order[0] == "-"))
+    amid_steps = _steps(tenant.database, page, at, 450, at, 5)
+    assert amid_steps < 2.5 * _steps(tenant.database, first_page, 5)
+
+
 async def test_that_too_many_are_found_to_be_sorted_costs_little_more_than_counting_them(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,12 +307,12 @@ async def test_that_too_many_are_found_to_be_sorted_costs_little_more_than_count
     assert _steps(tenant.database, together) < 1.75 * _steps(tenant.database, alone)
 
 
-def _steps(database: SqliteDatabase, sql: str) -> int:
+def _steps(database: SqliteDatabase, sql: str, *values: object) -> int:
     """How many steps of its machine a statement takes."""
     connection = sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
     made = count()
     connection.set_progress_handler(lambda: next(made) < 0, 1)
-    connection.execute(sql).fetchall()
+    connection.execute(sql, values).fetchall()
     connection.close()
     return next(made)
 

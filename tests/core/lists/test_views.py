@@ -28,7 +28,7 @@ from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing, views
 from core.lists.columns import ListColumn
-from core.lists.drawing import Drawing, export_row, text_of
+from core.lists.drawing import Drawing, export_lines, text_of
 from core.lists.views import ViewFields
 from core.payments.listing import PAYMENTS
 from core.scope import ALL_PERMISSIONS, Actor, Scope
@@ -589,7 +589,7 @@ async def test_L8_an_instant_leaves_in_the_tenant_s_zone_as_it_is_shown(tenant: 
     moment = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
     column = ListColumn(key="seen", label="Seen", kind="datetime", value=lambda row: moment)
 
-    (cell,) = export_row(FULL, [column], None, Drawing(scope))
+    ((cell,),) = export_lines(FULL, [column], [None], Drawing(scope))
 
     assert str(cell) == "2026-07-01 23:30:00+01:00"
     assert text_of(moment, scope).endswith("23:30")

@@ -34,7 +34,7 @@ async def customer(mailing: Mailing, **more: object) -> int:
     return await create_customer(mailing.scope, new)
 
 
-async def test_the_outbox_shows_every_message_with_its_state(mailing: Mailing) -> None:
+async def test_M4_the_outbox_shows_every_message_with_its_state(mailing: Mailing) -> None:
     sent = await mailing.queued(customer_id=await customer(mailing))
     await mailing.work()
     mailing.sink.behave(Conduct.REFUSE_RECIPIENT)
@@ -113,7 +113,7 @@ async def test_a_file_that_is_no_pdf_is_saved_and_never_shown(mailing: Mailing) 
     assert "\n" not in answer.headers["content-disposition"]
 
 
-async def test_a_doubtful_message_is_settled_on_its_page(mailing: Mailing) -> None:
+async def test_M4_a_doubtful_message_is_settled_on_its_page(mailing: Mailing) -> None:
     mailing.sink.behave(Conduct.CUT_AND_KEEP)
     first, second = await mailing.queued(), await mailing.queued()
     await mailing.work()
@@ -174,7 +174,7 @@ async def test_a_wrong_address_is_named_and_the_text_kept(mailing: Mailing) -> N
     assert "Kept text" in answer.text
 
 
-async def test_without_a_mail_server_the_action_says_where_to_set_one_up(
+async def test_M8_without_a_mail_server_the_action_says_where_to_set_one_up(
     tenant: TestTenant, smtp_sink: SmtpSink
 ) -> None:
     mailing = Mailing(tenant, smtp_sink)
@@ -190,7 +190,24 @@ async def test_without_a_mail_server_the_action_says_where_to_set_one_up(
     assert 'href="/settings/mail"' in outbox
 
 
-async def test_a_mail_server_is_set_up_and_what_waited_goes_out(tenant: TestTenant, smtp_sink: SmtpSink) -> None:
+async def test_M8_without_a_mail_server_what_would_write_is_greyed_where_it_is_written(
+    tenant: TestTenant, smtp_sink: SmtpSink
+) -> None:
+    mailing = Mailing(tenant, smtp_sink)
+    customer_id = await customer(mailing)
+    browser = await tenant.browser()
+
+    before = (await browser.get(f"/customers/{customer_id}/messages/new")).text
+    await mailing.set_up()
+    after = (await browser.get(f"/customers/{customer_id}/messages/new")).text
+
+    assert re.search(r'aria-disabled="true">Send message</button> <span[^>]*>No mail server is set up', before)
+    assert 'href="/settings/mail"' in before
+    assert 'aria-disabled="true"' not in after.split('id="h-write"')[1]
+    assert re.search(r'<button[^>]*type="submit"[^>]*>Send message', after)
+
+
+async def test_M8_a_mail_server_is_set_up_and_what_waited_goes_out(tenant: TestTenant, smtp_sink: SmtpSink) -> None:
     mailing = Mailing(tenant, smtp_sink)
     message_id = await mailing.queued()
     browser = await tenant.browser()
@@ -210,7 +227,7 @@ async def test_a_mail_server_is_set_up_and_what_waited_goes_out(tenant: TestTena
 @pytest.mark.parametrize(
     ("field", "wrong"), [("sender_address", "me"), ("reply_to", "a@"), ("bcc", "x, y@z.example"), ("port", "99999")]
 )
-async def test_wrong_settings_are_named(mailing: Mailing, field: str, wrong: str) -> None:
+async def test_M8_wrong_settings_are_named(mailing: Mailing, field: str, wrong: str) -> None:
     browser = await mailing.tenant.browser()
 
     answer = await browser.post("/settings/mail", data={**mail_form(mailing.sink), field: wrong})
@@ -221,7 +238,7 @@ async def test_wrong_settings_are_named(mailing: Mailing, field: str, wrong: str
 
 
 @ON_SQLITE
-async def test_a_test_message_goes_to_who_asked_and_shows_the_answer(mailing: Mailing) -> None:
+async def test_M8_a_test_message_goes_to_who_asked_and_shows_the_answer(mailing: Mailing) -> None:
     staff = await mailing.tenant.staff(email="admin@test.example")
     browser = await mailing.tenant.browser(staff_id=staff)
 
@@ -236,7 +253,7 @@ async def test_a_test_message_goes_to_who_asked_and_shows_the_answer(mailing: Ma
     ("conduct", "said"),
     [(Conduct.REFUSE_RECIPIENT, "550 5.1.1 Nobody of that name here"), (Conduct.REFUSE_TEXT, "looks like spam")],
 )
-async def test_a_test_message_that_is_refused_shows_why(mailing: Mailing, conduct: Conduct, said: str) -> None:
+async def test_M8_a_test_message_that_is_refused_shows_why(mailing: Mailing, conduct: Conduct, said: str) -> None:
     mailing.sink.behave(conduct)
     browser = await mailing.tenant.browser()
 
@@ -246,7 +263,7 @@ async def test_a_test_message_that_is_refused_shows_why(mailing: Mailing, conduc
 
 
 @ON_SQLITE
-async def test_the_words_of_a_message_are_made_ones_own(mailing: Mailing) -> None:
+async def test_M3_the_words_of_a_message_are_made_ones_own(mailing: Mailing) -> None:
     browser = await mailing.tenant.browser()
     path = f"/settings/messages/{NOTICE.key}/en"
     page = (await browser.get(path)).text
@@ -261,7 +278,7 @@ async def test_the_words_of_a_message_are_made_ones_own(mailing: Mailing) -> Non
     assert (mailing.sink.subjects(), mailing.sink.mails[0].text) == (["Bill 2026-000017"], "Hi Orla Fennimore.\n")
 
 
-async def test_a_broken_template_is_refused_with_the_line_and_nothing_is_saved(mailing: Mailing) -> None:
+async def test_M3_a_broken_template_is_refused_with_the_line_and_nothing_is_saved(mailing: Mailing) -> None:
     browser = await mailing.tenant.browser()
 
     answer = await browser.post(
@@ -276,7 +293,7 @@ async def test_a_broken_template_is_refused_with_the_line_and_nothing_is_saved(m
 
 
 @ON_SQLITE
-async def test_a_preview_shows_the_words_filled_or_the_faults(mailing: Mailing) -> None:
+async def test_M3_a_preview_shows_the_words_filled_or_the_faults(mailing: Mailing) -> None:
     browser = await mailing.tenant.browser()
     path = f"/settings/messages/{NOTICE.key}/de/preview"
 
@@ -287,7 +304,26 @@ async def test_a_preview_shows_the_words_filled_or_the_faults(mailing: Mailing) 
     assert "Line 2: There is no field “amuont”. Did you mean “amount”?" in bad.text
 
 
-async def test_two_people_change_the_words_and_the_second_is_told(mailing: Mailing) -> None:
+@ON_SQLITE
+async def test_M3_the_fields_that_words_may_use_are_listed_beside_them(mailing: Mailing) -> None:
+    browser = await mailing.tenant.browser()
+
+    page = (await browser.get(f"/settings/messages/{NOTICE.key}/en")).text
+    listed = re.findall(r'<dt class="t-mono">([^<]+)</dt>', page)
+    used = " ".join(f"{{{{ {path} }}}}" for path in listed if "lines" not in path)
+    looped = "".join(
+        f"{{% for one in lines %}}{{{{ one.{path[8:]} }}}}{{% endfor %}}" for path in listed if "[]" in path
+    )
+    saved = await browser.post(
+        f"/settings/messages/{NOTICE.key}/en", data={"subject": used, "body": looped, "version": "0"}
+    )
+
+    assert listed[:5] == ["name", "number", "due_on", "amount", "overdue"]
+    assert {"lines", "lines[].text", "lines[].amount"} < set(listed)
+    assert saved.status_code == 303
+
+
+async def test_M3_two_people_change_the_words_and_the_second_is_told(mailing: Mailing) -> None:
     browser = await mailing.tenant.browser()
     path = f"/settings/messages/{NOTICE.key}/en"
     await browser.post(path, data={"subject": "First", "body": "First", "version": "0"})
@@ -301,7 +337,7 @@ async def test_two_people_change_the_words_and_the_second_is_told(mailing: Maili
     assert (kept.subject, kept.version) == ("First", 1)
 
 
-async def test_the_original_words_come_back(mailing: Mailing) -> None:
+async def test_M3_the_original_words_come_back(mailing: Mailing) -> None:
     browser = await mailing.tenant.browser()
     typed = TypedWords(subject="Mine", body="Mine", version=0)
     await words.save_words(mailing.scope, NOTICE, "en", typed)

@@ -108,7 +108,7 @@ async def test_a_file_that_is_not_there_refuses_the_message(mailing: Mailing) ->
     assert await list_messages(mailing.scope) == []
 
 
-async def test_a_message_is_queued_with_its_cause_or_not_at_all(mailing: Mailing) -> None:
+async def test_M4_a_message_is_queued_with_its_cause_or_not_at_all(mailing: Mailing) -> None:
     async def cause() -> None:
         async with unit_of_work(mailing.scope):
             await mailing.queued()
@@ -121,7 +121,7 @@ async def test_a_message_is_queued_with_its_cause_or_not_at_all(mailing: Mailing
     assert mailing.sink.mails == []
 
 
-async def test_the_same_cause_makes_one_message(mailing: Mailing) -> None:
+async def test_M4_the_same_cause_makes_one_message(mailing: Mailing) -> None:
     first = await mailing.queued(key="invoice:17")
     second = await mailing.queued(to="someone@else.example", key="invoice:17")
 
@@ -193,7 +193,7 @@ async def test_a_subject_cannot_bring_headers_of_its_own(mailing: Mailing) -> No
     assert "Bcc" not in mailing.sink.mails[0].mail
 
 
-async def test_without_a_mail_server_messages_wait_and_go_out_once_there_is_one(
+async def test_M8_without_a_mail_server_messages_wait_and_go_out_once_there_is_one(
     tenant: TestTenant, smtp_sink: SmtpSink
 ) -> None:
     mailing = Mailing(tenant, smtp_sink)
@@ -224,7 +224,7 @@ async def test_waiting_messages_go_out_by_themselves_within_the_hour(tenant: Tes
     assert await mailing.state(message_id) is MessageState.SENT
 
 
-async def test_a_mail_server_taken_away_loses_nothing(mailing: Mailing) -> None:
+async def test_M4_a_mail_server_taken_away_loses_nothing(mailing: Mailing) -> None:
     message_id = await mailing.queued()
     await save_settings(mailing.scope, MailSettings())
     await mailing.work()
@@ -270,7 +270,7 @@ async def test_a_wrong_password_loses_no_message(mailing: Mailing) -> None:
     assert await mailing.state(message_id) is MessageState.SENT
 
 
-async def test_a_refused_connection_is_tried_again_until_somebody_listens(mailing: Mailing) -> None:
+async def test_M4_a_refused_connection_is_tried_again_until_somebody_listens(mailing: Mailing) -> None:
     mailing.sink.stop()
     message_id = await mailing.queued()
     await mailing.work()
@@ -286,7 +286,7 @@ async def test_a_refused_connection_is_tried_again_until_somebody_listens(mailin
     assert len(mailing.sink.mails) == 1
 
 
-async def test_once_a_dead_server_answers_everything_else_follows_at_once(mailing: Mailing) -> None:
+async def test_M4_once_a_dead_server_answers_everything_else_follows_at_once(mailing: Mailing) -> None:
     mailing.sink.stop()
     ids = [await mailing.queued(to=f"c{n}@post.example") for n in range(5)]
     await mailing.days_pass(0.5)
@@ -314,7 +314,7 @@ async def test_a_dead_server_is_not_asked_for_every_message(mailing: Mailing) ->
 
 @ON_SQLITE
 @pytest.mark.parametrize("conduct", [Conduct.PUT_OFF, Conduct.PUT_TEXT_OFF, Conduct.CUT_AT_RECIPIENT])
-async def test_what_is_put_off_is_tried_again(mailing: Mailing, conduct: Conduct) -> None:
+async def test_M4_what_is_put_off_is_tried_again(mailing: Mailing, conduct: Conduct) -> None:
     mailing.sink.behave(lambda number, _: conduct if number < 2 else Conduct.ACCEPT)
 
     message_id = await mailing.queued()
@@ -327,7 +327,7 @@ async def test_what_is_put_off_is_tried_again(mailing: Mailing, conduct: Conduct
 
 @ON_SQLITE
 @pytest.mark.parametrize("conduct", [Conduct.REFUSE_RECIPIENT, Conduct.REFUSE_TEXT])
-async def test_what_is_refused_for_good_failed_with_the_servers_words(mailing: Mailing, conduct: Conduct) -> None:
+async def test_M4_what_is_refused_for_good_failed_with_the_servers_words(mailing: Mailing, conduct: Conduct) -> None:
     mailing.sink.behave(conduct)
 
     message_id = await mailing.queued()
@@ -367,7 +367,7 @@ async def test_a_recipient_put_off_is_waited_for_but_not_for_ever(mailing: Maili
 
 
 @pytest.mark.parametrize("conduct", [Conduct.CUT_AND_KEEP, Conduct.CUT_AND_LOSE])
-async def test_a_line_cut_after_the_text_leaves_it_to_a_person(mailing: Mailing, conduct: Conduct) -> None:
+async def test_M4_a_line_cut_after_the_text_leaves_it_to_a_person(mailing: Mailing, conduct: Conduct) -> None:
     mailing.sink.behave(conduct)
     message_id = await mailing.queued()
     await mailing.days_pass(1)
@@ -391,7 +391,7 @@ async def test_a_person_marks_a_doubtful_message_as_sent(mailing: Mailing) -> No
     assert (message.state, message.sent_by, len(mailing.sink.mails)) == (MessageState.SENT, "hand", 1)
 
 
-async def test_a_person_sends_a_doubtful_message_again_under_the_same_id(mailing: Mailing) -> None:
+async def test_M4_a_person_sends_a_doubtful_message_again_under_the_same_id(mailing: Mailing) -> None:
     mailing.sink.behave(Conduct.CUT_AND_KEEP)
     message_id = await mailing.queued()
     await mailing.work()
@@ -456,7 +456,7 @@ async def test_erased_messages_say_nothing_of_the_person(mailing: Mailing) -> No
 
 
 @ON_SQLITE
-async def test_sending_is_refused_inside_a_unit_of_work(mailing: Mailing) -> None:
+async def test_M4_sending_is_refused_inside_a_unit_of_work(mailing: Mailing) -> None:
     from core.activity.unit import InsideUnit
     from core.messages.smtp import connected
 

@@ -194,7 +194,7 @@ async def test_B4_money_of_nobody_known_is_held_and_assigned_on_its_page(tenant:
     held = await sent(page, "/payments/unidentified", plan, **typed)
     (payment,) = await list_payments(tenant.scope())
     path = f"/payments/{payment.id}"
-    shown = await page.get(path)
+    shown, listed = await page.get(path), await page.get("/payments")
     nobody = await page.get(f"{path}/assignment", params={"customer_id": "999"}, headers=PART)
     asked = {"number": "2026-000001"}
     assignment = await page.get(f"{path}/assignment", params=asked, headers=PART)
@@ -202,6 +202,7 @@ async def test_B4_money_of_nobody_known_is_held_and_assigned_on_its_page(tenant:
 
     assert held.headers.get("hx-redirect") == "/payments", held.text
     assert "held in suspense" in shown.text
+    assert ("In suspense" in listed.text, "Allocated" in listed.text) == (True, False)
     assert nobody.status_code == 422
     assert "Assign €200.00 to Tarrow Pike" in assignment.text
     assert done.headers.get("hx-redirect"), done.text

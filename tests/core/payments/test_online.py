@@ -28,8 +28,9 @@ from core.database import sql, value
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from core.hooks import GatewayNews, HookSets, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
 from core.ledger.queries import get_balance, trial_balance
-from core.payments import online
-from core.payments.online import PayingBackOnline, PayOnline, ask_about, begin_payment, pay_back, send_back, take_news
+from core.payments import gateways, online
+from core.payments.online import PayOnline, ask_about, begin_payment, send_back, take_news
+from core.payments.paying_back import PayingBackOnline, pay_back
 from core.payments.queries import get_payment, list_payments
 from core.scope import Scope, plugin_actor
 from core.testing import TestTenant
@@ -367,7 +368,7 @@ async def test_silence_says_nothing_of_money_and_is_forgotten_once_it_came(
     customer_id = await a_customer(tenant)
     payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
     before = await online.get_online(tenant.scope(), payment_id)
-    monkeypatch.setattr(online, "ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr(gateways, "ANSWERS_WITHIN", 0.05)
     bank.slow = True
 
     await ask_about(tenant.scope(), payment_id, again=False)

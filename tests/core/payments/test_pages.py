@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import httpx
 
 from core.billing import actions as billing
+from core.billing.actions.prepaid import renew_due
 from core.billing.queries import get_document
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value
+from core.database import value, values
 from core.ledger.queries import get_balance
 from core.payments.actions import receive
 from core.payments.queries import get_payment, list_payments
 from core.payments.schemas import NewPayment
 from core.testing import TestTenant
+from tests.core.subscriptions.test_prepaid_pages import prepaid_customer
 
 PART = {"hx-request-type": "partial"}
 
@@ -299,3 +302,22 @@ async def test_C19_each_line_ends_with_its_pdf_and_a_payment_for_it_and_leads_to
     assert "document_id=" not in looked_at
     assert 'value="123.00"' in drawer.text
     assert "open 123.00, paid in full" in drawer.text
+
+
+async def test_P13_money_that_renews_what_waits_for_it_is_registered_as_its_plan_says(tenant: TestTenant) -> None:
+    """The plan cannot know the number of the invoice that it makes."""
+    customer_id, product_id, price_id = await prepaid_customer(tenant)
+    api, path = await tenant.api(), f"/customers/{customer_id}/payments"
+    await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=2000))
+    order = {"customer_id": customer_id, "product_id": product_id, "price_id": price_id}
+    assert (await api.post("/api/v1/subscriptions", json=order)).status_code == 201
+    tenant.clock.move(timedelta(days=11))
+    await renew_due(tenant.scope(), tenant.scope().today())
+    page = await tenant.browser()
+
+    plan = await page.get(f"{path}/new", params={"amount": "30.00"}, headers=PART)
+    done = await sent(page, path, plan, amount="30.00")
+
+    assert "New invoice" in plan.text
+    assert done.headers.get("hx-redirect") == f"/customers/{customer_id}/transactions", done.text
+    assert await values("SELECT seq FROM document WHERE kind = 'invoice' ORDER BY id") == [1, 2]

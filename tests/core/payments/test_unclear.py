@@ -189,6 +189,29 @@ async def test_B15_one_that_was_given_up_and_asked_about_in_vain_is_listed_until
     assert await clean(tenant) == []
 
 
+async def test_B15_the_page_of_one_that_was_given_up_says_what_is_known_and_has_its_deeds(
+    tenant: TestTenant, bank: Bank
+) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id, _ = await never_came_back(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
+
+    first = (await (await tenant.browser()).get(f"/payments/{payment_id}")).text
+    await asked_to_the_end(tenant, payment_id)
+    page, api = await tenant.browser(), await tenant.api()
+    then = (await page.get(f"/payments/{payment_id}")).text
+    listed = (await page.get("/payments/unclear")).text
+    over_json = (await api.get(f"/api/v1/payments/{payment_id}/online")).json()
+
+    assert "no money came so far" in first
+    assert f"/payments/{payment_id}/settlement" not in first
+    assert "has not said whether the money came" in then
+    assert f"/payments/{payment_id}/settlement" in then
+    assert "No money came." not in first + then
+    assert ">Begun<" in then
+    assert "<td>Bank<div" in listed
+    assert (over_json["given_up"], over_json["for_a_person"]) == (True, True)
+
+
 async def begun_again(tenant: TestTenant, bank: Bank, customer_id: int, invoice: int) -> tuple[int, str]:
     bank.silent = False
     return await begun(tenant, bank, customer_id, invoice)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import re
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+import core.reports
 from core.app import JOBS, SCHEDULES
 from core.billing import actions as billing
 from core.billing.recognition import ScheduledRevenue
@@ -24,10 +28,11 @@ from core.ledger.schemas import NewFxRate, TrialBalanceRow
 from core.money import Money
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
-from core.reports.pages import deferred_sheet, trial_sheet
+from core.reports.pages import KINDS, deferred_sheet, kind_words, trial_sheet
 from core.reports.sheets import text_of
 from core.reports.taxes import tax_report
 from core.testing import TestTenant
+from core.texts import speaking
 
 PAGES = ("", "/journal", "/receivables", "/revenue", "/deferred", "/tax", "/accounts", "/closing")
 
@@ -116,6 +121,64 @@ async def test_B5_the_journals_file_holds_every_posting_and_no_formula(tenant: T
     debit, credit = (sum(round(float(row[name] or 0) * 100) for row in rows) for name in ("Debit", "Credit"))
     assert debit == credit > 0
     assert {row["Customer"][:2] for row in rows if "calc" in row["Customer"]} == {"'="}
+
+
+async def test_B5_the_journals_file_holds_what_its_page_was_asked_for(tenant: TestTenant) -> None:
+    made = await books(tenant)
+    page = await tenant.browser()
+
+    async def file(**asked: str) -> list[dict[str, str]]:
+        return sheet_of(await page.get("/ledger/journal", params={"format": "csv", **asked}))
+
+    of_bank, of_second = await file(account="1200"), await file(customer=str(made["second"]), kind="invoice")
+
+    assert {row["What"] for row in of_bank} == {"Payment"}
+    assert {row["Account"][:4] for row in of_bank} > {"1200"}, "whole transactions, as on the page"
+    assert {row["Customer no."] for row in of_second} - {""} == {str(made["second"])}
+    assert {row["What"] for row in of_second} == {"Invoice"}
+    assert 0 < len(of_second) < len(await file())
+
+
+@pytest.mark.parametrize("asked", [{"customer": "9999999999999999999"}, {"account": "12\0"}, {"kind": "invoice\0"}])
+async def test_B5_a_file_of_the_journal_that_cannot_be_asked_for_is_refused_as_its_page_is(
+    tenant: TestTenant, asked: dict[str, str]
+) -> None:
+    page = await tenant.browser()
+
+    shown = await page.get("/ledger/journal", params=asked)
+    file = await page.get("/ledger/journal", params={"format": "csv", **asked})
+
+    assert (shown.status_code, file.status_code) == (422, 422)
+    assert file.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["", "/journal"])
+async def test_B5_a_file_opens_in_a_spreadsheet_of_the_readers_language(tenant: TestTenant, path: str) -> None:
+    await books(tenant)
+    page = await tenant.browser()
+
+    english, german = [
+        (await page.get(f"/ledger{path}", params={"format": "csv"}, headers={"accept-language": language})).content
+        for language in ("en", "de")
+    ]
+
+    in_english = list(csv.DictReader(io.StringIO(english.decode("utf-8-sig"))))
+    in_german = list(csv.DictReader(io.StringIO(german.decode("utf-8-sig")), delimiter=";"))
+    assert [each["Soll"] for each in in_german] == [each["Debit"].replace(".", ",") for each in in_english]
+    assert any("," in each["Soll"] for each in in_german)
+    assert not any("." in each["Haben"] for each in in_german)
+    if path:
+        assert {each["Was"] for each in in_german} > {"Rechnung"}
+
+
+async def test_B5_a_rate_in_a_file_is_a_number_to_a_spreadsheet(tenant: TestTenant) -> None:
+    await books(tenant)
+    today = tenant.scope().today().isoformat()
+    page = await tenant.browser()
+
+    (row,) = sheet_of(await page.get("/ledger/tax", params={"format": "csv", "since": today, "until": today}))
+
+    assert row["Rate"] == "23%"
 
 
 async def test_B5_receivables_of_any_day_are_what_stood_in_the_books(tenant: TestTenant) -> None:
@@ -373,3 +436,49 @@ def test_B5_the_trial_balance_adds_up_debit_and_credit_of_each_currency() -> Non
     assert [line.cells[2] for line in two] == ["EUR", "USD", None]
     assert two[-1].cells[-1] == Money(0, "EUR")
     assert trial_sheet([], "EUR", "").totals == []
+
+
+def test_B5_every_kind_of_transaction_has_words_in_german() -> None:
+    """What is booked by name anywhere in the code."""
+    booked: set[str] = set()
+    for path in (Path(core.reports.__file__).parents[1]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "post":
+                booked |= {
+                    word.value.value
+                    for word in node.keywords
+                    if word.arg == "kind" and isinstance(word.value, ast.Constant) and isinstance(word.value.value, str)
+                }
+
+    assert {"tax_relief", "refund_failed", "payout", "payment"} <= booked
+    assert booked <= set(KINDS)
+    with speaking("de"):
+        assert {kind for kind in booked if kind_words(kind) == KINDS[kind]} == set()
+
+
+async def test_B5_sums_stand_below_their_columns_and_long_names_leave_the_amounts_seen(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant, "Gesellschaft für Breitbandversorgung im nördlichen Land")
+    await an_invoice(tenant, customer_id)
+    page = await tenant.browser()
+
+    balance = (await page.get("/ledger")).text
+    owed = (await page.get("/ledger/receivables")).text
+
+    sums = balance.partition("<tfoot>")[2]
+    assert sums.count('<td class="t-num') == len(re.findall(r"<td[^>]*>−?[\d.,]+</td>", sums)) > 3
+    assert re.search(r'<td class="c-name t-long"><a [^>]*>Gesellschaft', owed)
+
+
+async def test_B5_an_account_in_several_currencies_has_a_statement_in_each(tenant: TestTenant) -> None:
+    await set_fx_rate(
+        tenant.scope(), NewFxRate(from_currency="USD", valid_on=tenant.scope().today(), rate_e10=9 * 10**9)
+    )
+    for currency in ("EUR", "USD"):
+        await an_invoice(tenant, await a_customer(tenant, currency=currency))
+    page = await tenant.browser()
+
+    shown = (await page.get("/ledger/journal", params={"account": "1100"})).text
+
+    strips = re.findall(r'<dl class="t-strip">(.*?)</dl>', shown)
+    assert [re.findall(r"Balance, (\w+)", strip) for strip in strips] == [["EUR"], ["USD"]]
+    assert all("123.00" in strip for strip in strips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from random import Random
 from typing import Any
@@ -256,6 +257,10 @@ async def test_B13_the_figures_are_shown_lead_to_their_customers_and_stand_over_
     assert {each.status_code for each in (start, whole, part, who, nobody, nonsense)} == {200}
     assert "<html" not in part.text
     assert f'href="/figures/movements?month={month}&amp;kind=new"' in whole.text
+    for made_of in (f"/figures/movements?month={month}&amp;kind=churn", "/subscriptions?status=active"):
+        assert f'<dt><a href="{made_of}">' in whole.text
+    assert re.search(r'<dt><a href="/ledger/revenue\?since=[0-9-]+&amp;until=[0-9-]+">', whole.text)
+    assert re.search(r"/invoices\?status=overdue&amp;due.from=[0-9-]+&amp;due.to=[0-9-]+", whole.text)
     assert "Ann Arbor" in who.text
     assert "Nothing moved in this month" in nobody.text
     assert over_json[0]["closing_minor"] == 2_500

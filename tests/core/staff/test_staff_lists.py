@@ -342,6 +342,144 @@ async def test_F1_who_switches_somebody_off_is_told_of_the_tokens_that_rest(tena
     assert "2 API tokens of this person rest" in after.text
 
 
+async def made_by_bob(tenant: TestTenant, bob: int, **tokens: set[str]) -> dict[str, actions.CreatedToken]:
+    """API tokens of Bob, by their names."""
+    scope = tenant.scope(actor=queries.actor_of(await person(bob)))
+    known = frozenset({"customers.view", "customers.edit", "customers.create", "subscriptions.change"})
+    return {
+        name: await actions.create_token(scope, NewToken(name, sorted(permissions), 30), known)
+        for name, permissions in tokens.items()
+    }
+
+
+async def test_F1_a_token_does_no_more_than_its_maker_may_now(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    made = await made_by_bob(tenant, found["bob"], Till={"customers.view", "customers.create", "customers.edit"})
+    nobody = await actions.create_token(
+        tenant.scope(),
+        NewToken("Setup", ["customers.create", "customers.view"], 30),
+        {"customers.create", "customers.view"},
+    )
+    till, setup = bearer(tenant, made["Till"].token), bearer(tenant, nobody.token)
+
+    async def answers(client: httpx.AsyncClient, name: str) -> list[int]:
+        created = await client.post("/api/v1/customers", json={"full_name": name})
+        return [(await client.get("/api/v1/customers")).status_code, created.status_code]
+
+    async def listed(state: str) -> list[str]:
+        address = {"state": state}
+        read = await TOKENS.read(tenant.scope(), address, choices=await token_choices(tenant.scope(), address))
+        return [one.name for one in read.rows]
+
+    before = await answers(till, "Before"), await listed("active"), await listed("less")
+    await as_role(tenant, found["bob"], "Read only")
+    demoted = await answers(till, "Demoted"), await listed("active"), await listed("less")
+    (told,) = (await (await tenant.api(["staff.view"])).get("/api/v1/tokens?q=till")).json()["items"]
+    browser = await tenant.browser()
+    page, rows = await browser.get(f"/settings/tokens/{made['Till'].id}"), await browser.get("/settings/tokens")
+    await as_role(tenant, found["bob"], "Accounts")
+    again = await answers(till, "Again"), await listed("active"), await listed("less")
+
+    assert before == ([200, 201], ["Setup", "Till"], [])
+    assert demoted == ([200, 403], ["Setup"], ["Till"])
+    assert again == ([200, 201], ["test", "Setup", "Till"], [])
+    assert await answers(setup, "Setup") == [200, 201]
+    assert told["permissions"] == ["customers.create", "customers.edit", "customers.view"]
+    assert told["resting"] == ["customers.create", "customers.edit"]
+    why = "2 of its permissions rest because Bob Acker does not have them with the role Read only."
+    assert (why in page.text, why in rows.text) == (True, True)
+    assert page.text.count('<span class="t-2 t-small">rests</span>') == 2
+
+
+async def test_F1_a_token_for_everything_does_what_its_maker_may_now_and_gives_no_more(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    await as_role(tenant, found["bob"], "Administrator")
+    made = (await made_by_bob(tenant, found["bob"], Sync={"*"}))["Sync"]
+    whole = await queries.find_token_actor(made.token, tenant.scope().now())
+
+    await as_role(tenant, found["bob"], "Support")
+    less = await queries.find_token_actor(made.token, tenant.scope().now())
+    page = await (await tenant.browser()).get(f"/settings/tokens/{made.id}")
+
+    assert whole is not None
+    assert less is not None
+    assert (whole.permissions, less.permissions) == (ALL_PERMISSIONS, (await person_of(found["bob"])).permissions)
+    assert (await queries.get_token(tenant.scope(), made.id)).permissions == '["*"]'
+    assert "does what Bob Acker may now with the role Support." in page.text
+    with pytest.raises(Invalid, match="you do not have it yourself"):
+        await actions.create_token(tenant.scope(actor=less), NewToken("Sub", ["billing.run"], 1), {"billing.run"})
+
+
+async def test_F1_a_token_whose_maker_has_nothing_of_it_left_says_that_all_of_it_rests(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    made = await made_by_bob(tenant, found["bob"], Till={"customers.create"})
+    await as_role(tenant, found["bob"], "Read only")
+
+    page = await (await tenant.browser()).get(f"/settings/tokens/{made['Till'].id}")
+    answer = await bearer(tenant, made["Till"].token).post("/api/v1/customers", json={"full_name": "Ann"})
+
+    assert "All its permissions rest because Bob Acker does not have them with the role Read only." in page.text
+    assert answer.status_code == 403
+
+
+async def test_F1_the_pages_that_change_a_role_name_the_tokens_that_would_do_less(tenant: TestTenant) -> None:
+    found = await people(tenant)
+    await made_by_bob(tenant, found["bob"], Till={"customers.view", "customers.create", "subscriptions.change"})
+    await made_by_bob(tenant, found["bob"], Door={"customers.view"}, Gate={"customers.edit"})
+    browser = await tenant.browser()
+    form, token = await browser.get(f"/settings/staff/{found['bob']}"), await version(tenant, found["bob"])
+    typed = {"name": "Bob Acker", "email": "bob@staff.example", "active": "yes", "version": str(token)}
+
+    changed = await browser.post(
+        f"/settings/staff/{found['bob']}", data={**typed, "role_id": await role_id("Read only")}
+    )
+    saved = (await browser.get("/settings/staff")).text
+
+    assert re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", form.text.split("takes permissions from")[1])[:1] == [
+        ("Read only", "Gate (1 permission), Till (2 permissions)")
+    ]
+    assert changed.status_code == 303
+    assert "API tokens that do less now: Gate (1 permission), Till (2 permissions)." in saved
+
+
+async def test_F1_a_role_that_gives_less_names_the_tokens_of_those_who_have_it(tenant: TestTenant) -> None:
+    bob = await tenant.staff_with({"customers.view", "customers.edit"})
+    await made_by_bob(tenant, bob, Till={"customers.view", "customers.edit"}, Door={"customers.view"})
+    its_role = (await queries.get_staff(tenant.scope(), bob)).role_id
+    browser = await tenant.browser()
+
+    form = await browser.get(f"/settings/roles/{its_role}")
+    await browser.post(f"/settings/roles/{its_role}", data={"label": "Desk", "permissions": ["customers.view"]})
+    less = (await browser.get("/settings/roles")).text
+    both = {"label": "Desk", "permissions": ["customers.view", "customers.edit"]}
+    await browser.post(f"/settings/roles/{its_role}", data=both)
+    more = (await browser.get("/settings/roles")).text
+
+    assert form.text.count("API tokens that use it: Door, Till") == 1
+    assert form.text.count("API tokens that use it: Till<") == 1
+    assert "API tokens that do less now: Till (1 permission)." in less
+    assert "API tokens that do less now" not in more
+
+
+async def as_role(tenant: TestTenant, staff_id: int, role: str) -> None:
+    """Somebody gives this person another role."""
+    one = await queries.get_staff(tenant.scope(), staff_id)
+    change = StaffChange(one.name, one.email, await role_id(role), active=True)
+    await actions.change_staff(tenant.scope(actor=OTHER), staff_id, change, version=one.version)
+
+
+async def role_id(label: str) -> int:
+    return int(await value("SELECT id FROM role WHERE label = :label", label=label))
+
+
+async def version(tenant: TestTenant, staff_id: int) -> int:
+    return (await queries.get_staff(tenant.scope(), staff_id)).version
+
+
+async def person_of(staff_id: int) -> Actor:
+    return queries.actor_of(await person(staff_id))
+
+
 async def test_F1_the_upgrade_finds_who_is_behind_the_tokens_there_are(tenant: TestTenant) -> None:
     found = await people(tenant)
     scope = tenant.scope()

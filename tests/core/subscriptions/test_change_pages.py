@@ -8,6 +8,7 @@ from html import unescape
 
 import httpx
 
+from core.billing.actions import invoice_first
 from core.billing.queries import list_documents
 from core.billing.run import run_billing
 from core.catalog.actions import set_price
@@ -60,11 +61,31 @@ async def test_P7_boxes_offer_upgrade_and_downgrade_with_their_amounts(tenant: T
     assert shown.status_code == 200, shown.text
     boxes = dict(re.findall(r'<article class="t-box[^>]*id="(box-\d+)"(.*?)</article>', shown.text, re.DOTALL))
     below, mine, above = boxes.values()
-    assert 'Upgrade now, prorated, monthly</span><b class="t-num">€15.00' in above  # today is the first day
-    assert 'Upgrade now, prorated, yearly</span><b class="t-num">€555.00' in above
-    assert re.search(r"Downgrade on [^<]*, monthly</span><b class=\"t-num\">€35\.00", below)
+    assert 'Upgrade now, prorated, monthly</span> <b class="t-num">€15.00' in above  # today is the first day
+    assert 'Upgrade now, prorated, yearly</span> <b class="t-num">€555.00' in above
+    assert re.search(r"Downgrade on [^<]*, monthly</span> <b class=\"t-num\">€35\.00", below)
     assert "To the yearly cycle now" in mine
     assert f"/subscriptions/{subscription_id}/change/plan" in mine
+
+
+async def test_P2_buttons_of_boxes_are_called_what_stands_on_them(tenant: TestTenant) -> None:
+    customer_id, _, prices = await _with_a_plan(tenant)
+    other, other_price = await sells(tenant, "phone", 1500, kind="service")
+    await invoice_first(
+        tenant.scope(), NewSubscription(customer_id=customer_id, product_id=other, price_id=other_price)
+    )
+    page = await tenant.browser()
+
+    for language in ("en", "de"):
+        await page.post("/profile/preferences", data={"language": language})
+        shown = await page.get(f"/customers/{customer_id}/subscriptions")
+        named = re.findall(r'<button[^>]*aria-label="([^"]*)"[^>]*>(<span>.*?)</button>', shown.text, re.DOTALL)
+        read = [(unescape(name), unescape(" ".join(re.sub(r"<[^>]*>", "", text).split()))) for name, text in named]
+        amounts = [text for _, text in read if "€" in text]
+
+        assert ("Zahlung erfassen" if language == "de" else "Register payment") in str(amounts)
+        assert len(amounts) > len(prices) / 2
+        assert [text for name, text in read if text not in " ".join(name.split())] == []
 
 
 async def test_P7_the_drawer_shows_both_documents_and_does_just_that(tenant: TestTenant) -> None:
@@ -92,7 +113,7 @@ async def test_P7_what_is_invoiced_first_says_until_when_and_what_is_credited_th
     page = await tenant.browser()
 
     shown = await page.get(f"/customers/{customer_id}/subscriptions")
-    assert 'Invoice for the upgrade</span><b class="t-num">€80.00' in shown.text
+    assert 'Invoice for the upgrade</span> <b class="t-num">€80.00' in shown.text
     seen = await _plan(page, f"/subscriptions/{subscription_id}/change", price_id=first)
     assert "Make the invoice of €98.40" in seen.text
     assert "Then €45.00 of the unused part, without VAT, is credited." in seen.text

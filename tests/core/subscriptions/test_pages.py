@@ -85,6 +85,25 @@ async def test_a_plan_shows_the_invoice_to_the_cent_and_writes_nothing(tenant: T
     assert await value("SELECT count(*) FROM activity WHERE kind = 'invoice_issued'") == 0
 
 
+async def test_U7_a_set_up_that_the_next_invoice_takes_up_stands_in_the_box_and_in_the_plan(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    month = NewPrice(cycle_unit="month", amount_minor=2490, setup_minor=4900)
+    fields = NewProduct(code="fibre", name="Fibre", kind="plan", prices=[month])
+    product_id = await create_product(tenant.scope(), fields)
+    price_id = (await get_product(product_id)).prices[0].id
+    page = await tenant.browser()
+
+    boxes = await page.get(f"/customers/{customer_id}/subscriptions")
+    seen = await plan(page, customer_id, do="subscribe", product_id=product_id, price_id=price_id)
+
+    assert "a month + €49.00 set-up" in unescape(boxes.text)
+    assert re.search(r"Set-up, with the next invoice.*?49\.00", unescape(seen.text), re.DOTALL), seen.text
+    assert await list_charges(tenant.scope(), customer_id=customer_id) == []
+    assert (await carry_out(page, customer_id, seen)).status_code in (200, 303)
+    invoice = await plan(page, customer_id, do="invoice", product_id=product_id, price_id=price_id)
+    assert "Set-up, with the next invoice" not in invoice.text
+
+
 async def test_carrying_a_plan_out_does_what_it_showed_and_its_payment_activates(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     product_id, price_id = await sells(tenant, "fibre", 3500, activation="invoice_first")

@@ -65,6 +65,26 @@ def test_an_address_changes_with_the_content_and_the_old_one_is_not_kept_for_goo
     assert after.find(new, "own.css") == (found[0], True)
 
 
+def test_a_plugin_brings_files_of_its_own_which_find_each_other(static: Path, tmp_path: Path) -> None:
+    brought = tmp_path / "maps" / "static"
+    (brought / "parts").mkdir(parents=True)
+    (brought / "own.css").write_text("p { margin: 0 }")
+    (brought / "parts" / "map.js").write_text("draw()")
+    (brought / "notes.md").write_text("not for browsers")
+    plain = load_manifest(static / "manifest.json")
+
+    assets = load_manifest(static / "manifest.json", {"maps": brought})
+
+    assert assets.names - plain.names == {"plugins/maps/own.css", "plugins/maps/parts/map.js"}
+    sheet = assets("plugins/maps/own.css")
+    assert sheet.removesuffix("own.css") + "parts/map.js" == assets("plugins/maps/parts/map.js")
+    assert assets("own.css") == plain("own.css") != sheet
+    (brought / "parts" / "map.js").write_text("draw(1)")
+    changed = load_manifest(static / "manifest.json", {"maps": brought})
+    assert changed("plugins/maps/own.css") != sheet
+    assert changed("own.css") == plain("own.css")
+
+
 @pytest.mark.parametrize("name", ["../manifest.json", "vendor", "manifest.json", "nothing.css", ""])
 def test_what_is_not_an_asset_is_not_found(static: Path, name: str) -> None:
     assert load_manifest(static / "manifest.json").find("0", name) is None
@@ -148,7 +168,7 @@ def test_text_is_packed_and_fonts_are_not(static: Path) -> None:
 def test_everything_that_our_templates_name_is_there() -> None:
     folders = [ROOT / name for name in NAMED_IN]
 
-    assets = load_manifest()
+    assets = load_manifest(plugins={folder.parent.name: folder for folder in (ROOT / "plugins").glob("*/static")})
 
     assert {name: place for name, place in named_assets(folders).items() if name not in assets.names} == {}
     assert {name: place for name, place in named_icons(folders).items() if name not in assets.icons} == {}

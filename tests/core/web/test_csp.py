@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.web.csp import SecurityHeaders, content_security_policy, security_headers
+from core.web.csp import SecurityHeaders, content_security_policy, permissions_policy, security_headers
 
 
 def directives(policy: str) -> dict[str, str]:
@@ -41,6 +41,15 @@ def test_a_document_may_stand_in_a_frame_of_our_own() -> None:
 
     assert directives(headers["Content-Security-Policy"])["frame-ancestors"] == "'self'"
     assert headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_nothing_of_the_device_is_asked_for_but_what_a_page_says_that_it_uses() -> None:
+    nothing = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
+
+    assert security_headers(secure=True)["Permissions-Policy"] == permissions_policy() == nothing
+    assert permissions_policy(("camera",)) == nothing.replace("camera=()", "camera=(self)")
+    with pytest.raises(ValueError, match="cannot use smell"):
+        permissions_policy(("smell", "camera"))
 
 
 def test_https_is_asked_for_only_where_there_is_https() -> None:

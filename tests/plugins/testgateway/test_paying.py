@@ -30,8 +30,9 @@ from core.errors import Conflict
 from core.hooks import GatewayNews, PayBack
 from core.ledger.queries import trial_balance
 from core.messages.queries import get_message, list_message_files
-from core.payments import online
-from core.payments.online import PayingBackOnline, ask_about, pay_back, send_back
+from core.payments import gateways
+from core.payments.online import ask_about, send_back
+from core.payments.paying_back import PayingBackOnline, pay_back
 from core.payments.queries import list_payments
 from core.settings.actions import save_settings
 from core.testing import TestTenant
@@ -172,7 +173,7 @@ async def test_what_nobody_knows_of_leads_back_to_its_own_page(
     page = await in_portal(tenant, customer_id)
     link = await at_the_till(page, one)
     (payment,) = await list_payments(tenant.scope())
-    monkeypatch.setattr(online, "ANSWERS_WITHIN", 0.0)
+    monkeypatch.setattr(gateways, "ANSWERS_WITHIN", 0.0)
     assert await ask_about(tenant.scope(), payment.id, again=False) == "unknown"
     monkeypatch.undo()
     back = f"/portal/paid/{payment.id}"

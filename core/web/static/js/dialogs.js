@@ -42,6 +42,39 @@ document.addEventListener("close", e => {
   $$("form[data-guard]", e.target).forEach(form => { delete form.dataset.dirty; });
 }, true);
 
+// Enter, also with Ctrl, after something was typed into a plan of change shows first what the plan is with it.
+document.addEventListener("keydown", e => {
+  const field = e.target;
+  if (e.key !== "Enter" || !field.matches?.(".t-plan-options input") || field.value === field.defaultValue || ["checkbox", "radio"].includes(field.type)) return;
+  e.preventDefault();
+  e.stopPropagation();
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+}, true);
+
+// Letters choose from a list one after the other: the plan is asked for when no more come, or when the list is left.
+let list = null, wait = 0, byLetter = false;
+const askFor = () => { clearTimeout(wait); const one = list; list = null; one?.dispatchEvent(new Event("change", { bubbles: true })); };
+document.addEventListener("keydown", e => {
+  if (!e.target.matches?.(".t-plan-options select")) return;
+  byLetter = e.key.length === 1;
+  if (list && byLetter) { clearTimeout(wait); wait = setTimeout(askFor, 600); }
+}, true);
+document.addEventListener("change", e => {
+  if (!e.isTrusted || !byLetter || !e.target.matches(".t-plan-options select")) return;
+  e.stopPropagation();
+  clearTimeout(wait);
+  [list, wait] = [e.target, setTimeout(askFor, 600)];
+}, true);
+document.addEventListener("focusout", e => { if (e.target === list) askFor(); });
+document.addEventListener("submit", () => { clearTimeout(wait); list = null; }, true);
+
+// Whoever types in a plan of change goes on where it was when the plan comes anew, not at its heading.
+let typing = "";
+document.addEventListener("htmx:before:swap", () => { typing = document.activeElement?.closest(".t-plan-options") ? document.activeElement.id : ""; });
+document.addEventListener("htmx:after:settle", () => setTimeout(() => {   // after what asks for the focus by itself had it
+  if (typing && document.activeElement?.matches("h2, body")) document.getElementById(typing)?.focus();
+}));
+
 // What is asked for opens when it is there.
 document.addEventListener("htmx:after:settle", e => {
   if (e.target.nodeName === "DIALOG" && !e.target.open && e.target.childElementCount) open(e.target.id);

@@ -4,6 +4,7 @@ import { $, $$, on, onContent, _ } from "./dom.js";
 onContent(root => {
   const first = root.matches?.("[data-focus]") ? root : $$("[data-focus]", root).find(x => x.checkVisibility());
   if (first && first.dataset.focus !== "done") { first.dataset.focus = "done"; first.focus(); }
+  else if (!first && document.activeElement === document.body) $("[data-begin] :is(input:not([type=hidden]), select, textarea)", root)?.focus();
 });
 on("click", ".t-errors a[href^='#']", (e, link) => {
   const field = document.getElementById(link.getAttribute("href").slice(1));

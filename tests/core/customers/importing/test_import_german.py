@@ -9,7 +9,8 @@ import pytest
 from core.customers.addresses import check_emails
 from core.customers.explaining import KNOWN, NAMING, explained, explained_within
 from core.customers.importing.profiles import Mapping, lay_out
-from core.customers.importing.validating import Context, Slice, unpack_rows, validate, validate_packed
+from core.customers.importing.records import Context
+from core.customers.importing.validating import Slice, unpack_rows, validate, validate_packed
 from core.customers.importing.values import a_date, email, vat_id
 from core.errors import FieldError
 from core.lists.reading import Record

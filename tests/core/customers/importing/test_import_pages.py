@@ -55,7 +55,7 @@ async def test_a_file_is_chosen_checked_looked_at_and_imported(tenant: TestTenan
     assert "Checking a file of customers" in waiting.text
     await work(tenant)
     checked = await page.get(address)
-    assert "7 errors in 4 refused records" in checked.text
+    assert "7 errors, 4 records refused" in checked.text
     assert "thabo@example" in checked.text
     assert await value("SELECT count(*) FROM customer") == 0
     started = await page.post(f"{address}/start", data={"mode": "skip-bad"})

@@ -11,16 +11,9 @@ import pytest
 import xlsxwriter
 
 from core.customers.importing.profiles import Mapping
+from core.customers.importing.records import Context, ImportedCustomer, ImportedService, Row
 from core.customers.importing.report import Report, examine, report_on
-from core.customers.importing.validating import (
-    Context,
-    ImportedCustomer,
-    ImportedService,
-    Row,
-    Slice,
-    unpack_rows,
-    validate_packed,
-)
+from core.customers.importing.validating import Slice, unpack_rows, validate_packed
 
 DATA = Path(__file__).parents[3] / "data" / "imports"
 CONTEXT = Context(country="DE", currency="EUR", locale="de", today=date(2026, 11, 22))

@@ -1,0 +1,76 @@
+"""The gateways that plugins bring: which there are, and what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from core import hookspecs
+from core.activity.unit import refuse_inside_unit
+from core.database import execute, value
+from core.errors import NotFound, Unavailable
+from core.hooks import PaymentGateway
+from core.ledger.accounts import Code
+from core.scope import plugin_actor
+from core.texts import _
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from core.scope import Scope
+
+T = TypeVar("T")
+
+ANSWERS_WITHIN: Final = 20.0
+"""Seconds that a gateway has for an answer."""
+
+
+async def list_gateways(scope: Scope, currency: str = "") -> list[PaymentGateway]:
+    """The gateways that are set up, and take this currency."""
+    found = [gateway for _plugin, gateway in await gateways_of(scope)]
+    return [gateway for gateway in found if not currency or gateway.takes(currency)]
+
+
+async def gateways_of(scope: Scope) -> list[tuple[str, PaymentGateway]]:
+    """With the plugins that bring them."""
+    return [
+        (answer.plugin, gateway)
+        for answer in await scope.hooks.ask(hookspecs.payment_gateways, scope=scope)
+        if answer.error is None
+        for gateway in answer.value or ()
+    ]
+
+
+async def find_gateway(scope: Scope, key: str) -> tuple[Scope, PaymentGateway]:
+    """A gateway, and the scope as its plugin. Raises NotFound where there is none of this key."""
+    for plugin, gateway in await gateways_of(scope):
+        if gateway.key == key:
+            return scope.as_actor(plugin_actor(plugin)), gateway
+    raise NotFound(f"payment gateway {key}")
+
+
+async def method_of(gateway: PaymentGateway) -> int:
+    """Its method of payment, booked in transit until the gateway pays out; made when it is first used."""
+    await execute(
+        "INSERT INTO payment_method (code, name, kind, account_code, active, position)"
+        " VALUES (:code, :name, 'gateway', :account, FALSE, 50) ON CONFLICT (code) DO NOTHING",
+        code=gateway.key,
+        name=gateway.label,
+        account=Code.IN_TRANSIT.value,
+    )
+    return int(await value("SELECT id FROM payment_method WHERE code = :code", code=gateway.key))
+
+
+async def answer_of(question: Callable[[], Awaitable[T]], silence: str) -> T:
+    """A gateway's answer. Raises Unavailable, which says `silence`, where it takes too long."""
+    refuse_inside_unit("a payment gateway")
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            return await question()
+    except TimeoutError:
+        raise Unavailable(silence) from None
+
+
+def silence_of(gateway: PaymentGateway) -> str:
+    """What its silence tells of money that may have moved: nothing."""
+    return _("%(gateway)s does not answer.", gateway=_(gateway.label))

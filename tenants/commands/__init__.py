@@ -1,0 +1,1 @@
+"""What the command `tenantry` can do, by what it is done to; `tenants.cli` puts it together."""
