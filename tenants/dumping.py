@@ -9,7 +9,9 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from core.database.postgresql import check_schema
+import asyncpg
+
+from core.database.postgresql import PATIENCE, check_schema, drop_schema
 from core.errors import Unavailable
 from core.texts import _
 from tenants.archives import PIECE
@@ -53,10 +55,11 @@ async def dump_schema(owner_dsn: str, schema: str, snapshot: str, target: Path) 
 
 
 async def restore_schema(owner_dsn: str, dump: Path, schema: str, new: str) -> None:
-    """The dump of `schema` as the schema `new`, which does not exist; all of it or nothing.
+    """The dump of `schema` as the schema `new`, whatever had that name before; all of it or nothing.
 
     A dump names its schema throughout. If there is one of that name in the database, it steps aside inside the
-    transaction, which nobody else sees, and has its name again when that ends.
+    transaction, which nobody else sees, and has its name again when that ends; restores of the same schema take
+    turns. One that goes on in the server after its process was killed is ended first.
     """
     check_schema(schema)
     aside = check_schema(f"{ASIDE}{check_schema(new)}"[:63])
@@ -65,9 +68,12 @@ async def restore_schema(owner_dsn: str, dump: Path, schema: str, new: str) -> N
         ["pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", f"--file={script}", str(dump)],
         dict(os.environ),
     )
-    before.write_text(_renamed(schema, aside))
+    before.write_text(f"SELECT pg_advisory_xact_lock(hashtext('restore {schema}'));\n{_renamed(schema, aside)}")
     after.write_text(("" if schema == new else _renamed(schema, new)) + _renamed(aside, schema))
     address, environment = _connection(owner_dsn)
+    environment["PGAPPNAME"] = new
+    await _end_left(owner_dsn, new)
+    await drop_schema(owner_dsn, new)
     try:
         await _run(
             [
@@ -80,6 +86,19 @@ async def restore_schema(owner_dsn: str, dump: Path, schema: str, new: str) -> N
     finally:
         for file in (before, script, after):
             file.unlink(missing_ok=True)
+
+
+async def _end_left(owner_dsn: str, name: str) -> None:
+    """The program of a restore that was killed lives on: its connection bears the name of what it makes."""
+    connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = $1 AND datname = current_database() AND usename = current_user",
+            name,
+        )
+    finally:
+        await connection.close()
 
 
 def _renamed(schema: str, new: str) -> str:

@@ -267,7 +267,6 @@ async def _filled(
     try:
         with room_on(new):
             await prepare_database(owner, app_role(server))
-            await drop_schema(owner, staging)
             await restore_schema(owner, found, manifest.schema, staging)
         done = await _made_ready(deployment, manifest, PostgresDatabase(server, staging, as_owner=True), uuid)
         await hand_over_schema(owner, staging, schema_of(uuid, generation), app_role(server))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from msgspec import Struct
 
@@ -33,7 +34,7 @@ from tenants.demo import fill
 from tenants.deployment import Deployment
 from tenants.pausing import PAUSED
 from tenants.placement import schema_of
-from tenants.restoring import restore
+from tenants.restoring import RESTORING, restore
 from tenants.status import TenantStatus
 from tests.databases import APP
 from tests.hosts import environment_of, made, visitor
@@ -354,6 +355,36 @@ async def test_backups_made_while_it_is_written_are_each_a_sound_tenant(deployme
 @pytest.mark.timeout(1800)
 async def test_fifty_backups_made_while_it_is_written_are_each_a_sound_tenant(deployment: Deployment) -> None:
     await backed_up_while_written(deployment, 50)
+
+
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+async def test_copies_of_one_backup_can_be_made_at_the_same_time(deployment: Deployment) -> None:
+    record = await furnished(deployment)
+    backup = await back_up(deployment, record)
+
+    await asyncio.gather(*(restore(deployment, Path(backup.file), copy=slug) for slug in ("beta", "gamma", "delta")))
+
+    for slug in ("alpha", "beta", "gamma", "delta"):
+        assert await names_of(deployment, slug) == ["Ada Lovelace"]
+
+
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+async def test_what_goes_on_in_the_server_after_a_kill_is_ended_by_the_next_restore(deployment: Deployment) -> None:
+    record = await furnished(deployment)
+    backup = await back_up(deployment, record)
+    left = await asyncpg.connect(
+        deployment.config.databases["main"].owner_dsn,
+        server_settings={"application_name": f"{RESTORING}{record.uuid.hex}"},
+    )
+    at_work = left.transaction()
+    await at_work.start()
+    await left.execute(f'ALTER SCHEMA "{schema_of(record.uuid)}" RENAME TO aside')
+
+    async with asyncio.timeout(30):
+        await restore(deployment, Path(backup.file), replace=True)
+
+    assert left.is_closed()
+    assert await names_of(deployment, "alpha") == ["Ada Lovelace"]
 
 
 async def killed_while_restored(deployment: Deployment, times: int) -> None:
