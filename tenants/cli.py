@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 import uvicorn
@@ -17,6 +17,7 @@ from core.database import value
 from core.errors import DomainError
 from core.scope import command_actor
 from core.staff.actions import make_link
+from core.web.feeds import end_feeds
 from tenants.asgi import make_asgi
 from tenants.commands.base import EXPECTED, deployed, fail, json_option, running, show
 from tenants.commands.inside import billing, demo, import_group, token, verify_books
@@ -30,6 +31,9 @@ from tenants.provisioning import NewTenant, create_tenant
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all
 from tenants.working import make_worker, work
+
+if TYPE_CHECKING:
+    import socket
 
 DEMO: Final = "demo"
 
@@ -108,7 +112,7 @@ async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
     await deployment.start()
     try:
         await _greet(deployment)
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 app,
                 host=host or config.server.host,
@@ -123,6 +127,13 @@ async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
         await server.serve()
     finally:
         await deployment.stop()
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the feeds of open pages first: they would be waited for."""
+        end_feeds()
+        await super().shutdown(sockets)
 
 
 async def _greet(deployment: Deployment) -> None:

@@ -20,6 +20,7 @@ from core.hooks import usable
 from core.jobs.actions import start_again
 from core.texts import N_, _, number
 from core.web.changes import asked, drawer
+from core.web.feeds import feed
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import Figure, RunningJob, TabItem
 from core.web.plugin_pages import declared_by
@@ -462,7 +463,7 @@ def _permission_of(work: Work) -> str:
 async def stream_work(view: View, job_id: FromPath[int]) -> ServerSentEvent:
     """Live progress: unnamed messages with the card's inside, then the event `done`."""
     await queries.get_work(view.scope, job_id)
-    return ServerSentEvent(_progress(view, job_id))
+    return feed(_progress(view, job_id))
 
 
 async def _progress(view: PageView, job_id: int) -> AsyncIterator[ServerSentEventMessage]:

@@ -30,6 +30,7 @@ from core.jobs.queries import get_job
 from core.jobs.status import JobState
 from core.staff.queries import names_of
 from core.texts import N_, _
+from core.web.feeds import feed
 from core.web.forms import from_form
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.parts import MenuEntry
@@ -311,7 +312,7 @@ async def run_state(view: View, run_id: FromPath[int]) -> Response[str]:
 async def stream_run(view: View, run_id: FromPath[int]) -> ServerSentEvent:
     """Live progress: unnamed messages with the card's inside, then the event `done`."""
     await queries.get_run(view.scope, run_id)
-    return ServerSentEvent(_progress(view, run_id))
+    return feed(_progress(view, run_id))
 
 
 async def _progress(view: PageView, run_id: int) -> AsyncIterator[ServerSentEventMessage]:

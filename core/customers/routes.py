@@ -28,6 +28,7 @@ from core.errors import Invalid
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
 from core.texts import N_, _
+from core.web.feeds import feed
 from core.web.forms import from_form
 from core.web.parts import Choice, MenuEntry
 from core.web.routing import delete, get, post
@@ -179,7 +180,7 @@ async def stream_activity(view: View, customer_id: FromPath[int]) -> ServerSentE
     """The live activity: one unnamed message for each new line."""
     await queries.get_customer(view.scope, customer_id)
     after = view.query.get("after", "")
-    return ServerSentEvent(_lines(view, view.scope, customer_id, int(after) if after.isdecimal() else None))
+    return feed(_lines(view, view.scope, customer_id, int(after) if after.isdecimal() else None))
 
 
 async def _lines(view: View, scope: Scope, customer_id: int, after: int | None) -> AsyncIterator[str]:

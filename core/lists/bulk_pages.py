@@ -42,6 +42,7 @@ from core.lists.taking import file_answer
 from core.lists.writing import ExportColumn, csv_stream
 from core.money import format_money
 from core.texts import N_, _, number
+from core.web.feeds import feed
 from core.web.jobs_pages import LOOK_EVERY, running_job
 from core.web.links import address as query_address
 from core.web.parts import Choice, Field, Figure, RunningJob
@@ -212,7 +213,7 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     async def stream_bulk(view: View, bulk_id: FromPath[int]) -> ServerSentEvent:
         """Live progress, as that of a job."""
         await get_run(view.scope, listing.key, bulk_id)
-        return ServerSentEvent(_progress(view, listing, bulk_id))
+        return feed(_progress(view, listing, bulk_id))
 
     @get(f"{base}/{{bulk_id:int}}/report.csv", permission=permission)
     async def report_bulk(view: View, bulk_id: FromPath[int]) -> Stream:

@@ -16,6 +16,7 @@ from core.hooks import Permission
 from core.jobs import actions, queries
 from core.jobs.queries import JobRow
 from core.texts import N_, _, number
+from core.web.feeds import feed
 from core.web.parts import RunningJob
 from core.web.routing import get, post
 from core.web.view import View
@@ -91,7 +92,7 @@ async def _page(view: PageView, job_id: int) -> Response[str]:
 async def stream_job(view: View, job_id: FromPath[int]) -> ServerSentEvent:
     """Live progress: unnamed messages with the card's inside, then the event `done`."""
     await queries.get_job(view.scope, job_id)
-    return ServerSentEvent(_progress(view, job_id))
+    return feed(_progress(view, job_id))
 
 
 async def _progress(view: PageView, job_id: int) -> AsyncIterator[ServerSentEventMessage]:

@@ -28,11 +28,13 @@ STARTS_WITHIN: Final = 60.0
 
 @dataclass(frozen=True)
 class Served:
-    """A running server with its tenant `demo`, and the cookies of its first administrator."""
+    """A running server with its tenant `demo`, the cookies of its first administrator, and where it writes its log."""
 
     base: str
     state: Path
     environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+    log: Path
 
     def create_tenant(self, slug: str, *options: str) -> str:
         """Another tenant, made by the command; gives the one-time link of its administrator."""
@@ -84,7 +86,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Served]:
             state = folder / "state.json"
             _answers(process, errors.name, port)
             state.write_text(json.dumps(_log_in(link, base, port)), encoding="utf-8")
-            yield Served(base, state, environment)
+            yield Served(base, state, environment, process, folder / "errors.log")
         finally:
             process.terminate()
             try:
