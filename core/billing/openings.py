@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from core.activity.unit import record, record_set
-from core.billing.actions.allocation import allocate_credit, lock_balance, open_credit
+from core.billing.actions.allocation import allocate_credit, lock_balance, open_credit, use_credit
 from core.billing.actions.setup import default_seller, snapshot_of
 from core.billing.events import OpeningBalanceBooked, OpeningBalanceReversed
 from core.billing.settings import BillingSettings
@@ -377,15 +377,7 @@ async def _counter(scope: Scope, seller: Seller, booked: _Booked) -> None:
     amount, base = abs(booked.amount_minor), abs(booked.base_minor)
     await lock_balance(booked.customer_id, booked.currency)
     if booked.credit_entry_id is not None:
-        await execute(
-            "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-            " VALUES (:id, 'reversal', :row_id, :amount, :base, :today)",
-            id=booked.credit_entry_id,
-            row_id=booked.row_id,
-            amount=amount,
-            base=base,
-            today=today,
-        )
+        await use_credit(scope, booked.credit_entry_id, "reversal", booked.row_id, amount, base)
         entries = [
             debit(Code.CUSTOMER_CREDIT, amount, booked.currency, base, **of),
             credit(Code.OPENING, amount, booked.currency, base),

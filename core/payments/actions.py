@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_by_hand, allocate_credit, create_credit_note, free_up, open_credit, unallocate
-from core.billing.actions.allocation import Free, in_base, lock_balance, lock_credit, recover_loss
+from core.billing.actions.allocation import in_base, lock_balance, lock_credit, recover_loss, use_credit
 from core.billing.queries import invoice_of_proforma
 from core.billing.tables import Document
 from core.customers.tables import Customer
@@ -19,8 +19,9 @@ from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import Entry, credit, debit, post
 from core.money import check_currency, format_amount
-from core.payments.events import CreditRefunded, PaymentReceived, PaymentReversed, UnidentifiedSentBack
+from core.payments.events import PaymentReceived, PaymentReversed, UnidentifiedSentBack
 from core.payments.queries import PAID
+from core.payments.refunds import Method, book_refund
 from core.payments.schemas import AmountMinor, Reference
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
@@ -38,13 +39,6 @@ class PayingBack(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     amount_minor: AmountMinor | None = None
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     reference: Reference = ""
-
-
-class Method(Struct, frozen=True):
-    """How money comes, and the account that it is booked on."""
-
-    id: int
-    account_code: str
 
 
 async def receive(scope: Scope, data: NewPayment) -> int:
@@ -286,7 +280,7 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
         if entry.left_minor < amount:
             raise Conflict(_("Part of this payment was refunded already: at most the rest can be taken back."))
         base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
-        use_id = await _use(scope, entry_id, "reversal", payment_id, amount, base)
+        use_id = await use_credit(scope, entry_id, "reversal", payment_id, amount, base)
         entries = [debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id)]
         if found.bank_currency == found.currency:
             entries.append(credit(found.account_code, amount, found.currency, base))
@@ -363,21 +357,6 @@ async def _send_back(scope: Scope, found: _Payment, amount: int, reason: str) ->
     )
 
 
-async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> int:
-    return int(
-        await value(
-            "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-            " VALUES (:entry, :kind, :source, :amount, :base, :today) RETURNING id",
-            entry=entry_id,
-            kind=kind,
-            source=source_id,
-            amount=amount,
-            base=base,
-            today=scope.today(),
-        )
-    )
-
-
 async def refund(scope: Scope, data: NewRefund) -> list[int]:
     """Pay free credit back, the oldest first (row 14); gives the refunds' ids.
 
@@ -404,52 +383,12 @@ async def refund(scope: Scope, data: NewRefund) -> list[int]:
             if not wanted:
                 break
             amount = min(wanted, entry.left_minor)
-            made.append(await _pay_back(scope, entry, amount, method, data.reason, data.reference))
+            made.append(await book_refund(scope, entry, amount, method, data.reason, reference=data.reference))
             wanted -= amount
         if reopened:
             # A payment is taken off an invoice whole: what is not paid back settles it again.
             await allocate_credit(scope, data.customer_id, currency, named=reopened)
         return made
-
-
-async def _pay_back(scope: Scope, entry: Free, amount: int, method: Method, reason: str, reference: str) -> int:
-    """Row 14, of one credit; gives the refund's id."""
-    base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
-    refund_id = int(
-        await value(
-            "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
-            " reference, refunded_on, created_at) VALUES (:entry, :customer_id, :method_id, 'done', :currency,"
-            " :amount, :reason, :reference, :today, :now) RETURNING id",
-            entry=entry.id,
-            customer_id=entry.customer_id,
-            method_id=method.id,
-            currency=entry.currency,
-            amount=amount,
-            reason=reason,
-            reference=reference,
-            today=scope.today(),
-            now=scope.now(),
-        )
-    )
-    await _use(scope, entry.id, "refund", refund_id, amount, base)
-    await post(
-        [
-            debit(Code.CUSTOMER_CREDIT, amount, entry.currency, base, customer_id=entry.customer_id),
-            credit(method.account_code, amount, entry.currency, base),
-        ],
-        kind="refund",
-        source_kind="refund",
-        source_id=refund_id,
-        booked_on=scope.today(),
-    )
-    record(
-        scope,
-        CreditRefunded(
-            refund_id=refund_id, customer_id=entry.customer_id, amount_minor=amount, currency=entry.currency
-        ),
-        changes={"reason": (None, reason)},
-    )
-    return refund_id
 
 
 class _Free(Struct, frozen=True):
@@ -491,7 +430,8 @@ async def credit_and_refund(scope: Scope, data: NewCreditNote, back: PayingBack)
         for entry_id, minor in freed:
             amount = min(wanted, minor)
             if amount:
-                await _pay_back(scope, await lock_credit(scope, entry_id), amount, method, data.reason, back.reference)
+                entry = await lock_credit(scope, entry_id)
+                await book_refund(scope, entry, amount, method, data.reason, reference=back.reference)
                 wanted -= amount
         return note_id
 

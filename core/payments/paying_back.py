@@ -11,18 +11,17 @@ from msgspec import Meta, Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_credit, free_up
-from core.billing.actions.allocation import lock_balance, lock_credit
+from core.billing.actions.allocation import lock_balance, lock_credit, use_credit
 from core.database import execute, row, value, within
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import GatewayNews
-from core.ids import new_token
 from core.jobs.actions import enqueue
 from core.ledger.accounts import Code
-from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
 from core.money import format_amount
-from core.payments.events import CreditRefunded, RefundFailed
+from core.payments.events import RefundFailed
 from core.payments.gateways import find_gateway
+from core.payments.refunds import Method, book_refund
 from core.payments.status import PaymentState
 from core.payments.tables import Payment
 from core.texts import _
@@ -117,42 +116,8 @@ async def pay_back(scope: Scope, payment_id: int, data: PayingBackOnline) -> Pai
                     amount=told,
                 )
             )
-        base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
-        refund_id = int(
-            await value(
-                "INSERT INTO refund (credit_entry_id, customer_id, method_id, state, currency, amount_minor, reason,"
-                " refunded_on, provider, provider_key, created_at) VALUES (:entry, :customer_id, :method_id, 'pending',"
-                " :currency, :amount, :reason, :today, :provider, :key, :now) RETURNING id",
-                entry=entry_id,
-                customer_id=found.payer_id,
-                method_id=found.method_id,
-                currency=found.currency,
-                amount=amount,
-                reason=data.reason,
-                today=scope.today(),
-                provider=found.gateway,
-                key=new_token(),
-                now=scope.now(),
-            )
-        )
-        await _use(scope, entry_id, "refund", refund_id, amount, base)
-        await post(
-            [
-                debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id),
-                credit(Code.IN_TRANSIT, amount, found.currency, base),
-            ],
-            kind="refund",
-            source_kind="refund",
-            source_id=refund_id,
-            booked_on=scope.today(),
-        )
-        record(
-            scope,
-            CreditRefunded(
-                refund_id=refund_id, customer_id=found.payer_id, amount_minor=amount, currency=found.currency
-            ),
-            changes={"reason": (None, data.reason)},
-        )
+        method = Method(found.method_id, Code.IN_TRANSIT)
+        refund_id = await book_refund(scope, entry, amount, method, data.reason, gateway=found.gateway)
         if reopened:
             # A payment is taken off an invoice whole: what is not paid back settles it again.
             named = msgspec.json.decode(found.documents, type=list[int])
@@ -200,7 +165,7 @@ async def settle_refund(scope: Scope, gateway: str, news: GatewayNews) -> None:
         return
     await lock_balance(found.customer_id, found.currency)
     base = int(await value("SELECT base_minor FROM credit_use WHERE kind = 'refund' AND source_id = :id", id=found.id))
-    await _use(scope, found.credit_entry_id, "refund_failed", found.id, -found.amount_minor, -base)
+    await use_credit(scope, found.credit_entry_id, "refund_failed", found.id, -found.amount_minor, -base)
     await post(
         [
             debit(Code.IN_TRANSIT, found.amount_minor, found.currency, base),
@@ -222,16 +187,3 @@ async def settle_refund(scope: Scope, gateway: str, news: GatewayNews) -> None:
         changes={"reason": (None, news.reason)} if news.reason else None,
     )
     await allocate_credit(scope, found.customer_id, found.currency)
-
-
-async def _use(scope: Scope, entry_id: int, kind: str, source_id: int, amount: int, base: int) -> None:
-    await execute(
-        "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-        " VALUES (:entry, :kind, :source, :amount, :base, :today)",
-        entry=entry_id,
-        kind=kind,
-        source=source_id,
-        amount=amount,
-        base=base,
-        today=scope.today(),
-    )

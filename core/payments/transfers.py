@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_credit, open_credit
-from core.billing.actions.allocation import lock_balance, lock_credit
-from core.database import value, values
+from core.billing.actions.allocation import lock_balance, lock_credit, use_credit
+from core.database import values
 from core.errors import Conflict, Invalid
 from core.ids import Id
 from core.ledger.accounts import Code
@@ -88,17 +88,7 @@ async def transfer_credit(scope: Scope, from_id: int, data: NewTransfer) -> int:
 async def _move(
     scope: Scope, entry_id: int, from_id: int, data: NewTransfer, amount: int, base: int, currency: str
 ) -> None:
-    use_id = int(
-        await value(
-            "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-            " VALUES (:entry, 'transfer', :to, :amount, :base, :today) RETURNING id",
-            entry=entry_id,
-            to=data.to_customer_id,
-            amount=amount,
-            base=base,
-            today=scope.today(),
-        )
-    )
+    use_id = await use_credit(scope, entry_id, "transfer", data.to_customer_id, amount, base)
     await post(
         [
             debit(Code.CUSTOMER_CREDIT, amount, currency, base, customer_id=from_id),

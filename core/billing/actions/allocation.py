@@ -563,17 +563,8 @@ async def reverse_grant(scope: Scope, entry_id: int, reason: str) -> int:
         entry = await lock_credit(scope, entry_id)
         if not entry.left_minor:
             raise Conflict(_("Nothing of this credit is left to be taken back."))
-        use_id = int(
-            await value(
-                "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-                " VALUES (:entry, 'reversal', :entry, :amount, :base, :today) RETURNING id",
-                entry=entry_id,
-                amount=entry.left_minor,
-                base=entry.base_left_minor,
-                today=scope.today(),
-            )
-        )
         amount, currency, base = entry.left_minor, entry.currency, entry.base_left_minor
+        use_id = await use_credit(scope, entry_id, "reversal", entry_id, amount, base)
         await post(
             [
                 debit(Code.CUSTOMER_CREDIT, amount, currency, base, customer_id=entry.customer_id),
@@ -714,6 +705,22 @@ async def lock_balance(customer_id: int, currency: str) -> None:
 
 async def lock_credit(scope: Scope, entry_id: int) -> Free:
     return await _credit(scope, entry_id, " FOR UPDATE")
+
+
+async def use_credit(scope: Scope, entry_id: int, kind: str, source_id: int, amount_minor: int, base_minor: int) -> int:
+    """So much of a credit is gone for other than an invoice; the caller books it. Gives the row's id."""
+    return int(
+        await value(
+            "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
+            " VALUES (:entry, :kind, :source, :amount, :base, :today) RETURNING id",
+            entry=entry_id,
+            kind=kind,
+            source=source_id,
+            amount=amount_minor,
+            base=base_minor,
+            today=scope.today(),
+        )
+    )
 
 
 async def _credit(scope: Scope, entry_id: int, lock: str = "") -> Free:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from core.activity.unit import record, unit_of_work
 from core.billing.actions.allocation import (
     Free,
+    use_credit,
 )
 from core.billing.actions.credit_notes import void
 from core.billing.actions.free_notes import at_most_charged, with_tax_left
@@ -194,17 +195,7 @@ async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None
         id=subscription_id,
     )
     for each in entries:
-        use_id = int(
-            await value(
-                "INSERT INTO credit_use (credit_entry_id, kind, source_id, amount_minor, base_minor, used_on)"
-                " VALUES (:entry, 'forfeit', :source, :amount, :base, :today) RETURNING id",
-                entry=each.id,
-                source=subscription_id,
-                amount=each.left_minor,
-                base=each.base_left_minor,
-                today=scope.today(),
-            )
-        )
+        use_id = await use_credit(scope, each.id, "forfeit", subscription_id, each.left_minor, each.base_left_minor)
         await post(
             [
                 debit(
