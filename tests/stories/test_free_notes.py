@@ -26,6 +26,19 @@ async def gives_freely(story: Story, net_minor: int) -> None:
     await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
 
 
+async def is_invoiced_beside_a_book_given_back(story: Story) -> int:
+    """100.00 at 20 %, beside 50.00 at another rate that a free credit note gave back; gives the first invoice."""
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.taxes(100_000, "reduced")
+    invoice = await story.is_invoiced(("Cable", 10000))
+    await story.is_charged("Book", 5000, tax_category="reduced")
+    await story.bill()
+    line = FreeCreditLine(description="Bonus", rate_ppm=100_000, net_minor=5000)
+    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+    return invoice
+
+
 async def net_of_all(story: Story) -> int:
     """What the customer was charged and not given back."""
     return int(
@@ -85,14 +98,7 @@ async def test_B3_what_a_free_credit_note_gave_is_charged_again_by_an_invoice_be
 
 
 async def test_B3_a_free_credit_note_of_another_rate_is_no_hindrance(story: Story) -> None:
-    await story.begins("2027-01-01")
-    await story.taxes(200_000)
-    await story.taxes(100_000, "reduced")
-    invoice = await story.is_invoiced(("Cable", 10000))
-    await story.is_charged("Book", 5000, tax_category="reduced")
-    await story.bill()
-    line = FreeCreditLine(description="Bonus", rate_ppm=100_000, net_minor=5000)
-    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+    invoice = await is_invoiced_beside_a_book_given_back(story)
 
     await story.voids(invoice)
 
@@ -283,14 +289,7 @@ async def test_B3_issued_anew_at_another_rate_an_invoice_leaves_nothing_that_was
 
 
 async def test_B3_what_was_given_back_at_another_rate_hinders_no_cheaper_invoice(story: Story) -> None:
-    await story.begins("2027-01-01")
-    await story.taxes(200_000)
-    await story.taxes(100_000, "reduced")
-    invoice = await story.is_invoiced(("Cable", 10000))
-    await story.is_charged("Book", 5000, tax_category="reduced")
-    await story.bill()
-    line = FreeCreditLine(description="Bonus", rate_ppm=100_000, net_minor=5000)
-    await create_free_credit_note(story.scope, story.customer, NewFreeCreditNote(reason="Bonus", lines=[line]))
+    invoice = await is_invoiced_beside_a_book_given_back(story)
 
     note = await issues_anew(story, invoice, await first_line(invoice, unit_price_e6=1_000_000))
 
