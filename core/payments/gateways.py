@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from core import hookspecs
 from core.activity.unit import refuse_inside_unit
 from core.database import execute, value
-from core.errors import NotFound, Unavailable
-from core.hooks import PaymentGateway
+from core.errors import DomainError, NotFound, TryAgain, Unavailable
+from core.hooks import PaymentGateway, note_failure
 from core.ledger.accounts import Code
 from core.scope import plugin_actor
 from core.texts import _
@@ -61,16 +61,18 @@ async def method_of(gateway: PaymentGateway) -> int:
     return int(await value("SELECT id FROM payment_method WHERE code = :code", code=gateway.key))
 
 
-async def answer_of(question: Callable[[], Awaitable[T]], silence: str) -> T:
-    """A gateway's answer. Raises Unavailable, which says `silence`, where it takes too long."""
+async def answer_of(gateway: PaymentGateway, question: Callable[[], Awaitable[T]], silence: str = "") -> T:
+    """What the gateway answers. Raises Unavailable, which says `silence`, where it takes too long, where its connection
+    breaks, and where its plugin does: the money may have moved in each of them."""
     refuse_inside_unit("a payment gateway")
+    silence = silence or _("%(gateway)s does not answer.", gateway=_(gateway.label))
     try:
         async with asyncio.timeout(ANSWERS_WITHIN):
             return await question()
-    except TimeoutError:
+    except (DomainError, TryAgain):
+        raise
+    except OSError:  # a timeout is one, too
         raise Unavailable(silence) from None
-
-
-def silence_of(gateway: PaymentGateway) -> str:
-    """What its silence tells of money that may have moved: nothing."""
-    return _("%(gateway)s does not answer.", gateway=_(gateway.label))
+    except Exception as error:
+        note_failure(gateway.key, "payment gateway")
+        raise Unavailable(silence) from error

@@ -33,7 +33,7 @@ from core.payments.events import (
     OnlinePaymentUnclear,
     PaymentReceived,
 )
-from core.payments.gateways import answer_of, find_gateway, method_of, silence_of
+from core.payments.gateways import answer_of, find_gateway, method_of
 from core.payments.paying_back import REFUND, Refund, settle_refund
 from core.payments.payouts import book_payout
 from core.payments.status import PaymentState
@@ -247,6 +247,7 @@ async def begin_payment(scope: Scope, data: PayOnline, *, back: str) -> Begun:
         language=scope.locale,
     )
     page = await answer_of(
+        gateway,
         lambda: gateway.begin(acting, order),
         _("%(gateway)s does not answer. Nothing was paid; try again later.", gateway=_(gateway.label)),
     )
@@ -372,10 +373,10 @@ async def _order(
 
 async def take_notification(scope: Scope, gateway_key: str, headers: Mapping[str, str], body: bytes) -> int:
     """What a gateway sends by itself; gives how many of its news were new. Raises NotFound for an unknown gateway,
-    Forbidden where its signature is not right."""
+    Forbidden where its signature is not right, Unavailable where its plugin breaks: then it is sent again."""
     acting, gateway = await find_gateway(scope, gateway_key)
     told = 0
-    for news in await gateway.read(acting, headers, body):
+    for news in await answer_of(gateway, lambda: gateway.read(acting, headers, body)):
         told += await take_news(acting, gateway_key, news)
     return told
 
@@ -594,7 +595,7 @@ async def ask_about(scope: Scope, payment_id: int, *, again: bool = True, after:
         return online.state
     try:
         acting, gateway = await find_gateway(scope, online.gateway)
-        news = await answer_of(lambda: gateway.look(acting, online.key), silence_of(gateway))
+        news = await answer_of(gateway, lambda: gateway.look(acting, online.key))
     except (NotFound, Unavailable) as error:
         acting = scope
         async with unit_of_work(scope):
@@ -678,7 +679,7 @@ async def send_back(scope: Scope, refund_id: int) -> str:
         currency=found.currency,
     )
     try:
-        news = await answer_of(partial(gateway.pay_back, acting, order), silence_of(gateway))
+        news = await answer_of(gateway, partial(gateway.pay_back, acting, order))
     except Unavailable:
         async with unit_of_work(acting):
             await execute("UPDATE refund SET state = 'unknown' WHERE id = :id AND state = 'pending'", id=refund_id)

@@ -46,6 +46,7 @@ class Bank:
     orders: dict[str, PayOrder] = field(default_factory=dict)
     begun: int = 0
     silent: bool = False
+    breaks: Exception | None = None
     slow: bool = False
     knows: bool = True
     states: dict[str, MoneyState] = field(default_factory=dict)
@@ -57,28 +58,26 @@ class Bank:
     async def begin(self, scope: Scope, order: PayOrder) -> PayPage:
         self.begun += 1
         self.inside.append(open_unit() is not None)
-        if self.silent:
-            raise Unavailable("The bank is closed.")
+        self.answers()
         self.orders[order.key] = order
         return PayPage(href=f"https://bank.example/{order.key}", reference=f"ref-{order.key}")
 
     async def look(self, scope: Scope, key: str) -> GatewayNews | None:
         self.inside.append(open_unit() is not None)
         await asyncio.sleep(0.2 if self.slow else 0)
-        if self.silent:
-            raise Unavailable("The bank is closed.")
+        self.answers()
         if key not in self.orders or not self.knows:
             return None
         return self.news(key, self.states.get(key, "pending"))
 
     async def read(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Sequence[GatewayNews]:
+        self.answers()
         if headers.get("x-signed") != "yes":
             raise Forbidden("Not signed.")
         return [self.news(key, "received") for key in body.decode().split()]
 
     async def pay_back(self, scope: Scope, order: PayBack) -> GatewayNews:
-        if self.silent:
-            raise Unavailable("The bank is closed.")
+        self.answers()
         if order.key not in {each.key for each in self.refunds}:
             self.refunds.append(order)
         return GatewayNews(
@@ -90,6 +89,12 @@ class Bank:
             currency=order.currency,
             reason="The account is closed." if self.refuses else "",
         )
+
+    def answers(self) -> None:
+        if self.silent:
+            raise Unavailable("The bank is closed.")
+        if self.breaks is not None:
+            raise self.breaks
 
     def news(self, key: str, state: MoneyState, *, event: str = "", **changed: object) -> GatewayNews:
         order = self.orders[key]
@@ -536,6 +541,39 @@ async def test_a_refund_that_the_gateway_refuses_is_credit_again_and_one_without
     assert await open_of(tenant, invoice_id) == 0, "the credit pays again what it paid"
     assert await account("1210") == 12090
     assert (await get_balance(tenant.scope(), customer_id)).balance_minor == 0
+    assert await clean(tenant) == []
+
+
+@pytest.mark.parametrize("fault", [ConnectionResetError("104"), KeyError("status")], ids=["connection", "plugin"])
+async def test_a_gateway_that_breaks_while_it_is_asked_has_not_answered_and_no_money_is_lost(
+    tenant: TestTenant, bank: Bank, fault: Exception
+) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+
+    bank.breaks = fault
+    with pytest.raises(Unavailable, match="Nothing was paid"):
+        await begun(tenant, bank, customer_id, invoice_id)
+    (payment,) = await list_payments(tenant.scope())
+    asked = await ask_about(tenant.scope(), payment.id)
+    bank.breaks = None
+    payment_id, key = await begun(tenant, bank, customer_id, invoice_id)
+    bank.breaks = fault
+    with pytest.raises(Unavailable, match="does not answer"):
+        await online.take_notification(tenant.scope(), "bank", {"x-signed": "yes"}, key.encode())
+    bank.breaks = None
+    told = await online.take_notification(tenant.scope(), "bank", {"x-signed": "yes"}, key.encode())
+    given = await pay_back(tenant.scope(), payment_id, PayingBackOnline(reason="Left", reopen=True))
+    bank.breaks = fault
+    with pytest.raises(Unavailable, match="does not answer"):
+        await send_back(tenant.scope(), given.refund_id)
+    unknown = await value("SELECT state FROM refund WHERE id = :id", id=given.refund_id)
+    bank.breaks = None
+    states = [await send_back(tenant.scope(), given.refund_id) for _ in range(2)]
+
+    assert (payment_id, asked, told, unknown, states) == (payment.id, "unknown", 1, "unknown", ["done", "done"])
+    assert (len(bank.orders), len(bank.refunds)) == (1, 1)
+    assert await account("1210") == -210, "what the gateway kept"
     assert await clean(tenant) == []
 
 
