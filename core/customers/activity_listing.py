@@ -26,7 +26,7 @@ from core.texts import N_, _, ngettext
 if TYPE_CHECKING:
     from core.lists.drawing import Given
     from core.scope import Scope
-    from core.web.parts import Change
+    from core.web.parts import Change, Happening
 
 SEE_ALL: Final = "activity.all"
 """The permission to see what happened in the whole tenant, also to staff and settings."""
@@ -94,14 +94,30 @@ def log_search(typed: str) -> Condition | None:
 
 async def _load_words(scope: Scope, positions: Sequence[int], keys: Sequence[str]) -> Loaded:
     """What the lines say, put in words as on the page of a customer."""
-    told = await in_words(await list_entries(scope, positions), scope.locale)
+    told = await in_words(await list_entries(scope, positions), scope.locale, may=scope.may)
     return Loaded(
         {
             "who": {one.position: one.by for one in told},
-            "what": {one.position: one.text for one in told},
+            "what": {one.position: _Said(one) for one in told},
             "changes": {one.position: [_Told(each) for each in one.changes] for one in told},
         }
     )
+
+
+class _Said(str):
+    """What happened, and the page of what it happened to."""
+
+    href: str
+
+    def __new__(cls, happening: Happening) -> _Said:
+        said = super().__new__(cls, happening.text)
+        said.href = happening.href
+        return said
+
+
+def _what(row: LogRow, given: Given) -> Markup:
+    said = given.value
+    return link(said.href, said, title=said) if said.href else Markup("{}").format(said)
 
 
 class _Told:
@@ -166,7 +182,9 @@ ACTIVITY: Final = Listing(
             cls="t-nowrap t-date",
         ),
         ListColumn(key="who", label=N_("Who"), load=_load_words, role="c-meta", cls="t-clip wide"),
-        ListColumn(key="what", label=N_("What happened"), load=_load_words, role="c-name", cls="t-clip wide"),
+        ListColumn(
+            key="what", label=N_("What happened"), load=_load_words, cell=_what, role="c-name", cls="t-clip wide"
+        ),
         ListColumn(
             key="customer",
             label=N_("Customer"),

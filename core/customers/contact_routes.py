@@ -34,7 +34,7 @@ async def add_user(view: View, customer_id: FromPath[int]) -> Response[str]:
         await actions.add_user(view.scope, customer_id, await view.form(UserFields))
     except Invalid as error:
         return await _people(view, customer_id, status=422, adding="user", errors=errors_by_field(error))
-    return await _people(view, customer_id)
+    return await _changed(view, customer_id)
 
 
 @post("/customers/{customer_id:int}/contacts", permission="customers.edit")
@@ -43,7 +43,13 @@ async def add_contact(view: View, customer_id: FromPath[int]) -> Response[str]:
         await actions.add_contact(view.scope, customer_id, await view.form(ContactFields))
     except Invalid as error:
         return await _people(view, customer_id, status=422, adding="contact", errors=errors_by_field(error))
-    return await _people(view, customer_id)
+    return await _changed(view, customer_id)
+
+
+async def _changed(view: PageView, customer_id: int) -> Response[str]:
+    """There is one more or less, which the tab counts."""
+    head = {**await head_values(view, customer_id, _("Users")), "inside": "customers/_people.html"}
+    return await _people(view, customer_id, template="customers/renewed.html", head=head)
 
 
 async def _people(
@@ -107,7 +113,7 @@ async def save_person(view: View, customer_id: FromPath[int], contact_id: FromPa
 @delete("/customers/{customer_id:int}/contacts/{contact_id:int}", permission="customers.edit")
 async def remove_person(view: View, customer_id: FromPath[int], contact_id: FromPath[int]) -> Response[str]:
     await actions.remove_contact(view.scope, customer_id, contact_id)
-    return await _people(view, customer_id)
+    return await _changed(view, customer_id)
 
 
 async def _person(

@@ -61,7 +61,7 @@ async def add_note(view: View, customer_id: FromPath[int]) -> Response[str]:
     except Invalid as error:
         typed = view.typed.get("text", [""])[-1]
         return await _notes(view, customer_id, status=422, errors=errors_by_field(error), typed=typed)
-    return await _notes(view, customer_id)
+    return await _changed(view, customer_id)
 
 
 @put("/customers/{customer_id:int}/notes/{note_id:int}/pinned", permission="customers.edit")
@@ -74,7 +74,15 @@ async def pin_note(view: View, customer_id: FromPath[int], note_id: FromPath[int
 @delete("/customers/{customer_id:int}/notes/{note_id:int}", permission="customers.edit")
 async def delete_note(view: View, customer_id: FromPath[int], note_id: FromPath[int]) -> Response[str]:
     await actions.delete_note(view.scope, customer_id, note_id)
-    return await _notes(view, customer_id)
+    return await _changed(view, customer_id)
+
+
+async def _changed(view: PageView, customer_id: int) -> Response[str]:
+    """There is one more or less, which the tab counts."""
+    everything = view.query.get("all") == "yes"
+    head = await head_values(view, customer_id, _("Notes") if everything else _("General"))
+    values = await note_values(view.scope, customer_id, everything=everything)
+    return view.page("customers/renewed.html", inside="customers/_notes.html", **head, **values)
 
 
 async def _notes(

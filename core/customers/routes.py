@@ -186,7 +186,7 @@ async def stream_activity(view: View, customer_id: FromPath[int]) -> ServerSentE
 async def _lines(view: View, scope: Scope, customer_id: int, after: int | None) -> AsyncIterator[str]:
     database = current()
     async for entry in watch(scope, customer_id=customer_id, after=after, database=database):
-        with_words = await in_words([entry], scope.locale)
+        with_words = await in_words([entry], scope.locale, may=scope.may)
         yield view.part("_partials/happening.html", happening=with_words[0])
 
 

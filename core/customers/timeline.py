@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ from core.activity.events import text_of
 from core.activity.queries import Entry, timeline
 from core.customers import contact_pages
 from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
+from core.money import format_money
 from core.staff.queries import names_of
 from core.texts import N_, _
 from core.web.parts import Change, Happening
@@ -39,21 +40,44 @@ _WORDS: Final = {
 
 
 _LABELS: Final = {**contact_pages.LABELS, **LABELS}
+_PAGES: Final = {
+    "invoice": ("/invoices/{}", "documents.view"),
+    "credit_note": ("/invoices/{}", "documents.view"),
+    "payment": ("/payments/{}", "payments.view"),
+    "subscription": ("/subscriptions/{}", "subscriptions.view"),
+    "message": ("/messages/{}", "messages.view"),
+}
+"""Where a thing that something happened to is shown, by its kind, and the permission to see it there."""
+_GONE: Final = frozenset({"draft_deleted"})
+"""Kinds after which the thing is shown nowhere."""
+_AMOUNTS: Final = ("amount_minor", "total_minor", "open_minor")
+"""Facts that say how much it was about, in the fact `currency`."""
 
 
 async def happenings(
     scope: Scope, *, customer_id: int | None = None, before: int | None = None, limit: int = 20
 ) -> list[Happening]:
     """The latest lines, newest first; names of people are looked up in one query."""
-    return await in_words(await timeline(scope, customer_id=customer_id, before=before, limit=limit), scope.locale)
+    found = await timeline(scope, customer_id=customer_id, before=before, limit=limit)
+    return await in_words(found, scope.locale, may=scope.may)
 
 
-async def in_words(entries: Sequence[Entry], locale: str) -> list[Happening]:
+async def in_words(
+    entries: Sequence[Entry], locale: str, *, may: Callable[[str], bool] | None = None
+) -> list[Happening]:
+    """The lines as they are read; with `may`, leading to what they are about where that may be seen."""
     names = await names_of({key for entry in entries for key in (entry.actor, entry.on_behalf_of) if key})
-    return [happening_of(entry, names, locale) for entry in entries]
+    return [_happening(entry, names, locale, _page_of(entry, may) if may else "") for entry in entries]
 
 
-def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happening:
+def _page_of(entry: Entry, may: Callable[[str], bool]) -> str:
+    page, permission = _PAGES.get(entry.subject_kind, ("", ""))
+    if not page or entry.subject_id is None or entry.kind in _GONE or not may(permission):
+        return ""
+    return page.format(entry.subject_id)
+
+
+def _happening(entry: Entry, names: Mapping[str, str], locale: str, href: str) -> Happening:
     by = names.get(entry.actor, entry.actor)
     if entry.on_behalf_of:
         by = _("%(name)s, on behalf of %(other)s", name=by, other=names.get(entry.on_behalf_of, entry.on_behalf_of))
@@ -61,8 +85,9 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
     return Happening(
         position=entry.position,
         at=entry.at,
-        text=kind_in_words(entry.kind, _Facts(facts)),
+        text=", ".join(filter(None, (kind_in_words(entry.kind, _Facts(facts)), _amount(entry, locale)))),
         by=by,
+        href=href,
         changes=[
             Change(
                 label=_(_LABELS.get(change.field, change.field.replace("_", " ").capitalize())),
@@ -73,6 +98,13 @@ def happening_of(entry: Entry, names: Mapping[str, str], locale: str) -> Happeni
             if not change.field.endswith(("_key", "_e164"))
         ],
     )
+
+
+def _amount(entry: Entry, locale: str) -> str:
+    """How much it was about, with its currency; empty where it says none."""
+    minor = next((entry.facts[name] for name in _AMOUNTS if name in entry.facts), None)
+    currency = entry.facts.get("currency")
+    return format_money(minor, currency, locale) if isinstance(minor, int) and isinstance(currency, str) else ""
 
 
 def kind_in_words(kind: str, facts: Mapping[str, str]) -> str:

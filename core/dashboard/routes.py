@@ -111,7 +111,7 @@ async def _steps(scope: Scope) -> list[Step]:
 async def search(view: View) -> Response[str]:
     """Into the palette: what can be begun and where one can go, customers, what features and plugins find."""
     scope = view.scope
-    q = view.query.get("q", "").strip()[:200]
+    q = view.query.get("q", "").replace("\0", "").strip()[:200]  # nothing that is stored has a NUL in it
     found: list[HitGroup] = []
     if len(q) >= SHORTEST and scope.may("customers.view"):
         found.append(await _customers(view, q))

@@ -70,7 +70,7 @@ async def create_customer(scope: Scope, data: NewCustomer) -> int:
             "external_ref": data.external_ref.strip(),
         }
     )
-    if not cleaned.columns["full_name"]:
+    if not sort_key(cleaned.columns["full_name"]):
         errors.append(FieldError("full_name", _("Fill this in.")))
     _clean_addresses(cleaned, {name: getattr(data, name) for name in ADDRESS_KINDS}, country, errors)
     async with unit_of_work(scope):
@@ -249,7 +249,7 @@ def _clean(
         columns.update({name: wanted[name] for name in ("kind", "location_id", "billing_type")})
         columns["login"] = wanted["login"].strip()
         columns["full_name"], columns["company"] = _line(wanted["full_name"]), _line(wanted["company"])
-        if not columns["full_name"]:
+        if not sort_key(columns["full_name"]):
             errors.append(FieldError("full_name", _("Fill this in.")))
         columns["external_ref"] = wanted["external_ref"].strip()
         columns["joined_on"] = wanted["joined_on"] or now.joined_on

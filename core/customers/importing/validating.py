@@ -235,7 +235,8 @@ class _Reader:
         person = " ".join(part for part in names if part)
         company = self._line("company")
         full_name = self._line("full_name") or person or company
-        if not full_name and not any(column.field in self._name_fields for column in self._blamed()):
+        name_key = sort_key(full_name)
+        if not name_key and not any(column.field in self._name_fields for column in self._blamed()):
             self._fault(
                 ", ".join(column.name for field in self._name_fields for column in self._columns[field]),
                 _("The name is missing."),
@@ -253,7 +254,7 @@ class _Reader:
         email = next((address for address in addresses if address.kind == "email"), None)
         customer = ImportedCustomer(
             full_name=full_name,
-            name_key=sort_key(full_name),
+            name_key=name_key,
             kind=self._kind(company),
             company=company,
             login=login,

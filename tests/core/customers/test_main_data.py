@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.customers import actions, queries
-from core.customers.schemas import AddressData, BillingData, HierarchyFields, MainData, NewCustomer
+from core.customers.schemas import AddressData, BillingData, HierarchyFields, LocationFields, MainData, NewCustomer
 from core.customers.timeline import happenings
 from core.errors import Invalid
 from core.ledger.queries import list_balances
@@ -295,3 +295,59 @@ async def test_C9_an_exemption_needs_its_reason_and_leaves_none_behind(scope: Sc
     await actions.change_customer(scope, customer_id, BillingData(tax_profile="exempt", tax_reason="X 1"), version=1)
     await actions.change_customer(scope, customer_id, BillingData(tax_reason="X 1"), version=2)
     assert (await queries.get_customer(scope, customer_id)).tax_reason == ""
+
+
+@pytest.mark.parametrize("name", ["\u200b", " \u2060\u200d ", "\u00ad"])
+async def test_C4_a_name_that_nobody_can_see_is_no_name(scope: Scope, name: str) -> None:
+    customer_id = await somebody(scope)
+
+    with pytest.raises(Invalid) as error:
+        await actions.create_customer(scope, NewCustomer(full_name=name))
+
+    assert [fault.field for fault in error.value.errors] == ["full_name"]
+    assert (await refused(scope, customer_id, MainData(full_name=name)))["full_name"] == "Fill this in."
+
+
+async def test_C11_where_a_customer_is_stands_on_its_page_and_goes_to_a_map_over_json(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    location_id = await actions.add_location(scope, LocationFields(name="Harbour Mast"))
+    api, page = await tenant.api(), await tenant.browser()
+    place = {"street": "17 Lantern Steps", "zip": "V95 X4T2", "city": "Marlbeck", "country": "IE"}
+
+    changed = await api.patch(
+        f"/api/v1/customers/{customer_id}",
+        json={
+            "version": 1,
+            "main": {"location_id": location_id},
+            "address": {**place, "lat": 52.84417, "lon": -9.43092},
+        },
+    )
+    read = (await api.get(f"/api/v1/customers/{customer_id}")).json()
+    shown = (await page.get(f"/customers/{customer_id}")).text
+
+    assert changed.status_code == 200, changed.text
+    assert {name: read[name] for name in place} == place
+    assert (read["lat"], read["lon"], read["location"]) == (52.84417, -9.43092, "Harbour Mast")
+    for told in ("17 Lantern Steps", "V95 X4T2", "Marlbeck", "Ireland", "52.84417", "-9.43092", "Harbour Mast"):
+        assert told in shown
+
+
+async def test_C11_a_place_that_is_none_is_named_and_nothing_is_saved(tenant: TestTenant) -> None:
+    customer_id = await somebody(tenant.scope())
+    api, page = await tenant.api(), await tenant.browser()
+
+    beyond = await api.patch(
+        f"/api/v1/customers/{customer_id}", json={"version": 1, "address": {"lat": 91.0, "lon": 0.0}}
+    )
+    half = await api.patch(f"/api/v1/customers/{customer_id}", json={"version": 1, "address": {"lat": 52.8}})
+    typed = {"version": "1", "street": "", "zip": "", "city": "", "country": "IE", "lat": "north", "lon": "181"}
+    form = await page.put(f"/customers/{customer_id}/sections/address", data=typed)
+
+    assert (beyond.status_code, half.status_code, form.status_code) == (422, 422, 422)
+    assert "address.lat" in beyond.text
+    assert '"lon"' in half.text
+    for name in ("lat", "lon"):
+        assert f'id="f-address-{name}-e"' in form.text
+    now = (await api.get(f"/api/v1/customers/{customer_id}")).json()
+    assert (now["lat"], now["lon"], now["version"]) == (None, None, 1)

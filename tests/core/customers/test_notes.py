@@ -169,3 +169,23 @@ async def test_C7_notes_over_json(tenant: TestTenant) -> None:
     assert pinned.json()["pinned"] is True
     assert gone.json() == {"id": made}
     assert (await api.get(base)).json() == []
+
+
+async def test_C7_the_tab_counts_a_note_as_soon_as_it_is_written_and_no_longer_when_it_is_gone(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page = await tenant.browser()
+    counted = 'data-t="Notes" aria-current="page" >Notes<span class="t-count'
+
+    added = await page.post(f"/customers/{customer_id}/notes?all=yes", data={"text": "Dog"})
+    beside = await page.post(f"/customers/{customer_id}/notes", data={"text": "Gate"})
+    (first, second) = await queries.list_notes(scope, customer_id)
+    await page.delete(f"/customers/{customer_id}/notes/{first.id}?all=yes")
+    emptied = await page.delete(f"/customers/{customer_id}/notes/{second.id}?all=yes")
+
+    assert counted in added.text, added.text
+    assert 'data-t="General" aria-current="page"' in beside.text
+    assert 'hx-target="#head"' in emptied.text
+    assert counted not in emptied.text

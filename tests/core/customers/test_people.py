@@ -155,6 +155,20 @@ async def test_C6_the_page_says_that_a_new_e_mail_is_not_confirmed_and_may_lock_
         assert "may not be able to log in" in answer.text
 
 
+async def test_C6_the_tab_counts_who_was_added_and_who_was_removed(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page = await tenant.browser()
+    counted = re.compile(r'data-t="Users" aria-current="page" >Users<span class="t-count *">(\d+)<')
+
+    user = await page.post(f"/customers/{customer_id}/users", data={"surname": "Reyes", "email": "reyes@example.com"})
+    both = await page.post(f"/customers/{customer_id}/contacts", data={"surname": "Byrne"})
+    (first, *_rest) = await queries.list_contacts(scope, customer_id)
+    one = await page.delete(f"/customers/{customer_id}/contacts/{first.id}")
+
+    assert [counted.findall(answer.text) for answer in (user, both, one)] == [["1"], ["2"], ["1"]]
+
+
 async def test_C6_what_was_typed_stays_beside_its_message(tenant: TestTenant) -> None:
     customer_id = await somebody(tenant.scope())
     page = await tenant.browser()

@@ -441,3 +441,10 @@ def test_validation_runs_in_other_processes_and_says_the_same() -> None:
     assert len(packed) == 4
     assert there == here
     assert [row.record for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_name_that_nobody_can_see_is_missing(report: Report_) -> None:
+    found = report("Full name,Email\n\u200b,one@example.org\nAda,two@example.org\n")
+
+    assert errors(found) == [(1, "Full name")]
+    assert found.errors[0].message == "The name is missing."
