@@ -13,7 +13,18 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.customers import routes, search
 from core.customers.listing import CUSTOMERS, list_choices
-from core.database import Everything, Partitions, SqliteDatabase, execute, execute_many, rows, transaction, watched
+from core.database import (
+    Everything,
+    Partitions,
+    SqliteDatabase,
+    execute,
+    execute_many,
+    rows,
+    transaction,
+    value,
+    values,
+    watched,
+)
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
@@ -177,6 +188,37 @@ async def test_a_reseller_s_rows_are_walked_by_the_index_of_another_table_not_so
     assert len(found.rows) == 5
     assert any("USING" in detail and "main_balance" in detail for detail in plan), plan
     assert not [detail for detail in plan if "TEMP B-TREE" in detail], plan
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        (
+            "SELECT id FROM customer WHERE partition_id IN (2) ORDER BY name_key, id LIMIT 5",
+            "customer_by_partition_name",
+        ),
+        ("SELECT id FROM customer WHERE partition_id IN (2) AND status_id = 3", "customer_by_partition_status"),
+        (
+            "SELECT customer_id FROM customer_balance WHERE is_main AND partition_id IN (2)",
+            "customer_balance_partition",
+        ),
+    ],
+)
+async def test_a_reach_is_read_from_indexes_that_customers_without_a_partition_are_not_in(
+    tenant: TestTenant, text: str, index: str
+) -> None:
+    await fill(tenant, 60)
+    if isinstance(tenant.database, SqliteDatabase):
+        plan = "\n".join([step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text}")])
+        kept = await value("SELECT sql FROM sqlite_schema WHERE name = :index", index=index)
+    else:
+        async with transaction():
+            await execute("SET LOCAL enable_seqscan = off")
+            plan = "\n".join(await values(f"EXPLAIN {text}"))
+        kept = await value("SELECT pg_get_indexdef(CAST(:index AS regclass))", index=index)
+
+    assert index in plan
+    assert "partition_id IS NOT NULL" in str(kept)
 
 
 @pytest.mark.parametrize("address", [{"status": "active"}, {"joined.from": "2020-01-03", "joined.to": "2020-01-20"}])
