@@ -47,6 +47,8 @@ SHOWN: Final = ("portal", "testgateway")
 AT_ONCE: Final = 200
 """Subscriptions or payments that are saved together."""
 STREETS: Final = 1500
+GROWING: Final = timedelta(days=6 * 365)
+"""How long before its first invoice the operator began: its customers joined since, more each year."""
 PAYS: Final = 0.93
 """Share of the invoices that are paid before the next month."""
 
@@ -63,7 +65,19 @@ LAST: Final = """
     Nowak O'Brien O'Neill Okafor Olsen Papadakis Pereira Petrov Quinn Reyes Ricci Rossi Sato Schmid Silva Sørensen
     Svensson Tanaka Vasquez Vogel Weiß Wójcik Yıldız Zhang Zimmermann
 """.split()  # noqa: SIM905 - a list would take a line for each name
-COLUMNS: Final = ("Full name", "Company", "Login", "Email", "Phone", "Street", "ZIP", "City", "Country", "Reference")
+COLUMNS: Final = (
+    "Full name",
+    "Company",
+    "Login",
+    "Email",
+    "Phone",
+    "Street",
+    "ZIP",
+    "City",
+    "Country",
+    "Reference",
+    "Joined",
+)
 TRADES: Final = (
     "Bakery",
     "Dental",
@@ -155,8 +169,10 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
     first = _months_back(today, MONTHS)
     at_first = _at(scope, first)
     await _products(at_first)
-    await _customers(at_first, chance, customers, told)
+    starts = _starts(chance, customers, first, today)
+    await _customers(at_first, chance, [_joined(chance, start, first, today) for start in starts], told)
     ids = [int(found) for found in await values("SELECT id FROM customer ORDER BY id")]
+    ordering = [(customer_id, start) for customer_id, start in zip(ids, starts, strict=True) if start is not None]
     prices = {
         one.code: one
         for one in await rows(
@@ -165,7 +181,6 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
             " JOIN product ON product.id = price.product_id WHERE price.cycle_unit = 'month'",
         )
     }
-    joining = _joining(chance, ids, first, today)
     subscriptions = invoices = payments = 0
     months = [_month_after(first, month) for month in range(MONTHS + 1)]
     steps = months if months[-1] == today else [*months, today]
@@ -173,7 +188,7 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
         then = _at(scope, day)
         wanted = [
             order
-            for customer_id, starts_on in joining
+            for customer_id, starts_on in ordering
             if (steps[step - 1] if step else date.min) < starts_on <= day
             for order in _orders(chance, customer_id, starts_on, prices)
         ]
@@ -184,9 +199,7 @@ async def fill(scope: Scope, customers: int, *, seed: int = 1, told: Told = lamb
             subscriptions += len(piece)
             told("subscriptions", subscriptions, 0)
             await asyncio.sleep(0)
-        report = await run_billing(then, day, confirmed=True, pause=0.0)
-        invoices += report.invoices
-        told("invoices", invoices, 0)
+        invoices = await _bill(then, day, told, invoices)
         if day < today:
             payments += await _pay(_at(scope, min(day + timedelta(days=12), today)), chance, told, payments)
     await recognise(scope)
@@ -222,12 +235,12 @@ async def _products(scope: Scope) -> None:
             await create_product(scope, product)
 
 
-async def _customers(scope: Scope, chance: random.Random, count: int, told: Told) -> None:
+async def _customers(scope: Scope, chance: random.Random, joined: list[date], told: Told) -> None:
     """Through the import, as an operator's own file would come."""
     streets = _streets(chance)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "demo.csv"
-        await asyncio.to_thread(_write, file, chance, count, streets, scope.tenant.country)
+        await asyncio.to_thread(_write, file, chance, joined, streets, scope.tenant.country)
         report = await stage_import(scope, file, Mapping())
         if report.batch is None:
             raise Conflict("The demonstration's customers could not be read.")
@@ -246,11 +259,11 @@ def _streets(chance: random.Random) -> list[dict[str, str]]:
     ]
 
 
-def _write(file: Path, chance: random.Random, count: int, streets: list[dict[str, str]], country: str) -> None:
+def _write(file: Path, chance: random.Random, joined: list[date], streets: list[dict[str, str]], country: str) -> None:
     with file.open("w", newline="", encoding="utf-8") as target:
         out = csv.writer(target)
         out.writerow(COLUMNS)
-        for number in range(1, count + 1):
+        for number, joined_on in enumerate(joined, 1):
             first, last = chance.choice(FIRST), chance.choice(LAST)
             company = f"{last} {chance.choice(TRADES)}" if chance.random() < 0.15 else ""
             address = streets[number % len(streets)]
@@ -267,20 +280,31 @@ def _write(file: Path, chance: random.Random, count: int, streets: list[dict[str
                     address["city"],
                     country,
                     f"DEMO-{number}",
+                    joined_on.isoformat(),
                 )
             )
 
 
-def _joining(chance: random.Random, ids: list[int], first: date, today: date) -> list[tuple[int, date]]:
-    """Two thirds were there at the beginning, the others came since; one in ten has no plan yet."""
+def _starts(chance: random.Random, customers: int, first: date, today: date) -> list[date | None]:
+    """From when each is billed: two thirds from the beginning, the others came since; one in ten has no plan yet."""
     days = max(1, (today - first).days)
-    found = []
-    for customer_id in ids:
+    found: list[date | None] = []
+    for _number in range(customers):
         if chance.random() < 0.1:
-            continue
-        starts_on = first if chance.random() < 0.66 else first + timedelta(days=chance.randrange(days))
-        found.append((customer_id, starts_on))
+            found.append(None)
+        else:
+            found.append(first if chance.random() < 0.66 else first + timedelta(days=chance.randrange(days)))
     return found
+
+
+def _joined(chance: random.Random, start: date | None, first: date, today: date) -> date:
+    """The day a customer joined. Those billed from the beginning came in the years before, the others some days before
+    their plan began, and who has none yet in the last months."""
+    if start == first:
+        return first - timedelta(days=int(chance.triangular(0, GROWING.days, 0)))
+    if start is not None:
+        return start - timedelta(days=chance.randrange(10))
+    return today - timedelta(days=int(chance.triangular(0, 120, 0)))
 
 
 def _orders(
@@ -292,6 +316,17 @@ def _orders(
         yield NewSubscription(
             customer_id=customer_id, product_id=price.product_id, price_id=price.price_id, starts_on=starts_on
         )
+
+
+async def _bill(scope: Scope, day: date, told: Told, before: int) -> int:
+    """Gives how many invoices there are now."""
+
+    async def progress(done: int, total: int, text: str) -> None:
+        told("invoices", before + done, 0)
+
+    report = await run_billing(scope, day, confirmed=True, pause=0.0, progress=progress)
+    told("invoices", before + report.invoices, 0)
+    return before + report.invoices
 
 
 async def _pay(scope: Scope, chance: random.Random, told: Told, before: int) -> int:

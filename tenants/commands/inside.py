@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 import msgspec
 import rich_click as click
@@ -25,8 +29,11 @@ from core.staff.actions import create_token
 from core.staff.schemas import NewToken
 from tenants.commands.base import at_tenant, deployed, json_option, running, show, tenant_option
 from tenants.console import CONSOLE
-from tenants.demo import SHOWN, fill
+from tenants.demo import SHOWN, Told, fill
 from tenants.plugins import enable_plugin
+
+LINE_EVERY: Final = 5.0
+"""Seconds between two lines about the same kind of thing."""
 
 
 @click.group("import")
@@ -149,14 +156,7 @@ async def verify_books(slug: str, as_json: bool) -> None:
 async def demo(slug: str, customers: int, seed: int, as_json: bool) -> None:
     """Fill an empty tenant: invented customers on real streets, subscriptions, half a year of invoices."""
     async with at_tenant(slug, "demo") as scope:
-        with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
-            tasks: dict[str, TaskID] = {}
-
-            def told(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = bar.add_task(what.capitalize(), total=None)
-                bar.update(tasks[what], completed=done, total=total or None)
-
+        with _telling(silent=as_json) as told:
             made = await fill(scope, customers, seed=seed, told=told)
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
@@ -170,6 +170,37 @@ async def demo(slug: str, customers: int, seed: int, as_json: bool) -> None:
         f"{made.customers:,} customers, {made.subscriptions:,} subscriptions, {made.invoices:,} invoices,"
         f" {made.payments:,} payments."
     )
+
+
+@contextmanager
+def _telling(*, silent: bool) -> Iterator[Told]:
+    """How far each kind of thing has come, on stderr: bars on a terminal, else a line now and then."""
+    console = Console(stderr=True)
+    if not silent and not console.is_terminal:
+        yield _in_lines()
+        return
+    with Progress(console=console, disable=silent, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what.capitalize(), total=None)
+            bar.update(tasks[what], completed=done, total=total or None)
+
+        yield told
+
+
+def _in_lines() -> Told:
+    last: dict[str, float] = {}
+
+    def told(what: str, done: int, total: int) -> None:
+        if monotonic() - last.get(what, float("-inf")) < LINE_EVERY:
+            return
+        last[what] = monotonic()
+        of = f" of {total:,}" if total else ""
+        click.echo(f"{what.capitalize()}: {done:,}{of}", err=True)
+
+    return told
 
 
 @click.group()
