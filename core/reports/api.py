@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from core.billing.recognition import Recognised, ScheduledRevenue, close_until, recognise, schedule_of_revenue
 from core.errors import Invalid
+from core.ids import LARGEST_ID
 from core.ledger import queries as ledger
 from core.ledger.books import change_account
 from core.ledger.schemas import AccountChange, AccountRow
@@ -17,7 +18,7 @@ from core.reports import journal, pages, receivables, revenue, taxes
 from core.reports.journal import JournalFilter, JournalPosting
 from core.reports.receivables import Aged, OpenItem
 from core.reports.revenue import Earned
-from core.reports.taxes import TaxReport
+from core.reports.taxes import TaxedDocument, TaxFilter, TaxReport
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_get, api_post, api_put, decode_cursor, encode_cursor
 from core.web.reach import check_sees_everyone
@@ -139,6 +140,40 @@ async def show_tax(call: Call, since: Since = None, until: Until = None) -> TaxR
     return await taxes.tax_report(call.scope.tenant.currency, *_in_order(since or first, until or last))
 
 
+@api_get(
+    "/ledger/tax/documents",
+    permission="ledger.view",
+    summary="The documents that a line of the tax report is made of",
+    description="The earliest first; each filter is a field of the line. Amounts are in the tenant's currency.",
+)
+async def list_taxed(
+    call: Call,
+    since: Since = None,
+    until: Until = None,
+    part: Annotated[str | None, QueryParameter(max_length=20, description="Such as home or oss")] = None,
+    country: Annotated[str | None, QueryParameter(max_length=2, description="Empty: none is told")] = None,
+    code: Annotated[str | None, QueryParameter(max_length=2, description="Category, as EN 16931 names it")] = None,
+    rate_ppm: Annotated[int | None, QueryParameter(ge=0, le=10**6, description="20 % is 200000")] = None,
+    customer_id: Annotated[
+        int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only those of one payer")
+    ] = None,
+    vat_id: Annotated[str | None, QueryParameter(max_length=40, description="Empty: none is told")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Page[TaxedDocument]:
+    check_sees_everyone(call.scope)
+    first, last = pages.last_month(call.scope)
+    wanted = TaxFilter(part=part, country=country, code=code, rate_ppm=rate_ppm, customer_id=customer_id, vat_id=vat_id)
+    found = await taxes.list_taxed(
+        wanted,
+        *_in_order(since or first, until or last),
+        after=decode_cursor(cursor, tuple[date, int]) if cursor else None,
+        limit=limit + 1,
+    )
+    end = found[limit - 1] if len(found) > limit else None
+    return Page(items=found[:limit], next=encode_cursor(end.issued_on, end.id) if end else None)
+
+
 def _in_order(since: date, until: date) -> tuple[date, date]:
     if until < since:
         raise Invalid(_("The last day is before the first."), field="until")
@@ -168,6 +203,7 @@ HANDLERS: Final = (
     list_deferred,
     recognise_revenue,
     show_tax,
+    list_taxed,
     show_closing,
     put_closing,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 
@@ -13,8 +14,9 @@ from core.money import Money, format_amount
 from core.payments.pages import WHAT
 from core.periods import Cycle, nth
 from core.reports.sheets import Column, Line, Sheet
-from core.reports.taxes import PARTS
-from core.texts import N_, _, locale_now, pgettext
+from core.reports.taxes import PARTS, TaxFilter
+from core.texts import N_, _, locale_now, ngettext, pgettext
+from core.web.amounts import percent_text
 from core.web.parts import TabItem
 from core.web.templating import month_written
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from core.reports.journal import JournalPosting
     from core.reports.receivables import Aged, Booked, OpenItem
     from core.reports.revenue import Earned
-    from core.reports.taxes import TaxReport
+    from core.reports.taxes import TaxedDocument, TaxReport, TaxSum
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -73,6 +75,32 @@ class Period(Struct, frozen=True, kw_only=True):
 
 class Day(Struct, frozen=True, kw_only=True):
     on: date | None = None
+
+
+class TaxedForm(Period, frozen=True, kw_only=True):
+    """A line of the tax report, as its address says it; "-": a country or VAT id that is not told."""
+
+    part: Annotated[str, Meta(max_length=20)] = ""
+    country: Annotated[str, Meta(pattern="^([A-Z]{2}|-)?$")] = ""
+    code: Annotated[str, Meta(pattern="^[A-Z]{0,2}$")] = ""
+    rate: Annotated[str, Meta(max_length=7, pattern="^[0-9]*$")] = ""
+    customer: Annotated[str, Meta(max_length=19, pattern="^[0-9]*$")] = ""
+    vat_id: Annotated[str, Meta(max_length=40)] = ""
+
+    @property
+    def wanted(self) -> TaxFilter:
+        return TaxFilter(
+            part=self.part or None,
+            country=_said(self.country),
+            code=self.code or None,
+            rate_ppm=int(self.rate) if self.rate else None,
+            customer_id=int(self.customer) if self.customer else None,
+            vat_id=_said(self.vat_id),
+        )
+
+
+def _said(text: str) -> str | None:
+    return None if not text else "" if text == "-" else text
 
 
 class JournalForm(Struct, frozen=True, kw_only=True):
@@ -476,11 +504,13 @@ async def closing_page(view: PageView, typed: Mapping[str, str], errors: dict[st
     )
 
 
-def tax_sheets(found: TaxReport) -> list[Sheet]:
+def tax_sheets(found: TaxReport, since: date, until: date) -> list[Sheet]:
     base = found.currency
+    days = {"since": since.isoformat(), "until": until.isoformat()}
+    in_journal = {"part": f"/ledger/journal?{urlencode({**days, 'account': Code.TAX_PAYABLE})}"}
     totals = [Line((_("Sum"), "", "", None, None, Money(found.net_minor, base), Money(found.tax_minor, base)))]
     totals.append(
-        Line((_("Booked on 2200"), "", "", None, None, None, Money(found.booked_minor, base)))
+        Line((_("Booked on 2200"), "", "", None, None, None, Money(found.booked_minor, base)), in_journal)
         if not found.other_minor
         else Line(
             (
@@ -491,7 +521,8 @@ def tax_sheets(found: TaxReport) -> list[Sheet]:
                 None,
                 None,
                 Money(found.booked_minor, base),
-            )
+            ),
+            in_journal,
         )
     )
     return [
@@ -517,7 +548,12 @@ def tax_sheets(found: TaxReport) -> list[Sheet]:
                         each.documents,
                         Money(each.net_minor, base),
                         Money(each.tax_minor, base),
-                    )
+                    ),
+                    {
+                        "part": _documents_of(
+                            days, part=each.part, country=each.country or "-", code=each.code, rate=each.rate_ppm
+                        )
+                    },
                 )
                 for each in found.lines
             ],
@@ -546,10 +582,79 @@ def tax_sheets(found: TaxReport) -> list[Sheet]:
                         each.documents,
                         Money(each.net_minor, base),
                     ),
-                    {"customer": f"/customers/{each.customer_id}"},
+                    {
+                        "vat_id": _documents_of(
+                            days,
+                            part="reverse_charge",
+                            country=each.country or "-",
+                            customer=each.customer_id,
+                            vat_id=each.vat_id or "-",
+                        ),
+                        "customer": f"/customers/{each.customer_id}",
+                    },
                 )
                 for each in found.reverse_charged
             ],
             empty=_("No reverse charge in these days"),
         ),
     ]
+
+
+def _documents_of(days: dict[str, str], **line: object) -> str:
+    return f"/ledger/tax/documents?{urlencode({**days, **line})}"
+
+
+def taxed_columns() -> list[Column]:
+    return [
+        Column("number", _("Number"), role="name"),
+        Column("kind", _("What"), role="status"),
+        Column("issued", _("Issued"), "date", role="meta"),
+        Column("customer_id", _("Customer no."), "number", only_csv=True),
+        Column("customer", _("Customer"), role="meta"),
+        Column("vat_id", _("VAT id")),
+        Column("net", _("Net"), "money"),
+        Column("tax", _("Tax"), "money", role="amount"),
+    ]
+
+
+def taxed_line(each: TaxedDocument, base: str) -> Line:
+    return Line(
+        (
+            each.number,
+            _("Credit note") if each.kind == "credit_note" else _("Invoice"),
+            each.issued_on,
+            each.customer_id,
+            each.name,
+            each.vat_id,
+            Money(each.net_minor, base),
+            Money(each.tax_minor, base),
+        ),
+        {"number": f"/invoices/{each.id}", "customer": f"/customers/{each.customer_id}"},
+    )
+
+
+def taxed_sheet(found: Sequence[TaxedDocument], total: TaxSum, base: str) -> Sheet:
+    """The documents of a line of the tax report. The sum is that of all of them, on however many pages."""
+    summed = Line(
+        (_("Sum"), "", None, None, "", "", Money(total.net_minor, base), Money(total.tax_minor, base)),
+    )
+    return Sheet(
+        key="taxed",
+        title=ngettext("%(num)s document", "%(num)s documents", total.documents),
+        cards=True,
+        columns=taxed_columns(),
+        lines=[taxed_line(each, base) for each in found],
+        totals=[summed] if found else [],
+        empty=_("Nothing was issued in these days"),
+    )
+
+
+def taxed_words(form: TaxedForm) -> str:
+    """Which line of the tax report it is, in words."""
+    said = [
+        _(PARTS[form.part]) if form.part in PARTS else "",
+        form.country.strip("-"),
+        form.vat_id.strip("-"),
+        percent_text(int(form.rate)) if form.rate else "",
+    ]
+    return " · ".join(each for each in said if each)

@@ -73,11 +73,12 @@ def _page(
 ) -> Response[str]:
     kept = {name: text for name, text in view.query.items() if name not in ("format", "sheet", "before", "after")}
     template = more.pop("template", "reports/sheets.html")
+    tab = more.pop("tab", path)
     more = {"strips": [], "latest": "", "older": "", **more}
     return view.page(
         template,
         status=422 if errors else 200,
-        tabs=pages.tabs(path),
+        tabs=pages.tabs(tab),
         path_of_report=path,
         title=title,
         sub=sub,
@@ -396,7 +397,8 @@ async def show_tax(view: View) -> Response[str] | Stream:
     since, until = period.since or first, period.until or (scope.today() if period.since else last)
     if until < since and not errors:
         errors, until = {"until": _("The last day is before the first.")}, since
-    found = pages.tax_sheets(await taxes.tax_report(scope.tenant.currency, since, until))
+    report = await taxes.tax_report(scope.tenant.currency, since, until)
+    found = pages.tax_sheets(report, since, until)
     if file := _wants_csv(view, found, errors):
         return file
     return _page(
@@ -411,6 +413,51 @@ async def show_tax(view: View) -> Response[str] | Stream:
         fields=_period_fields(since, until),
         errors=errors,
     )
+
+
+@get("/ledger/tax/documents", permission="ledger.view")
+async def list_taxed(view: View) -> Response[str] | Stream:
+    """The documents that a line of the tax report is made of; their sum is the line."""
+    scope = view.scope
+    check_sees_everyone(scope)
+    form, errors = _asked_for(view, pages.TaxedForm)
+    first, last = pages.last_month(scope)
+    since, until = form.since or first, form.until or last
+    base = scope.tenant.currency
+    if view.query.get("format") == "csv" and not errors:
+        return sheets.csv_of_stream(
+            scope, "taxed", pages.taxed_columns(), _taxed_lines(form.wanted, since, until, base)
+        )
+    found = await taxes.list_taxed(
+        form.wanted, since, until, after=_place(view.query.get("after", "")), limit=ITEMS_OF_A_PAGE + 1
+    )
+    more = found[ITEMS_OF_A_PAGE - 1] if len(found) > ITEMS_OF_A_PAGE else None
+    kept = {name: text for name, text in view.query.items() if name not in ("after", "format", "sheet") and text}
+    here = f"/ledger/tax/documents?{urlencode(kept)}"
+    total = await taxes.sum_taxed(form.wanted, since, until)
+    return _page(
+        view,
+        "/ledger/tax/documents",
+        _("Documents of the tax report"),
+        f"{pages.taxed_words(form)} · {written(since, scope.locale)} – {written(until, scope.locale)}".lstrip(" ·"),
+        [pages.taxed_sheet(found[:ITEMS_OF_A_PAGE], total, base)],
+        errors=errors,
+        tab="/ledger/tax",
+        latest=here if "after" in view.query else "",
+        older=f"{here}&after={more.issued_on.isoformat()}.{more.id}" if more else "",
+    )
+
+
+async def _taxed_lines(wanted: taxes.TaxFilter, since: date, until: date, base: str) -> AsyncIterator[Line]:
+    database, after = current(), None
+    while True:
+        with bind(database):
+            found = await taxes.list_taxed(wanted, since, until, after=after, limit=2000)
+        for each in found:
+            yield pages.taxed_line(each, base)
+        if len(found) < 2000:
+            return
+        after = found[-1].issued_on, found[-1].id
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------
@@ -561,6 +608,7 @@ HANDLERS: Final = (
     show_recognition,
     do_recognition,
     show_tax,
+    list_taxed,
     list_accounts,
     show_account,
     save_account,

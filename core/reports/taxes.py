@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import date
+from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from core.database import dialect, rows, value
+from core.database import dialect, row, rows, value
 from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.queries import booked
 from core.texts import N_
-
-if TYPE_CHECKING:
-    from datetime import date
 
 PARTS: Final = {
     "home": N_("At home"),
@@ -45,6 +43,37 @@ class ReverseCharged(Struct, frozen=True):
     country: str
     documents: int
     net_minor: int
+
+
+class TaxedDocument(Struct, frozen=True):
+    """A document that a line of the report is made of, with its net and tax there; a credit note's are below 0."""
+
+    id: int
+    kind: str
+    number: str
+    issued_on: date
+    customer_id: int
+    name: str
+    vat_id: str
+    net_minor: int
+    tax_minor: int
+
+
+class TaxFilter(Struct, frozen=True, kw_only=True):
+    """Which lines of the report: each part of it that is given. A country or VAT id of "" is none at all."""
+
+    part: str | None = None
+    country: str | None = None
+    code: str | None = None
+    rate_ppm: int | None = None
+    customer_id: int | None = None
+    vat_id: str | None = None
+
+
+class TaxSum(Struct, frozen=True):
+    documents: int
+    net_minor: int
+    tax_minor: int
 
 
 class TaxReport(Struct, frozen=True):
@@ -96,24 +125,36 @@ WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.issued_o
 """
 
 
+_SIGN: Final = "CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END"
+
+
+def _with_home() -> str:
+    return f"WITH home AS MATERIALIZED (SELECT id, {_said('snapshot', 'country')} AS country FROM seller_snapshot)"
+
+
+def _charged() -> str:
+    """Every line of those documents with the part of the report that it belongs to, as SQL to select from."""
+    country = f"coalesce(r.country, {_of_buyer('country')})"
+    return f"""(
+    SELECT d.id, d.kind, d.number, d.issued_on, d.payer_id, l.tax_code AS code, l.rate_ppm, {country} AS country,
+           {_of_buyer("name")} AS name, {_of_buyer("vat_id")} AS vat_id,
+           CASE l.tax_code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
+               WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = {_HOME} THEN 'home' ELSE 'oss' END END AS part,
+           {_SIGN} * l.base_net_minor AS net, {_SIGN} * l.base_tax_minor AS tax
+    {_LINES} JOIN home s ON s.id = d.seller_snapshot_id {_ISSUED}
+) x"""
+
+
 async def tax_report(currency: str, since: date, until: date) -> TaxReport:
     """Of the documents issued in these days, both included. `currency`: the tenant's, in which it is reported."""
-    sign = "CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END"
-    country = f"coalesce(r.country, {_of_buyer('country')})"
     values = {"since": since, "until": until, "book": MAIN_BOOK}
     lines = await rows(
         TaxLine,
         f"""
-        WITH home AS MATERIALIZED (SELECT id, {_said("snapshot", "country")} AS country FROM seller_snapshot)
+        {_with_home()}
         SELECT x.part, x.country, x.code, x.rate_ppm, count(DISTINCT x.id) AS documents,
                CAST(sum(x.net) AS bigint) AS net_minor, CAST(sum(x.tax) AS bigint) AS tax_minor
-        FROM (
-            SELECT d.id, l.tax_code AS code, l.rate_ppm, {country} AS country,
-                   CASE l.tax_code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
-                       WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = {_HOME} THEN 'home' ELSE 'oss' END END AS part,
-                   {sign} * l.base_net_minor AS net, {sign} * l.base_tax_minor AS tax
-            {_LINES} JOIN home s ON s.id = d.seller_snapshot_id {_ISSUED}
-        ) x
+        FROM {_charged()}
         GROUP BY x.part, x.country, x.code, x.rate_ppm
         ORDER BY x.part <> 'home', x.part <> 'oss', x.code, x.country, x.rate_ppm DESC
         """,
@@ -124,7 +165,7 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         f"""
         SELECT d.payer_id AS customer_id, max({_of_buyer("name")}) AS name, {_of_buyer("vat_id")} AS vat_id,
                {_of_buyer("country")} AS country, count(DISTINCT d.id) AS documents,
-               CAST(sum({sign} * l.base_net_minor) AS bigint) AS net_minor
+               CAST(sum({_SIGN} * l.base_net_minor) AS bigint) AS net_minor
         {_LINES} {_ISSUED} AND l.tax_code = 'AE'
         GROUP BY d.payer_id, {_of_buyer("vat_id")}, {_of_buyer("country")} ORDER BY vat_id, d.payer_id
         """,
@@ -145,3 +186,52 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         tax_minor=sum(each.tax_minor for each in lines),
         booked_minor=int(in_books),
     )
+
+
+async def list_taxed(
+    wanted: TaxFilter, since: date, until: date, *, after: tuple[date, int] | None = None, limit: int
+) -> list[TaxedDocument]:
+    """The documents that lines of the report are made of, the earliest first."""
+    issued_on, last = after or (date.min, 0)
+    tests, values = _tests(wanted)
+    return await rows(
+        TaxedDocument,
+        f"""
+        {_with_home()}
+        SELECT x.id, x.kind, x.number, x.issued_on, x.payer_id AS customer_id, max(x.name) AS name,
+               max(x.vat_id) AS vat_id, CAST(sum(x.net) AS bigint) AS net_minor, CAST(sum(x.tax) AS bigint) AS tax_minor
+        FROM {_charged()}
+        WHERE (x.issued_on > :issued_on OR (x.issued_on = :issued_on AND x.id > :last)) {tests}
+        GROUP BY x.id, x.kind, x.number, x.issued_on, x.payer_id ORDER BY x.issued_on, x.id LIMIT :limit
+        """,
+        since=since,
+        until=until,
+        book=MAIN_BOOK,
+        issued_on=issued_on,
+        last=last,
+        limit=limit,
+        **values,
+    )
+
+
+async def sum_taxed(wanted: TaxFilter, since: date, until: date) -> TaxSum:
+    """What those documents come to: the line of the report."""
+    tests, values = _tests(wanted)
+    found = await row(
+        TaxSum,
+        f"{_with_home()} SELECT count(DISTINCT x.id) AS documents,"
+        " CAST(coalesce(sum(x.net), 0) AS bigint) AS net_minor, CAST(coalesce(sum(x.tax), 0) AS bigint) AS tax_minor"
+        f" FROM {_charged()} WHERE 1 = 1 {tests}",
+        since=since,
+        until=until,
+        book=MAIN_BOOK,
+        **values,
+    )
+    assert found is not None, "sums are one row"
+    return found
+
+
+def _tests(wanted: TaxFilter) -> tuple[str, dict[str, object]]:
+    columns = {"customer_id": "payer_id"}
+    values = {name: each for name, each in structs.asdict(wanted).items() if each is not None}
+    return "".join(f" AND x.{columns.get(name, name)} = :{name}" for name in values), values

@@ -7,6 +7,8 @@ import csv
 import io
 import re
 from datetime import date, timedelta
+from decimal import Decimal
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from core.customers.schemas import NewCustomer
 from core.database import execute, value
 from core.ledger.actions import set_fx_rate
 from core.ledger.schemas import NewFxRate, TrialBalanceRow
-from core.money import Money
+from core.money import Money, format_amount
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.reports.pages import KINDS, deferred_sheet, kind_words, trial_sheet
@@ -254,6 +256,79 @@ async def test_B6_the_tax_report_comes_to_what_was_booked_on_2200(tenant: TestTe
     assert {row["Part"]: row["Tax"] for row in file}["At home"] == "32.20"
     assert "Booked on 2200" in shown.text
     assert backwards.status_code == 422
+
+
+async def test_B6_each_line_of_the_tax_report_leads_to_the_documents_that_come_to_it(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    await books(tenant)
+    await an_invoice(tenant, await a_customer(tenant, "Nowhere", country=None))
+    for name, profile in (("Exempt", "exempt"), ("Abroad", "reverse_charge"), ("Abroad too", "reverse_charge")):
+        customer = await a_customer(tenant, name, country="DE")
+        await execute("UPDATE customer SET tax_profile = :profile WHERE id = :id", profile=profile, id=customer)
+        await an_invoice(tenant, customer, 70)
+    await execute("UPDATE seller SET oss = TRUE")
+    await set_tax_rate(scope, NewTaxRate(country="FR", category="standard", valid_from=scope.today(), rate_ppm=200_000))
+    for __ in range(3):
+        await an_invoice(tenant, await a_customer(tenant, "Chez Nous", country="FR"), 10)
+    api, page = await tenant.api(), await tenant.browser()
+    day = {"since": scope.today().isoformat(), "until": scope.today().isoformat()}
+    report = (await api.get("/api/v1/ledger/tax", params=day)).json()
+    shown = await page.get("/ledger/tax", params=day)
+    links = [unescape(each) for each in re.findall(r'href="(/ledger/tax/documents[^"]*)"', shown.text)]
+
+    pages = [await page.get(each) for each in links]
+    files = [sheet_of(await page.get(f"{each}&format=csv")) for each in links]
+    lists = [
+        await _all_of(api, {**day, **{name: each[name] for name in ("part", "country", "code", "rate_ppm")}})
+        for each in report["lines"]
+    ]
+
+    assert [each.status_code for each in pages] == [200] * len(links)
+    wanted = [(each["documents"], each["net_minor"], each["tax_minor"]) for each in report["lines"]]
+    wanted_by_vat_id = [(each["documents"], each["net_minor"], 0) for each in report["reverse_charged"]]
+    assert (len(wanted), len(wanted_by_vat_id)) == (4, 2)
+    assert [_sums(each) for each in files] == wanted + wanted_by_vat_id
+    assert [
+        (len(each), sum(one["net_minor"] for one in each), sum(one["tax_minor"] for one in each)) for each in lists
+    ] == wanted
+    for (documents, net, tax), shows in zip(wanted + wanted_by_vat_id, pages, strict=True):
+        assert re.search(rf"\b{documents} documents?\b", shows.text)
+        assert {format_amount(net, "EUR"), format_amount(tax, "EUR")} <= set(re.findall(r">([^<>]+)</td>", shows.text))
+    assert 'href="/invoices/' in pages[0].text
+    assert "/ledger/journal?since=" in shown.text
+    assert "account=2200" in shown.text
+
+
+async def _all_of(api: httpx.AsyncClient, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every document, two a page."""
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = await api.get("/api/v1/ledger/tax/documents", params={**asked, "limit": 2, "cursor": cursor})
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["items"]
+        cursor = answer.json()["next"]
+        if not cursor:
+            return found
+
+
+def _sums(file: list[dict[str, str]]) -> tuple[int, int, int]:
+    net, tax = (sum(round(Decimal(row[name]) * 100) for row in file) for name in ("Net", "Tax"))
+    return len(file), net, tax
+
+
+async def test_B6_documents_of_the_tax_report_are_refused_where_their_line_is_no_line(tenant: TestTenant) -> None:
+    page, api = await tenant.browser(), await tenant.api()
+
+    bad = await page.get("/ledger/tax/documents", params={"country": "nowhere", "rate": "x", "customer": "9" * 19})
+    none = await page.get("/ledger/tax/documents", params={"part": "nothing", "after": "x"})
+    huge = [await page.get(f"/ledger/{each}", params={"customer": "9" * 19}) for each in ("tax/documents", "journal")]
+    backwards = await api.get("/api/v1/ledger/tax/documents", params={"since": "2026-02-01", "until": "2026-01-01"})
+    other = await api.get("/api/v1/ledger/tax/documents", params={"cursor": "x"})
+
+    assert (bad.status_code, none.status_code, backwards.status_code, other.status_code) == (422, 200, 422, 422)
+    assert "Nothing was issued in these days" in none.text
+    assert [each.status_code for each in huge] == [422, 422]
 
 
 async def test_B6_the_tax_report_has_what_is_charged_at_home_first_and_counts_each_document_once(
