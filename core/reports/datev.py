@@ -3,9 +3,10 @@
 Facts: developer.datev.de, DATEV-Format. Fields parted by semicolons, texts in quotation marks, decimal comma, CR LF,
 Windows-1252; the first line says whose books of which year, the second names the columns. A line has an account and its
 counter account: the postings of a transaction are paired, debits with credits in their order, so that the sums of every
-account stay. Amounts are those of the tenant's currency. Tax is posted on its own account; `bu_key` keeps an automatic
-account from reckoning it again. The key belongs to the counter account, so revenue always stands there, and the mark
-says on which side the other one is: S where it is debited, H where it is credited.
+account stay; what would stay on one account is no line. Amounts are those of the tenant's currency. Tax is posted on
+its own account; `bu_key` keeps an automatic account from reckoning it again. The key belongs to the counter account, so
+revenue always stands there, and the mark says on which side the other one is: S where it is debited, H where it is
+credited.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import re
 from collections import deque
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal
+from unicodedata import normalize
 
 from msgspec import Meta, Struct
 
 from core.database import rows, value
 from core.errors import Invalid
+from core.ids import sort_key
 from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.queries import booked
 from core.money import as_decimal, exponent
@@ -166,6 +169,8 @@ async def check(settings: DatevSettings, since: date, until: date, *, currency: 
         since=since,
         until=until,
     )
+    if not booked_on:
+        raise Invalid(_("Nothing was booked in these days: there is no batch of them."), field="until")
     if missing := [each.code for each in booked_on if not each.number.strip("0")]:
         raise Invalid(
             _("These accounts have no export number: %(codes)s. Enter them under Accounts.", codes=", ".join(missing)),
@@ -250,16 +255,17 @@ def paired(postings: Sequence[JournalPosting]) -> Iterator[Row]:
         part = min(owed, due)
         named = (kind_words(debit.kind), debit.customer or credit.customer, debit.product or credit.product)
         turned = debit.code == Code.REVENUE
-        yield Row(
-            amount_minor=part,
-            side="H" if turned else "S",
-            account=(credit if turned else debit).export_number,
-            counter=(debit if turned else credit).export_number,
-            revenue=Code.REVENUE in (debit.code, credit.code),
-            on=debit.booked_on,
-            reference=debit.reference or str(debit.transaction_id),
-            text=" ".join(filter(None, named)),
-        )
+        if debit.export_number != credit.export_number:  # else nothing moves there, and DATEV refuses the line
+            yield Row(
+                amount_minor=part,
+                side="H" if turned else "S",
+                account=(credit if turned else debit).export_number,
+                counter=(debit if turned else credit).export_number,
+                revenue=Code.REVENUE in (debit.code, credit.code),
+                on=debit.booked_on,
+                reference=debit.reference or str(debit.transaction_id),
+                text=" ".join(filter(None, named)),
+            )
         if owed > part:
             debits.appendleft((debit, owed - part))
         if due > part:
@@ -284,8 +290,16 @@ def _line(settings: DatevSettings, row: Row, currency: str) -> str:
 
 def _text(text: str, most: int = 60) -> str:
     """Quoted, without anything that ends a line; quotation marks are doubled."""
-    cut = re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:most]
+    cut = "".join(map(_letter, re.sub(r"[\x00-\x1f\x7f]+", " ", normalize("NFC", text))))[:most]
     return '"' + cut.replace('"', '""') + '"'
+
+
+def _letter(character: str) -> str:
+    """As it is, or without its accent or stroke where the encoding has it only so; else it stays, to be a ?."""
+    if character.encode(ENCODING, "ignore"):
+        return character
+    bare = sort_key(character)
+    return (bare.capitalize() if character.isupper() else bare) if bare.isascii() and bare.isalpha() else character
 
 
 def _encoded(lines: Sequence[str]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +85,34 @@ async def test_B5_the_batch_keeps_the_sums_of_every_account(tenant: TestTenant) 
     assert dict(sums) == {f"9{each.code}": each.balance_minor for each in await trial_balance()}
 
 
+async def test_B5_what_stays_on_one_account_there_is_no_line_and_the_sums_stay(tenant: TestTenant) -> None:
+    await _books(tenant)
+    await _settings(tenant)
+    await execute("UPDATE account SET export_number = '10000' WHERE code IN ('1100', '2000')")
+    api, today = await tenant.api(), tenant.scope().today()
+
+    answer = await api.get("/api/v1/ledger/datev", params={"since": today.isoformat(), "until": today.isoformat()})
+    rows = list(csv.reader(io.StringIO(answer.content.decode("cp1252")), delimiter=";"))[2:]
+
+    assert [(row[0], row[6], row[7]) for row in rows] == [
+        ("100,00", "10000", "94000"),
+        ("23,00", "10000", "92200"),
+        ("200,00", "91200", "10000"),
+    ], "the allocation of 123.00 is none"
+
+
+async def test_B5_letters_that_the_file_has_not_lose_their_accent_or_stroke(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Łukasz Dvořák Mu\u0308ller 田"))
+    await receive(scope, NewPayment(payer_id=customer_id, amount_minor=100))
+    await _settings(tenant)
+    api, today = await tenant.api(), scope.today()
+
+    answer = await api.get("/api/v1/ledger/datev", params={"since": today.isoformat(), "until": today.isoformat()})
+
+    assert '"Payment Lukasz Dvorák Müller ?"' in answer.content.decode("cp1252")
+
+
 async def test_B5_revenue_is_the_counter_account_whether_charged_or_credited(tenant: TestTenant) -> None:
     await _books(tenant)
     await _settings(tenant, bu_key="40")
@@ -107,9 +135,11 @@ async def test_B5_what_datev_would_refuse_is_said_before(tenant: TestTenant) -> 
     page, today = await tenant.browser(), tenant.scope().today()
     now = {"since": today.isoformat(), "until": today.isoformat()}
 
+    before = (today - timedelta(days=1)).isoformat()
     unknown = await page.get("/ledger/datev", params=now)
     await save_settings(tenant.scope(), DatevSettings(consultant=29098, client=55003))
     unnumbered = await page.get("/ledger/datev", params=now)
+    empty = await page.get("/ledger/datev", params={"since": before, "until": before})
     years = await page.get("/ledger/datev", params={**now, "since": "2020-01-01"})
     backwards = await page.get("/ledger/datev", params={"since": now["until"], "until": "2020-01-01"})
     nonsense = await page.get("/ledger/datev", params={"since": "soon"})
@@ -117,6 +147,8 @@ async def test_B5_what_datev_would_refuse_is_said_before(tenant: TestTenant) -> 
 
     assert "Enter the consultant and client number" in unknown.text
     assert "have no export number: 1100, 1200, 2000, 2200, 4000" in unnumbered.text
+    assert empty.status_code == 422
+    assert "Nothing was booked in these days" in empty.text
     assert "one fiscal year" in years.text
     assert "The last day is before the first" in backwards.text
     assert {each.status_code for each in (unknown, unnumbered, years, backwards, nonsense)} == {422}
