@@ -19,7 +19,7 @@ from core.lists.columns import ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, Given, link, pill
 from core.lists.listing import Choices, Listing
 from core.texts import N_, ngettext
-from core.web.templating import shown
+from core.web.templating import marked, shown
 
 if TYPE_CHECKING:
     from core.customers.queries import RowTag
@@ -56,8 +56,8 @@ def _phone(row: CustomerItem, given: Given) -> Markup:
     """On a phone the id and the city stand in its place."""
     city = f" · {shown(row.city)}" if row.city else ""
     if not row.phone:
-        return Markup(f'<span class="only-phone">{row.id}{city}</span><span class="only-wide">{NOTHING}</span>')
-    return Markup(
+        return marked(f'<span class="only-phone">{row.id}{city}</span><span class="only-wide">{NOTHING}</span>')
+    return marked(
         f'<span class="only-phone">{row.id}{city}</span>'
         f'<span class="only-wide" data-number="{shown(row.phone)}">{shown(grouped(row.phone))}</span>'
     )
@@ -71,7 +71,7 @@ def _tags(row: CustomerItem, given: Given) -> Markup:
     if len(tags) > SHOWN_TAGS:
         others = ", ".join(one.name for one in tags[SHOWN_TAGS:])
         told += f' <span class="t-2" title="{shown(others)}">+{len(tags) - SHOWN_TAGS}</span>'
-    return Markup(told)
+    return marked(told)
 
 
 CUSTOMERS: Final = Listing(

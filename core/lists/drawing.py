@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+from msgspec import Struct
 
 from core.lists.columns import Load, Loaded
 from core.lists.writing import Cell, ColumnType, ExportColumn
 from core.money import Money, exponent, format_amount
 from core.texts import _, number
-from core.web.templating import in_time, shown, written
+from core.web.templating import all_shown, in_time, marked, shown, written
 
 if TYPE_CHECKING:
     from core.lists.columns import ListColumn
@@ -45,12 +47,13 @@ _CLASSES: Final = {
 def link(href: str, text: str, *, title: str = "") -> Markup:
     """A link in a cell."""
     told = f' title="{shown(title)}"' if title else ""
-    return Markup(f'<a href="{shown(href)}"{told}>{shown(text)}</a>')
+    return marked(f'<a href="{shown(href)}"{told}>{shown(text)}</a>')
 
 
+@lru_cache(maxsize=512, typed=True)
 def pill(label: str, kind: str) -> Markup:
     """A status in a cell."""
-    return Markup(f'<span class="t-pill k-{shown(kind)}">{shown(label)}</span>')
+    return marked(f'<span class="t-pill k-{shown(kind)}">{shown(label)}</span>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +151,14 @@ def text_of(value: Any, scope: Scope) -> str:
 
 
 def lines_of(
-    listing: Listing[Any], columns: Sequence[ListColumn], rows: Iterable[Any], drawing: Drawing, *, one_currency: bool
+    listing: Listing[Any], columns: Sequence[ListColumn], rows: Sequence[Any], drawing: Drawing, *, one_currency: bool
 ) -> list[Line]:
-    """The rows of a page. Nothing on it is drawn as often as a cell, so their tags are put together here."""
-    draws = [_draw(listing, column, drawing, one_currency=one_currency) for column in columns]
+    """The rows of a page. Nothing on it is drawn as often as a cell, so each column is drawn for all rows at once."""
+    drawn = [_cells(listing, column, rows, drawing, one_currency=one_currency) for column in columns]
     name_of = listing.name_of
     return [
-        Line(row.id, str(row.id) if name_of is None else name_of(row), "".join([draw(row) for draw in draws]), row)
-        for row in rows
+        Line(row.id, str(row.id) if name_of is None else name_of(row), "".join(cells), row)
+        for row, *cells in zip(rows, *drawn, strict=True)
     ]
 
 
@@ -167,63 +170,80 @@ def body_of(
     end_of = None if ends is None else ends.drawn_with(icon)
     told = []
     for line in lines:
-        tick = (
-            f'<td class="c-check"><label><input class="form-check-input" type="checkbox" data-select name="id"'
-            f' value="{line.id}" form="bulk" aria-label="{before}{shown(line.name)}{after}"></label></td>'
-            if ticked
-            else ""
-        )
-        end = "" if end_of is None else f'<td class="c-do">{end_of(line.row)}</td>'
-        told.append(f'<tr id="{noun}-{line.id}">{tick}{line.cells}{end}</tr>\n')
-    return Markup("".join(told))
+        told.append(f'<tr id="{noun}-{line.id}">')
+        if ticked:
+            told.append(
+                '<td class="c-check"><label><input class="form-check-input" type="checkbox" data-select name="id"'
+                f' value="{line.id}" form="bulk" aria-label="{before}{shown(line.name)}{after}"></label></td>'
+            )
+        told.append(line.cells)
+        if end_of is not None:
+            told.append(f'<td class="c-do">{end_of(line.row)}</td>')
+        told.append("</tr>\n")
+    return marked("".join(told))
 
 
-def _draw(listing: Listing[Any], column: ListColumn, drawing: Drawing, *, one_currency: bool) -> Callable[[Any], str]:
-    """How a column's cell is made of a row."""
-    is_first = column is listing.columns[0]
+def _cells(
+    listing: Listing[Any], column: ListColumn, rows: Sequence[Any], drawing: Drawing, *, one_currency: bool
+) -> list[str]:
+    """A column's cells, one for each row."""
+    is_first, cell = column is listing.columns[0], column.cell
     usual = "t-id" if column.key == "id" else _CLASSES.get(column.kind, "")
     classes = " ".join(one for one in ("c-name" if is_first else "", column.role, column.cls or usual) if one)
     begin = f'<td class="{classes}">' if classes else "<td>"
-    titled = column.kind == "text" and column.cell is None and "t-clip" in classes
-    with_title = f'<td class="{classes}" title="'
-    nothing = f"{begin}{NOTHING}</td>"
-    value_in, cell = value_of(column, drawing, listing), column.cell
-    link_of = listing.link if is_first else None
-
-    def draw_own(row: Any) -> str:
-        assert cell is not None
-        return f"{begin}{shown(cell(row, _given(value_in(row), drawing)))}</td>"
-
-    def draw_text(row: Any) -> str:
-        value = value_in(row)
-        text = value if type(value) is str else _plain(column, value, drawing)
-        if not text:
-            return nothing
-        told = shown(text)
-        return f'{with_title}{told}">{told}</td>' if titled else f"{begin}{told}</td>"
-
-    def draw(row: Any) -> str:
-        value = value_in(row)
-        text = _plain(column, value, drawing)
-        if link_of is not None:
-            return f"{begin}{link(link_of(row), text or _('None'), title=text)}</td>"
-        if not text:
-            return nothing
-        if isinstance(value, datetime):
-            return f"{begin}{_given(value, drawing).instant(value)}</td>"
-        told = shown(text)
-        if isinstance(value, Money):
-            return f"{begin}{_amount(column, value, told, one_currency)}</td>"
-        if column.key != "id" and column.kind == "number" and not value:
-            return f'{begin}<span class="t-2">{told}</span></td>'
-        return f"{begin}{told}</td>"
-
+    values = list(map(value_of(column, drawing, listing), rows))
     if cell is not None:
-        return draw_own
-    return draw_text if column.kind == "text" and link_of is None else draw
+        scope, labels, zone = drawing.scope, drawing.labels, drawing.reader_zone
+        return [
+            f"{begin}{shown(cell(row, Given(value, scope, labels, zone)))}</td>"
+            for row, value in zip(rows, values, strict=True)
+        ]
+    told = all_shown(_texts(column, values, drawing))
+    if is_first and listing.link is not None:
+        hrefs = all_shown(list(map(listing.link, rows)))
+        return [
+            f'{begin}<a href="{href}" title="{text}">{text}</a></td>'
+            if text
+            else f'{begin}<a href="{href}">{shown(_("None"))}</a></td>'
+            for href, text in zip(hrefs, told, strict=True)
+        ]
+    nothing = f"{begin}{NOTHING}</td>"
+    if column.kind == "text":
+        titled = f'<td class="{classes}" title="' if "t-clip" in classes else ""
+        if titled:
+            return [f'{titled}{text}">{text}</td>' if text else nothing for text in told]
+        return [f"{begin}{text}</td>" if text else nothing for text in told]
+    return [
+        f"{begin}{_dressed(column, value, text, drawing, one_currency)}</td>" if text else nothing
+        for value, text in zip(values, told, strict=True)
+    ]
 
 
-class Given(NamedTuple):
+def _texts(column: ListColumn, values: Sequence[Any], drawing: Drawing) -> list[str]:
+    scope = drawing.scope
+    if column.key == "id":
+        return list(map(str, values))
+    if column.kind == "choice":
+        labels = drawing.labels.get(column.key, {})
+        return [
+            text_of(value, scope) if isinstance(value, (list, tuple)) else labels.get(value) or text_of(value, scope)
+            for value in values
+        ]
+    return [value if type(value) is str else text_of(value, scope) for value in values]
+
+
+def _dressed(column: ListColumn, value: Any, told: str, drawing: Drawing, one_currency: bool) -> str:
+    """What stands in a cell, as its kind is shown."""
+    if isinstance(value, datetime):
+        return Given(value, drawing.scope, drawing.labels, drawing.reader_zone).instant(value)
+    if isinstance(value, Money):
+        return _amount(column, value, told, one_currency)
+    if column.kind == "number" and not value and column.key != "id":
+        return f'<span class="t-2">{told}</span>'
+    return told
+
+
+class Given(Struct, frozen=True, gc=False):
     """What a column's own way of drawing has besides the row."""
 
     value: Any
@@ -235,18 +255,6 @@ class Given(NamedTuple):
         """As lists show it, to whoever reads it."""
         scope = self.scope
         return in_time(at, scope.now(), locale=scope.locale, zone=scope.tenant.time_zone, own=self.reader_zone)
-
-
-def _given(value: Any, drawing: Drawing) -> Given:
-    return Given(value, drawing.scope, drawing.labels, drawing.reader_zone)
-
-
-def _plain(column: ListColumn, value: Any, drawing: Drawing) -> str:
-    if column.key == "id":
-        return str(value)
-    if column.kind == "choice" and not isinstance(value, (list, tuple)):
-        return drawing.labels.get(column.key, {}).get(value) or text_of(value, drawing.scope)
-    return text_of(value, drawing.scope)
 
 
 def _amount(column: ListColumn, value: Money, told: str, one_currency: bool) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from markupsafe import escape
 from msgspec import Struct
 
 from core.texts import _
+from core.web.templating import shown
 
 ID: Final = "{id}"
+NAME: Final = "{name}"
 
 
 class RowIcon(Struct, frozen=True, kw_only=True):
@@ -42,23 +45,26 @@ class RowEnds:
 
     def drawn_with(self, icon: Callable[[str], str]) -> Callable[[Any], str]:
         """How the end of a row is drawn, by who knows how icons are."""
-        more = _("More for %(name)s", name="{name}")
+        more, short = _("More for %(name)s", name=NAME), _("More")
         drawn = {
-            kind: "".join(
-                f'<button type="button" class="t-iconbtn" aria-disabled="true" aria-label="{escape(one.label)}:'
-                f' {escape(one.refused)}" title="{escape(one.label)}: {escape(one.refused)}">{icon(one.icon)}</button>'
-                if one.refused
-                else f'<a class="t-iconbtn" href="{one.href}" aria-label="{escape(one.label)}: {{name}}"'
-                f' title="{escape(one.label)}">{icon(one.icon)}</a>'
-                for one in icons
-            )
-            + (
-                f'<a class="t-iconbtn" href="{self._page}" data-row-menu hx-get="{self._menu}" hx-target="#row-menu"'
-                f' hx-swap="innerHTML" aria-haspopup="true" aria-label="{escape(more)}" title="{escape(_("More"))}">'
-                f"{icon('dots')}</a>"
-            )
-            for kind, icons in self._icons.items()
+            kind: _drawn(tuple(icons), self._menu, self._page, more, short, icon) for kind, icons in self._icons.items()
         }
-        return lambda row: (
-            drawn[self._kind_of(row)].replace(ID, str(row.id)).replace("{name}", escape(self._name_of(row)))
-        )
+        return lambda row: drawn[self._kind_of(row)].replace(ID, str(row.id)).replace(NAME, shown(self._name_of(row)))
+
+
+@lru_cache(maxsize=512)
+def _drawn(icons: tuple[RowIcon, ...], menu: str, page: str, more: str, short: str, icon: Callable[[str], str]) -> str:
+    """The end of rows of a kind, as it is said in one language."""
+    told = [
+        f'<button type="button" class="t-iconbtn" aria-disabled="true" aria-label="{escape(one.label)}:'
+        f' {escape(one.refused)}" title="{escape(one.label)}: {escape(one.refused)}">{icon(one.icon)}</button>'
+        if one.refused
+        else f'<a class="t-iconbtn" href="{one.href}" aria-label="{escape(one.label)}: {NAME}"'
+        f' title="{escape(one.label)}">{icon(one.icon)}</a>'
+        for one in icons
+    ]
+    return "".join(told) + (
+        f'<a class="t-iconbtn" href="{page}" data-row-menu hx-get="{menu}" hx-target="#row-menu"'
+        f' hx-swap="innerHTML" aria-haspopup="true" aria-label="{escape(more)}" title="{escape(short)}">'
+        f"{icon('dots')}</a>"
+    )

@@ -75,6 +75,16 @@ def shown(value: Any) -> str:
     return escape(value)
 
 
+def marked(text: str) -> Markup:
+    """Text that is markup already: what `Markup(text)` gives, in half the time."""
+    return str.__new__(Markup, text)
+
+
+def all_shown(texts: list[str]) -> list[str]:
+    """`shown` of each. They are looked at together: most columns of most pages have no special character."""
+    return texts if _SPECIAL("".join(texts)) is None else [shown(text) for text in texts]
+
+
 class _Writer(CodeGenerator):
     """Templates call `shown` where they would call `escape`."""
 
@@ -391,13 +401,14 @@ def when(context: Context, at: datetime | None) -> Markup | str:
 def in_time(at: datetime, now: datetime, *, locale: str, zone: str, own: str = "") -> Markup:
     """As `when` shows it; `own` is the zone of the reader."""
     here, today = at.astimezone(_zone(zone)), now.astimezone(_zone(zone)).date()
-    shown = f"{here:%H:%M}" if here.date() == today else written(here.date(), locale, year=here.year != today.year)
+    brief = f"{here:%H:%M}" if here.date() == today else written(here.date(), locale, year=here.year != today.year)
     title = f"{written(here.date(), locale)}, {here:%H:%M}"
     if own and own != zone:
         there = at.astimezone(_zone(own))
         title = f"{title} ({own}: {written(there.date(), locale)}, {there:%H:%M})"
-    told = Markup('<time datetime="{}" title="{}">{}</time>')
-    return told.format(at.isoformat(), title, shown.replace(NO_BREAK, " "))
+    return marked(
+        f'<time datetime="{at.isoformat()}" title="{shown(title)}">{shown(brief.replace(NO_BREAK, " "))}</time>'
+    )
 
 
 def initials(name: str) -> str:

@@ -14,8 +14,9 @@ from jinja2 import Environment, TemplateNotFound, UndefinedError
 from markupsafe import Markup, escape
 
 import core
+from core.lists.drawing import pill
 from core.web.parts import Choice, Conflict, Difference, Field, NavArea, NavItem, Section
-from core.web.templating import SHELLS, Pages, TemplateFault, feature_folders, initials, written
+from core.web.templating import SHELLS, Pages, TemplateFault, all_shown, feature_folders, initials, written
 
 CORE = Path(core.__file__).parent
 STAFF = SimpleNamespace(kind="staff", id=1, name="Nuala Brannock", on_behalf_of=None)
@@ -115,6 +116,17 @@ def test_what_is_markup_is_not_escaped_again_and_what_has_html_of_its_own_gives_
     html = shown(folder, "{{ x }}{{ y }}{{ n }}{{ none }}", x=Markup("<b>"), y=Drawn(), n=7, none=None)
 
     assert html == "<b><svg/>7None"
+
+
+@pytest.mark.parametrize("text", ["a&b", "<b>", "a > b", 'say "so"', "it's"])
+def test_texts_that_are_looked_at_together_are_shown_as_each_by_itself(text: str) -> None:
+    for texts in (["plain", text, Markup("<i>ours</i>"), ""], ["plain", "", "both"], []):
+        assert all_shown(texts) == [escape(one) for one in texts]
+
+
+def test_a_label_that_reads_like_markup_is_not_taken_for_the_one_that_is() -> None:
+    assert "<b>" in pill(Markup("<b>"), "live")
+    assert "<b>" not in pill("<b>", "live")
 
 
 def test_what_is_kept_of_the_shell_is_the_same_for_all_and_shows_each_their_own_menu(folder: Path) -> None:
