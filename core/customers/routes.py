@@ -22,6 +22,7 @@ from core.customers.note_routes import note_values
 from core.customers.row_routes import ends_of
 from core.customers.schemas import NewCustomer, NewTag
 from core.customers.sections import LISTS, STRUCTS, new_customer_groups, section_of
+from core.customers.sharing import list_sharing, sharing_in_words
 from core.customers.timeline import happenings, in_words
 from core.database import current
 from core.errors import Invalid
@@ -83,7 +84,9 @@ async def create(view: View) -> Response[str]:
         customer_id = await actions.create_customer(view.scope, _typed(given))
     except Invalid as error:
         return _new_page(view, errors_by_field(error), status=422)
-    return view.go(f"/customers/{customer_id}", _("Customer created."))
+    made = await queries.get_customer(view.scope, customer_id)
+    sharing = await list_sharing(view.scope, made.emails, made.phones, made.country, besides=customer_id)
+    return view.go(f"/customers/{customer_id}", " ".join((_("Customer created."), sharing_in_words(sharing))).strip())
 
 
 def _typed(given: dict[str, list[str]]) -> NewCustomer:

@@ -11,14 +11,16 @@ from litestar.params import FromPath
 from core import hookspecs
 from core.activity.queries import timeline
 from core.customers import actions, queries
+from core.customers.addresses import split_list
 from core.customers.head import head_values
 from core.customers.sections import STRUCTS, conflict_of, fields_of, section_of, typed_all, typed_section
+from core.customers.sharing import TOLD, list_sharing, sharing_in_words
 from core.customers.timeline import in_words
 from core.errors import Invalid, NotFound, Stale
 from core.texts import _
 from core.web.changes import rehearse
 from core.web.parts import Choice
-from core.web.routing import get, put
+from core.web.routing import get, post, put
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ async def save_sections(view: View, customer_id: FromPath[int]) -> Response[str]
         return await _all_page(view, customer_id, editing=True, status=422, errors=errors_by_field(error))
     except Stale as error:
         return await _all_page(view, customer_id, editing=True, status=409, stale=error)
-    return await _all_page(view, customer_id, head=await head_values(view, customer_id, _("General")))
+    head = await head_values(view, customer_id, _("General"))
+    return await _all_page(view, customer_id, head={**head, "said": await _newly_shared(view, head["customer"])})
 
 
 @get("/customers/{customer_id:int}/sections/{key:str}", permission="customers.view")
@@ -81,7 +84,33 @@ async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str
         return await _section_page(view, customer_id, key, editing=True, status=409, stale=error)
     head = await head_values(view, customer_id, _("General"))
     section = section_of(view.scope, head["customer"], key, await _locations(), editable=True)
-    return view.page("customers/saved.html", **head, section=section)
+    return view.page("customers/saved.html", **head, section=section, said=await _newly_shared(view, head["customer"]))
+
+
+async def _newly_shared(view: PageView, customer: CustomerDetail) -> str:
+    """Who else has the e-mails and phones that it did not have when the form was opened."""
+    if "emails" not in view.typed:
+        return ""
+    before = _seen(view) or {}
+    emails, phones = (
+        [one for one in getattr(customer, name) if one not in before.get(name, ())] for name in ("emails", "phones")
+    )
+    found = await list_sharing(view.scope, emails, phones, customer.country, besides=customer.id)
+    return sharing_in_words(found)
+
+
+@post("/customers/shared", permission="customers.view")
+async def show_sharing(view: View) -> Response[str]:
+    """Who else has what is typed into the form of a customer, as a hint in it."""
+    await view.read()
+    emails, phones, country = (view.typed.get(name, [""])[-1] for name in ("emails", "phones", "country"))
+    number, given = view.query.get("besides", ""), dict[str, Any]()
+    besides = int(number) if number.isdecimal() and len(number) < 19 else 0
+    if besides:
+        customer = await queries.get_customer(view.scope, besides)
+        given, country = {"customer": customer}, country or customer.country
+    found = await list_sharing(view.scope, split_list(emails), split_list(phones), country, besides=besides)
+    return view.page("customers/_shared.html", **given, sharing=found[:TOLD], more=len(found) > TOLD)
 
 
 def _check_key(key: str) -> None:
@@ -215,4 +244,5 @@ HANDLERS = (
     show_section,
     edit_section,
     save_section,
+    show_sharing,
 )

@@ -176,6 +176,7 @@ def fields_of(
                 read=", ".join(grouped(one) for one in customer.phones),
             ),
             _field("joined_on", shown, kind="date", read=written(customer.joined_on, locale)),
+            Field(name="shared", label=_("Also with"), kind="read", part="customers/_shared.html", only_edited=True),
             _field("location_id", shown, kind="select", choices=(Choice("", _("None")), *locations)),
             _field("external_ref", shown, max_length=100, help=_("Its number in another system")),
             _field("billing_type", shown, kind="select", choices=spoken(BILLING_TYPES)),

@@ -91,3 +91,29 @@ async def test_C3_all_sections_are_edited_in_one_form_and_C5_a_password_is_set_b
     await page.set_viewport_size({"width": 390, "height": 844})
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [fault for fault in seen.faults if "422" not in fault] == []
+
+
+@pytest.mark.slow
+async def test_C4_a_form_says_while_it_is_filled_in_that_somebody_has_the_address(
+    page: Page, seen: Seen, served: Served
+) -> None:
+    first = await create(page, served, "Nessa Quill")
+    await page.get_by_role("button", name="Edit main data").click()
+    emails = page.get_by_label("E-mails", exact=True)
+    await emails.fill("nessa@quill.example")
+    await emails.press("Tab")
+    await expect(page.locator("#shared")).to_contain_text("Nobody else")
+    await page.get_by_role("button", name="Save main data").click()
+    await expect(page.get_by_role("button", name="Edit main data")).to_be_visible()
+
+    await page.goto(f"{served.base}/customers/new")
+    await page.get_by_label("Full name").fill("Orla Quill")
+    await emails.fill("Nessa@quill.example")
+    await emails.press("Tab")
+
+    link = page.locator("#shared").get_by_role("link", name="Nessa Quill")
+    await expect(link).to_have_attribute("href", first.removeprefix(served.base))
+    assert await axe(page) == []
+    await page.get_by_role("button", name="Create customer").click()
+    await expect(page.locator("#toasts")).to_contain_text("is also that of Nessa Quill")
+    assert seen.faults == []

@@ -19,6 +19,7 @@ from core.customers.addresses import (
     check_language,
     check_phones,
     check_vat_id,
+    grouped,
 )
 from core.customers.events import (
     CustomerChanged,
@@ -304,7 +305,8 @@ def _differences(now: CustomerDetail, cleaned: Cleaned) -> dict[str, tuple[objec
             changes[name] = (_shown(old), _shown(new))
     for name, pairs in cleaned.addresses.items():
         new_values = [shown for shown, _ in pairs]
-        if getattr(now, name) != new_values:
+        before = [grouped(one) for one in now.phones] if name == "phones" else getattr(now, name)
+        if before != new_values:
             changes[name] = (", ".join(getattr(now, name)), ", ".join(new_values))
     return changes
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from core.activity.unit import unit_of_work
 from core.customers import actions, queries
 from core.customers.schemas import AddressData, BillingData, HierarchyFields, LocationFields, MainData, NewCustomer
 from core.customers.timeline import happenings
+from core.database import execute
 from core.errors import Invalid
 from core.ledger.queries import list_balances
 
@@ -351,3 +353,16 @@ async def test_C11_a_place_that_is_none_is_named_and_nothing_is_saved(tenant: Te
         assert f'id="f-address-{name}-e"' in form.text
     now = (await api.get(f"/api/v1/customers/{customer_id}")).json()
     assert (now["lat"], now["lon"], now["version"]) == (None, None, 1)
+
+
+async def test_C13_a_phone_that_only_is_written_otherwise_is_no_change(scope: Scope) -> None:
+    customer_id = await somebody(scope, phones=["+353 65 555 0142"])
+    async with unit_of_work(scope):
+        await execute("UPDATE customer_address SET value = value_key WHERE customer_id = :id", id=customer_id)
+
+    await actions.change_customer(
+        scope, customer_id, MainData(full_name="Ann Other", company="Other Ltd", phones=["+353655550142"]), version=1
+    )
+
+    changed = (await happenings(scope, customer_id=customer_id))[0]
+    assert [change.label for change in changed.changes] == ["Company"]
