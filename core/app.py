@@ -167,6 +167,7 @@ from core.web.visit import Identify, Person
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
     from types import ModuleType
 
     from litestar.types import ASGIApp
@@ -174,6 +175,7 @@ if TYPE_CHECKING:
     from core.config import Limits
     from core.hooks import Plugin
     from core.lists.listing import Listing
+    from core.web.sessions import SessionRow
 
 CORE: Final = Path(core.__file__).parent
 
@@ -497,21 +499,20 @@ def permissions_of(plugins: Mapping[str, Plugin]) -> tuple[Permission, ...]:
     )
 
 
-async def load_staff(staff_id: int) -> Person | None:
-    """The staff user of a session."""
-    known = await staff_queries.find_known(staff_id)
-    if known is None:
+async def find_staff(token: str, now: datetime) -> tuple[SessionRow, Person] | None:
+    """The staff user of a cookie's session. One that is only for setting a second factor up leads nowhere else, and to
+    nothing once there is one: whoever has one shows it instead."""
+    found = await staff_queries.find_by_session(token, now)
+    if found is None:
         return None
-    return Person(staff_queries.actor_of(known), known, known.email, proves=second_factors.is_proof)
-
-
-async def load_newcomer(staff_id: int) -> Person | None:
-    """The staff user of a session that is only for setting a second factor up: whoever has one shows it instead."""
-    known = await staff_queries.find_known(staff_id)
-    if known is None or known.has_second_factor:
-        return None
-    actor = replace(staff_queries.actor_of(known), permissions=frozenset[str]())
-    return Person(actor, known, known.email, only=log_in_routes.SET_UP, proves=second_factors.is_proof)
+    session, known = found
+    actor = staff_queries.actor_of(known)
+    if session.actor_kind == staff_actions.FULL:
+        return session, Person(actor, known, known.email, proves=second_factors.is_proof)
+    if session.actor_kind == staff_actions.NEWCOMER and not known.has_second_factor:
+        actor = replace(actor, permissions=frozenset[str]())
+        return session, Person(actor, known, known.email, only=log_in_routes.SET_UP, proves=second_factors.is_proof)
+    return None
 
 
 class _Area(Router):
@@ -611,7 +612,7 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
     return SecurityHeaders(
         Identify(
             app,
-            people={staff_actions.FULL: load_staff, staff_actions.NEWCOMER: load_newcomer},
+            find_staff=find_staff,
             find_token=staff_queries.find_token_actor,
             note_token=staff_actions.note_token_use,
             limiter=Limiter(limits),

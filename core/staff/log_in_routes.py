@@ -125,11 +125,8 @@ def _second_page(
 async def _half_session(view: PageView) -> tuple[sessions.SessionRow, Known] | None:
     """Whose password was right in this browser a moment ago."""
     token = sessions.token_in(view.request.headers.get("cookie", ""), secure=view.secure)
-    session = await sessions.find_session(token, view.scope.now()) if token else None
-    if session is None or session.actor_kind != actions.HALF:
-        return None
-    known = await queries.find_known(session.actor_id)
-    return (session, known) if known is not None else None
+    found = await queries.find_by_session(token, view.scope.now()) if token else None
+    return found if found is not None and found[0].actor_kind == actions.HALF else None
 
 
 @post("/login/passkey/options", permission=PUBLIC)

@@ -15,6 +15,7 @@ from core.scope import ALL_PERMISSIONS, Actor
 from core.staff.schemas import RoleRow, StaffRow, TokenRow
 from core.staff.tables import ApiToken, Role, Staff
 from core.texts import _
+from core.web.sessions import LIVE, SessionRow, live
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -157,13 +158,11 @@ class Known(Struct, frozen=True):
         return bool(self.totp_sealed) or self.passkeys > 0
 
 
-KNOWN = """
-SELECT staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
+_KNOWN: Final = """staff.id, staff.name, staff.email, staff.password_hash, role.permissions,
        staff.theme, staff.narrow, staff.language, staff.time_zone, staff.totp_sealed,
        (SELECT count(*) FROM passkey WHERE passkey.staff_id = staff.id) AS passkeys,
-       role.second_factor OR staff.second_factor AS needs_second_factor
-FROM staff JOIN role ON role.id = staff.role_id
-WHERE """
+       role.second_factor OR staff.second_factor AS needs_second_factor"""
+KNOWN: Final = f"SELECT {_KNOWN} FROM staff JOIN role ON role.id = staff.role_id WHERE "
 
 
 async def find_by_email(email_key: str) -> Known | None:
@@ -174,6 +173,46 @@ async def find_by_email(email_key: str) -> Known | None:
 async def find_known(staff_id: int) -> Known | None:
     """An active staff user, for its session."""
     return await row(Known, KNOWN + "staff.active AND staff.id = :id", id=staff_id)
+
+
+class _Recognised(Known, frozen=True):
+    """The same with the session that it came by."""
+
+    session_id: int
+    actor_kind: str
+    began_at: datetime
+    last_used_at: datetime
+    address: str
+    agent: str
+    proved_at: datetime
+
+
+async def find_by_session(token: str, now: datetime) -> tuple[SessionRow, Known] | None:
+    """The live session of a cookie's value, and the active staff user of its id: every page asks, so it is one
+    statement. Whose session it is says its kind, which the caller looks at.
+    """
+    found = await row(
+        _Recognised,
+        f"SELECT {_KNOWN}, session.id AS session_id, session.actor_kind, session.created_at AS began_at,"
+        " session.last_used_at, session.address, session.agent,"
+        " coalesce(session.proved_at, session.created_at) AS proved_at"
+        " FROM session JOIN staff ON staff.id = session.actor_id JOIN role ON role.id = staff.role_id"
+        f" WHERE staff.active AND {LIVE}",
+        **live(token, now),
+    )
+    if found is None:
+        return None
+    session = SessionRow(
+        id=found.session_id,
+        actor_kind=found.actor_kind,
+        actor_id=found.id,
+        created_at=found.began_at,
+        last_used_at=found.last_used_at,
+        address=found.address,
+        agent=found.agent,
+        proved_at=found.proved_at,
+    )
+    return session, found
 
 
 async def find_anybody(staff_id: int) -> Known | None:

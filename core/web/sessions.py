@@ -111,15 +111,17 @@ async def begin_session(
     return token
 
 
+LIVE: Final = "session.token_hash = :token_hash AND session.expires_at > :now AND session.last_used_at > :idle"
+"""SQL of the one live session of a cookie's value, with what `live` gives."""
+
+
+def live(token: str, now: datetime) -> dict[str, object]:
+    return {"token_hash": hash_token(token), "now": now, "idle": now - IDLE_ENDS}
+
+
 async def find_session(token: str, now: datetime) -> SessionRow | None:
     """The live session of this cookie value."""
-    return await row(
-        SessionRow,
-        f"{ROW} WHERE token_hash = :token_hash AND expires_at > :now AND last_used_at > :idle",
-        token_hash=hash_token(token),
-        now=now,
-        idle=now - IDLE_ENDS,
-    )
+    return await row(SessionRow, f"{ROW} WHERE {LIVE}", **live(token, now))
 
 
 async def list_sessions(actor_kind: str, actor_id: int, now: datetime) -> list[SessionRow]:

@@ -83,6 +83,8 @@ class Person:
 
 
 LoadPerson = Callable[[int], Awaitable[Person | None]]
+FindPerson = Callable[[str, "datetime"], Awaitable[tuple[sessions.SessionRow, Person] | None]]
+"""Whose live session a cookie's value is."""
 FindToken = Callable[..., Awaitable[Actor | None]]
 NoteToken = Callable[[Scope, int], Awaitable[None]]
 
@@ -181,7 +183,7 @@ class Identify:
     def __init__(
         self,
         app: ASGIApp,
-        people: Mapping[str, LoadPerson],
+        find_staff: FindPerson,
         find_token: FindToken,
         note_token: NoteToken,
         limiter: Limiter,
@@ -191,7 +193,7 @@ class Identify:
         self._limiter = limiter
         self._note_token = note_token
         self._app = app
-        self._people = people
+        self._find_staff = find_staff
         self._find_token = find_token
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
@@ -246,16 +248,14 @@ class Identify:
         door = visit.door
         if door is not None and visit.door_name not in visit.scope.plugins:
             return
-        people = self._people if door is None else door.people
         token = sessions.token_in(cookies, secure=visit.bound.secure, door=visit.door_name if door is not None else "")
         if not token:
             return
-        session = await sessions.find_session(token, visit.scope.now())
-        if session is None or session.actor_kind not in people:
+        now = visit.scope.now()
+        found = await (self._find_staff(token, now) if door is None else _behind(door, token, now))
+        if found is None:
             return
-        person = await people[session.actor_kind](session.actor_id)
-        if person is None:
-            return
+        session, person = found
         visit.session, visit.session_token = session, token
         visit.looks, visit.email, visit.only, visit.proves = person.looks, person.email, person.only, person.proves
         chosen = person.looks.language
@@ -276,3 +276,12 @@ class Identify:
         if visit.session is not None and visit.session.last_used_at < now - USE_NOTED_EVERY:
             with suppress(Unavailable):  # the answer has been given: the next request notes it
                 await sessions.note_use(visit.scope, visit.session.id, now)
+
+
+async def _behind(door: Door, token: str, now: datetime) -> tuple[sessions.SessionRow, Person] | None:
+    """Whom the cookie of a door belongs to."""
+    session = await sessions.find_session(token, now)
+    if session is None or session.actor_kind not in door.people:
+        return None
+    person = await door.people[session.actor_kind](session.actor_id)
+    return None if person is None else (session, person)
