@@ -38,7 +38,7 @@ class _TakingBack(Struct, forbid_unknown_fields=True, frozen=True):
 async def show_card(view: View, customer_id: FromPath[int]) -> Response[str]:
     """What stands in the card of a customer's page: what is free, the latest credits, granting one."""
     scope = view.scope
-    await customers.get_customer(scope, customer_id)
+    customer = await customers.get_customer(scope, customer_id)
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}/transactions?show=credit")
     found = await documents.list_credits(scope, customer_id)
@@ -49,6 +49,7 @@ async def show_card(view: View, customer_id: FromPath[int]) -> Response[str]:
         "payments/_credit_panel.html",
         customer_id=customer_id,
         credits=[credit_item(each) for each in found[:3]],
+        one_currency=all(each.currency == customer.currency for each in found[:3]),
         free=[format_money(minor, currency, scope.locale) for currency, minor in free.items() if minor],
         may_credit=scope.may("documents.credit"),
     )

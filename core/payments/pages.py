@@ -24,7 +24,7 @@ from core.web.templating import written
 if TYPE_CHECKING:
     from core.billing.queries import CreditUse
     from core.billing.schemas import CreditRow, DocumentRow
-    from core.ledger.schemas import PostingRow
+    from core.ledger.schemas import Balance, PostingRow
     from core.payments.schemas import MethodRow, PaidRow, PaymentDetail
     from core.scope import Scope
 
@@ -105,6 +105,20 @@ async def paid_since(scope: Scope, customer_id: int, currency: str, since: date)
     )
     assert found is not None
     return found
+
+
+def figures_elsewhere(balances: Sequence[Balance], locale: str) -> list[Figure]:
+    """What is open or free in other currencies than the customer's, one each."""
+    return [
+        Figure(
+            label=_("Balance, %(currency)s", currency=each.currency),
+            value=format_money(abs(each.balance_minor), each.currency, locale),
+            detail=_("owed") if each.balance_minor < 0 else _("credit"),
+            tone="owes" if each.balance_minor < 0 else "plus",
+        )
+        for each in balances
+        if each.balance_minor
+    ]
 
 
 def figures_of(paid: Paid, last: PaymentRow | None, currency: str, locale: str) -> list[Figure]:
@@ -465,6 +479,7 @@ class CreditItem(Struct, frozen=True, kw_only=True):
     on: date
     amount: str
     left: str
+    currency: str
     href: str
     uses: tuple[UseItem, ...] = ()
     may_reverse: bool = False
@@ -496,6 +511,7 @@ def credit_item(credit: CreditRow, uses: Sequence[CreditUse] = (), *, may_credit
         on=credit.created_on,
         amount=format_amount(credit.amount_minor, credit.currency),
         left=format_amount(credit.left_minor, credit.currency),
+        currency=credit.currency,
         href=paths[credit.source_kind].format(credit.source_id) if credit.source_kind in paths else "",
         uses=tuple(use_item(each, credit.currency) for each in uses),
         may_reverse=may_credit

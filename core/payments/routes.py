@@ -87,7 +87,7 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
 
 async def _figures(scope: Scope, customer: CustomerDetail) -> list[Any]:
     open_documents = await documents.list_documents(scope, payer_id=customer.id, only_open=True, limit=500)
-    balance = await ledger.get_balance(scope, customer.id)
+    balance, *elsewhere = await ledger.list_balances(scope, customer.id)
     figures = documents_pages.figures_of_customer(
         [each for each in open_documents if each.currency == customer.currency],
         balance.credit_minor,
@@ -95,6 +95,7 @@ async def _figures(scope: Scope, customer: CustomerDetail) -> list[Any]:
         scope.today(),
         scope.locale,
     )
+    figures += pages.figures_elsewhere(elsewhere, scope.locale)
     if scope.may("payments.view"):
         if balance.deposit_minor:
             held = format_money(balance.deposit_minor, customer.currency, scope.locale)
@@ -134,6 +135,7 @@ async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
     return {
         "deposits": [deposit_item(each) for each in held],
         "credits": [pages.credit_item(each, uses.get(each.id, ()), may_credit=may_credit) for each in found],
+        "one_currency": all(each.currency == customer.currency for each in found),
         "free": any(each.left_minor for each in found)
         or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
         "any_free": any(each.left_minor for each in found),

@@ -468,6 +468,8 @@ def deferred_sheet(found: Sequence[ScheduledRevenue], base: str) -> Sheet:
                 )
             )
         )
+    whole = Money(sum(each.base_minor for each in found), base)
+    one_currency = {each.currency for each in found} <= {base}
     return Sheet(
         key="deferred-revenue",
         title=_("Becomes revenue"),
@@ -479,9 +481,7 @@ def deferred_sheet(found: Sequence[ScheduledRevenue], base: str) -> Sheet:
             Column("base", _("In %(currency)s", currency=base), "money"),
         ],
         lines=lines,
-        totals=[
-            Line((_("Sum, %(currency)s", currency=base), "", None, None, Money(sum(e.base_minor for e in found), base)))
-        ]
+        totals=[Line((_("Sum, %(currency)s", currency=base), "", whole if one_currency else None, None, whole))]
         if found
         else [],
         empty=_("Nothing is deferred"),
@@ -529,11 +529,12 @@ def tax_sheets(found: TaxReport, since: date, until: date) -> list[Sheet]:
         Sheet(
             key="tax",
             title=_("By country and rate, %(currency)s", currency=base),
+            cards=True,
             columns=[
                 Column("part", _("Part"), role="name"),
                 Column("country", _("Country"), role="meta"),
-                Column("category", _("Category"), role="status"),
-                Column("rate", _("Rate"), "rate"),
+                Column("category", _("Category")),
+                Column("rate", _("Rate"), "rate", role="status"),
                 Column("documents", _("Documents"), "number"),
                 Column("net", _("Net"), "money"),
                 Column("tax", _("Tax"), "money", role="amount"),
@@ -608,7 +609,7 @@ def taxed_columns() -> list[Column]:
     return [
         Column("number", _("Number"), role="name"),
         Column("kind", _("What"), role="status"),
-        Column("issued", _("Issued"), "date", role="meta"),
+        Column("issued", _("Issued"), "date"),
         Column("customer_id", _("Customer no."), "number", only_csv=True),
         Column("customer", _("Customer"), role="meta"),
         Column("vat_id", _("VAT id")),

@@ -13,7 +13,11 @@ from core.billing.queries import get_document
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
+from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance
+from core.ledger.schemas import NewFxRate
+from core.payments.actions import receive
+from core.payments.schemas import NewPayment
 from core.testing import TestTenant
 
 pytestmark = pytest.mark.anyio
@@ -97,3 +101,24 @@ async def test_C10_the_api_grants_for_an_invoice_tells_what_became_of_it_and_tak
     assert wrong.json()["errors"][0]["field"] == "invoice_id"
     assert taken.json()["left_minor"] == 0
     assert (await get_balance(tenant.scope(), customer_id)).balance_minor == -24600
+
+
+async def test_B4_credit_in_another_currency_is_never_shown_as_the_customers_own(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
+    page, base = await tenant.browser(), f"/customers/{customer_id}"
+    await billing.grant_credit(scope, customer_id, 700, "Outage")
+    own = (await page.get(f"{base}/transactions", params={"show": "credit"})).text
+    await receive(scope, NewPayment(payer_id=customer_id, amount_minor=10000, currency="USD"))
+
+    both = (await page.get(f"{base}/transactions", params={"show": "credit"})).text
+    card = (await page.get(f"{base}/credit", headers=PART)).text
+
+    assert "Free, EUR" in own
+    assert "Balance, USD" not in own
+    assert "Free, EUR" not in both
+    assert re.search(r"Balance, USD.*?\$100\.00.*?credit", both, re.DOTALL)
+    for shown in (both, card):
+        amounts = re.findall(r'<td class="t-num[^"]*">([0-9.]+) <span class="t-2[^"]*">([A-Z]{3})</span>', shown)
+        assert amounts == [("100.00", "USD"), ("100.00", "USD"), ("7.00", "EUR"), ("7.00", "EUR")]
