@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -30,14 +29,14 @@ class BarGroup(Struct, frozen=True, kw_only=True):
 
     label: str
     icon: str
-    entries: Sequence[BarEntry]
+    entries: tuple[BarEntry, ...]
 
 
 class BulkBar(Struct, frozen=True, kw_only=True):
     """The bar that stands in the place of the tools while rows are ticked."""
 
     href: str
-    groups: Sequence[BarGroup]
+    groups: tuple[BarGroup, ...]
     address: str
     matching: str
     """How many match in all, as it is read; empty where all of them stand on this page."""
@@ -54,17 +53,17 @@ async def bar_of(
         groups.setdefault(action.group or action.key, []).append(action)
     return BulkBar(
         href=f"{listing.href}/bulk",
-        groups=[
+        groups=tuple(
             BarGroup(
                 label=_(some[0].group) if some[0].group else "",
                 icon=some[0].icon,
-                entries=[
+                entries=tuple(
                     BarEntry(key=one.key, label=_(one.label), icon=one.icon or "chevron-right", danger=one.danger)
                     for one in some
-                ],
+                ),
             )
             for some in groups.values()
-        ],
+        ),
         address=address,
         matching=(number(count) if count <= most else f"{number(most)}+") if count > shown else "",
     )

@@ -175,9 +175,9 @@ async def page_of(
     made = {
         **_values(listing, found, asked, home=_home(shown), size=shown.kept.size),
         "list": listing,
-        "heads": [
-            _head(listing, column, asked, head_of(column, drawing, currency), numbered=numbered) for column in columns
-        ],
+        "heads": tuple(
+            [_head(listing, column, asked, head_of(column, drawing, currency), numbered=numbered) for column in columns]
+        ),
         "body": body_of,
         "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
         "totals": page_totals(listing, columns, found.rows, drawing),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
@@ -51,9 +52,11 @@ ERROR_PAGES: Final = frozenset({403, 404, 409, 422, 429, 500, 503})
 NO_BREAK: Final = "\u00a0"
 DASH: Final = "–"
 KEPT: Final = 256
-"""Parts of shells that are remembered: one for each menu that somebody sees, each page of it that is open."""
-KEPT_PANELS: Final = 96
-"""Panels of lists that are remembered: one for each list, as it is filtered and as its columns stand."""
+"""Parts of shells that are remembered: one for each menu that somebody sees, each page of it that is open, each
+person."""
+KEPT_PANELS: Final = 256
+"""Panels of lists that are remembered: four for each list, as it is filtered and as its columns stand."""
+NOTHING_OWN: Final[Mapping[str, object]] = {}
 
 
 class TemplateFault(Exception):
@@ -142,8 +145,9 @@ class Pages:
         self.environment.globals.update(
             asset=asset, draw_icon=_icons(asset), shell_part=self._shell_part_now, panel_part=self._panel_part_now
         )
-        self._shell_parts = lru_cache(maxsize=KEPT)(self._shell_part)
-        self._panel_parts = lru_cache(maxsize=KEPT_PANELS)(self._shell_part)
+        self._shell_parts = lru_cache(maxsize=KEPT)(self._part)
+        self._panel_parts = lru_cache(maxsize=KEPT_PANELS)(self._part)
+        self._mark = f"{secrets.token_hex(16)}-"
         self._macros = self.environment.get_template(MACROS)
 
     def render(self, template: str, values: Mapping[str, object]) -> str:
@@ -152,17 +156,20 @@ class Pages:
         known["m"] = self._macros.make_module(known)
         return self.environment.get_template(template).render(known)
 
-    def _shell_part_now(self, template: str, **values: Hashable) -> str:
+    def _shell_part_now(self, template: str, own: Mapping[str, object] = NOTHING_OWN, **values: Hashable) -> str:
         """A part of the shell that is the same for many requests: these values alone, macros and assets are in it, in
-        the language that is spoken now."""
-        return self._shell_parts(template, spoken=_language_now(), **values)
+        the language that is spoken now. Values of `own` are this request's: they are shown, and nothing is asked of
+        them; they are filled in each time, and kept nowhere."""
+        return _filled(self._shell_parts(template, tuple(own), spoken=_language_now(), **values), own)
 
-    def _panel_part_now(self, template: str, **values: Hashable) -> str:
+    def _panel_part_now(self, template: str, own: Mapping[str, object] = NOTHING_OWN, **values: Hashable) -> str:
         """The same for panels of pages, of which there are many more: they push out nothing of the shell."""
-        return self._panel_parts(template, spoken=_language_now(), **values)
+        return _filled(self._panel_parts(template, tuple(own), spoken=_language_now(), **values), own)
 
-    def _shell_part(self, template: str, **values: Hashable) -> str:
-        return Markup(self.render(template, values))
+    def _part(self, template: str, own: tuple[str, ...], **values: Hashable) -> list[str]:
+        """Its text and the names of what is filled in, by turns. Their places are marked by what nobody can guess."""
+        marked_ones = {name: f"{self._mark}{name}{self._mark}" for name in own}
+        return self.render(template, {**values, **marked_ones}).split(self._mark)
 
     def error(
         self, status: int, message: str, request_id: str, *, values: Mapping[str, object], fragment: bool = False
@@ -175,6 +182,12 @@ class Pages:
         name = "fragment" if fragment else str(status) if status in ERROR_PAGES else "other"
         known = {**values, "status": status, "message": message, "request_id": request_id}
         return self.render(f"errors/{name}.html", known)
+
+
+def _filled(part: list[str], own: Mapping[str, object]) -> Markup:
+    if len(part) == 1:
+        return marked(part[0])
+    return marked("".join([shown(own[text]) if at % 2 else text for at, text in enumerate(part)]))
 
 
 def _icons(asset: Callable[[str], str]) -> Callable[..., str]:

@@ -149,6 +149,25 @@ def test_what_is_kept_of_the_shell_is_the_same_for_all_and_shows_each_their_own_
     assert 'aria-current="page"' not in first
 
 
+def test_what_is_the_requests_own_is_filled_into_what_is_kept_and_stays_nowhere(folder: Path) -> None:
+    (folder / "part.html").write_text('{{ name }} {{ m.csrf() }} <a href="{{ at }}">{{ said }}</a>', encoding="utf-8")
+    (folder / "x.html").write_text(
+        '{{ shell_part("maps/part.html", {"csrf_token": csrf_token, "at": path, "said": said}, name=tenant.name) }}',
+        encoding="utf-8",
+    )
+    made = pages({"maps": folder})
+
+    def page(token: str, path: str, said: str) -> str:
+        return made.render("maps/x.html", values(csrf_token=token, path=path, said=said))
+
+    first = page("one", "/a", "<b>")
+    other = page("two", '/"b', Markup("<i>ours</i>"))
+
+    hidden = '<input type="hidden" name="_csrf" value="{}">'
+    assert first == f'Marlbeck Net {hidden.format("one")} <a href="/a">&lt;b&gt;</a>'
+    assert other == f'Marlbeck Net {hidden.format("two")} <a href="/&#34;b"><i>ours</i></a>'
+
+
 def test_templates_are_compiled_once_and_again_when_they_change(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
