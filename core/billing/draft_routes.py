@@ -20,6 +20,7 @@ from core.errors import Conflict, Invalid, Stale
 from core.ledger import queries as ledger
 from core.money import format_money
 from core.subscriptions import queries as subscriptions
+from core.subscriptions.pricing import prices_for
 from core.texts import _
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
@@ -74,13 +75,38 @@ async def save(view: View, invoice_id: FromPath[int]) -> Response[str]:
 @get("/invoices/lines/new", permission="documents.edit")
 async def show_line(view: View) -> Response[str]:
     """One more row to fill in, behind the last."""
-    at = view.query.get("at", "")
     return view.page(
         "billing/_line.html",
-        line=pages.TypedLine(at=min(int(at), 998) if at.isdecimal() and len(at) < 4 else 0, quantity="1"),
+        line=pages.TypedLine(at=_row_number(view), quantity="1"),
+        products=_products_at(view.query.get("customer", ""), view.query.get("currency", "")),
         taxes=pages.tax_choices(await catalog.list_tax_categories()),
         errors={},
     )
+
+
+@get("/customers/{customer_id:int}/invoices/products", permission="documents.edit")
+async def suggest_products(view: View, customer_id: FromPath[int]) -> Response[str]:
+    """The products that the words in a line may mean, at what they cost this customer today."""
+    scope, at = view.scope, _row_number(view)
+    customer = await customers.get_customer(scope, customer_id)
+    typed = view.query.get(f"line-{at}-description", "").strip()
+    options: list[pages.ProductOption] = []
+    if typed:
+        products = await catalog.list_products(on=scope.today())
+        currency = view.query.get("currency") or customer.currency
+        prices = await prices_for(scope, customer_id, currency, [product.id for product in products])
+        options = pages.product_options(at, products, prices, typed, scope.locale)
+    return view.page("_partials/suggestions.html", options=options, typed=typed)
+
+
+def _row_number(view: PageView) -> int:
+    at = view.query.get("at", "")
+    return min(int(at), 998) if at.isdecimal() and len(at) < 4 else 0
+
+
+def _products_at(customer_id: str, currency: str) -> str:
+    """Where lines of this customer's drafts ask for products; nowhere without a customer."""
+    return f"/customers/{customer_id}/invoices/products?currency={currency}" if customer_id else ""
 
 
 def _draft_fields(view: PageView, currency: str) -> DraftFields:
@@ -169,6 +195,7 @@ async def draft_page(
         taxes=pages.tax_choices(await catalog.list_tax_categories()),
         tax_items=pages.tax_items(document) if document is not None else [],
         currency_of=currency,
+        products=_products_at(str(customer.id), currency),
         values=view.shown(
             terms_days="" if document is None or document.terms_days is None else str(document.terms_days),
             reference=document.reference if document is not None else "",
@@ -294,4 +321,14 @@ async def _delete(scope: Scope, invoice_id: int, form: pages.Deletion) -> Change
     )
 
 
-HANDLERS = (show_new, create, save, show_line, show_issue, issue, show_deletion, delete_draft)
+HANDLERS = (
+    show_new,
+    create,
+    save,
+    show_line,
+    suggest_products,
+    show_issue,
+    issue,
+    show_deletion,
+    delete_draft,
+)

@@ -13,9 +13,11 @@ from msgspec import Meta, Struct
 
 from core.billing.schemas import ONE_E6, NewLine
 from core.billing.sheets import price_of
+from core.catalog.pages import cycle_words
 from core.database import row
 from core.errors import FieldError, Invalid
-from core.money import format_amount, format_money
+from core.ids import LARGEST_ID, sort_key
+from core.money import exponent, format_amount, format_money
 from core.subscriptions.pages import period_words
 from core.texts import N_, _, figures, ngettext, pgettext
 from core.web.amounts import Fields, amount_text, decimal_text, percent_text, typed_amount, typed_decimal
@@ -26,7 +28,7 @@ from core.web.templating import written
 if TYPE_CHECKING:
     from core.billing.actions.notes import Left
     from core.billing.schemas import DocumentDetail, DocumentRow, LineRow
-    from core.catalog.schemas import ProductRow, TaxCategoryRow
+    from core.catalog.schemas import PriceRow, ProductRow, TaxCategoryRow
     from core.payments.schemas import MethodRow
     from core.subscriptions.schemas import ChargeRow
 
@@ -382,6 +384,8 @@ class TypedLine(Struct, frozen=True, kw_only=True):
     """A free line in the fields of a draft."""
 
     at: int
+    product: str = ""
+    """The id of the product that it was filled in from; empty for a line of one's own."""
     description: str = ""
     quantity: str = ""
     price: str = ""
@@ -404,10 +408,12 @@ class TypedLine(Struct, frozen=True, kw_only=True):
         return not (self.description or self.price)
 
 
+MOST_SUGGESTED: Final = 8
 _LINE: Final = re.compile(
-    r"line-(\d{1,3})-(description|quantity|price|discount|tax_category|tax_inclusive|period_from|period_to)"
+    r"line-(\d{1,3})-(product|description|quantity|price|discount|tax_category|tax_inclusive|period_from|period_to)"
 )
 NAMES: Final = {
+    "product_id": "description",
     "description": "description",
     "quantity_e6": "quantity",
     "unit_price_e6": "price",
@@ -439,9 +445,10 @@ def typed_of(lines: Sequence[LineRow], currency: str) -> list[TypedLine]:
     return [
         TypedLine(
             at=at,
+            product=str(line.product_id or ""),
             description=line.description,
             quantity=decimal_text(line.quantity_e6, 6),
-            price=decimal_text(line.unit_price_e6, 6),
+            price=_typed_price(line.unit_price_e6, currency),
             discount=decimal_text_of(line.discount_minor, currency),
             tax_category=line.tax_category,
             tax_inclusive="yes" if line.tax_inclusive else "",
@@ -451,6 +458,12 @@ def typed_of(lines: Sequence[LineRow], currency: str) -> list[TypedLine]:
         )
         for at, line in enumerate(lines)
     ]
+
+
+def _typed_price(unit_price_e6: int, currency: str) -> str:
+    """12.50; with more places only where it has them: 0.0125."""
+    minor, finer = divmod(unit_price_e6, 10 ** (6 - exponent(currency)))
+    return amount_text(minor, currency) if not finer else figures(decimal_text(unit_price_e6, 6))
 
 
 def decimal_text_of(minor: int, currency: str) -> str:
@@ -520,6 +533,7 @@ def _new_line(line: TypedLine, currency: str, locale: str) -> NewLine:
     return checked(
         NewLine,
         {
+            "product_id": _product(line.product),
             "description": line.description,
             "quantity_e6": quantity,
             "unit_price_e6": price,
@@ -530,6 +544,10 @@ def _new_line(line: TypedLine, currency: str, locale: str) -> NewLine:
             "period_to": last + timedelta(days=1) if last is not None else None,
         },
     )
+
+
+def _product(text: str) -> int | None:
+    return int(text) if text.isdecimal() and 0 < int(text) <= LARGEST_ID else None
 
 
 def _unit_price(text: str) -> int:
@@ -612,6 +630,42 @@ def tax_choices(categories: Sequence[TaxCategoryRow]) -> list[Choice]:
 
 def product_choices(products: Sequence[ProductRow]) -> list[Choice]:
     return [Choice(str(product.id), product.name) for product in products]
+
+
+class ProductOption(Struct, frozen=True, kw_only=True):
+    """A product at one of its prices, to fill in a line of a draft; `fill`: its fields by their names."""
+
+    value: str
+    label: str
+    detail: str
+    fill: dict[str, str]
+
+
+def product_options(
+    at: int, products: Sequence[ProductRow], prices: Sequence[PriceRow], typed: str, locale: str
+) -> list[ProductOption]:
+    """Those whose name or code holds what was typed, each with its prices, for the line `at`."""
+    key = sort_key(typed)
+    by_product: dict[int, list[PriceRow]] = {}
+    for price in prices:
+        by_product.setdefault(price.product_id, []).append(price)
+    return [
+        ProductOption(
+            value=product.name,
+            label=product.name,
+            detail=f"{format_money(price.amount_minor, price.currency, locale)} "
+            f"{cycle_words(price.cycle_unit, price.cycle_count)}",
+            fill={
+                f"line-{at}-product": str(product.id),
+                f"line-{at}-price": amount_text(price.amount_minor, price.currency),
+                f"line-{at}-tax_category": product.tax_category,
+                f"line-{at}-tax_inclusive": "yes" if price.tax_inclusive else "",
+            },
+        )
+        for product in products
+        if key in sort_key(f"{product.name} {product.code}")
+        for price in by_product.get(product.id, ())
+    ][:MOST_SUGGESTED]
 
 
 # -- drawers ----------------------------------------------------------------------------------------------------------

@@ -147,3 +147,45 @@ async def test_pages_of_views_plans_and_the_own_account_are_clean(page: Page, se
             found[path] = faults
         seen.faults.clear()
     assert found == {}
+
+
+@pytest.mark.slow
+async def test_B5_a_line_of_an_invoice_is_chosen_from_the_catalogue_by_keys(
+    page: Page, seen: Seen, served: Served
+) -> None:
+    await page.goto(f"{served.base}/products/new")
+    await page.get_by_label("Name", exact=True).fill("Router, rented")
+    await page.get_by_label("Code", exact=True).fill("router")
+    await page.get_by_label("A month", exact=True).fill("3.90")
+    await page.get_by_role("button", name="Create product").click()
+    await page.wait_for_url(re.compile(r"/products/\d+$"))
+    await page.goto(f"{served.base}/customers/new")
+    await page.get_by_label("Full name").fill("Orla Quill")
+    await page.get_by_role("button", name="Create customer").click()
+    await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await page.goto(f"{page.url}/invoices/new")
+
+    last = page.get_by_label("Description, line 3")
+    await last.press_sequentially("rout")
+    option = page.get_by_role("option", name="Router, rented")
+    await expect(option).to_be_visible()
+    await settled(page)
+    box, foot = await option.bounding_box(), await page.locator(".t-list-foot").bounding_box()
+    assert box is not None
+    assert foot is not None
+    seen_there = await page.evaluate(
+        "([x, y]) => document.elementFromPoint(x, y)?.closest('[role=option]') !== null",
+        [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2],
+    )
+    await last.press("ArrowDown")
+    await last.press("Enter")
+
+    assert seen_there
+    await expect(last).to_have_value("Router, rented")
+    await expect(page.get_by_label("Price of one, line 3")).to_have_value("3.90")
+    await page.get_by_label("Description, line 1").fill("Cable")
+    await page.get_by_label("Price of one, line 1").fill("20")
+    await page.get_by_role("button", name="Save draft").click()
+    await page.wait_for_url(re.compile(r"/invoices/\d+$"))
+    await expect(page.locator(".t-sum")).to_contain_text("23.90")
+    assert seen.faults == []

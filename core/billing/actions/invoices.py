@@ -406,7 +406,8 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
     for at, line in enumerate(lines):
         category = line.tax_category
         if line.product_id is not None:
-            category = category or (await get_product(line.product_id)).tax_category
+            own = await _tax_of(line.product_id, at)
+            category = category or own
         if not await value("SELECT 1 FROM tax_category WHERE code = :code", code=category or "standard"):
             raise Invalid(_("Choose a tax category of the list."), field=f"lines.{at}.tax_category")
         if (line.period_from is None) != (line.period_to is None) or (
@@ -441,6 +442,13 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
         " :discount_minor, :amount_minor, :amount_minor, :tax_category, :tax_inclusive, :period_from, :period_to)",
         found,
     )
+
+
+async def _tax_of(product_id: int, at: int) -> str:
+    try:
+        return (await get_product(product_id)).tax_category
+    except NotFound:
+        raise Invalid(_("There is no such product."), field=f"lines.{at}.product_id") from None
 
 
 def amount_of(line: NewLine, currency: str, days: int = 1, of_days: int = 1) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import date
 from html import unescape
 
 import httpx
@@ -10,6 +12,8 @@ import httpx
 from core.billing import actions
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
+from core.catalog.actions import create_product
+from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import add_contact, create_customer
 from core.customers.schemas import ContactFields, NewCustomer
 from core.database import value
@@ -87,6 +91,91 @@ async def test_an_invoice_is_typed_in_issued_and_stands_in_the_list(tenant: Test
     assert (document.total_minor, document.reference, str(document.due_on)) == (16851, "PO 7", "2026-12-22")
     assert "2026-000001" in (await page.get("/invoices?q=2026-00")).text
     assert "No document matches" in (await page.get("/invoices?status=overdue")).text
+
+
+async def test_a_line_is_filled_in_from_the_catalogue_and_keeps_its_product(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await a_customer(tenant)
+    made = NewProduct(
+        code="router",
+        name='Router "R<5>"',
+        kind="service",
+        tax_category="reduced",
+        prices=[
+            NewPrice(cycle_unit="month", amount_minor=390, tax_inclusive=True),
+            NewPrice(cycle_unit="year", amount_minor=5900),
+        ],
+    )
+    product_id = await create_product(scope, made)
+    await create_product(
+        scope, NewProduct(code="gone", name="Router, old", kind="service", available_to=date(2020, 1, 1))
+    )
+    page = await tenant.browser()
+    source, asked = f"/customers/{customer_id}/invoices/products", {"currency": "EUR", "at": "3"}
+
+    form = (await page.get(f"/customers/{customer_id}/invoices/new")).text
+    found = (await page.get(source, params={**asked, "line-3-description": "rout"})).text
+    nothing = (await page.get(source, params={**asked, "line-3-description": "nothing of this"})).text
+    fills = [json.loads(unescape(text)) for text in re.findall(r'data-fill="([^"]*)"', found)]
+    assert fills == [
+        {
+            "line-3-product": str(product_id),
+            "line-3-price": price,
+            "line-3-tax_category": "reduced",
+            "line-3-tax_inclusive": inclusive,
+        }
+        for price, inclusive in (("3.90", "yes"), ("59.00", ""))
+    ]
+    assert "data-fill" not in nothing
+    assert 'hx-get="/customers/' in form
+    answer = await page.post(
+        f"/customers/{customer_id}/invoices",
+        data={**fills[0], "line-3-description": 'Router "R<5>"', "line-4-description": "Cable", "line-4-price": "20"},
+    )
+    path = answer.headers["location"]
+    again = (await page.get(path)).text
+    assert [f'value="{price}"' in again for price in ("3.90", "20.00")] == [True, True]
+    typed = dict(re.findall(r'name="(line-\d-product)" value="([^"]*)"', again))
+    saved = await page.post(
+        path,
+        data={
+            **{name: text for name, text in typed.items() if text},
+            "version": "1",
+            "line-0-description": "Router for a month",
+            "line-0-price": "3.90",
+            "line-0-tax_category": "reduced",
+            "line-0-tax_inclusive": "yes",
+        },
+    )
+
+    assert saved.status_code == 303, saved.text
+    (line,) = (await get_document(scope, int(path.rsplit("/", 1)[1]))).lines
+    assert (line.product_id, line.description, line.tax_category, line.tax_inclusive) == (
+        product_id,
+        "Router for a month",
+        "reduced",
+        True,
+    )
+
+
+async def test_a_product_that_is_none_is_named_at_its_line(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    page, api = await tenant.browser(), await tenant.api()
+    typed = {
+        "line-0-product": "999",
+        "line-0-description": "Router",
+        "line-0-price": "5",
+        "line-0-tax_category": "standard",
+    }
+
+    refused = await page.post(f"/customers/{customer_id}/invoices", data=typed)
+    line = {"description": "Router", "unit_price_e6": 5_000_000, "product_id": 999, "tax_category": "standard"}
+    posted = await api.post("/api/v1/invoices", json={"payer_id": customer_id, "lines": [line]})
+
+    assert (refused.status_code, posted.status_code) == (422, 422), posted.text
+    assert 'id="f-line-0-description-e"' in refused.text
+    assert "lines.0.product_id" in posted.text
+    assert await list_documents(tenant.scope()) == []
 
 
 async def test_B7_an_invoice_in_another_currency_shows_its_tax_in_the_tenants(tenant: TestTenant) -> None:

@@ -1,5 +1,6 @@
 // A field that suggests what may be meant: a combobox whose list is filled by the server while somebody types.
-//   data-suggest on the field; data-suggest-send: choosing sends its form
+//   data-suggest on the field; data-suggest-send: choosing sends its form; data-suggest-own: the name of a field that holds what was chosen, emptied
+//   with this one. data-fill on an option: further fields of the form that it fills in
 import { $, $$, on } from "./dom.js";
 
 const list = field => document.getElementById(field.getAttribute("aria-controls"));
@@ -12,6 +13,11 @@ const choose = (field, option) => {
 const take = (field, option) => {
   field.value = option.dataset.value;
   shut(field);
+  Object.entries(JSON.parse(option.dataset.fill ?? "{}")).forEach(([name, text]) => {
+    const other = field.form.elements[name], folded = other.closest("details");
+    if (folded && other.value !== text) folded.open = true;
+    other.value = text;
+  });
   field.dispatchEvent(new Event("change", { bubbles: true }));
   if (field.dataset.suggestSend !== undefined) field.form.requestSubmit();
 };
@@ -41,4 +47,5 @@ on("pointerdown", ".t-found [role=option]", (e, option) => {   // before the fie
   e.preventDefault();
   take($(`[data-suggest][aria-controls="${option.closest("[role=listbox]").id}"]`), option);
 });
+on("input", "[data-suggest-own]", (e, field) => { if (!field.value.trim()) field.form.elements[field.dataset.suggestOwn].value = ""; });
 on("focusout", "[data-suggest]", (e, field) => shut(field));
