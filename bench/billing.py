@@ -507,6 +507,7 @@ async def _bare_sqlite(bed: Bed, chunks: int) -> tuple[float, float]:
         "temp_store = MEMORY",
         "cache_size = -8192",
         "journal_size_limit = 67108864",
+        "wal_autocheckpoint = 4000",
     ):
         raw.execute(f"PRAGMA {pragma}")
     raw.execute("ATTACH ? AS saved", (str(bed.path("run")),))

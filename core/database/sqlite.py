@@ -71,6 +71,7 @@ _OWN: Final[dict[Kind, tuple[tuple[str, str, int], ...]]] = {
         ("query_only", "OFF", 0),
         ("cache_size", "-8192", -8192),
         ("journal_size_limit", "67108864", 67108864),
+        ("wal_autocheckpoint", "4000", 4000),  # a page that is written again and again goes to the file less often
     ),
     "reader": (*_COMMON, ("query_only", "ON", 1), ("cache_size", "-2048", -2048)),
 }
