@@ -74,7 +74,7 @@ class TypedRow(Struct, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        return not (self.who or self.amount or self.reference)
+        return not (self.received_on or self.who or self.amount or self.reference)
 
 
 class CheckedRow(Struct, frozen=True, kw_only=True):
@@ -188,17 +188,26 @@ def _typed_day(text: str) -> date:
     raise ValueError(text)
 
 
+_CENTS: Final = re.compile(r"\d\d")
+
+
 def pasted_rows(text: str, after: int) -> list[TypedRow]:
-    """Rows out of a spreadsheet: date, customer or invoice, amount, reference; parted by tabs, semicolons or commas."""
+    """Rows out of a spreadsheet: date, customer or invoice, amount, reference; parted by tabs, semicolons or commas.
+
+    No line and nothing of it is left out: what follows the fourth cell belongs to the reference, and where commas part
+    the cells, two digits behind the amount to the amount, which was cut at its decimal comma.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         return []
     parted = next((mark for mark in ("\t", ";") if mark in lines[0]), ",")
     found: list[TypedRow] = []
     for cells in csv.reader(lines, delimiter=parted):
-        padded = [cell.strip()[:200] for cell in cells[:4]] + [""] * 4
-        at = after + len(found)
-        found.append(TypedRow(at=at, received_on=padded[0], who=padded[1], amount=padded[2], reference=padded[3]))
+        day, who, amount, *more = [cell.strip()[:200] for cell in cells] + [""] * (4 - len(cells))
+        if parted == "," and _CENTS.fullmatch(more[0]):
+            amount = f"{amount},{more.pop(0)}"
+        said = (", " if parted == "," else " ").join(filter(None, more))[:200]
+        found.append(TypedRow(at=after + len(found), received_on=day, who=who, amount=amount, reference=said))
     return found
 
 

@@ -128,6 +128,27 @@ def test_C17_the_balance_of_a_long_statement_is_carried_from_page_to_page(
         assert (f"{carried} {balance}{thousands}000" in page) == (not last)
 
 
+@pytest.mark.parametrize("entries", range(15, 20))
+def test_C17_what_a_statement_comes_to_stands_on_the_page_of_its_sum(pool: PdfPool, entries: int) -> None:
+    sheet, day = document(), date(2026, 3, 1)
+    paid = StatementEntry(on=day, text="Payment", amount_minor=-100)
+    statement = Statement(
+        language="en",
+        seller=sheet.seller,
+        buyer=sheet.buyer,
+        since=day,
+        until=day,
+        made_on=day,
+        parts=(StatementPart(currency="EUR", opening_minor=0, entries=(paid,) * entries),),
+    )
+
+    pages = pages_of(pool.make(Job(statement_page(statement))))
+
+    assert len(pages) <= 2
+    (told,) = [page for page in pages if "Your credit" in page]
+    assert "Total of the period" in re.sub(r"\s", " ", told)
+
+
 def test_B11_a_pdf_can_be_kept_for_ever(pool: PdfPool) -> None:
     """PDF/A-3b as far as it can be seen without a validator: what ISO 19005-3 asks to be inside."""
     pdf = pool.make(Job(document_page(document())))

@@ -18,7 +18,7 @@ from core.jobs.worker import Work, Worker
 from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance
 from core.ledger.schemas import NewFxRate
-from core.payments.batch import BOOK
+from core.payments.batch import BOOK, pasted_rows
 from core.payments.queries import list_payments
 from core.testing import TestTenant
 from tests.core.jobs.registry import Tenants
@@ -61,6 +61,35 @@ def rows_of(page: str) -> dict[str, str]:
 
 
 # -- a batch ----------------------------------------------------------------------------------------------------------
+
+
+def test_B4_nothing_that_is_pasted_gets_lost() -> None:
+    tabs = pasted_rows("2026-11-20\tFIB-7\t100.00\tRent\tMay\nsubtotal\n\n2026-11-21", 3)
+    commas = pasted_rows('2026-11-20,7,12,50,Rent, May\n2026-11-20,7,12,50\n2026-11-20,7,12.50,RF50\n,7,"1,50",x', 0)
+
+    assert [(each.at, each.received_on, each.who, each.amount, each.reference) for each in tabs] == [
+        (3, "2026-11-20", "FIB-7", "100.00", "Rent May"),
+        (4, "subtotal", "", "", ""),
+        (5, "2026-11-21", "", "", ""),
+    ]
+    assert [(each.amount, each.reference) for each in commas] == [
+        ("12,50", "Rent, May"),
+        ("12,50", ""),
+        ("12.50", "RF50"),
+        ("1,50", "x"),
+    ]
+    assert not any(each.is_empty for each in (*tabs, *commas))
+
+
+async def test_B4_a_line_that_says_nothing_of_money_is_shown_and_books_nothing(tenant: TestTenant) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
+    page = await tenant.browser()
+
+    looked = await page.post("/payments/batch", data={"pasted": f";{customer_id};5;x\nsubtotal", "mode": "all"})
+
+    assert looked.status_code == 422
+    assert 'value="subtotal"' in looked.text
+    assert "1 row is wrong or not matched" in looked.text
 
 
 async def test_B4_a_pasted_batch_is_matched_mended_where_it_is_wrong_and_booked_by_a_job(tenant: TestTenant) -> None:
