@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -50,7 +51,11 @@ class Filter(Struct, frozen=True):
 
 def names_of(column: ListColumn) -> tuple[str, ...]:
     """The parameters that filter by a column."""
-    key = column.key
+    return _names(column.key)
+
+
+@lru_cache(maxsize=4096)
+def _names(key: str) -> tuple[str, ...]:
     return (key, *(f"{key}.{end}" for end in ("all", "has", "from", "to", "empty")))
 
 
@@ -58,7 +63,7 @@ def filters_of(
     column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice], scope: Scope
 ) -> Iterator[tuple[Condition, Filter]]:
     """The filters that the address sets for a column. Raises Invalid for what cannot be."""
-    if not column.expr:
+    if not column.expr or address.keys().isdisjoint(names_of(column)):
         return
     if column.among:
         yield from _among(column, address, choices)

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -289,7 +290,7 @@ class Listing(Generic[R]):
                 filters.append(msgspec.structs.replace(found, column=one.key))
                 joins[one.join] = None
         given = {name: text for name, text in address.items() if text.strip() and name not in PLACE}
-        for column in self.columns:
+        for column in self.columns if given.keys() - names else ():
             for name in names_of(column):
                 if name in given and name not in names:
                     raise Invalid(_("%(label)s cannot be filtered so.", label=_(column.label)), field=name)
@@ -345,8 +346,7 @@ class Listing(Generic[R]):
 
     def address(self, kept: Mapping[str, str], **changed: str) -> str:
         """The list's address with these parameters; what is empty is left out."""
-        query = {name: text for name, text in {**kept, **changed}.items() if text}
-        return f"{self.href}?{urlencode(query)}" if query else self.href
+        return _address(self.href, tuple([pair for pair in {**kept, **changed}.items() if pair[1]]))
 
     def matching(self, scope: Scope, asked: Asked) -> Condition:
         """All that match, in the actor's reach: `sql` is a SELECT of their ids, `values` what stands in it. Goes into
@@ -544,6 +544,11 @@ class Listing(Generic[R]):
             # The sort's index is another table's: told who is in reach, SQLite would find and sort them all.
             test, reached = f"(:list_reach AND {test})", "TRUE"
         return order.walk(f"SELECT {order.head}, {test} AS wanted FROM {self.table_name} {joins} WHERE {reached}")
+
+
+@lru_cache(maxsize=4096)
+def _address(href: str, query: tuple[tuple[str, str], ...]) -> str:
+    return f"{href}?{urlencode(query)}" if query else href
 
 
 def _key(found: _Counted) -> _Key:

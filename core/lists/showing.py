@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
     from core.web.view import PageView
 
+_TYPED: Final = RANGES | {"text"}
+"""Kinds of columns whose filter is typed."""
 EXPORT: Final = "lists.export"
 """The permission to take lists away as files."""
 
@@ -181,11 +183,7 @@ async def page_of(
         "body": body_of,
         "lines": lines_of(listing, columns, found.rows, drawing, one_currency=one_currency),
         "totals": page_totals(listing, columns, found.rows, drawing),
-        "filter_fields": tuple(
-            one
-            for column in listing.columns
-            if (one := _field(listing, column, shown.choices.get(column.key, ()), asked))
-        ),
+        "filter_fields": _fields(listing, shown.choices, asked),
         "columns": tuple(_column_items(listing, columns, drawing)),
         "usual_columns": shown.picked.usual,
         "state_query": urlencode(asked.kept),
@@ -367,14 +365,32 @@ def _column_items(listing: Listing[Any], columns: Sequence[ListColumn], drawing:
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
+def _fields(listing: Listing[Any], choices: Choices, asked: Asked) -> tuple[FilterField, ...]:
+    """What the list can be filtered by. Each form sends the rest of the address, which is all of it for most."""
+    kept = asked.kept
+    everything = tuple(kept.items()), listing.address(kept)
+    found = []
+    for column in listing.columns:
+        of = choices.get(column.key, ())
+        if not column.expr or (column.kind not in _TYPED and not of):
+            continue
+        names = names_of(column)
+        if is_set := not kept.keys().isdisjoint(names):
+            others = {name: text for name, text in kept.items() if name not in names}
+            found.append(_field(column, of, kept, is_set, tuple(others.items()), listing.address(others)))
+        else:
+            found.append(_field(column, of, kept, is_set, *everything))
+    return tuple(found)
+
+
 def _field(
-    listing: Listing[Any], column: ListColumn, choices: Sequence[ListChoice], asked: Asked
-) -> FilterField | None:
-    if not column.expr or (column.kind not in RANGES | {"text"} and not choices):
-        return None
-    names, kept = set(names_of(column)), asked.kept
-    others = {name: text for name, text in kept.items() if name not in names}
-    rest, off = tuple(others.items()), listing.address(others)
+    column: ListColumn,
+    choices: Sequence[ListChoice],
+    kept: Mapping[str, str],
+    is_set: bool,
+    rest: tuple[tuple[str, str], ...],
+    off: str,
+) -> FilterField:
     key = column.key
     if choices:
         every = bool(kept.get(f"{key}.all"))
@@ -383,7 +399,7 @@ def _field(
             name=key,
             label=_(column.label),
             kind="choice",
-            is_set=bool(names & kept.keys()),
+            is_set=is_set,
             kept=rest,
             off=off,
             choices=tuple((one.key, _(one.label), one.key in chosen) for one in choices),
@@ -395,7 +411,7 @@ def _field(
         name=key,
         label=_(column.label),
         kind="date" if column.kind in DAYS else column.kind,
-        is_set=bool(names & kept.keys()),
+        is_set=is_set,
         kept=rest,
         off=off,
         has=kept.get(f"{key}.has", ""),
