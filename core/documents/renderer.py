@@ -24,6 +24,8 @@ from core.documents.frames import Broken, Closed, Done, Failed, Job, Ready, TooL
 BASE: Final = "https://bundled.invalid/"
 """Address of the bundled assets: nobody can own a host below .invalid."""
 IDLE_SECONDS: Final = 300
+NICE: Final = 5
+"""Papers give way to pages: thousands of them, after a billing run, leave the processors to whoever waits."""
 DOCUMENTS: Final = 500
 """A worker ends after so many, or when it has grown to half of what it may use."""
 FONT_FOLDERS: Final = (
@@ -50,6 +52,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    os.nice(NICE)
     sandbox.limit_memory()
     try:
         engine = Engine(Path(sys.argv[1]))

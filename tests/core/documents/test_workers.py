@@ -302,12 +302,14 @@ def test_the_system_holds_the_worker_where_it_can() -> None:
         assert "audit" in worker.protections
         status = Path(f"/proc/{worker.pid}/status").read_text()
         limits = Path(f"/proc/{worker.pid}/limits").read_text()
+        priority = os.getpriority(os.PRIO_PROCESS, worker.pid)
     finally:
         worker.end()
 
     assert "NoNewPrivs:\t1" in status
     assert str(sandbox.MEMORY) in limits
     assert "Max core file size        0" in limits
+    assert priority == min(19, os.getpriority(os.PRIO_PROCESS, 0) + renderer.NICE), "it gives way to who waits for a page"
 
 
 @pytest.mark.parametrize(
