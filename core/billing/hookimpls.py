@@ -141,9 +141,11 @@ async def plan_customer_erasure(scope: Scope, customer_ids: Sequence[int]) -> Er
 async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
     base = f"/customers/{customer_id}"
     invoice = Action(label=_("Invoice…"), href=f"{base}/invoices/new", icon="file-invoice", group="create")
+    note = Action(label=_("Credit note…"), href=f"{base}/credit-notes/new", icon="receipt-refund", group="create")
     rates = Action(label=_("Exchange rates…"), href=f"{base}/fx-rates", icon="coins")
     return (
         *((invoice,) if scope.may("documents.edit") else ()),
+        *((note,) if scope.may("documents.credit_freely") else ()),
         *((rates,) if scope.may("currencies.edit") else ()),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +52,7 @@ _PAGES: Final = {
 """Where a thing that something happened to is shown, by its kind, and the permission to see it there."""
 _GONE: Final = frozenset({"draft_deleted"})
 """Kinds after which the thing is shown nowhere."""
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _AMOUNTS: Final = ("amount_minor", "total_minor", "open_minor")
 """Facts that say how much it was about, in the fact `currency`."""
 
@@ -115,8 +118,9 @@ def kind_in_words(kind: str, facts: Mapping[str, str]) -> str:
 
 def _shown(field: str, value: str | None, locale: str) -> str:
     """A value as the page writes it: choices by their labels, days in words."""
-    if value and field in ("joined_on", "happens_on"):
-        return written(date.fromisoformat(value), locale)
+    if value and _DAY.fullmatch(value):
+        with suppress(ValueError):  # 2026-02-30 was typed by somebody
+            return written(date.fromisoformat(value), locale)
     word = _WORDS.get((field, value or ""))
     return _(word) if word else value or ""
 

@@ -107,12 +107,14 @@ def _discount(scope: Scope, form: DiscountForm, currency: str) -> NewDiscount:
             amount = read("much", typed_amount, form.much, currency, scope.locale, least=1, default=None)
         if percent is not None and not 0 < percent <= 100 * 10**6:
             read.wrong("much", _("More than 0 and at most 100 per cent."))
+        if form.cycles is not None and form.until_on is not None:
+            read.wrong("cycles", _("Say until when, or for how many cycles: not both."))
     return checked(
         NewDiscount,
         {
             "percent_e6": percent,
             "amount_minor": amount,
-            "until_on": None if form.cycles is not None else form.until_on,
+            "until_on": form.until_on,
             "cycles": form.cycles,
             "label": form.label,
         },

@@ -12,6 +12,7 @@ from core.billing import queries as documents
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.subscriptions import pages, queries
+from core.subscriptions.bundles import cycle_from
 from core.texts import _, ngettext, pgettext
 from core.web.changes import ChangePlan, PlanLine, PlanPart
 from core.web.templating import written
@@ -61,7 +62,7 @@ async def carried_out(scope: Scope, subscription_id: int, title: str, act: Calla
         parts=[
             *([documents_part(made, scope.locale)] if made else []),
             msgspec.structs.replace(service, lines=lines),
-            money_part(balance, now, after, scope),
+            money_part(balance, now, await at_its_next_charge(after), scope),
         ],
         warnings=[*told.warnings, *await overdue_warnings(scope, before.payer_id)],
         danger=told.danger,
@@ -153,10 +154,17 @@ async def set_ups_after(scope: Scope, customer_id: int, latest: int = 0) -> list
     return [each for each in found if each.kind == "setup" and each.id > latest]
 
 
+async def at_its_next_charge(mine: SubscriptionRow) -> SubscriptionRow:
+    """At the price of the period that is charged next: a discount or another price may begin with it."""
+    if mine.next_from is None:
+        return mine
+    return msgspec.structs.replace(mine, cycle_minor=await cycle_from(mine.id, mine.next_from))
+
+
 def money_part(
     before: Balance, after: Balance, mine: SubscriptionRow, scope: Scope, set_ups: Sequence[ChargeRow] = ()
 ) -> PlanPart:
-    """The payer's balance, the next charge, and what the next invoice takes up besides."""
+    """The payer's balance, the next charge of `mine`, as it is then, and what the next invoice takes up besides."""
     lines = [
         PlanLine(
             text=_("Balance, %(currency)s", currency=after.currency),

@@ -228,3 +228,15 @@ async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no
     assert "Expired" in shown.text
     assert f'href="/customers/{customer_id}/invoices/new"' in shown.text
     assert "let go of its charges" in why.text
+
+
+async def test_C18_a_free_credit_note_begins_in_the_customers_menu_for_who_may(tenant: TestTenant) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
+    link = f'href="/customers/{customer_id}/credit-notes/new"'
+    role = await tenant.staff_with({"customers.view", "customers.edit", "documents.edit"})
+
+    menu = (await (await tenant.browser()).get(f"/customers/{customer_id}")).text
+    without = (await (await tenant.browser(staff_id=role)).get(f"/customers/{customer_id}")).text
+
+    assert link in menu
+    assert link not in without

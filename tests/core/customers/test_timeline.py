@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from core.activity.unit import record, unit_of_work
 from core.billing import actions as billing
 from core.billing.schemas import NewDraft, NewLine
+from core.catalog.actions import create_product
+from core.catalog.queries import get_product
+from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
+from core.customers.events import TagAdded
 from core.customers.schemas import NewCustomer
 from core.customers.timeline import happenings
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.subscriptions.actions import subscribe
+from core.subscriptions.actions.discounting import add_discount
+from core.subscriptions.schemas import NewDiscount, NewSubscription
 from core.testing import TestTenant
 from core.web.templating import written
 
@@ -57,3 +67,21 @@ async def test_C13_what_may_not_be_seen_is_led_to_from_nowhere(tenant: TestTenan
     told = [(one.text, one.href) for one in await happenings(seeing, customer_id=customer_id)]
 
     assert ("Payment received, €50.00", "") in told
+
+
+async def test_C13_days_are_written_as_days_wherever_they_changed(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ann", country="IE"))
+    plan = NewProduct(code="p", name="P", kind="plan", prices=[NewPrice(cycle_unit="month", amount_minor=1000)])
+    product_id = await create_product(scope, plan)
+    price_id = (await get_product(product_id)).prices[0].id
+    order = NewSubscription(customer_id=customer_id, product_id=product_id, price_id=price_id)
+    subscription_id = await subscribe(scope, order)
+    await add_discount(scope, subscription_id, NewDiscount(percent_e6=10**7, until_on=date(2030, 3, 1)))
+    async with unit_of_work(scope):
+        record(scope, TagAdded(customer_id=customer_id, tag="x"), changes={"tag": (None, "2026-02-30")})
+
+    told = {change.new for one in await happenings(scope, customer_id=customer_id) for change in one.changes}
+
+    assert written(date(2030, 3, 1), scope.locale) in told
+    assert "2026-02-30" in told

@@ -100,6 +100,7 @@ async def test_P18_a_discount_is_given_and_removed_on_the_page_of_what_it_is_for
     wrong = await send(page, at, empty, much="101", unit="percent")
     asked = {"much": "10", "unit": "percent", "label": "Loyal"}
     shown = await page.get(f"{at}/new", params=asked, headers=PARTIAL)
+    both = await page.get(f"{at}/new", params={**asked, "cycles": "3", "until_on": "2030-01-01"}, headers=PARTIAL)
     given = await send(page, at, shown, **asked)
     everything = {"much": "1.00", "unit": "amount"}
     for_all = f"/customers/{customer_id}/discounts"
@@ -112,6 +113,9 @@ async def test_P18_a_discount_is_given_and_removed_on_the_page_of_what_it_is_for
 
     assert (wrong.status_code, "at most 100 per cent" in wrong.text) == (422, True)
     assert "€27.90" in shown.text
+    next_charge = shown.text[shown.text.index("Next charge") :]
+    assert ("27.90" in next_charge, "31.00" in next_charge) == (True, False)
+    assert (both.status_code, "not both" in both.text) == (422, True)
     assert "€26.90" in shown_for_all.text
     assert "Loyal: 10 %" in shown_page
     assert "€30.00" in removal.text
