@@ -278,7 +278,14 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             await free_up(scope, credit_entry_id=entry_id, amount_minor=amount - entry.left_minor)
             entry = await lock_credit(scope, entry_id)
         if entry.left_minor < amount:
-            raise Conflict(_("Part of this payment was refunded already: at most the rest can be taken back."))
+            raise Conflict(
+                _(
+                    "%(gone)s of this payment was refunded or transferred: at most %(most)s can be taken back. What the"
+                    " bank took beyond that is a loss: grant it as credit and refund it.",
+                    gone=format_amount(left - entry.left_minor, found.currency),
+                    most=format_amount(entry.left_minor, found.currency),
+                )
+            )
         base = part_of_base(entry.base_left_minor, entry.left_minor, amount)
         use_id = await use_credit(scope, entry_id, "reversal", payment_id, amount, base)
         entries = [debit(Code.CUSTOMER_CREDIT, amount, found.currency, base, customer_id=found.payer_id)]
