@@ -152,7 +152,15 @@ from core.web.api_document import DocumentOfTenant
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
 from core.web.errors import error_handlers
-from core.web.guards import from_our_pages, only_the_document, permitted, plugin_is_on, within_ids, within_limits
+from core.web.guards import (
+    from_our_pages,
+    in_turn,
+    only_the_document,
+    permitted,
+    plugin_is_on,
+    within_ids,
+    within_limits,
+)
 from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
@@ -571,7 +579,9 @@ def create_app(
             "view": Provide(provide_view, sync_to_thread=False),
             "call": Provide(provide_call, sync_to_thread=False),
         },
-        guards=[within_limits, plugin_is_on, first_things_first, permitted, from_our_pages, within_ids, proved],
+        guards=[
+            in_turn(within_limits, plugin_is_on, first_things_first, permitted, from_our_pages, within_ids, proved)
+        ],
         exception_handlers={**error_handlers(maker.error), **proof_handlers(maker.instead)},
         openapi_config=OpenAPIConfig(
             title="Tenantry",

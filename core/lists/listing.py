@@ -213,7 +213,8 @@ class Listing(Generic[R]):
 
     async def whole(self, scope: Scope) -> Listing[R]:
         """With the columns that plugins add in this tenant."""
-        return self if self.further is None else self.having(*await self.further(scope))
+        further = () if self.further is None else await self.further(scope)
+        return self.having(*further) if further else self
 
     async def choices_for(self, scope: Scope, address: Mapping[str, str]) -> Choices:
         found = {} if self.choices is None else await self.choices(scope, address)

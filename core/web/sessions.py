@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -79,15 +78,13 @@ def cookie_name(*, secure: bool, door: str = "") -> str:
 
 
 def token_in(cookies: str, *, secure: bool, door: str = "") -> str:
-    """The session's token in a Cookie header; empty when there is none."""
-    if not cookies:
-        return ""
-    try:
-        jar = SimpleCookie(cookies)
-    except CookieError:
-        return ""
-    found = jar.get(cookie_name(secure=secure, door=door))
-    return found.value if found is not None else ""
+    """The session's token in a Cookie header, whatever others have put beside it; empty when there is none."""
+    wanted, found = cookie_name(secure=secure, door=door), ""
+    for cookie in cookies.split(";"):
+        name, _, text = cookie.strip().partition("=")
+        if name == wanted:
+            found = text
+    return found
 
 
 async def begin_session(

@@ -38,3 +38,14 @@ async def test_a_token_with_letters_that_none_has_is_a_wrong_token(tenant: TestT
 
     assert [each.status_code for each in sent] == [403, 403]
     assert "grown old" in sent[0].text
+
+
+async def test_a_session_is_found_whatever_cookies_stand_beside_it(tenant: TestTenant) -> None:
+    token = (await tenant.browser()).cookies["session"]
+    stranger = tenant.anonymous()
+
+    for before, after in (('prefs={"a": 1}; ', ""), ("", ";odd one=2"), ("x-session=no; ", "; y=")):
+        cookies = f"{before}session={token}{after}"
+        assert (await stranger.get("/profile", headers={"cookie": cookies})).status_code == 200
+    for cookies in (f"x-session={token}", "session=", f"session={token}x", "session"):
+        assert (await stranger.get("/profile", headers={"cookie": cookies})).status_code == 303
