@@ -172,14 +172,19 @@ async def _store(scope: Scope, text: str | None, now: DocumentLayout, new: Docum
 
 
 def _check(data: LayoutFields) -> None:
-    if data.colour and not COLOUR.fullmatch(data.colour):
-        raise Invalid(_("Write a colour like #0b6b60."), field="colour")
-    if data.colour and contrast(data.colour) < LEAST_CONTRAST:
-        raise Invalid(_("This colour is too pale to be read on white paper."), field="colour")
+    check_colour(data.colour)
     if not set(data.columns) <= set(COLUMNS) or len(set(data.columns)) != len(data.columns):
         raise Invalid(_("Choose columns of the list."), field="columns")
     if not set(data.texts) <= set(LANGUAGES):
         raise Invalid(_("Choose languages of the list."), field="texts")
+
+
+def check_colour(colour: str) -> None:
+    """Raises Invalid where documents cannot be printed in it; none at all is black."""
+    if colour and not COLOUR.fullmatch(colour):
+        raise Invalid(_("Write a colour like #0b6b60."), field="colour")
+    if colour and contrast(colour) < LEAST_CONTRAST:
+        raise Invalid(_("This colour is too pale to be read on white paper."), field="colour")
 
 
 def contrast(colour: str) -> float:

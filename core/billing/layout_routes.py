@@ -18,6 +18,7 @@ from core.billing.layout import (
     DocumentLayout,
     LayoutFields,
     LayoutTexts,
+    check_colour,
     load_layout,
     look_of,
     read_logo,
@@ -110,9 +111,11 @@ async def take_logo_away(view: View) -> Response[str]:
 
 @get("/settings/documents/preview", permission="settings.view")
 async def show_preview(view: View) -> Response[str]:
-    """The frame of the sheet, for what is typed."""
+    """The frame of the sheet, for what is typed, and what of it is not right yet."""
     check_sees_everyone(view.scope)
-    return view.page("billing/_layout_preview.html", sheet=f"/settings/documents/sheet?{urlencode(view.query)}")
+    _layout, wrong = _as_typed(view, await load_layout())
+    address = f"/settings/documents/sheet?{urlencode(view.query)}"
+    return view.page("billing/_layout_preview.html", sheet=address, wrong=wrong)
 
 
 @get("/settings/documents/sheet", permission="settings.view")
@@ -120,24 +123,7 @@ async def show_sheet(view: View) -> Response[str]:
     """A document of invented lines in the look that is typed, or saved where it is not right yet."""
     check_sees_everyone(view.scope)
     language, kind = _asked(view)
-    layout = await load_layout()
-    if "version" in view.query:
-        typed = {name: [text] for name, text in view.query.items()}
-        try:
-            form = from_form(_Form, {name: typed[name] for name in _Form.__struct_fields__ if name in typed})
-            fields = _fields(form, typed)
-        except Invalid:
-            fields = LayoutFields()
-        colour = fields.colour if COLOUR.fullmatch(fields.colour) else ""
-        layout = DocumentLayout(
-            colour=colour,
-            columns=fields.columns,
-            show_name=fields.show_name,
-            code=fields.code,
-            texts=fields.texts,
-            logo_file_id=layout.logo_file_id,
-            logo_name=layout.logo_name,
-        )
+    layout, _wrong = _as_typed(view, await load_layout())
     document = await sample(view.scope, layout, language, kind)
     headers = security_headers(secure=view.secure, frames=True)
     return Response(document_page(document, css=load_manifest()("document.css")), media_type=HTML, headers=headers)
@@ -270,6 +256,33 @@ def _asked(view: PageView) -> tuple[str, DocumentKind]:
         language if language in LANGUAGES else "en",
         DocumentKind(kind) if kind in set(DocumentKind) else DocumentKind.INVOICE,
     )
+
+
+def _as_typed(view: View, saved: DocumentLayout) -> tuple[DocumentLayout, str]:
+    """The look that the address says, without a colour that is not right yet, and as it is saved where more is wrong;
+    with what is."""
+    if "version" not in view.query:
+        return saved, ""
+    typed = {name: [text] for name, text in view.query.items()}
+    try:
+        form = from_form(_Form, {name: typed[name] for name in _Form.__struct_fields__ if name in typed})
+        fields = _fields(form, typed)
+    except Invalid as error:
+        return saved, error.message
+    wrong = ""
+    try:
+        check_colour(fields.colour)
+    except Invalid as error:
+        wrong = error.message
+    return DocumentLayout(
+        colour="" if wrong else fields.colour,
+        columns=fields.columns,
+        show_name=fields.show_name,
+        code=fields.code,
+        texts=fields.texts,
+        logo_file_id=saved.logo_file_id,
+        logo_name=saved.logo_name,
+    ), wrong
 
 
 def _fields(form: _Form, typed: Mapping[str, Sequence[str]]) -> LayoutFields:

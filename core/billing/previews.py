@@ -192,6 +192,8 @@ class PreviewLine(Struct, frozen=True):
     tax_minor: int
     rate_ppm: int
     tax_inclusive: bool
+    beneficiary: str = ""
+    """Whose it is, where that is not who pays."""
 
 
 class PreviewDocument(Struct, frozen=True):

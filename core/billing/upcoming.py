@@ -286,6 +286,7 @@ def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcomin
                 line.tax_minor,
                 line.rate_ppm,
                 line.tax_inclusive,
+                (line.beneficiary or "") if line.beneficiary_id not in (None, document.payer_id) else "",
             )
             for line in document.lines
         ],

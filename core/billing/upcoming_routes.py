@@ -68,6 +68,7 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
         "lines": [
             {
                 "description": line.description,
+                "beneficiary": line.beneficiary,
                 "period": period_words(line.period_from, line.period_to, scope.locale)
                 if line.period_from and line.period_to
                 else "",

@@ -252,6 +252,29 @@ async def test_B11_the_look_is_edited_with_its_preview_beside_it(tenant: TestTen
     assert (layout.colour, layout.columns, layout.texts["de"].intro) == ("#7a1f5c", ["price"], "Vielen Dank.")
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"colour": "#12"}, "Write a colour like #0b6b60. The preview leaves it out."),
+        ({"colour": "#ffee88"}, "too pale to be read on white paper. The preview leaves it out."),
+        ({"colour": "#7a1f5c", "intro_en": "x" * 601}, "Use at most 600 characters. The preview leaves it out."),
+        ({"colour": "#7a1f5c"}, ""),
+    ],
+)
+async def test_B11_the_preview_says_what_is_not_right_yet(tenant: TestTenant, typed: dict[str, str], said: str) -> None:
+    page = await tenant.browser()
+
+    frame = await page.get("/settings/documents/preview", params={"version": "0", "language": "en", **typed})
+    source = re.search(r'src="([^"]+)"', frame.text)
+    assert source is not None
+    sheet = await page.get(source[1].replace("&amp;", "&"))
+
+    assert said in frame.text
+    assert ("The preview leaves it out" in frame.text) == bool(said)
+    assert sheet.status_code == 200
+    assert ("/documents/colours/" in sheet.text) == (not said)
+
+
 async def test_B11_a_logo_is_uploaded_served_harmlessly_and_removed(tenant: TestTenant) -> None:
     page = await tenant.browser()
 

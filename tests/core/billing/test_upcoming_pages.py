@@ -15,6 +15,7 @@ from core.subscriptions.pages import period_words
 from core.subscriptions.schemas import NewSubscription
 from core.testing import TestTenant
 from core.web.templating import written
+from tests.books import a_customer
 
 
 async def test_P14_the_next_invoices_of_a_customer_are_shown_and_nothing_is_written(tenant: TestTenant) -> None:
@@ -46,3 +47,21 @@ async def test_P14_the_next_invoices_of_a_customer_are_shown_and_nothing_is_writ
     assert [each["total_minor"] for each in over_json] == [12_300] * 3
     assert await value("SELECT count(*) FROM charge") == 0
     assert await value("SELECT count(*) FROM document") == 0
+
+
+async def test_P14_the_lines_of_whom_a_customer_pays_for_name_them(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    payer_id = await a_customer(scope, "Head office", country="IE")
+    branch_id = await a_customer(scope, "Branch one", country="IE", parent_id=payer_id, payer_id=payer_id)
+    price = NewPrice(cycle_unit="month", amount_minor=10_000, valid_from=scope.today())
+    product_id = await create_product(scope, NewProduct(code="line", name="Line", kind="plan", prices=[price]))
+    price_id = int(await value("SELECT id FROM price WHERE product_id = :id", id=product_id))
+    for each in (payer_id, branch_id):
+        await subscribe(scope, NewSubscription(customer_id=each, product_id=product_id, price_id=price_id))
+    page, api = await tenant.browser(), await tenant.api()
+
+    shown = await page.get(f"/customers/{payer_id}/invoices/upcoming", params={"on": scope.today().isoformat()})
+    over_json = (await api.get(f"/api/v1/customers/{payer_id}/upcoming-invoices")).json()
+
+    assert shown.text.count("Branch one") == 1
+    assert sorted(line["beneficiary"] for line in over_json[0]["lines"]) == ["", "Branch one"]
