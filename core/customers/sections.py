@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import available_timezones
 
 import msgspec
 from babel import Locale, UnknownLocaleError
-from babel.core import get_global
-from babel.numbers import get_currency_name
 from msgspec import UNSET, Struct
 
 from core.customers.addresses import grouped, split_list
@@ -18,6 +14,7 @@ from core.customers.schemas import AddressData, BillingData, CustomerDetail, Mai
 from core.customers.schemas import Section as SectionData
 from core.errors import FieldError, Invalid, Stale
 from core.texts import N_, _, ngettext, ordinal
+from core.web import choices
 from core.web.forms import from_form
 from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
 from core.web.templating import written
@@ -78,27 +75,23 @@ LISTS: Final = frozenset({"emails", "billing_emails", "phones"})
 
 def country_choices(locale: str) -> tuple[Choice, ...]:
     """Every country by its name in the language, none first."""
-    return (Choice("", _("None")), *_countries(_babel(locale)))
+    return (Choice("", _("None")), *choices.countries(locale))
 
 
 def language_choices(scope: Scope, now: str = "") -> tuple[Choice, ...]:
     """Every language by its name in the language that is spoken; none, the operator's, first. `now` stays one."""
-    known = _named_languages(_babel(scope.locale))
-    further = () if not now or any(one.value == now for one in known) else (Choice(now, now),)
-    return (Choice("", _as_the_operator(language_name(scope.tenant.language, scope.locale))), *known, *further)
+    operators = _as_the_operator(language_name(scope.tenant.language, scope.locale))
+    return (Choice("", operators), *choices.kept(choices.languages(scope.locale), now))
 
 
 def zone_choices(scope: Scope, now: str = "") -> tuple[Choice, ...]:
     """Time zones; none, the operator's, first. `now` stays one."""
-    known = _zones()
-    further = () if not now or any(one.value == now for one in known) else (Choice(now, now),)
-    return (Choice("", _as_the_operator(scope.tenant.time_zone)), *known, *further)
+    return (Choice("", _as_the_operator(scope.tenant.time_zone)), *choices.kept(choices.time_zones(), now))
 
 
 def currency_choices(locale: str, now: str) -> tuple[Choice, ...]:
     """Currencies that a country pays with today. `now` stays one."""
-    known = _tender(_babel(locale))
-    return known if any(one.value == now for one in known) else (*known, Choice(now, now))
+    return choices.kept(choices.currencies(locale), now)
 
 
 def language_name(code: str, locale: str) -> str:
@@ -120,36 +113,6 @@ def _as_the_operator(value: str) -> str:
 
 def _babel(locale: str) -> str:
     return locale.replace("-", "_")
-
-
-@lru_cache(maxsize=8)
-def _countries(locale: str) -> tuple[Choice, ...]:
-    names = Locale.parse(locale).territories
-    found = sorted(
-        (str(name), code) for code, name in names.items() if len(code) == 2 and code.isalpha() and code < "ZZ"
-    )
-    return tuple(Choice(code, name) for name, code in found)
-
-
-@lru_cache(maxsize=8)
-def _named_languages(locale: str) -> tuple[Choice, ...]:
-    names = Locale.parse(locale).languages
-    found = sorted((str(name), code) for code, name in names.items() if len(code) == 2)
-    return tuple(Choice(code, f"{name[:1].upper()}{name[1:]}") for name, code in found)
-
-
-@lru_cache(maxsize=1)
-def _zones() -> tuple[Choice, ...]:
-    areas = ("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/")
-    found = sorted(name for name in available_timezones() if name.startswith((*areas, "Pacific/")) or name == "UTC")
-    return tuple(Choice(name, name) for name in found)
-
-
-@lru_cache(maxsize=8)
-def _tender(locale: str) -> tuple[Choice, ...]:
-    used = get_global("territory_currencies").values()
-    codes = {code for some in used for code, _begin, end, tender in some if tender and not end}
-    return tuple(Choice(code, f"{code}, {get_currency_name(code, locale=locale)}") for code in sorted(codes))
 
 
 def fields_of(

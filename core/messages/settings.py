@@ -19,7 +19,11 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     port: Annotated[int, Meta(ge=1, le=65535, title=N_("Port"))] = 587
     security: Annotated[
         Literal["starttls", "tls", "none"],
-        Meta(title=N_("Encryption"), description=N_("STARTTLS with port 587, TLS with 465")),
+        Meta(
+            title=N_("Encryption"),
+            description=N_("STARTTLS with port 587, TLS with 465"),
+            extra={"labels": {"starttls": "STARTTLS", "tls": "TLS"}},
+        ),
     ] = "starttls"
     user: Annotated[str, Meta(max_length=254, title=N_("User name"), description=N_("Empty: without logging in"))] = ""
     password: Annotated[Secret, Meta(title=N_("Password"))] = ""

@@ -21,14 +21,26 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     street: Annotated[str, Meta(max_length=200, title=N_("Street"))] = ""
     zip: Annotated[str, Meta(max_length=20, title="ZIP")] = ""
     city: Annotated[str, Meta(max_length=200, title=N_("City"))] = ""
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$", title=N_("Country"), description=N_("Code of two letters"))] = (
-        "IE"
-    )
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$", title=N_("Country"), extra={"offered": "country"})] = "IE"
     currency: Annotated[
-        str, Meta(pattern="^[A-Z]{3}$", title=N_("Currency"), description=N_("Of prices and of the books"))
+        str,
+        Meta(
+            pattern="^[A-Z]{3}$",
+            title=N_("Currency"),
+            description=N_("Of prices and of the books"),
+            extra={"offered": "currency"},
+        ),
     ] = "EUR"
-    time_zone: Annotated[str, Meta(max_length=60, title=N_("Time zone"), description=N_("Decides every date"))] = "UTC"
-    language: Annotated[str, Meta(pattern="^[a-z]{2}$", title=N_("Language"))] = "en"
+    time_zone: Annotated[
+        str,
+        Meta(
+            max_length=60,
+            title=N_("Time zone"),
+            description=N_("Decides every date"),
+            extra={"offered": "time_zone"},
+        ),
+    ] = "UTC"
+    language: Annotated[str, Meta(pattern="^[a-z]{2}$", title=N_("Language"), extra={"offered": "language"})] = "en"
     email: Annotated[str, Meta(max_length=254, title=N_("E-mail"), description=N_("Shown on documents"))] = ""
     phone: Annotated[str, Meta(max_length=60, title=N_("Phone"), description=N_("Shown on documents"))] = ""
     vat_id: Annotated[str, Meta(max_length=30, title=N_("VAT id"))] = ""

@@ -52,6 +52,8 @@ class FieldSpec(Struct, frozen=True):
     max_length: int | None = None
     pattern: str | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    offered: str = ""
+    """A text that pages let choose from what there is: country, currency, time_zone, language."""
 
 
 def settings_key(struct: type[Struct]) -> str:
@@ -151,6 +153,7 @@ def _spec(struct: type[Struct], name: str, hint: Any, default: object) -> FieldS
         max_length=said("max_length"),
         pattern=said("pattern"),
         choices=choices,
+        offered=extra.get("offered", ""),
     )
 
 
@@ -188,19 +191,21 @@ def _kind(
             return "choices", choices
         if item is str:
             return "list", ()
-    elif choices := _choices(bare):
+    elif choices := _choices(bare, extra.get("labels", {})):
         return "choice", choices
     elif isinstance(bare, type) and bare in _KINDS:
         return _KINDS[bare], ()
     raise TypeError(f"{struct.__name__}.{name}: no form has a field for {bare}")
 
 
-def _choices(bare: Any) -> tuple[tuple[str, str], ...]:
+def _choices(bare: Any, labels: Mapping[str, str] = {}) -> tuple[tuple[str, str], ...]:
+    """By their labels where those are given, else by their values in words."""
+    values: list[str] = []
     if isinstance(bare, type) and issubclass(bare, Enum):
-        return tuple((str(one.value), str(one.value).replace("_", " ").capitalize()) for one in bare)
-    if get_origin(bare) is Literal:
-        return tuple((str(one), str(one).replace("_", " ").capitalize()) for one in get_args(bare))
-    return ()
+        values = [str(one.value) for one in bare]
+    elif get_origin(bare) is Literal:
+        values = [str(one) for one in get_args(bare)]
+    return tuple((one, labels.get(one, one.replace("_", " ").capitalize())) for one in values)
 
 
 def _parsed(spec: FieldSpec, several: list[str], typed: Mapping[str, object], kept: Any) -> Any:
@@ -220,18 +225,18 @@ def _parsed(spec: FieldSpec, several: list[str], typed: Mapping[str, object], ke
         return several[-1].replace("\r\n", "\n").strip() if several else ""
     if not text:
         if spec.required:
-            raise ValueError("This cannot be left empty.")
+            raise ValueError(_("This cannot be left empty."))
         return None
     if spec.kind == "integer":
         try:
             return int(text)
         except ValueError:
-            raise ValueError("Use a whole number.") from None
+            raise ValueError(_("Use a whole number.")) from None
     if spec.kind == "decimal":
         try:
             Decimal(text)
         except InvalidOperation:
-            raise ValueError("Use a number.") from None
+            raise ValueError(_("Use a number.")) from None
     return text
 
 

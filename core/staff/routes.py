@@ -28,6 +28,7 @@ from core.web.settings_pages import form_page
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
+    from core.hooks import Plugin
     from core.scope import Scope
     from core.staff.queries import HeldToken
     from core.web.jsonapi import ApiCall
@@ -352,6 +353,12 @@ def _by_area(permissions: Iterable[Permission]) -> dict[str, list[Permission]]:
     return areas
 
 
+def _area(view: PageView, key: str) -> str:
+    """A plugin as people call it, or a feature of the core."""
+    plugin: Plugin | None = view.request.app.state.plugins.get(key)
+    return _(plugin.manifest.label) if plugin is not None and plugin.loaded is not None else _(key.capitalize())
+
+
 def _has(held: frozenset[str], key: str) -> bool:
     return "*" in held or key in held
 
@@ -368,7 +375,7 @@ async def list_roles(view: View) -> Response[str]:
         ],
         areas=[
             Area(
-                label=_(key.capitalize()),
+                label=_area(view, key),
                 key=key,
                 rows=[Given(one.key, _(one.label), [_has(each, one.key) for each in held]) for one in permissions],
             )
@@ -452,7 +459,7 @@ async def _role_page(
         errors=errors,
         areas=[
             Area(
-                label=_(key.capitalize()),
+                label=_area(view, key),
                 key=key,
                 permissions=[
                     Choosable(

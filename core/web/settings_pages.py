@@ -15,7 +15,8 @@ from core.settings.actions import save_form
 from core.settings.company import CompanySettings
 from core.settings.fields import FieldSpec, describe
 from core.settings.queries import form_values
-from core.texts import N_, _
+from core.texts import N_, _, locale_now
+from core.web.choices import offered
 from core.web.parts import Choice, Field, FieldGroup
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -106,13 +107,16 @@ def groups_of(struct: type[Struct], stored: Mapping[str, Any], title: str) -> li
 
 
 def _field(spec: FieldSpec, stored: object) -> Field:
+    choices: Sequence[Choice] = [Choice(value, _(label)) for value, label in spec.choices]
+    if spec.offered:
+        choices = offered(spec.offered, locale_now(), text_of(stored))
     return Field(
         name=spec.name,
         label=_(spec.label),
         value=text_of(stored),
-        kind=_KINDS.get(spec.kind, "text"),
+        kind="select" if spec.offered else _KINDS.get(spec.kind, "text"),
         help=_(spec.help) if spec.help else "",
-        choices=[Choice(value, _(label)) for value, label in spec.choices],
+        choices=choices,
         required=spec.required,
         max_length=spec.max_length or 0,
         wide=spec.kind in ("long", "list"),

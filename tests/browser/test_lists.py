@@ -64,7 +64,8 @@ async def test_L3_columns_filters_and_order_are_chosen_and_saved_as_a_view(
     await page.get_by_role("button", name="Save view").click()
     await page.get_by_role("button", name="Save as new view…").click()
     drawer = page.locator("dialog#plan")
-    await drawer.get_by_role("button", name="Save view").click()
+    await expect(drawer.get_by_label("Name")).to_be_focused()
+    await page.keyboard.press("Enter")
     await expect(drawer.get_by_role("alert")).to_be_visible()
     await drawer.get_by_label("Name").fill("Zelda alone")
     assert await axe(page, "dialog#plan") == []

@@ -1,6 +1,6 @@
 // Dialogs: native <dialog>, so focus is held, Esc closes and focus returns.
 //   data-open="id" opens · data-close closes · a swap into an empty dialog opens it · its form closes it when it worked
-//   form[data-guard] with something typed is not closed without asking
+//   form[data-begin] is begun in its first field, the others at their heading · form[data-guard] with something typed is not closed without asking
 import { $, $$, icon, make, on, _ } from "./dom.js";
 
 const dirty = dialog => $$("form[data-guard]", dialog).some(form => form.dataset.dirty !== undefined);
@@ -10,6 +10,7 @@ export const open = id => {
   if (!dialog || dialog.open || $("dialog[open]")) return;
   $$(":popover-open:not(.t-toasts)").forEach(p => p.hidePopover());
   dialog.showModal();
+  setTimeout(() => $("form[data-begin] :is(input:not([type=hidden]), select, textarea)", dialog)?.focus());   // after its heading had it
 };
 
 const shut = dialog => {
