@@ -54,6 +54,8 @@ ASKED_AGAIN: Final = 0.003
 """Seconds after which a lock that another process has is asked for again."""
 PATIENCE: Final = 5.0
 """Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
+PRIVATE: Final = "\ue000"
+"""The first letter for private use."""
 ROWS_AT_ONCE: Final = 1000
 """Rows that `execute_many` hands to a thread in one go: others wait for the thread meanwhile."""
 
@@ -588,7 +590,10 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
 
 def begins_word(text: str, word: str) -> bool:
     """Whether one of the text's words begins so, both as FTS5 cuts and compares them: for rows that are walked, where
-    asking FTS5 would mean collecting all that it finds. `word` has no accents and no capitals."""
+    asking FTS5 would mean collecting all that it finds. `word` has no accents and no capitals. From a letter for
+    private use on nothing is looked at: what follows it stands there for nobody to type.
+    """
+    text = text.partition(PRIVATE)[0]
     text = text.lower() if text.isascii() else sort_key(text)
     at = text.find(word)
     while at > 0 and _in_word(text[at - 1]):

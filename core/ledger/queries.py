@@ -52,6 +52,7 @@ MAIN_BALANCE: Final = ListColumn(
     indexed=True,
     join="JOIN customer_balance main_balance ON main_balance.customer_id = customer.id AND main_balance.is_main",
     tie="main_balance.customer_id",
+    bare="customer_balance main_balance WHERE main_balance.is_main",
     load=_load_balances,
     toned=True,
     role="c-amount",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from core.database import Reach
     from core.scope import Scope
 
 SIZE: Final = 50
@@ -48,8 +49,9 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     most. `beside` names columns whose values its index holds too: what its filter leaves is put in their order by the
     index alone. Without an `expr` the column is shown alone. `keyed` says that it holds `sort_key`s, so that text is
     compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's; `tie`
-    is the list's id there, as the join's own index has it. What a row may have several of has `among`: a SELECT of the
-    list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
+    is the list's id there, as the join's own index has it, and `bare` that table by itself: what stands after FROM, up
+    to a condition. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
+    the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -69,6 +71,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     beside: tuple[str, ...] = ()
     join: str = ""
     tie: str = ""
+    bare: str = ""
     among: str = ""
     shown: bool = True
     drawn: bool = True
@@ -124,11 +127,12 @@ class Condition(Struct, frozen=True):
     `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
     it: for when the first some thousand are wanted, in any order, and the database should not look for all of them
     before. `source_id` is the list's id in it, by which it can be walked in either order; `looked` is the condition for
-    when its rows are looked at so, empty where what is found comes in that order by itself. `surely` is a SELECT of how
-    many there are, as far as `:list_most`, for where telling that costs less than finding them: what it says may be too
-    few, and where more than `:list_counted` are among the first that it looks at, `:list_most`. `widely` is the order,
-    as in an address, in which many are found soonest: more than are counted are shown in it, where no other is asked
-    for.
+    when its rows are looked at so, empty where what is found comes in that order by itself. `widely` is the order, as
+    in an address, in which many are found soonest: more than are counted are shown in it, where no other is asked for.
+
+    `prepared` gives the condition as its rows are found soonest in a reach; it may ask the database for that. `about`
+    is how many rows that are by an estimate, which is good where it says that they are many; `reached` says that what
+    is found and looked for are only those in that reach.
     """
 
     sql: str
@@ -140,5 +144,7 @@ class Condition(Struct, frozen=True):
     beside: str = ""
     found: str = ""
     looked: str = ""
-    surely: str = ""
     widely: str = ""
+    prepared: Callable[[Reach], Awaitable[Condition]] | None = None
+    about: int | None = None
+    reached: bool = False

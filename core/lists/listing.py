@@ -398,6 +398,8 @@ class Listing(Generic[R]):
     ) -> Found[R]:
         """A page of what is asked."""
         reach, everything = within(self.table, scope.actor.reach), isinstance(scope.actor.reach, Everything)
+        if any(one.prepared for one in asked.conditions):
+            asked = replace(asked, conditions=await _prepared(asked.conditions, scope))
         backwards = bool(before) and not after
         cursor = before if backwards else after
         known = _is_of(asked.widely, cursor)
@@ -441,12 +443,9 @@ class Listing(Generic[R]):
             if found or order.place is None:
                 return [_key(one) for one in found], found[0].many if found else 0
             return [], int(await value(counting))
-        most = min(COUNTED, FEW) if asked.widely else FEW
-        (only, *others), sure = asked.conditions or (None,), 0
-        if only is not None and only.surely and everything and not others:
-            sure = await value(only.surely, list_most=most + 1, list_counted=COUNTED, **_given(asked))
-        if sure > most:
+        if len(asked.conditions) == 1 and (asked.conditions[0].about or 0) > FEW:
             return None, COUNTED + 1
+        most = min(COUNTED, FEW) if asked.widely else FEW
         keys, count = await self._sorted(everything, asked, reach, order, most)
         return (keys, count) if count <= most else (None, COUNTED + 1)
 
@@ -455,7 +454,10 @@ class Listing(Generic[R]):
     ) -> tuple[list[_Key], int]:
         """What is left, if it is `most` rows at most, found before it is sorted; and how many."""
         few = self._found(everything, asked, order.head if asked.order_beside else self.row_id)
-        table, kept = self.table_name, "few (id)"
+        kept = "few (id)"
+        source = (
+            f"{order.bare} AND {order.tie}" if order.bare else f"{self.table_name} {order.join} WHERE {self.row_id}"
+        )
         if asked.order_beside:  # the index has it all: no row is read for it
             kept = "few"
             ready = replace(order, source="few")
@@ -464,12 +466,12 @@ class Listing(Generic[R]):
         elif dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
             # Whether they are few stands inside: outside it, a list of them all would be made first.
             few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {most}"
-            from_few = f"{table} {order.join} WHERE {self.row_id} IN ({few_ones})"
+            from_few = f"{source} IN ({few_ones})"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
-                f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {table} {order.join}"
-                f" WHERE {self.row_id} = few.id OFFSET 0) AS there WHERE (SELECT count(*) FROM few) <= {most}"
+                f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {source} = few.id OFFSET 0) AS there"
+                f" WHERE (SELECT count(*) FROM few) <= {most}"
             )
             there = order.there
             head, keyset, by = there.heads_again, there.keyset, there.by()
@@ -493,8 +495,10 @@ class Listing(Generic[R]):
         if first is None:
             where = _all(one.sql for one in asked.conditions)
             return f"SELECT {picked} FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
+        if _alone(everything, asked, first):
+            return f"SELECT {first.source_id} FROM {first.source} WHERE ({first.found})"
         where = _all(one.found if one is first else one.sql for one in asked.conditions)
-        return f"SELECT {first.source_id} FROM {first.source} {_beside(everything, asked, first)} WHERE {where}"
+        return f"SELECT {first.source_id} FROM {first.source} {_beside(asked, first)} WHERE {where}"
 
     async def _walked(self, everything: bool, asked: Asked, reach: QueryString, order: Order) -> list[_Key]:
         """The first that are wanted, in the order of the sort."""
@@ -503,30 +507,20 @@ class Listing(Generic[R]):
         if not asked.conditions:
             walk = order.walk(f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach")
             return await rows(_Key, f"{walk} LIMIT :list_limit", **given)
+        first = next((one for one in asked.conditions if one.source), None)
+        if first is not None and [one.column.order for one in order.sorts] == [self.row_id]:
+            return await self._walked_by_id(everything, asked, first, order, given)
         off = "+" if dialect() == "sqlite" else ""
         others = (
             f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
             f"{order.keyset} ORDER BY {order.by(off)}"
         )
         probed = min(one.far or FAR for one in asked.conditions)
-        walks = [(self._walk(asked, order, joins, [one.walk or one.sql for one in asked.conditions]), probed)]
+        tests = [one.walk or one.sql for one in asked.conditions]
+        walks = [(self._walk(everything, asked, order, joins, tests), probed)]
         if probed < FAR:  # further on, each is looked up among all that are found
-            walks.append((self._walk(asked, order, joins, [one.sql for one in asked.conditions]), FAR))
-        first = next((one for one in asked.conditions if one.source), None)
-        if first is not None and [one.column.order for one in order.sorts] == [self.row_id]:
-            row_id, beside = first.source_id, _beside(everything, asked, first)
-            tests = _all(one.looked or one.found if one is first else one.sql for one in asked.conditions)
-            picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
-            if first.looked:  # what is not found is joined to nothing
-                walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
-                walk = f"{picked} ({walk} LIMIT {FAR}) AS {row_id.partition('.')[0]} {beside}"
-                walk = order.by_id(f"{walk} WHERE {tests}", row_id)  # once more: a join may turn them round
-                walks = [(f"SELECT at, id, TRUE AS wanted FROM ({walk}) AS looked", FAR)]
-            else:
-                others = order.by_id(f"{picked} {first.source} {beside} WHERE {tests}", row_id)
-                if not first.surely:
-                    return await rows(_Key, f"{others} LIMIT :list_limit", **given)
-                walks = walks[:1]
+            tests = [one.sql for one in asked.conditions]
+            walks.append((self._walk(everything, asked, order, joins, tests), FAR))
         for walk, far in walks:
             found = await rows(
                 _Key,
@@ -538,9 +532,35 @@ class Listing(Generic[R]):
                 return found
         return await rows(_Key, f"{others} LIMIT :list_limit", **given)
 
-    def _walk(self, asked: Asked, order: Order, joins: str, tests: Sequence[str]) -> str:
+    async def _walked_by_id(
+        self, everything: bool, asked: Asked, first: Condition, order: Order, given: Mapping[str, Any]
+    ) -> list[_Key]:
+        """The same in the order of the ids, in which that is kept where the condition finds its rows."""
+        row_id, alone = first.source_id, _alone(everything, asked, first)
+        beside = "" if alone else _beside(asked, first)
+        picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
+
+        def tests(way: str) -> str:
+            return f"({way})" if alone else _all(way if one is first else one.sql for one in asked.conditions)
+
+        if first.looked and (first.about is None or first.about > FEW):
+            walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
+            walk = f"{picked} ({walk} LIMIT {FAR}) AS {row_id.partition('.')[0]} {beside}"
+            walk = order.by_id(f"{walk} WHERE {tests(first.looked)}", row_id)  # once more: a join may turn them round
+            found = await rows(_Key, f"{walk} LIMIT :list_limit", **given)
+            if len(found) == order.given["list_limit"]:
+                return found
+        others = order.by_id(f"{picked} {first.source} {beside} WHERE {tests(first.found)}", row_id)
+        return await rows(_Key, f"{others} LIMIT :list_limit", **given)
+
+    def _walk(self, everything: bool, asked: Asked, order: Order, joins: str, tests: Sequence[str]) -> str:
         """The rows in the order of the sort, each with whether it is wanted."""
         test, reached = " AND ".join(f"({one})" for one in tests), ":list_reach"
+        first = asked.conditions[0] if asked.conditions else None
+        if order.bare and first is not None and first.source and _alone(everything, asked, first):
+            return order.walk(
+                f"SELECT {order.head}, {test.replace(self.row_id, order.tie)} AS wanted FROM {order.bare}"
+            )
         if dialect() == "sqlite" and order.sorts[0].column.tie:
             # The sort's index is another table's: told who is in reach, SQLite would find and sort them all.
             test, reached = f"(:list_reach AND {test})", "TRUE"
@@ -569,9 +589,18 @@ def _all(tests: Iterable[str]) -> str:
     return " AND ".join((":list_reach", *(f"({test})" for test in tests)))
 
 
-def _beside(everything: bool, asked: Asked, first: Condition) -> str:
-    """What stands beside the source of a condition in FROM: the list's table, where something else is asked of it."""
-    return "" if everything and len(asked.conditions) == 1 else f"{first.beside} {' '.join(asked.joins)}"
+def _alone(everything: bool, asked: Asked, first: Condition) -> bool:
+    """Whether a condition is all that is asked, so that what it is found in tells which rows are left."""
+    return len(asked.conditions) == 1 and (everything or first.reached)
+
+
+def _beside(asked: Asked, first: Condition) -> str:
+    """What stands beside the source of a condition in FROM: the list's table, of which something else is asked."""
+    return f"{first.beside} {' '.join(asked.joins)}"
+
+
+async def _prepared(conditions: Sequence[Condition], scope: Scope) -> tuple[Condition, ...]:
+    return tuple([one if one.prepared is None else await one.prepared(scope.actor.reach) for one in conditions])
 
 
 def _given(asked: Asked) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Order:
         return [one.column.order for one in self.sorts]
 
     @property
-    def _tie(self) -> str:
+    def tie(self) -> str:
         """The id; of the first column's own index where that is another table's."""
         if self.source:
             return f"{self.source}.id"
@@ -65,17 +65,23 @@ class Order:
         return " ".join(self.joins)
 
     @property
+    def bare(self) -> str:
+        """FROM of the one further table in which all that is sorted by stands, up to a condition; empty where there is
+        none, or several."""
+        return self.sorts[0].column.bare if len(self.joins) == 1 else ""
+
+    @property
     def there(self) -> Order:
         return replace(self, source="there")
 
     @property
     def head(self) -> str:
         picked = [f"{expr} AS {name}" for expr, name in zip(self._exprs, AT, strict=False)]
-        return ", ".join((*picked, f"{self._tie} AS id"))
+        return ", ".join((*picked, f"{self.tie} AS id"))
 
     @property
     def heads_again(self) -> str:
-        return ", ".join((*self._exprs, self._tie))
+        return ", ".join((*self._exprs, self.tie))
 
     def again(self, source: str) -> str:
         """What `head` picked, out of a sub-select of this name."""
@@ -89,7 +95,7 @@ class Order:
         """Beyond the place. With one column it is a comparison of rows, which an index answers."""
         if self.place is None:
             return ""
-        exprs, tie = self._exprs, self._tie
+        exprs, tie = self._exprs, self.tie
         if len(exprs) == 1:
             return f" AND ({exprs[0]}, {tie}) {'<' if self._down(0) else '>'} (:list_at, :list_id)"
         test = f"{tie} {'<' if self._down(len(exprs)) else '>'} :list_id"
@@ -104,12 +110,12 @@ class Order:
         Of a comparison of rows SQLite looks up the first value alone where the second is the table's own id, and would
         read over all that share it: there the rest of those that share it and what comes after are looked up apart.
         """
-        if self._exprs == [self._tie]:
-            return self.by_id(select, self._tie)
+        if self._exprs == [self.tie]:
+            return self.by_id(select, self.tie)
         if self.place is None or len(self.sorts) > 1 or dialect() != "sqlite":
             return f"{select}{self.keyset} ORDER BY {self.by()}"
         (expr,), beyond = self._exprs, "<" if self._down(0) else ">"
-        alike = f"{select} AND {expr} = :list_at AND {self._tie} {beyond} :list_id"
+        alike = f"{select} AND {expr} = :list_at AND {self.tie} {beyond} :list_id"
         return f"{alike} UNION ALL {select} AND {expr} {beyond} :list_at ORDER BY {self.by_picked}"
 
     def by_id(self, select: str, row_id: str) -> str:
@@ -132,7 +138,7 @@ class Order:
 
     def by(self, off: str = "") -> str:
         """For ORDER BY; `off` before it keeps SQLite from walking an index for it."""
-        parts = [f"{expr} {way}" for expr, way in zip((*self._exprs, self._tie), self._ways, strict=True)]
+        parts = [f"{expr} {way}" for expr, way in zip((*self._exprs, self.tie), self._ways, strict=True)]
         return off + ", ".join(parts)
 
     @property

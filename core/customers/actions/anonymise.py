@@ -220,17 +220,18 @@ class Finish(Struct, frozen=True):
 
 
 async def finish_erasing(scope: Scope) -> None:
-    """After the commit: out of the words' index, where what was removed stays until its pages are merged, and out of
-    the write-ahead log. PostgreSQL does both by itself, with its vacuum."""
+    """After the commit: out of the indexes of words, where what was removed stays until its pages are merged, and out
+    of the write-ahead log. PostgreSQL does both by itself, with its vacuum."""
     if dialect() != "sqlite":
         return
-    pages, changed = -PIECE, MERGED
-    while changed >= MERGED:
-        async with unit_of_work(scope):
-            before = int(await value("SELECT total_changes()"))
-            await execute("INSERT INTO customer_words (customer_words, rank) VALUES ('merge', :pages)", pages=pages)
-            changed = int(await value("SELECT total_changes()")) - before
-        pages = PIECE
+    for index in ("customer_words", "customer_words_sample"):
+        pages, changed = -PIECE, MERGED
+        while changed >= MERGED:
+            async with unit_of_work(scope):
+                before = int(await value("SELECT total_changes()"))
+                await execute(f"INSERT INTO {index} ({index}, rank) VALUES ('merge', :pages)", pages=pages)
+                changed = int(await value("SELECT total_changes()")) - before
+            pages = PIECE
     await value("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import AsyncExitStack
+from datetime import UTC, date, datetime
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries, search
+from core.customers.actions.anonymise import finish_erasing
 from core.customers.listing import CUSTOMERS, list_choices
 from core.customers.schemas import AddressData, MainData, NewCustomer
 from core.customers.search import phone_digits, words_of
-from core.database import execute, execute_many, value, values, watched
+from core.database import (
+    MigrationApp,
+    Partitions,
+    bind,
+    dialect,
+    execute,
+    execute_many,
+    migrate,
+    rows,
+    transaction,
+    value,
+    values,
+    watched,
+)
 from core.ids import sort_key
+from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
-from core.testing import TestTenant
+from core.scope import ALL_PERMISSIONS, Actor
+from core.testing import MIGRATIONS, TestTenant, tenant_on
+from tests.databases import fresh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.scope import Scope
+
+
+FULL = CUSTOMERS.having(MAIN_BALANCE)
 
 
 async def found(tenant: TestTenant, typed: str) -> list[str]:
@@ -153,29 +183,44 @@ WORDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(params=["few", "many", "sampled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a search finds is collected, or walked to; or a sample says of every word that it has many customers."""
+    if request.param == "many":
+        for module, name, number in (
+            (listing, "COUNTED", 2),
+            (listing, "FEW", 2),
+            (listing, "FAR", 20),
+            (search, "PROBED", 20),
+        ):
+            monkeypatch.setattr(module, name, number)
+    if request.param == "sampled":
+        monkeypatch.setattr(search, "TOLD", 1)
+        monkeypatch.setattr(search, "RARE", 0)
+        monkeypatch.setattr(search, "NEAR", 0)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("most", [2, 1000])
 async def test_whatever_is_typed_finds_those_who_have_a_word_for_each_of_its_words_and_nobody_else(
-    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, seed: int, most: int
+    tenant: TestTenant, way: str, seed: int
 ) -> None:
-    for module, name, number in (
-        (listing, "COUNTED", most),
-        (listing, "FEW", most),
-        (listing, "FAR", most * 10),
-        (search, "PROBED", most * 10),
-        (search, "LOOKED_AT", most * 5),
-    ):
-        monkeypatch.setattr(module, name, number)
+    apart, most = (search.SAMPLED, 31) if way == "sampled" else (1, listing.COUNTED)
     draw = Random(seed)
-    names = {number: " ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for number in range(1, 41)}
+    names = {
+        7028 + number * apart: " ".join(draw.choices(WORDS, k=draw.randint(1, 5)))
+        for number in range(-27, 4 if apart > 1 else 13)
+    }
     async with unit_of_work(tenant.scope()):
         await execute_many(
-            "INSERT INTO customer (id, full_name, name_key, street, company, status_id, currency, joined_on,"
-            " created_at) VALUES (:id, :name, :key, :street, :company, 1, 'EUR', :day, :now)",
+            "INSERT INTO customer (id, full_name, name_key, street, company, partition_id, status_id, currency,"
+            " joined_on, created_at)"
+            " VALUES (:id, :name, :key, :street, :company, :partition, 1, 'EUR', :day, :now)",
             [
                 {
-                    "id": number + 7000,
+                    "id": number,
                     "name": name,
+                    "partition": {0: 3, 1: 33, 2: 7}.get(number % 4),
                     "key": sort_key(name),
                     "street": "" if number % 3 else "Hauptstraße 12",
                     "company": WORDS[number % len(WORDS)],
@@ -188,7 +233,9 @@ async def test_whatever_is_typed_finds_those_who_have_a_word_for_each_of_its_wor
     there = {}
     for number, name in names.items():
         further = "" if number % 3 else "Hauptstraße 12"
-        there[number + 7000] = set(words_whole(f"{number + 7000} {name} {further} {WORDS[number % len(WORDS)]}"))
+        there[number] = set(words_whole(f"{number} {name} {further} {WORDS[number % len(WORDS)]}"))
+    actor = Actor("staff", 1, "Reseller", Partitions((3, 7)), ALL_PERMISSIONS)
+    reseller = tenant.scope(actor=actor)
 
     for _ in range(40):
         parts = [word[: draw.randint(1, len(word))] for word in draw.choices(WORDS, k=draw.randint(1, 3))]
@@ -197,10 +244,14 @@ async def test_whatever_is_typed_finds_those_who_have_a_word_for_each_of_its_wor
         if phone_digits(typed) or len(wanted[0]) < 2:
             continue
         expected = {one for one, words in there.items() if all(any(w.startswith(a) for w in words) for a in wanted)}
-        for address in ({"q": typed}, {"q": typed, "sort": "name"}, {"q": typed, "sort": "-joined"}):
-            read = await CUSTOMERS.read(tenant.scope(), address, limit=100)
-            assert {one.id for one in read.rows} == expected, (typed, address)
-            assert read.count == min(len(expected), most + 1) or read.asked.is_wide, typed
+        for sort in ("", "name", "-joined", "-balance"):
+            for scope, reached in (
+                (tenant.scope(), expected),
+                (reseller, {one for one in expected if one % 4 in (0, 2)}),
+            ):
+                read = await FULL.read(scope, {"q": typed, "sort": sort}, limit=100)
+                assert {one.id for one in read.rows} == reached, (typed, sort)
+                assert read.count == min(len(reached), most + 1) or read.asked.is_wide, typed
         assert len(await queries.search_customers(tenant.scope(), typed, limit=100)) == len(expected)
 
 
@@ -228,32 +279,217 @@ async def test_many_are_counted_as_they_are_found_though_only_some_are_looked_at
     assert [(len(one.rows), one.count > 1) for one in (whole, beginning)] == [(3, True), (3, True)]
 
 
-async def test_where_a_thousand_of_the_newest_are_found_nobody_waits_for_all_to_be_found(
-    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+async def many(tenant: TestTenant, number: int, apart: int = search.SAMPLED, partition: int | None = None) -> None:
+    """Customers whom the sample has all of, called Hauptmann; each has a word of its own."""
+    async with unit_of_work(tenant.scope()):
+        await execute_many(
+            "INSERT INTO customer (id, full_name, name_key, partition_id, status_id, currency, joined_on, created_at)"
+            " VALUES (:id, :name, :name, :partition, 1, 'EUR', :day, :now)",
+            [
+                {
+                    "id": at * apart,
+                    "name": f"hauptmann rare{at}",
+                    "partition": partition,
+                    "day": tenant.scope().today(),
+                    "now": tenant.clock.now(),
+                }
+                for at in range(1, number + 1)
+            ],
+        )
+
+
+def reseller_of(tenant: TestTenant, *partitions: int) -> Scope:
+    return tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions(partitions), ALL_PERMISSIONS))
+
+
+@pytest.mark.parametrize("partition", [None, 5])
+async def test_where_the_sample_has_many_nobody_waits_for_all_to_be_found(
+    tenant: TestTenant, partition: int | None
 ) -> None:
-    for name in ("COUNTED", "FEW"):
-        monkeypatch.setattr(listing, name, 2)
-    for number in range(4):
-        await actions.create_customer(tenant.scope(), NewCustomer(full_name=f"Hauptmann {number} Rare{number}"))
+    await many(tenant, 33, partition=partition)
+    scope = tenant.scope() if partition is None else reseller_of(tenant, 4, partition)
 
     with watched() as broad:
-        many = await CUSTOMERS.read(tenant.scope(), {"q": "hauptm"})
+        wide = await FULL.read(scope, {"q": "hauptm"}, limit=5)
+    with watched() as ordered:
+        by_balance = await FULL.read(scope, {"q": "hauptm", "sort": "balance"}, limit=40)
     with watched() as narrow:
-        one = await CUSTOMERS.read(tenant.scope(), {"q": "hauptm rare2"})
+        one = await FULL.read(scope, {"q": "hauptm rare2"})
 
-    assert [row.full_name[:11] for row in many.rows] == [f"Hauptmann {number}" for number in (3, 2, 1, 0)]
-    assert not [text for text in broad if "WITH few" in text], "what is not sorted is not collected"
-    assert [row.full_name for row in one.rows] == ["Hauptmann 2 Rare2"]
+    newest = [at * search.SAMPLED for at in range(33, 0, -1)]
+    assert ([row.id for row in wide.rows], wide.count, wide.asked.is_wide) == (newest[:5], 1001, True)
+    assert sorted(row.id for row in by_balance.rows) == newest[::-1]
+    assert not [text for text in broad + ordered if "WITH few" in text], "what is not sorted is not collected"
+    assert [row.id for row in one.rows] == [at * search.SAMPLED for at in (2, *range(20, 30))]
     assert [text for text in narrow if "WITH few" in text]
 
 
-async def test_postgresql_has_one_index_of_words_and_no_trigrams_beside_it(tenant: TestTenant) -> None:
+class PlanStep(Struct, frozen=True):
+    detail: str
+
+
+async def plan_of(text: str) -> str:
+    """How the database does it, were there a million."""
+    if dialect() == "sqlite":
+        return "\n".join([one.detail for one in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text.replace('?', '2')}")])
+    async with transaction():
+        await execute("SET LOCAL enable_seqscan = off")
+        return "\n".join(await values("EXPLAIN " + re.sub(r"\$\d+", "'2'", text)))
+
+
+@pytest.mark.parametrize("partition", [None, 5])
+async def test_a_search_is_answered_by_the_index_of_words_alone_also_in_reach(
+    tenant: TestTenant, partition: int | None
+) -> None:
+    await many(tenant, 3, partition=partition)
+    scope = tenant.scope() if partition is None else reseller_of(tenant, partition)
+
+    with watched() as seen:
+        found_there = await FULL.read(scope, {"q": "hauptmann rare2", "sort": "-balance"})
+    sample, few, _ = seen
+
+    assert [row.id for row in found_there.rows] == [2 * search.SAMPLED]
+    assert not re.search(r"\bcustomer\b", sample + few), "no row of a customer is read to find and to sort them"
+    plans = [await plan_of(text) for text in (sample, few)]
+    if dialect() == "sqlite":
+        assert "SCAN customer_words_sample VIRTUAL TABLE INDEX" in plans[0]
+        assert "SCAN customer_words VIRTUAL TABLE INDEX" in plans[1]
+        assert "USING INDEX customer_balance_main" in plans[1]
+    else:
+        assert "customer_search_sample" in plans[0]
+        assert "customer_search_words" in plans[1]
+
+
+async def test_a_broad_search_by_balance_goes_along_the_index_of_balances_without_reading_a_customer(
+    tenant: TestTenant,
+) -> None:
+    await many(tenant, 33, partition=5)
+
+    for scope in (tenant.scope(), reseller_of(tenant, 5)):
+        with watched() as seen:
+            await FULL.read(scope, {"q": "hauptmann", "sort": "-balance"}, limit=5)
+        walked = next(text for text in seen if "AS walked" in text)
+
+        assert not re.search(r"\bcustomer\b", walked)
+        assert "customer_balance_amount" in await plan_of(walked)
+
+
+async def test_a_customer_who_changes_the_partition_is_found_where_it_is_now(tenant: TestTenant) -> None:
+    customer_id = await jorg(tenant)
+    three, thirty = reseller_of(tenant, 3), reseller_of(tenant, 33, 34)
+
+    async def seen() -> list[list[int]]:
+        reads = [await CUSTOMERS.read(scope, {"q": "jorg"}) for scope in (three, thirty, tenant.scope())]
+        return [[one.id for one in read.rows] * read.count for read in reads]
+
+    assert await seen() == [[], [], [customer_id]]
+    for partition, expected in ((3, [[customer_id], []]), (33, [[], [customer_id]]), (None, [[], []])):
+        async with unit_of_work(tenant.scope()):
+            await execute(
+                "UPDATE customer SET partition_id = CAST(:partition AS bigint) WHERE id = :id",
+                partition=partition,
+                id=customer_id,
+            )
+        assert await seen() == [*expected, [customer_id]], partition
+    assert await found(tenant, "3") == []
+    assert await found(tenant, "33") == []
+
+
+async def test_the_sample_follows_what_is_changed_and_deleted(tenant: TestTenant) -> None:
+    await many(tenant, 20)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET name_key = 'other' WHERE id <= :half", half=search.SAMPLED * 10)
+        await execute("DELETE FROM customer WHERE id > :most", most=search.SAMPLED * 16)
+
+    with watched() as seen:
+        await CUSTOMERS.read(tenant.scope(), {"q": "hauptmann"})
+    if dialect() == "sqlite":
+        there = "SELECT count(*) FROM customer_words_sample WHERE customer_words_sample MATCH :words"
+        assert [await value(there, words=word) for word in ("hauptmann", "other", "rare17")] == [6, 10, 0]
+        await execute("INSERT INTO customer_words_sample (customer_words_sample, rank) VALUES ('integrity-check', 0)")
+    assert "sample" in seen[0] or f"% {search.SAMPLED} = 0" in seen[0]
+
+
+async def test_what_is_erased_stays_in_neither_index_of_words(tenant: TestTenant) -> None:
+    if tenant.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL's vacuum does it")
+    await many(tenant, 1)
+
+    async def held() -> list[bool]:
+        tables = ("customer_words_data", "customer_words_sample_data")
+        return [any(b"hauptmann" in block for block in await values(f"SELECT block FROM {one}")) for one in tables]
+
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET name_key = '', full_name = '–'")
+    assert await held() == [True, True]
+    await finish_erasing(tenant.scope())
+    assert await held() == [False, False]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_customers_from_before_are_found_by_their_partition_and_by_the_end_of_their_number(
+    kind: str, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    former = []
+    for app in MIGRATIONS:
+        folder = app.folder
+        if app.name == "customers":
+            for file in app.folder.glob("*.py"):
+                if "_0027_" not in file.name:
+                    (before / file.name).write_text(file.read_text())
+            folder = before
+        former.append(MigrationApp(app.name, folder))
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(fresh(kind, tmp_path))
+        stack.enter_context(bind(database))
+        await migrate(former)
+        async with transaction():
+            for at, (phone, partition) in enumerate([("", None), ("+436645550001", None), ("", 7), ("+4915112345", 7)]):
+                await execute(
+                    "INSERT INTO customer (id, full_name, name_key, phone_e164, partition_id, status_id, currency,"
+                    " joined_on, created_at) VALUES (:id, 'Ann', 'ann', :phone, CAST(:partition AS bigint), 1, 'EUR',"
+                    " :day, :now)",
+                    id=search.SAMPLED * (at + 1),
+                    phone=phone,
+                    partition=partition,
+                    day=date(2026, 1, 1),
+                    now=datetime(2026, 1, 1, tzinfo=UTC),
+                )
+            await execute(
+                "INSERT INTO customer_address (customer_id, kind, position, value, value_key)"
+                " VALUES (:id, 'phone', 1, '+12125550101', '+12125550101')",
+                id=search.SAMPLED,
+            )
+
+        assert await migrate(MIGRATIONS) == [
+            "customers: 2026-11-23T00:27:00 search of customers by beginnings of words, in reach"
+        ]
+
+        kept = await values("SELECT text FROM customer_search ORDER BY customer_id")
+        async with transaction():
+            await execute("UPDATE customer SET name_key = 'x'")
+            await execute("UPDATE customer SET name_key = 'ann'")
+        assert await values("SELECT text FROM customer_search ORDER BY customer_id") == kept
+        async with tenant_on(database, folder=tmp_path) as tenant:
+            reached = await CUSTOMERS.read(reseller_of(tenant, 7), {"q": "ann"})
+            ends = [await CUSTOMERS.read(tenant.scope(), {"q": typed}) for typed in ("50001", "12345", "50101")]
+    number = search.SAMPLED
+    assert [one.id for one in reached.rows] == [3 * number, 4 * number]
+    assert [[one.id for one in read.rows] for read in ends] == [[2 * number], [4 * number], [number]]
+
+
+async def test_postgresql_has_one_index_of_words_one_of_the_sample_and_no_trigrams(tenant: TestTenant) -> None:
     if tenant.database.dialect == "sqlite":
         pytest.skip("SQLite has its words in FTS5")
     found = await values("SELECT indexdef FROM pg_indexes WHERE tablename = 'customer_search' ORDER BY indexname")
 
-    assert ["trgm" in one for one in found] == [False, False], found
-    assert [one.partition("USING ")[2] for one in found] == ["btree (customer_id)", "gin (customer_search_words(text))"]
+    assert [one.partition("USING ")[2] for one in found] == [
+        "btree (customer_id)",
+        f"gin (customer_search_words(text)) WHERE ((customer_id % ({search.SAMPLED})::bigint) = 0)",
+        "gin (customer_search_words(text))",
+    ]
 
 
 async def test_words_longer_than_the_index_takes_and_texts_longer_than_it_takes_are_kept(tenant: TestTenant) -> None:
@@ -276,3 +512,29 @@ def test_one_letter_beside_longer_words_is_left_out() -> None:
     assert words_of("Ann M") == ["ann"]
     assert words_of("m") == ["m"]
     assert words_of("?!") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("5550000", ["Jörg Müller-Łukasz"]),
+        ("50000", ["Jörg Müller-Łukasz"]),
+        ("555 0000", ["Jörg Müller-Łukasz"]),
+        ("45550000", ["Jörg Müller-Łukasz"]),
+        ("jorg 50000", ["Jörg Müller-Łukasz"]),
+        ("50101", ["Jörg Müller-Łukasz"]),
+        ("555-0101", ["Jörg Müller-Łukasz"]),
+        ("0000", []),
+        ("500001", []),
+        ("555000", []),
+    ],
+)
+async def test_a_phone_number_is_found_by_its_last_digits_too(tenant: TestTenant, typed: str, names: list[str]) -> None:
+    await jorg(tenant)
+    await actions.create_customer(
+        tenant.scope(), NewCustomer(full_name="Other", phones=["+436645551111"], country="AT")
+    )
+
+    assert await found(tenant, typed) == names
+    listed = await CUSTOMERS.read(tenant.scope(), {"q": typed})
+    assert [one.full_name for one in listed.rows] == names
