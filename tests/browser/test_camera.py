@@ -220,6 +220,30 @@ async def test_G2_where_the_browser_reads_codes_itself_nothing_else_is_loaded_fo
     assert not [address for address in asked if "zxing" in address]
 
 
+async def test_G2_a_code_that_stays_in_the_picture_is_not_read_again_however_slowly_pictures_are_read(
+    page: Page, served: Served
+) -> None:
+    await add_item(page, served, "SLOW-1")
+    await page.context.grant_permissions(["camera"])
+    await page.add_init_script(
+        """let pictures = 0;
+        window.BarcodeDetector = class {
+            static async getSupportedFormats() {
+                return ["code_128", "ean_13", "ean_8", "upc_a", "qr_code", "data_matrix"];
+            }
+            async detect() {
+                await new Promise(done => setTimeout(done, 1200));
+                return pictures++ < 2 ? [] : [{ rawValue: "SLOW-1" }];
+            }
+        };
+        sessionStorage["inventory-camera"] = '{"at": "/inventory/items", "field": "scan", "held": "SLOW-1"}'"""
+    )
+
+    await page.goto(f"{served.base}/inventory/items")
+
+    await expect(page.get_by_role("dialog", name=BUTTON).get_by_role("status")).to_contain_text("Read already")
+
+
 FAILS: Final = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'))"
 
 

@@ -3,6 +3,7 @@
 //   data-sends: the field's form is sent, as Enter at the end of a scanner's code does · data-many: one code after the other
 const KINDS = ["code_128", "ean_13", "ean_8", "upc_a", "qr_code", "data_matrix"];
 const AWAY = 2000;      // a code is read anew when it was out of the picture for so long
+const MISSED = 6;       // and in so many pictures, however slowly they are read: half of them are looked at on their side
 const SHOWN = 700;      // how long what was read is shown
 const SLOW = 12000;     // when nothing was read for so long, it is said what helps
 const WIDEST = 1000;    // points of a picture that is looked at
@@ -127,7 +128,7 @@ const framed = (box, video, canvas) => {
 /** The next code that was read twice alike and is not the one that was there before; "" when the dialog was closed. */
 const next = async (run, read) => {
   const { box } = run, video = $("video", box), canvas = document.createElement("canvas"), began = performance.now();
-  let before = "";
+  let before = "", missed = 0;
   held.at = began;
   while (now === run) {
     if (video.videoWidth && !video.paused) {
@@ -135,10 +136,10 @@ const next = async (run, read) => {
       const code = (await read(canvas)).replace(/[\u0000-\u001f\u007f]/g, "").trim().slice(0, 200), time = performance.now();
       if (now !== run) break;
       if (code && code === held.code) {
-        held.at = time;
+        [held.at, missed] = [time, 0];
         say(box, box.dataset.twice, code);
       } else {
-        if (time - held.at > AWAY) held.code = "";
+        if (++missed >= MISSED && time - held.at > AWAY) held.code = "";
         if (code && code === before) { held = { code, at: time }; return code; }
         before = code || before;
         say(box, time - began > SLOW ? box.dataset.slow : box.dataset.look);
