@@ -14,6 +14,7 @@ from core.database import execute, execute_many, scoped, value, values
 from core.documents.files import list_files
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.actions import cancel_job, enqueue, hurry, let_held_go, settle_as_done, start_again
+from core.jobs.kinds import crowding
 from core.messages.addresses import check_addresses
 from core.messages.events import (
     MessageCancelled,
@@ -103,7 +104,8 @@ async def write_message(
 
 
 async def release_waiting(scope: Scope) -> int:
-    """A mail server is set up now: whatever has waited for one goes out. Gives how many."""
+    """A mail server is set up now: whatever has waited for one goes out, after what somebody asks for alone. Gives how
+    many."""
     released = 0
     while await mail_is_set_up():
         async with unit_of_work(scope):
@@ -113,7 +115,8 @@ async def release_waiting(scope: Scope) -> int:
             )
             for message_id in some:
                 customer_id = await value("SELECT customer_id FROM message WHERE id = :id", id=message_id)
-                await _enqueue(scope, message_id, customer_id)
+                with crowding():
+                    await _enqueue(scope, message_id, customer_id)
         released += len(some)
         if len(some) < CHUNK:
             break

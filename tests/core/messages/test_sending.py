@@ -6,12 +6,12 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import value
+from core.database import value, values
 from core.documents.files import store_file
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.actions import hold_once_jobs
 from core.messages import actions
-from core.messages.actions import queue, write_message
+from core.messages.actions import SEND, queue, write_message
 from core.messages.queries import count_unsent, list_message_files, list_messages
 from core.messages.settings import MailSettings
 from core.messages.status import MessageState
@@ -203,11 +203,15 @@ async def test_M8_without_a_mail_server_messages_wait_and_go_out_once_there_is_o
 
     await mailing.set_up()
     released = await actions.release_waiting(mailing.scope)
+    alone = await mailing.queued(to="c@post.example")
+    crowds = await values("SELECT crowd FROM job WHERE state = 'waiting' AND kind = :kind ORDER BY id", kind=SEND)
     await mailing.work()
 
     assert released == 2
+    assert [bool(one) for one in crowds] == [True, True, False], "what somebody asks for alone does not wait for them"
+    assert await mailing.state(alone) == MessageState.SENT
     assert [await mailing.state(one) for one in (first, second)] == [MessageState.SENT] * 2
-    assert len(mailing.sink.mails) == 2
+    assert len(mailing.sink.mails) == 3
 
 
 async def test_waiting_messages_go_out_by_themselves_within_the_hour(tenant: TestTenant, smtp_sink: SmtpSink) -> None:
