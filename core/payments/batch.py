@@ -188,27 +188,41 @@ def _typed_day(text: str) -> date:
     raise ValueError(text)
 
 
+_WHOLE: Final = re.compile(r"[^\d,]*(\d+|\d{1,3}([.' ]\d{3})+)")
 _CENTS: Final = re.compile(r"\d\d")
+LONGEST_LINE: Final = 100_000
+"""Letters of a pasted line that are looked at: what reads it takes no more than a little above."""
 
 
 def pasted_rows(text: str, after: int) -> list[TypedRow]:
     """Rows out of a spreadsheet: date, customer or invoice, amount, reference; parted by tabs, semicolons or commas.
 
     No line and nothing of it is left out: what follows the fourth cell belongs to the reference, and where commas part
-    the cells, two digits behind the amount to the amount, which was cut at its decimal comma.
+    the cells, two digits behind an amount that has no cents to the amount, which was cut at its decimal comma.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
     if not lines:
         return []
     parted = next((mark for mark in ("\t", ";") if mark in lines[0]), ",")
     found: list[TypedRow] = []
-    for cells in csv.reader(lines, delimiter=parted):
+    for cells in _cut(lines, parted):
         day, who, amount, *more = [cell.strip()[:200] for cell in cells] + [""] * (4 - len(cells))
-        if parted == "," and _CENTS.fullmatch(more[0]):
+        if parted == "," and _WHOLE.fullmatch(amount) and _CENTS.fullmatch(more[0]):
             amount = f"{amount},{more.pop(0)}"
         said = (", " if parted == "," else " ").join(filter(None, more))[:200]
         found.append(TypedRow(at=after + len(found), received_on=day, who=who, amount=amount, reference=said))
     return found
+
+
+def _cut(lines: list[str], parted: str) -> list[list[str]]:
+    """The cells of the lines. A quotation mark that is not closed, or stands elsewhere than around a cell, is a letter
+    of its line: it takes nothing of the next one."""
+    try:
+        return list(csv.reader(lines, delimiter=parted, strict=True))
+    except csv.Error:
+        if len(lines) == 1:
+            return list(csv.reader(lines, delimiter=parted, quoting=csv.QUOTE_NONE))
+        return [cells for line in lines for cells in _cut([line], parted)]
 
 
 # -- booking ----------------------------------------------------------------------------------------------------------

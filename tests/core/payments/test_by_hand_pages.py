@@ -81,6 +81,26 @@ def test_B4_nothing_that_is_pasted_gets_lost() -> None:
     assert not any(each.is_empty for each in (*tabs, *commas))
 
 
+def test_B4_two_digits_behind_an_amount_are_its_cents_only_where_it_has_none() -> None:
+    rows = pasted_rows('2026-11-20,7,12.50,50\n2026-11-20,7,"1,50",12\n2026-11-20,7,1.000,50', 0)
+
+    assert [(each.amount, each.reference) for each in rows] == [("12.50", "50"), ("1,50", "12"), ("1.000,50", "")]
+
+
+def test_B4_a_quotation_mark_that_is_never_closed_swallows_no_line() -> None:
+    rows = pasted_rows('2026-11-20;7;5;"Rent\n2026-11-21;8;6;May', 0)
+
+    assert [(each.who, each.amount, each.reference) for each in rows] == [("7", "5", '"Rent'), ("8", "6", "May")]
+
+
+async def test_B4_a_cell_that_is_longer_than_any_is_shown_and_books_nothing(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+
+    looked = await page.post("/payments/batch", data={"pasted": "2026-11-20;7;5;" + "x" * 200_000, "mode": "all"})
+
+    assert looked.status_code == 422
+
+
 async def test_B4_a_line_that_says_nothing_of_money_is_shown_and_books_nothing(tenant: TestTenant) -> None:
     customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
     page = await tenant.browser()
