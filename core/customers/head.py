@@ -122,14 +122,12 @@ async def _menus(scope: Scope, known: KnownCustomer, head: queries.CustomerHead)
             ]
         )
     last: list[MenuEntry] = []
-    anonymised = head.customer.anonymised_at is not None
+    refused = "" if head.may_delete else _("Not while it is %(status)s", status=_(known.status_label))
+    if head.customer.anonymised_at is not None:
+        refused = _("It is anonymised already")
     if scope.may("customers.anonymise"):
-        refused = _("It is anonymised already") if anonymised else ""
         last.append(_for_ever(_("Anonymise…"), "shield-lock", f"/customers/{known.id}/anonymisation", refused))
     if scope.may("customers.delete"):
-        refused = "" if head.may_delete else _("Not while it is %(status)s", status=_(known.status_label))
-        if anonymised:
-            refused = _("It is anonymised already")
         last.append(_for_ever(_("Delete…"), "trash", f"/customers/{known.id}/deletion", refused))
     return {
         "message_menu": _groups([action for action in found if action.group == "message"]),

@@ -108,6 +108,7 @@ async def test_C18_what_cannot_be_done_is_greyed_with_its_reason(tenant: TestTen
     assert new["Subscription…"] == ""
     assert inactive["Subscription…"] == "A customer that is Inactive cannot order"
     assert new["Delete…"] == "Not while it is New"
+    assert new["Anonymise…"] == "Not while it is New"
     assert inactive["Delete…"] == ""
     assert "No mail server is set up" in new["Write e-mail…"]
 
