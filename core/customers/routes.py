@@ -164,9 +164,8 @@ async def _tags(view: View, customer_id: int) -> Response[str]:
 
 @get("/customers/{customer_id:int}/activity", permission="activity.view")
 async def show_activity(view: View, customer_id: FromPath[int]) -> Response[str]:
-    before = view.query.get("before", "")
     found = await happenings(
-        view.scope, customer_id=customer_id, before=int(before) if before.isdecimal() else None, limit=51
+        view.scope, customer_id=customer_id, before=_position(view.query.get("before", "")), limit=51
     )
     older = f"/customers/{customer_id}/activity?before={found[49].position}" if len(found) > 50 else ""
     return view.page(
@@ -182,8 +181,11 @@ async def show_activity(view: View, customer_id: FromPath[int]) -> Response[str]
 async def stream_activity(view: View, customer_id: FromPath[int]) -> ServerSentEvent:
     """The live activity: one unnamed message for each new line."""
     await queries.get_customer(view.scope, customer_id)
-    after = view.query.get("after", "")
-    return feed(_lines(view, view.scope, customer_id, int(after) if after.isdecimal() else None))
+    return feed(_lines(view, view.scope, customer_id, _position(view.query.get("after", ""))))
+
+
+def _position(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 async def _lines(view: View, scope: Scope, customer_id: int, after: int | None) -> AsyncIterator[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 TOAST: Final = "toast"
+MOST_SAID: Final = 300
+"""Letters of a toast: four bytes each, encoded, stay below what browsers keep as a cookie."""
 HTML: Final = "text/html"
 """Litestar says the character set beside it."""
 
@@ -138,8 +140,9 @@ class PageView:
         headers = {"HX-Redirect": path} if self.is_htmx else {"Location": path}
         response = Response("", status_code=200 if self.is_htmx else 303, headers=headers, media_type=HTML)
         if toast:
+            said = toast if len(toast) <= MOST_SAID else f"{toast[: MOST_SAID - 1]}…"
             response.set_cookie(
-                Cookie(key=TOAST, value=quote(toast), httponly=True, secure=self.secure, samesite="lax", max_age=30)
+                Cookie(key=TOAST, value=quote(said), httponly=True, secure=self.secure, samesite="lax", max_age=30)
             )
         return response
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from core.testing import TestTenant
 
 AT = "/customers/shared"
+MOST_OF_A_COOKIE = 4096
+"""Bytes: browsers forget longer ones, and servers before ours answer 502 for much longer heads."""
 
 
 async def ann(scope: Scope, **fields: Any) -> int:
@@ -95,3 +97,17 @@ async def test_C4_nobody_is_told_of_customers_out_of_reach_and_of_many_only_some
     assert await list_sharing(beyond, ["ann@example.com"], ["061 100 200"]) == []
     assert [one.id for one in await list_sharing(inside, ["ann@example.com"], [])] == [first]
     assert len(await list_sharing(scope, ["ann@example.com"], [])) == TOLD + 1
+
+
+async def test_C4_so_much_is_shared_that_no_browser_would_keep_all_of_it_and_it_is_said_all_the_same(
+    tenant: TestTenant,
+) -> None:
+    emails = [f"{'a' * 60}{at}@{'b' * 60}.{'c' * 60}.example" for at in range(20)]
+    await ann(tenant.scope(), full_name="\N{CJK UNIFIED IDEOGRAPH-4E00}" * 200, emails=emails, phones=[])
+    page = await tenant.browser()
+
+    made = await page.post("/customers", data={"full_name": "Ben", "emails": ", ".join(emails)})
+
+    (kept,) = made.headers.get_list("set-cookie")
+    assert len(kept) < MOST_OF_A_COOKIE
+    assert unquote(kept).startswith("toast=Customer created. aaa")

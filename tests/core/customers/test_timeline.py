@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from core.activity.unit import record, unit_of_work
 from core.billing import actions as billing
 from core.billing.schemas import NewDraft, NewLine
@@ -85,3 +87,14 @@ async def test_C13_days_are_written_as_days_wherever_they_changed(tenant: TestTe
 
     assert written(date(2030, 3, 1), scope.locale) in told
     assert "2026-02-30" in told
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000])
+async def test_C13_the_activity_before_a_number_that_none_has_is_the_latest(tenant: TestTenant, number: str) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Ann", country="IE"))
+    page = await tenant.browser()
+
+    shown = await page.get(f"/customers/{customer_id}/activity", params={"before": number})
+
+    assert shown.status_code == 200
+    assert "Customer created" in shown.text
