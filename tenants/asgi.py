@@ -14,6 +14,7 @@ from tenants.deployment import Deployment
 from tenants.loading import loading
 from tenants.logs import set_up_logs
 from tenants.routing import TenantRouting
+from tenants.waking import Waking
 from tenants.watching import Watched
 from tenants.working import make_worker, work
 
@@ -32,6 +33,7 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
         await deployment.start()
         gc.freeze()  # what is loaded by now stays for good: a collection that looks it over stops all tenants for 0.1 s
         working = make_worker(deployment) if worker else None
+        waking = None if worker else Waking(deployment.registry, deployment.clock)
         at_work = asyncio.create_task(work(deployment, working)) if working is not None else None
         try:
             yield
@@ -39,6 +41,8 @@ def make_asgi(deployment: Deployment, *, worker: bool = True) -> ASGIApp:
             if working is not None and at_work is not None:
                 await working.stop()
                 await at_work
+            if waking is not None:
+                await waking.stop()
             await deployment.stop()
 
     with loading():

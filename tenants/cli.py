@@ -53,7 +53,7 @@ for group in (tenant, plugin, import_group, billing, verify_books, demo, token):
 async def worker() -> None:
     """Do the tenants' work (deliveries, jobs, schedules) in a process of its own. Ends on Ctrl-C or SIGTERM."""
     set_up_logs(load_config().log)
-    async with deployed() as deployment:
+    async with deployed(works=True) as deployment:
         working = make_worker(deployment)
         gc.freeze()
         loop = asyncio.get_running_loop()

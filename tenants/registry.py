@@ -430,9 +430,13 @@ class Registry:
 
     async def note_due(self, uuid: UUID, at: datetime) -> None:
         """A hint that the tenant has work at an instant: kept if it is earlier than the one that stands there."""
-        await self._change(
-            "UPDATE tenant SET due_at = :at WHERE uuid = :uuid AND (due_at IS NULL OR due_at > :at)", at=at, uuid=uuid
-        )
+        with bind(self.database):
+            async with transaction():  # it is in no record, so what is remembered of them stays right
+                await execute(
+                    "UPDATE tenant SET due_at = :at WHERE uuid = :uuid AND (due_at IS NULL OR due_at > :at)",
+                    at=at,
+                    uuid=uuid,
+                )
 
     async def take_due(self, now: datetime) -> list[UUID]:
         """The active tenants whose hint has come; the hints are cleared, each visit leaves a new one."""

@@ -22,6 +22,7 @@ from core.scope import command_actor
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.deployment import Deployment
+from tenants.waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,13 +66,17 @@ def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
 
 
 @asynccontextmanager
-async def deployed() -> AsyncIterator[Deployment]:
-    """The deployment that the configuration names."""
+async def deployed(*, works: bool = False) -> AsyncIterator[Deployment]:
+    """The deployment that the configuration names. `works`: a worker runs in this process, and others need no word of
+    what is left for one."""
     deployment = Deployment(load_config())
     await deployment.start()
+    waking = None if works else Waking(deployment.registry, deployment.clock)
     try:
         yield deployment
     finally:
+        if waking is not None:
+            await waking.stop()
         await deployment.stop()
 
 
