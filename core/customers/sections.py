@@ -256,7 +256,8 @@ def section_of(
         href=f"/customers/{customer.id}/sections/{key}",
         fields=fields_of(scope, customer, key, locations, currency_refused=currency_refused),
         version=customer.version,
-        editable=editable,
+        editable=editable and customer.anonymised_at is None,
+        refused=_("It is anonymised already") if editable and customer.anonymised_at is not None else "",
         seen=msgspec.json.encode(seen).decode(),
     )
 

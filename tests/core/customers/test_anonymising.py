@@ -361,6 +361,21 @@ async def plan_erasure_of(tenant: TestTenant, ids: list[int]) -> dict[int, str]:
         return dict((await plan_erasure(tenant.scope(), ids)).refused)
 
 
+async def test_C12_the_page_of_who_is_anonymised_offers_no_editing_and_says_why(tenant: TestTenant) -> None:
+    customer_id = await person(tenant)
+    await force(tenant, customer_id)
+    page = await tenant.browser()
+    offers = ("data-edit", "/sections/edit", "/password/new")
+    before = (await page.get(f"/customers/{customer_id}")).text
+
+    await anonymise_customer(tenant.scope(), customer_id)
+    after = (await page.get(f"/customers/{customer_id}")).text
+
+    assert [each in before for each in offers] == [True] * 3
+    assert [each in after for each in offers] == [False] * 3
+    assert after.count("It is anonymised already") >= 3
+
+
 async def test_C12_who_is_anonymised_stays_so_and_is_changed_by_nobody(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await person(tenant)
