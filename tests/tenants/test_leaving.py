@@ -13,8 +13,8 @@ import pytest
 
 from tests.browser.server import Served, serving
 
-WITHIN: Final = 4.0
-"""Seconds for a server to be gone; it waits ten for answers that it gives."""
+WITHIN: Final = 9.0
+"""Seconds for a server to be gone, on a machine that does much besides; it waits ten for answers that it gives."""
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_an_open_feed_keeps_no_server_from_stopping(tmp_path: Path) -> None:
             began = time.monotonic()
             served.process.terminate()
             rest = "".join(lines)
-            served.process.wait(timeout=15)
+            served.process.wait(timeout=60)
             took = time.monotonic() - began
 
         assert "Customer created" in first + rest

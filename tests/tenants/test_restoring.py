@@ -380,7 +380,7 @@ async def test_what_goes_on_in_the_server_after_a_kill_is_ended_by_the_next_rest
     await at_work.start()
     await left.execute(f'ALTER SCHEMA "{schema_of(record.uuid)}" RENAME TO aside')
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):  # what it would wait for never ends
         await restore(deployment, Path(backup.file), replace=True)
 
     assert left.is_closed()
