@@ -44,8 +44,12 @@ class Waking:
     async def _note(self) -> None:
         tenants, self._left = self._left, set()
         try:
-            for tenant in tenants:
+            for tenant in tuple(tenants):
                 await self._registry.note_due(tenant, self._clock.now())
+                tenants.discard(tenant)
+        except asyncio.CancelledError:  # this process ends: `stop` notes the rest
+            self._left |= tenants
+            raise
         except Exception:
             _log.exception("the registry could not be told of work", tenants=len(tenants))  # found within the hour
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from uuid import UUID, uuid4
 
 import pytest
 
+from core.clock import FixedClock
 from core.ledger.actions import set_fx_rate
 from core.ledger.schemas import NewFxRate
 from core.scope import command_actor
@@ -16,6 +19,9 @@ from tenants.commands.base import at_tenant, deployed
 from tenants.deployment import Deployment
 from tenants.waking import Waking
 from tests.hosts import made
+
+if TYPE_CHECKING:
+    from tenants.registry import Registry
 
 
 async def test_O2_what_is_committed_without_a_worker_is_noted_for_the_worker_of_another_process(
@@ -54,6 +60,24 @@ async def test_O2_a_command_that_ends_at_once_has_left_its_word(deployment: Depl
     async with deployment.scope(record, command_actor("nobody hears it")) as scope:
         await set_fx_rate(scope, NewFxRate(from_currency="GBP", valid_on=scope.today(), rate_e10=10**10))
     assert await deployment.registry.take_due(deployment.clock.now()) == []
+
+
+async def test_O2_what_is_being_noted_when_the_process_ends_is_noted_all_the_same() -> None:
+    tenants, begun, noted = [uuid4(), uuid4()], asyncio.Event(), list[UUID]()
+
+    class Slow:
+        async def note_due(self, uuid: UUID, at: datetime) -> None:
+            begun.set()
+            await asyncio.sleep(0.01)
+            noted.append(uuid)
+
+    waking = Waking(cast("Registry", Slow()), FixedClock(START))
+    for tenant in tenants:
+        waking._hear(tenant, None)
+    await begun.wait()
+    await waking.stop()
+
+    assert sorted(noted) == sorted(tenants)
 
 
 async def test_O2_every_command_leaves_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
