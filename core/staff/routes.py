@@ -353,10 +353,16 @@ def _by_area(permissions: Iterable[Permission]) -> dict[str, list[Permission]]:
     return areas
 
 
+AREAS: Final = {"catalog": N_("Catalogue"), "lists": N_("Lists")}
+"""Features whose name is no heading of a page, and so none of the texts, by the beginning of their permissions."""
+
+
 def _area(view: PageView, key: str) -> str:
     """A plugin as people call it, or a feature of the core."""
     plugin: Plugin | None = view.request.app.state.plugins.get(key)
-    return _(plugin.manifest.label) if plugin is not None and plugin.loaded is not None else _(key.capitalize())
+    if plugin is not None and plugin.loaded is not None:
+        return _(plugin.manifest.label)
+    return _(AREAS.get(key, key.capitalize()))
 
 
 def _has(held: frozenset[str], key: str) -> bool:

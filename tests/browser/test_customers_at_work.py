@@ -189,3 +189,27 @@ async def test_B5_a_line_of_an_invoice_is_chosen_from_the_catalogue_by_keys(
     await page.wait_for_url(re.compile(r"/invoices/\d+$"))
     await expect(page.locator(".t-sum")).to_contain_text("23.90")
     assert seen.faults == []
+
+
+@pytest.mark.slow
+async def test_M3_on_a_phone_words_of_messages_are_opened_and_nothing_lies_over_a_heading(
+    browser: Browser, served: Served
+) -> None:
+    async with window(browser, PHONE, state=served.state) as phone:
+        seen = Seen(phone)
+        await phone.goto(f"{served.base}/settings/messages")
+        await expect(phone.get_by_role("link", name="Invoice in English", exact=True)).to_be_visible()
+        assert await faults_of(phone, seen) == []
+
+        await phone.goto(f"{served.base}/customers/new")
+        await phone.get_by_label("Full name").fill("Rhona Quill")
+        await phone.get_by_role("button", name="Create customer").click()
+        await phone.wait_for_url(re.compile(r"/customers/\d+$"))
+        await phone.get_by_role("button", name="Edit billing settings").click()
+        await expect(phone.get_by_role("button", name="Save billing settings")).to_be_visible()
+        heading = await phone.locator("#h-billing").bounding_box()
+        cancel = await phone.locator("#sec-billing [data-cancel]").bounding_box()
+        assert heading is not None
+        assert cancel is not None
+        assert heading["y"] + heading["height"] <= cancel["y"]
+        assert seen.faults == []

@@ -84,3 +84,14 @@ def test_what_is_wrong_is_said_in_the_language_that_is_spoken(typed: str, told: 
         parse_form(BillingSettings, {"terms_days": typed}, kept=BillingSettings())
 
     assert told in [fault.message for fault in error.value.errors if fault.field == "terms_days"]
+
+
+async def test_every_area_of_permissions_has_a_german_name(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    await page.post("/profile/preferences", data={"language": "de"})
+
+    shown = (await page.get("/settings/roles")).text
+
+    areas = re.findall(r'<th scope="rowgroup"[^>]*>([^<]+)</th>', shown)
+    assert {"Katalog", "Listen", "Kunden"} <= set(areas)
+    assert {"Catalog", "Lists", "Customers"}.isdisjoint(areas)
