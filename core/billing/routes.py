@@ -120,6 +120,7 @@ async def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]
     credited = _("Nothing is left of it") if document.settlement == "credited" else ""
     settled = "" if document.open_minor else _("Nothing is open on it")
     fixed = _("Part of it was credited") if document.credit_note_ids else ""
+    given_up = sum(each.amount_minor for each in document.settled_by if each.kind == "bad_debt")
     if await change_waits(document.id):
         fixed = _("A change waits for this invoice. Undo that, and ask for it again.")
     return [
@@ -131,7 +132,7 @@ async def _menu(scope: Scope, document: DocumentDetail) -> list[list[MenuEntry]]
             _drawer_entry(_("Write off…"), "eraser", f"{path}/write-off", danger=True, refused=settled),
             *(
                 [_drawer_entry(_("Tax of the bad debt…"), "receipt-refund", f"{path}/tax-relief")]
-                if document.settlement == "written_off"
+                if given_up > 0
                 else []
             ),
             _drawer_entry(_("Void by credit note in full…"), "ban", f"{path}/void", danger=True, refused=credited),

@@ -304,3 +304,21 @@ async def test_B6_tax_of_a_bad_debt_is_relieved_on_the_invoices_page_and_money_s
     assert done.headers.get("hx-redirect"), done.text
     assert paid.headers.get("hx-redirect"), paid.text
     assert (await get_document(tenant.scope(), invoice)).settlement == "paid"
+
+
+async def test_B6_tax_of_a_bad_debt_is_relieved_where_a_part_was_given_up_too(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    invoice = await an_invoice(tenant, customer_id)
+    page, path = await tenant.browser(), f"/invoices/{invoice}/tax-relief"
+
+    before = await page.get(f"/invoices/{invoice}")
+    await billing.write_off(tenant.scope(), invoice, "Settled out of court", 2460)
+    shown = await page.get(f"/invoices/{invoice}")
+    plan = await page.get(path, headers=PART)
+    done = await sent(page, path, plan, reason="Ruling")
+
+    assert path not in before.text
+    assert path in shown.text
+    assert "Relieve €4.60 of tax" in plan.text
+    assert done.headers.get("hx-redirect"), done.text
+    assert (await get_document(tenant.scope(), invoice)).open_minor == 9840
