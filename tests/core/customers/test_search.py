@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, date, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries, search
@@ -31,6 +31,7 @@ from core.database import (
     values,
     watched,
 )
+from core.errors import Invalid
 from core.ids import sort_key
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import listing
@@ -410,6 +411,21 @@ async def test_a_customer_who_changes_the_partition_is_found_where_it_is_now(ten
         assert await seen() == [*expected, [customer_id]], partition
     assert await found(tenant, "3") == []
     assert await found(tenant, "33") == []
+
+
+@pytest.mark.parametrize("field", ["full_name", "company", "street", "city", "zip", "login", "external_ref", "emails"])
+async def test_a_reseller_finds_no_customer_whose_data_name_its_partition(tenant: TestTenant, field: str) -> None:
+    written = f"Evil {search.REACH}7 {search.END}77777 x"
+    data = {"full_name": "Evil Twin", field: [f"evil.{search.REACH}7.@example.com"] if field == "emails" else written}
+    with suppress(Invalid):  # no e-mail
+        customer_id = await actions.create_customer(tenant.scope(), convert({"country": "IE", **data}, NewCustomer))
+        async with unit_of_work(tenant.scope()):
+            await execute("UPDATE customer SET partition_id = 3 WHERE id = :id", id=customer_id)
+
+        for typed, sort in (("evil", ""), ("evil", "name"), ("evil", "-id"), ("77777", "")):
+            read = await FULL.read(reseller_of(tenant, 7), {"q": typed, "sort": sort})
+            assert ([one.id for one in read.rows], read.count) == ([], 0), (typed, sort)
+        assert [one.id for one in (await FULL.read(reseller_of(tenant, 3), {"q": "evil"})).rows] == [customer_id]
 
 
 async def test_the_sample_follows_what_is_changed_and_deleted(tenant: TestTenant) -> None:
