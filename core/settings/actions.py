@@ -9,13 +9,15 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.database import execute, rows
+from core.errors import Invalid
 from core.settings.events import SettingsChanged
 from core.settings.fields import S, check, parse_form, secrets_of, settings_key
 from core.settings.queries import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from core.errors import FieldError
     from core.scope import Scope
 
 
@@ -51,9 +53,13 @@ async def save_settings(scope: Scope, settings: Struct) -> None:
 
 
 async def save_form(scope: Scope, struct: type[S], typed: Mapping[str, str | Sequence[str]]) -> S:
-    """Store what was typed into a form of these settings. Raises Invalid that names every wrong field."""
+    """Store what was typed into a form of these settings. Raises Invalid that names every wrong field, also what their
+    own `faults()` tells."""
     async with unit_of_work(scope):
         settings = parse_form(struct, typed, kept=await load_settings(struct, scope.keys))
+        tells: Callable[[], Sequence[FieldError]] | None = getattr(settings, "faults", None)
+        if tells is not None and (faults := tells()):
+            raise Invalid(errors=faults)
         await save_settings(scope, settings)
     return settings
 

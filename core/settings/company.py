@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from core.texts import N_
+from core.errors import FieldError
+from core.texts import N_, _
 
 Text = Annotated[str, Meta(max_length=200)]
 
@@ -47,3 +49,16 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     support: Annotated[
         str, Meta(max_length=300, title=N_("Help contact"), description=N_("Shown to staff under Help"))
     ] = ""
+
+    def faults(self) -> list[FieldError]:
+        """What cannot be meant, told where it is typed; what is stored already is read all the same."""
+        found = []
+        if self.address and not _ADDRESS.fullmatch(self.address):
+            found.append(FieldError("address", _("Begin with https:// and the name of the host: https://isp.example")))
+        if self.email and not _EMAIL.fullmatch(self.email):
+            found.append(FieldError("email", _("“%(email)s” is no e-mail address.", email=self.email)))
+        return found
+
+
+_ADDRESS: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s?#]*)?", re.IGNORECASE)
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
+from stdnum import bic, iban
 
 from core.activity.unit import record, unit_of_work
 from core.billing.events import NumberSeriesChanged, SellerChanged
@@ -16,7 +18,7 @@ from core.billing.settings import BillingSettings
 from core.catalog.actions import propose_rates
 from core.catalog.rates import EU
 from core.database import execute, row, value
-from core.errors import Conflict, NotFound, Stale
+from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
 from core.ledger.accounts import MAIN_BOOK
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
@@ -163,6 +165,20 @@ async def snapshot_of(seller: Seller) -> int:
     return int(known)
 
 
+def _fault(name: str, text: str) -> FieldError | None:
+    """What is printed on every document is proven where that can be done; what is there already stays."""
+    if name == "iban" and text and not iban.is_valid(text):
+        return FieldError(name, _("“%(text)s” is no IBAN. Check its letters and digits.", text=text))
+    if name == "bic" and text and not bic.is_valid(text):
+        return FieldError(name, _("“%(text)s” is no BIC. It has 8 or 11 letters and digits.", text=text))
+    if name == "email" and text and not _EMAIL.fullmatch(text):
+        return FieldError(name, _("“%(email)s” is no e-mail address.", email=text))
+    return None
+
+
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+
+
 async def change_seller(scope: Scope, seller_id: int, data: SellerFields, *, version: int) -> int:
     """Save how the seller stands on documents to come; gives the new version. Issued ones keep what they say."""
     async with unit_of_work(scope):
@@ -173,6 +189,8 @@ async def change_seller(scope: Scope, seller_id: int, data: SellerFields, *, ver
             return now.version
         if now.version != version:
             raise Stale(fields=changes)
+        if faults := [fault for name in changes if (fault := _fault(name, fields[name])) is not None]:
+            raise Invalid(errors=faults)
         await execute(
             f"UPDATE seller SET {', '.join(f'{name} = :{name}' for name in fields)}, version = version + 1"
             " WHERE id = :id",

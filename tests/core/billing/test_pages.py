@@ -500,3 +500,20 @@ async def test_invoices_over_the_api(tenant: TestTenant) -> None:
     assert [each["number"] for each in rest.json()["items"]] == ["2026-000001"]
     assert gone.status_code == 409
     assert bad.status_code == 422
+
+
+async def test_what_is_no_iban_bic_or_e_mail_is_not_printed_on_documents(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    fits = {"version": "1", "name": "Marlbeck Net Ltd", "country": "IE"}
+    await page.get("/settings/seller")
+    path = "/settings/seller"
+
+    refused = await page.post(path, data={**fits, "iban": "IE29AIBK93115212345679", "bic": "X", "email": "bills"})
+    good = {"iban": "IE29 AIBK 9311 5212 3456 78", "bic": "AIBKIE2D", "email": "bills@marlbeck.example"}
+    saved = await page.post(path, data={**fits, **good})
+
+    assert refused.status_code == 422, refused.text
+    for name in ("iban", "bic", "email"):
+        assert f'id="f-{name}-e"' in refused.text
+    assert saved.status_code == 303, saved.text
+    assert await value("SELECT bic FROM seller") == "AIBKIE2D"

@@ -95,3 +95,18 @@ async def test_every_area_of_permissions_has_a_german_name(tenant: TestTenant) -
     areas = re.findall(r'<th scope="rowgroup"[^>]*>([^<]+)</th>', shown)
     assert {"Katalog", "Listen", "Kunden"} <= set(areas)
     assert {"Catalog", "Lists", "Customers"}.isdisjoint(areas)
+
+
+async def test_an_address_of_the_pages_that_is_none_is_refused_before_links_lead_there(tenant: TestTenant) -> None:
+    page = await tenant.browser()
+    given = {"name": "Acme", "country": "IE", "currency": "EUR", "time_zone": "Europe/Dublin", "language": "en"}
+
+    refused = await page.post("/settings/company", data={**given, "address": "my pages", "email": "not an address"})
+    fits = {**given, "address": "https://isp.example:8443/staff", "email": "office@isp.example"}
+    saved = await page.post("/settings/company", data=fits)
+
+    assert refused.status_code == 422
+    assert 'id="f-address-e"' in refused.text
+    assert 'id="f-email-e"' in refused.text
+    assert saved.status_code == 303, saved.text
+    assert (await load_settings(CompanySettings)).address == "https://isp.example:8443/staff"
