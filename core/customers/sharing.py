@@ -39,12 +39,12 @@ class _Found(Struct, frozen=True):
 async def list_sharing(
     scope: Scope, emails: Sequence[str], phones: Sequence[str], country: str = "", *, besides: int = 0
 ) -> list[Sharing]:
-    """Other customers in reach that have one of these, each named once, up to `TOLD` and one more; what is no e-mail
-    and no phone number is nobody's. A number without + is of `country`, else of the operator's."""
+    """Other customers that the actor may see and that have one of these, each named once, up to `TOLD` and one more.
+    What is no e-mail and no phone number is nobody's. A number without + is of `country`, else of the operator's."""
     asked = {sort_key(address): address for address in check_emails(emails, "emails", [])}
     numbers = check_phones(phones, country_code(country) or scope.tenant.country, "phones", [])
     asked.update({e164: shown for shown, e164 in numbers})
-    if not asked:
+    if not asked or not scope.may("customers.view"):
         return []
     found = await rows(
         _Found,

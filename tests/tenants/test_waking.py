@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tenants.registry import Registry
 
 
-async def test_O2_what_is_committed_without_a_worker_is_noted_for_the_worker_of_another_process(
+async def test_what_is_committed_without_a_worker_is_noted_for_the_worker_of_another_process(
     deployment: Deployment,
 ) -> None:
     record = (await made(deployment, "north")).record
@@ -47,7 +47,7 @@ async def test_O2_what_is_committed_without_a_worker_is_noted_for_the_worker_of_
     assert other.uuid not in found
 
 
-async def test_O2_a_command_that_ends_at_once_has_left_its_word(deployment: Deployment) -> None:
+async def test_a_command_that_ends_at_once_has_left_its_word(deployment: Deployment) -> None:
     record = (await made(deployment, "north")).record
     await deployment.registry.take_due(deployment.clock.now() + timedelta(days=1))
     waking = Waking(deployment.registry, deployment.clock)
@@ -62,7 +62,7 @@ async def test_O2_a_command_that_ends_at_once_has_left_its_word(deployment: Depl
     assert await deployment.registry.take_due(deployment.clock.now()) == []
 
 
-async def test_O2_what_is_being_noted_when_the_process_ends_is_noted_all_the_same() -> None:
+async def test_what_is_being_noted_when_the_process_ends_is_noted_all_the_same() -> None:
     tenants, begun, noted = [uuid4(), uuid4()], asyncio.Event(), list[UUID]()
 
     class Slow:
@@ -80,7 +80,7 @@ async def test_O2_what_is_being_noted_when_the_process_ends_is_noted_all_the_sam
     assert sorted(noted) == sorted(tenants)
 
 
-async def test_O2_every_command_leaves_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_command_leaves_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTRY_DATA", str(tmp_path / "data"))
     later = START + timedelta(days=10_000)
     async with deployed(works=True) as deployment:

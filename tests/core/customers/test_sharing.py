@@ -97,6 +97,8 @@ async def test_C4_nobody_is_told_of_customers_out_of_reach_and_of_many_only_some
     assert await list_sharing(beyond, ["ann@example.com"], ["061 100 200"]) == []
     assert [one.id for one in await list_sharing(inside, ["ann@example.com"], [])] == [first]
     assert len(await list_sharing(scope, ["ann@example.com"], [])) == TOLD + 1
+    creates_only = replace(scope, actor=replace(scope.actor, permissions=frozenset({"customers.create"})))
+    assert await list_sharing(creates_only, ["ann@example.com"], []) == []
 
 
 async def test_C4_so_much_is_shared_that_no_browser_would_keep_all_of_it_and_it_is_said_all_the_same(
