@@ -504,7 +504,7 @@ class Listing(Generic[R]):
         """The first that are wanted, in the order of the sort."""
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
-        if not asked.conditions:
+        if not asked.conditions and not _beside_the_reach(order):
             walk = order.walk(f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach")
             return await rows(_Key, f"{walk} LIMIT :list_limit", **given)
         first = next((one for one in asked.conditions if one.source), None)
@@ -515,8 +515,8 @@ class Listing(Generic[R]):
             f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
             f"{order.keyset} ORDER BY {order.by(off)}"
         )
-        probed = min(one.far or FAR for one in asked.conditions)
-        tests = [one.walk or one.sql for one in asked.conditions]
+        probed = min((one.far or FAR for one in asked.conditions), default=FAR)
+        tests = [one.walk or one.sql for one in asked.conditions] or ["TRUE"]
         walks = [(self._walk(everything, asked, order, joins, tests), probed)]
         if probed < FAR:  # further on, each is looked up among all that are found
             tests = [one.sql for one in asked.conditions]
@@ -563,10 +563,14 @@ class Listing(Generic[R]):
             return order.walk(
                 f"SELECT {order.head}, {test.replace(self.row_id, order.tie)} AS wanted FROM {order.bare}"
             )
-        if dialect() == "sqlite" and order.sorts[0].column.tie:
-            # The sort's index is another table's: told who is in reach, SQLite would find and sort them all.
+        if _beside_the_reach(order):
             test, reached = f"(:list_reach AND {test})", "TRUE"
         return order.walk(f"SELECT {order.head}, {test} AS wanted FROM {self.table_name} {joins} WHERE {reached}")
+
+
+def _beside_the_reach(order: Order) -> bool:
+    """Whether the sort's index is another table's: told who is in reach, SQLite would find and sort them all."""
+    return dialect() == "sqlite" and bool(order.sorts[0].column.tie)
 
 
 @lru_cache(maxsize=4096)
