@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from core.app import migrations_of
 from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
+from core.errors import Unavailable
 from tenants.archives import room_on, sync_folder
 from tenants.backups import Busy, dump_picture, worked_on
 from tenants.placement import SQLITE
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
 PATIENCE: Final = 120.0
-"""Seconds that a backup under way is waited for."""
+"""Seconds that a backup under way, or whoever writes just then, is waited for."""
 FIRST: Final = 3
 """Tenants that are tried before the rest: where none of them can be upgraded, the fault is the version's."""
 NOT_BEGUN: Final = "Not begun, and as it was: none of the first {first} could be upgraded, so the version is to blame."
@@ -58,8 +59,7 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
             return Upgraded(record.slug)
         async with _alone(deployment, record):
             backup = await _back_up(deployment, record, dump=dump) if await _missing(deployment, record) else None
-            with bind(deployment.placement.migrating(record)):
-                ran = await migrate(migrations_of(deployment.plugins, deployment.enabled(record)))
+            ran = await _migrated(deployment, record)
     except Busy as error:
         return Upgraded(record.slug, error=error.message)
     except Exception as error:
@@ -72,10 +72,28 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
 
 
 async def _missing(deployment: Deployment, record: TenantRecord) -> list[str]:
+    migrations = migrations_of(deployment.plugins, deployment.enabled(record))
     with bind(deployment.placement.find(record)):
-        async with transaction():  # by the writer: a SQLite file is opened once for all that follows
-            await prove_owner(record.uuid)
-            return await pending(migrations_of(deployment.plugins, deployment.enabled(record)))
+        try:
+            async with transaction():  # by the writer: a SQLite file is opened once for all that follows
+                await prove_owner(record.uuid)
+                return await pending(migrations)
+        except Unavailable:  # an import by command writes for long, say: to look needs no turn
+            async with reading():
+                await prove_owner(record.uuid)
+                return await pending(migrations)
+
+
+async def _migrated(deployment: Deployment, record: TenantRecord) -> list[str]:
+    """All or nothing, once whoever writes has ended."""
+    deadline = monotonic() + PATIENCE
+    while True:
+        try:
+            with bind(deployment.placement.migrating(record)):
+                return await migrate(migrations_of(deployment.plugins, deployment.enabled(record)))
+        except Unavailable:
+            if monotonic() > deadline:
+                raise
 
 
 async def _serve(deployment: Deployment, record: TenantRecord) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -180,6 +181,33 @@ async def test_one_tenant_on_postgresql_is_dumped_before_its_upgrade_and_all_of_
     await connection.close()
     assert "customer" in tables
     assert "session" not in tables
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_a_tenant_that_another_process_writes_to_for_long_is_served_and_upgraded_after_that(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.database.sqlite.PATIENCE", 0.1)
+    current, behind = [(await made(deployment, slug)).record for slug in ("alpha", "beta")]
+    await set_back(deployment, behind)
+    writers = []
+    for record in (current, behind):
+        database = migrating(deployment, record)
+        assert isinstance(database, SqliteDatabase)
+        writers.append(sqlite3.connect(database.path, isolation_level=None))
+        writers[-1].execute("BEGIN IMMEDIATE")
+
+    looked_at = await upgrade_tenant(deployment, current)
+    waiting = asyncio.create_task(upgrade_tenant(deployment, behind))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    for writer in writers:
+        writer.close()
+    upgraded_then = await waiting
+
+    assert (looked_at.ran, looked_at.error) == ((), "")
+    assert (bool(upgraded_then.ran), upgraded_then.error) == (True, "")
+    assert {record.status for record in await deployment.registry.list_tenants()} == {TenantStatus.ACTIVE}
 
 
 async def test_an_upgrade_waits_for_a_backup_under_way_and_is_no_failure_of_the_tenant(
