@@ -85,6 +85,8 @@ class Shown(Struct, frozen=True):
     picked: PickedColumns
     lost: tuple[str, ...]
     """Filters of a saved view that no longer fit."""
+    is_gone: bool = False
+    """Whether the address names a view that is not there (any more) for its reader."""
     unsorted: str = ""
     """Why the rows stand in the list's own order instead of the one that is asked for."""
 
@@ -121,7 +123,8 @@ async def shown_of(listing: Listing[Any], scope: Scope, address: Mapping[str, st
     except Invalid as fault:
         unsorted = fault.errors[0].message
         asked = listing.asked(scope, {**asked.kept, "sort": listing.sort}, choices)
-    return Shown(listing, kept, saved, asked, choices, pick(listing, kept, saved, asked), lost, unsorted)
+    is_gone = saved is None and name not in ("", ALL)
+    return Shown(listing, kept, saved, asked, choices, pick(listing, kept, saved, asked), lost, is_gone, unsorted)
 
 
 def _asked(
@@ -192,6 +195,7 @@ async def page_of(
         "view_menu": _view_menu(shown, scope) if listing.key else [],
         "changed": _is_changed(shown),
         "lost": shown.lost,
+        "view_is_gone": shown.is_gone,
         "unsorted": shown.unsorted,
         "may_export": bool(listing.key) and scope.may(EXPORT),
         "buttons": list(buttons),
@@ -511,6 +515,12 @@ def _view_menu(shown: Shown, scope: Scope) -> list[list[MenuEntry]]:
         icon="home",
         attrs={"hx-delete": f"{at}/default"} if is_default else {"hx-put": f"{one}/default"},
     )
+    sure = _("Delete the view “%(name)s”? Its rows stay as they are.", name=saved.name)
+    if saved.shared:
+        sure = _(
+            "Delete the view “%(name)s”? It is shared, and gone for everybody then. Its rows stay as they are.",
+            name=saved.name,
+        )
     delete = MenuEntry(
         label=_("Delete view…"),
         icon="trash",
@@ -518,7 +528,7 @@ def _view_menu(shown: Shown, scope: Scope) -> list[list[MenuEntry]]:
         refused=reason,
         attrs={
             "hx-delete": one,
-            "hx-confirm": _("Delete the view “%(name)s”? Its rows stay as they are.", name=saved.name),
+            "hx-confirm": sure,
             "data-do": _("Delete view"),
             "data-keep": _("Keep the view"),
         },

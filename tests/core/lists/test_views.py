@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import httpx
@@ -314,6 +315,23 @@ async def test_L3_a_changed_view_is_saved_renamed_made_the_first_and_deleted(ten
     assert (await page.delete(path)).status_code == 303
     assert "24 of 24" in (await page.get("/customers")).text
     assert (await page.get(f"{path}/edit")).status_code == 404
+
+
+async def test_L3_the_address_of_a_view_that_is_gone_says_so_and_shows_the_list_without_it(tenant: TestTenant) -> None:
+    await fill(tenant)
+    page = await tenant.browser()
+    at = await saved(page, "city.has=koln", name="Cologne", shared="1")
+    asked = unescape((await page.get(at)).text)
+    other = await tenant.browser(staff_id=await tenant.staff_with({"customers.view"}))
+    assert (await other.put(f"/lists/customers/views/{at.rpartition('=')[2]}/default")).status_code == 303
+    assert (await page.delete(f"/lists/customers/views/{at.rpartition('=')[2]}")).status_code == 303
+
+    gone, first, every = [(await other.get(one)).text for one in (at, "/customers", "/customers?view=all")]
+
+    assert "It is shared, and gone for everybody then." in asked
+    assert "The view of this address is gone" in gone
+    assert all("24 of 24" in one for one in (gone, first, every))
+    assert not any("is gone" in one for one in (first, every))
 
 
 async def test_L3_a_name_is_given_once_and_what_was_typed_stays(tenant: TestTenant) -> None:
