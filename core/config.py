@@ -36,7 +36,6 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     domain: str = "localhost"
-    workers: Annotated[int, Meta(ge=1, le=256)] = 1
     secure: bool = False
     """Whether browsers reach it over https (a proxy in front): cookies and links follow."""
     public_port: Annotated[int, Meta(ge=0, le=65535)] = 0
@@ -161,21 +160,33 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
                 f"placement.default: there is no [database.{place}]; it is “sqlite” or names of databases"
             )
     data = Path(environment.get("TENANTRY_DATA") or "var").resolve()
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"TENANTRY_DATA: the folder {data} cannot be made: {error.strerror}") from error
     return Config(
         data=data,
         server=settings.server,
         placement=settings.placement,
         databases=settings.database,
-        keys=Keys.of_file(data / "keys"),
+        keys=_keys_in(data),
         outbound=settings.outbound,
         log=settings.log,
         metrics=settings.metrics,
         limits=settings.limits,
     )
+
+
+def _keys_in(data: Path) -> Keys:
+    """The keys of the folder of data, which is made if it is not there."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigError(f"TENANTRY_DATA: {data} is a file, not a folder") from error
+    except OSError as error:
+        raise ConfigError(f"TENANTRY_DATA: the folder {data} cannot be made: {error.strerror}") from error
+    try:
+        if not os.access(data, os.W_OK | os.X_OK):  # a tenant's database would say so later, and less clearly
+            raise PermissionError(None, "it is read-only, or belongs to somebody else")
+        return Keys.of_file(data / "keys")
+    except OSError as error:
+        raise ConfigError(f"TENANTRY_DATA: nothing can be written in the folder {data}: {error.strerror}") from error
 
 
 class SealedOtherwise(Exception):

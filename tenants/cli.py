@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import signal
+import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import msgspec
 import rich_click as click
 import uvicorn
 import uvloop
 
-from core.config import Config, Log, load_config
+from core.config import Config, ConfigError, Log, load_config
 from core.database import value
 from core.errors import DomainError
 from core.scope import command_actor
@@ -32,13 +35,11 @@ from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all
 from tenants.working import make_worker, work
 
-if TYPE_CHECKING:
-    import socket
-
 DEMO: Final = "demo"
 
 
 @click.group()
+@click.version_option(package_name="tenantry", message="%(prog)s %(version)s")
 def main() -> None:
     """Customers, subscriptions and billing for many operators in one deployment."""
     set_up_logs(Log(level="warning"))  # what a command prints is for whoever asked; the rest goes to stderr
@@ -95,17 +96,50 @@ def write_docs(check: bool) -> None:
 
 @main.command()
 @click.option("--host", default="", help="Address to listen on.")
-@click.option("--port", default=0, help="Port to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on.")
 @click.option("--no-worker", is_flag=True, help="Leave the work to `tenantry worker`.")
 def serve(host: str, port: int, no_worker: bool) -> None:
     """Serve all tenants. The first start makes the tenant `demo` and prints its log-in."""
     try:
-        uvloop.run(_serve(load_config(), host, port, worker=not no_worker))
+        config = load_config()
+        chosen = {"host": host or config.server.host, "port": port or config.server.port}
+        config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **chosen))
+        with _bound(config.server.host, config.server.port) as bound:
+            uvloop.run(_serve(config, bound, worker=not no_worker))
     except EXPECTED as error:
         fail(error.message if isinstance(error, DomainError) else str(error))
 
 
-async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """The address, ours before anything is begun: where it cannot be had, no tenant is made and none upgraded.
+
+    Nobody is let in yet: whoever comes before all is ready is refused, not kept waiting.
+    """
+    try:
+        known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(known, key=lambda one: one[0])  # IPv4 first: “localhost” is both
+    except OSError as error:
+        raise ConfigError(f"server.host: {host} is no address of this machine: {error.strerror}") from error
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(_why_not_bound(host, port, error)) from error
+    return bound
+
+
+def _why_not_bound(host: str, port: int, error: OSError) -> str:
+    another = "choose another by TENANTRY_PORT or server.port"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is taken, perhaps by another tenantry serve: {another}"
+    if error.errno == errno.EACCES:
+        return f"port {port} is kept for root: {another}, from 1024 on"
+    return f"server.host: {host} cannot be listened at: {error.strerror}"
+
+
+async def _serve(config: Config, bound: socket.socket, *, worker: bool) -> None:
     set_up_logs(config.log)
     deployment = Deployment(config)
     app = make_asgi(deployment, worker=worker)
@@ -115,8 +149,6 @@ async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
         server = _Server(
             uvicorn.Config(
                 app,
-                host=host or config.server.host,
-                port=port or config.server.port,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -124,7 +156,11 @@ async def _serve(config: Config, host: str, port: int, *, worker: bool) -> None:
                 timeout_graceful_shutdown=10,
             )
         )
-        await server.serve()
+        try:
+            bound.listen(server.config.backlog)
+        except OSError as error:  # two that started at once were both bound, and only one may listen
+            raise ConfigError(_why_not_bound(config.server.host, config.server.port, error)) from error
+        await server.serve(sockets=[bound])
     finally:
         await deployment.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ def loading() -> Iterator[None]:
 
 def main() -> None:
     """The command, loaded and run."""
-    with loading():
-        from tenants.cli import main as command
+    try:
+        with loading():
+            from tenants.cli import main as command
+    except ModuleNotFoundError as error:
+        sys.exit(f"tenantry: the Python package {error.name} is missing: start ./run, which puts it back.")
     command()

@@ -73,6 +73,11 @@ async def import_customers_command(
     return report
 
 
+def counted(number: int, what: str) -> str:
+    """“1 customer”, “2 customers”: commands speak English alone."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 class StepReport(Struct, frozen=True, kw_only=True):
     """What a step did with an import's records, or would do."""
 
@@ -142,9 +147,10 @@ def show_step(report: StepReport, label: str, console: Console) -> None:
         console.print(f"record {refusal.record}: {refusal.message} {refusal.value}", highlight=False, markup=False)
     if report.preview is not None:
         refused = report.preview.refused
-        told = f"{report.preview.ready:,} records are ready, {refused:,} would be refused. Nothing was written."
+        ready = f"{counted(report.preview.ready, 'record')} {'is' if report.preview.ready == 1 else 'are'} ready"
+        told = f"{ready}, {refused:,} would be refused. Nothing was written."
     else:
-        told = f"{report.taken:,} records done, {report.refused:,} refused."
+        told = f"{counted(report.taken, 'record')} done, {report.refused:,} refused."
     console.print(f"\n{label}: {told}", style="bold", highlight=False)
 
 
@@ -178,6 +184,7 @@ def _counting(file: Path, what: str, silent: bool) -> Iterator[Told]:
 @contextmanager
 def _progress(what: str, silent: bool) -> Iterator[Progress]:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
+    silent = silent or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), disable=silent, transient=True) as bar:
         yield bar
 
@@ -189,15 +196,15 @@ def show(report: Report, console: Console) -> None:
     )
     console.print(f"{report.file}: {report.format}, {how}, header in line {report.header_line}", highlight=False)
     for title, findings, total in (
-        ("errors", report.errors, report.errors_total),
-        ("warnings", report.warnings, report.warnings_total),
+        ("error", report.errors, report.errors_total),
+        ("warning", report.warnings, report.warnings_total),
     ):
         if not findings:
             continue
         table = Table("record", "line", "column", "customer", "what", box=None, header_style="bold", pad_edge=False)
         for found in findings[:SHOWN]:
             table.add_row(str(found.record), str(found.line), found.field, found.name, found.message)
-        console.print(f"\n{total:,} {title}" + (f", the first {SHOWN}" if total > SHOWN else ""), style="bold")
+        console.print(f"\n{counted(total, title)}" + (f", the first {SHOWN}" if total > SHOWN else ""), style="bold")
         console.print(table, markup=False)
     for note in report.notes:
         console.print(f"· {note}", highlight=False, markup=False)
@@ -205,11 +212,13 @@ def show(report: Report, console: Console) -> None:
 
 
 def _summary(report: Report) -> str:
-    counted = f"{report.records:,} records, {report.ok:,} right, {report.refused:,} refused"
+    read = f"{counted(report.records, 'record')}, {report.ok:,} right, {report.refused:,} refused"
     if report.dry_run:
-        return f"{counted}. Nothing was written: this was a dry run."
+        return f"{read}. Nothing was written: this was a dry run."
     if report.already:
         return (
-            f"This file was imported before, as import {report.batch}: {report.imported:,} customers. Nothing was done."
+            f"This file was imported before, as import {report.batch}: {counted(report.imported, 'customer')}."
+            " Nothing was done."
         )
-    return f"{counted}. {report.imported:,} customers were made (import {report.batch})."
+    made = f"{counted(report.imported, 'customer')} {'was' if report.imported == 1 else 'were'} made"
+    return f"{read}. {made} (import {report.batch})."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OUT: Final = Console()
+AT_MOST: Final = 10_000
+"""Columns of a table that goes into a file or to another program: nothing is cut off there."""
 EXPECTED: Final = (ConfigError, DomainError, MissingAsset, PluginError, RouteFault, UnsafeServer, WrongDatabase)
 
 
@@ -99,10 +101,13 @@ def show(items: Sequence[msgspec.Struct], columns: Sequence[str], *, as_json: bo
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "))
+        table.add_column(column.replace("_", " "), overflow="fold")  # an address can be copied also where it is long
     for item in items:
         table.add_row(*(_cell(getattr(item, column)) for column in columns))
-    OUT.print(table)
+    out = Console()
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = AT_MOST
+    out.print(table, markup=False)
 
 
 def _cell(item: object) -> str:

@@ -21,13 +21,13 @@ from core.app import permissions_of
 from core.billing.run import run_billing
 from core.billing.run_reports import RunReport
 from core.billing.verify import verify
-from core.customers.cli import import_customers_command, import_step_command
+from core.customers.cli import counted, import_customers_command, import_step_command
 from core.customers.importing.actions import Mode
 from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token
 from core.staff.schemas import NewToken
-from tenants.commands.base import at_tenant, deployed, json_option, running, show, tenant_option
+from tenants.commands.base import at_tenant, deployed, json_option, quiet, running, show, tenant_option
 from tenants.console import CONSOLE
 from tenants.demo import SHOWN, Told, fill
 from tenants.plugins import enable_plugin
@@ -100,7 +100,7 @@ async def billing_run(slug: str, as_of: datetime | None, preview: bool, confirme
     """Bill everything that is due. Safe to repeat, to interrupt, and to run twice at once."""
     async with at_tenant(slug, "billing run") as scope:
         day = as_of.date() if as_of is not None else scope.today()
-        with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+        with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
             task = bar.add_task("Billing", total=None)
 
             async def progress(done: int, total: int, text: str) -> None:
@@ -123,8 +123,8 @@ def _tell_run(report: RunReport) -> None:
         click.echo(f"{report.question} {way_out}", err=True)
         return
     totals = ", ".join(format_money(minor, currency, "en") for currency, minor in report.totals.items()) or "nothing"
-    would = "would be made" if report.preview else "were made"
-    click.echo(f"{report.invoices:,} invoices {would} by {report.as_of_on}: {totals}. {report.seconds:.1f} s.")
+    made = "would be made" if report.preview else "was made" if report.invoices == 1 else "were made"
+    click.echo(f"{counted(report.invoices, 'invoice')} {made} by {report.as_of_on}: {totals}. {report.seconds:.1f} s.")
     for parked in report.parked[:50]:
         click.echo(f"parked: customer {parked.payer_id}: {parked.reason} {parked.detail}")
     if report.question:

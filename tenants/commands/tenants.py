@@ -187,7 +187,7 @@ async def tenant_upgrade(slug: str | None, everyone: bool, dump: bool | None, as
             record = await deployment.registry.get_by_slug(slug)
             results = [await upgrade_tenant(deployment, record, dump=dump is not False)]
         else:
-            with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+            with Progress(console=Console(stderr=True), disable=quiet(as_json), transient=True) as bar:
                 task = bar.add_task("Upgrading", total=None)
                 results = await upgrade_all(
                     deployment,

@@ -32,9 +32,7 @@ def test_nothing_needs_to_be_configured(tmp_path: Path, monkeypatch: pytest.Monk
 
     config = load_config(environment={})
 
-    assert (config.server.host, config.server.port, config.server.domain, config.server.workers) == (
-        "127.0.0.1", 8000, "localhost", 1,
-    )  # fmt: skip
+    assert (config.server.host, config.server.port, config.server.domain) == ("127.0.0.1", 8000, "localhost")
     assert config.placement.default == "sqlite"
     assert config.databases == {}
     assert config.data == tmp_path / "var"
@@ -49,7 +47,6 @@ def test_the_file_is_read(data: Path) -> None:
         host = "0.0.0.0"
         port = 8080
         domain = "example.net"
-        workers = 4
         [placement]
         default = "main"
         [database.main]
@@ -59,7 +56,6 @@ def test_the_file_is_read(data: Path) -> None:
     )
 
     assert (config.server.host, config.server.port, config.server.domain) == ("0.0.0.0", 8080, "example.net")
-    assert config.server.workers == 4
     assert config.placement.default == "main"
     assert config.databases["main"].app_dsn == "postgresql://app@db/tenants"
     assert config.databases["main"].owner_dsn == "postgresql://owner@db/tenants"
@@ -133,7 +129,7 @@ def test_secrets_do_not_show(data: Path) -> None:
         ("", {"TENANTRY__SERVER__PORT__X": "1"}, r"there is no setting server\.port\.x"),
         ("[server]\nport = '8000x'", {}, r"server\.port: Expected `int`"),
         ("[server]\nport = 0", {}, r"server\.port: Expected `int` >= 1"),
-        ("[server]\nworkers = true", {}, r"server\.workers: Expected `int`"),
+        ("[server]\nport = true", {}, r"server\.port: Expected `int`"),
         ("", {"TENANTRY_PORT": "http"}, r"TENANTRY_PORT: server\.port: Expected `int`"),
         ("", {"TENANTRY_PORT": "70000"}, r"TENANTRY_PORT: server\.port: Expected `int` <= 65535"),
         ("[placement]\ndefault = 'main'", {}, r"placement\.default: there is no \[database\.main\]"),
@@ -161,6 +157,27 @@ def test_a_folder_of_data_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"TENANTRY_DATA: the folder .*/file/var cannot be made"):
         load_config(environment={"TENANTRY_DATA": str(tmp_path / "file" / "var")})
+
+
+def test_a_file_in_the_place_of_the_folder_of_data_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ConfigError, match=r"TENANTRY_DATA: .*/file is a file, not a folder"):
+        load_config(environment={"TENANTRY_DATA": str(tmp_path / "file")})
+
+
+def test_a_folder_of_data_in_which_nothing_can_be_written_is_named() -> None:
+    with pytest.raises(ConfigError, match="TENANTRY_DATA: nothing can be written in the folder /proc/"):
+        load_config(environment={"TENANTRY_DATA": "/proc/self"})
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_so_is_one_that_belongs_to_somebody_else(tmp_path: Path) -> None:
+    load_config(environment={"TENANTRY_DATA": str(tmp_path)})
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(ConfigError, match="it is read-only, or belongs to somebody else"):
+        load_config(environment={"TENANTRY_DATA": str(tmp_path)})
 
 
 # ------------------------------------------------------------------ keys

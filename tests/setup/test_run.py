@@ -34,7 +34,7 @@ def _run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
     )
 
 
-def _bare_machine(folder: Path, *, user: int, python: str = "") -> str:
+def _bare_machine(folder: Path, *, user: int, python: str = "", sudo: bool = True) -> str:
     """A PATH with the few tools that every Debian has, and an apt-get that must not be called."""
     folder.mkdir()
     for tool in TOOLS:
@@ -44,6 +44,8 @@ def _bare_machine(folder: Path, *, user: int, python: str = "") -> str:
     scripts = {"id": f"echo {user}", "apt-get": "echo apt-get was called >&2; exit 100"}
     if python:
         scripts["python3"] = python
+    if sudo:
+        scripts["sudo"] = "echo sudo was called >&2; exit 1"
     for name, body in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
@@ -56,8 +58,19 @@ def test_without_python_a_plain_user_is_told_the_exact_line(tmp_path: Path) -> N
     done = _run(_clone(tmp_path / "clone"), PATH=path)
 
     assert done.returncode == 1
-    assert "sudo apt-get install --no-install-recommends python3 python3-venv" in done.stderr
+    line = "sudo apt-get update && sudo apt-get install --no-install-recommends python3 python3-venv"
+    assert line in done.stderr
     assert "was called" not in done.stderr
+
+
+def test_without_sudo_the_line_does_without_it(tmp_path: Path) -> None:
+    path = _bare_machine(tmp_path / "bin", user=1000, sudo=False)
+
+    done = _run(_clone(tmp_path / "clone"), PATH=path)
+
+    line = "su - -c 'apt-get update && apt-get install --no-install-recommends python3 python3-venv"
+    assert line in done.stderr
+    assert "sudo" not in done.stderr
 
 
 def test_a_python_that_is_too_old_counts_as_none(tmp_path: Path) -> None:
