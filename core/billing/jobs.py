@@ -20,7 +20,7 @@ from core.billing.verify import verify
 from core.billing.writing import queue_documents
 from core.errors import Conflict
 from core.jobs.actions import enqueue_set
-from core.jobs.kinds import Job, JobKind
+from core.jobs.kinds import Job, JobKind, of_crowd
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
 from core.settings.queries import load_settings
 from core.texts import N_, _
@@ -149,13 +149,14 @@ DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Docum
 
 
 async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any]) -> None:
-    """In the unit of work that issues: one job for each document."""
+    """In the unit of work that issues: one job for each document; those of a billing run are a crowd."""
     await enqueue_set(
         scope,
         DELIVER,
         "SELECT '{\"document_id\":' || CAST(document_id AS text) || '}' AS payload,"
         " 'document:' || CAST(document_id AS text) AS dedupe_key, payer_id AS customer_id"
         f" FROM ({select}) AS issued WHERE kind IN ('invoice', 'credit_note')",
+        crowd=of_crowd.get(),
         **parameters,
     )
 

@@ -17,6 +17,7 @@ from core.billing.events import InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
 from core.billing.staging import in_order, json_object, larger, next_id, smaller, staged, staged_all
 from core.database import dialect, row, rows, value, values
+from core.jobs.kinds import crowding, of_crowd
 from core.ledger.accounts import Code
 from core.subscriptions.actions import activate
 from core.subscriptions.events import TrialEnded
@@ -374,8 +375,8 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
     """Write the plan; its documents are issued. The unit of work that is open commits it.
 
     `singly`: what happened is told document by document, for the few of an invoice by hand (several may be issued in
-    one unit of work, and the staging tables hold the last only). `Changed` where a row is no longer what it was planned
-    with.
+    one unit of work, and the staging tables hold the last only), and these are rendered and sent before all of a run.
+    `Changed` where a row is no longer what it was planned with.
     """
     if not await execute_charges(plan, counts):
         return Written(charges=counts.lines)
@@ -394,7 +395,8 @@ async def write(plan: Plan, counts: Counts, *, singly: bool = False) -> Written:
         nearly = await _nearly_settled(plan)
     if settled and counts.activating and not nearly:
         await _activate_settled(plan)
-    await tell_listeners(plan.scope, QUEUED)
+    with crowding(of_crowd.get() or not singly):
+        await tell_listeners(plan.scope, QUEUED)
     count = sum(each.count for each in totals)
     await number_documents(plan, count)
     if nearly:

@@ -76,11 +76,18 @@ async def enqueue(
 
 
 async def enqueue_set(
-    scope: Scope, kind: str | JobKind[Any], select: str, *, due_at: datetime | None = None, **parameters: object
+    scope: Scope,
+    kind: str | JobKind[Any],
+    select: str,
+    *,
+    due_at: datetime | None = None,
+    crowd: bool = True,
+    **parameters: object,
 ) -> int:
     """Leave one job for each row that `select` gives as (payload, dedupe_key, customer_id), payload as JSON text.
 
-    Gives how many were new. What is enqueued alone goes before them. Names of parameters must not begin with `job_`.
+    Gives how many were new. What is enqueued alone goes before them, unless they are no `crowd`. Names of
+    parameters must not begin with `job_`.
     """
     declared = _declared(kind)
     async with unit_of_work(scope):
@@ -88,7 +95,8 @@ async def enqueue_set(
         return await execute(
             "INSERT INTO job (kind, policy, state, due_at, dedupe_key, payload, actor, customer_id, crowd, created_at)"
             " SELECT :job_kind, :job_policy, 'waiting', :job_due_at, dedupe_key, payload, :job_actor, customer_id,"
-            f" TRUE, :job_now FROM ({select}) AS picked WHERE TRUE ON CONFLICT (dedupe_key) DO NOTHING",
+            f" {'TRUE' if crowd or of_crowd.get() else 'FALSE'}, :job_now FROM ({select}) AS picked WHERE TRUE"
+            " ON CONFLICT (dedupe_key) DO NOTHING",
             job_kind=declared.name,
             job_policy=declared.policy,
             job_due_at=due_at or scope.now(),

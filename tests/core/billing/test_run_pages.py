@@ -11,12 +11,13 @@ from html import unescape
 import httpx
 import pytest
 
+from core.billing.actions.invoices import create_draft, invoice_open_charges, issue
 from core.billing.actions.setup import default_seller
 from core.billing.jobs import BILL, DELIVER, PREVIEW
 from core.billing.queries import list_documents
 from core.billing.run import run_billing
 from core.billing.run_listings import RUNS
-from core.billing.schemas import RunRow
+from core.billing.schemas import NewDraft, NewLine, RunRow
 from core.billing.starting import start_run
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
@@ -25,10 +26,12 @@ from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import execute, transaction, value, values
 from core.jobs.claims import due_jobs
+from core.jobs.kinds import crowding
 from core.jobs.worker import Work, Worker
 from core.scope import Actor, Scope
 from core.subscriptions.actions import subscribe
-from core.subscriptions.schemas import NewSubscription
+from core.subscriptions.actions.charging import add_charge
+from core.subscriptions.schemas import NewCharge, NewSubscription
 from core.testing import TestTenant
 from tests.core.jobs.registry import Tenants
 
@@ -50,6 +53,11 @@ async def subscribed(tenant: TestTenant, price: tuple[int, int], name: str = "Or
     customer_id = await create_customer(tenant.scope(), NewCustomer(full_name=name, country=country))
     await subscribe(tenant.scope(), NewSubscription(customer_id=customer_id, product_id=price[0], price_id=price[1]))
     return customer_id
+
+
+async def an_invoice(tenant: TestTenant, customer_id: int) -> None:
+    line = NewLine(description="A visit", unit_price_e6=20_000_000)
+    await issue(tenant.scope(), await create_draft(tenant.scope(), NewDraft(payer_id=customer_id, lines=[line])))
 
 
 async def runs_of(tenant: TestTenant) -> list[RunRow]:
@@ -154,6 +162,26 @@ async def test_a_run_that_a_person_asks_for_goes_before_documents_that_wait_to_b
 
     assert [(job.kind, job.id) for job in due] == [(BILL.name, job_id)]
     assert await values("SELECT kind FROM job WHERE state = 'waiting' AND crowd") == [DELIVER.name]
+
+
+async def test_documents_that_a_person_issues_are_rendered_and_sent_before_those_of_a_run(tenant: TestTenant) -> None:
+    price = await a_price(tenant)
+    await subscribed(tenant, price)
+    await run_billing(tenant.scope(), tenant.scope().today())
+    tenant.clock.move(timedelta(hours=1))
+
+    other = await subscribed(tenant, price, "Anna Roe")
+    with crowding():
+        await an_invoice(tenant, other)
+    await an_invoice(tenant, other)
+    await add_charge(tenant.scope(), NewCharge(customer_id=other, description="A visit", amount_minor=2000))
+    await invoice_open_charges(tenant.scope(), other)
+    due = await due_jobs([DELIVER.name], tenant.scope().now())
+
+    assert [bool(one) for one in await values(f"SELECT crowd FROM job WHERE kind = '{DELIVER.name}' ORDER BY id")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert len(due) == 2
 
 
 async def test_the_way_to_the_first_invoice_ends_with_it_whatever_was_left_out(tenant: TestTenant) -> None:
