@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -90,11 +91,18 @@ def request_id(request: Request[Any, Any, Any]) -> str:
 def _faults(error: ValidationException) -> list[FieldError]:
     extra = error.extra if isinstance(error.extra, list) else []
     faults = [
-        FieldError(str(item.get("key", "")).removeprefix("data."), in_words(str(item.get("message", ""))))
+        FieldError(field_of(_as_msgspec(item)), in_words(str(item.get("message", ""))))
         for item in extra
         if isinstance(item, dict)
     ]
     return faults or [FieldError(field_of(error.detail), in_words(error.detail))]
+
+
+def _as_msgspec(item: Mapping[str, Any]) -> str:
+    """The message as msgspec said it: what is missing or unknown stands in its words, what it is missing from in its
+    path, which is `data` for the whole body."""
+    path = re.sub(r"^data(?:\.|$)", "", str(item.get("key", "")))
+    return f"{item.get('message', '')} - at `$.{path}`"
 
 
 def _answer(

@@ -49,3 +49,21 @@ async def test_a_session_is_found_whatever_cookies_stand_beside_it(tenant: TestT
         assert (await stranger.get("/profile", headers={"cookie": cookies})).status_code == 200
     for cookies in (f"x-session={token}", "session=", f"session={token}x", "session"):
         assert (await stranger.get("/profile", headers={"cookie": cookies})).status_code == 303
+
+
+async def test_a_field_that_is_missing_or_unknown_in_a_body_is_named_wherever_it_stands(tenant: TestTenant) -> None:
+    api = await tenant.api()
+    line = {"description": "A visit"}
+
+    answers = [
+        await api.post("/api/v1/customers", json={}),
+        await api.post("/api/v1/customers", json={"full_name": "Orla", "fax": "1"}),
+        await api.post("/api/v1/customers", json={"full_name": "Orla", "emails": ["a@b.example", 3]}),
+        await api.post("/api/v1/customers", json=[]),
+        await api.post("/api/v1/invoices", json={"payer_id": 1, "lines": [{**line, "unit_price_e6": 1}, line]}),
+    ]
+
+    assert {answer.status_code for answer in answers} == {422}
+    assert [error["field"] for answer in answers for error in answer.json()["errors"]] == [
+        "full_name", "fax", "emails.1", "", "lines.1.unit_price_e6",
+    ]  # fmt: skip
