@@ -190,6 +190,8 @@ async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) 
         )
     await measure("search", staff, [{"q": text} for text in SEARCHES])
     await measure("search, by balance", staff, [{"q": text, "sort": "-balance"} for text in SEARCHES])
+    took = [await _timed(tenant, staff, f"/search?{urlencode(one)}") for one in _over([{"q": q} for q in SEARCHES])]
+    told("search on top of every page", took)
     for status in ("active", "new", "terminated"):
         await measure(f"status {status}", staff, [{"status": status}])
     await measure("status blocked by joined", staff, [{"status": "blocked", "sort": "-joined"}])

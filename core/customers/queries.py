@@ -19,10 +19,10 @@ from core.customers.schemas import (
     TagRow,
     TagUse,
 )
-from core.customers.search import customer_search
+from core.customers.search import RARE, customer_search
 from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
-from core.database import row, rows, value, values, within
+from core.database import dialect, row, rows, value, values, within
 from core.errors import Invalid, NotFound
 from core.hooks import CurrencyLock
 from core.ids import hash_token, sort_key
@@ -498,12 +498,18 @@ async def search_customers(scope: Scope, text: str, *, limit: int) -> list[Custo
     search = customer_search(text)
     if search is None:
         return []
+    if search.prepared is not None:
+        search = await search.prepared(scope.actor.reach)
     number = int(text) if text.isdecimal() and len(text) <= 18 else 0
     place, found = (f"{search.source} {search.beside}", search.found) if search.source else ("customer", search.sql)
+    newest = ""
+    if search.looked and (search.about or 0) > RARE[dialect()]:  # the index would collect them all first
+        found, newest = search.looked, f"ORDER BY {search.source_id} DESC"
     return await rows(
         CustomerItem,
-        f"{ITEMS} WHERE :within AND (customer.id = :exact OR customer.id IN (SELECT id FROM"
-        f" (SELECT customer.id FROM {place} WHERE {found} AND :within LIMIT :looked_at) AS looked_at))"
+        f"{ITEMS} WHERE :within AND customer.id IN (SELECT id FROM"
+        f" (SELECT customer.id FROM {place} WHERE {found} AND :within {newest} LIMIT :looked_at) AS looked_at"
+        " UNION SELECT customer.id FROM customer WHERE customer.id = :exact)"
         " ORDER BY CASE WHEN customer.id = :exact THEN 0 ELSE 1 END, customer.name_key, customer.id LIMIT :limit",
         within=within(Customer, scope.actor.reach),
         exact=number,

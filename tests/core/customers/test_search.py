@@ -196,6 +196,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         ):
             monkeypatch.setattr(module, name, number)
     if request.param == "sampled":
+        monkeypatch.setattr(listing, "LOOKED_UP", 1)
         monkeypatch.setattr(search, "TOLD", 1)
         monkeypatch.setattr(search, "RARE", {"sqlite": 0, "postgresql": 0})
         monkeypatch.setattr(search, "NEAR", 0)
@@ -390,6 +391,34 @@ async def test_a_broad_search_by_balance_goes_along_the_index_of_balances_withou
 
         assert not re.search(r"\bcustomer\b", walked)
         assert "customer_balance_amount" in await plan_of(walked)
+
+
+@pytest.mark.parametrize("typed", ["hauptmann", "hauptmann rare2", "502"])
+async def test_F5_the_search_on_top_reads_no_customer_whom_it_does_not_show(tenant: TestTenant, typed: str) -> None:
+    await many(tenant, 60)
+
+    for scope in (tenant.scope(), reseller_of(tenant, 5)):
+        with watched() as seen:
+            await queries.search_customers(scope, typed, limit=6)
+        plan = await plan_of(seen[-1])
+
+        assert len(seen) == 2, "the sample, and who is found"
+        assert not re.search(r"Seq Scan on customer\b|SCAN customer(?! USING COVERING)\b(?!_)", plan), plan
+
+
+async def test_F5_of_a_text_that_very_many_fit_the_newest_are_looked_at_on_top(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "LOOKED_AT", 2)
+    await many(tenant, 60)
+
+    found = await queries.search_customers(tenant.scope(), "hauptm", limit=6)
+    by_id = await queries.search_customers(tenant.scope(), str(search.SAMPLED), limit=6)
+
+    if dialect() == "postgresql":  # FTS5 gives those that it comes to first
+        assert [one.id for one in found] == [59 * search.SAMPLED, 60 * search.SAMPLED]
+    assert len(found) == 2
+    assert by_id[0].id == search.SAMPLED
 
 
 async def test_a_customer_who_changes_the_partition_is_found_where_it_is_now(tenant: TestTenant) -> None:
