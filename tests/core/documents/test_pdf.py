@@ -179,6 +179,16 @@ def test_a_line_is_never_split_and_totals_stay_together(pool: PdfPool) -> None:
         assert "IE29 AIBK" in ends[0]
 
 
+def test_totals_never_stand_on_a_page_without_a_line(pool: PdfPool) -> None:
+    for count in range(9, 24):
+        detail = "A long text of what was done, " * (count % 4)
+        lines = tuple(line(f"Service {number}", detail=detail) for number in range(1, count))
+        pages = pages_of(made(pool, lines=lines))
+        (end,) = [page for page in pages if "To pay, EUR" in page]
+        assert f"Service {count - 1}\n" in end, count
+        assert ("Brought forward" in end) == (len(pages) > 1), count
+
+
 def test_nothing_reaches_over_the_edge_however_long_the_words(pool: PdfPool) -> None:
     long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
     pdf = made(
