@@ -32,7 +32,7 @@ from core.catalog.queries import get_product
 from core.customers.tables import Customer
 from core.database import execute, execute_many, row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound, Stale
-from core.money import MOST_MINOR
+from core.money import MOST_MINOR, format_amount
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate, ask_for_invoice, request
 from core.texts import _
@@ -416,6 +416,7 @@ async def _write_lines(document_id: int, currency: str, lines: Sequence[NewLine]
             raise Invalid(
                 _("A period has a first day and a later day on which it is over."), field=f"lines.{at}.period_to"
             )
+        check_discount(line, currency, at)
         amount = amount_of(line, currency)
         if abs(amount) > MOST_MINOR:
             raise Invalid(_("This is more than a line can be."), field=f"lines.{at}.unit_price_e6")
@@ -449,6 +450,16 @@ async def _tax_of(product_id: int, at: int) -> str:
         return (await get_product(product_id)).tax_category
     except NotFound:
         raise Invalid(_("There is no such product."), field=f"lines.{at}.product_id") from None
+
+
+def check_discount(line: NewLine, currency: str, at: int, days: int = 1, of_days: int = 1) -> None:
+    """A document says each discount: no more may stand there than came off. Raises Invalid."""
+    most = max(reckoned(line.quantity_e6, line.unit_price_e6, currency, days, of_days), 0)
+    if line.discount_minor > most:
+        raise Invalid(
+            _("The discount is more than the line comes to: at most %(most)s.", most=format_amount(most, currency)),
+            field=f"lines.{at}.discount_minor",
+        )
 
 
 def amount_of(line: NewLine, currency: str, days: int = 1, of_days: int = 1) -> int:

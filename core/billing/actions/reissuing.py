@@ -14,7 +14,7 @@ from core.activity.unit import record, unit_of_work
 from core.billing.actions.allocation import change_waits, credit_came, lock_balance, settle_open
 from core.billing.actions.credit_notes import credit_in_full, not_paid
 from core.billing.actions.free_notes import AtRate
-from core.billing.actions.invoices import amount_of, draft_of, issue
+from core.billing.actions.invoices import amount_of, check_discount, draft_of, issue
 from core.billing.actions.notes import list_left, lock_invoice
 from core.billing.events import InvoiceReissued
 from core.billing.part_periods import share_of
@@ -186,13 +186,15 @@ async def _rate_anew(
     by_id = {each.id: each for each in old}
     made: list[int] = []
     kept: set[int] = set()
-    for each in wanted:
+    for at, each in enumerate(wanted):
         line = by_id.get(each.line_id or 0)
         if line is None or line.charge_id is None:
             continue
         priced = (each.quantity_e6, each.unit_price_e6, each.discount_minor)
         same = priced == (line.quantity_e6, line.unit_price_e6, line.discount_minor)
         days, of_days = share_of(line, currency)
+        if not same:
+            check_discount(_bare(each), currency, at, days, of_days)
         kept.add(line.charge_id)
         made.append(
             int(

@@ -178,6 +178,26 @@ async def test_a_product_that_is_none_is_named_at_its_line(tenant: TestTenant) -
     assert await list_documents(tenant.scope()) == []
 
 
+async def test_a_discount_above_what_its_line_comes_to_is_named_there_and_one_that_makes_it_free_is_taken(
+    tenant: TestTenant,
+) -> None:
+    customer_id = await a_customer(tenant)
+    page, api = await tenant.browser(), await tenant.api()
+    typed = {"line-0-description": "Visit", "line-0-quantity": "2", "line-0-price": "50", "line-0-tax_category": ""}
+    line = {"description": "Visit", "quantity_e6": 2_000_000, "unit_price_e6": 50_000_000}
+
+    refused = await page.post(f"/customers/{customer_id}/invoices", data={**typed, "line-0-discount": "100.01"})
+    posted = await api.post(
+        "/api/v1/invoices", json={"payer_id": customer_id, "lines": [line, {**line, "discount_minor": 10_001}]}
+    )
+    free = await page.post(f"/customers/{customer_id}/invoices", data={**typed, "line-0-discount": "100"})
+
+    assert (refused.status_code, posted.status_code, free.status_code) == (422, 422, 303)
+    assert 'id="f-line-0-discount-e"' in refused.text
+    assert "at most 100.00" in refused.text
+    assert [error["field"] for error in posted.json()["errors"]] == ["lines.1.discount_minor"]
+
+
 async def test_B7_an_invoice_in_another_currency_shows_its_tax_in_the_tenants(tenant: TestTenant) -> None:
     today = tenant.scope().today()
     await set_fx_rate(tenant.scope(), NewFxRate(from_currency="USD", valid_on=today, rate_e10=9 * 10**9))
