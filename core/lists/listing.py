@@ -25,8 +25,9 @@ what is shown; `after=`, `before=` a cursor; and the filters, see `core.lists.fi
 
 How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
 and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
-full. What is found nowhere near is looked for once more from its other end. Of a search for which no order is asked,
-those that are counted are sorted; more stand as the search finds them soonest, which its page says.
+full. PostgreSQL, which looks up one row after the other, walks that index among some thousand that it has found. What
+is found nowhere near is looked for once more from its other end. Of a search for which no order is asked, those that
+are counted are sorted; more stand as the search finds them soonest, which its page says.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ Choices = Mapping[str, Sequence[ListChoice]]
 
 COUNTED: Final = 1000
 FEW: Final = 8000
+FOUND: Final = 12_000
+"""Those of which there are about so many by an estimate, where the sort's index is walked among them."""
+LOOKED_UP: Final = 3000
+"""Rows that PostgreSQL looks up one by one to sort them; of more the sort's index tells sooner which come first."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 SORTED: Final = 100_000
@@ -443,9 +448,12 @@ class Listing(Generic[R]):
             if found or order.place is None:
                 return [_key(one) for one in found], found[0].many if found else 0
             return [], int(await value(counting))
-        if len(asked.conditions) == 1 and (asked.conditions[0].about or 0) > FEW:
+        about = asked.conditions[0].about if len(asked.conditions) == 1 else None
+        most = FOUND if about and not asked.widely and _is_walked_among(asked, order) else FEW
+        if (about or 0) > most:
             return None, COUNTED + 1
-        most = min(COUNTED, FEW) if asked.widely else FEW
+        if asked.widely:
+            most = min(COUNTED, FEW)
         keys, count = await self._sorted(everything, asked, reach, order, most)
         return (keys, count) if count <= most else (None, COUNTED + 1)
 
@@ -454,35 +462,51 @@ class Listing(Generic[R]):
     ) -> tuple[list[_Key], int]:
         """What is left, if it is `most` rows at most, found before it is sorted; and how many."""
         few = self._found(everything, asked, order.head if asked.order_beside else self.row_id)
-        kept = "few (id)"
+        kept, among = "few (id)", ""
         source = (
             f"{order.bare} AND {order.tie}" if order.bare else f"{self.table_name} {order.join} WHERE {self.row_id}"
         )
+        counted = "(SELECT many FROM counted)"
         if asked.order_beside:  # the index has it all: no row is read for it
             kept = "few"
             ready = replace(order, source="few")
-            from_few = f"few WHERE (SELECT count(*) FROM few) <= {most}"
+            from_few = f"few WHERE {counted} <= {most}"
             head, keyset, by = ready.head, ready.keyset, ready.by()
         elif dialect() == "sqlite":  # IN: after a join it would build a filter from all rows of the next table
             # Whether they are few stands inside: outside it, a list of them all would be made first.
-            few_ones = f"SELECT id FROM few WHERE (SELECT count(*) FROM few) <= {most}"
+            few_ones = f"SELECT id FROM few WHERE {counted} <= {most}"
             from_few = f"{source} IN ({few_ones})"
             head, keyset, by = order.head, order.keyset, order.by("+")
         else:
             from_few = (  # one by one, not by reading all rows for them
                 f"few CROSS JOIN LATERAL (SELECT {order.head} FROM {source} = few.id OFFSET 0) AS there"
-                f" WHERE (SELECT count(*) FROM few) <= {most}"
+                f" WHERE {counted} <= {most}"
             )
             there = order.there
             head, keyset, by = there.heads_again, there.keyset, there.by()
+        picked = f"SELECT {head} FROM {from_few}{keyset} ORDER BY {by} LIMIT :list_limit"
+        if most > LOOKED_UP and _is_walked_among(asked, order):
+            rows_there = order.bare or f"{self.table_name} WHERE TRUE"
+            walk = order.walk(
+                f"SELECT {order.head}, {order.tie} IN (SELECT id FROM few) AS wanted FROM {rows_there}"
+                f" AND {counted} > {LOOKED_UP} AND {counted} <= {most}"
+            )
+            values = f"{order.again('walked')}, walked.id"
+            among = (
+                f", walked AS MATERIALIZED (SELECT {values} FROM ({walk} LIMIT {FAR}) AS walked WHERE wanted"
+                " LIMIT :list_limit)"
+            )
+            full = "(SELECT count(*) FROM walked) = :list_limit"
+            picked = (
+                f"SELECT {values} FROM walked WHERE {full} UNION ALL"
+                f" (SELECT {head} FROM {from_few} AND NOT {full}{keyset} ORDER BY {by} LIMIT :list_limit)"
+            )
         found = await rows(
             _Counted,
-            f"WITH {kept} AS MATERIALIZED ({few} LIMIT {most + 1})"
+            f"WITH {kept} AS MATERIALIZED ({few} LIMIT {most + 1}),"
+            f" counted AS MATERIALIZED (SELECT count(*) AS many FROM few){among}"
             f" SELECT counted.many, {order.again('page')}, coalesce(page.id, 0) AS id"
-            " FROM (SELECT count(*) AS many FROM few) AS counted"
-            f" LEFT JOIN (SELECT {head} FROM {from_few}{keyset}"
-            f" ORDER BY {by} LIMIT :list_limit) AS page ON TRUE"
-            f" ORDER BY {order.by_again('page')}",
+            f" FROM counted LEFT JOIN ({picked}) AS page ON TRUE ORDER BY {order.by_again('page')}",
             list_reach=reach,
             **order.given,
             **_given(asked),
@@ -566,6 +590,13 @@ class Listing(Generic[R]):
         if _beside_the_reach(order):
             test, reached = f"(:list_reach AND {test})", "TRUE"
         return order.walk(f"SELECT {order.head}, {test} AS wanted FROM {self.table_name} {joins} WHERE {reached}")
+
+
+def _is_walked_among(asked: Asked, order: Order) -> bool:
+    """Whether one index alone gives the rows in this order, and PostgreSQL goes by it among those that it has found."""
+    if dialect() == "sqlite" or asked.order_beside or len(order.sorts) > 1:
+        return False
+    return asked.is_carried and (bool(order.bare) or not order.join)
 
 
 def _beside_the_reach(order: Order) -> bool:

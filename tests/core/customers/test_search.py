@@ -308,17 +308,17 @@ def reseller_of(tenant: TestTenant, *partitions: int) -> Scope:
 async def test_where_the_sample_has_many_nobody_waits_for_all_to_be_found(
     tenant: TestTenant, partition: int | None
 ) -> None:
-    await many(tenant, 33, partition=partition)
+    await many(tenant, 49, partition=partition)
     scope = tenant.scope() if partition is None else reseller_of(tenant, 4, partition)
 
     with watched() as broad:
         wide = await FULL.read(scope, {"q": "hauptm"}, limit=5)
     with watched() as ordered:
-        by_balance = await FULL.read(scope, {"q": "hauptm", "sort": "balance"}, limit=40)
+        by_balance = await FULL.read(scope, {"q": "hauptm", "sort": "balance"}, limit=60)
     with watched() as narrow:
         one = await FULL.read(scope, {"q": "hauptm rare2"})
 
-    newest = [at * search.SAMPLED for at in range(33, 0, -1)]
+    newest = [at * search.SAMPLED for at in range(49, 0, -1)]
     assert ([row.id for row in wide.rows], wide.count, wide.asked.is_wide) == (newest[:5], 1001, True)
     assert sorted(row.id for row in by_balance.rows) == newest[::-1]
     assert not [text for text in broad + ordered if "WITH few" in text], "what is not sorted is not collected"

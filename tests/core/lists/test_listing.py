@@ -22,6 +22,7 @@ from core.database import (
     rows,
     transaction,
     value,
+    values,
     watched,
 )
 from core.errors import Invalid
@@ -68,9 +69,13 @@ async def ids(tenant: TestTenant, **address: str) -> list[int]:
     return [one.id for one in found.rows]
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "among", "many"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways in: ids first, and walking, which turns to the other end after some rows."""
+    """All ways in: ids first, then looked up or walked to; and walking alone, which turns to the other end after some
+    rows."""
+    if request.param == "among":
+        monkeypatch.setattr(listing, "LOOKED_UP", 2)
+        monkeypatch.setattr(listing, "FAR", 12)
     if request.param == "many":
         monkeypatch.setattr(listing, "FEW", 2)
         monkeypatch.setattr(listing, "FAR", 6)
@@ -101,6 +106,61 @@ async def test_every_sort_shows_each_row_once_forwards_and_backwards(
             assert len(set(seen)) == len(seen) == (13 if "status" in address else 25), order
             back = await FULL.read(scope, asked, choices=choices, before=pages[-1].before, limit=4)
             assert back.rows == pages[-2].rows, order
+
+
+async def test_every_way_gives_the_rows_that_one_plain_statement_gives_in_its_order(
+    tenant: TestTenant, way: str
+) -> None:
+    await fill(tenant)
+    scope, choices = tenant.scope(), await list_choices()
+    asked = {
+        "TRUE": {"q": "ann"},
+        "name_key LIKE 'ann000%' OR name_key LIKE 'ann001%'": {"q": "ann00", "id.to": "5"},
+        "city_key <> ''": {"city.empty": "no"},
+        "status_id = 2 AND city_key <> ''": {"status": "active", "city.empty": "no"},
+    }
+
+    for column in [one for one in FULL.columns if one.sorts]:
+        for sign, direction in (("", "ASC"), ("-", "DESC")):
+            for where, address in asked.items():
+                plain = await values(
+                    f"SELECT customer.id FROM customer {column.join} WHERE {where}"
+                    f" ORDER BY {column.expr} {direction}, customer.id {direction}"
+                )
+                seen: list[int] = []
+                after = ""
+                while not seen or after:
+                    page = await FULL.read(
+                        scope, {**address, "sort": sign + column.key}, choices=choices, after=after, limit=3
+                    )
+                    seen += [one.id for one in page.rows]
+                    after = page.after
+                assert seen == plain, (sign + column.key, address)
+
+
+@pytest.mark.parametrize(("far", "looked_up"), [(40, False), (3, True)])
+async def test_among_many_that_are_found_the_index_of_the_order_tells_who_comes_first(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, far: int, looked_up: bool
+) -> None:
+    if isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("SQLite looks all of them up at once")
+    monkeypatch.setattr(listing, "LOOKED_UP", 10)
+    monkeypatch.setattr(listing, "FAR", far)
+    made: list[tuple[str, dict[str, object]]] = []
+
+    async def told(into: type[Struct], sql: str, **given: object) -> list[Struct]:
+        made.append((sql, given))
+        return await rows(into, sql, **given)
+
+    monkeypatch.setattr(listing, "rows", told)
+    await fill(tenant)
+
+    found = await FULL.read(tenant.scope(), {"q": "ann", "sort": "-balance"}, limit=5)
+    ((sql, given),) = [one for one in made if "AS MATERIALIZED" in one[0]]
+    plan = await values(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", **given)
+
+    assert [one.id for one in found.rows] == [22, 11, 19, 8, 16]
+    assert any("customer_balance" in step and "never executed" in step for step in plan) is not looked_up
 
 
 async def test_sorted_one_way_is_the_other_way_turned_round(tenant: TestTenant) -> None:
