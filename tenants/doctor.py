@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import Damaged, WrongDatabase, bind, dialect, pending, prove_owner, row, value
+from core.database import Damaged, UnsafeServer, WrongDatabase, bind, dialect, pending, prove_owner, row, value
+from core.errors import Unavailable
 from core.hooks import usable
 from core.web.assets import MissingAsset, load_manifest
 from tenants.moving import name_of
 from tenants.status import TenantStatus
-from tenants.watching import LEAST_FREE, readiness
+from tenants.watching import LEAST_FREE, answers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from core.database import PostgresServer
     from tenants.deployment import Deployment
     from tenants.placement import Fullness
     from tenants.registry import TenantRecord
@@ -42,9 +44,11 @@ async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
     """Everything that was looked at, the deployment first, then its tenants by name. Reads only."""
     for finding in (_keys(deployment), _assets(), _disk(deployment)):
         yield finding
-    for name, check in (await readiness(deployment)).checks.items():
-        if name != "disk":
-            yield Finding(name, "ok" if check.ok else "fail", check.detail or "answers", _way_to(name, ok=check.ok))
+    check = await answers(deployment.registry.count_by_status())
+    way_out = "" if check.ok else "is the data folder writable?"
+    yield Finding("registry", "ok" if check.ok else "fail", check.detail or "answers", way_out)
+    for name, server in deployment.placement.servers.items():
+        yield await _server(f"database {name}", server)
     for place in await deployment.placement.all_fullness():
         if place.limit:
             yield _room(place)
@@ -99,10 +103,15 @@ def _room(place: Fullness) -> Finding:
     return Finding(what, "ok", place.said)
 
 
-def _way_to(name: str, *, ok: bool) -> str:
-    if ok:
-        return ""
-    return "is the data folder writable?" if name == "registry" else "is PostgreSQL up, and its app_dsn right?"
+async def _server(what: str, server: PostgresServer) -> Finding:
+    """What a start looks at: that it answers, what its roles may, that no pooler mixes up tenants."""
+    try:
+        await server.start()
+    except Unavailable as error:
+        return Finding(what, "fail", error.message, "is PostgreSQL up, and its app_dsn right?")
+    except UnsafeServer as error:
+        return Finding(what, "fail", str(error), "no server starts until it is mended")
+    return Finding(what, "ok", "answers")
 
 
 class _Work(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,17 +11,22 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.app import LISTS, MIGRATIONS
+from core.catalog import actions as catalog
 from core.clock import check_zone
-from core.customers.actions.status_table import name_shipped, take_vocabulary
+from core.config import LOOPBACK
+from core.customers.actions import status_table
 from core.database import SqliteDatabase, bind, claim, copy_template, migrate, value
+from core.errors import Invalid
 from core.ids import check_slug, new_uuid
 from core.lists.views import create_first_views
+from core.payments import actions as payments
 from core.scope import command_actor
 from core.settings.actions import save_settings
 from core.settings.company import CompanySettings
+from core.staff import actions as staff
 from core.staff.actions import email_of, invite_staff
 from core.staff.schemas import Invite
-from core.texts import speaking
+from core.texts import _, speaking
 from tenants.placement import SQLITE
 from tenants.registry import TenantRecord
 from tenants.spares import version
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from tenants.deployment import Deployment
 
 TEMPLATES: Final = "templates"
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
 class NewTenant(Struct, frozen=True, kw_only=True):
@@ -64,7 +71,7 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
     check_slug(new.slug)
     email_of(new.email)
     check_zone(new.time_zone)
-    hosts = new.hosts or (f"{new.slug}.{deployment.config.server.domain}",)
+    hosts = tuple(map(host_name, new.hosts)) or (f"{new.slug}.{deployment.config.server.domain}",)
     uuid = new_uuid()
     async with deployment.placement.in_turn(new.placement):
         placement = await deployment.placement.choose(new.placement, deployment.registry.list_tenants)
@@ -90,6 +97,20 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
     return CreatedTenant(record=made, link=f"{deployment.config.server.address_of(made.host)}/welcome/{token}")
 
 
+def host_name(typed: str) -> str:
+    """As requests name it. Raises Invalid where a browser could not: `https://…`, a port, a path, an umlaut."""
+    host = typed.strip().rstrip(".").lower()
+    if len(host) > 253 or not _HOST.fullmatch(host) or host in LOOPBACK:
+        raise Invalid(
+            _(
+                "“%(host)s” cannot be a tenant's host name. Write it as in the DNS, without a port: isp.example.net.",
+                host=typed,
+            ),
+            field="host",
+        )
+    return host
+
+
 async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) -> str:
     """The operator's settings and its first administrator; gives the token of the one-time link."""
     async with (
@@ -107,9 +128,10 @@ async def _fill(deployment: Deployment, record: TenantRecord, new: NewTenant) ->
             ),
         )
         with speaking(new.language):
-            await name_shipped()
+            for feature in (status_table, staff, catalog, payments):
+                await feature.name_shipped()
             if new.vocabulary:
-                await take_vocabulary(scope, new.vocabulary)
+                await status_table.take_vocabulary(scope, new.vocabulary)
             for listing in LISTS:
                 await create_first_views(scope, listing)
         role = await value("SELECT id FROM role WHERE permissions = :all ORDER BY id", all='["*"]')

@@ -129,15 +129,15 @@ class Watched:
 
 async def readiness(deployment: Deployment) -> Readiness:
     """Whether this process can answer tenants: its registry, its PostgreSQL servers, and room on its disk."""
-    checks = {"registry": await _answers(deployment.registry.count_by_status())}
+    checks = {"registry": await answers(deployment.registry.count_by_status())}
     for name, server in deployment.placement.servers.items():
-        checks[f"database {name}"] = await _answers(_ask_server(server))
+        checks[f"database {name}"] = await answers(_ask_server(server))
     free = shutil.disk_usage(deployment.config.data).free
     checks["disk"] = Check(free >= LEAST_FREE, f"{free // 2**20:,} MiB free")
     return Readiness(all(check.ok for check in checks.values()), checks)
 
 
-async def _answers(asking: Awaitable[object]) -> Check:
+async def answers(asking: Awaitable[object]) -> Check:
     try:
         async with asyncio.timeout(ANSWERS_WITHIN):
             await asking

@@ -37,7 +37,8 @@ class SchemaTooNew(WrongDatabase):
 
 
 class UnsafeServer(Exception):
-    """The PostgreSQL server is set up in a way that would break the walls between tenants. The start is refused."""
+    """The PostgreSQL server is not set up as it is configured, or would break the walls between tenants. The start is
+    refused."""
 
 
 class ClosedForWrites(Unavailable):

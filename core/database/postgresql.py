@@ -47,6 +47,7 @@ PATIENCE: Final = 5.0
 ROWS_AT_ONCE: Final = 1000
 EXTENSIONS: Final = "extensions"
 """The schema of what all tenants share: extensions, never tables. It is not in the search path."""
+WAY_OUT: Final = "docs/hosting.md says how its roles and its database are made."
 PROBES: Final = 4
 
 _SETTINGS: Final = {
@@ -131,12 +132,15 @@ class PostgresServer:
         try:
             await refuse_transaction_pooling(self.name, self.app_dsn)
             await refuse_powerful_role(self.name, self.app_dsn, self.owner_dsn)
+            if self.owner_dsn is not None:
+                await refuse_unfit_database(self.name, self.app_dsn, self.owner_dsn)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(translated(error), Unavailable):
+                said = str(error) or f"{PATIENCE:.0f} s"  # a timeout says nothing
                 raise Unavailable(
-                    _("The PostgreSQL server “%(name)s” does not answer: %(error)s", name=self.name, error=error)
+                    _("The PostgreSQL server “%(name)s” does not answer: %(error)s", name=self.name, error=said)
                 ) from error
-            raise
+            raise UnsafeServer(f"PostgreSQL “{self.name}”: {error}. {WAY_OUT}") from error
         _pool = await self.pool()
 
     async def pool(self, *, owner: bool = False) -> asyncpg.Pool[asyncpg.Record]:
@@ -557,6 +561,35 @@ async def refuse_powerful_role(name: str, app_dsn: str, owner_dsn: str | None) -
         raise UnsafeServer(
             f"PostgreSQL “{name}”: the app role “{role['rolname']}” {', '.join(found)}. It must own and create nothing."
         )
+
+
+async def refuse_unfit_database(name: str, app_dsn: str, owner_dsn: str) -> None:
+    """Both roles are in one database, of Unicode, in which the owner may make schemas: else UnsafeServer."""
+    app = await asyncpg.connect(app_dsn, timeout=PATIENCE)
+    try:
+        database = await app.fetchval("SELECT current_database()")
+    finally:
+        await app.close()
+    owner = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
+    try:
+        found = await owner.fetchrow(
+            """
+            SELECT current_user AS role, current_database() AS database, current_setting('server_encoding') AS encoding,
+                   has_database_privilege(current_database(), 'CREATE') AS may_create
+            """
+        )
+    finally:
+        await owner.close()
+    assert found is not None
+    fault = ""
+    if found["database"] != database:
+        fault = f"app_dsn leads to the database “{database}”, owner_dsn to “{found['database']}”. Name the same one"
+    elif found["encoding"] != "UTF8":
+        fault = f"the database “{database}” is written in {found['encoding']}, not in UTF8: names could not be kept"
+    elif not found["may_create"]:
+        fault = f"the owner's role “{found['role']}” may not make schemas in the database “{database}”"
+    if fault:
+        raise UnsafeServer(f"PostgreSQL “{name}”: {fault}. {WAY_OUT}")
 
 
 async def prepare_database(owner_dsn: str, app_role: str) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from core.config import ConfigError, load_config
 from core.database import UnsafeServer, WrongDatabase
-from core.errors import DomainError, Invalid
+from core.errors import DomainError, FieldError, Invalid
 from core.hooks import PluginError
 from core.scope import command_actor
 from core.web.assets import MissingAsset
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+OPTIONS: Final = {"time_zone": "--zone", "placement": "--database"}
 AT_MOST: Final = 10_000
 """Columns of a table that goes into a file or to another program: nothing is cut off there."""
 EXPECTED: Final = (ConfigError, DomainError, MissingAsset, PluginError, RouteFault, UnsafeServer, WrongDatabase)
@@ -53,10 +54,7 @@ def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
         try:
             asyncio.run(command(*args, **kwargs))
         except Invalid as error:
-            fail(
-                "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.errors)
-                or error.message
-            )
+            fail(" ".join(map(_told, error.errors)) or error.message)
         except DomainError as error:
             fail(error.message)
         except EXPECTED as error:
@@ -67,12 +65,18 @@ def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
     return run
 
 
+def _told(fault: FieldError) -> str:
+    """With the option by which it was typed, where that is called otherwise than the field."""
+    named = OPTIONS.get(fault.field, fault.field)
+    return f"{named}: {fault.message}" if named else fault.message
+
+
 @asynccontextmanager
-async def deployed(*, works: bool = False) -> AsyncIterator[Deployment]:
+async def deployed(*, works: bool = False, unchecked: bool = False) -> AsyncIterator[Deployment]:
     """The deployment that the configuration names. `works`: a worker runs in this process, and others need no word of
-    what is left for one."""
+    what is left for one. `unchecked`: also where a database does not answer."""
     deployment = Deployment(load_config())
-    await deployment.start()
+    await deployment.start(unchecked=unchecked)
     waking = None if works else Waking(deployment.registry, deployment.clock)
     try:
         yield deployment

@@ -25,8 +25,9 @@ from tenants.clocks import Ahead, run_forward, try_time
 from tenants.commands.base import deployed, json_option, quiet, running, show
 from tenants.deployment import Deployment
 from tenants.ending import archive_tenant, delete_tenant, may_become, rename_tenant
+from tenants.forms import NewTenantForm, new_tenant_of
 from tenants.moving import move_tenant
-from tenants.provisioning import NewTenant, create_tenant
+from tenants.provisioning import create_tenant
 from tenants.restoring import Restored, restore
 from tenants.sizes import Size, size_of
 from tenants.status import TenantStatus
@@ -90,20 +91,19 @@ async def tenant_create(
     as_json: bool,
 ) -> None:
     """Make a tenant and print the link by which its administrator sets a password."""
-    new = NewTenant(
+    typed = NewTenantForm(
         slug=slug,
-        name=name or slug,
+        name=name.strip() or slug,
         email=email,
         person=person,
         country=country.upper(),
         currency=currency.upper(),
         time_zone=zone,
         language=language,
-        vocabulary=vocabulary or "",
+        vocabulary=vocabulary or "",  # type: ignore[arg-type]  # click has chosen
         placement=placement,
-        hosts=hosts,
-        is_provider=is_provider,
     )
+    new = msgspec.structs.replace(new_tenant_of(typed), hosts=hosts, is_provider=is_provider)
     async with deployed() as deployment:
         made = await create_tenant(deployment, new)
         address = deployment.config.server.address_of(made.record.host)

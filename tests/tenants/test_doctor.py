@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.database import bind, execute, transaction
+from click.testing import CliRunner
+
+from core.database import PostgresServer, bind, execute, transaction
 from tenants import doctor
+from tenants.cli import main
 from tenants.doctor import Finding, examine
 from tenants.status import TenantStatus
 from tests.hosts import made
+from tests.smtp import free_port
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from tenants.deployment import Deployment
@@ -78,3 +86,31 @@ async def test_each_tenant_is_named_with_what_is_wrong_with_it(deployment: Deplo
     assert said["stolen"][0] == "fail"
     assert said["suspended"] == ("warn", "tenantry tenant resume suspended")
     assert said["waiting"] == ("warn", "look at Jobs and at Settings, Plugins")
+
+
+async def test_a_server_that_does_not_answer_hides_nothing_of_the_rest(tmp_path: Path) -> None:
+    nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    environment = {
+        "TENANTRY_DATA": str(tmp_path),
+        "TENANTRY__DATABASE__MAIN__APP_DSN": nobody,
+        "TENANTRY__DATABASE__MAIN__OWNER_DSN": nobody,
+    }
+    ended = await asyncio.to_thread(CliRunner().invoke, main, ["doctor", "--json"], env=environment)
+    found = {each["what"]: each for each in json.loads(ended.stdout)}
+
+    assert ended.exit_code == 1
+    assert found["database main"]["state"] == "fail"
+    assert "does not answer: " in found["database main"]["detail"]
+    assert found["registry"]["state"] == "ok"
+    assert "plugin inventory" in found
+
+
+async def test_a_role_that_may_too_much_is_found(deployment: Deployment) -> None:
+    for name, server in deployment.placement.servers.items():
+        owner = PostgresServer(name, server.owner_dsn or "", server.owner_dsn)
+        deployment.placement.servers[name] = owner
+
+        found = await findings(deployment)
+
+        assert found[f"database {name}"].state == "fail"
+        assert "owns the database" in found[f"database {name}"].detail

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
 from core.customers import actions as customers
 from core.customers import queries, statuses
 from core.customers.schemas import NewCustomer
-from core.database import SqliteDatabase, value
+from core.database import SqliteDatabase, value, values
 from core.errors import Conflict, Invalid
 from core.lists.views import list_views
 from core.scope import command_actor
 from tenants import provisioning
+from tenants.cli import main
 from tenants.deployment import Deployment
 from tenants.plugins import disable_plugin, enable_plugin
 from tenants.routing import host_of
 from tenants.status import TenantStatus
-from tests.hosts import made, visitor
+from tests.hosts import environment_of, made, visitor
 
 ME = command_actor("test")
 
@@ -139,6 +142,47 @@ async def test_a_short_name_that_is_taken_or_cannot_be_one_is_refused(deployment
     assert [record.slug for record in await deployment.registry.list_tenants()] == ["alpha"]
 
 
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "host",
+    ["bad host", "https://a.example", "a.example:80", "a.example/x", "-a.example", "m\u00fcnchen.example", "LOCALHOST"],
+)
+async def test_what_no_browser_would_ask_for_is_no_host_name(deployment: Deployment, host: str) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", hosts=("b.example", host))
+
+    with pytest.raises(Invalid, match="cannot be a tenant's host name"):
+        await provisioning.create_tenant(deployment, new)
+    assert await deployment.registry.list_tenants() == []
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_a_host_name_is_found_however_it_was_typed(deployment: Deployment) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", hosts=(" Billing.Example.NET. ",))
+    await provisioning.create_tenant(deployment, new)
+
+    async with visitor(deployment, "billing.example.net") as page:
+        assert (await page.get("/login")).status_code == 200
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_the_command_refuses_what_the_console_does_all_of_it_at_once(deployment: Deployment) -> None:
+    command = ("tenant", "create", "alpha", "--email", "a@alpha.example")
+    wrong = ("--country", "Germany", "--currency", "XYZ", "--zone", "Europe/Nowhere", "--language", "fr")
+
+    async def run(*more: str) -> tuple[int, str]:
+        ended = await asyncio.to_thread(CliRunner().invoke, main, [*command, *more], env=environment_of(deployment))
+        return ended.exit_code, ended.output
+
+    code, said = await run(*wrong)
+    nameless, _ = await run("--name", " ", "--person", "")
+
+    assert code == 1
+    assert [name in said for name in ("country: ", "currency: ", "--zone: ", "language: ")] == [True] * 4
+    assert nameless == 0
+    record = await deployment.registry.get_by_slug("alpha")
+    assert record.name == "alpha"
+
+
 async def test_a_tenant_that_cannot_be_made_leaves_nothing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +282,26 @@ async def test_U3_a_tenant_begins_with_statuses_in_its_language_and_no_line_of_t
             "Neu", "Aktiv", "Gesperrt", "Inaktiv", "Geschlossen", "Abgebrochen", "Gekündigt",
         ]  # fmt: skip
         assert await value("SELECT count(*) FROM activity WHERE kind LIKE 'status%'") == 0
+
+
+async def test_U3_roles_rates_groups_and_methods_of_payment_are_called_in_the_language_of_the_tenant(
+    deployment: Deployment,
+) -> None:
+    new = provisioning.NewTenant(slug="alpha", name="Alpha", email="a@alpha.example", language="de")
+
+    tenant = await provisioning.create_tenant(deployment, new)
+
+    async with deployment.scope(tenant.record, ME):
+        assert await values("SELECT label FROM role ORDER BY id") == [
+            "Administrator", "Buchhaltung", "Support", "Nur lesen",
+        ]  # fmt: skip
+        assert await values("SELECT name FROM tax_category ORDER BY position") == [
+            "Regelsatz", "Ermäßigter Satz", "Nullsatz", "Nicht steuerbar",
+        ]  # fmt: skip
+        assert await values("SELECT name FROM product_group ORDER BY position") == ["Tarife", "Module", "Dienste"]
+        assert await values("SELECT name FROM payment_method ORDER BY position") == [
+            "Überweisung", "Bar", "Kartenterminal",
+        ]  # fmt: skip
 
 
 async def test_U3_a_trade_adds_its_status_in_the_language_of_the_tenant(deployment: Deployment) -> None:

@@ -391,6 +391,48 @@ async def test_an_app_role_that_owns_something_or_can_become_the_owner_is_refuse
         await admin.close()
 
 
+@pytest.mark.parametrize(
+    ("app", "owner", "said"),
+    [
+        ("nobody_of_that_name", OWNER, 'role "nobody_of_that_name" does not exist'),
+        (APP, "nobody_of_that_name", 'role "nobody_of_that_name" does not exist'),
+    ],
+)
+async def test_a_role_that_is_not_there_is_named_with_the_way_out(place: str, app: str, owner: str, said: str) -> None:
+    with pytest.raises(UnsafeServer, match=rf"PostgreSQL “main”: {said}\. docs/hosting\.md says how"):
+        await PostgresServer("main", dsn(place, app), dsn(place, owner)).start()
+
+
+async def test_a_database_that_is_not_there_is_named(place: str) -> None:
+    with pytest.raises(UnsafeServer, match='database "nowhere" does not exist'):
+        await PostgresServer("main", dsn("nowhere", APP), dsn("nowhere", OWNER)).start()
+
+
+async def test_an_address_that_is_none_is_said_so() -> None:
+    with pytest.raises(UnsafeServer, match="PostgreSQL “main”: invalid DSN"):
+        await PostgresServer("main", "mysql://somewhere", "mysql://somewhere").start()
+
+
+async def test_two_roles_in_two_databases_are_refused(place: str) -> None:
+    with pytest.raises(UnsafeServer, match=f"app_dsn leads to the database “{place}”, owner_dsn to “postgres”"):
+        await PostgresServer("main", dsn(place, APP), dsn("postgres", OWNER)).start()
+
+
+async def test_a_database_that_is_not_unicode_or_not_the_owner_s_is_refused(place: str) -> None:
+    name, admin = f"{place}_latin", await superuser(place)
+    await admin.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    await admin.execute(f"CREATE ROLE stranger_{place} LOGIN")
+    try:
+        with pytest.raises(UnsafeServer, match=f"“{name}” is written in SQL_ASCII, not in UTF8"):
+            await PostgresServer("main", dsn(name, APP), dsn(name, OWNER)).start()
+        with pytest.raises(UnsafeServer, match=f"the owner's role “stranger_{place}” may not make schemas"):
+            await PostgresServer("main", dsn(place, APP), dsn(place, f"stranger_{place}")).start()
+    finally:
+        await admin.execute(f"DROP DATABASE {name}")
+        await admin.execute(f"DROP ROLE stranger_{place}")
+        await admin.close()
+
+
 def socket_of(place: str) -> Path:
     host = parse_qs(urlsplit(dsn(place)).query)["host"][0]
     return Path(host) / ".s.PGSQL.5432"
