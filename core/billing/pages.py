@@ -332,7 +332,7 @@ def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> l
         facts.append({"label": _("Issued"), "value": written(document.issued_on, locale)})
     if document.due_on is not None and document.kind != "credit_note":
         facts.append({"label": _("Due"), "value": _due(document, document.due_on, today, locale)})
-    facts.append({"label": _("E-mail"), "value": sent or _("None")})
+    facts.append({"label": _("E-mail"), "value": sent or pgettext("e-mail", "None")})
     spans = [(line.period_from, line.period_to) for line in document.lines if line.period_from and line.period_to]
     if spans:
         first, end = min(start for start, __ in spans), max(stop for __, stop in spans)

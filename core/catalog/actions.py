@@ -19,12 +19,12 @@ from core.catalog.events import (
 )
 from core.catalog.rates import SINCE, proposed
 from core.catalog.schemas import Direction, ProductFields
-from core.database import execute, value
+from core.database import execute, execute_many, value
 from core.errors import FieldError, Invalid, NotFound, Stale
 from core.ids import sort_key
 from core.money import check_currency
 from core.periods import Cycle
-from core.texts import _
+from core.texts import _, pgettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -316,3 +316,24 @@ async def propose_rates(scope: Scope, countries: Iterable[str]) -> None:
                     day=SINCE,
                     ppm=ppm,
                 )
+
+
+async def name_shipped() -> None:
+    """Categories of tax and groups of products as they come with the product are called so in the language that is
+    spoken: for a tenant that is made."""
+    categories = {
+        "standard": pgettext("tax category", "Standard rate"),
+        "reduced": pgettext("tax category", "Reduced rate"),
+        "zero": pgettext("tax category", "Zero rate"),
+        "outside": pgettext("tax category", "Outside VAT"),
+    }
+    groups = {
+        "plans": pgettext("group of products", "Plans"),
+        "modules": pgettext("group of products", "Modules"),
+        "services": pgettext("group of products", "Services"),
+    }
+    for table, names in (("tax_category", categories), ("product_group", groups)):
+        await execute_many(
+            f"UPDATE {table} SET name = :said WHERE code = :code",
+            [{"code": code, "said": said} for code, said in names.items()],
+        )

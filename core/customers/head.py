@@ -10,7 +10,7 @@ from core.customers import queries
 from core.customers.leads import lead_refusal
 from core.customers.schemas import CustomerDetail
 from core.hooks import Action, Fact, KnownCustomer, Tab
-from core.texts import _, ngettext, number
+from core.texts import _, ngettext, number, pgettext
 from core.web.parts import MenuEntry, TabItem
 from core.web.templating import written
 
@@ -58,7 +58,7 @@ async def _facts(scope: Scope, customer: CustomerDetail, known: KnownCustomer) -
     services = ngettext("%(num)s live", "%(num)s live", known.live_subscriptions)
     return [
         *facts,
-        Fact(label=_("Services"), value=services if known.live_subscriptions else _("None")),
+        Fact(label=_("Services"), value=services if known.live_subscriptions else pgettext("services", "None")),
         Fact(label=_("Joined"), value=written(customer.joined_on, scope.locale)),
     ]
 

@@ -13,7 +13,7 @@ from core.billing.actions.allocation import in_base, lock_balance, lock_credit, 
 from core.billing.queries import invoice_of_proforma
 from core.billing.tables import Document
 from core.customers.tables import Customer
-from core.database import Duplicate, execute, row, rows, value, values, within
+from core.database import Duplicate, execute, execute_many, row, rows, value, values, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
@@ -25,7 +25,7 @@ from core.payments.refunds import Method, book_refund
 from core.payments.schemas import AmountMinor, Reference
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
-from core.texts import _, in_sentence
+from core.texts import _, in_sentence, pgettext
 
 if TYPE_CHECKING:
     from core.billing.schemas import NewCreditNote
@@ -506,3 +506,17 @@ async def _free_what_is_missing(scope: Scope, data: NewRefund, currency: str) ->
         reopened.append(each.document_id)
         missing -= each.amount_minor
     return reopened
+
+
+async def name_shipped() -> None:
+    """Methods of payment as they come with the product are called so in the language that is spoken: for a tenant that
+    is made."""
+    said = {
+        "transfer": pgettext("payment method", "Bank transfer"),
+        "cash": pgettext("payment method", "Cash"),
+        "card": pgettext("payment method", "Card terminal"),
+    }
+    await execute_many(
+        "UPDATE payment_method SET name = :said WHERE code = :code",
+        [{"code": code, "said": text} for code, text in said.items()],
+    )

@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import Everything, execute, row, scoped, value, value_as, values
+from core.database import Everything, execute, execute_many, row, scoped, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
@@ -37,7 +37,7 @@ from core.staff.events import (
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.schemas import AS_ASKED, MailNotice, MailStaff, StaffChange
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
-from core.texts import N_, _, ngettext
+from core.texts import N_, _, ngettext, pgettext
 from core.web.sessions import LASTS, begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
@@ -568,3 +568,17 @@ async def revoke_token(scope: Scope, token_id: int) -> bool:
         if revoked:
             record(scope, ApiTokenRevoked(api_token_id=token_id))
         return bool(revoked)
+
+
+async def name_shipped() -> None:
+    """Roles as they come with the product are called so in the language that is spoken: for a tenant that is made."""
+    said = {
+        "Administrator": pgettext("role", "Administrator"),
+        "Accounts": pgettext("role", "Accounts"),
+        "Support": pgettext("role", "Support"),
+        "Read only": pgettext("role", "Read only"),
+    }
+    await execute_many(
+        "UPDATE role SET label = :said WHERE label = :label AND builtin",
+        [{"label": label, "said": text} for label, text in said.items()],
+    )

@@ -40,10 +40,11 @@ TEXTS: Final = r"""() => {
     return found.map(text => text.trim().replace(/\s+/g, " "));
 }"""
 OPERATORS: Final = {
-    "Accounts", "Administrator", "Modules", "New", "Outside VAT", "Plans", "Read only", "Services",
+    "Accounts", "Administrator", "Bank transfer", "Card terminal", "Cash", "Modules", "New", "Outside VAT", "Plans",
+    "Read only", "Reduced rate", "Services", "Standard rate", "Zero rate",
     *StatusKey, *VOCABULARIES["isp"].labels.values(),
 }  # fmt: skip
-"""Roles, groups of products, categories of tax and statuses: the operator's own words."""
+"""Roles, groups of products, categories of tax, methods of payment and statuses: the operator's own words."""
 
 
 def english() -> set[str]:
@@ -132,6 +133,24 @@ async def test_a_form_is_refused_in_german(page: Page, served: Served) -> None:
     await expect(page.locator(".t-errors")).to_contain_text("E-Mail")
     await expect(page.locator(".t-errors")).to_contain_text("Adresse")
     assert await axe(page) == []
+
+
+@pytest.mark.slow
+async def test_what_stands_beside_the_heading_of_a_card_covers_it_on_no_phone(browser: Browser, served: Served) -> None:
+    async with window(browser, PHONE, state=served.state) as page:
+        await read_german(page, served)
+        await page.goto(f"{served.base}/settings/numbering")
+        await expect(page.get_by_text("die letzte wurde am")).to_be_visible()
+        covered = await page.evaluate(
+            """() => [...document.querySelectorAll(".t-card > header")].filter(header => {
+                const [heading, beside] = [...header.children].map(one => one.getClientRects()[0]);
+                const words = document.createRange();
+                words.selectNodeContents(header.firstElementChild);
+                const end = words.getBoundingClientRect().right;
+                return beside && end > beside.left && heading.bottom > beside.top && beside.bottom > heading.top;
+            }).map(header => header.textContent)"""
+        )
+        assert covered == []
 
 
 @pytest.mark.long
