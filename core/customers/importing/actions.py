@@ -22,7 +22,7 @@ from core.activity.unit import record, record_set, savepoint, unit_of_work
 from core.customers.events import CustomerCreated
 from core.customers.importing.events import CustomersImported, CustomersImportUndone
 from core.customers.importing.files import is_kept
-from core.customers.importing.pace import PAUSE, Pace, go_by_index
+from core.customers.importing.pace import PAUSE, Pace, go_by_index, words_sorted_in
 from core.customers.importing.profiles import Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
 from core.customers.importing.queries import ImportBatchRow, check_reach, find_batch_of, get_batch
@@ -208,7 +208,8 @@ async def take_over(
         )
     await _begin(scope, batch_id, mode)
     try:
-        await _take_all(scope, batch_id, mode, report.ok, progress)
+        async with words_sorted_in():
+            await _take_all(scope, batch_id, mode, report.ok, progress)
     except _Meanwhile as others:
         async with unit_of_work(scope):
             await execute("UPDATE import_batch SET state = 'undoing' WHERE id = :id", id=batch_id)

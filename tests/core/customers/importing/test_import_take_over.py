@@ -13,7 +13,7 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.clock import FixedClock
 from core.customers.actions import add_note, change_status
-from core.customers.importing import actions
+from core.customers.importing import actions, pace
 from core.customers.importing.actions import (
     discard_batch,
     dry_run,
@@ -29,8 +29,8 @@ from core.customers.importing.queries import get_batch, imported_services, refus
 from core.customers.importing.report import Report
 from core.customers.importing.status import BatchState
 from core.customers.queries import get_customer
-from core.database import Partitions, execute, rows, value, values
-from core.errors import Conflict, Forbidden
+from core.database import Partitions, dialect, execute, rows, value, values
+from core.errors import Conflict, Forbidden, TryAgain, Unavailable
 from core.scope import Scope
 from tests.books import a_customer
 
@@ -488,3 +488,33 @@ async def test_thousands_of_records_are_validated_in_processes_and_taken_over_in
     assert await value("SELECT count(*) FROM customer_address") == 6_000
     assert await value("SELECT min(position) FROM activity") == 1
     assert await value("SELECT max(position) FROM activity") == 3_001
+
+
+async def test_the_words_of_an_import_are_sorted_into_the_search_beside_it(scope: Scope, write: Write) -> None:
+    if dialect() == "sqlite":
+        pytest.skip("FTS5 sorts in what is written")
+    await bring(scope, write("login,name\n1,Anna\n"))
+    pages = "SELECT customer_search_sort_in('customer_search_words')"
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET company = 'Other' WHERE login_key = '1'")
+    assert await value(pages) > 0
+    assert await value(pages) == 0
+
+    await bring(scope, write("login,name\n2,Bert\n3,Carla\n"))
+
+    assert await value(pages) == 0
+    assert await values("SELECT customer_id FROM customer_search WHERE text LIKE '% carla %'")
+
+
+@pytest.mark.parametrize("error", [Unavailable("The server is away."), TryAgain("Others were first.")])
+async def test_words_that_cannot_be_sorted_in_meanwhile_do_not_hold_up_the_import(
+    scope: Scope, write: Write, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def broken(sql: str, **given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pace, "value", broken)
+
+    report = await bring(scope, write("login,name\n1,Anna\n"))
+
+    assert report.imported == 1
