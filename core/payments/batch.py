@@ -131,7 +131,8 @@ async def _by_customer(scope: Scope, who: str) -> Matched | None:
     number = int(who) if who.isdecimal() and len(who) < 19 else 0
     return await row(
         Matched,
-        f"{_MATCHED} FROM customer WHERE (id = :id OR (login_key = :login AND :by_name)) AND :within LIMIT 1",
+        f"{_MATCHED} FROM customer WHERE (id = :id OR (login_key = :login AND login_key <> '' AND :by_name))"
+        " AND :within LIMIT 1",
         id=number,
         login=who.casefold(),
         by_name=not number,

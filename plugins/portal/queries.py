@@ -68,8 +68,8 @@ async def find_entrances(login: str) -> list[Entrance]:
     return [
         *await rows(
             Entrance,
-            f"{_CUSTOMER} WHERE (c.login_key = :key OR c.email_key = :key) AND c.anonymised_at IS NULL"
-            " ORDER BY c.id LIMIT :most",
+            f"{_CUSTOMER} WHERE (c.login_key = :key AND c.login_key <> '' OR c.email_key = :key)"
+            " AND c.anonymised_at IS NULL ORDER BY c.id LIMIT :most",
             key=key,
             most=MOST_NAMESAKES,
         ),

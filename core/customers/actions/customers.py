@@ -324,7 +324,7 @@ async def _taken(cleaned: Cleaned, customer_id: int | None) -> list[FieldError]:
             continue
         key = "login_key" if column == "login" else column
         wanted = sort_key(wanted) if column == "login" else wanted
-        other = await value(f"SELECT id FROM customer WHERE {key} = :wanted", wanted=wanted)
+        other = await value(f"SELECT id FROM customer WHERE {key} = :wanted AND {key} <> ''", wanted=wanted)
         if other is not None and other != customer_id:
             told = _("Another customer has this %(label)s already. Choose another one.", label=in_sentence(_(label)))
             errors.append(FieldError(column, told))
