@@ -378,7 +378,7 @@ def _steps(current: int) -> list[dict[str, str]]:
 
 
 def _figures(batch: ImportBatchRow, report: Report) -> list[Figure]:
-    made = batch.state in {BatchState.DONE, BatchState.TAKING, BatchState.UNDOING}
+    made = batch.state in {BatchState.DONE, BatchState.TAKING, BatchState.UNDOING, BatchState.UNDONE}
     return [
         Figure(
             label=_("Records read"),

@@ -205,7 +205,9 @@ async def test_an_import_is_undone_by_a_button(tenant: TestTenant) -> None:
 
     assert undone.status_code == 303, undone.text
     assert await value("SELECT count(*) FROM customer") == 0
-    assert "This import was undone" in (await page.get(address)).text
+    shown = (await page.get(address)).text
+    assert "This import was undone" in shown
+    assert "Will be created" not in shown
 
 
 async def test_a_checked_file_is_discarded(tenant: TestTenant) -> None:
