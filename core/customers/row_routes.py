@@ -12,7 +12,7 @@ from core.customers import queries
 from core.customers.head import head_values
 from core.customers.status import StatusKey
 from core.lists.row_ends import RowEnds, RowIcon
-from core.texts import N_, _
+from core.texts import N_, _, pgettext
 from core.web.parts import MenuEntry
 from core.web.routing import get
 from core.web.view import View
@@ -63,7 +63,7 @@ async def show_row_menu(view: View, customer_id: FromPath[int]) -> Response[str]
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}")
     customer: CustomerDetail = head["customer"]
-    first = [MenuEntry(label=_("Open"), icon="eye", href=f"/customers/{customer_id}")]
+    first = [MenuEntry(label=pgettext("verb", "Open"), icon="eye", href=f"/customers/{customer_id}")]
     changes = await _changes(view.scope, customer) if view.scope.may("customers.edit") else []
     groups = [first, *changes, *head["create_menu"], *head["message_menu"], *head["actions_menu"]]
     return view.page("lists/_row_menu.html", label=customer.full_name, groups=groups)

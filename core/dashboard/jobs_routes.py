@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from core.dashboard.jobs_listing import JOBS, state_words
 from core.jobs.queries import get_job
-from core.texts import _
+from core.texts import _, pgettext
 from core.web.jobs_pages import label_of
 from core.web.parts import MenuEntry
 from core.web.routing import get
@@ -30,7 +30,7 @@ async def show_row_menu(view: View, job_id: FromPath[int]) -> Response[str]:
     job = await get_job(view.scope, job_id)
     if not view.is_htmx:
         return view.go(f"/jobs/{job_id}")
-    groups = [[MenuEntry(label=_("Open"), icon="eye", href=f"/jobs/{job_id}")]]
+    groups = [[MenuEntry(label=pgettext("verb", "Open"), icon="eye", href=f"/jobs/{job_id}")]]
     if view.scope.may("jobs.edit"):
         groups.append(_deeds(job))
     return view.page("lists/_row_menu.html", label=label_of(job.kind), groups=groups)

@@ -25,7 +25,7 @@ from core.messages.status import CANCELLABLE, FOR_A_PERSON, MessageState
 from core.messages.words import LANGUAGES, Filled
 from core.settings.actions import save_form
 from core.settings.queries import load_settings
-from core.texts import N_, _, number
+from core.texts import N_, _, number, pgettext
 from core.web.parts import Choice, MenuEntry
 from core.web.routing import get, post
 from core.web.settings_pages import form_page
@@ -98,7 +98,7 @@ async def show_row_menu(view: View, message_id: FromPath[int]) -> Response[str]:
     message = await queries.get_message(view.scope, message_id)
     if not view.is_htmx:
         return view.go(f"/messages/{message_id}")
-    groups = [[MenuEntry(label=_("Open"), icon="eye", href=f"/messages/{message_id}")]]
+    groups = [[MenuEntry(label=pgettext("verb", "Open"), icon="eye", href=f"/messages/{message_id}")]]
     if view.scope.may("messages.send"):
         groups.append(_deeds(message))
     return view.page("lists/_row_menu.html", label=subject_of(message), groups=groups)

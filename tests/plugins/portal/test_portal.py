@@ -188,6 +188,19 @@ async def test_invoices_are_listed_shown_and_downloaded_and_drafts_are_not(tenan
     assert draft.status_code == 404
 
 
+async def test_an_invoice_that_is_open_is_no_order_to_open_it_in_german(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    invoice_id = await an_invoice(tenant, customer_id)
+    page = await as_customer(tenant, customer_id)
+
+    shown = [
+        (await page.get(path, headers={"accept-language": "de"})).text
+        for path in ("/portal", "/portal/invoices", f"/portal/invoices/{invoice_id}")
+    ]
+
+    assert all("Offen" in one and "Öffnen" not in one for one in shown)
+
+
 async def test_what_is_another_customers_does_not_exist(tenant: TestTenant) -> None:
     mine = await a_customer(tenant)
     theirs = await a_customer(tenant, "Zyx Other", "zyx")
