@@ -7,7 +7,6 @@ is read from one is believed only after its size and its hash were found to be t
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 import re
@@ -23,6 +22,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from core.database.errors import NO_ROOM
 from core.database.statements import Dialect
 from core.errors import Invalid, Unavailable
 from core.texts import _
@@ -35,7 +35,6 @@ DATABASES: Final[Mapping[Dialect, str]] = {"sqlite": "database.sqlite", "postgre
 PIECE: Final = 1 << 20
 LARGEST_MANIFEST: Final = 256 << 20
 _NAME: Final = re.compile(r"database\.(?:sqlite|pgdump)|files/([0-9a-f]{2})/\1[0-9a-f]{62}")
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Told = Callable[[int, int], None]
 """Hears how many bytes of how many are done."""
@@ -106,7 +105,7 @@ def room_on(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             message = _("There is no room left in %(folder)s. Nothing was changed.", folder=folder)
         else:
             message = _("%(file)s: %(why)s. Nothing was changed.", file=error.filename or folder, why=error.strerror)

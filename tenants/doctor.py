@@ -157,6 +157,10 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorou
     assert work is not None
     if tenant.status != TenantStatus.ACTIVE:
         return Finding(what, "warn", f"is {tenant.status}", f"tenantry tenant resume {tenant.slug}")
+    if gone := [name for name in tenant.plugins if name not in usable(deployment.plugins)]:
+        detail = f"on, but not installed or not to be loaded: {', '.join(gone)}"
+        way_out = f"install it again, or: tenantry plugin disable {gone[0]} --tenant {tenant.slug}"
+        return Finding(what, "fail", detail, way_out)
     if work.late:
         detail = f"{work.late} jobs are late by more than {LATE.seconds // 60} minutes"
         return Finding(what, "warn", detail, "is `tenantry worker` (or serve) running?")

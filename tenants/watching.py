@@ -144,7 +144,7 @@ async def answers(asking: Awaitable[object]) -> Check:
     except TimeoutError:
         return Check(False, f"no answer within {ANSWERS_WITHIN:g} s")
     except Exception as error:
-        LOG.warning("not ready", exc_info=error)
+        LOG.warning("not ready", reason=f"{type(error).__name__}: {error}")
         return Check(False, type(error).__name__)
     return Check(True)
 

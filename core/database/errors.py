@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 from core.errors import Conflict, Unavailable
 from core.texts import _
 
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says of a file that cannot grow."""
 CLOSED: Final = "closed for writes"
 """What SQLite's triggers say while a database is closed for writes."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from core.database.binding import current, transaction
-from core.database.errors import WrongDatabase
+from core.database.errors import NO_ROOM, DiskFull, WrongDatabase
 from core.database.migrations import MigrationApp, _has_table, pending
 from core.database.sql import execute, value
 
@@ -48,6 +48,10 @@ def copy_template(template: Path, target: Path) -> None:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         os.link(part, target)  # unlike a rename it fails when the target exists
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DiskFull from error
+        raise
     finally:
         part.unlink(missing_ok=True)
     folder = os.open(target.parent, os.O_RDONLY)

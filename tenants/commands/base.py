@@ -59,6 +59,10 @@ def running(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
             fail(error.message)
         except EXPECTED as error:
             fail(str(error))
+        except OSError as error:
+            if error.filename is None:
+                raise  # no file of whoever asks
+            fail(f"{error.filename}: {error.strerror}")
         except KeyboardInterrupt:
             fail("interrupted")
 

@@ -67,6 +67,8 @@ async def plugin_list(as_json: bool) -> None:
 @running
 async def plugin_new(name: str, folder: Path) -> None:
     """Write a new plugin that runs, with a test that passes."""
+    if name in RESERVED or name in find_plugins(hookspecs, taken=RESERVED):
+        raise Invalid(f"“{name}” is a part of the product, or an installed plugin. Choose another name.", field="NAME")
     click.echo(f"written: {write_plugin(name, folder)}")
 
 

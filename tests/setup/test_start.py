@@ -95,3 +95,19 @@ def test_a_package_that_is_gone_is_named_with_the_way_out() -> None:
 
     assert ended.returncode == 1
     assert ended.stderr.endswith("tenants.cli is missing: start ./run, which puts it back.\n")
+
+
+@pytest.mark.parametrize("name", ["customers", "login", "inventory"])
+def test_a_new_plugin_has_a_name_of_its_own(tmp_path: Path, name: str) -> None:
+    ended = _begin(tmp_path, "plugin", "new", name, "--folder", str(tmp_path))
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"tenantry: NAME: “{name}” is a part of the product, or an installed plugin.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    ended = _begin(tmp_path, "plugin", "new", "loans", "--folder", "/proc/nowhere")
+
+    assert (ended.returncode, ended.stderr.splitlines()[1:]) == (1, [])
+    assert ended.stderr.startswith("tenantry: /proc/nowhere")

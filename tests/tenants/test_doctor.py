@@ -88,6 +88,16 @@ async def test_each_tenant_is_named_with_what_is_wrong_with_it(deployment: Deplo
     assert said["waiting"] == ("warn", "look at Jobs and at Settings, Plugins")
 
 
+async def test_a_plugin_that_is_on_and_gone_is_named(deployment: Deployment) -> None:
+    uuid = (await made(deployment, "acme")).record.uuid
+    await deployment.registry.enable_plugin(uuid, "loans", deployment.clock.now())
+
+    found = (await findings(deployment))["tenant acme"]
+
+    assert (found.state, found.detail) == ("fail", "on, but not installed or not to be loaded: loans")
+    assert found.way_out.endswith("tenantry plugin disable loans --tenant acme")
+
+
 async def test_a_server_that_does_not_answer_hides_nothing_of_the_rest(tmp_path: Path) -> None:
     nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     environment = {

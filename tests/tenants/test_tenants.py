@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from core.customers import actions as customers
 from core.customers import queries, statuses
 from core.customers.schemas import NewCustomer
-from core.database import SqliteDatabase, value, values
+from core.database import DiskFull, SqliteDatabase, value, values
 from core.errors import Conflict, Invalid
 from core.lists.views import list_views
 from core.scope import command_actor
@@ -197,6 +198,20 @@ async def test_a_tenant_that_cannot_be_made_leaves_nothing(
     assert await deployment.registry.list_tenants() == []
     assert list((deployment.config.data / "tenants").iterdir()) == []
     assert (await made(deployment, "alpha")).record.status == "active"
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_on_a_full_disk_none_is_made_and_that_is_said(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("core.database.owner.shutil.copyfile", full)
+    with pytest.raises(DiskFull):
+        await made(deployment, "alpha")
+
+    assert await deployment.registry.list_tenants() == []
 
 
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
