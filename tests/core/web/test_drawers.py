@@ -27,6 +27,22 @@ async def test_a_drawer_has_a_page_around_unless_a_page_asks_for_it(tenant: Test
     assert inside.text.strip() in alone.text
 
 
+async def test_a_drawer_that_has_no_plan_yet_offers_to_show_it_and_one_that_has_offers_the_deed(
+    tenant: TestTenant,
+) -> None:
+    customer_id = await actions.create_customer(tenant.scope(), NewCustomer(full_name="Ada Adler"))
+    page = await tenant.browser()
+    address = f"/customers/{customer_id}/payments/new"
+
+    empty = await page.get(address)
+    wrong = await page.get(f"{address}?amount=-5&received_on=2026-11-22&method=transfer")
+    right = await page.get(f"{address}?amount=5&received_on=2026-11-22&method=transfer")
+
+    assert [one.status_code for one in (empty, wrong, right)] == [200, 422, 200]
+    assert ["Show what will happen" in one.text for one in (empty, wrong, right)] == [True, True, False]
+    assert ['type="submit"' in one.text.split("<footer>")[1] for one in (empty, wrong, right)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("path", "record"),
     [

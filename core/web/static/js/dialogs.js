@@ -52,6 +52,15 @@ document.addEventListener("keydown", e => {
   field.dispatchEvent(new Event("change", { bubbles: true }));
 }, true);
 
+// The same by a button. Leaving a field to press it may have shown the plan already: then the button is gone.
+document.addEventListener("click", e => {
+  const options = e.target.closest?.("[data-show-plan]")?.form?.querySelector("div.t-plan-options");
+  if (!options) return;
+  const first = $("input:not([type=hidden]), select, textarea", options);
+  if (first && !first.value) first.focus();
+  options.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
 // Letters choose from a list one after the other: the plan is asked for when no more come, or when the list is left.
 let list = null, wait = 0, byLetter = false;
 const askFor = () => { clearTimeout(wait); const one = list; list = null; one?.dispatchEvent(new Event("change", { bubbles: true })); };
