@@ -86,6 +86,14 @@ class CheckedRow(Struct, frozen=True, kw_only=True):
     currency: str = ""
     matched: Matched | None = None
     errors: dict[str, str] = {}
+    booked_id: int | None = None
+    """A payment of this customer, day and amount that is there already."""
+    repeats: bool = False
+    """Another row before it says the same."""
+
+    @property
+    def seems_booked(self) -> bool:
+        return self.booked_id is not None or self.repeats
 
     @property
     def is_good(self) -> bool:
@@ -145,7 +153,41 @@ async def check_rows(scope: Scope, typed: Sequence[TypedRow]) -> list[CheckedRow
     filled = [each for each in typed if not each.is_empty]
     if len(filled) > MOST_ROWS:
         raise Invalid(_("A batch has at most %(most)s rows.", most=MOST_ROWS), field="")
-    return [await _check(scope, each) for each in filled]
+    return await _compared([await _check(scope, each) for each in filled])
+
+
+class _Same(Struct, frozen=True):
+    payer_id: int
+    received_on: date
+    currency: str
+    amount_minor: int
+    id: int
+
+
+_Said = tuple[int, date, str, int]
+
+
+async def _compared(checked: Sequence[CheckedRow]) -> list[CheckedRow]:
+    """With what seems to be booked already, or stands twice among them: a statement is easily pasted again."""
+    said = {at: each for at, each in enumerate(checked) if each.matched is not None and each.is_good}
+    kept = await rows(
+        _Same,
+        "SELECT payer_id, received_on, currency, amount_minor, CAST(max(id) AS bigint) AS id FROM payment"
+        " WHERE payer_id IN :payers AND received_on IN :days AND state = 'received'"
+        " GROUP BY payer_id, received_on, currency, amount_minor",
+        payers=sorted({each.matched.customer_id for each in said.values() if each.matched is not None}),
+        days=sorted({each.received_on for each in said.values()}),
+    ) if said else []  # fmt: skip
+    booked: dict[_Said, int] = {(one.payer_id, one.received_on, one.currency, one.amount_minor): one.id for one in kept}
+    before: set[tuple[_Said, str]] = set()
+    found = list(checked)
+    for at, each in said.items():
+        assert each.matched is not None
+        key = (each.matched.customer_id, each.received_on, each.currency, each.amount_minor)
+        again_here = (key, each.typed.reference) in before
+        before.add((key, each.typed.reference))
+        found[at] = msgspec.structs.replace(each, booked_id=booked.get(key), repeats=again_here)
+    return found
 
 
 async def _check(scope: Scope, typed: TypedRow) -> CheckedRow:

@@ -159,7 +159,7 @@ def _typed_rows(typed: Mapping[str, Sequence[str]]) -> list[TypedRow]:
 def _seen(checked: Sequence[CheckedRow]) -> str:
     """What a person looked at: rows and whose they are. Short enough to go along in the form."""
     said = "\n".join(
-        f"{each.received_on}|{each.amount_minor}|{each.currency}|{each.matched}|{each.typed.reference}"
+        f"{each.received_on}|{each.amount_minor}|{each.currency}|{each.matched}|{each.typed.reference}|{each.booked_id}"
         for each in checked
     )
     return hashlib.sha256(said.encode()).hexdigest()[:32]
@@ -183,6 +183,7 @@ async def _batch_page(
         by_row={each.typed.at: each for each in checked},
         good=len(good),
         bad=len(checked) - len(good),
+        twice=sum(each.seems_booked for each in checked),
         totals=", ".join(format_money(minor, currency, scope.locale) for currency, minor in sorted(totals.items())),
         looked=_seen(checked) if checked else "",
         values=view.shown(method="transfer", mode="all", pasted="") | {"pasted": ""},

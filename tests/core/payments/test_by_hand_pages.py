@@ -148,6 +148,37 @@ async def test_B4_a_pasted_batch_is_matched_mended_where_it_is_wrong_and_booked_
     assert len(await list_payments(tenant.scope())) == 3
 
 
+async def test_B4_a_batch_that_is_pasted_again_says_what_seems_to_be_booked_and_is_booked_all_the_same(
+    tenant: TestTenant,
+) -> None:
+    first, second = await a_customer(tenant), await a_customer(tenant, "Bea Berg")
+    page = await tenant.browser()
+    pasted = "\n".join(
+        f"2026-11-20;{one};12,00;Re {text}" for one, text in ((first, 1), (first, 2), (second, 3), (second, 3))
+    )
+
+    async def look() -> tuple[httpx.Response, dict[str, str]]:
+        seen = await page.post("/payments/batch", data={"pasted": pasted, "mode": "all"})
+        (looked,) = re.findall(r'name="looked" value="(\w+)"', seen.text)
+        return seen, {**rows_of(seen.text), "mode": "all", "looked": looked}
+
+    new, typed = await look()
+    assert (await page.post("/payments/batch", data=typed)).status_code == 303
+    await work(tenant)
+    pressed_again = await page.post("/payments/batch", data=typed)
+    old, typed = await look()
+    assert (await page.post("/payments/batch", data=typed)).status_code == 303
+    await work(tenant)
+
+    assert "1 row seems to be booked already, or to stand here twice" in new.text
+    assert (new.text.count("Stands here twice?"), new.text.count("Booked already?")) == (1, 0)
+    assert pressed_again.status_code == 200
+    for seen in (pressed_again, old):
+        assert "4 rows seem to be booked already" in seen.text
+        assert seen.text.count("Booked already?") == 4
+    assert await value("SELECT count(*) FROM payment") == 8
+
+
 async def test_B4_what_changed_since_it_was_looked_at_is_looked_at_again(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     page = await tenant.browser()
