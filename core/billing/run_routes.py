@@ -232,7 +232,7 @@ async def show_job(view: View, job_id: FromPath[int]) -> Response[str]:
         "billing/run_job.html",
         as_of=asked.as_of,
         is_preview=asked.is_preview,
-        job=running_job(job),
+        job=running_job(job, streams=view.scope.may("jobs.view")),
         failed=(job.error or _("It was stopped.")) if over and job.state != JobState.DONE else "",
         nothing_due=job.state == JobState.DONE,
         may_run=view.scope.may("billing.run"),

@@ -127,7 +127,7 @@ async def show_batch_job(view: View, job_id: FromPath[int]) -> Response[str]:
     over = job.state not in {JobState.WAITING, JobState.RUNNING}
     return view.page(
         "payments/batch_job.html",
-        job=running_job(job),
+        job=running_job(job, streams=view.scope.may("jobs.view")),
         booked=booked,
         told=ngettext("%(num)s payment is booked", "%(num)s payments are booked", booked.booked) if booked else "",
         waiting=ngettext("%(num)s waits in suspense", "%(num)s wait in suspense", booked.waiting)

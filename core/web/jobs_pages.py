@@ -32,8 +32,9 @@ LOOK_EVERY: Final = 0.5
 """Seconds between two looks at a job's row; it is written no oftener."""
 
 
-def running_job(job: JobRow) -> RunningJob:
-    """A job's row as pages show it. A result that is a path of this site can be opened."""
+def running_job(job: JobRow, *, streams: bool = True) -> RunningJob:
+    """A job's row as pages show it. `streams`: whether its reader may see jobs, and so how it goes on; a page that says
+    more than the job asks by itself whether it is over."""
     states = {"waiting": "waiting", "held": "parked", "running": "running", "sending": "running", "done": "done"}
     total = job.progress_total
     percent = min(100, job.progress_done * 100 // total) if total else None
@@ -45,7 +46,7 @@ def running_job(job: JobRow) -> RunningJob:
         percent=100 if job.state.value == "done" else percent,
         detail=_("%(done)s of %(total)s", done=number(job.progress_done), total=number(total)) if total else "",
         text=job.error or job.progress_text,
-        events=f"/jobs/{job.id}/events",
+        events=f"/jobs/{job.id}/events" if streams else "",
     )
 
 

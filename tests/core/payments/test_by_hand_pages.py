@@ -179,6 +179,20 @@ async def test_B4_a_batch_that_is_pasted_again_says_what_seems_to_be_booked_and_
     assert await value("SELECT count(*) FROM payment") == 8
 
 
+async def test_B4_a_batch_goes_on_in_sight_of_who_may_see_jobs_and_asks_for_no_others(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    clerk = await tenant.browser(staff_id=await tenant.staff_with({"payments.register", "payments.view"}))
+    row = {"row-0-who": str(customer_id), "row-0-amount": "5"}
+    looked = re.search(r'name="looked" value="(\w+)"', (await clerk.post("/payments/batch", data=row)).text)
+    assert looked is not None
+    at = (await clerk.post("/payments/batch", data={**row, "looked": looked[1]})).headers["location"]
+
+    own, whole = (await clerk.get(at)).text, (await (await tenant.browser()).get(at)).text
+
+    assert ["/events" in one for one in (own, whole)] == [False, True]
+    assert f"{at}/state" in own
+
+
 async def test_B4_what_changed_since_it_was_looked_at_is_looked_at_again(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     page = await tenant.browser()
