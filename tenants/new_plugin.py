@@ -17,6 +17,9 @@ description = "$label for Tenantry"
 requires-python = ">=3.11"
 dependencies = ["tenantry"]
 
+[project.optional-dependencies]
+test = ["pytest"]
+
 [project.entry-points."tenantry.plugins"]
 $name = "tenantry_$name.plugin"
 
@@ -383,10 +386,12 @@ async def test_an_empty_remark_is_refused(tmp_path: Path) -> None:
 
 $label for Tenantry.
 
-    pip install .           # beside the installed product
-    tenantry plugin list    # it is there
+By the Python of the environment that the product is installed in (a checkout's is `.venv/bin/python`):
+
+    python -m pip install -e '.[test]'    # what is changed here counts at the next start
+    tenantry plugin check $name
     tenantry plugin enable $name --tenant T
-    pytest                  # its tests
+    python -m pytest                      # its tests
 """,
 }
 """Path and text of each file; `$$name` and the like are filled in."""

@@ -11,14 +11,25 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.billing.due import currencies
 from core.billing.plan import Plan, unit_e6
-from core.database import dialect, execute, row, values
+from core.database import ConstraintFailed, dialect, execute, row, values
+from core.errors import Conflict
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.hooks import ChargeSource
 
 
 async def rate_plugins(plan: Plan, sources: Sequence[ChargeSource], payer_id: int | None = None) -> None:
-    """What plugins want charged becomes open charges, once a key, in pieces of subscriptions; or those of a payer."""
+    """What plugins want charged becomes open charges, once a key, in pieces of subscriptions; or those of a payer.
+    Raises Conflict where a row of theirs is no charge."""
+    try:
+        await _rate(plan, sources, payer_id)
+    except ConstraintFailed as error:
+        said = str(error).partition("\n")[0]
+        raise Conflict(_("A plugin gives a charge that cannot be one: %(error)s.", error=said)) from error
+
+
+async def _rate(plan: Plan, sources: Sequence[ChargeSource], payer_id: int | None) -> None:
     for source in sources:
         given = {**source.values, "as_of_on": plan.as_of_on}
         if payer_id is not None:

@@ -86,7 +86,12 @@ def _values() -> list[type]:
 def _value(value: type, *, heading: bool = True) -> Iterator[str]:
     if heading:
         yield f"### {value.__name__}"
-    lines = "".join(f"    {one.name}: {one.type}{one.default},\n" for one in _fields(value))
+    given = inspect.signature(value).parameters
+    by_name = next((name for name, one in given.items() if one.kind is one.KEYWORD_ONLY), None)
+    lines = "".join(
+        f"{'    *,' + chr(10) if one.name == by_name else ''}    {one.name}: {one.type}{one.default},\n"
+        for one in _fields(value)
+    )
     yield f"```python\n{value.__name__}(\n{lines})\n```"
     if heading:
         yield inspect.cleandoc(value.__doc__ or "")

@@ -80,6 +80,7 @@ class Hooks:
             except (DomainError, TryAgain):
                 raise
             except Exception as error:
+                note_failure(implementation.plugin, spec.__name__)
                 raise PluginFailed(implementation.plugin, spec.__name__) from error
         return answers
 
@@ -152,6 +153,7 @@ class Hooks:
         except (DomainError, TryAgain):
             raise
         except Exception as error:
+            note_failure(implementation.plugin, hook)
             raise PluginFailed(implementation.plugin, hook) from error
 
 

@@ -223,10 +223,12 @@ class ChargeSource:
     subscription_id, kind (usage, one_off or fee), component, period_start, period_end, quantity_e6, amount_minor,
     tax_category, description, source_key.
 
-    `amount_minor` is the rated net amount in the currency of the subscription; what needs fractions of a minor unit is
-    rated before. `source_key` is unique for ever and begins with the plugin's name: what was charged under it once is
-    never charged again, so the SELECT need not know what it gave the last time. `:as_of_on` is the run's date; further
-    `:names` are filled from `values`. The core joins it with the payers of its chunk; no ORDER BY, no semicolon.
+    `period_end` is the first day that is no longer of it, so the day after `period_start` at least; `tax_category` is
+    the key of a tax rate, such as standard. `amount_minor` is the rated net amount in the currency of the subscription;
+    what needs fractions of a minor unit is rated before. `source_key` is unique for ever and begins with the plugin's
+    name: what was charged under it once is never charged again, so the SELECT need not know what it gave the last time.
+    `:as_of_on` is the run's date; further `:names` are filled from `values`. The core joins it with the payers of its
+    chunk; no ORDER BY, no semicolon.
     """
 
     select: str

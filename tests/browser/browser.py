@@ -138,10 +138,15 @@ async def overflow(page: Page) -> list[str]:
     return [
         str(name)
         for name in await page.evaluate(
-            """() => document.documentElement.scrollWidth <= innerWidth ? [] :
-                [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-                    && !e.closest(".t-scroll, .t-tabs, .t-chips, dialog, [popover]")).slice(0, 5)
-                    .map(e => `${e.tagName.toLowerCase()}.${e.className}`)"""
+            """() => {
+                const wide = document.documentElement.scrollWidth;
+                if (wide <= innerWidth) return [];
+                const named = [...document.querySelectorAll("body *")].filter(
+                    e => e.getBoundingClientRect().right > innerWidth + 1
+                        && !e.closest(".t-scroll, .t-tabs, .t-chips, dialog, [popover]")).slice(0, 5);
+                return named.length ? named.map(e => `${e.tagName.toLowerCase()}.${e.className}`)
+                    : [`${wide} px: a text is wider than its own box`];
+            }"""
         )
     ]
 

@@ -108,6 +108,23 @@ async def test_what_a_plugin_wants_charged_is_invoiced_once_with_the_next_run(st
     await story.nothing_more_is_due()
 
 
+async def test_a_charge_of_a_plugin_that_ends_before_it_begins_stops_the_run_with_the_reason(story: Story) -> None:
+    await define(
+        "CREATE TABLE probe_calls (id {id}, subscription_id bigint NOT NULL, month_on date NOT NULL,"
+        " until_on date NOT NULL, minutes bigint NOT NULL, rated_minor bigint NOT NULL)"
+    )
+    await story.begins("2027-05-01")
+    await story.sells("phone", 1000)
+    phone = await story.subscribes("phone", starting="2027-05-01")
+    with_plugin(story, collect_charges=lambda: [ChargeSource(select=CALLS, values={"least": 1})])
+    await used(phone, "2027-05-01", "2027-05-01", 60, 123)
+
+    with pytest.raises(Conflict, match=r"A plugin gives a charge that cannot be one: (?i:.*check)"):
+        await story.bill()
+
+    assert await value("SELECT count(*) FROM document") == 0
+
+
 async def test_a_plugin_that_breaks_while_it_is_asked_for_charges_stops_the_run_before_it_begins(story: Story) -> None:
     def collect_charges() -> Sequence[ChargeSource]:
         raise ZeroDivisionError

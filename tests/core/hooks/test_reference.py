@@ -57,6 +57,11 @@ def test_hooks_stand_under_the_heading_of_their_kind_in_the_order_of_the_code(re
     )
 
 
+def test_what_is_given_by_name_alone_stands_behind_a_star(reference: str) -> None:
+    assert "ChargeSource(\n    *,\n    select: str,\n" in reference
+    assert "Permission(\n    key: str,\n" in reference
+
+
 def test_values_are_shown_with_what_they_may_be(reference: str) -> None:
     assert "    area: Literal['', 'billing', 'work', 'network', 'settings'],\n" in reference
     assert "    count: int | None = None,\n" in reference

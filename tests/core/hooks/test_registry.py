@@ -160,11 +160,22 @@ def test_a_plugin_that_fails_in_a_collection_is_named() -> None:
     def broken() -> dict[int, str]:
         raise KeyError("x")
 
-    with pytest.raises(PluginFailed, match=r"plugin b failed .*\(collect_names\)\. Nothing was changed") as failed:
+    with (
+        structlog.testing.capture_logs() as log,
+        pytest.raises(PluginFailed, match=r"plugin b failed .*\(collect_names\)\. Nothing was changed") as failed,
+    ):
         Hooks(SPECS, named(module("b", collect_names=broken))).collect(modules.collect_names, ids=[1])
 
     assert (failed.value.plugin, failed.value.hook, failed.value.status) == ("b", "collect_names", 409)
     assert isinstance(failed.value.__cause__, KeyError)
+    assert [(line["plugin"], line["what"], line["exc_info"]) for line in log] == [("b", "collect_names", True)]
+
+
+async def test_the_log_says_why_a_plan_cannot_be_made() -> None:
+    with structlog.testing.capture_logs() as log, pytest.raises(PluginFailed):
+        await Hooks(SPECS, named(module("b", plan_move=failing(KeyError())))).plan(modules.plan_move, customer_id=1)
+
+    assert [(line["plugin"], line["what"], line["exc_info"]) for line in log] == [("b", "plan_move", True)]
 
 
 def test_a_refusal_in_a_collection_passes_as_it_is() -> None:
