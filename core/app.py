@@ -78,6 +78,7 @@ from core.dashboard.jobs_listing import JOBS as WORK
 from core.database.migrations import MigrationApp
 from core.documents import jobs as documents_jobs
 from core.hooks import Permission, usable
+from core.jobs import upkeep
 from core.jobs.kinds import JobKind
 from core.jobs.schedules import Schedule
 from core.ledger import api as ledger_api
@@ -443,6 +444,7 @@ SETTINGS_TABS: Final = (
 )
 
 JOBS: Final[tuple[JobKind[Any], ...]] = (
+    *upkeep.JOBS,
     *lists_jobs.JOBS,
     *staff_jobs.JOBS,
     *customers_jobs.JOBS,
@@ -461,6 +463,7 @@ MESSAGE_KINDS: Final = (*staff_mail.MESSAGE_KINDS, *customer_mail.MESSAGE_KINDS)
 """Kinds of messages of features that stand below the messages themselves."""
 
 SCHEDULES: Final[tuple[Schedule, ...]] = (
+    *upkeep.SCHEDULES,
     *lists_jobs.SCHEDULES,
     *customers_jobs.SCHEDULES,
     *documents_jobs.SCHEDULES,

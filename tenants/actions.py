@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, record, unit_of_work
-from core.database import value
+from core.database import all_of, value
 from core.errors import Conflict, Invalid
 from core.ids import check_slug
 from core.jobs.actions import enqueue
@@ -378,10 +378,9 @@ async def _ask(scope: Scope, kind: JobKind[Any], payload: Struct, asked: Callabl
 async def _under_way(kind: JobKind[Any], payload: Struct | None) -> int | None:
     found: int | None = await value(
         "SELECT max(id) FROM job WHERE kind = :kind AND state IN ('waiting', 'running')"
-        " AND (payload = :payload OR :all)",
+        f" AND {all_of(payload is not None and 'payload = :payload')}",
         kind=kind.name,
-        payload=msgspec.json.encode(payload).decode() if payload is not None else "",
-        all=payload is None,
+        payload=msgspec.json.encode(payload).decode() if payload is not None else None,
     )
     return found
 

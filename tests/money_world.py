@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.actions import dunning
@@ -29,6 +31,7 @@ from core.subscriptions import actions as subscriptions
 from core.subscriptions.actions.bundling import start_bundle
 from core.subscriptions.actions.pausing import plan_pause
 from core.subscriptions.bundles import NewCustomerBundle
+from core.subscriptions.changes import AgreedChange
 from core.subscriptions.schemas import NewCharge, NewDiscount, NewPause, NewSubscription, NewTrial
 
 if TYPE_CHECKING:
@@ -120,6 +123,22 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
     scope = tenant.scope()
     file = await store_file(scope, b"%PDF-1.7", name="x.pdf", media_type="application/pdf", customer_id=customer_id)
     today = scope.today()
+    change = AgreedChange(
+        kind="upgrade",
+        product_id=await value("SELECT min(id) FROM product"),
+        price_id=None,
+        amount_minor=100,
+        currency="EUR",
+        price_rate_e10=None,
+        cycle_unit="month",
+        cycle_count=1,
+        tax_inclusive=False,
+        setup_minor=0,
+        fee_minor=0,
+        minimum_minor=0,
+        unused="none",
+        anchor="keep",
+    )
     async with unit_of_work(scope):
         await execute(
             "INSERT INTO document_file (document_id, format, sha256, path, created_at)"
@@ -162,8 +181,9 @@ async def _written_by_nothing_yet(tenant: TestTenant, customer_id: int, invoice_
         )
         await execute(
             "INSERT INTO subscription_change (subscription_id, kind, happens_on, plan, plan_hash)"
-            " SELECT min(id), 'upgrade', :day, '{}', 'x' FROM subscription",
+            " SELECT min(id), 'upgrade', :day, :plan, 'x' FROM subscription",
             day=today,
+            plan=msgspec.json.encode(change).decode(),
         )
         await execute(
             "INSERT INTO vat_check (vat_id, checked_at, valid) VALUES ('IE6388047V', :now, TRUE)", now=scope.now()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 from msgspec import Meta, Struct
 
 from core.billing.tables import DocumentState, DunningEvent
-from core.database import rows, within
+from core.database import all_of, rows, within
 from core.ids import Id
 from core.settings.queries import load_settings
 from core.texts import N_
@@ -166,9 +166,8 @@ async def list_steps(*, in_force: bool = True) -> list[Step]:
     """The steps of the policy by their days; with those that only invoices of the past had, where these are wanted."""
     return await rows(
         Step,
-        "SELECT id, days, message, effect, fee_minor, in_force FROM dunning_step WHERE in_force OR :every"
-        " ORDER BY days, id",
-        every=not in_force,
+        "SELECT id, days, message, effect, fee_minor, in_force FROM dunning_step"
+        f" WHERE {all_of(in_force and 'in_force')} ORDER BY days, id",
     )
 
 

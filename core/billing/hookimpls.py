@@ -258,8 +258,8 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
     found = await rows(
         _Found,
         "SELECT document.id, document.kind, document.number, customer.full_name AS payer FROM document"
-        " JOIN customer ON customer.id = document.payer_id WHERE document.number >= :text AND document.number < :end"
-        " AND :within ORDER BY document.number LIMIT :limit",
+        " JOIN customer ON customer.id = document.payer_id WHERE document.state = 'issued'"
+        " AND document.number >= :text AND document.number < :end AND :within ORDER BY document.number LIMIT :limit",
         text=text,
         end=text + "\U0010ffff",
         limit=limit,

@@ -20,7 +20,7 @@ from core.billing.schemas import (
     TaxRow,
 )
 from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
-from core.database import row, rows, value, values, within
+from core.database import all_of, row, rows, value, values, within
 from core.errors import NotFound
 from core.lists.columns import ListChoice, ListColumn
 from core.periods import Cycle, nth
@@ -275,24 +275,23 @@ async def list_documents(
     limit: int = 50,
 ) -> list[DocumentRow]:
     """The newest first, from before an id on."""
+    asked = all_of(
+        payer_id is not None and "document.payer_id = :payer_id",
+        bool(kind) and "document.kind = :kind",
+        bool(state) and "document.state = :state",
+        only_open and "s.open_minor > 0",
+        run_id is not None and "document.run_id = :run_id",
+        before is not None and "document.id < :before",
+    )
     return await rows(
         DocumentRow,
-        f"{DOCUMENT} {DOCUMENT_FROM} WHERE (document.payer_id = :payer_id OR :any_payer)"
-        " AND (document.kind = :kind OR :any_kind) AND (document.state = :state OR :any_state)"
-        " AND (NOT :only_open OR s.open_minor > 0) AND (document.run_id = :run_id OR :any_run)"
-        " AND (document.id < :before OR :from_the_newest) AND :within ORDER BY document.id DESC LIMIT :limit",
+        f"{DOCUMENT} {DOCUMENT_FROM} WHERE {asked} AND :within ORDER BY document.id DESC LIMIT :limit",
         today=scope.today(),
         payer_id=payer_id,
-        any_payer=payer_id is None,
         kind=kind,
-        any_kind=not kind,
         state=state,
-        any_state=not state,
-        only_open=only_open,
         run_id=run_id,
-        any_run=run_id is None,
         before=before,
-        from_the_newest=before is None,
         limit=limit,
         within=within(Document, scope.actor.reach),
     )
@@ -300,7 +299,10 @@ async def list_documents(
 
 async def latest_document(scope: Scope) -> int:
     """The id behind which documents lie that are made now: before they are, a plan cannot know their numbers."""
-    return max((each.id for each in await list_documents(scope, limit=1)), default=0)
+    found = await value(
+        "SELECT max(document.id) FROM document WHERE :within", within=within(Document, scope.actor.reach)
+    )
+    return int(found or 0)
 
 
 class DraftTotal(Struct, frozen=True):
@@ -341,10 +343,9 @@ async def list_credits(scope: Scope, customer_id: int, *, only_free: bool = Fals
     return await rows(
         CreditRow,
         "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
-        " created_on FROM credit_entry WHERE customer_id = :id AND (left_minor > 0 OR NOT :only_free) AND :within"
-        " ORDER BY id DESC LIMIT 200",
+        " created_on FROM credit_entry WHERE customer_id = :id"
+        f" AND {all_of(only_free and 'left_minor > 0')} AND :within ORDER BY id DESC LIMIT 200",
         id=customer_id,
-        only_free=only_free,
         within=within(CreditEntry, scope.actor.reach),
     )
 
@@ -518,11 +519,10 @@ async def count_parked(scope: Scope) -> int:
 
 async def list_parked(scope: Scope, run_id: int | None = None) -> list[ParkedRow]:
     """Payers that could not be billed and were not since; or those of one run."""
+    asked = "billing_parked.resolved_at IS NULL" if run_id is None else "billing_parked.run_id = :run_id"
     return await rows(
         ParkedRow,
-        f"{PARKED} WHERE (billing_parked.run_id = :run_id OR (:any_run AND billing_parked.resolved_at IS NULL))"
-        " AND :within ORDER BY billing_parked.id LIMIT 1000",
+        f"{PARKED} WHERE {asked} AND :within ORDER BY billing_parked.id LIMIT 1000",
         run_id=run_id,
-        any_run=run_id is None,
         within=within(BillingParked, scope.actor.reach),
     )

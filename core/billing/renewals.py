@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import execute, value
+from core.database import all_of, execute, value
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -88,10 +88,9 @@ async def put_to_run(scope: Scope, run_id: int | None, payer_id: int | None = No
             " first_short_run_id = CASE WHEN renewed_on IS NULL THEN coalesce(first_short_run_id, :run_id::bigint)"
             "  ELSE first_short_run_id END,"
             " last_short_run_id = CASE WHEN renewed_on IS NULL THEN :run_id::bigint ELSE last_short_run_id END"
-            " WHERE awaits_run AND (payer_id = :payer_id OR :every)",
+            f" WHERE {all_of('awaits_run', payer_id is not None and 'payer_id = :payer_id')}",
             run_id=run_id,
-            payer_id=payer_id or 0,
-            every=payer_id is None,
+            payer_id=payer_id,
         )
         await execute(
             "UPDATE billing_run SET"

@@ -79,7 +79,7 @@ async def is_at_work(as_of: date) -> bool:
     found = await value(
         "SELECT 1 FROM job WHERE state IN ('running', 'sending') AND kind IN :kinds"
         " AND (payload LIKE :as_of OR payload LIKE :on)"
-        " UNION ALL SELECT 1 FROM job WHERE state = 'waiting' AND kind IN :kinds"
+        " UNION ALL SELECT 1 FROM job WHERE state = 'waiting' AND crowd = FALSE AND kind IN :kinds"
         " AND (payload LIKE :as_of OR payload LIKE :on) LIMIT 1",
         kinds=[BILL.name, BILL_DAILY.name],
         as_of=f'%"as_of":"{as_of}"%',

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from core.catalog.schemas import ChangePolicy, GroupRow, PriceRow, ProductDetail, ProductRow, TaxCategoryRow, TaxRateRow
-from core.database import row, rows, value
+from core.database import all_of, row, rows, value
 from core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -68,19 +68,21 @@ async def find_product_by_code(code: str) -> int | None:
     return int(found) if found is not None else None
 
 
+_SOLD = (
+    "(product.available_from IS NULL OR product.available_from <= :day)"
+    " AND (product.available_to IS NULL OR product.available_to > :day)"
+)
+
+
 async def list_products(*, kind: str | None = None, on: date | None = None) -> list[ProductRow]:
     """In the order of their groups, their position and rank; with `on`, those that can be sold on that day."""
     return await rows(
         ProductRow,
         f"""{_PRODUCT}
-        WHERE (product.kind = :kind OR :every_kind)
-          AND (:every_day OR ((product.available_from IS NULL OR product.available_from <= :day)
-                              AND (product.available_to IS NULL OR product.available_to > :day)))
+        WHERE {all_of(kind is not None and "product.kind = :kind", on is not None and _SOLD)}
         ORDER BY product_group.position, product.position, product.rank, product.id""",
-        kind=kind or "",
-        every_kind=kind is None,
+        kind=kind,
         day=on,
-        every_day=on is None,
     )
 
 
@@ -121,10 +123,9 @@ async def list_groups() -> list[GroupRow]:
 async def list_tax_rates(country: str | None = None) -> list[TaxRateRow]:
     return await rows(
         TaxRateRow,
-        "SELECT id, country, category, valid_from, rate_ppm FROM tax_rate WHERE country = :country OR :every"
-        " ORDER BY country, category, valid_from DESC",
-        country=country or "",
-        every=country is None,
+        "SELECT id, country, category, valid_from, rate_ppm FROM tax_rate"
+        f" WHERE {all_of(country is not None and 'country = :country')} ORDER BY country, category, valid_from DESC",
+        country=country,
     )
 
 

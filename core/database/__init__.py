@@ -52,6 +52,7 @@ from core.database.migrations import MigrationApp, migrate, pending, rebuild_tab
 from core.database.owner import claim, copy_template, prove_owner
 from core.database.postgresql import PostgresDatabase, PostgresServer, drop_schema, prepare_database, provision_schema
 from core.database.sql import (
+    all_of,
     analyze,
     execute,
     execute_all,
@@ -99,6 +100,7 @@ __all__ = [
     "UnsafeServer",
     "WrongDatabase",
     "after_commit",
+    "all_of",
     "analyze",
     "bind",
     "claim",

@@ -24,6 +24,14 @@ LOOKED_AT: Final = 1000
 """Rows of an index that SQLite looks at for its statistics."""
 
 
+def all_of(*tests: str | bool) -> str:
+    """SQL that is true where each test is. What is False is not asked for, and left out, as in
+    `all_of(payer_id is not None and "payer_id = :payer_id")`. For `payer_id = :payer_id OR :any_payer` SQLite would
+    look at every row.
+    """
+    return " AND ".join(test for test in tests if isinstance(test, str)) or "TRUE"
+
+
 async def rows(into: type[S], sql: str, **values: Any) -> list[S]:
     """Every row as a struct, by the names of the columns. Columns that the struct does not have are left out."""
     dialect = current().dialect
@@ -130,12 +138,13 @@ async def stream(into: type[S], sql: str, key: str = "id", size: int = PIECE, **
 
 
 async def analyze() -> None:
-    """Tells the query planner how the tables have grown: after an import and other large changes. No transaction may be
-    open; on PostgreSQL the owner's function does it, since only an owner may.
+    """Tells the query planner how the tables have grown: each night, after an import and other large changes. No
+    transaction may be open; on PostgreSQL the owner's function does it, since only an owner may.
     """
     if current().dialect == "sqlite":
         await execute(f"PRAGMA analysis_limit = {LOOKED_AT}")
-        await execute("ANALYZE")
+        for table in await values("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
+            await execute(f'ANALYZE "{table}"')  # others write between two of them
     else:
         await value("SELECT analyze_tables()")
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work, wake_after_commit
-from core.database import Everything, OneCustomer, Partitions, execute, row, scoped, stream, value
+from core.database import Everything, OneCustomer, Partitions, all_of, execute, row, scoped, stream, value
 from core.errors import Conflict
 from core.ids import says_one_of
 from core.jobs.events import JobCancelledByHand, JobSettledByHand, JobsLetGo, JobStartedAgain
@@ -165,9 +165,8 @@ async def let_held_go(scope: Scope, kind: str | None = None) -> int:
     """Let held jobs run, all or those of one kind. Gives how many."""
     async with unit_of_work(scope):
         count = await execute(
-            "UPDATE job SET state = 'waiting' WHERE state = 'held' AND (kind = :kind OR :all)",
-            kind=kind or "",
-            all=kind is None,
+            f"UPDATE job SET state = 'waiting' WHERE state = 'held' AND {all_of(kind is not None and 'kind = :kind')}",
+            kind=kind,
         )
         wake_after_commit()
         record(scope, JobsLetGo(count=count))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from core.database import row, rows, value_as, values, within
+from core.database import all_of, row, rows, value_as, values, within
 from core.errors import NotFound
 from core.ledger.accounts import MAIN_BOOK
 from core.ledger.schemas import AccountRow, Balance, FxRateRow, MainBalance, PostingRow, TrialBalanceRow
@@ -75,11 +75,9 @@ async def get_balance(scope: Scope, customer_id: int, currency: str | None = Non
     """In the customer's own currency, or in another: zero where nothing was ever posted in it."""
     found = await row(
         Balance,
-        f"{_BALANCE} WHERE customer_id = :id AND (is_main OR :any) AND (:any = FALSE OR currency = :currency)"
-        " AND :within",
+        f"{_BALANCE} WHERE customer_id = :id AND {'currency = :currency' if currency else 'is_main'} AND :within",
         id=customer_id,
-        any=currency is not None,
-        currency=currency or "",
+        currency=currency,
         within=within(CustomerBalance, scope.actor.reach),
     )
     if found is not None:
@@ -97,8 +95,12 @@ BOOKED: Final = """(
     SELECT account_id, booked_on, currency, coalesce(product_id, 0), coalesce(tax_rate_id, 0),
            CASE WHEN amount_minor > 0 THEN amount_minor ELSE 0 END,
            CASE WHEN amount_minor < 0 THEN -amount_minor ELSE 0 END, base_minor
-    FROM posting WHERE transaction_id > (SELECT folded_id FROM ledger_mark) AND {days}
+    FROM (
+        SELECT +account_id AS account_id, booked_on, currency, product_id, tax_rate_id, amount_minor, base_minor
+        FROM posting WHERE transaction_id > (SELECT folded_id FROM ledger_mark)
+    ) since WHERE {days}
 ) booked"""
+"""By +account_id no index of accounts is read for the postings since: it has all that an account ever had."""
 
 
 def booked(days: str = "TRUE") -> str:
@@ -126,8 +128,8 @@ async def trial_balance(
                    CAST(sum(CASE WHEN earlier THEN 0 ELSE debit_minor - credit_minor END) AS bigint) AS balance_minor,
                    CAST(sum(CASE WHEN earlier THEN 0 ELSE base_minor END) AS bigint) AS base_minor
             FROM (
-                SELECT booked.*, booked_on < :since AND NOT :from_the_start AS earlier
-                FROM {booked("(booked_on <= :until OR :to_the_end)")}
+                SELECT booked.*, {"booked_on < :since" if since is not None else "FALSE"} AS earlier
+                FROM {booked(all_of(until is not None and "booked_on <= :until"))}
             ) dated
             GROUP BY account_id, currency
         ) sums
@@ -136,10 +138,8 @@ async def trial_balance(
           AND (opening_minor <> 0 OR debit_minor <> 0 OR credit_minor <> 0 OR sums.base_minor <> 0)
         ORDER BY account.code, sums.currency
         """,
-        since=since or date.min,
-        until=until or date.max,
-        from_the_start=since is None,
-        to_the_end=until is None,
+        since=since,
+        until=until,
         book_id=book_id,
     )
 
@@ -174,15 +174,16 @@ async def list_postings(
     scope: Scope, *, customer_id: int | None = None, transaction_ids: Sequence[int] = (), limit: int = 200
 ) -> list[PostingRow]:
     """Postings of a customer's accounts, or of some transactions; the newest transaction first."""
+    asked = all_of(
+        customer_id is not None and "posting.customer_id = :customer_id",
+        bool(transaction_ids) and "posting.transaction_id IN :ids",
+    )
     return await rows(
         PostingRow,
-        f"{_POSTING} WHERE (posting.customer_id = :customer_id OR :any_customer)"
-        " AND (posting.transaction_id IN :ids OR :any_transaction) AND :within"
+        f"{_POSTING} WHERE {asked} AND :within"
         " ORDER BY posting.booked_on DESC, posting.transaction_id DESC, posting.line LIMIT :limit",
         customer_id=customer_id,
-        any_customer=customer_id is None,
         ids=list(transaction_ids),
-        any_transaction=not transaction_ids,
         limit=limit,
         within=within(Posting, scope.actor.reach),
     )
@@ -203,9 +204,9 @@ async def list_fx_rates(currency: str | None = None, *, limit: int = 500) -> lis
     return await rows(
         FxRateRow,
         "SELECT id, from_currency, to_currency, valid_on, rate_e10 FROM fx_rate"
-        " WHERE from_currency = :currency OR :every ORDER BY from_currency, to_currency, valid_on DESC LIMIT :limit",
-        currency=currency or "",
-        every=currency is None,
+        f" WHERE {all_of(currency is not None and 'from_currency = :currency')}"
+        " ORDER BY from_currency, to_currency, valid_on DESC LIMIT :limit",
+        currency=currency,
         limit=limit,
     )
 

@@ -164,7 +164,13 @@ async def settle_refund(scope: Scope, gateway: str, news: GatewayNews) -> None:
     if state == "done":
         return
     await lock_balance(found.customer_id, found.currency)
-    base = int(await value("SELECT base_minor FROM credit_use WHERE kind = 'refund' AND source_id = :id", id=found.id))
+    base = int(
+        await value(
+            "SELECT base_minor FROM credit_use WHERE credit_entry_id = :entry AND kind = 'refund' AND source_id = :id",
+            entry=found.credit_entry_id,
+            id=found.id,
+        )
+    )
     await use_credit(scope, found.credit_entry_id, "refund_failed", found.id, -found.amount_minor, -base)
     await post(
         [

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from core.billing.tables import CreditEntry, DocumentState
-from core.database import row, rows, value, within
+from core.database import all_of, row, rows, value, within
 from core.errors import NotFound
-from core.payments.schemas import MethodRow, PaidRow, PaymentDetail, PaymentRow
+from core.payments.schemas import MethodRow, NamingRow, PaidRow, PaymentDetail, PaymentRow
 from core.payments.tables import Payment
 from core.subscriptions.tables import Subscription
 
@@ -69,18 +69,39 @@ async def get_payment(scope: Scope, payment_id: int) -> PaymentDetail:
     return PaymentDetail(**msgspec.structs.asdict(found), paid=paid)
 
 
+async def list_naming(scope: Scope, document_id: int, payer_id: int) -> list[NamingRow]:
+    """Money that came and names a document, the oldest first: one row for each document that it settled, or one
+    alone."""
+    return await rows(
+        NamingRow,
+        "SELECT payment.id, m.name AS method_name, payment.received_on, payment.currency, payment.amount_minor,"
+        " payment.reversed_minor, coalesce(e.left_minor, 0) AS free_minor, d.id AS document_id, d.number,"
+        " CAST(coalesce(sum(a.amount_minor), 0) AS bigint) AS settled_minor"
+        " FROM payment JOIN payment_method m ON m.id = payment.method_id"
+        " LEFT JOIN credit_entry e ON e.source_kind = 'payment' AND e.source_id = payment.id"
+        " LEFT JOIN allocation a ON a.credit_entry_id = e.id LEFT JOIN document d ON d.id = a.document_id"
+        " WHERE payment.payer_id = :payer_id AND payment.names_document_id = :document_id"
+        " AND payment.state IN ('received', 'part_reversed', 'reversed') AND :within"
+        " GROUP BY payment.id, m.name, payment.received_on, payment.currency, payment.amount_minor,"
+        " payment.reversed_minor, e.left_minor, d.id, d.number ORDER BY payment.id, d.id",
+        document_id=document_id,
+        payer_id=payer_id,
+        within=within(Payment, scope.actor.reach),
+    )
+
+
 async def list_payments(
     scope: Scope, *, payer_id: int | None = None, before: int | None = None, limit: int = 50
 ) -> list[PaymentRow]:
     """The newest first, from before an id on."""
+    asked = all_of(
+        payer_id is not None and "payment.payer_id = :payer_id", before is not None and "payment.id < :before"
+    )
     return await rows(
         PaymentRow,
-        f"{PAYMENT} WHERE (payment.payer_id = :payer_id OR :any_payer) AND (payment.id < :before OR :from_the_newest)"
-        " AND :within ORDER BY payment.id DESC LIMIT :limit",
+        f"{PAYMENT} WHERE {asked} AND :within ORDER BY payment.id DESC LIMIT :limit",
         payer_id=payer_id,
-        any_payer=payer_id is None,
         before=before,
-        from_the_newest=before is None,
         limit=limit,
         within=within(Payment, scope.actor.reach),
     )
@@ -89,8 +110,8 @@ async def list_payments(
 async def list_methods(*, only_active: bool = True) -> list[MethodRow]:
     return await rows(
         MethodRow,
-        "SELECT id, code, name, kind, active FROM payment_method WHERE active OR NOT :only ORDER BY position, id",
-        only=only_active,
+        f"SELECT id, code, name, kind, active FROM payment_method WHERE {all_of(only_active and 'active')}"
+        " ORDER BY position, id",
     )
 
 

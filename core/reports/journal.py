@@ -141,13 +141,3 @@ async def stream_journal(wanted: JournalFilter) -> AsyncIterator[JournalPosting]
         if len(found) < PIECE:
             return
         day, last = found[-1].booked_on, found[-1].id
-
-
-async def list_kinds() -> list[str]:
-    """Kinds of transactions that were ever booked."""
-    found = await rows(_Kind, "SELECT DISTINCT kind FROM ledger_transaction ORDER BY kind")
-    return [each.kind for each in found]
-
-
-class _Kind(Struct, frozen=True):
-    kind: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import dialect, execute, execute_many, rows, value_as, within
+from core.database import all_of, dialect, execute, execute_many, rows, value_as, within
 from core.money import half_up_sql
 from core.periods import Cycle, nth
 from core.reports.tables import MrrMovement
@@ -226,21 +226,23 @@ async def list_movements(
     scope: Scope, month: date, *, kind: str = "", currency: str = "", before: int | None = None, limit: int = 100
 ) -> list[Movement]:
     """The steps of a month, the latest first."""
+    asked = all_of(
+        bool(kind) and "mrr_movement.kind = :kind",
+        bool(currency) and "mrr_movement.currency = :currency",
+        before is not None and "mrr_movement.id < :before",
+    )
     return await rows(
         Movement,
         "SELECT mrr_movement.id, moved_on, mrr_movement.customer_id, customer.full_name AS customer,"
         " mrr_movement.currency, mrr_movement.kind, amount_minor, after_minor FROM mrr_movement"
         " JOIN customer ON customer.id = mrr_movement.customer_id"
-        " WHERE moved_on >= :first AND moved_on < :end AND (mrr_movement.kind = :kind OR :any_kind)"
-        " AND (mrr_movement.currency = :currency OR :any_currency) AND mrr_movement.id < :before AND :within"
+        f" WHERE moved_on >= :first AND moved_on < :end AND {asked} AND :within"
         " ORDER BY mrr_movement.id DESC LIMIT :limit",
         first=month,
         end=nth(month, MONTH, 1),
         kind=kind,
-        any_kind=not kind,
         currency=currency,
-        any_currency=not currency,
-        before=before or 2**62,
+        before=before,
         limit=limit,
         within=within(MrrMovement, scope.actor.reach),
     )

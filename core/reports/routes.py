@@ -189,7 +189,7 @@ async def show_journal(view: View) -> Response[str] | Stream:
                 kind="select",
                 choices=[
                     Choice("", _("Any")),
-                    *(Choice(each, pages.kind_words(each)) for each in await journal.list_kinds()),
+                    *sorted((Choice(each, pages.kind_words(each)) for each in pages.KINDS), key=lambda one: one.label),
                 ],
             ),
             Field(name="customer", label=_("Customer no."), max_length=19),

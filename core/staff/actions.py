@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import Everything, execute, execute_many, row, scoped, value, value_as, values
+from core.database import Everything, all_of, execute, execute_many, row, scoped, value, value_as, values
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
@@ -430,10 +430,9 @@ async def require_second_factor(scope: Scope, role_id: int | None = None) -> Non
     the next log-in. Raises Invalid where that is the actor itself."""
     async with unit_of_work(scope):
         without = await values(
-            "SELECT id FROM staff WHERE totp_sealed = '' AND (role_id = :role_id OR :everybody)"
+            f"SELECT id FROM staff WHERE totp_sealed = '' AND {all_of(role_id is not None and 'role_id = :role_id')}"
             " AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.staff_id = staff.id)",
-            role_id=role_id or 0,
-            everybody=role_id is None,
+            role_id=role_id,
         )
         if any(is_own(scope, staff_id) for staff_id in without):
             raise Invalid(_("Set up your own second factor first, in your profile."), field="second_factor")

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import execute, row, rows, scoped, value, values, within
+from core.database import all_of, execute, row, rows, scoped, value, values, within
 from core.errors import Conflict, Invalid
 from core.ids import hash_token
 from core.staff import queries
@@ -224,11 +224,10 @@ async def _used_up(scope: Scope, credential: dict[str, Any], purpose: str, staff
         return None
     gone = await execute(
         "DELETE FROM passkey_challenge WHERE challenge_hash = :hash AND purpose = :purpose AND expires_at > :now"
-        " AND (staff_id = :staff_id OR :anybody)",
+        f" AND {all_of(staff_id is not None and 'staff_id = :staff_id')}",
         hash=hash_token(challenge),
         purpose=purpose,
         now=scope.now(),
-        staff_id=staff_id or 0,
-        anybody=staff_id is None,
+        staff_id=staff_id,
     )
     return challenge if gone else None

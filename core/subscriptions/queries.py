@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.catalog.queries import list_products
 from core.catalog.schemas import ProductRow
 from core.customers.tables import Customer
-from core.database import row, rows, value, values, within
+from core.database import all_of, row, rows, value, values, within
 from core.errors import NotFound
 from core.subscriptions.offers import change_actions, changes_ahead, may_change
 from core.subscriptions.pricing import prices_for
@@ -73,15 +73,15 @@ async def list_subscriptions(
     limit: int = 200,
 ) -> list[SubscriptionRow]:
     """In the order of their ids, from behind one on."""
+    asked = all_of(
+        customer_id is not None and "subscription.customer_id = :customer_id",
+        bool(states) and "subscription.state IN :states",
+    )
     return await rows(
         SubscriptionRow,
-        f"{SUBSCRIPTION} WHERE (subscription.customer_id = :customer_id OR :any_customer)"
-        " AND (subscription.state IN :states OR :any_state) AND subscription.id > :after AND :within"
-        " ORDER BY subscription.id LIMIT :limit",
+        f"{SUBSCRIPTION} WHERE {asked} AND subscription.id > :after AND :within ORDER BY subscription.id LIMIT :limit",
         customer_id=customer_id,
-        any_customer=customer_id is None,
         states=list(states),
-        any_state=not states,
         after=after,
         limit=limit,
         today=scope.today(),
@@ -89,22 +89,32 @@ async def list_subscriptions(
     )
 
 
+OF_CUSTOMER: Final = """
+    SELECT id FROM charge WHERE customer_id = :customer_id AND subscription_id IS NULL
+    UNION ALL
+    SELECT charge.id FROM subscription JOIN charge ON charge.subscription_id = subscription.id
+    WHERE subscription.customer_id = :customer_id AND charge.customer_id = :customer_id
+"""
+"""Charges of a customer: those of subscriptions are found by these, whose index a run keeps anyway."""
+
+
 async def list_charges(
     scope: Scope, *, customer_id: int | None = None, subscription_id: int | None = None, state: str = ""
 ) -> list[ChargeRow]:
     """The latest charges of a customer or subscription, the newest first."""
+    asked = all_of(
+        customer_id is not None and f"id IN ({OF_CUSTOMER})",
+        subscription_id is not None and "subscription_id = :subscription_id",
+        bool(state) and "state = :state",
+    )
     return await rows(
         ChargeRow,
         "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
         " discount_minor, amount_minor, currency, state, revision FROM charge"
-        " WHERE (customer_id = :customer_id OR :any_customer) AND (subscription_id = :subscription_id OR :any_sub)"
-        " AND (state = :state OR :any_state) AND :within ORDER BY id DESC LIMIT 200",
+        f" WHERE {asked} AND :within ORDER BY id DESC LIMIT 200",
         customer_id=customer_id,
-        any_customer=customer_id is None,
         subscription_id=subscription_id,
-        any_sub=subscription_id is None,
         state=state,
-        any_state=not state,
         within=within(Charge, scope.actor.reach),
     )
 
@@ -404,7 +414,7 @@ RESTING_OF_STATUS: Final = (
 
 HAS_ANY: Final = (
     "EXISTS (SELECT 1 FROM subscription WHERE customer_id = :customer_id)"
-    " OR EXISTS (SELECT 1 FROM charge WHERE customer_id = :customer_id)"
+    " OR EXISTS (SELECT 1 FROM charge WHERE customer_id = :customer_id AND subscription_id IS NULL)"
 )
 """A customer has or had a subscription or a charge, whatever became of it."""
 

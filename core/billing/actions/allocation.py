@@ -20,7 +20,7 @@ from core.billing.lifting import close_pauses, lift
 from core.billing.settings import BillingSettings
 from core.billing.tables import CreditEntry, DocumentState
 from core.customers.tables import Customer
-from core.database import dialect, execute, row, rows, scoped, value, values, within
+from core.database import all_of, dialect, execute, row, rows, scoped, value, values, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.accounts import Code
 from core.ledger.fx import convert, find_rate, part_of_base
@@ -355,15 +355,16 @@ async def free_up(
     scope: Scope, *, credit_entry_id: int | None = None, document_id: int | None = None, amount_minor: int | None = None
 ) -> int:
     """Take allocations back, the newest first, of a credit or a document, until this much is free; gives how much."""
+    asked = all_of(
+        credit_entry_id is not None and "a.credit_entry_id = :entry",
+        document_id is not None and "a.document_id = :document",
+    )
     async with unit_of_work(scope):
         made = await rows(
             _Made,
-            f"{_MADE} AND (a.credit_entry_id = :entry OR :any_entry) AND (a.document_id = :document OR :any_document)"
-            " ORDER BY a.id DESC",
+            f"{_MADE} AND {asked} ORDER BY a.id DESC",
             entry=credit_entry_id,
-            any_entry=credit_entry_id is None,
             document=document_id,
-            any_document=document_id is None,
         )
         freed = 0
         for each in made:

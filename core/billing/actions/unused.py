@@ -128,7 +128,8 @@ async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
     unused = sum(each.net_minor for each in await unused_lines(subscription_id, scope.today()))
     forfeited = int(
         await value(
-            "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry WHERE subscription_id = :id",
+            "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry"
+            " WHERE subscription_id = :id AND left_minor > 0",
             id=subscription_id,
         )
     )

@@ -75,8 +75,8 @@ async def plan_pause(scope: Scope, subscription_id: int, data: NewPause, *, by_c
         if found.ends_on is not None and from_on >= found.ends_on:
             raise Conflict(_("It ends on %(ends_on)s, before the pause.", ends_on=found.ends_on))
         if await value(
-            "SELECT 1 FROM subscription_change WHERE subscription_id = :id AND (state = 'waiting'"
-            " OR state = 'planned' AND happens_on BETWEEN :from_on AND :to_on) LIMIT 1",
+            "SELECT 1 FROM subscription_change WHERE subscription_id = :id AND state IN ('planned', 'waiting')"
+            " AND (state = 'waiting' OR state = 'planned' AND happens_on BETWEEN :from_on AND :to_on) LIMIT 1",
             id=subscription_id,
             from_on=from_on,
             to_on=data.to_on,

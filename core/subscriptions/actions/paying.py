@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.database import execute, row, rows, values
+from core.subscriptions.queries import OF_CUSTOMER
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -33,8 +34,8 @@ async def open_charges_of(customer_id: int) -> list[OpenCharges]:
     return await rows(
         OpenCharges,
         "SELECT currency, count(*) AS charges, CAST(sum(amount_minor) AS bigint) AS amount_minor, max(id) AS last_id"
-        " FROM charge WHERE customer_id = :id AND state = 'open' GROUP BY currency ORDER BY currency",
-        id=customer_id,
+        f" FROM charge WHERE state = 'open' AND id IN ({OF_CUSTOMER}) GROUP BY currency ORDER BY currency",
+        customer_id=customer_id,
     )
 
 
@@ -61,7 +62,7 @@ async def move_to_payer(scope: Scope, *, customer_id: int, payer_id: int) -> Non
             id=customer_id,
         )
         await execute(
-            "UPDATE charge SET payer_id = :payer_id WHERE customer_id = :id AND state = 'open'",
+            f"UPDATE charge SET payer_id = :payer_id WHERE state = 'open' AND id IN ({OF_CUSTOMER})",
             payer_id=payer_id,
-            id=customer_id,
+            customer_id=customer_id,
         )
