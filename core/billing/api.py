@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from core.billing import actions, pages, queries
+from core.billing import actions, queries
 from core.billing.actions.notes import Left, list_left
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
@@ -23,7 +23,7 @@ from core.billing.schemas import (
 )
 from core.billing.status import Charges
 from core.customers import queries as customers
-from core.documents.files import get_file, read_file
+from core.documents.files import read_file
 from core.errors import Conflict, NotFound
 from core.ids import Id
 from core.payments import actions as payments
@@ -203,15 +203,12 @@ async def write_off(call: Call, invoice_id: FromPath[int], data: JSONBody[Writte
 @api_get(
     "/invoices/{invoice_id:int}/pdf",
     permission="documents.view",
-    summary="The stored PDF, byte for byte",
+    summary="The PDF of an issued document, the same bytes ever after",
     media_type="application/pdf",
 )
 async def get_pdf(call: Call, invoice_id: FromPath[int]) -> Response[bytes]:
     await queries.get_document(call.scope, invoice_id)
-    pdf = await pages.find_pdf(invoice_id)
-    if pdf is None:
-        raise NotFound(f"pdf of document {invoice_id}")
-    file = await get_file(call.scope, int(pdf.path))
+    file = await document_file(call.scope, invoice_id)
     return Response(
         await read_file(call.scope, file),
         media_type="application/pdf",

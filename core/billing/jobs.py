@@ -41,10 +41,11 @@ class ToPreview(Struct, frozen=True):
 
 
 class ToDeliver(Struct, frozen=True):
-    """`again`: staff want it sent, whether it was before or not."""
+    """`again`: staff want it sent, whether it was before or not. Without `send` its PDF is made, and that is all."""
 
     document_id: int
     again: bool = False
+    send: bool = True
 
 
 class Delivered(Struct, frozen=True):
@@ -128,6 +129,8 @@ async def preview(scope: Scope, job: Job[ToPreview]) -> RunReport:
 async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
     document_id, again = job.payload.document_id, job.payload.again
     file = await document_file(scope, document_id)
+    if not job.payload.send:
+        return Delivered(file.id, None)
     once = f"document:{document_id}:job:{job.id}"
     return Delivered(file.id, await send_document(scope, document_id, again=again, once=once))
 
@@ -149,13 +152,15 @@ DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Docum
 
 
 async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any]) -> None:
-    """In the unit of work that issues: one job for each document; those of a billing run are a crowd."""
+    """In the unit of work that issues: one job for each document; those of a billing run are a crowd. A proforma goes
+    out when staff say so."""
     await enqueue_set(
         scope,
         DELIVER,
-        "SELECT '{\"document_id\":' || CAST(document_id AS text) || '}' AS payload,"
+        "SELECT '{\"document_id\":' || CAST(document_id AS text)"
+        " || CASE WHEN kind = 'proforma' THEN ',\"send\":false}' ELSE '}' END AS payload,"
         " 'document:' || CAST(document_id AS text) AS dedupe_key, payer_id AS customer_id"
-        f" FROM ({select}) AS issued WHERE kind IN ('invoice', 'credit_note')",
+        f" FROM ({select}) AS issued WHERE kind IN ('invoice', 'credit_note', 'proforma')",
         crowd=of_crowd.get(),
         **parameters,
     )

@@ -14,7 +14,7 @@ from core.activity.unit import unit_of_work
 from core.billing.sheets import assets_of_document, document_of
 from core.customers.queries import document_recipients, get_customer
 from core.customers.status import Documents
-from core.database import execute, row, value
+from core.database import execute, row
 from core.documents.files import FileRow, get_file, store_file
 from core.documents.model import DocumentKind
 from core.documents.sheet import document_pdf
@@ -111,21 +111,35 @@ INVOICE_MAIL: Final = MessageKind(
 MESSAGE_KINDS: Final = (INVOICE_MAIL,)
 
 
+class _Of(Struct, frozen=True):
+    payer_id: int
+    kind: str
+    state: str
+
+
 class _Kept(Struct, frozen=True):
     sha256: str
     path: str
 
 
 async def document_file(scope: Scope, document_id: int) -> FileRow:
-    """The document's PDF: made when it is first asked for, stored with its hash, and the same bytes ever after."""
+    """The document's PDF: made when it is first asked for, stored with its hash, and the same bytes ever after.
+
+    Conflict where there is none: of a draft, and of what was taken over from another system.
+    """
     kept = await _kept(document_id)
     if kept is None:
+        of = await row(_Of, "SELECT payer_id, kind, state FROM document WHERE id = :id", id=document_id)
+        if of is not None and of.state == "draft":
+            raise Conflict(_("A draft has no document yet. Issue it first."))
+        if of is not None and of.kind == "opening":
+            raise Conflict(_("It was taken over from another system: its document is there."))
         document = await document_of(scope, document_id)
         document = replace(document, pay_link=await _pay_link(scope, document_id, document))
         data = await document_pdf(document, assets=await assets_of_document(scope, document_id))
         name = f"{document.kind.value.replace('_', '-')}-{(document.number or str(document_id)).replace('/', '-')}.pdf"
-        payer = await value("SELECT payer_id FROM document WHERE id = :id", id=document_id)
-        stored = await store_file(scope, data, name=name, media_type="application/pdf", customer_id=payer)
+        payer_id = of.payer_id if of is not None else None
+        stored = await store_file(scope, data, name=name, media_type="application/pdf", customer_id=payer_id)
         async with unit_of_work(scope):
             await execute(
                 "INSERT INTO document_file (document_id, format, sha256, path, created_at)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from core.billing.actions.notes import Left
     from core.billing.schemas import DocumentDetail, DocumentRow, LineRow
     from core.catalog.schemas import PriceRow, ProductRow, TaxCategoryRow
-    from core.payments.schemas import MethodRow
+    from core.payments.schemas import MethodRow, NamingRow
     from core.subscriptions.schemas import ChargeRow
 
 PILLS: Final[dict[str, Pill]] = {
@@ -275,6 +276,69 @@ def settled_items(document: DocumentDetail) -> list[SettledItem]:
     ]
 
 
+class NamedItem(Struct, frozen=True, kw_only=True):
+    """Money that came for a proforma, and what became of it."""
+
+    payment_id: int
+    text: str
+    on: date
+    amount: str
+    fates: list[tuple[str, str]]
+    """Sentences, each with the address of what it names; "" for none."""
+
+
+def named_items(found: Sequence[NamingRow]) -> list[NamedItem]:
+    """Of each payment one item, in its order."""
+    items = []
+    for __, each in groupby(found, key=lambda row: row.id):
+        settled = list(each)
+        payment = settled[0]
+        fates = [
+            (
+                _("%(amount)s settled %(number)s", amount=_amount(row.settled_minor, row), number=row.number),
+                f"/invoices/{row.document_id}",
+            )
+            for row in settled
+            if row.settled_minor
+        ]
+        if payment.free_minor:
+            fates.append((_("%(amount)s is free credit", amount=_amount(payment.free_minor, payment)), ""))
+        if payment.reversed_minor:
+            fates.append((_("%(amount)s was reversed", amount=_amount(payment.reversed_minor, payment)), ""))
+        items.append(
+            NamedItem(
+                payment_id=payment.id,
+                text=payment.method_name,
+                on=payment.received_on,
+                amount=_amount(payment.amount_minor, payment),
+                fates=fates,
+            )
+        )
+    return items
+
+
+def _amount(minor: int, row: NamingRow) -> str:
+    return format_amount(minor, row.currency)
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """What came for a proforma and was not reversed, what of it is free, and whether that is all that it asks for."""
+
+    minor: int
+    free_minor: int
+    enough: bool
+
+
+def received_for(document: DocumentDetail, found: Sequence[NamingRow]) -> Received:
+    payments = {each.id: each for each in found}.values()
+    free = sum(each.free_minor for each in payments)
+    return Received(
+        minor=sum(each.amount_minor - each.reversed_minor for each in payments),
+        free_minor=free,
+        enough=free >= document.total_minor,
+    )
+
+
 class Party(Struct, frozen=True, kw_only=True):
     """The buyer as it was on issue."""
 
@@ -302,8 +366,10 @@ def buyer_of(document: DocumentDetail, locale: str) -> Party | None:
     )
 
 
-def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> list[dict[str, str]]:
-    """The line of facts under the head."""
+def facts_of(
+    document: DocumentDetail, today: date, locale: str, sent: str, received: Received | None = None
+) -> list[dict[str, str]]:
+    """The line of facts under the head; with what was `received` for a proforma."""
     money = format_money(document.total_minor, document.currency, locale)
     if document.state == "draft":
         return [
@@ -328,6 +394,8 @@ def facts_of(document: DocumentDetail, today: date, locale: str, sent: str) -> l
         )
     else:
         facts.append({"label": _("Total"), "value": money})
+    if received is not None:
+        facts.append({"label": _("Received"), "value": format_money(received.minor, document.currency, locale)})
     if document.issued_on is not None:
         facts.append({"label": _("Issued"), "value": written(document.issued_on, locale)})
     if document.due_on is not None and document.kind != "credit_note":

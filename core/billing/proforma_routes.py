@@ -74,7 +74,10 @@ async def _issue(scope: Scope, draft_id: int) -> ChangePlan:
                 ),
             )
         ],
-        warnings=[_("It has no effect on the books. Of the draft the invoice is issued when you say so.")],
+        warnings=[
+            _("It has no effect on the books. Of the draft the invoice is issued when you say so."),
+            _("Its PDF is made in the background. It goes out when you send it, on its page."),
+        ],
     )
 
 

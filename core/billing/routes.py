@@ -26,7 +26,7 @@ from core.customers.status import Documents
 from core.customers.timeline import in_words
 from core.documents.files import get_file, read_file
 from core.documents.sheet import document_page
-from core.errors import Conflict, FieldError, Invalid, NotFound
+from core.errors import Conflict, FieldError, Invalid
 from core.hooks import Permission
 from core.ledger import queries as ledger
 from core.messages.queries import mail_is_set_up
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.billing.schemas import DocumentDetail
+    from core.payments.schemas import NamingRow
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -81,6 +82,11 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
     pdf = await pages.find_pdf(invoice_id)
     corrects = await queries.get_document(scope, document.corrects_id) if document.corrects_id is not None else None
     notes = [await queries.get_document(scope, each) for each in document.credit_note_ids]
+    is_proforma = document.kind == "proforma"
+    naming: list[NamingRow] = []
+    if is_proforma and scope.may("payments.view"):
+        naming = await payment_queries.list_naming(scope, invoice_id, document.payer_id)
+    received = pages.received_for(document, naming) if naming else None
     sent = ""
     if document.sent_at is not None:
         sent = written(date_in(document.sent_at, scope.tenant.time_zone), locale)
@@ -90,18 +96,25 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         title=pages.title_of(document),
         kind=_(pages.KINDS[document.kind]),
         pill=pages.pill_of(document, scope.today()),
-        facts=pages.facts_of(document, scope.today(), locale, sent),
+        facts=pages.facts_of(document, scope.today(), locale, sent, received),
         lines=pages.line_items(document, locale),
         taxes=pages.tax_items(document),
         settled=pages.settled_items(document),
         settled_minor=document.total_minor - document.open_minor,
+        named=pages.named_items(naming),
+        received=received,
         buyer=pages.buyer_of(document, locale),
         pdf=pdf,
-        file=await get_file(scope, int(pdf.path)) if pdf is not None else None,
+        file=await get_file(scope, int(pdf.path)) if pdf is not None and pdf.path else None,
         corrects=corrects,
         notes=notes,
         actions_menu=await _menu(scope, document),
-        may_pay=(document.open_minor > 0 or document.settlement == "written_off") and scope.may("payments.register"),
+        may_pay=(
+            document.open_minor > 0
+            or document.settlement == "written_off"
+            or (is_proforma and document.settlement == "open" and not (received and received.enough))
+        )
+        and scope.may("payments.register"),
         may_take_back=scope.may("documents.credit"),
         dunning=await dunning_of(scope, document),
         may_pause=document.open_minor > 0 and scope.may("documents.edit"),
@@ -160,12 +173,9 @@ async def show_sheet(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 @get("/invoices/{invoice_id:int}/pdf", permission="documents.view")
 async def show_pdf(view: View, invoice_id: FromPath[int]) -> Response[bytes]:
-    """The stored PDF, byte for byte."""
-    document = await _issued(view.scope, invoice_id)
-    pdf = await pages.find_pdf(document.id)
-    if pdf is None:
-        raise NotFound(f"pdf of document {invoice_id}")
-    file = await get_file(view.scope, int(pdf.path))
+    """The PDF, the same bytes ever after: made now, where its job has not come to it."""
+    await _issued(view.scope, invoice_id)
+    file = await document_file(view.scope, invoice_id)
     return Response(
         await read_file(view.scope, file),
         media_type="application/pdf",

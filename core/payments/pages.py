@@ -160,7 +160,6 @@ WHAT: Final = {
     "refund": N_("Refund"),
     "reversal": N_("Payment reversed"),
     "goodwill": N_("Goodwill"),
-    "write_off": N_("Written off"),
     "forfeit": N_("Credit forfeited"),
     "deposit": N_("Deposit"),
     "deposit_applied": N_("Deposit applied"),
@@ -303,7 +302,9 @@ def payment_fields(
                     kind="money",
                     help=_("Open %(amount)s", amount=format_amount(each.open_minor, currency)),
                 )
-                for each in [each for each in documents if each.currency == currency][:MOST_SHARES]
+                for each in [each for each in documents if each.currency == currency and each.kind != "proforma"][
+                    :MOST_SHARES
+                ]
             ]
             if len(documents) > 1
             else []
@@ -387,6 +388,8 @@ class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 def _to_pay(document: DocumentRow, currency: str) -> Choice:
+    if document.kind == "proforma":
+        return Choice(str(document.id), _("Proforma %(number)s: stays credit", number=document.number))
     amount = format_amount(document.open_minor, currency)
     return Choice(str(document.id), _("%(number)s, open %(amount)s", number=document.number, amount=amount))
 

@@ -204,8 +204,13 @@ async def _payment_fields(scope: Scope, customer: CustomerDetail, typed: Mapping
     amount = amount_text(due, customer.currency) if due else ""
     if named.isdecimal() and len(named) < 19 and all(str(each.id) != named for each in found):
         lost = await documents.get_document(scope, int(named))
-        if lost.settlement == "written_off" and lost.payer_id == customer.id:
+        is_open_proforma = lost.kind == "proforma" and lost.settlement == "open"
+        if lost.payer_id == customer.id and (lost.settlement == "written_off" or is_open_proforma):
             found.append(lost)
+        if is_open_proforma and lost in found and lost.currency == customer.currency:
+            came = await queries.list_naming(scope, lost.id, customer.id)
+            left = lost.total_minor - sum({each.id: each.free_minor for each in came}.values())
+            amount = amount_text(left, customer.currency) if left > 0 else ""
     known = {each.from_currency for each in await ledger.list_fx_rates()} | {scope.tenant.currency}
     others = sorted(known - {customer.currency})
     return pages.payment_fields(await queries.list_methods(), found, amount, customer.currency, scope.today(), others)

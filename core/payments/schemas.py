@@ -99,6 +99,21 @@ class PaidRow(Struct, frozen=True):
     undone: bool
 
 
+class NamingRow(Struct, frozen=True):
+    """A payment that names a document, with what of it is free and one document that it settled, if any."""
+
+    id: int
+    method_name: str
+    received_on: date
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    free_minor: int
+    document_id: int | None
+    number: str | None
+    settled_minor: int
+
+
 class PaymentDetail(PaymentRow, frozen=True, kw_only=True):
     """A payment with the documents that it settled."""
 

@@ -136,8 +136,11 @@ async def test_C12_when_their_time_is_over_the_buyer_goes_with_all_words_and_the
     again = await erase_retained(tenant.scope())
     await sweep_files(tenant.scope(), older_than=-1)
 
+    page = await (await tenant.browser()).get(f"/invoices/{invoice}")
+
     assert (erased, again) == (1, 0)
     assert await kept_of(tenant, invoice) == NOTHING
+    assert (page.status_code, "the PDF is gone" in page.text) == (200, True)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
     after = await get_document(tenant.scope(), invoice)
     assert (after.number, after.total_minor, after.tax_minor) == (before.number, before.total_minor, before.tax_minor)

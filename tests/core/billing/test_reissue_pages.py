@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from core.billing import actions
+from core.billing.jobs import DELIVER
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
@@ -20,6 +21,7 @@ from core.payments.schemas import NewPayment
 from core.subscriptions.actions import add_charge
 from core.subscriptions.schemas import NewCharge
 from core.testing import TestTenant
+from tests.core.billing.test_bulk import work
 
 pytestmark = pytest.mark.anyio
 
@@ -201,6 +203,82 @@ async def test_B2_a_proforma_is_issued_of_a_draft_printed_and_turned_into_an_inv
     assert (second.status_code, second.json()["number"]) == (201, "PF-2026-000002")
     assert "PF-2026-000001" in listed.text
     assert (await get_balance(scope, customer_id)).balance_minor == 0
+
+
+async def a_proforma(tenant: TestTenant) -> tuple[int, int, int]:
+    """A customer with an address, a draft of 123.00 with its tax, and its proforma."""
+    scope = tenant.scope()
+    customer_id = await create_customer(
+        scope, NewCustomer(full_name="Tarrow Pike", country="IE", emails=["bills@example.com"])
+    )
+    draft = await actions.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Visit", unit_price_e6=100_000_000)])
+    )
+    return customer_id, draft, await actions.issue_proforma(scope, draft)
+
+
+async def test_B2_the_pdf_of_a_proforma_is_made_by_its_job_and_goes_out_when_staff_say_so(tenant: TestTenant) -> None:
+    _, draft, proforma = await a_proforma(tenant)
+    page = await tenant.browser()
+
+    asked = await page.get(f"/invoices/{draft}/proforma", headers=PART)
+    await work(tenant, DELIVER.name)
+    shown = await page.get(f"/invoices/{proforma}")
+    sent_by_itself = await values("SELECT id FROM message WHERE kind = 'invoice'")
+    await page.post(f"/invoices/{proforma}/sending", headers=PART)
+
+    assert "It goes out when you send it" in asked.text
+    assert "proforma-PF-2026-000001.pdf" in shown.text
+    assert sent_by_itself == []
+    assert len(await values("SELECT id FROM message WHERE kind = 'invoice'")) == 1
+
+
+async def test_B2_the_pdf_of_a_document_is_given_before_its_job_has_come_to_it(tenant: TestTenant) -> None:
+    _, draft, proforma = await a_proforma(tenant)
+    api, page = await tenant.api(), await tenant.browser()
+
+    given = await api.get(f"/api/v1/invoices/{proforma}/pdf")
+    same = await page.get(f"/invoices/{proforma}/pdf")
+    none = await api.get(f"/api/v1/invoices/{draft}/pdf")
+
+    assert (given.status_code, given.content[:5]) == (200, b"%PDF-"), given.text
+    assert same.content == given.content
+    assert (none.status_code, "Issue it first" in none.text) == (409, True)
+
+
+async def test_B2_a_proforma_says_what_was_paid_for_it_and_what_becomes_of_it(tenant: TestTenant) -> None:
+    customer_id, draft, proforma = await a_proforma(tenant)
+    page, scope = await tenant.browser(), tenant.scope()
+    at = f"/customers/{customer_id}/payments/new?document_id={proforma}"
+
+    unpaid = await page.get(f"/invoices/{proforma}")
+    drawer = await page.get(at, headers=PART)
+    part = await receive(scope, NewPayment(payer_id=customer_id, amount_minor=2300, document_id=proforma))
+    partly = await page.get(f"/invoices/{proforma}")
+    rest = await page.get(at, headers=PART)
+    typed = {"amount": inputs(rest.text)["amount"], "method": "transfer", "document_id": str(proforma)}
+    done = await sent(page, f"/customers/{customer_id}/payments", rest.text, **typed)
+    paid = await page.get(f"/invoices/{proforma}")
+    blind = await (await tenant.browser(staff_id=await tenant.staff_with({"documents.view", "customers.view"}))).get(
+        f"/invoices/{proforma}"
+    )
+    await actions.issue(scope, draft)
+    over = await page.get(f"/invoices/{proforma}")
+
+    assert "no payment names it" in unpaid.text
+    assert f"payments/new?document_id={proforma}" in unpaid.text
+    assert inputs(drawer.text)["amount"] == "123.00"
+    assert "Proforma PF-2026-000001: stays credit" in drawer.text
+    assert f'href="/payments/{part}"' in partly.text
+    assert "€23.00 of €123.00 is free credit" in partly.text
+    assert inputs(rest.text)["amount"] == "100.00"
+    assert done.headers.get("hx-redirect"), done.text
+    assert "All of it was paid" in paid.text
+    assert "100.00 is free credit" in paid.text
+    assert "payments/new?document_id" not in paid.text
+    assert "What was paid for it" not in blind.text
+    assert "100.00 settled 2026-000001" in over.text
+    assert "is free credit" not in over.text
 
 
 async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no_invoice(tenant: TestTenant) -> None:
