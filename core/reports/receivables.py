@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.billing.staging import days_between
-from core.billing.tables import Document
+from core.billing.tables import DocumentState
 from core.database import rows, within
 from core.ledger.accounts import MAIN_BOOK, Code
 from core.ledger.queries import booked
@@ -20,23 +20,62 @@ BUCKETS: Final = ((0, "current"), (30, "to_30"), (60, "to_60"), (90, "to_90"), (
 """Days overdue at most, by the name of the bucket."""
 
 
-def open_on(day: str, *, now: bool = False) -> str:
-    """Every document that was open at the end of a day, as SQL to select from. `now`: the day is today or later."""
-    still = "s.open_minor > 0"
-    asked = still if now else f"({still} OR s.settled_on IS NULL OR s.settled_on > {day})"
+LATER: Final = """
+WITH not_yet AS MATERIALIZED (
+    SELECT d.id AS document_id FROM document d LEFT JOIN opening_balance o ON o.document_id = d.id
+    WHERE d.issued_on > :day AND o.document_id IS NULL
+    UNION ALL SELECT document_id FROM opening_balance WHERE booked_on > :day AND document_id IS NOT NULL
+), since AS MATERIALIZED (
+    SELECT s.document_id, s.payer_id, s.due_on, s.currency, s.open_minor AS now_minor,
+           s.open_minor + settled.minor AS open_minor
+    FROM (
+        SELECT document_id, sum(amount_minor) AS minor FROM (
+            SELECT document_id, amount_minor FROM allocation WHERE allocated_on > :day
+            UNION ALL SELECT document_id, amount_minor FROM write_off WHERE written_on > :day
+        ) amounts GROUP BY document_id
+    ) settled
+    JOIN document_state s ON s.document_id = settled.document_id
+    LEFT JOIN not_yet ON not_yet.document_id = s.document_id
+    WHERE not_yet.document_id IS NULL
+)
+"""
+"""What came after `:day`: documents that were not there yet, and those that had something settled since, with what is
+open now and what was then. As of today both are empty.
+"""
+
+
+def _sums(tests: str) -> str:
+    """What comes to what was open at the end of `:day`, as SQL behind `LATER`: what is open now, and what was settled
+    since. `tests` are on `s`, which both have.
+    """
     return f"""(
-    SELECT x.*, x.total_minor - x.settled_minor AS open_minor FROM (
-        SELECT d.id, d.payer_id, d.kind, d.number, d.currency, d.issued_on, s.due_on, d.total_minor, d.book_id,
-               coalesce((SELECT sum(a.amount_minor) FROM allocation a
-                   WHERE a.document_id = d.id AND a.allocated_on <= {day}), 0)
-               + coalesce((SELECT sum(w.amount_minor) FROM write_off w
-                   WHERE w.document_id = d.id AND w.written_on <= {day}), 0) AS settled_minor
-        FROM document_state s
-        JOIN document d ON d.id = s.document_id
-        LEFT JOIN opening_balance o ON o.document_id = d.id
-        WHERE d.state = 'issued' AND d.kind <> 'credit_note' AND coalesce(o.booked_on, d.issued_on) <= {day}
-          AND {asked}
-    ) x WHERE x.total_minor <> x.settled_minor
+    SELECT s.payer_id, s.due_on, s.currency, s.open_minor, 1 AS documents
+    FROM document_state s LEFT JOIN not_yet ON not_yet.document_id = s.document_id
+    WHERE s.open_minor > 0 AND not_yet.document_id IS NULL AND {tests}
+    UNION ALL
+    SELECT s.payer_id, s.due_on, s.currency, s.open_minor - s.now_minor,
+           CASE WHEN s.open_minor <> 0 THEN 1 ELSE 0 END - CASE WHEN s.now_minor <> 0 THEN 1 ELSE 0 END
+    FROM since s WHERE {tests}
+) owed"""
+
+
+def _first(tests: str) -> str:
+    """The first `:limit` documents that were open then, the oldest due first, in the same way."""
+    return f"""(
+    SELECT * FROM (
+        SELECT s.document_id AS id, s.payer_id, s.due_on, s.currency, s.open_minor
+        FROM document_state s LEFT JOIN not_yet ON not_yet.document_id = s.document_id
+        LEFT JOIN since ON since.document_id = s.document_id
+        WHERE s.open_minor > 0 AND not_yet.document_id IS NULL AND since.document_id IS NULL AND {tests}
+        ORDER BY s.due_on, s.document_id LIMIT :limit
+    ) untouched
+    UNION ALL
+    SELECT * FROM (
+        SELECT s.document_id AS id, s.payer_id, s.due_on, s.currency, s.open_minor
+        FROM since s WHERE s.open_minor <> 0 AND {tests}
+        ORDER BY s.due_on, s.document_id LIMIT :limit
+    ) touched
+    ORDER BY due_on, id LIMIT :limit
 ) owed"""
 
 
@@ -74,29 +113,38 @@ class Booked(Struct, frozen=True):
 
 
 def _ages() -> str:
-    overdue = days_between("owed.due_on", ":day::date")
-    parts, least = [], None
+    parts, least = [], ""
     for most, name in BUCKETS:
         test = " AND ".join(
-            [
-                *([f"{overdue} > {least}"] if least is not None else []),
-                *([f"{overdue} <= {most}"] if most is not None else []),
-            ]
+            [*([f"owed.due_on < :{least}"] if least else []), *([f"owed.due_on >= :{name}"] * (most is not None))]
         )
         parts.append(f"CAST(sum(CASE WHEN {test} THEN owed.open_minor ELSE 0 END) AS bigint) AS {name}_minor")
-        least = most
-    return ", ".join([*parts, "CAST(sum(owed.open_minor) AS bigint) AS total_minor", "count(*) AS documents"])
+        least = name
+    return ", ".join(
+        [
+            *parts,
+            "CAST(sum(owed.open_minor) AS bigint) AS total_minor",
+            "CAST(sum(owed.documents) AS bigint) AS documents",
+        ]
+    )
+
+
+def _due_from(day: date) -> dict[str, date]:
+    """The earliest day on which something was due that is in a bucket."""
+    return {name: date.fromordinal(max(1, day.toordinal() - most)) for most, name in BUCKETS if most is not None}
 
 
 async def aged_by_currency(scope: Scope, day: date) -> list[Aged]:
     """All of it, a line a currency."""
     return await rows(
         Aged,
-        f"SELECT NULL::bigint AS customer_id, '' AS customer, owed.currency, {_ages()}"
-        f" FROM {open_on(':day::date', now=day >= scope.today())} JOIN document ON document.id = owed.id WHERE :within"
-        " GROUP BY owed.currency ORDER BY owed.currency",
+        f"{LATER} SELECT NULL::bigint AS customer_id, '' AS customer, owed.currency, {_ages()} FROM ("
+        " SELECT currency, due_on, sum(open_minor) AS open_minor, sum(documents) AS documents"
+        f" FROM {_sums(':within')} GROUP BY currency, due_on"
+        ") owed GROUP BY owed.currency HAVING sum(owed.documents) <> 0 ORDER BY owed.currency",
         day=day,
-        within=within(Document, scope.actor.reach),
+        **_due_from(day),
+        within=within(DocumentState, scope.actor.reach, alias="s"),
     )
 
 
@@ -104,14 +152,19 @@ async def aged_by_customer(scope: Scope, day: date, *, limit: int = 200) -> list
     """Who owes, the most first."""
     return await rows(
         Aged,
-        f"SELECT owed.payer_id AS customer_id, customer.full_name AS customer, owed.currency, {_ages()}"
-        f" FROM {open_on(':day::date', now=day >= scope.today())} JOIN document ON document.id = owed.id"
-        " JOIN customer ON customer.id = owed.payer_id WHERE :within"
+        f"{LATER}, most AS MATERIALIZED ("
+        f" SELECT payer_id, currency, sum(open_minor) AS minor FROM {_sums(':within')} GROUP BY payer_id, currency"
+        " HAVING sum(documents) <> 0 ORDER BY minor DESC, payer_id, currency LIMIT :limit"
+        f") SELECT owed.payer_id AS customer_id, customer.full_name AS customer, owed.currency, {_ages()}"
+        f" FROM {_sums('s.payer_id IN (SELECT payer_id FROM most)')}"
+        " JOIN most ON most.payer_id = owed.payer_id AND most.currency = owed.currency"
+        " JOIN customer ON customer.id = owed.payer_id"
         " GROUP BY owed.payer_id, customer.full_name, owed.currency"
-        " ORDER BY 10 DESC, owed.payer_id, owed.currency LIMIT :limit".replace("10 DESC", "total_minor DESC"),
+        " ORDER BY total_minor DESC, owed.payer_id, owed.currency",
         day=day,
         limit=limit,
-        within=within(Document, scope.actor.reach),
+        **_due_from(day),
+        within=within(DocumentState, scope.actor.reach, alias="s"),
     )
 
 
@@ -122,18 +175,18 @@ async def open_items(
     due_on, last = after or (date.min, 0)
     return await rows(
         OpenItem,
-        "SELECT owed.id, coalesce(owed.number, '') AS number, owed.payer_id AS customer_id,"
-        " customer.full_name AS customer, owed.issued_on, owed.due_on,"
-        f" {days_between('owed.due_on', ':day::date')} AS days_overdue, owed.currency, owed.total_minor,"
-        f" CAST(owed.open_minor AS bigint) AS open_minor FROM {open_on(':day::date', now=day >= scope.today())}"
-        " JOIN document ON document.id = owed.id JOIN customer ON customer.id = owed.payer_id"
-        " WHERE (owed.due_on > :due_on OR (owed.due_on = :due_on AND owed.id > :last)) AND :within"
-        " ORDER BY owed.due_on, owed.id LIMIT :limit",
+        f"{LATER} SELECT owed.id, coalesce(d.number, '') AS number, owed.payer_id AS customer_id,"
+        " customer.full_name AS customer, d.issued_on, owed.due_on,"
+        f" {days_between('owed.due_on', ':day::date')} AS days_overdue, owed.currency, d.total_minor,"
+        " CAST(owed.open_minor AS bigint) AS open_minor"
+        f" FROM {_first('(s.due_on, s.document_id) > (:due_on, :last) AND :within')}"
+        " JOIN document d ON d.id = owed.id JOIN customer ON customer.id = owed.payer_id"
+        " ORDER BY owed.due_on, owed.id",
         day=day,
         due_on=due_on,
         last=last,
         limit=limit,
-        within=within(Document, scope.actor.reach),
+        within=within(DocumentState, scope.actor.reach, alias="s"),
     )
 
 
