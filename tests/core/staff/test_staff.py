@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import httpx
 import pytest
@@ -226,6 +227,48 @@ async def test_F1_permissions_of_plugins_stand_in_the_form_of_a_role(tenant: Tes
 
     assert 'value="inventory.view"' in form.text
     assert 'value="customers.edit"' in form.text
+
+
+async def test_F1_of_the_roles_that_come_with_it_accounts_and_read_only_see_the_books(tenant: TestTenant) -> None:
+    reports = ("/ledger", "/ledger/receivables", "/ledger/deferred", "/ledger/revenue", "/ledger/tax")
+    code = await value("SELECT min(code) FROM account")
+    deeds = (f"/ledger/accounts/{code}", "/ledger/closing/new", "/ledger/recognition")
+    seen = {}
+    for role in ("Accounts", "Read only", "Support"):
+        page = await tenant.browser(role)
+        read = {(await page.get(path)).status_code for path in reports}
+        seen[role] = (
+            read,
+            [(await page.get(path, headers={"hx-request-type": "partial"})).status_code for path in deeds],
+        )
+
+    assert seen == {
+        "Accounts": ({200}, [200, 403, 403]),
+        "Read only": ({200}, [403, 403, 403]),
+        "Support": ({403}, [403, 403, 403]),
+    }
+
+
+async def test_F1_of_a_tenant_that_exists_only_roles_that_are_as_they_came_get_to_see_the_books(
+    tenant: TestTenant,
+) -> None:
+    as_given = await values("SELECT permissions FROM role ORDER BY id")
+    without = [each.replace('"ledger.edit",', "").replace('"ledger.view",', "") for each in as_given]
+    async with unit_of_work(tenant.scope()):
+        for given, old in zip(as_given, without, strict=True):
+            await execute("UPDATE role SET permissions = :old WHERE permissions = :given", old=old, given=given)
+        await execute("UPDATE role SET label = 'Buchhaltung' WHERE label = 'Accounts'")
+        await execute("UPDATE role SET permissions = '[\"documents.view\"]' WHERE label = 'Read only'")
+        await execute("INSERT INTO role (label, permissions, builtin) VALUES ('Our own', :old, FALSE)", old=without[1])
+    migration = import_module("core.staff.migrations.2026_11_23_0013_books_of_shipped_roles")
+
+    async with unit_of_work(tenant.scope()):
+        await migration.forwards()
+
+    assert without[1] != as_given[1]
+    assert await values("SELECT permissions FROM role ORDER BY id") == [
+        *as_given[:3], '["documents.view"]', without[1],
+    ]  # fmt: skip
 
 
 async def test_F1_what_was_typed_is_not_lost_and_the_fault_stands_beside_the_field(tenant: TestTenant) -> None:
