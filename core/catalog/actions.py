@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,9 +59,10 @@ async def create_group(scope: Scope, data: NewGroup) -> int:
 async def create_product(scope: Scope, data: NewProduct) -> int:
     """A product with its first prices; gives its id."""
     async with unit_of_work(scope):
-        if await queries.find_product_by_code(data.code) is not None:
+        if data.code is not None and await queries.find_product_by_code(data.code) is not None:
             raise Invalid(_("A product with this code exists already."), field="code")
         await _check(data)
+        code = data.code or await _code_of(data.name)
         group_id = data.group_id
         if group_id is None and data.kind in _GROUP_OF_KIND:
             group_id = await value("SELECT id FROM product_group WHERE code = :code", code=_GROUP_OF_KIND[data.kind])
@@ -71,7 +74,7 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
             await value(
                 f"INSERT INTO product ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
                 " RETURNING id",
-                code=data.code,
+                code=code,
                 kind=data.kind,
                 group_id=group_id,
                 **fields,
@@ -80,11 +83,21 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
         record(
             scope,
             ProductCreated(product_id=product_id),
-            changes={"code": (None, data.code), "name": (None, data.name), "kind": (None, data.kind)},
+            changes={"code": (None, code), "name": (None, data.name), "kind": (None, data.kind)},
         )
         for price in data.prices:
             await set_price(scope, product_id, price)
         return product_id
+
+
+async def _code_of(name: str) -> str:
+    """The first code like the name that no product has."""
+    plain = re.sub("[^a-z0-9]+", "-", sort_key(name)).strip("-")[:50].rstrip("-") or "product"
+    for time in count(1):
+        code = plain if time == 1 else f"{plain}-{time}"
+        if await queries.find_product_by_code(code) is None:
+            return code
+    raise AssertionError("count() does not end")
 
 
 async def change_product(scope: Scope, product_id: int, data: ProductFields, *, version: int) -> int:

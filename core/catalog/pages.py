@@ -414,7 +414,7 @@ class ProductForm(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     """A new product as it is typed: the usual cycles beside each other, further ones on its page."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
-    code: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,59}$")]
+    code: Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9._-]{0,59})?$")] = ""
     kind: str
     description: Annotated[str, Meta(max_length=4000)] = ""
     tax_category: Annotated[str, Meta(max_length=60)] = "standard"
@@ -467,7 +467,6 @@ def new_product(form: ProductForm, currency: str, locale: str) -> NewProduct:
         name: getattr(form, name)
         for name in (
             "name",
-            "code",
             "kind",
             "description",
             "tax_category",
@@ -477,7 +476,7 @@ def new_product(form: ProductForm, currency: str, locale: str) -> NewProduct:
             "rank",
         )
     }
-    return checked(NewProduct, {**given, "prices": prices})
+    return checked(NewProduct, {**given, "code": form.code or None, "prices": prices})
 
 
 def new_product_groups(categories: Sequence[TaxCategoryRow], currency: str) -> list[FieldGroup]:
@@ -494,10 +493,9 @@ def new_product_groups(categories: Sequence[TaxCategoryRow], currency: str) -> l
                 field("name", required=True, max_length=200, autocomplete="off", help=_("As it stands on invoices")),
                 field(
                     "code",
-                    required=True,
                     max_length=60,
                     autocomplete="off",
-                    help=_("Small letters, digits, . _ - ; stays for good"),
+                    help=_("Small letters, digits, . _ - ; stays for good. Left empty: made of the name"),
                 ),
                 field("kind", kind="select", value="plan", choices=spoken(KINDS)),
                 field(

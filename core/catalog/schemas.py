@@ -68,9 +68,11 @@ class ProductFields(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class NewProduct(ProductFields, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A new product with its first prices. Without a group it goes into the one of its kind."""
+    """A new product with its first prices. Without a group it goes into the one of its kind, without a code it gets one
+    that is made of its name.
+    """
 
-    code: Code
+    code: Code | None = None
     kind: Kind
     group_id: Id | None = None
     prices: Annotated[list[NewPrice], Meta(max_length=50)] = []

@@ -45,6 +45,19 @@ async def test_P1_a_product_that_was_typed_in_stands_in_the_list_with_its_prices
     }
 
 
+async def test_P1_a_product_without_a_code_gets_one_that_is_made_of_its_name(tenant: TestTenant) -> None:
+    page, api = await tenant.browser(), await tenant.api()
+
+    typed = await page.post("/products", data={"name": "Glasfaser Größe XL, 300/50", "code": "", "kind": "plan"})
+    again = await api.post("/api/v1/products", json={"name": "Glasfaser Größe XL 300 50", "kind": "module"})
+    nameless = await api.post("/api/v1/products", json={"name": "光纤", "kind": "service"})
+
+    assert typed.status_code == 303, typed.text
+    assert (again.status_code, nameless.status_code) == (201, 201), again.text
+    codes = {product.code for product in await queries.list_products()}
+    assert {"glasfaser-grosse-xl-300-50", "glasfaser-grosse-xl-300-50-2", "product"} <= codes
+
+
 async def test_P1_every_wrong_field_of_a_new_product_is_named_and_nothing_is_written(tenant: TestTenant) -> None:
     page = await tenant.browser()
 
