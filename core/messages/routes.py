@@ -341,6 +341,9 @@ def _check_mail(view: PageView) -> None:
         check_addresses(given, name)
         for address in given:
             on_the_wire(address)
+    host, sender = (view.typed.get(name, [""])[-1].strip() for name in ("host", "sender_address"))
+    if host and not sender:
+        raise Invalid(_("Without a sender’s address nothing is sent."), field="sender_address")
 
 
 async def _mail_page(

@@ -225,7 +225,14 @@ async def test_M8_a_mail_server_is_set_up_and_what_waited_goes_out(tenant: TestT
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    ("field", "wrong"), [("sender_address", "me"), ("reply_to", "a@"), ("bcc", "x, y@z.example"), ("port", "99999")]
+    ("field", "wrong"),
+    [
+        ("sender_address", "me"),
+        ("sender_address", ""),
+        ("reply_to", "a@"),
+        ("bcc", "x, y@z.example"),
+        ("port", "99999"),
+    ],
 )
 async def test_M8_wrong_settings_are_named(mailing: Mailing, field: str, wrong: str) -> None:
     browser = await mailing.tenant.browser()
@@ -233,7 +240,7 @@ async def test_M8_wrong_settings_are_named(mailing: Mailing, field: str, wrong: 
     answer = await browser.post("/settings/mail", data={**mail_form(mailing.sink), field: wrong})
 
     assert answer.status_code == 422
-    assert f'id="f-{field}"' in answer.text
+    assert f'id="f-{field}-e"' in answer.text
     assert "Nothing was saved." in answer.text
 
 
