@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, defstruct
+from msgspec.structs import asdict
 
 from core.activity.unit import record, unit_of_work
 from core.billing.staging import days_between, larger
@@ -47,13 +48,30 @@ class Recognised(Struct, frozen=True):
     sums: list[Due]
 
 
-def unearned(day: str, where: str = "TRUE", *, lines: str = "TRUE") -> str:
-    """What is not earned before a day of each line that was deferred, as SQL to select from; credit notes below 0.
+_OF_SOME: Final = """
+LEFT JOIN charge k ON k.id = coalesce(l.charge_id, r.charge_id)
+LEFT JOIN ledger_transaction w ON w.source_kind = 'subscription' AND w.source_id = k.subscription_id
+    AND w.kind = 'withdrawal' AND w.revision = 0
+"""
+"""What a line was charged for, and when it was given up."""
+_OF_ALL: Final = """
+LEFT JOIN charge k
+    ON k.id = CASE WHEN l.period_from IS NULL OR l.period_to IS NULL THEN coalesce(l.charge_id, r.charge_id) END
+LEFT JOIN (
+    SELECT gone.id AS charge_id, w.booked_on FROM ledger_transaction w
+    JOIN charge gone ON gone.subscription_id = w.source_id
+    WHERE w.source_kind = 'subscription' AND w.kind = 'withdrawal' AND w.revision = 0
+) w ON w.charge_id = coalesce(l.charge_id, r.charge_id)
+"""
+"""The same of all lines: few are without days or given up, so charges of the others are not looked up."""
+_ALIVE: Final = """l.id IN (
+    SELECT id FROM document_line WHERE deferred_minor <> 0 AND (period_to > {day} OR period_to IS NULL)
+)"""
+"""By their ids, as they lie in the table."""
 
-    Days count from the day of issue; those of a credit note from the month in which it was issued, since what came
-    before is earned. A line that waits for its activation has no days yet. `where` is a condition on `x`, `lines` one
-    on the ids of lines: "l.id IN (…)".
-    """
+
+def _deferred(day: str, lines: str) -> str:
+    """Lines that were deferred, with days behind `day` or none yet, as SQL: amounts, product, and their days."""
     issued_month = (
         "date(d.issued_on, 'start of month')"
         if dialect() == "sqlite"
@@ -64,6 +82,30 @@ def unearned(day: str, where: str = "TRUE", *, lines: str = "TRUE") -> str:
         " ELSE d.issued_on END"
     )
     from_on = larger("coalesce(l.period_from, k.period_start)", begun)
+    every = lines == "TRUE"
+    return f"""
+        SELECT coalesce(l.corrects_line_id, l.id) AS root_id, coalesce(l.product_id, 0) AS product_id,
+               d.currency, d.book_id, d.issued_on, l.deferred_minor, l.base_deferred_minor,
+               CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END AS sign,
+               {from_on} AS from_on, coalesce(l.period_to, k.period_end) AS to_on,
+               CASE WHEN w.booked_on < coalesce(l.period_to, k.period_end) THEN w.booked_on END AS given_up_on
+        FROM document_line l
+        JOIN document d ON d.id = l.document_id AND d.state = 'issued'
+        LEFT JOIN document_line r ON r.id = l.corrects_line_id
+        LEFT JOIN document rd ON rd.id = r.document_id
+        {_OF_ALL if every else _OF_SOME}
+        WHERE l.deferred_minor <> 0 AND (l.period_to > {day} OR l.period_to IS NULL)
+            AND {_ALIVE.format(day=day) if every else lines}
+    """
+
+
+def unearned(day: str, where: str = "TRUE", *, lines: str = "TRUE") -> str:
+    """What is not earned before a day of each line that was deferred, as SQL to select from; credit notes below 0.
+
+    Days count from the day of issue; those of a credit note from the month in which it was issued, since what came
+    before is earned. A line that waits for its activation has no days yet. `where` is a condition on `x`, `lines` one
+    on the ids of lines: "l.id IN (…)".
+    """
 
     def left(amount: str) -> str:
         part = half_up_sql(f"x.{amount}", days_between(day, "x.to_on"), days_between("x.from_on", "x.to_on"))
@@ -76,21 +118,7 @@ def unearned(day: str, where: str = "TRUE", *, lines: str = "TRUE") -> str:
     return f"""(
     SELECT x.root_id, x.product_id, x.currency, x.book_id, x.issued_on, x.to_on,
            {left("deferred_minor")} AS minor, {left("base_deferred_minor")} AS base_minor
-    FROM (
-        SELECT coalesce(l.corrects_line_id, l.id) AS root_id, coalesce(l.product_id, 0) AS product_id,
-               d.currency, d.book_id, d.issued_on, l.deferred_minor, l.base_deferred_minor,
-               CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END AS sign,
-               {from_on} AS from_on, coalesce(l.period_to, k.period_end) AS to_on,
-               CASE WHEN w.booked_on < coalesce(l.period_to, k.period_end) THEN w.booked_on END AS given_up_on
-        FROM document_line l
-        JOIN document d ON d.id = l.document_id AND d.state = 'issued'
-        LEFT JOIN document_line r ON r.id = l.corrects_line_id
-        LEFT JOIN document rd ON rd.id = r.document_id
-        LEFT JOIN charge k ON k.id = coalesce(l.charge_id, r.charge_id)
-        LEFT JOIN ledger_transaction w ON w.source_kind = 'subscription' AND w.source_id = k.subscription_id
-            AND w.kind = 'withdrawal' AND w.revision = 0
-        WHERE l.deferred_minor <> 0 AND (l.period_to > {day} OR l.period_to IS NULL) AND {lines}
-    ) x
+    FROM ({_deferred(day, lines)}) x
     WHERE (x.to_on > {day} OR x.to_on IS NULL) AND {where}
 ) unearned"""
 
@@ -258,37 +286,52 @@ class ScheduledRevenue(Struct, frozen=True):
     base_minor: int
 
 
+MONTHS_AT_ONCE: Final = 12
+_ZERO: Final = date(2000, 1, 1)
+_LEFT: Final = defstruct(
+    "_LEFT",
+    [("currency", str), ("last", int), ("waiting", int), ("waiting_apart", int)]
+    + [(name, int) for at in range(MONTHS_AT_ONCE + 1) for name in (f"left_{at}", f"apart_{at}")],
+)
+"""What is left at the beginning of each month; `apart` is by how much it is another number in the tenant's currency."""
+
+
+class _Left(Struct, frozen=True):
+    """Amounts in their currency and the tenant's. `last`: the day before which all of it is earned, as a number."""
+
+    currency: str
+    last: int
+    waiting: tuple[int, int]
+    at: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, found: Struct) -> _Left:
+        kept = asdict(found)
+        return cls(
+            kept["currency"],
+            kept["last"],
+            (kept["waiting"], kept["waiting"] + kept["waiting_apart"]),
+            [(kept[f"left_{at}"], kept[f"left_{at}"] + kept[f"apart_{at}"]) for at in range(MONTHS_AT_ONCE + 1)],
+        )
+
+
 async def schedule_of_revenue(book_id: int = MAIN_BOOK) -> list[ScheduledRevenue]:
     """What stands on 2300, by the month in which it is earned."""
-    first = await first_unearned_day(book_id)
-    first = await _first_month() if first == date.min else first
-    last = await value_as(
-        date,
-        f"SELECT max(to_on) FROM {unearned(':first::date', 'x.book_id = :book')}",
-        first=first,
-        book=book_id,
-    )
-    months = [first]
-    while last is not None and (after := nth(months[-1], MONTH, 1)) < last:
-        months.append(after)
-    found: list[ScheduledRevenue] = []
-    for currency, waiting, base in [
-        (each.currency, each.amount_minor, each.base_minor)
-        for each in await _left_at(first, book_id, "x.to_on IS NULL")
-        if each.amount_minor or each.base_minor
-    ]:
-        found.append(ScheduledRevenue(None, currency, waiting, base))
-    at_start = {each.currency: each for each in await _left_at(first, book_id, "x.to_on IS NOT NULL")}
-    for month in months:
-        at_end = {each.currency: each for each in await _left_at(nth(month, MONTH, 1), book_id, "x.to_on IS NOT NULL")}
-        for currency, left in at_start.items():
-            still = at_end.get(currency)
-            minor = left.amount_minor - (still.amount_minor if still else 0)
-            base = left.base_minor - (still.base_minor if still else 0)
-            if minor or base:
-                found.append(ScheduledRevenue(month, currency, minor, base))
-        at_start = at_end
-    return found
+    start = await first_unearned_day(book_id)
+    start = await _first_month() if start == date.min else start
+    waiting, found, goes_on = list[ScheduledRevenue](), list[ScheduledRevenue](), True
+    while goes_on:
+        days = [nth(start, MONTH, at) for at in range(MONTHS_AT_ONCE + 1)]
+        left = [_Left.of(each) for each in await rows(_LEFT, _left_at(days), first=start, book=book_id)]
+        waiting = [ScheduledRevenue(None, each.currency, *each.waiting) for each in left if any(each.waiting)]
+        for at, month in enumerate(days[:-1]):
+            for each in left:
+                (minor, base), (still, base_still) = each.at[at : at + 2]
+                if minor != still or base != base_still:
+                    found.append(ScheduledRevenue(month, each.currency, minor - still, base - base_still))
+        start = days[-1]
+        goes_on = any(each.last > _number(start) for each in left)
+    return [*waiting, *found]
 
 
 async def _first_month() -> date:
@@ -296,17 +339,42 @@ async def _first_month() -> date:
     return (found or date(2000, 1, 1)).replace(day=1)
 
 
-class _Left(Struct, frozen=True):
-    currency: str
-    amount_minor: int
-    base_minor: int
+def _number(day: date) -> int:
+    return (day - _ZERO).days
 
 
-async def _left_at(day: date, book_id: int, where: str) -> list[_Left]:
-    return await rows(
-        _Left,
-        "SELECT currency, CAST(sum(minor) AS bigint) AS amount_minor, CAST(sum(base_minor) AS bigint) AS base_minor"
-        f" FROM {unearned(':day::date', f'x.book_id = :book AND {where}')} GROUP BY currency ORDER BY currency",
-        day=day,
-        book=book_id,
+def _left_at(days: Sequence[date]) -> str:
+    """What is not earned before each of these days, all from one look at the lines, as SQL. `:first` is the first.
+
+    Days are numbers there, worked out once for each line: behind a limit they are not put in where they are used. Most
+    lines are in the tenant's currency, and the same in both.
+    """
+
+    def left(amount: str, day: int) -> str:
+        part = half_up_sql(f"x.{amount}", f"(x.to_day - {day})", "(x.to_day - x.from_day)")
+        return (
+            f"CASE WHEN x.to_day <= {day} OR x.to_day <= x.from_day OR x.given_up_day < {day} THEN 0"
+            f" WHEN x.from_day >= {day} THEN x.{amount} ELSE {part} END"
+        )
+
+    def total(amount: str, which: str, name: str) -> str:
+        return f"CAST(sum(CASE WHEN {which} THEN {amount} ELSE 0 END) AS bigint) AS {name}"
+
+    sums = [
+        total("x.minor", "x.to_day IS NULL", "waiting"),
+        total("x.base_minor - x.minor", "x.to_day IS NULL", "waiting_apart"),
+    ]
+    for at, day in enumerate(map(_number, days)):
+        apart = f"({left('base_minor', day)}) - ({left('minor', day)})"
+        sums += [
+            total(left("minor", day), f"x.to_day > {day}", f"left_{at}"),
+            total(apart, f"x.to_day > {day} AND x.base_minor <> x.minor", f"apart_{at}"),
+        ]
+    zero = f"'{_ZERO.isoformat()}'::date"
+    numbers = ", ".join(f"{days_between(zero, f'x.{name}_on')} AS {name}_day" for name in ("from", "to", "given_up"))
+    return (
+        f"SELECT x.currency, coalesce(max(x.to_day), {_number(days[0])}) AS last, {', '.join(sums)} FROM ("
+        " SELECT x.currency, x.sign * x.deferred_minor AS minor, x.sign * x.base_deferred_minor AS base_minor,"
+        f" {numbers} FROM ({_deferred(':first::date', 'TRUE')}) x WHERE x.book_id = :book LIMIT {2**62}"
+        ") x GROUP BY x.currency ORDER BY x.currency"
     )

@@ -7,17 +7,19 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.billing.actions import withdraw_subscription
-from core.billing.recognition import close_until, recognise, schedule_of_revenue
+from core.billing.recognition import close_until, first_unearned_day, recognise, schedule_of_revenue, unearned
 from core.billing.verify import verify
-from core.database import execute, value
+from core.database import execute, rows, value, value_as
 from core.errors import Conflict, Invalid
 from core.ledger.books import check_open
 from core.ledger.days import add_up_days
 from core.ledger.posting import post
 from core.ledger.queries import closed_until, trial_balance
+from core.periods import Cycle, nth
 from tests.stories.story import Story
 
 
@@ -30,6 +32,45 @@ async def _of_month(story: Story, month: str) -> str:
         month=date.fromisoformat(f"{month}-01"),
     )
     return f"{int(minor) / 100:.2f}"
+
+
+class _Left(Struct, frozen=True):
+    currency: str
+    to_on: date | None
+    minor: int
+    base_minor: int
+
+
+async def _by_each_month() -> list[tuple[date | None, str, int, int]]:
+    """The schedule from what is not earned of each line at the beginning of every month."""
+
+    async def left(day: date) -> dict[tuple[bool, str], tuple[int, int]]:
+        sums: dict[tuple[bool, str], tuple[int, int]] = {}
+        for each in await rows(_Left, f"SELECT * FROM {unearned(':day::date')} ORDER BY currency", day=day):
+            key = each.to_on is None, each.currency
+            minor, base = sums.get(key, (0, 0))
+            sums[key] = minor + each.minor, base + each.base_minor
+        return sums
+
+    day = await first_unearned_day()
+    if day == date.min:
+        day = (await value_as(date, "SELECT min(issued_on) FROM document WHERE state = 'issued'") or day).replace(day=1)
+    now = await left(day)
+    found: list[tuple[date | None, str, int, int]] = [
+        (None, currency, *sums) for (waits, currency), sums in now.items() if waits and any(sums)
+    ]
+    for month in (nth(day, Cycle("month"), at) for at in range(60)):
+        after = await left(nth(month, Cycle("month"), 1))
+        for key, (minor, base) in now.items():
+            still, base_still = after.get(key, (0, 0))
+            if not key[0] and (minor != still or base != base_still):
+                found.append((month, key[1], minor - still, base - base_still))
+        now = after
+    return found
+
+
+async def _schedule() -> list[tuple[date | None, str, int, int]]:
+    return [(each.month, each.currency, each.amount_minor, each.base_minor) for each in await schedule_of_revenue()]
 
 
 async def _a_year(story: Story, starting: str = "2027-01-01") -> int:
@@ -122,6 +163,7 @@ async def test_B5_withdrawn_after_months_were_recognised_only_the_rest_becomes_r
 
     await withdraw_subscription(story.scope, subscription_id)
     at_once = await story.books("2300", "4000")
+    assert await _schedule() == await _by_each_month() != []
     story.on("2027-06-02")
     later = await recognise(story.scope)
 
@@ -138,7 +180,9 @@ async def test_B5_what_waits_for_its_payment_is_earned_from_the_day_it_begins(st
     story.on("2027-02-02")
     waiting = await recognise(story.scope)
     unknown = await schedule_of_revenue()
+    assert await _by_each_month() == await _schedule()
     await story.pays(3_100, invoice_id)
+    assert await _by_each_month() == await _schedule() != unknown
     await execute("DELETE FROM subscription_schedule")
 
     story.on("2027-03-02")
@@ -218,6 +262,7 @@ async def test_B5_another_currency_is_earned_at_the_rate_of_its_invoice(story: S
     (january,) = await recognise(story.scope)
 
     assert [(each.currency, each.amount_minor, each.base_minor) for each in january.sums] == [("USD", 3_100, 2_790)]
+    assert await _schedule() == await _by_each_month() != []
     await story.nothing_more_is_due()
 
 
@@ -267,13 +312,13 @@ async def test_B5_whatever_is_billed_credited_and_recognised_in_the_end_all_of_i
     dice = Random(seed)
     await story.begins("2027-01-01")
     await story.taxes(190_000)
-    for count, amount in ((1, 1_999), (3, 10_001), (6, 33_333), (12, 99_990)):
+    for count, amount in ((1, 1_999), (3, 10_001), (6, 33_333), (12, 99_990), (30, 270_001)):
         await story.sells(f"m{count}", amount, count=count, kind="module")
     for month in range(1, 8):
         story.on(date(2027, month, dice.randint(2, 28)))
         await recognise(story.scope)
         for _ in range(2):
-            await story.subscribes(f"m{dice.choice((1, 3, 6, 12))}")
+            await story.subscribes(f"m{dice.choice((1, 3, 6, 12, 30))}")
         await story.bill()
         document = await story.last_document()
         if dice.random() < 0.5:
@@ -283,8 +328,9 @@ async def test_B5_whatever_is_billed_credited_and_recognised_in_the_end_all_of_i
             await story.voids(document.id)
         (deferred,) = await story.books("2300")
         assert float(deferred) <= 0
+        assert await _schedule() == await _by_each_month()
     await execute("DELETE FROM subscription_schedule")
-    story.on("2029-01-05")
+    story.on("2030-03-05")
     await recognise(story.scope)
 
     assert await story.books("2300") == ["0.00"]
