@@ -36,7 +36,7 @@ async def show_link(view: View, token: FromPath[str]) -> Response[str]:
     """Looking at it does not use it up: mail scanners look too."""
     pending = await queries.find_email_link(token, view.scope.now())
     if pending is None:
-        raise NotFound("link to confirm an e-mail by")
+        return _over(view)
     return view.page("customers/email_confirm.html", pending=pending, done=False)
 
 
@@ -44,9 +44,16 @@ async def show_link(view: View, token: FromPath[str]) -> Response[str]:
 async def confirm(view: View, token: FromPath[str]) -> Response[str]:
     try:
         pending = await actions.confirm_email(view.scope, token)
+    except NotFound:
+        return _over(view)
     except Conflict as error:
         return view.page("customers/email_confirm.html", status=409, pending=None, done=False, refused=error.message)
     return view.page("customers/email_confirm.html", pending=pending, done=True)
+
+
+def _over(view: PageView) -> Response[str]:
+    """Customers come here, who have no business at the log-in of the staff."""
+    return view.page("customers/email_confirm.html", status=404, pending=None, done=False)
 
 
 HANDLERS: Final = (

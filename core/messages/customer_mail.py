@@ -38,8 +38,8 @@ USER_EMAIL_CONFIRM: Final = MessageKind(
                 "Guten Tag {{ name }},\n\n"
                 "{{ email }} soll Ihre E-Mail-Adresse bei {{ company }} werden. Bestätigen Sie sie hier:\n\n"
                 "{{ link }}\n\n"
-                "Der Link gilt einmal, {{ minutes }} Minuten lang. Wissen Sie nichts davon, lassen Sie es: nichts "
-                "ändert sich.\n\n"
+                "Der Link gilt einmal, {{ minutes }} Minuten lang. Wissen Sie nichts davon, brauchen Sie nichts zu "
+                "tun: Es ändert sich nichts.\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),

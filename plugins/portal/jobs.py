@@ -46,8 +46,8 @@ LINK_MAIL: Final = MessageKind(
                 "Guten Tag {{ name }},\n\n"
                 "es wurde ein Passwort für Ihr Konto bei {{ company }} angefordert. Wählen Sie es hier:\n\n"
                 "{{ link }}\n\n"
-                "Der Link gilt einmal, {{ minutes }} Minuten lang. Waren nicht Sie es, lassen Sie es: nichts hat sich "
-                "geändert.\n\n"
+                "Der Link gilt einmal, {{ minutes }} Minuten lang. Waren Sie es nicht, brauchen Sie nichts zu tun: "
+                "Es hat sich nichts geändert.\n\n"
                 "Freundliche Grüße\n{{ company }}"
             ),
         ),

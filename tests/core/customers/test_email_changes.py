@@ -84,7 +84,9 @@ async def test_C6_a_new_e_mail_counts_once_it_is_confirmed_and_the_old_address_i
     assert confirmed.status_code == 200, confirmed.text
     now = await queries.get_contact(scope, customer_id, user_id)
     assert (now.email, now.pending_email, now.version) == (NEW, None, 2)
-    assert [(await visitor.get(at)).status_code, (await visitor.post(at)).status_code] == [404, 404]
+    for again in (await visitor.get(at), await visitor.post(at)):
+        assert (again.status_code, "If you have confirmed the address, all is done" in again.text) == (404, True)
+        assert 'href="/login' not in again.text
     told = [line.text for line in await happenings(scope, customer_id=customer_id, limit=10)]
     assert told.index("New e-mail of a user confirmed") < told.index("New e-mail of a user waits to be confirmed")
 
