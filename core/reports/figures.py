@@ -68,15 +68,17 @@ class PlanMix(Struct, frozen=True):
 
 
 async def plan_mix(scope: Scope, currency: str) -> list[PlanMix]:
+    """What a cycle brings a month is worked out once for all that are sold at the same terms."""
     return await rows(
         PlanMix,
-        "SELECT p.id AS product_id, p.name AS product, count(*) AS subscriptions,"
-        f" CAST(sum({mrr.monthly_sql()}) AS bigint) AS mrr_minor"
+        "SELECT p.id AS product_id, p.name AS product, CAST(sum(t.many) AS bigint) AS subscriptions,"
+        f" CAST(sum(t.many * {mrr.monthly_sql()}) AS bigint) AS mrr_minor FROM ("
+        " SELECT subscription.product_id, t.cycle_minor, t.cycle_count, t.cycle_unit, count(*) AS many"
         " FROM subscription JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
         " AND t.valid_from <= :today AND (t.valid_to IS NULL OR t.valid_to > :today)"
-        " JOIN product p ON p.id = subscription.product_id"
         " WHERE subscription.state IN ('active', 'suspended') AND t.currency = :currency AND :within"
-        " GROUP BY p.id, p.name ORDER BY mrr_minor DESC, p.id",
+        " GROUP BY t.cycle_minor, subscription.product_id, t.cycle_count, t.cycle_unit"
+        ") t JOIN product p ON p.id = t.product_id GROUP BY p.id, p.name ORDER BY mrr_minor DESC, p.id",
         today=scope.today(),
         currency=currency,
         within=within(Subscription, scope.actor.reach),

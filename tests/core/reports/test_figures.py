@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import date
 from random import Random
 from typing import Any
@@ -16,9 +17,9 @@ from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import execute_many, value
+from core.database import execute_many, value, values
 from core.reports import mrr
-from core.reports.figures import charts_of
+from core.reports.figures import charts_of, plan_mix
 from core.reports.mrr import mrr_by_month, step_mrr
 from core.subscriptions.actions import subscribe
 from core.subscriptions.actions.pausing import end_pause
@@ -187,6 +188,11 @@ async def test_B13_whatever_happens_the_sum_of_all_steps_is_what_the_terms_say(s
     (last,) = await mrr_by_month(story.scope, [date(2027, 6, 1)], "EUR")
 
     assert steps == last.closing_minor == await _by_terms(story)
+    mix = await plan_mix(story.scope, "EUR")
+    assert sum(each.mrr_minor for each in mix) == steps
+    assert {each.product_id: each.subscriptions for each in mix} == Counter(
+        await values("SELECT product_id FROM subscription WHERE state = 'active'")
+    )
     assert last.customers_before + last.won - last.lost == await value(
         "SELECT count(*) FROM customer_mrr WHERE mrr_minor > 0"
     )
