@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 from msgspec.structs import fields
 
-from core.database.binding import current, session
+from core.database.binding import current, session, transaction
 from core.database.statements import compile_statement, encode, encode_column, take_apart
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -145,6 +145,9 @@ async def analyze() -> None:
         await execute(f"PRAGMA analysis_limit = {LOOKED_AT}")
         for table in await values("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"):
             await execute(f'ANALYZE "{table}"')  # others write between two of them
+        async with transaction():  # connections that are open read it anew once the schema is another
+            await execute("CREATE TABLE analyzed (id integer)")
+            await execute("DROP TABLE analyzed")
     else:
         await value("SELECT analyze_tables()")
 
