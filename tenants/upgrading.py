@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
+from core.database import Damaged, DiskFull, SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
 from core.errors import Unavailable
 from tenants.archives import room_on, sync_folder
 from tenants.backups import Busy, dump_picture, worked_on
@@ -29,6 +29,8 @@ LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
 PATIENCE: Final = 120.0
 """Seconds that a backup under way, or whoever writes just then, is waited for."""
+PAUSE: Final = 0.5
+"""Seconds before it is tried again."""
 FIRST: Final = 3
 """Tenants that are tried before the rest: where none of them can be upgraded, the fault is the version's."""
 NOT_BEGUN: Final = "Not begun, and as it was: none of the first {first} could be upgraded, so the version is to blame."
@@ -91,9 +93,12 @@ async def _migrated(deployment: Deployment, record: TenantRecord) -> list[str]:
         try:
             with bind(deployment.placement.migrating(record)):
                 return await migrate(migrations_of(deployment.plugins, deployment.enabled(record)))
+        except (DiskFull, Damaged):
+            raise
         except Unavailable:
             if monotonic() > deadline:
                 raise
+            await asyncio.sleep(PAUSE)  # it may have been refused at once
 
 
 async def _serve(deployment: Deployment, record: TenantRecord) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from core.app import MIGRATIONS
 from core.clock import FixedClock
-from core.database import SqliteDatabase, bind, execute, pending, prove_owner, run_sql, value, values
+from core.database import DiskFull, SqliteDatabase, bind, execute, pending, prove_owner, run_sql, value, values
 from tenants import upgrading
 from tenants.backups import worked_on
 from tenants.dumping import restore_schema
@@ -208,6 +208,26 @@ async def test_a_tenant_that_another_process_writes_to_for_long_is_served_and_up
     assert (looked_at.ran, looked_at.error) == ((), "")
     assert (bool(upgraded_then.ran), upgraded_then.error) == (True, "")
     assert {record.status for record in await deployment.registry.list_tenants()} == {TenantStatus.ACTIVE}
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_a_full_disk_is_no_writer_that_is_waited_for(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    async def full(apps: object) -> list[str]:
+        tried.append(apps)
+        raise DiskFull
+
+    record = (await made(deployment, "alpha")).record
+    await set_back(deployment, record)
+    monkeypatch.setattr(upgrading, "PATIENCE", 1.0)
+    monkeypatch.setattr(upgrading, "migrate", full)
+
+    failed = await upgrade_tenant(deployment, record)
+
+    assert (len(tried), failed.error) == (1, f"DiskFull: {DiskFull()}")
 
 
 async def test_an_upgrade_waits_for_a_backup_under_way_and_is_no_failure_of_the_tenant(
