@@ -116,9 +116,9 @@ invoice that is corrected, else by the last one at the rate."""
 _LINES: Final = """
 FROM document d
 JOIN document_line l ON l.document_id = d.id
-JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'
 LEFT JOIN tax_rate r ON r.id = l.tax_rate_id
 """
+_BUYER: Final = "JOIN document_party b ON b.document_id = d.id AND b.role = 'buyer'"
 _ISSUED: Final = """
 WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.issued_on BETWEEN :since AND :until
   AND d.book_id = :book
@@ -132,7 +132,7 @@ def _with_home() -> str:
     return f"WITH home AS MATERIALIZED (SELECT id, {_said('snapshot', 'country')} AS country FROM seller_snapshot)"
 
 
-def _charged() -> str:
+def _charged(buyer: str = _BUYER) -> str:
     """Every line of those documents with the part of the report that it belongs to, as SQL to select from."""
     country = f"coalesce(r.country, {_of_buyer('country')})"
     return f"""(
@@ -141,7 +141,7 @@ def _charged() -> str:
            CASE l.tax_code WHEN 'AE' THEN 'reverse_charge' WHEN 'E' THEN 'exempt' WHEN 'O' THEN 'outside'
                WHEN 'Z' THEN 'zero' ELSE CASE WHEN {country} = {_HOME} THEN 'home' ELSE 'oss' END END AS part,
            {_SIGN} * l.base_net_minor AS net, {_SIGN} * l.base_tax_minor AS tax
-    {_LINES} JOIN home s ON s.id = d.seller_snapshot_id {_ISSUED}
+    {_LINES} {buyer} JOIN home s ON s.id = d.seller_snapshot_id {_ISSUED}
 ) x"""
 
 
@@ -154,23 +154,13 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         {_with_home()}
         SELECT x.part, x.country, x.code, x.rate_ppm, count(DISTINCT x.id) AS documents,
                CAST(sum(x.net) AS bigint) AS net_minor, CAST(sum(x.tax) AS bigint) AS tax_minor
-        FROM {_charged()}
-        GROUP BY x.part, x.country, x.code, x.rate_ppm
+        FROM {_charged(f"LEFT {_BUYER} AND l.tax_rate_id IS NULL")}
+        GROUP BY x.rate_ppm, x.code, x.country, x.part
         ORDER BY x.part <> 'home', x.part <> 'oss', x.code, x.country, x.rate_ppm DESC
         """,
         **values,
     )
-    charged = await rows(
-        ReverseCharged,
-        f"""
-        SELECT d.payer_id AS customer_id, max({_of_buyer("name")}) AS name, {_of_buyer("vat_id")} AS vat_id,
-               {_of_buyer("country")} AS country, count(DISTINCT d.id) AS documents,
-               CAST(sum({_SIGN} * l.base_net_minor) AS bigint) AS net_minor
-        {_LINES} {_ISSUED} AND l.tax_code = 'AE'
-        GROUP BY d.payer_id, {_of_buyer("vat_id")}, {_of_buyer("country")} ORDER BY vat_id, d.payer_id
-        """,
-        **values,
-    )
+    charged = await _reverse_charged(since, until) if any(each.code == "AE" for each in lines) else []
     account = "(SELECT id FROM account WHERE book_id = :book AND code = :code)"
     in_books = await value(
         "SELECT CAST(coalesce(sum(-base_minor), 0) AS bigint)"
@@ -185,6 +175,22 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         net_minor=sum(each.net_minor for each in lines),
         tax_minor=sum(each.tax_minor for each in lines),
         booked_minor=int(in_books),
+    )
+
+
+async def _reverse_charged(since: date, until: date) -> list[ReverseCharged]:
+    return await rows(
+        ReverseCharged,
+        f"""
+        SELECT d.payer_id AS customer_id, max({_of_buyer("name")}) AS name, {_of_buyer("vat_id")} AS vat_id,
+               {_of_buyer("country")} AS country, count(DISTINCT d.id) AS documents,
+               CAST(sum({_SIGN} * l.base_net_minor) AS bigint) AS net_minor
+        {_LINES} {_BUYER} {_ISSUED} AND l.tax_code = 'AE'
+        GROUP BY d.payer_id, {_of_buyer("vat_id")}, {_of_buyer("country")} ORDER BY vat_id, d.payer_id
+        """,
+        since=since,
+        until=until,
+        book=MAIN_BOOK,
     )
 
 
