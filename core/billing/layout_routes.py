@@ -26,6 +26,8 @@ from core.billing.layout import (
     save_layout,
     set_logo,
 )
+from core.catalog.queries import list_tax_rates
+from core.catalog.rates import proposed
 from core.database import value
 from core.documents.files import get_shared_file, read_file
 from core.documents.model import COLUMNS, BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
@@ -194,6 +196,7 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
     """A document of the tenant's own, of lines that were never sold."""
     seller = await default_seller(scope)
     today = scope.today()
+    ppm = await _home_rate(seller.country or scope.tenant.country, today)
     first = date(today.year, today.month, 1)
     later = (first + timedelta(days=32)).replace(day=1)
     german = language == "de"
@@ -211,11 +214,12 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
             text=text,
             period=(first, later) if at == 0 else None,
             unit_price=Decimal(minor).scaleb(-2),
-            tax_ppm=200_000,
+            tax_ppm=ppm,
             amount_minor=minor,
         )
         for at, (text, minor) in enumerate(zip(texts, (4500, 8900, 6000), strict=True))
     )
+    tax = (19400 * ppm + 500_000) // 1_000_000
     return Document(
         kind=kind,
         language=language,
@@ -240,14 +244,20 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
             customer_number="10859",
         ),
         lines=lines,
-        taxes=(TaxLine(tax_ppm=200_000, net_minor=19400, tax_minor=3880),),
+        taxes=(TaxLine(tax_ppm=ppm, net_minor=19400, tax_minor=tax),),
         net_minor=19400,
-        tax_minor=3880,
-        total_minor=23280,
+        tax_minor=tax,
+        total_minor=19400 + tax,
         account=BankAccount(holder=seller.name, iban=seller.iban, bic=seller.bic) if seller.iban else None,
         notes=(seller.footer,) if seller.footer else (),
         look=look_of(layout, language),
     )
+
+
+async def _home_rate(country: str, today: date) -> int:
+    """The standard rate that lines are charged at home; before billing has begun, the one that is proposed then."""
+    rates = [each for each in await list_tax_rates(country) if each.category == "standard" and each.valid_from <= today]
+    return rates[0].rate_ppm if rates else proposed(country)["standard"]
 
 
 def _asked(view: PageView) -> tuple[str, DocumentKind]:

@@ -186,7 +186,13 @@ def fields_of(
             read=_day(customer.billing_day),
         ),
         _field("vat_id", shown, max_length=60, help=_("With or without the country's letters; its digits are checked")),
-        _field("tax_profile", shown, kind="select", choices=spoken(TAX)),
+        _field(
+            "tax_profile",
+            shown,
+            kind="select",
+            choices=spoken(TAX),
+            help=_("A company of another EU country: check its VAT id (VIES), then choose reverse charge"),
+        ),
         _field("tax_reason", shown, max_length=200, help=_("Where it is exempt: stands on its documents")),
     ]
 

@@ -239,6 +239,8 @@ async def test_B11_the_look_is_edited_with_its_preview_beside_it(tenant: TestTen
 
     assert "frame-src 'self'" in shown.headers["content-security-policy"]
     assert "Vielen Dank." in sheet.text
+    assert "23" in sheet.text.split("194,00", 1)[0]
+    assert "238,62" in sheet.text
     assert "Rechnung" in sheet.text
     assert "/documents/colours/7a1f5c.css" in sheet.text
     assert sheet.headers["x-frame-options"] == "SAMEORIGIN"

@@ -6,9 +6,11 @@ import json
 import re
 from datetime import date
 from html import unescape
+from typing import Literal
 
 import httpx
 
+from core.activity.unit import unit_of_work
 from core.billing import actions
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
@@ -16,7 +18,7 @@ from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import add_contact, create_customer
 from core.customers.schemas import ContactFields, NewCustomer
-from core.database import value
+from core.database import execute, value
 from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance
 from core.ledger.schemas import NewFxRate
@@ -361,6 +363,35 @@ async def test_looking_at_a_plan_takes_no_number(tenant: TestTenant) -> None:
     await actions.issue(scope, draft)
 
     assert (await get_document(scope, draft)).number == "2026-000002"
+
+
+async def test_who_issues_with_tax_to_a_business_of_another_member_is_told_how_it_is_taken_off(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    page = await tenant.browser()
+    plans = []
+    asked: list[tuple[str, Literal["person", "company"]]] = [
+        ("standard", "company"),
+        ("reverse_charge", "company"),
+        ("standard", "person"),
+    ]
+    for profile, kind in asked:
+        payer_id = await create_customer(scope, NewCustomer(full_name="Brenk GmbH", kind=kind, country="DE"))
+        async with unit_of_work(scope):
+            await execute(
+                "UPDATE customer SET vat_id = 'DE136695976', tax_profile = :profile WHERE id = :id",
+                profile=profile,
+                id=payer_id,
+            )
+        draft = await actions.create_draft(
+            scope, NewDraft(payer_id=payer_id, lines=[NewLine(description="x", unit_price_e6=100_000_000)])
+        )
+        plans.append((await page.get(f"/invoices/{draft}/issue", headers=PART)).text)
+
+    assert ["VAT id DE136695976" in each and "Reverse charge" in each for each in plans] == [True, False, False]
+    assert "€123.00" in plans[0]
+    assert "€100.00" in plans[1]
 
 
 async def test_the_pdf_is_made_once_and_served_byte_for_byte(tenant: TestTenant) -> None:
