@@ -569,7 +569,9 @@ async def show_import(view: View, import_id: FromPath[int]) -> Response[str]:
         "inventory/import_report.html",
         found=found,
         report=report,
-        job=running_job(job) if job is not None and found.state == "taking" else None,
+        job=running_job(job, streams=view.scope.may("jobs.view"))
+        if job is not None and found.state == "taking"
+        else None,
         figures=[
             Figure(label=_("Rows"), value=number(report.records)),
             Figure(label=_("Right"), value=number(report.good), detail=_("become items")),

@@ -189,6 +189,18 @@ async def test_pages_of_an_import(tenant: TestTenant) -> None:
     assert "stock.csv" in (await page.get("/inventory/import")).text
 
 
+async def test_an_import_goes_on_in_sight_of_who_may_see_jobs_and_asks_for_no_others(tenant: TestTenant) -> None:
+    clerk = await tenant.browser(staff_id=await tenant.staff_with({"inventory.edit", "inventory.view"}))
+    import_id = await importing.check_file(tenant.scope(), GOOD, name="stock.csv")
+    await importing.start_import(tenant.scope(), import_id)
+    at = f"/inventory/import/{import_id}"
+
+    own, whole = (await clerk.get(at)).text, (await (await tenant.browser()).get(at)).text
+
+    assert ["/events" in one for one in (own, whole)] == [False, True]
+    assert f"{at}/state" in own
+
+
 async def test_an_import_over_the_api(tenant: TestTenant) -> None:
     api = await tenant.api(["inventory.view", "inventory.edit"])
     at = "/api/v1/inventory/imports"
