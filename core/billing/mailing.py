@@ -217,8 +217,9 @@ async def send_document(scope: Scope, document_id: int, *, again: bool = False, 
 
 
 async def _pay_link(scope: Scope, document_id: int, document: Sheet) -> str:
-    """Where it can be paid online; "" where it cannot, or nothing is open."""
-    if document.open_minor <= 0 or document.kind == DocumentKind.CREDIT_NOTE:
+    """Where it can be paid online; "" where it cannot, or nothing is open. A proforma is no debt: its payer would find
+    others there."""
+    if document.open_minor <= 0 or document.kind in (DocumentKind.CREDIT_NOTE, DocumentKind.PROFORMA):
         return ""
     found = await scope.hooks.first(
         hookspecs.choose_payment_link, scope=scope, document_id=document_id, currency=document.currency

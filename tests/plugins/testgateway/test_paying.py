@@ -16,6 +16,7 @@ from pypdfium2 import PdfDocument
 from core import hookspecs
 from core.activity.queries import timeline
 from core.billing import actions as billing
+from core.billing import mailing
 from core.billing.actions.dunning import run_dunning
 from core.billing.dunning import DunningSettings
 from core.billing.mailing import send_document
@@ -26,6 +27,7 @@ from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
 from core.database import rows, value, values
 from core.documents.files import read_file
+from core.documents.model import Document
 from core.errors import Conflict
 from core.hooks import GatewayNews, PayBack
 from core.ledger.queries import trial_balance
@@ -376,3 +378,25 @@ async def test_B9_a_reminder_says_where_it_is_paid_and_nothing_where_no_gateway_
     assert f"{tenant.tenant.address}/portal/pay?invoice={first}" in told
     assert "Pay online" in told
     assert "/portal/pay" not in await reminded(second)
+
+
+async def test_B2_a_proforma_is_not_printed_with_a_page_where_it_cannot_be_paid(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links: list[tuple[str, bool]] = []
+
+    async def printed(document: Document, **_: object) -> bytes:
+        links.append((document.kind.value, bool(document.pay_link)))
+        return b"%PDF"
+
+    monkeypatch.setattr(mailing, "document_pdf", printed)
+    scope = tenant.scope()
+    customer_id = await a_customer(tenant)
+    draft = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Visit", unit_price_e6=100_000_000)])
+    )
+    await mailing.document_file(scope, await billing.issue_proforma(scope, draft))
+    await billing.issue(scope, draft)
+    await mailing.document_file(scope, draft)
+
+    assert links == [("proforma", False), ("invoice", True)]
