@@ -159,8 +159,8 @@ class _Recurring(Struct, frozen=True):
     minor: int
 
 
-_A_MONTH: Final = {"day": (36525, 1200), "week": (36525, 8400), "month": (1, 1), "year": (1, 12)}
-"""How many of a unit make a month, as a fraction."""
+_A_MONTH: Final = {"day": (487, 16), "week": (487, 112), "month": (1, 1), "year": (1, 12)}
+"""How many of a unit make a month, as a fraction; a year has 365.25 days."""
 
 
 @hookimpl

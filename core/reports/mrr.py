@@ -26,8 +26,8 @@ FURTHEST_BACK: Final = 36
 AT_ONCE: Final = 1000
 GAINS: Final = ("new", "reactivation", "expansion")
 KINDS: Final = (*GAINS, "contraction", "churn")
-_A_MONTH: Final = {"day": (36525, 1200), "week": (36525, 8400), "month": (1, 1), "year": (1, 12)}
-"""How many of a unit make a month, as a fraction."""
+_A_MONTH: Final = {"day": (487, 16), "week": (487, 112), "month": (1, 1), "year": (1, 12)}
+"""How many of a unit make a month, as a fraction; a year has 365.25 days."""
 
 
 def monthly_sql(term: str = "t") -> str:

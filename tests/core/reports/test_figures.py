@@ -44,6 +44,25 @@ async def _by_terms(story: Story) -> int:
     )
 
 
+@pytest.mark.parametrize(
+    ("unit", "count", "monthly"),
+    [
+        ("day", 1, 304_375),
+        ("day", 1096, 278),
+        ("week", 1, 43_482),
+        ("week", 1096, 40),
+        ("month", 3, 3_333),
+        ("year", 1, 833),
+    ],
+)
+async def test_B13_a_cycle_of_any_length_brings_something_a_month(
+    tenant: TestTenant, unit: str, count: int, monthly: int
+) -> None:
+    term = f"(SELECT '{unit}' AS cycle_unit, {count} AS cycle_count, 10000 AS cycle_minor) t"
+
+    assert await value(f"SELECT {mrr.monthly_sql()} FROM {term}") == monthly
+
+
 async def test_B13_the_steps_of_a_customer_are_new_more_less_lost_and_back_again(story: Story) -> None:
     await story.begins("2027-01-10")
     await story.taxes(0)
