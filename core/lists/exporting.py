@@ -31,7 +31,7 @@ PIECE: Final = 1000
 """Rows that are read at once."""
 BLOCK: Final = 65_536
 TYPES: Final = {
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 

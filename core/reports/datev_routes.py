@@ -24,7 +24,8 @@ from core.web.view import View, errors_by_field
 if TYPE_CHECKING:
     from core.scope import Scope
 
-TYPE: Final = "text/csv; charset=windows-1252"
+TYPE: Final = "text/csv"
+CHARSET: Final = "windows-1252"
 
 
 @get("/ledger/datev", permission="ledger.view")
@@ -49,7 +50,12 @@ async def _file(scope: Scope, since: date, until: date) -> Stream:
         settings, since, until, currency=scope.tenant.currency, name=scope.tenant.name, now=scope.now()
     )
     name = f"EXTF_Buchungsstapel_{since:%Y%m%d}_{until:%Y%m%d}.csv"
-    return Stream(content, media_type=TYPE, headers={"content-disposition": f'attachment; filename="{name}"'})
+    return Stream(
+        content,
+        media_type=TYPE,
+        encoding=CHARSET,
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @api_get(

@@ -26,7 +26,7 @@ _TYPES: Final = {"money": "decimal", "number": "integer", "date": "date", "rate"
 LONG: Final = 32
 """Letters of a text that one line of a cell holds."""
 _NUMBERS: Final = frozenset({"money", "number", "rate"})
-CSV: Final = "text/csv; charset=utf-8"
+CSV: Final = "text/csv"
 
 
 class Column(Struct, frozen=True):

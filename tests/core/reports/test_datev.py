@@ -52,7 +52,12 @@ async def test_B5_the_batch_has_the_form_that_datev_publishes(tenant: TestTenant
     answer = await page.get("/ledger/datev", params=days)
     lines = answer.content.decode("cp1252").split("\r\n")
     rows = list(csv.reader(io.StringIO("\n".join(lines[2:])), delimiter=";"))
+    others = [await page.get("/ledger/tax?format=csv&sheet=tax"), await page.get("/lists/invoices/export?format=csv")]
 
+    assert answer.headers["content-type"] == "text/csv; charset=windows-1252"
+    assert [each.headers["content-type"] for each in others if each.status_code == 200] == [
+        "text/csv; charset=utf-8"
+    ] * 2
     assert answer.headers["content-disposition"].startswith('attachment; filename="EXTF_Buchungsstapel_')
     assert lines[0].startswith('"EXTF";700;21;"Buchungsstapel";13;')
     assert f";29098;55003;{today.year}0101;4;{today:%Y%m}01;{today:%Y%m%d};" in lines[0]
