@@ -86,7 +86,7 @@ _WORDS: Final = (
     (r"Expected `date`|RFC3339|ISO8601", N_("Type a date as year, month, day: 2026-11-30.")),
     (r"Expected `array`", N_("Give a list.")),
     (r"Expected `str`, got `null`", N_("Fill this in.")),
-    (r"Expected `str`", N_("Give a text.")),
+    (r"Expected `str`(?! matching)", N_("Give a text.")),
     (r"Invalid enum value '?([^']*)'?", N_("“%(given)s” is none of the choices.")),
     (r"matching regex", N_("This does not have the form that is asked for.")),
     (r"Object contains unknown field `([^`]+)`", N_("This field is not known here.")),
@@ -104,6 +104,7 @@ def checked(into: type[S], values: Mapping[str, object]) -> S:
 
 def in_words(error: str) -> str:
     """What a person can do about a message of msgspec."""
+    error = error.replace(" | null`", "`")  # what may be left out is said like what may not
     for pattern, words in _WORDS:
         if found := re.search(pattern, error):
             return _(words, given=found[1]) if found.groups() else _(words)

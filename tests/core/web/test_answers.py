@@ -67,3 +67,19 @@ async def test_a_field_that_is_missing_or_unknown_in_a_body_is_named_wherever_it
     assert [error["field"] for answer in answers for error in answer.json()["errors"]] == [
         "full_name", "fax", "emails.1", "", "lines.1.unit_price_e6",
     ]  # fmt: skip
+
+
+async def test_a_text_of_another_form_is_not_called_no_text_and_what_may_be_left_out_is_said_like_the_rest(
+    tenant: TestTenant,
+) -> None:
+    api = await tenant.api()
+
+    said = [
+        (await api.post("/api/v1/products", json={"name": "Fibre", "kind": "plan", "code": code})).json()["errors"]
+        for code in ("Ä B", 5)
+    ]
+
+    assert said == [
+        [{"field": "code", "message": "This does not have the form that is asked for."}],
+        [{"field": "code", "message": "Give a text."}],
+    ]
