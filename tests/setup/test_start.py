@@ -49,7 +49,7 @@ def test_the_collector_is_back_also_where_loading_failed() -> None:
 def _begin(data: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tenants.cli", *command],
-        env={name: text for name, text in os.environ.items() if not name.startswith("TENANTRY")}
+        env={name: text for name, text in os.environ.items() if not name.startswith(("TENANTRY", "COLUMNS"))}
         | {"TENANTRY_DATA": str(data), **environment},
         capture_output=True,
         text=True,
