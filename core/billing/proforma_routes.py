@@ -71,6 +71,7 @@ async def _issue(scope: Scope, draft_id: int) -> ChangePlan:
                 total=PlanLine(
                     text=_("Total, with %(amount)s VAT", amount=format_amount(made.tax_minor, made.currency)),
                     value=total,
+                    rests_on=str(made.corrects_id or ""),
                 ),
             )
         ],

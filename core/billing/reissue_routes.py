@@ -394,6 +394,12 @@ async def _free_note(
                         before=format_amount(before.credit_minor, before.currency),
                         value=format_amount(after.credit_minor, after.currency),
                     ),
+                    PlanLine(
+                        text=_("Balance, %(currency)s", currency=after.currency),
+                        before=format_amount(before.balance_minor, before.currency),
+                        value=format_amount(after.balance_minor, after.currency),
+                        tone="owes" if after.balance_minor < 0 else "plus" if after.balance_minor > 0 else "",
+                    ),
                 ],
             ),
         ],

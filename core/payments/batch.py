@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from core.activity.unit import again, unit_of_work
 from core.billing.tables import Document
 from core.customers.tables import Customer
-from core.database import row, rows, within
+from core.database import dialect, execute, row, rows, within
 from core.errors import Conflict, DomainError, FieldError, Invalid, NotFound
 from core.ids import new_uuid
 from core.jobs.actions import enqueue
@@ -88,12 +88,14 @@ class CheckedRow(Struct, frozen=True, kw_only=True):
     errors: dict[str, str] = {}
     booked_id: int | None = None
     """A payment of this customer, day and amount that is there already."""
+    in_batch: int | None = None
+    """The job of a batch that says the same and is not over."""
     repeats: bool = False
     """Another row before it says the same."""
 
     @property
     def seems_booked(self) -> bool:
-        return self.booked_id is not None or self.repeats
+        return self.booked_id is not None or self.in_batch is not None or self.repeats
 
     @property
     def is_good(self) -> bool:
@@ -153,7 +155,7 @@ async def check_rows(scope: Scope, typed: Sequence[TypedRow]) -> list[CheckedRow
     filled = [each for each in typed if not each.is_empty]
     if len(filled) > MOST_ROWS:
         raise Invalid(_("A batch has at most %(most)s rows.", most=MOST_ROWS), field="")
-    return await _compared([await _check(scope, each) for each in filled])
+    return await compared([await _check(scope, each) for each in filled])
 
 
 class _Same(Struct, frozen=True):
@@ -167,8 +169,15 @@ class _Same(Struct, frozen=True):
 _Said = tuple[int, date, str, int]
 
 
-async def _compared(checked: Sequence[CheckedRow]) -> list[CheckedRow]:
-    """With what seems to be booked already, or stands twice among them: a statement is easily pasted again."""
+async def lock_batches() -> None:
+    """Batches are looked at and left for the worker one at a time, till the end of the transaction."""
+    if dialect() == "postgresql":
+        await execute("SELECT pg_catalog.pg_advisory_xact_lock(hashtext('batches ' || current_schema()))")
+
+
+async def compared(checked: Sequence[CheckedRow]) -> list[CheckedRow]:
+    """With what seems to be booked already, is being booked, or stands twice among them: a statement is easily pasted
+    again."""
     said = {at: each for at, each in enumerate(checked) if each.matched is not None and each.is_good}
     kept = await rows(
         _Same,
@@ -187,7 +196,39 @@ async def _compared(checked: Sequence[CheckedRow]) -> list[CheckedRow]:
         again_here = (key, each.typed.reference) in before
         before.add((key, each.typed.reference))
         found[at] = msgspec.structs.replace(each, booked_id=booked.get(key), repeats=again_here)
-    return found
+    waiting = await _waiting()
+    return [
+        msgspec.structs.replace(
+            each, in_batch=waiting.get((each.received_on, each.typed.who, each.amount_minor, each.typed.reference))
+        )
+        for each in found
+    ]
+
+
+class _Waiting(Struct, frozen=True):
+    id: int
+    payload: str
+
+
+async def _waiting() -> dict[tuple[date | None, str, int, str], int]:
+    """Rows of batches that are not over, with the job that books them."""
+    found = await rows(
+        _Waiting,
+        " UNION ALL ".join(
+            f"SELECT id, payload FROM job WHERE kind = :kind AND {state}"
+            for state in (  # as the indexes say it
+                "state = 'waiting'",
+                "state IN ('running', 'sending')",
+                "state IN ('failed', 'unknown', 'held') AND state = 'held'",
+            )
+        ),
+        kind=BOOK.name,
+    )
+    return {
+        (each.received_on, each.who, each.amount_minor, each.reference): job.id
+        for job in found
+        for each in msgspec.json.decode(job.payload, type=ToBook).batch.rows
+    }
 
 
 async def _check(scope: Scope, typed: TypedRow) -> CheckedRow:

@@ -30,17 +30,27 @@ from core.payments.batch import (
     TypedRow,
     batch_of,
     check_rows,
+    compared,
+    lock_batches,
     pasted_rows,
     start_batch,
 )
 from core.payments.pages import said_of
-from core.payments.suspense import Assignment, NewReceipt, assign, receive_unidentified
+from core.payments.suspense import (
+    Assignment,
+    NewReceipt,
+    assign,
+    count_alike,
+    lock_receipts,
+    receive_unidentified,
+)
 from core.payments.transfers import NewTransfer, transfer_credit
 from core.texts import N_, _, ngettext
 from core.web.amounts import Fields, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
 from core.web.jobs_pages import running_job
+from core.web.once import once
 from core.web.parts import Choice, Field, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import get, post
@@ -95,29 +105,50 @@ async def send_batch(view: View) -> Response[str]:
     if not checked:
         return await _batch_page(view, [], errors={"": _("Type or paste at least one row.")}, status=422)
     wrong = form.mode == "all" and not all(each.is_good for each in checked)
-    looked = view.typed.get("looked", [""])[-1] == _seen(checked)
+    looked = view.typed.get("looked", [""])[-1]
     if not looked or wrong:
         return await _batch_page(view, checked, status=422 if wrong else 200)
-    booked = [each for each in checked if each.is_good or (form.mode == "suspense" and each.waits)]
-    if not booked:
+    if not any(_is_booked(each, form.mode) for each in checked):
         return await _batch_page(view, checked, errors={"": _("No row is left to be booked.")}, status=422)
-    job_id = await start_batch(
-        view.scope,
-        NewBatch(
-            rows=[
-                BatchRow(
-                    received_on=each.received_on,
-                    who=each.typed.who,
-                    amount_minor=each.amount_minor,
-                    reference=each.typed.reference,
-                )
-                for each in booked
-            ],
-            method=form.method,
-            mode=form.mode,
-        ),
-    )
-    return view.go(f"/payments/batch/{job_id}")
+
+    async def start() -> str:
+        return f"/payments/batch/{await _start(view.scope, checked, form, looked)}"
+
+    try:
+        return view.go(await once(view, start))
+    except _Changed as error:
+        return await _batch_page(view, error.checked)
+
+
+class _Changed(Exception):
+    """The rows are not as they were looked at, or meanwhile something of them is booked."""
+
+    def __init__(self, checked: list[CheckedRow]) -> None:
+        super().__init__("the rows have changed")
+        self.checked = checked
+
+
+async def _start(scope: Scope, checked: Sequence[CheckedRow], form: _Batch, looked: str) -> int:
+    """One batch at a time: what is equal and was sent at the same moment is seen as being booked."""
+    await lock_batches()
+    now = await compared(checked)
+    if looked != _seen(now):
+        raise _Changed(now)
+    rows = [
+        BatchRow(
+            received_on=each.received_on,
+            who=each.typed.who,
+            amount_minor=each.amount_minor,
+            reference=each.typed.reference,
+        )
+        for each in now
+        if _is_booked(each, form.mode)
+    ]
+    return await start_batch(scope, NewBatch(rows=rows, method=form.method, mode=form.mode))
+
+
+def _is_booked(each: CheckedRow, mode: Mode) -> bool:
+    return each.is_good or (mode == "suspense" and each.waits)
 
 
 @get("/payments/batch/{job_id:int}", permission="payments.register")
@@ -160,6 +191,7 @@ def _seen(checked: Sequence[CheckedRow]) -> str:
     """What a person looked at: rows and whose they are. Short enough to go along in the form."""
     said = "\n".join(
         f"{each.received_on}|{each.amount_minor}|{each.currency}|{each.matched}|{each.typed.reference}|{each.booked_id}"
+        f"|{each.in_batch}"
         for each in checked
     )
     return hashlib.sha256(said.encode()).hexdigest()[:32]
@@ -261,7 +293,8 @@ async def _receipt(scope: Scope, form: _Receipt) -> ChangePlan:
     currency = scope.tenant.currency
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, currency, scope.locale, least=1, default=0)
-    await receive_unidentified(
+    await lock_receipts()
+    payment_id = await receive_unidentified(
         scope,
         NewReceipt(
             amount_minor=amount,
@@ -271,6 +304,7 @@ async def _receipt(scope: Scope, form: _Receipt) -> ChangePlan:
             note=form.note,
         ),
     )
+    alike = await count_alike(scope, payment_id)
     written = format_money(amount, currency, scope.locale)
     return ChangePlan(
         title=_("Hold %(amount)s in suspense", amount=written),
@@ -279,7 +313,14 @@ async def _receipt(scope: Scope, form: _Receipt) -> ChangePlan:
         parts=[
             PlanPart(
                 title=_("Money"),
-                lines=[PlanLine(text=_("Suspense, nobody's credit yet"), value=format_amount(amount, currency))],
+                lines=[
+                    PlanLine(text=_("Suspense, nobody's credit yet"), value=format_amount(amount, currency)),
+                    *(
+                        [PlanLine(text=_("Held already with this day, amount and reference"), value=str(alike))]
+                        if alike
+                        else []
+                    ),
+                ],
             )
         ],
     )

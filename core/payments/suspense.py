@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_credit, open_credit
 from core.billing.actions.allocation import in_base, lock_balance, recover_loss
-from core.database import Duplicate, execute, row, value, within
+from core.database import Duplicate, dialect, execute, row, value, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import Id
 from core.ledger.accounts import Code
@@ -90,6 +90,26 @@ async def receive_unidentified(scope: Scope, data: NewReceipt) -> int:
         )
         record(scope, UnidentifiedReceived(payment_id=payment_id, amount_minor=data.amount_minor, currency=currency))
         return payment_id
+
+
+async def lock_receipts() -> None:
+    """Who looks first whether such a receipt is held already does so one at a time, till the end of the transaction."""
+    if dialect() == "postgresql":
+        await execute("SELECT pg_catalog.pg_advisory_xact_lock(hashtext('receipts ' || current_schema()))")
+
+
+async def count_alike(scope: Scope, payment_id: int) -> int:
+    """How many others wait in suspense with the amount, day and reference of this one."""
+    return int(
+        await value(
+            "SELECT count(*) FROM payment JOIN payment mine ON mine.id = :id WHERE payment.id <> mine.id"
+            " AND payment.payer_id IS NULL AND payment.state = 'received'"
+            " AND payment.received_on = mine.received_on AND payment.amount_minor = mine.amount_minor"
+            " AND payment.currency = mine.currency AND payment.reference = mine.reference AND :within",
+            id=payment_id,
+            within=within(Payment, scope.actor.reach),
+        )
+    )
 
 
 class _Waiting(Struct, frozen=True):

@@ -44,6 +44,7 @@ from core.texts import N_, _
 from core.web.amounts import Fields, typed_amount, typed_decimal
 from core.web.changes import ChangePlan, Place, Typed, asked, do_plan, show_plan
 from core.web.forms import checked, from_form
+from core.web.once import once
 from core.web.parts import Figure
 from core.web.routing import get, post
 from core.web.templating import written
@@ -590,10 +591,15 @@ async def create_charge(view: View, customer_id: FromPath[int]) -> Response[str]
     customer = await customers.get_customer(scope, customer_id)
     try:
         form = await view.form(pages.ChargeForm)
-        await actions.add_charge(scope, await _new_charge(scope, customer, form))
+
+        async def add() -> str:
+            await actions.add_charge(scope, await _new_charge(scope, customer, form))
+            return f"/customers/{customer_id}/subscriptions?show=all"
+
+        path = await once(view, add)
     except Invalid as error:
         return await _charge_drawer(view, customer, errors_by_field(error), status=422)
-    return view.go(f"/customers/{customer_id}/subscriptions?show=all", _("Charge added. The next invoice takes it up."))
+    return view.go(path, _("Charge added. The next invoice takes it up."))
 
 
 async def _new_charge(scope: Scope, customer: CustomerDetail, form: pages.ChargeForm) -> NewCharge:

@@ -18,6 +18,7 @@ from core.activity.asking import rehearsal
 from core.activity.unit import again, unit_of_work
 from core.errors import Conflict, Invalid
 from core.texts import _
+from core.web.once import FIELD, once
 from core.web.parts import Field
 from core.web.view import errors_by_field
 
@@ -157,18 +158,22 @@ async def carry_out(scope: Scope, deed: Deed, seen: str) -> ChangePlan:
 
     async def run() -> ChangePlan:
         async with unit_of_work(scope):
-            plan = await deed()
-            if plan.seen != seen:
-                raise PlanChanged(plan.against(seen))
-        return plan
+            return await _as_seen(deed, seen)
 
     return await again(run)
+
+
+async def _as_seen(deed: Deed, seen: str) -> ChangePlan:
+    plan = await deed()
+    if plan.seen != seen:
+        raise PlanChanged(plan.against(seen))
+    return plan
 
 
 # -- as pages ---------------------------------------------------------------------------------------------------------
 
 Typed = Mapping[str, Sequence[str]]
-_OURS: Final = frozenset({"seen", "_csrf"})
+_OURS: Final = frozenset({"seen", "_csrf", FIELD})
 
 
 def asked(view: PageView) -> dict[str, list[str]]:
@@ -190,11 +195,21 @@ async def show_plan(view: PageView, place: Place, typed: Typed, deed: Deed) -> R
 
 
 async def do_plan(view: PageView, place: Place, deed: Deed, *, to: str, said: str) -> Response[str]:
-    """Carry out what was shown, then see `to`; else the drawer again, and nothing is done. The form was read before."""
+    """Carry out what was shown, then see `to`; else the drawer again, and nothing is done. Sent twice it is done once.
+    The form was read before."""
+
+    seen = view.typed.get("seen", [""])[-1]
+
+    async def run() -> str:
+        await _as_seen(deed, seen)
+        return to
+
     try:
-        await carry_out(view.scope, deed, view.typed.get("seen", [""])[-1])
-    except PlanChanged as error:
-        return drawer(view, place, view.typed, plan=error.plan, stale=True)
+        try:
+            to = await once(view, run)
+        except PlanChanged:  # it may have waited for another between what it read: worked out anew
+            plan = await rehearse(view.scope, deed)
+            return drawer(view, place, view.typed, plan=plan.against(seen), stale=True)
     except Invalid as error:
         return drawer(view, place, view.typed, errors=errors_by_field(error))
     except Conflict as error:

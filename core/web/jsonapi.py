@@ -7,7 +7,6 @@ import functools
 import hashlib
 import inspect
 import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -20,12 +19,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.database import execute, row
 from core.errors import Conflict, Invalid
 from core.texts import _
 from core.web.errors import Problem
+from core.web.once import find_answer, keep_answer
 from core.web.routing import Decorator, Handler, once_more
-from core.web.tables import Idempotency
 from core.web.visit import visit_of
 
 if TYPE_CHECKING:
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IDEMPOTENCY_HEADER: Final = "idempotency-key"
-KEPT_FOR: Final = timedelta(days=7)
-"""Answers to requests with such a key."""
 PROBLEMS: Final = {
     status: ResponseSpec(Problem, generate_examples=False, description=said, media_type="application/problem+json")
     for status, said in {
@@ -143,12 +139,6 @@ def key_of(area: str) -> str:
     return area.lower().replace(" ", "_")
 
 
-class _Kept(Struct, frozen=True):
-    body_hash: str
-    status: int
-    answer: str
-
-
 def _idempotent(handler: Handler, *, status: int, sealed: bool) -> Handler:
     """With an Idempotency-Key the answer is kept in the same transaction as what was done, for some days; `sealed`
     where it holds what opens something by itself. An operation that calls others (`kept=False`) keeps none, since no
@@ -168,30 +158,14 @@ def _idempotent(handler: Handler, *, status: int, sealed: bool) -> Handler:
         if len(key) > 200:
             raise Invalid(_("Use at most 200 characters."), field="Idempotency-Key")
         scope = call.scope
-        actor, route = scope.actor.key, f"{call.request.method} {call.request.scope['path']}"
+        route = f"{call.request.method} {call.request.scope['path']}"
         body_hash = await _hash_of(call.request)
         async with unit_of_work(scope):
-            await execute("DELETE FROM idempotency WHERE created_at < :before", before=scope.now() - KEPT_FOR)
-            kept = await row(
-                _Kept,
-                "SELECT body_hash, status, answer FROM idempotency"
-                " WHERE actor = :actor AND route = :route AND key = :key",
-                actor=actor,
-                route=route,
-                key=key,
-            )
+            kept = await find_answer(scope, route, key, body_hash)
             if kept is None:
-                answer = await handler(*args, **kwargs)
-                encoded = msgspec.json.encode(answer)
-                await Idempotency(
-                    actor=actor,
-                    route=route,
-                    key=key,
-                    body_hash=body_hash,
-                    status=status,
-                    answer=scope.keys.seal(encoded.decode()) if sealed else encoded.decode(),
-                    created_at=scope.now(),
-                ).save()
+                encoded = msgspec.json.encode(await handler(*args, **kwargs))
+                answer = scope.keys.seal(encoded.decode()) if sealed else encoded.decode()
+                await keep_answer(scope, route, key, answer, status=status)
                 return Response(encoded, status_code=status, media_type="application/json")
         if kept.body_hash != body_hash:
             raise Conflict(_("This Idempotency-Key was used for another request. Use a new key for a new request."))

@@ -41,6 +41,7 @@ from markupsafe import Markup, escape
 from core.money import format_amount, format_money
 from core.texts import in_sentence, language_of, locale_now, said, said_of, speaking, tag_of, texts_of
 from core.texts import number as counted
+from core.web.once import form_key
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -260,7 +261,12 @@ def environment(folders: Mapping[str, Path], plugins: Mapping[str, Path]) -> Env
     )
     made.filters.update(FILTERS)
     made.globals.update(
-        choice_of=choice_of, choices_of=choices_of, labels_of=labels_of, tag_of=tag_of, in_sentence=in_sentence
+        choice_of=choice_of,
+        choices_of=choices_of,
+        labels_of=labels_of,
+        tag_of=tag_of,
+        in_sentence=in_sentence,
+        form_key=form_key,
     )
     speak(made)
     return made

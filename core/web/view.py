@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from core.errors import FieldError, Invalid
 from core.texts import _
-from core.web import csrf, proof
+from core.web import csrf, once, proof
 from core.web.forms import from_form
 from core.web.visit import visit_of
 
@@ -53,6 +53,7 @@ class PageView:
         self._render = render
         self.typed: dict[str, list[str]] = {}
         self.files: dict[str, UploadFile] = {}
+        self.form_key = ""
 
     @property
     def scope(self) -> Scope:
@@ -97,9 +98,12 @@ class PageView:
             form = await self.request.form()
         except SerializationException as error:
             raise Invalid(_("The form could not be read. Load the page again.")) from error
-        self.typed, self.files = {}, {}
+        self.typed, self.files, self.form_key = {}, {}, ""
         for key, value in form.multi_items():
             if key in (csrf.FIELD, proof.FIELD):
+                continue
+            if key == once.FIELD:
+                self.form_key = value[:200] if isinstance(value, str) else ""
                 continue
             if isinstance(value, str):
                 self.typed.setdefault(key, []).append(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.customers import actions
@@ -24,7 +26,8 @@ async def test_a_drawer_has_a_page_around_unless_a_page_asks_for_it(tenant: Test
     assert f'href="/customers/{customer_id}"' in alone.text
     assert "Add a charge" in alone.text
     assert "<html" not in inside.text
-    assert inside.text.strip() in alone.text
+    one_form = re.compile(r'(?<=name="_once" value=")[^"]*')  # each form that is shown has a key of its own
+    assert one_form.sub("", inside.text).strip() in one_form.sub("", alone.text)
 
 
 async def test_a_drawer_that_has_no_plan_yet_offers_to_show_it_and_one_that_has_offers_the_deed(
