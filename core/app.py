@@ -28,6 +28,8 @@ from core.billing import (
     run_api,
     run_routes,
     upcoming_routes,
+    vat_api,
+    vat_routes,
 )
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
@@ -262,6 +264,7 @@ PAGES: Final = (
     reissue_routes,
     layout_routes,
     proforma_routes,
+    vat_routes,
     run_routes,
     parked_routes,
     payments_routes,
@@ -303,6 +306,7 @@ APIS: Final = (
     reissue_api,
     layout_api,
     dunning_api,
+    vat_api,
     payments_api,
     online_api,
     hand_api,

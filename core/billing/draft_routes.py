@@ -12,8 +12,8 @@ from core.billing import actions, pages, queries
 from core.billing.plan_parts import balance_part, document_place, documents_part, settled_lines
 from core.billing.schemas import DraftFields, NewDraft
 from core.billing.status import Charges
+from core.billing.vat_checks import standing_of, told
 from core.catalog import queries as catalog
-from core.catalog.rates import EU
 from core.customers import queries as customers
 from core.customers.status import Documents
 from core.customers.timeline import in_words
@@ -261,22 +261,24 @@ async def _issue(scope: Scope, invoice_id: int) -> ChangePlan:
         ],
         warnings=[
             _("An issued invoice cannot be changed any more, only corrected by a credit note."),
-            *_charged_abroad(scope, customer, after),
+            *await _charged_abroad(scope, customer, after),
         ],
     )
 
 
-def _charged_abroad(scope: Scope, customer: CustomerDetail, document: DocumentDetail) -> list[str]:
-    """That a company of another member of the EU is charged tax, where its VAT id may take that off."""
-    home = scope.tenant.country
-    between = home in EU and customer.country in EU and customer.country != home
-    if not between or customer.kind != "company" or not customer.vat_id or not document.tax_minor:
+async def _charged_abroad(scope: Scope, customer: CustomerDetail, document: DocumentDetail) -> list[str]:
+    """That a company of another member of the EU is charged tax, where a check of its VAT id may take that off."""
+    if not document.tax_minor or not customer.vat_id or customer.kind != "company":
+        return []
+    standing = await standing_of(scope, customer)
+    if standing.reason not in ("not_checked", "not_valid", "too_old"):
         return []
     return [
         _(
-            "Tax is charged to the company with the VAT id %(vat_id)s. Owes it the tax itself? Check the id (VIES),"
-            " choose Reverse charge under Billing settings of the customer, and come back.",
+            "Tax is charged to the company with the VAT id %(vat_id)s. %(reason)s Owes it the tax itself? Check the id"
+            " (VIES), note the answer beside it under Billing settings of the customer, and come back.",
             vat_id=customer.vat_id,
+            reason=told(standing.reason, customer.vat_id),
         )
     ]
 

@@ -17,7 +17,7 @@ from core.money import format_money
 from core.texts import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from core.scope import Scope
 
@@ -103,12 +103,36 @@ async def _erase(customer_ids: Sequence[int], scope: Scope) -> None:
                 ids=customer_ids,
             )
         await execute("UPDATE billing_parked SET detail = '' WHERE detail <> '' AND payer_id IN :ids", ids=customer_ids)
-        await execute(
-            "DELETE FROM vat_check WHERE vat_id IN (SELECT vat_id FROM customer WHERE id IN :ids AND vat_id <> ''"
-            " AND NOT EXISTS (SELECT 1 FROM document WHERE payer_id = customer.id AND state = 'issued'))"
-            " AND vat_id NOT IN (SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)",
+        # With an invoice they prove why it has no tax: they go with the last of them.
+        nobodys = await rows(
+            _HasId,
+            "SELECT id, vat_id FROM customer WHERE id IN :ids"
+            " AND NOT EXISTS (SELECT 1 FROM document WHERE payer_id = customer.id AND state = 'issued')",
             ids=customer_ids,
         )
+        await _erase_checks([one.id for one in nobodys], {one.vat_id for one in nobodys})
+
+
+class _HasId(Struct, frozen=True):
+    id: int
+    vat_id: str
+
+
+async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -> None:
+    """What was asked about VAT ids for these, or about ids that these had. Whose id another has, it is that one's."""
+    if not customer_ids:
+        return
+    others = "(SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)"
+    await execute(
+        "UPDATE vat_check SET customer_id = (SELECT min(id) FROM customer c WHERE c.vat_id = vat_check.vat_id"
+        f" AND c.id NOT IN :ids) WHERE customer_id IN :ids AND vat_id IN {others}",
+        ids=customer_ids,
+    )
+    await execute(
+        f"DELETE FROM vat_check WHERE (customer_id IN :ids OR vat_id IN :vat_ids) AND vat_id NOT IN {others}",
+        ids=customer_ids,
+        vat_ids=sorted({each for each in vat_ids if each}),
+    )
 
 
 # -- when the time is over --------------------------------------------------------------------------------------------
@@ -118,6 +142,7 @@ class _Over(Struct, frozen=True):
     """A document whose time is over; `bought`: its own buyer is anonymised, else somebody whom a line names is."""
 
     document_id: int
+    payer_id: int
     bought: bool
     snapshot: str
     path: str
@@ -138,7 +163,7 @@ async def erase_retained(scope: Scope) -> int:
 
 
 _OVER: Final = """
-SELECT d.id AS document_id, c.anonymised_at IS NOT NULL AS bought, p.snapshot, coalesce(f.path, '') AS path
+SELECT d.id AS document_id, d.payer_id, c.anonymised_at IS NOT NULL AS bought, p.snapshot, coalesce(f.path, '') AS path
 FROM document_party p
 JOIN document d ON d.id = p.document_id
 JOIN customer c ON c.id = d.payer_id
@@ -169,10 +194,14 @@ async def _erase_documents(over: Sequence[_Over]) -> None:
         ids=ids,
         bought=bought,
     )
-    checked = {
-        msgspec.json.decode(one.snapshot, type=dict[str, Any]).get("vat_id", "") for one in over if one.bought
-    } - {""}
-    await execute(
-        "DELETE FROM vat_check WHERE vat_id IN :checked AND vat_id NOT IN (SELECT vat_id FROM customer)",
-        checked=sorted(checked),
+    done = await values(
+        "SELECT id FROM customer WHERE id IN :payers AND NOT EXISTS (SELECT 1 FROM document d"
+        " JOIN document_party p ON p.document_id = d.id AND p.role = 'buyer' AND p.snapshot <> ''"
+        " WHERE d.payer_id = customer.id AND d.state = 'issued')",
+        payers=sorted({one.payer_id for one in over if one.bought}),
+    )
+    of_done = [one for one in over if one.bought and one.payer_id in done]
+    await _erase_checks(
+        [int(each) for each in done],
+        {msgspec.json.decode(one.snapshot, type=dict[str, Any]).get("vat_id", "") for one in of_done},
     )

@@ -1,6 +1,7 @@
 """What happened to documents and what is owed."""
 
 from core.activity.events import Event
+from core.texts import N_
 
 
 class InvoiceDrafted(Event, subject="invoice"):
@@ -186,4 +187,12 @@ class InvoiceDisputed(Event, subject="invoice"):
 
 class DisputeClosed(Event, subject="invoice"):
     invoice_id: int
+    customer_id: int
+
+
+class VatIdFoundValid(Event, subject="customer", text=N_("VAT id found valid")):
+    customer_id: int
+
+
+class VatIdFoundInvalid(Event, subject="customer", text=N_("VAT id found not valid")):
     customer_id: int

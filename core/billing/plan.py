@@ -67,6 +67,7 @@ class Plan:
             "home_is_eu": self.seller.country in EU,
             "oss": self.seller.oss,
             "eu": sorted(EU),
+            "home_in_ids": "EL" if self.seller.country == "GR" else self.seller.country,
             "vat_since": self.scope.now() - VAT_CHECK_LASTS,
         }
 
@@ -229,8 +230,9 @@ WITH rate AS MATERIALIZED (
     SELECT s.*, k.einvoice_code, c.tax_profile,
            CASE WHEN c.country IN ('', :home) THEN 'home'
                 WHEN :home_is_eu AND c.country IN :eu THEN
-                    CASE WHEN c.kind = 'company' AND c.vat_id <> '' AND EXISTS (
-                        SELECT 1 FROM vat_check v WHERE v.vat_id = c.vat_id AND v.valid AND v.checked_at >= :vat_since)
+                    CASE WHEN c.kind = 'company' AND c.vat_id <> '' AND substr(c.vat_id, 1, 2) <> :home_in_ids
+                        AND coalesce((SELECT v.valid AND v.checked_at >= :vat_since FROM vat_check v
+                            WHERE v.vat_id = c.vat_id ORDER BY v.checked_at DESC, v.id DESC LIMIT 1), FALSE)
                     THEN 'business' ELSE 'consumer' END
                 ELSE 'abroad' END AS place_of_buyer,
            c.country AS buyer_country

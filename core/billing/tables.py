@@ -402,7 +402,11 @@ class TaxRelief(Table):
 
 
 class VatCheck(Table):
-    """An answer of VIES about a VAT id. The last valid one counts for 90 days."""
+    """An answer of VIES about a VAT id. The latest decides: a valid one counts for 90 days.
+
+    `customer_id`: for whom it was asked, which is erased with it; not whom it counts for, which is who has the id.
+    `source`: the plugin that asked, empty where staff noted it. The trader is who has the id, as the service says.
+    """
 
     belongs = STAFF_ONLY
 
@@ -410,6 +414,10 @@ class VatCheck(Table):
     checked_at = Timestamptz()
     valid = Boolean()
     consultation = Text()
+    customer_id = BigInt(null=True)
+    source = Text()
+    trader_name = Text()
+    trader_address = Text()
 
 
 class DunningStep(Table):

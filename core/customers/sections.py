@@ -185,13 +185,19 @@ def fields_of(
             help=_("1 to 31; none: the day of joining"),
             read=_day(customer.billing_day),
         ),
-        _field("vat_id", shown, max_length=60, help=_("With or without the country's letters; its digits are checked")),
+        _field(
+            "vat_id",
+            shown,
+            max_length=60,
+            help=_("With or without the country's letters; its digits are checked"),
+            part="customers/_vat_id.html",
+        ),
         _field(
             "tax_profile",
             shown,
             kind="select",
             choices=spoken(TAX),
-            help=_("A company of another EU country: check its VAT id (VIES), then choose reverse charge"),
+            help=_("A company of another EU country: as in its country, and a check of its VAT id (VIES) beside it"),
         ),
         _field("tax_reason", shown, max_length=200, help=_("Where it is exempt: stands on its documents")),
     ]
@@ -213,6 +219,7 @@ def _field(
     help: str = "",
     max_length: int = 0,
     read: str = "",
+    part: str = "",
 ) -> Field:
     return Field(
         name=name,
@@ -224,6 +231,7 @@ def _field(
         required=required,
         help=help,
         max_length=max_length,
+        part=part,
     )
 
 

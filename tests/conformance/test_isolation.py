@@ -105,6 +105,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
         "valid_from": "2026-11-22",
         "rate_e10": 1,
     },
+    ("POST", "/api/v1/customers/{customer_id:int}/vat-checks"): {"valid": True},
     ("POST", "/api/v1/customers/{customer_id:int}/credit"): {"amount_minor": 1, "reason": "x"},
     ("POST", "/api/v1/customers/{customer_id:int}/credit/{credit_id:int}/reversal"): {"reason": "x"},
 }

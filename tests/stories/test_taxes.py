@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,10 @@ from core.billing.actions import change_seller, default_seller
 from core.billing.plan import VAT_CHECK_LASTS
 from core.billing.schemas import SellerFields
 from core.billing.sheets import document_of
+from core.billing.vat_checks import NewVatCheck, VatStanding, note_check, standing_of
+from core.customers.actions import change_customer
+from core.customers.queries import get_customer
+from core.customers.schemas import BillingData
 from core.database import execute, rows, value, values
 
 if TYPE_CHECKING:
@@ -218,6 +222,135 @@ async def test_a_vat_id_counts_to_the_last_second_of_its_ninety_days(story: Stor
 
     assert [await rates(story, each) for each in (last, over)] == [[("AE", 0, 3000, 0)], [("S", 20, 3000, 600)]]
     await story.nothing_more_is_due()
+
+
+GERMAN = {"country": "DE", "kind": "company", "vat_id": "DE136695976"}
+FREE, TAXED = [("AE", 0, 3000, 0)], [("S", 20, 3000, 600)]
+
+
+async def is_checked(story: Story, *, valid: bool = True, on: str | None = None, consultation: str = "") -> None:
+    given = NewVatCheck(valid=valid, checked_on=date.fromisoformat(on) if on else None, consultation=consultation)
+    await note_check(story.scope, story.customer, given)
+
+
+async def stands(story: Story) -> VatStanding:
+    return await standing_of(story.scope, await get_customer(story.scope, story.customer))
+
+
+async def visit(story: Story) -> list[tuple[str, int, int, int]]:
+    """The tax of an invoice that is issued now; what the customer's page says is the same."""
+    found = await rates(story, await story.is_invoiced(("Visit", 3000)))
+    assert (await stands(story)).free is (found == FREE)
+    return found
+
+
+async def test_B6_the_latest_answer_about_a_vat_id_decides(story: Story) -> None:
+    await story.begins("2027-05-01", **GERMAN)
+    before = await visit(story), (await stands(story)).reason
+    await is_checked(story)
+    story.on("2027-05-10")
+    valid = await visit(story), (await stands(story)).reason
+
+    await is_checked(story, valid=False)
+    refused = await visit(story), (await stands(story)).reason, (await stands(story)).counts_until
+    story.on("2027-05-11")
+    await is_checked(story)
+    again = await visit(story), (await stands(story)).reason
+
+    assert before == (TAXED, "not_checked")
+    assert valid == again == (FREE, "valid")
+    assert refused == (TAXED, "not_valid", None)
+    await story.nothing_more_is_due()
+
+
+async def test_B6_of_two_answers_of_one_day_the_later_one_decides(story: Story) -> None:
+    await story.begins("2027-05-10", **GERMAN)
+    await is_checked(story, on="2027-05-04")
+    await is_checked(story, valid=False, on="2027-05-04")
+
+    taxed = await visit(story)
+    await is_checked(story, on="2027-05-03")
+
+    assert (taxed, await visit(story)) == (TAXED, TAXED)
+    assert [(each.valid, each.checked_at.day) for each in (await stands(story)).checks] == [
+        (False, 3),
+        (True, 3),
+        (True, 2),
+    ], "the first moment of a day in Vienna lies in the day before in UTC"
+
+
+async def test_B6_a_check_of_an_earlier_day_counts_for_ninety_days_and_not_on_the_one_behind(story: Story) -> None:
+    await story.begins("2027-05-10", **GERMAN)
+    await is_checked(story, on="2027-05-01")
+
+    story.on("2027-07-29", time(23, 59))
+    last = await visit(story), (await stands(story)).reason
+    story.on("2027-07-30", time(0, 1))
+    over = await visit(story), (await stands(story)).reason
+
+    assert (last, over) == ((FREE, "valid"), (TAXED, "too_old"))
+    await story.nothing_more_is_due()
+
+
+async def test_B6_another_vat_id_has_no_check_and_the_old_one_keeps_its_own(story: Story) -> None:
+    await story.begins("2027-05-01", **GERMAN)
+    await is_checked(story, consultation="WAPIAAAA")
+    await change_vat_id(story, "DE129273398")
+    changed = await visit(story), (await stands(story)).reason
+    listed = [(each.vat_id, each.consultation) for each in (await stands(story)).checks]
+
+    await change_vat_id(story, "DE136695976")
+
+    assert changed == (TAXED, "not_checked")
+    assert listed == [("DE136695976", "WAPIAAAA")]
+    assert await visit(story) == FREE
+    await story.nothing_more_is_due()
+
+
+async def change_vat_id(story: Story, vat_id: str) -> None:
+    customer = await get_customer(story.scope, story.customer)
+    given = {name: getattr(customer, name) for name in BillingData.__struct_fields__}
+    data = BillingData(**{**given, "vat_id": vat_id})
+    await change_customer(story.scope, story.customer, data, version=customer.version)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "expected"),
+    [
+        ({"kind": "person"}, "person", TAXED),
+        ({"country": "AT"}, "at_home", TAXED),
+        ({"country": ""}, "at_home", TAXED),
+        ({"country": "CH"}, "outside_eu", [("O", 0, 3000, 0)]),
+        ({"tax_profile": "exempt"}, "profile", [("E", 0, 3000, 0)]),
+        ({"tax_profile": "reverse_charge"}, "profile", FREE),
+    ],
+    ids=["a person", "at home", "without a country", "outside the EU", "exempt", "reverse charge by hand"],
+)
+async def test_B6_a_valid_id_takes_tax_off_a_company_of_another_member_alone(
+    story: Story, change: dict[str, str], reason: str, expected: list[tuple[str, int, int, int]]
+) -> None:
+    await story.begins("2027-05-01", **GERMAN)
+    await is_checked(story)
+    async with unit_of_work(story.scope):
+        ((name, to),) = change.items()
+        await execute(f"UPDATE customer SET {name} = :to WHERE id = :id", to=to, id=story.customer)
+
+    assert await rates(story, await story.is_invoiced(("Visit", 3000))) == expected
+    standing = await stands(story)
+    assert (standing.reason, standing.free) == (reason, False)
+
+
+async def test_B6_a_seller_that_moves_to_the_land_of_an_id_charges_tax_again(story: Story) -> None:
+    await story.begins("2027-05-01", **{**GERMAN, "country": "FR"})
+    await is_checked(story)
+    abroad = await visit(story)
+    seller = await default_seller(story.scope)
+    await change_seller(story.scope, seller.id, SellerFields(name=seller.name, country="DE"), version=seller.version)
+
+    (at_home,) = await rates(story, await story.is_invoiced(("Visit", 3000)))
+
+    assert (abroad, at_home[0]) == (FREE, "S")
+    assert (await stands(story)).reason == "of_home"
 
 
 async def test_B5_what_is_sold_once_is_earned_and_a_cycle_whose_days_nobody_knows_yet_is_not(story: Story) -> None:

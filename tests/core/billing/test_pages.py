@@ -14,6 +14,7 @@ from core.activity.unit import unit_of_work
 from core.billing import actions
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
+from core.billing.vat_checks import NewVatCheck, note_check
 from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import add_contact, create_customer
@@ -371,12 +372,14 @@ async def test_who_issues_with_tax_to_a_business_of_another_member_is_told_how_i
     scope = tenant.scope()
     page = await tenant.browser()
     plans = []
-    asked: list[tuple[str, Literal["person", "company"]]] = [
-        ("standard", "company"),
-        ("reverse_charge", "company"),
-        ("standard", "person"),
+    asked: list[tuple[str, Literal["person", "company"], tuple[bool, ...]]] = [
+        ("standard", "company", ()),
+        ("reverse_charge", "company", ()),
+        ("standard", "person", ()),
+        ("standard", "company", (True,)),
+        ("standard", "company", (True, False)),
     ]
-    for profile, kind in asked:
+    for profile, kind, answers in asked:
         payer_id = await create_customer(scope, NewCustomer(full_name="Brenk GmbH", kind=kind, country="DE"))
         async with unit_of_work(scope):
             await execute(
@@ -384,12 +387,18 @@ async def test_who_issues_with_tax_to_a_business_of_another_member_is_told_how_i
                 profile=profile,
                 id=payer_id,
             )
+            await execute("DELETE FROM vat_check")
+        for valid in answers:
+            await note_check(scope, payer_id, NewVatCheck(valid=valid))
         draft = await actions.create_draft(
             scope, NewDraft(payer_id=payer_id, lines=[NewLine(description="x", unit_price_e6=100_000_000)])
         )
         plans.append((await page.get(f"/invoices/{draft}/issue", headers=PART)).text)
 
-    assert ["VAT id DE136695976" in each and "Reverse charge" in each for each in plans] == [True, False, False]
+    told = ["VAT id DE136695976" in each and "note the answer" in each for each in plans]
+    assert told == [True, False, False, False, True]
+    assert ["never checked" in plans[0], "found not valid" in plans[4]] == [True, True]
+    assert "€100.00" in plans[3]
     assert "€123.00" in plans[0]
     assert "€100.00" in plans[1]
 

@@ -1,0 +1,195 @@
+"""Checks of VAT ids, noted by hand (B6): on the customer's page, over JSON, in the log, and how long they are kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from core.activity.queries import timeline
+from core.activity.unit import unit_of_work
+from core.billing import actions as billing
+from core.billing.erasing import erase_retained
+from core.billing.schemas import NewDraft, NewLine
+from core.billing.vat_checks import NewVatCheck, note_check
+from core.customers import actions as customers
+from core.customers.actions.anonymise import anonymise_customer
+from core.customers.schemas import NewCustomer
+from core.database import execute, values
+
+if TYPE_CHECKING:
+    from core.testing import TestTenant
+
+PARTIAL = {"hx-request": "true", "hx-request-type": "partial"}
+VAT_ID, ANOTHER = "DE136695976", "DE129273398"
+
+
+async def a_company(tenant: TestTenant, vat_id: str = VAT_ID, **given: Any) -> int:
+    fields = {"full_name": "Brenk GmbH", "kind": "company", "country": "DE", **given}
+    customer_id = await customers.create_customer(tenant.scope(), NewCustomer(**fields))
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET vat_id = :vat_id WHERE id = :id", vat_id=vat_id, id=customer_id)
+    return customer_id
+
+
+async def an_invoice(tenant: TestTenant, customer_id: int) -> int:
+    lines = [NewLine(description="Work", unit_price_e6=100_000_000)]
+    invoice_id = await billing.create_draft(tenant.scope(), NewDraft(payer_id=customer_id, lines=lines))
+    await billing.issue(tenant.scope(), invoice_id)
+    return invoice_id
+
+
+async def test_B6_a_check_is_noted_on_the_page_and_told_with_how_long_it_counts(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant)
+    page, at = await tenant.browser(), f"/customers/{customer_id}/vat-checks"
+    before = unescape((await page.get(at)).text)
+
+    noted = await page.post(at, data={"valid": "yes", "checked_on": "2026-11-20", "consultation": " WAPI  1 "})
+    after = unescape((await page.get(at)).text)
+    beside = (await page.get(f"{at}/standing", headers=PARTIAL)).text
+    why = unescape((await page.get(f"{at}/why", headers=PARTIAL)).text)
+
+    assert "No check yet" in before
+    assert "never checked" in before
+    assert noted.status_code == 303, noted.text
+    assert "the customer owes the tax itself" in after
+    assert ("WAPI 1" in after, "20\u00a0Nov\u00a02026" in after, "17\u00a0Feb\u00a02027" in after) == (True, True, True)
+    assert "Reverse charge until 17\u00a0Feb\u00a02027" in beside
+    assert ("for 90 days" in why, "WAPI 1" in why) == (True, True)
+    assert f"{at}/standing" in (await page.get(f"/customers/{customer_id}")).text
+
+
+async def test_B6_a_customer_without_a_vat_id_has_nothing_to_look_at_beside_it(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant, "")
+    page = await tenant.browser()
+
+    assert "vat-checks" not in (await page.get(f"/customers/{customer_id}")).text
+    assert "The customer has no VAT id." in (await page.get(f"/customers/{customer_id}/vat-checks")).text
+
+
+@pytest.mark.parametrize(
+    ("vat_id", "given", "field", "told"),
+    [
+        ("", {}, "vat_id", "The customer has no VAT id."),
+        ("CHE116281710MWST", {}, "vat_id", "is no VAT id of a member of the EU"),
+        ("GB980780684", {}, "vat_id", "is no VAT id of a member of the EU"),
+        ("SI1234567890", {}, "vat_id", "is no VAT id of a member of the EU"),
+        ("IE6388047V", {}, "vat_id", "of your own country"),
+        (VAT_ID, {"vat_id": ANOTHER}, "vat_id", f"is {VAT_ID} now"),
+        (VAT_ID, {"checked_on": "2026-11-24"}, "checked_on", "not ahead"),
+        (VAT_ID, {"checked_on": "1999-12-31"}, "checked_on", "from 2000 on"),
+        (VAT_ID, {"consultation": "W" * 61}, "consultation", ""),
+    ],
+)
+async def test_B6_what_cannot_be_is_refused_naming_the_field_and_nothing_is_kept(
+    tenant: TestTenant, vat_id: str, given: dict[str, str], field: str, told: str
+) -> None:
+    customer_id = await a_company(tenant, vat_id)
+    api, page = await tenant.api(), await tenant.browser()
+    path = f"/customers/{customer_id}/vat-checks"
+
+    answer = await api.post(f"/api/v1{path}", json={"valid": True, **given})
+    shown = await page.post(path, data={"valid": "yes", **given})
+
+    assert answer.status_code == shown.status_code == 422, (answer.text, shown.text[:300])
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert told in answer.json()["errors"][0]["message"]
+    assert told in unescape(shown.text)
+    assert await values("SELECT id FROM vat_check") == []
+
+
+async def test_B6_over_json_a_check_is_noted_and_the_answers_are_listed(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant)
+    api, path = await tenant.api(), f"/api/v1/customers/{customer_id}/vat-checks"
+
+    first = await api.get(path)
+    noted = await api.post(path, json={"valid": True, "consultation": "WAPIAAAA", "vat_id": VAT_ID})
+    tenant.clock.move(timedelta(hours=1))
+    refused = await api.post(path, json={"valid": False})
+
+    assert (first.json()["free"], first.json()["reason"], first.json()["checks"]) == (False, "not_checked", [])
+    assert (noted.status_code, noted.json()["free"], noted.json()["reason"]) == (201, True, "valid")
+    assert noted.json()["checks"][0]["consultation"] == "WAPIAAAA"
+    assert (refused.json()["free"], refused.json()["reason"], refused.json()["counts_until"]) == (
+        False, "not_valid", None,
+    )  # fmt: skip
+    assert [each["valid"] for each in (await api.get(path)).json()["checks"]] == [False, True]
+
+
+async def test_B6_a_check_stands_in_the_activity_and_its_id_is_erased_from_it(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant)
+    scope = tenant.scope()
+
+    await note_check(scope, customer_id, NewVatCheck(valid=True, consultation="WAPIAAAA"))
+    (line,) = await timeline(scope, customer_id=customer_id, limit=1)
+
+    assert line.kind == "vat_id_found_valid"
+    assert {each.field: each.new for each in line.changes} == {
+        "vat_id": VAT_ID, "checked_on": "2026-11-22", "consultation_number": "WAPIAAAA",
+    }  # fmt: skip
+    await is_forgotten(tenant, customer_id)
+    emptied = next(each for each in await timeline(scope, customer_id=customer_id) if each.kind == line.kind)
+    assert [each.new for each in emptied.changes] == [None, None, None]
+
+
+async def test_B6_who_may_only_see_customers_notes_nothing(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant)
+    page = await tenant.browser(staff_id=await tenant.staff_with({"customers.view"}))
+
+    shown = await page.get(f"/customers/{customer_id}/vat-checks")
+    refused = await page.post(f"/customers/{customer_id}/vat-checks", data={"valid": "yes"})
+
+    assert (shown.status_code, "Note a check" in shown.text) == (200, False)
+    assert refused.status_code == 403
+
+
+async def is_forgotten(tenant: TestTenant, customer_id: int) -> None:
+    async with unit_of_work(tenant.scope()):
+        await execute(
+            "UPDATE customer SET status_id = (SELECT id FROM status WHERE key = 'inactive') WHERE id = :id",
+            id=customer_id,
+        )
+    await anonymise_customer(tenant.scope(), customer_id)
+
+
+async def has_had(tenant: TestTenant, customer_id: int, *vat_ids: str) -> None:
+    """Each was checked while it was the customer's."""
+    for vat_id in vat_ids:
+        await execute("UPDATE customer SET vat_id = :vat_id WHERE id = :id", vat_id=vat_id, id=customer_id)
+        await note_check(tenant.scope(), customer_id, NewVatCheck(valid=True))
+
+
+async def test_C12_without_an_invoice_every_check_goes_with_the_customer_also_of_ids_it_had_before(
+    tenant: TestTenant,
+) -> None:
+    customer_id, another = await a_company(tenant), await a_company(tenant, "FR40303265045", full_name="Another")
+    await has_had(tenant, customer_id, VAT_ID, "FR40303265045", ANOTHER)
+
+    await is_forgotten(tenant, customer_id)
+
+    assert await values("SELECT vat_id FROM vat_check") == ["FR40303265045"], "that of another is kept for it"
+    await execute("UPDATE customer SET vat_id = '' WHERE id = :id", id=another)
+    await is_forgotten(tenant, another)
+    assert await values("SELECT vat_id FROM vat_check") == []
+
+
+async def test_C12_checks_prove_why_invoices_have_no_tax_and_go_with_the_last_of_them(tenant: TestTenant) -> None:
+    customer_id = await a_company(tenant)
+    await has_had(tenant, customer_id, VAT_ID)
+    invoices = [await an_invoice(tenant, customer_id)]
+    tenant.clock.set(datetime(2027, 2, 1, 12, tzinfo=UTC))
+    await has_had(tenant, customer_id, ANOTHER, VAT_ID)
+    invoices.append(await an_invoice(tenant, customer_id))
+    for invoice_id in invoices:
+        await billing.write_off(tenant.scope(), invoice_id, "gone")
+    await is_forgotten(tenant, customer_id)
+
+    kept = []
+    for year in (2036, 2037, 2038):
+        tenant.clock.set(datetime(year, 1, 1, 12, tzinfo=UTC))
+        kept.append((await erase_retained(tenant.scope()), await values("SELECT vat_id FROM vat_check ORDER BY id")))
+
+    everything = [VAT_ID, ANOTHER, VAT_ID]
+    assert kept == [(0, everything), (1, everything), (1, [])]
