@@ -40,20 +40,18 @@ _GROUP_OF_KIND = {"plan": "plans", "module": "modules", "service": "services"}
 async def create_group(scope: Scope, data: NewGroup) -> int:
     """A group of products; `one_live` allows a customer one of them at a time."""
     async with unit_of_work(scope):
-        if await value("SELECT id FROM product_group WHERE code = :code", code=data.code):
-            raise Invalid(_("A group with this code exists already."), field="code")
-        group_id = int(
-            await value(
-                "INSERT INTO product_group (code, name, one_live, position) VALUES (:code, :name, :one_live, :position)"
-                " RETURNING id",
-                code=data.code,
-                name=data.name,
-                one_live=data.one_live,
-                position=data.position,
-            )
+        group_id = await value(
+            "INSERT INTO product_group (code, name, one_live, position) VALUES (:code, :name, :one_live, :position)"
+            " ON CONFLICT (code) DO NOTHING RETURNING id",
+            code=data.code,
+            name=data.name,
+            one_live=data.one_live,
+            position=data.position,
         )
+        if group_id is None:
+            raise Invalid(_("A group with this code exists already."), field="code")
         record(scope, ProductGroupCreated(product_group_id=group_id), changes={"name": (None, data.name)})
-        return group_id
+        return int(group_id)
 
 
 async def create_product(scope: Scope, data: NewProduct) -> int:
@@ -62,7 +60,6 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
         if data.code is not None and await queries.find_product_by_code(data.code) is not None:
             raise Invalid(_("A product with this code exists already."), field="code")
         await _check(data)
-        code = data.code or await _code_of(data.name)
         group_id = data.group_id
         if group_id is None and data.kind in _GROUP_OF_KIND:
             group_id = await value("SELECT id FROM product_group WHERE code = :code", code=_GROUP_OF_KIND[data.kind])
@@ -70,16 +67,19 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
             raise Invalid(_("Choose a group of the list."), field="group_id")
         fields = _columns(data)
         names = ("code", "kind", "group_id", *fields)
-        product_id = int(
-            await value(
+        code, product_id = "", None
+        while product_id is None:  # until nobody else takes the code in the same moment
+            code = data.code or await _code_of(data.name)
+            product_id = await value(
                 f"INSERT INTO product ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
-                " RETURNING id",
+                " ON CONFLICT (code) DO NOTHING RETURNING id",
                 code=code,
                 kind=data.kind,
                 group_id=group_id,
                 **fields,
             )
-        )
+            if product_id is None and data.code is not None:
+                raise Invalid(_("A product with this code exists already."), field="code")
         record(
             scope,
             ProductCreated(product_id=product_id),
@@ -300,19 +300,17 @@ async def set_tax_rate(scope: Scope, data: NewTaxRate) -> int:
 
 async def create_tax_category(scope: Scope, data: NewTaxCategory) -> int:
     async with unit_of_work(scope):
-        if await value("SELECT id FROM tax_category WHERE code = :code", code=data.code):
-            raise Invalid(_("A tax category with this code exists already."), field="code")
-        category_id = int(
-            await value(
-                "INSERT INTO tax_category (code, name, einvoice_code, position)"
-                " SELECT :code, :name, :einvoice_code, coalesce(max(position), 0) + 1 FROM tax_category RETURNING id",
-                code=data.code,
-                name=data.name,
-                einvoice_code=data.einvoice_code,
-            )
+        category_id = await value(
+            "INSERT INTO tax_category (code, name, einvoice_code, position) VALUES (:code, :name, :einvoice_code,"
+            " (SELECT coalesce(max(position), 0) + 1 FROM tax_category)) ON CONFLICT (code) DO NOTHING RETURNING id",
+            code=data.code,
+            name=data.name,
+            einvoice_code=data.einvoice_code,
         )
+        if category_id is None:
+            raise Invalid(_("A tax category with this code exists already."), field="code")
         record(scope, TaxCategoryCreated(tax_category_id=category_id), changes={"code": (None, data.code)})
-        return category_id
+        return int(category_id)
 
 
 async def propose_rates(scope: Scope, countries: Iterable[str]) -> None:

@@ -190,18 +190,16 @@ async def whole(found: Sequence[BundleDetail]) -> list[BundleDetail]:
 async def create_bundle(scope: Scope, data: NewBundle) -> int:
     """A bundle with its products and first prices; gives its id."""
     async with unit_of_work(scope):
-        if await value("SELECT 1 FROM bundle WHERE code = :code", code=data.code):
-            raise Invalid(_("A bundle with this code exists already."), field="code")
         await _check(data)
         columns = _columns(data)
-        bundle_id = int(
-            await value(
-                f"INSERT INTO bundle (code, {', '.join(columns)})"
-                f" VALUES (:code, {', '.join(':' + name for name in columns)}) RETURNING id",
-                code=data.code,
-                **columns,
-            )
+        bundle_id = await value(
+            f"INSERT INTO bundle (code, {', '.join(columns)}) VALUES (:code,"
+            f" {', '.join(':' + name for name in columns)}) ON CONFLICT (code) DO NOTHING RETURNING id",
+            code=data.code,
+            **columns,
         )
+        if bundle_id is None:
+            raise Invalid(_("A bundle with this code exists already."), field="code")
         await _write_members(bundle_id, data.members)
         record(
             scope,
@@ -210,7 +208,7 @@ async def create_bundle(scope: Scope, data: NewBundle) -> int:
         )
         for price in data.prices:
             await set_bundle_price(scope, bundle_id, price)
-        return bundle_id
+        return int(bundle_id)
 
 
 async def change_bundle(scope: Scope, bundle_id: int, data: BundleFields, *, version: int) -> int:
