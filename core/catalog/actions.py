@@ -87,7 +87,7 @@ async def create_product(scope: Scope, data: NewProduct) -> int:
         )
         for price in data.prices:
             await set_price(scope, product_id, price)
-        return product_id
+        return int(product_id)
 
 
 async def _code_of(name: str) -> str:
