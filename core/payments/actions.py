@@ -197,7 +197,7 @@ class _Document(Struct, frozen=True):
 
 class Named(Struct, frozen=True):
     """What money names: `invoice_id` is settled first. A proforma that has no invoice is named all the same, and
-    `why` says that the money stays credit."""
+    `why` says what becomes of the money."""
 
     document_id: int | None = None
     invoice_id: int | None = None
@@ -224,7 +224,11 @@ async def named(scope: Scope, document_id: int | None, payer_id: int, currency: 
         return Named(document_id, document_id)
     if invoice_id := await invoice_of_proforma(document_id):
         return Named(invoice_id, invoice_id)
-    why = _("It names the proforma %(number)s, of which no invoice was issued: it is credit.", number=found.number)
+    why = _(
+        "It names the proforma %(number)s, of which no invoice was issued: what was open was paid first, the oldest due,"
+        " and what is left is credit.",
+        number=found.number,
+    )
     return Named(document_id, why=why)
 
 

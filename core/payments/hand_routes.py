@@ -35,7 +35,7 @@ from core.payments.batch import (
     pasted_rows,
     start_batch,
 )
-from core.payments.pages import said_of
+from core.payments.pages import order_warnings, order_words, said_of
 from core.payments.suspense import (
     Assignment,
     NewReceipt,
@@ -388,6 +388,8 @@ async def _assign(scope: Scope, payment: PaymentDetail, form: _Assigning) -> Cha
     latest = await documents.latest_document(scope)
     await assign(scope, payment.id, Assignment(payer_id=customer_id, document_id=document_id))
     done = await queries.get_payment(scope, payment.id)
+    named_id = done.names_document_id
+    meant = await documents.get_document(scope, named_id) if named_id is not None else None
     after = await ledger.get_balance(scope, customer_id, payment.currency)
     written = format_money(payment.amount_minor, payment.currency, scope.locale)
     return ChangePlan(
@@ -396,7 +398,7 @@ async def _assign(scope: Scope, payment: PaymentDetail, form: _Assigning) -> Cha
         parts=[
             PlanPart(
                 title=_("Pays"),
-                note=_("the one named, then the oldest due"),
+                note=order_words(meant),
                 lines=[
                     PlanLine(text=said_of(each, latest), value=format_amount(each.amount_minor, payment.currency))
                     for each in done.paid
@@ -405,6 +407,7 @@ async def _assign(scope: Scope, payment: PaymentDetail, form: _Assigning) -> Cha
             ),
             PlanPart(title=_("Money"), lines=[_balance(before.balance_minor, after.balance_minor, payment.currency)]),
         ],
+        warnings=order_warnings(meant, done.paid, payment.currency),
     )
 
 

@@ -389,9 +389,34 @@ class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 def _to_pay(document: DocumentRow, currency: str) -> Choice:
     if document.kind == "proforma":
-        return Choice(str(document.id), _("Proforma %(number)s: stays credit", number=document.number))
+        return Choice(
+            str(document.id), _("Proforma %(number)s: no invoice yet, the oldest due first", number=document.number)
+        )
     amount = format_amount(document.open_minor, currency)
     return Choice(str(document.id), _("%(number)s, open %(amount)s", number=document.number, amount=amount))
+
+
+def order_words(document: DocumentRow | None) -> str:
+    """In which order money settles what is open; `document` is the one that it names, a proforma only while that has no
+    invoice."""
+    if document is not None and document.kind == "proforma":
+        return _("the oldest due: the proforma has no invoice yet")
+    return _("the one named, then the oldest due")
+
+
+def order_warnings(document: DocumentRow | None, paid: Sequence[PaidRow], currency: str) -> list[str]:
+    """That money which names a proforma is used for something else."""
+    used = sum(each.amount_minor for each in paid)
+    if document is None or document.kind != "proforma" or not used:
+        return []
+    return [
+        _(
+            "%(amount)s of it pays other invoices: the proforma %(number)s has none yet. Issue its invoice first to have"
+            " that one paid.",
+            amount=format_amount(used, currency),
+            number=document.number,
+        )
+    ]
 
 
 def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[Field]:

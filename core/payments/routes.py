@@ -255,6 +255,7 @@ async def _receive(
     except Invalid as error:
         raise pages.at_shares(error, split) from None
     payment = await queries.get_payment(scope, payment_id)
+    meant = await _named_by(scope, payment)
     after = await ledger.get_balance(scope, customer.id)
     still = {
         each.id: each.open_minor
@@ -267,7 +268,7 @@ async def _receive(
         button=_("Register %(amount)s", amount=written),
         keep=_("Cancel"),
         parts=[
-            _pays(before, payment, still, latest),
+            _pays(before, payment, still, latest, pages.order_words(meant)),
             *(
                 [
                     PlanPart(
@@ -283,15 +284,24 @@ async def _receive(
             ),
             PlanPart(title=_("Money"), lines=[_balance_line(balance, after)]),
         ],
+        warnings=pages.order_warnings(meant, payment.paid, customer.currency),
     )
 
 
-def _pays(before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[int, int], latest: int) -> PlanPart:
+async def _named_by(scope: Scope, payment: PaymentDetail) -> DocumentRow | None:
+    if payment.names_document_id is None:
+        return None
+    return await documents.get_document(scope, payment.names_document_id)
+
+
+def _pays(
+    before: Sequence[DocumentRow], payment: PaymentDetail, still: Mapping[int, int], latest: int, order: str
+) -> PlanPart:
     """What the payment settles, and what of it stays credit. Documents behind the `latest` one are made by it."""
     by_id = {each.id: each for each in before}
     return PlanPart(
         title=_("Pays"),
-        note=_("the one named, then the oldest due"),
+        note=order,
         lines=[
             PlanLine(
                 text=pages.said_of(paid, latest),

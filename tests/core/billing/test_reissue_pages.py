@@ -17,6 +17,7 @@ from core.customers.schemas import NewCustomer
 from core.database import values
 from core.ledger.queries import get_balance
 from core.payments.actions import receive
+from core.payments.queries import get_payment, list_payments
 from core.payments.schemas import NewPayment
 from core.subscriptions.actions import add_charge
 from core.subscriptions.schemas import NewCharge
@@ -268,7 +269,9 @@ async def test_B2_a_proforma_says_what_was_paid_for_it_and_what_becomes_of_it(te
     assert "no payment names it" in unpaid.text
     assert f"payments/new?document_id={proforma}" in unpaid.text
     assert inputs(drawer.text)["amount"] == "123.00"
-    assert "Proforma PF-2026-000001: stays credit" in drawer.text
+    assert "Proforma PF-2026-000001: no invoice yet, the oldest due first" in drawer.text
+    assert "the oldest due: the proforma has no invoice yet" in drawer.text
+    assert "of it pays other invoices" not in drawer.text  # nothing is open
     assert f'href="/payments/{part}"' in partly.text
     assert "€23.00 of €123.00 is free credit" in partly.text
     assert inputs(rest.text)["amount"] == "100.00"
@@ -279,6 +282,29 @@ async def test_B2_a_proforma_says_what_was_paid_for_it_and_what_becomes_of_it(te
     assert "What was paid for it" not in blind.text
     assert "100.00 settled 2026-000001" in over.text
     assert "is free credit" not in over.text
+
+
+async def test_B2_money_that_names_a_proforma_says_what_it_pays_before_and_after(tenant: TestTenant) -> None:
+    customer_id, _draft, proforma = await a_proforma(tenant)
+    page, scope = await tenant.browser(), tenant.scope()
+    line = NewLine(description="Older", unit_price_e6=30 * 10**6)
+    older = await actions.create_draft(scope, NewDraft(payer_id=customer_id, lines=[line]))
+    await actions.issue(scope, older)
+    typed = {"amount": "123.00", "method": "transfer", "document_id": str(proforma)}
+
+    drawer = await page.get(f"/customers/{customer_id}/payments/new", params=typed, headers=PART)
+    await sent(page, f"/customers/{customer_id}/payments", drawer.text, **typed)
+
+    assert "36.90 of it pays other invoices: the proforma PF-2026-000001 has none yet." in unescape(drawer.text)
+    assert "the oldest due: the proforma has no invoice yet" in drawer.text
+    (kept,) = await list_payments(scope)
+    payment = await get_payment(scope, kept.id)
+    assert [(each.document_id, each.amount_minor) for each in payment.paid] == [(older, 3690)]
+    assert payment.free_minor == 8610
+    assert payment.note == (
+        "It names the proforma PF-2026-000001, of which no invoice was issued: what was open was paid first, the oldest"
+        " due, and what is left is credit."
+    )
 
 
 async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no_invoice(tenant: TestTenant) -> None:
