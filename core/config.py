@@ -7,6 +7,7 @@ that holds it: `app_dsn_file` or TENANTRY__DATABASE__MAIN__APP_DSN_FILE. A setti
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import secrets
 import tempfile
@@ -40,6 +41,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether browsers reach it over https (a proxy in front): cookies and links follow."""
     public_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     """The port that browsers use, where a proxy in front has another one; 0: the usual one of https, else `port`."""
+    proxies: str = "127.0.0.1, ::1"
+    """Addresses or networks of the proxies in front, parted by commas: with `secure`, they say who asks."""
 
     def address_of(self, host: str) -> str:
         """The base URL of a host name's pages, without a slash at the end."""
@@ -159,6 +162,13 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
             raise ConfigError(
                 f"placement.default: there is no [database.{place}]; it is “sqlite” or names of databases"
             )
+    for proxy in settings.server.proxies.split(","):
+        try:
+            ipaddress.ip_network(proxy.strip())
+        except ValueError as error:
+            raise ConfigError(
+                f"server.proxies: “{proxy.strip()}” is neither an address nor a network such as 10.88.0.0/16"
+            ) from error
     data = Path(environment.get("TENANTRY_DATA") or "var").resolve()
     return Config(
         data=data,

@@ -8,6 +8,8 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -153,6 +155,7 @@ async def _serve(config: Config, bound: socket.socket, *, worker: bool) -> None:
                 access_log=False,
                 server_header=False,
                 proxy_headers=config.server.secure,
+                forwarded_allow_ips=[proxy.strip() for proxy in config.server.proxies.split(",")],
                 timeout_graceful_shutdown=10,
             )
         )
@@ -166,6 +169,16 @@ async def _serve(config: Config, bound: socket.socket, *, worker: bool) -> None:
 
 
 class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM ends the serving, and only it: uvicorn would have the process killed before all is closed."""
+        before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the feeds of open pages first: they would be waited for."""
         end_feeds()
@@ -186,7 +199,8 @@ async def _greet(deployment: Deployment) -> None:
         click.echo(f"A first tenant is ready: {address(made.record.host)}")
         click.echo(f"Log-in: admin@demo.example. Set a password here, once: {made.link}")
         return
-    for result in await upgrade_all(deployment):
+    results = await upgrade_all(deployment)
+    for result in results:
         if result.ran:
             click.echo(f"{result.slug}: upgraded ({len(result.ran)} migrations)")
         if result.error:
@@ -195,8 +209,9 @@ async def _greet(deployment: Deployment) -> None:
         click.echo(f"{record.name}: {address(record.host)}")
     if len(tenants) > 5:
         click.echo(f"and {len(tenants) - 5} more: tenantry tenant list")
+    served = {result.slug for result in results if not result.error}
     demo = next((record for record in tenants if record.slug == DEMO and record.status == TenantStatus.ACTIVE), None)
-    if demo is not None:
+    if demo is not None and demo.slug in served:
         async with deployment.scope(demo, command_actor("serve")) as scope:
             if await value("SELECT count(*) FROM staff WHERE password_hash <> ''"):
                 return

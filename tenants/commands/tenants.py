@@ -44,8 +44,12 @@ def tenant() -> None:
 
 class TenantLine(msgspec.Struct, frozen=True):
     slug: str
+    uuid: str
+    """The name of its folder."""
     name: str
     status: str
+    reason: str
+    """Why it is not served."""
     address: str
     placement: str
     plugins: tuple[str, ...]
@@ -131,8 +135,10 @@ async def tenant_list(as_json: bool) -> None:
 def _line(deployment: Deployment, record: TenantRecord, size: Size) -> TenantLine:
     return TenantLine(
         slug=record.slug,
+        uuid=str(record.uuid),
         name=record.name,
         status=record.status,
+        reason=record.reason,
         address=deployment.config.server.address_of(record.host),
         placement=record.placement,
         plugins=record.plugins,

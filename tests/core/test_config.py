@@ -133,6 +133,8 @@ def test_secrets_do_not_show(data: Path) -> None:
         ("", {"TENANTRY_PORT": "http"}, r"TENANTRY_PORT: server\.port: Expected `int`"),
         ("", {"TENANTRY_PORT": "70000"}, r"TENANTRY_PORT: server\.port: Expected `int` <= 65535"),
         ("[placement]\ndefault = 'main'", {}, r"placement\.default: there is no \[database\.main\]"),
+        ("[server]\nproxies = '10.88.0.1, proxy'", {}, r"server\.proxies: “proxy” is neither an address nor a network"),
+        ("[server]\nproxies = '10.88.0.1/16'", {}, r"server\.proxies: “10\.88\.0\.1/16” is neither"),
         ("[database.main]\napp_dsn = 'a'", {}, r"\[database\.main\] lacks owner_dsn"),
         ("[database.main]\napp_dsn_file = '/nowhere'", {}, r"database\.main\.app_dsn_file: /nowhere cannot be read"),
         ("[server", {}, r"tenantry\.toml: Expected"),

@@ -4,10 +4,15 @@ import gc
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tenants.loading import loading
@@ -76,6 +81,71 @@ def test_a_host_that_this_machine_has_not_stops_the_start_with_its_name(tmp_path
 
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"tenantry: server.host: {host} ")
+
+
+@contextmanager
+def _serving(data: Path, **environment: str) -> Iterator[httpx.Client]:
+    """A server of its own on these data, asked at its machine's own name."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenants.cli", "serve", "--no-worker"],
+        env={name: text for name, text in os.environ.items() if not name.startswith("TENANTRY")}
+        | {"TENANTRY_DATA": str(data), "TENANTRY_PORT": port, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and process.poll() is None:
+                try:
+                    client.get("/health")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.1)
+            yield client
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_the_first_tenant_that_cannot_be_opened_stops_no_other(tmp_path: Path) -> None:
+    for slug in ("demo", "alpha"):
+        assert _begin(tmp_path, "tenant", "create", slug, "--email", "a@example.net").returncode == 0
+    listed = json.loads(_begin(tmp_path, "tenant", "list", "--json").stdout)
+    demo = next(tenant["uuid"] for tenant in listed if tenant["slug"] == "demo")
+    with sqlite3.connect(tmp_path / "tenants" / demo / "tenant.sqlite") as database:
+        database.execute(
+            "INSERT INTO migration VALUES ('staff', '2099-01-01T00:00:00', '1', 'a later one', '2099-01-01')"
+        )
+    database.close()
+
+    with _serving(tmp_path) as client:
+        answers = {
+            slug: client.get("/login", headers={"Host": f"{slug}.localhost:{client.base_url.port}"}).status_code
+            for slug in ("demo", "alpha")
+        }
+
+    assert answers == {"demo": 503, "alpha": 200}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("proxies", "second"), [("127.0.0.0/8", 401), ("192.0.2.1", 429)])
+def test_who_asks_is_believed_of_the_proxies_that_are_named(tmp_path: Path, proxies: str, second: int) -> None:
+    _begin(tmp_path, "tenant", "create", "alpha", "--email", "a@example.net")
+    settings = {"SERVER__SECURE": "true", "SERVER__PROXIES": proxies, "LIMITS__API_ADDRESS": "1"}
+
+    with _serving(tmp_path, **{f"TENANTRY__{name}": text for name, text in settings.items()}) as client:
+        answers = [
+            client.get(
+                "/api/v1/customers", headers={"Host": "alpha.localhost", "X-Forwarded-For": f"198.51.100.{last}"}
+            ).status_code
+            for last in (1, 2)
+        ]
+
+    assert answers == [401, second]
 
 
 def test_a_table_for_another_program_is_cut_off_nowhere(tmp_path: Path) -> None:
