@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
 from typing import Annotated, Literal
 
+import msgspec
 from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
@@ -12,6 +16,7 @@ from core.billing import actions, queries
 from core.billing.actions.notes import Left, list_left
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
+from core.billing.pages import received_for
 from core.billing.schemas import (
     CreditLine,
     CreditRow,
@@ -27,7 +32,9 @@ from core.documents.files import read_file
 from core.errors import Conflict, NotFound
 from core.ids import Id
 from core.payments import actions as payments
+from core.payments import queries as payment_queries
 from core.payments.actions import PayingBack
+from core.payments.schemas import NamingRow
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
 
@@ -89,6 +96,40 @@ class NewAllocation(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     amount_minor: AmountMinor
 
 
+class Settled(Struct, frozen=True):
+    document_id: int
+    number: str | None
+    amount_minor: int
+
+
+class NamingPayment(Struct, frozen=True, kw_only=True):
+    """Money that came for a proforma, and what became of it."""
+
+    id: int
+    method_name: str
+    received_on: date
+    currency: str
+    amount_minor: int
+    reversed_minor: int
+    free_minor: int
+    settled: list[Settled]
+
+
+class ReceivedFor(Struct, frozen=True, kw_only=True):
+    """What came for a proforma and was not reversed, what of it is free, and whether that is all that it asks for."""
+
+    amount_minor: int
+    free_minor: int
+    enough: bool
+    payments: list[NamingPayment]
+
+
+class OneDocument(DocumentDetail, frozen=True, kw_only=True):
+    """A document with all that stands on it; `received` of a proforma, for whoever may see payments."""
+
+    received: ReceivedFor | None = None
+
+
 class Sent(Struct, frozen=True):
     """The message that carries it; null where the customer has no address."""
 
@@ -129,8 +170,26 @@ async def create_draft(call: Call, data: JSONBody[NewDraft]) -> DocumentDetail:
 
 
 @api_get("/invoices/{invoice_id:int}", permission="documents.view", summary="One document with its lines and taxes")
-async def get_invoice(call: Call, invoice_id: FromPath[int]) -> DocumentDetail:
-    return await queries.get_document(call.scope, invoice_id)
+async def get_invoice(call: Call, invoice_id: FromPath[int]) -> OneDocument:
+    scope = call.scope
+    document = await queries.get_document(scope, invoice_id)
+    naming: list[NamingRow] = []
+    if document.kind == "proforma" and scope.may("payments.view"):
+        naming = await payment_queries.list_naming(scope, invoice_id, document.payer_id)
+    return OneDocument(**msgspec.structs.asdict(document), received=_received(document, naming) if naming else None)
+
+
+def _received(document: DocumentDetail, naming: Sequence[NamingRow]) -> ReceivedFor:
+    received = received_for(document, naming)
+    payments = []
+    for __, each in groupby(naming, key=lambda row: row.id):
+        found = list(each)
+        known = {name: getattr(found[0], name) for name in NamingPayment.__struct_fields__ if name != "settled"}
+        settled = [Settled(row.document_id, row.number, row.settled_minor) for row in found if row.document_id]
+        payments.append(NamingPayment(**known, settled=[one for one in settled if one.amount_minor]))
+    return ReceivedFor(
+        amount_minor=received.minor, free_minor=received.free_minor, enough=received.enough, payments=payments
+    )
 
 
 @api_patch("/invoices/{invoice_id:int}", permission="documents.edit", summary="Save a draft whole")

@@ -225,8 +225,8 @@ async def named(scope: Scope, document_id: int | None, payer_id: int, currency: 
     if invoice_id := await invoice_of_proforma(document_id):
         return Named(invoice_id, invoice_id)
     why = _(
-        "It names the proforma %(number)s, of which no invoice was issued: what was open was paid first, the oldest due,"
-        " and what is left is credit.",
+        "It names the proforma %(number)s, of which no invoice was issued: what was open was paid first, the oldest"
+        " due, and what is left is credit.",
         number=found.number,
     )
     return Named(document_id, why=why)

@@ -411,8 +411,8 @@ def order_warnings(document: DocumentRow | None, paid: Sequence[PaidRow], curren
         return []
     return [
         _(
-            "%(amount)s of it pays other invoices: the proforma %(number)s has none yet. Issue its invoice first to have"
-            " that one paid.",
+            "%(amount)s of it pays other invoices: the proforma %(number)s has none yet. Issue its invoice first to"
+            " have that one paid.",
             amount=format_amount(used, currency),
             number=document.number,
         )

@@ -307,6 +307,34 @@ async def test_B2_money_that_names_a_proforma_says_what_it_pays_before_and_after
     )
 
 
+async def test_B2_a_proforma_over_json_has_its_payments_as_its_page_shows_them(tenant: TestTenant) -> None:
+    customer_id, draft, proforma = await a_proforma(tenant)
+    api, blind, scope = await tenant.api(), await tenant.api(["documents.view"]), tenant.scope()
+    at = f"/api/v1/invoices/{proforma}"
+
+    unpaid = (await api.get(at)).json()
+    first = await receive(scope, NewPayment(payer_id=customer_id, amount_minor=2300, document_id=proforma))
+    partly = (await api.get(at)).json()["received"]
+    second = await receive(scope, NewPayment(payer_id=customer_id, amount_minor=10000, document_id=proforma))
+    paid = (await api.get(at)).json()["received"]
+    hidden = (await blind.get(at)).json()
+    await actions.issue(scope, draft)
+    over = (await api.get(at)).json()["received"]
+
+    assert (unpaid["received"], hidden["received"]) == (None, None)
+    assert (partly["amount_minor"], partly["free_minor"], partly["enough"]) == (2300, 2300, False)
+    assert (paid["free_minor"], paid["enough"]) == (12300, True)
+    assert [(each["id"], each["method_name"], each["settled"]) for each in paid["payments"]] == [
+        (first, "Bank transfer", []),
+        (second, "Bank transfer", []),
+    ]
+    number = (await get_document(scope, draft)).number
+    assert [(each["free_minor"], each["settled"]) for each in over["payments"]] == [
+        (0, [{"document_id": draft, "number": number, "amount_minor": amount}]) for amount in (2300, 10000)
+    ]
+    assert (over["amount_minor"], over["free_minor"]) == (12300, 0)
+
+
 async def test_B2_a_proforma_whose_draft_let_go_of_its_charges_says_why_it_is_no_invoice(tenant: TestTenant) -> None:
     scope = tenant.scope()
     customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
