@@ -25,6 +25,7 @@ from core.subscriptions.pricing import prices_for
 from core.texts import _
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
+from core.web.once import once
 from core.web.parts import Field, spoken
 from core.web.routing import get, post
 from core.web.view import View, errors_by_field
@@ -53,10 +54,14 @@ async def create(view: View, customer_id: FromPath[int]) -> Response[str]:
     try:
         fields = _draft_fields(view, customer.currency)
         data = NewDraft(payer_id=customer_id, **{name: getattr(fields, name) for name in fields.__struct_fields__})
-        invoice_id = await actions.create_draft(scope, data)
+
+        async def make() -> str:
+            return f"/invoices/{await actions.create_draft(scope, data)}"
+
+        path = await once(view, make)
     except (Invalid, Conflict) as error:
         return await _refused_draft(view, customer, None, error)
-    return view.go(f"/invoices/{invoice_id}", _("Draft saved."))
+    return view.go(path, _("Draft saved."))
 
 
 @post("/invoices/{invoice_id:int}", permission="documents.edit")

@@ -69,6 +69,8 @@ async def test_B4_a_form_that_books_is_done_once_however_often_it_is_sent(tenant
     await books_once(page, f"{at}/credit-notes/new", f"{at}/credit-notes", amount="5", reason="x")
     await books_once(page, f"{at}/credit/new", f"{at}/credit", amount="5", reason="x")
     await books_once(page, f"{at}/deposits/new", f"{at}/deposits", amount="5", reason="x")
+    typed = {"line-0-description": "Cable", "line-0-price": "7", "line-0-quantity": "1"}
+    await books_once(page, f"{at}/invoices/new", f"{at}/invoices", **typed)
     await books_once(page, f"{at}/charges/new", f"{at}/charges", description="Cable", amount="7", quantity="1")
     await books_once(page, f"/invoices/{draft}/proforma", f"/invoices/{draft}/proforma")
     await books_once(page, f"/invoices/{draft}/issue", f"/invoices/{draft}/issue")
