@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         PortalPage,
         SearchHit,
         Tab,
+        VatChecker,
     )
     from core.payments.events import PaymentReceived
     from core.scope import Scope
@@ -500,6 +501,21 @@ async def payment_gateways(scope: Scope) -> Sequence[PaymentGateway]:
     states, the books and the retries; a gateway says what happened, as often as it likes.
 
     Not asked where nothing can be paid online, such as for payments that are registered by hand.
+
+    Since 1.0.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def vat_checkers(scope: Scope) -> Sequence[VatChecker]:
+    """Services that are set up to say whether a VAT id is valid; the first is the one that is asked.
+
+    Give none before it is set up. The core asks by itself once an answer is thirty days old, and when staff press Check
+    now; it keeps the answers and works out the tax. A plugin that wants new ids asked about at once hears
+    `customer_created` and `customer_changed` and calls `core.billing.vat_asking.ask_soon`.
+
+    Not asked when an invoice is issued: what counts is the last answer that was kept.
 
     Since 1.0.
     """

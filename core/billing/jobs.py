@@ -16,9 +16,10 @@ from core.billing.recognition import recognise
 from core.billing.run import run_billing
 from core.billing.run_reports import RunReport
 from core.billing.settings import BillingSettings
+from core.billing.vat_asking import CHECK, CheckReport, ToCheck, check_due, check_now
 from core.billing.verify import verify
 from core.billing.writing import queue_documents
-from core.errors import Conflict
+from core.errors import Conflict, Unavailable
 from core.jobs.actions import enqueue_set
 from core.jobs.kinds import Job, JobKind, of_crowd
 from core.jobs.schedules import DailyAt, Schedule, Scheduled
@@ -135,6 +136,32 @@ async def deliver(scope: Scope, job: Job[ToDeliver]) -> Delivered:
     return Delivered(file.id, await send_document(scope, document_id, again=again, once=once))
 
 
+class VatChecked(Struct, frozen=True):
+    """`valid` is none where the service did not answer, or the customer has another VAT id by now."""
+
+    valid: bool | None
+
+
+CHECK_ATTEMPTS: Final = 6
+AGAIN_AFTER: Final = 900
+"""Seconds until a service for VAT ids that was silent is asked again."""
+
+
+async def check_vat_id(scope: Scope, job: Job[ToCheck]) -> VatChecked:
+    """Silent to the end, it is left to the daily round: no person need look."""
+    try:
+        return VatChecked(await check_now(scope, job.payload.customer_id, job.payload.vat_id))
+    except Unavailable as error:
+        if job.attempt >= CHECK_ATTEMPTS:
+            return VatChecked(None)
+        raise Unavailable(error.message, retry_after=AGAIN_AFTER) from error
+
+
+async def check_vat_ids(scope: Scope, job: Job[Scheduled]) -> CheckReport | None:
+    """Before the day's billing."""
+    return await check_due(scope, job.progress)
+
+
 VERIFY_DAILY: Final = JobKind(
     "verify_daily", Scheduled, verify_daily, limit=None, attempts=1, label=N_("Daily check of the books")
 )
@@ -149,6 +176,10 @@ ERASE: Final = JobKind(
 )
 DUN_DAILY: Final = JobKind("dunning_daily", Scheduled, dun_daily, limit=None, label=N_("Daily dunning"))
 DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Document as PDF and e-mail"))
+CHECK_VAT_ID: Final = JobKind(CHECK, ToCheck, check_vat_id, attempts=CHECK_ATTEMPTS, label=N_("Check of a VAT id"))
+CHECK_VAT_IDS: Final = JobKind(
+    "check_vat_ids", Scheduled, check_vat_ids, limit=None, label=N_("Daily check of VAT ids")
+)
 
 
 async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any]) -> None:
@@ -168,9 +199,21 @@ async def queue_delivery(scope: Scope, select: str, parameters: Mapping[str, Any
 
 queue_documents(queue_delivery)
 
-JOBS: Final = (RECOGNISE, VERIFY_DAILY, BILL_DAILY, BILL, PREVIEW, DELIVER, ERASE, DUN_DAILY)
+JOBS: Final = (
+    RECOGNISE,
+    VERIFY_DAILY,
+    BILL_DAILY,
+    BILL,
+    PREVIEW,
+    DELIVER,
+    ERASE,
+    DUN_DAILY,
+    CHECK_VAT_ID,
+    CHECK_VAT_IDS,
+)
 SCHEDULES: Final = (
     Schedule("recognise_revenue", RECOGNISE, DailyAt(0, 30)),
+    Schedule("check_vat_ids", CHECK_VAT_IDS, DailyAt(1)),
     Schedule("verify_daily", VERIFY_DAILY, DailyAt(2)),
     Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
     Schedule("erase_retained", ERASE, DailyAt(4)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.params import FromPath, JSONBody
 
-from core.billing import vat_checks
+from core.billing import vat_asking, vat_checks
 from core.billing.vat_checks import NewVatCheck, VatStanding
 from core.customers.queries import get_customer
 from core.web.jsonapi import Call, api_get, api_post
@@ -33,4 +33,17 @@ async def note_check(call: Call, customer_id: FromPath[int], data: JSONBody[NewV
     return await vat_checks.standing_of(call.scope, await get_customer(call.scope, customer_id))
 
 
-HANDLERS = (list_checks, note_check)
+@api_post(
+    "/customers/{customer_id:int}/vat-checks/now",
+    permission="customers.edit",
+    summary="Ask about a customer's VAT id now",
+    description="Asks the service that a plugin brings and keeps its answer. 409 where no plugin brings one; 503 where"
+    " it does not answer: nothing is kept then, and the last answer goes on to count.",
+    status_code=200,
+)
+async def check_now(call: Call, customer_id: FromPath[int]) -> VatStanding:
+    await vat_asking.check_now(call.scope, customer_id)
+    return await vat_checks.standing_of(call.scope, await get_customer(call.scope, customer_id))
+
+
+HANDLERS = (list_checks, note_check, check_now)

@@ -205,6 +205,12 @@ async def _wrong_id(scope: Scope, customer: CustomerDetail) -> list[FieldError]:
     return [FieldError("vat_id", told(reason, vat_id=customer.vat_id))] if reason is not None else []
 
 
+async def refuse_wrong_id(scope: Scope, customer: CustomerDetail) -> None:
+    """Raises Invalid where VIES cannot be asked about the customer's VAT id."""
+    if errors := await _wrong_id(scope, customer):
+        raise Invalid(errors=errors)
+
+
 async def keep_check(
     scope: Scope,
     customer: CustomerDetail,

@@ -9,13 +9,13 @@ from litestar import Response
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from core.billing import vat_checks
+from core.billing import vat_asking, vat_checks
 from core.billing.plan import VAT_CHECK_LASTS
 from core.billing.vat_checks import VatStanding, last_day, told
 from core.clock import date_in
 from core.customers.head import head_values
 from core.customers.queries import get_customer
-from core.errors import Invalid
+from core.errors import Conflict, Invalid, Unavailable
 from core.hooks import Fact
 from core.texts import N_, _
 from core.web.forms import checked
@@ -25,6 +25,8 @@ from core.web.templating import written
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -76,6 +78,19 @@ async def note_check(view: View, customer_id: FromPath[int]) -> Response[str]:
     except Invalid as error:
         return await _page(view, customer_id, errors_by_field(error), status=422)
     return view.go(_at(customer_id), _("Check noted."))
+
+
+@post("/customers/{customer_id:int}/vat-checks/now", permission="customers.edit")
+async def check_now(view: View, customer_id: FromPath[int]) -> Response[str]:
+    """Asked while staff wait: what it says stands on the page, or that it said nothing."""
+    await view.read()
+    try:
+        valid = await vat_asking.check_now(view.scope, customer_id)
+    except Invalid as error:
+        return await _page(view, customer_id, errors_by_field(error), status=422)
+    except (Conflict, Unavailable) as error:
+        return await _page(view, customer_id, {}, status=error.status, failed=error.message)
+    return view.go(_at(customer_id), _("The VAT id is valid.") if valid else _("The VAT id is not valid."))
 
 
 @get("/customers/{customer_id:int}/vat-checks/standing", permission="customers.view")
@@ -133,7 +148,7 @@ def _pill(scope: Scope, standing: VatStanding) -> Pill | None:
     return Pill(_(label, day=day) if "%" in label else _(label), kind)
 
 
-def _items(scope: Scope, standing: VatStanding) -> list[CheckItem]:
+def _items(scope: Scope, standing: VatStanding, labels: Mapping[str, str]) -> list[CheckItem]:
     zone, items = scope.tenant.time_zone, []
     decides = next((each.id for each in standing.checks if each.vat_id == standing.vat_id), None)
     for each in standing.checks:
@@ -144,7 +159,7 @@ def _items(scope: Scope, standing: VatStanding) -> list[CheckItem]:
                 on=date_in(each.checked_at, zone),
                 answer=Pill(_("Valid"), "live") if each.valid else Pill(_("Not valid"), "blocked"),
                 consultation=each.consultation,
-                by=each.source or _("By hand"),
+                by=labels.get(each.source, each.source) or _("By hand"),
                 trader=", ".join(filter(None, (each.trader_name, each.trader_address))),
                 until=last_day(until, zone) if each.valid and each.id == decides else None,
                 current=each.id == decides,
@@ -153,23 +168,28 @@ def _items(scope: Scope, standing: VatStanding) -> list[CheckItem]:
     return items
 
 
-async def _page(view: PageView, customer_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
+async def _page(
+    view: PageView, customer_id: int, errors: dict[str, str], *, status: int = 200, failed: str = ""
+) -> Response[str]:
     scope = view.scope
     head = await head_values(view, customer_id, _("General"))
     customer = head["customer"]
     standing = await vat_checks.standing_of(scope, customer)
+    found = await vat_asking.find_checker(scope)
     return view.page(
         "billing/vat_checks.html",
         status=status,
+        service=_(found[1].label) if found is not None and standing.vat_id else "",
+        failed=failed,
         **head,
         standing=standing,
         said=told(standing.reason, standing.vat_id),
         pill=_pill(scope, standing),
-        checks=_items(scope, standing),
+        checks=_items(scope, standing, {found[0]: _(found[1].label)} if found is not None else {}),
         answers=spoken(ANSWERS),
         values=view.shown(valid="yes", checked_on=scope.today().isoformat(), consultation="", vat_id=customer.vat_id),
         errors=errors,
     )
 
 
-HANDLERS: Final = (show_checks, note_check, show_standing, why_standing)
+HANDLERS: Final = (show_checks, note_check, check_now, show_standing, why_standing)

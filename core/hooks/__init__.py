@@ -36,6 +36,7 @@ from core.hooks.values import (
     Tab,
     plan_digest,
 )
+from core.hooks.vat import VatAnswer, VatChecker
 
 __all__ = [
     "HOOK_VERSION",
@@ -83,6 +84,8 @@ __all__ = [
     "Route",
     "SearchHit",
     "Tab",
+    "VatAnswer",
+    "VatChecker",
     "find_plugins",
     "hookimpl",
     "hookspec",

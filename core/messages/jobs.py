@@ -24,9 +24,10 @@ from core.messages.mail import Attachment, compose
 from core.messages.queries import get_message, list_message_files
 from core.messages.schemas import SendMessage
 from core.messages.settings import MailSettings
-from core.messages.smtp import MailRefused, NotReached, NotTaken, Refusal, connected
+from core.messages.smtp import MailRefused, NotTaken, Refusal, connected
 from core.messages.status import MessageState
 from core.messages.words import Filled, fields_from, fill
+from core.outbound import NotReached
 from core.settings.queries import load_settings
 from core.texts import N_, _
 

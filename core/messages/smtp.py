@@ -7,7 +7,6 @@ itself is believed. No answer to it means that nobody knows.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
@@ -19,8 +18,9 @@ import aiosmtplib
 from msgspec import Struct
 
 from core.activity.unit import refuse_inside_unit
-from core.errors import Conflict, Unavailable
+from core.errors import Conflict
 from core.jobs.kinds import EffectNotDone
+from core.outbound import NotAllowed, NotReached, public_addresses
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -31,18 +31,8 @@ STEP_SECONDS: Final = 30.0
 """For each answer of the server."""
 TEXT_SECONDS: Final = 90.0
 """For the answer to the text: a server may look at it for viruses first."""
-NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""Where an address of version 4 stands in one of version 6."""
 PORTS: Final = frozenset({25, 465, 587, 2525})
 """Where mail servers of the internet listen: another port is only for hosts that the provider has allowed."""
-
-
-class NotReached(Unavailable):
-    """The server did not take the connection, or not so far that anything was sent. The message says what it said."""
-
-
-class NotAllowed(Conflict):
-    """This host or port is none that a tenant may connect to."""
 
 
 class MailRefused(Conflict):
@@ -144,11 +134,9 @@ async def connected(settings: MailSettings, internal_hosts: frozenset[str]) -> A
 
 
 async def checked_addresses(host: str, port: int, internal_hosts: frozenset[str]) -> list[str]:
-    """The addresses of a host that a tenant may connect to: public ones, or those of a host that the provider has
-    allowed. What is connected to is what was checked."""
-    name = host.strip().strip("[]").lower()
-    allowed = name in internal_hosts
-    if not allowed and port not in PORTS:
+    """The addresses of a mail server that a tenant may connect to, on a port where one listens; what the provider has
+    allowed, on any."""
+    if host.strip().strip("[]").lower() not in internal_hosts and port not in PORTS:
         raise NotAllowed(
             _(
                 "Mail servers listen on %(ports)s; port %(port)s is not allowed.",
@@ -156,36 +144,7 @@ async def checked_addresses(host: str, port: int, internal_hosts: frozenset[str]
                 port=port,
             )
         )
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except (OSError, UnicodeError) as error:
-        raise NotReached(_("There is no host “%(host)s”.", host=host), retry_after=60) from error
-    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-    if not allowed:
-        for address in addresses:
-            if not is_public(address):
-                raise NotAllowed(
-                    _(
-                        "“%(host)s” is not on the public internet. Only the provider can allow it, in its "
-                        "configuration.",
-                        host=host,
-                    )
-                )
-    return addresses
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet's."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inside is None and ip in NAT64:
-            inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inside is not None:
-            return is_public(str(inside))
-    return ip.is_global and not ip.is_multicast
+    return await public_addresses(host, port, internal_hosts)
 
 
 async def _open(addresses: Sequence[str], port: int) -> socket.socket:

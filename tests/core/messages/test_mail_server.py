@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from core.messages.settings import MailSettings
-from core.messages.smtp import NotAllowed, NotReached, checked_addresses, connected, is_public
+from core.messages.smtp import NotAllowed, NotReached, checked_addresses, connected
+from core.outbound import is_public
+from tests.http import certified
 from tests.smtp import SmtpSink
 
 pytestmark = pytest.mark.anyio
@@ -121,31 +116,7 @@ def secured(sink: SmtpSink, security: str) -> MailSettings:
 
 def certify(sink: SmtpSink, folder: Path, *, starttls: bool, name: str = "localhost") -> Path:
     """Give the server a certificate of its own; the file is what vouches for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [x509.DNSName(name)]
-    if name == "localhost":
-        names.append(x509.IPAddress(ip_address("127.0.0.1")))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = folder / "certificate.pem", folder / "key.pem"
-    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, private)
+    context, chain = certified(folder, name)
     sink.stop()
     sink.tls, sink.starttls = context, starttls
     sink.accounts["billing"] = "right"

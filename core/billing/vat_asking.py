@@ -1,0 +1,212 @@
+"""Asking a service about VAT ids, where a plugin brings one: now, soon, and anew before an answer gets too old.
+
+It is asked outside every unit of work. What it answers is kept as any check is; where it does not answer nothing is
+written, the last answer goes on to count, and it is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from core import hookspecs
+from core.activity.unit import refuse_inside_unit, unit_of_work
+from core.billing.actions.setup import default_seller
+from core.billing.vat_checks import keep_check, refuse_wrong_id
+from core.catalog.rates import EU
+from core.customers.queries import get_customer
+from core.database import rows, value
+from core.errors import Conflict, DomainError, TryAgain, Unavailable
+from core.hooks import VatAnswer, VatChecker, note_failure
+from core.jobs.actions import enqueue_set
+from core.texts import _
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from core.scope import Scope
+
+ANSWERS_WITHIN: Final = 20.0
+"""Seconds that a service has for an answer."""
+ANEW_AFTER: Final = timedelta(days=30)
+"""How old an answer is when it is asked for anew: that leaves sixty days to get one."""
+MOST_A_DAY: Final = 500
+"""Ids that are asked about in a day: of more, the others have their turn on the next."""
+PAUSE_SECONDS: Final = 0.5
+"""Between two questions of the daily round: services refuse who asks too fast."""
+SILENT_AFTER: Final = 3
+"""A member whose service has not answered so often is left for the next day."""
+CHECK: Final = "check_vat_id"
+"""Name of the job kind, declared in `jobs`."""
+
+
+class ToCheck(Struct, frozen=True):
+    """`vat_id` is the one that it was about: where the customer has another one by then, there is a job for that."""
+
+    customer_id: int
+    vat_id: str
+
+
+class CheckReport(Struct, frozen=True):
+    """What a round came to."""
+
+    valid: int = 0
+    not_valid: int = 0
+    no_answer: int = 0
+    left: int = 0
+    """Not asked about: a service that was silent before, or too many for a day."""
+
+
+async def find_checker(scope: Scope) -> tuple[str, VatChecker] | None:
+    """The service that is asked, with the plugin that brings it."""
+    for answer in await scope.hooks.ask(hookspecs.vat_checkers, scope=scope):
+        if answer.error is None:
+            for checker in answer.value or ():
+                return answer.plugin, checker
+    return None
+
+
+async def check_now(scope: Scope, customer_id: int, vat_id: str = "") -> bool | None:
+    """Ask about the customer's VAT id and keep the answer; gives whether it is valid. None where it has another id than
+    `vat_id` by now: nothing is kept then.
+
+    Raises Invalid where there is nothing to ask about, Conflict where nobody can be asked, Unavailable without answer.
+    """
+    customer = await get_customer(scope, customer_id)
+    scope.refuse_on_test_clock()
+    await refuse_wrong_id(scope, customer)
+    if vat_id and customer.vat_id != vat_id:
+        return None
+    found = await find_checker(scope)
+    if found is None:
+        raise Conflict(_("No plugin is switched on that asks about VAT ids. Note the answer by hand."))
+    plugin, checker = found
+    said = await _answer_of(plugin, checker, lambda: checker.ask(scope, customer.vat_id))
+    async with unit_of_work(scope):
+        await value("SELECT id FROM customer WHERE id = :id FOR NO KEY UPDATE", id=customer_id)
+        now = await get_customer(scope, customer_id)
+        if now.vat_id != customer.vat_id:
+            if vat_id:
+                return None
+            raise Conflict(_("The customer's VAT id was changed meanwhile. Check the new one."))
+        await keep_check(
+            scope,
+            now,
+            scope.now(),
+            valid=said.valid,
+            consultation=_line(said.consultation, 60),
+            source=plugin,
+            trader_name=_line(said.name, 200),
+            trader_address=_line(", ".join(said.address.splitlines()), 500),
+        )
+    return said.valid
+
+
+async def _answer_of(plugin: str, checker: VatChecker, question: Callable[[], Awaitable[VatAnswer]]) -> VatAnswer:
+    refuse_inside_unit("a service for VAT ids")
+    silence = _("%(service)s does not answer. The last answer goes on to count.", service=_(checker.label))
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            return await question()
+    except (DomainError, TryAgain):
+        raise
+    except OSError:  # a timeout is one, too
+        raise Unavailable(silence) from None
+    except Exception as error:
+        note_failure(plugin, "check of a VAT id")
+        raise Unavailable(silence) from error
+
+
+def _line(text: str, most: int) -> str:
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:most]
+
+
+# -- which are asked about, and when ----------------------------------------------------------------------------------
+
+
+_DECIDES: Final = """
+    c.kind = 'company' AND c.vat_id <> '' AND c.tax_profile = 'standard' AND c.anonymised_at IS NULL
+    AND (c.payer_id IS NULL OR c.payer_id = c.id) AND c.country IN :eu AND c.country <> :home
+    AND substr(c.vat_id, 1, 2) IN :eu_in_ids AND substr(c.vat_id, 1, 2) <> :home_in_ids
+    AND NOT EXISTS (SELECT 1 FROM status WHERE status.id = c.status_id AND status.kind = 'ended')
+"""
+"""Customers whose tax a check of their VAT id decides, as `plan.stage_lines` has it."""
+_ASKED: Final = "(SELECT max(v.checked_at) FROM vat_check v WHERE v.vat_id = c.vat_id)"
+
+
+async def _values(scope: Scope) -> dict[str, Any] | None:
+    """None where the seller is outside the EU: no check decides about anything."""
+    home = (await default_seller(scope)).country
+    if home not in EU:
+        return None
+    return {
+        "eu": sorted(EU),
+        "home": home,
+        "eu_in_ids": sorted("EL" if each == "GR" else each for each in EU),
+        "home_in_ids": "EL" if home == "GR" else home,
+        "before": scope.now() - ANEW_AFTER,
+    }
+
+
+async def ask_soon(scope: Scope, customer_ids: Sequence[int]) -> int:
+    """Leave a job for each of these whose VAT id decides about its tax and was not asked about for thirty days. Gives
+    how many were new. For a plugin that hears of new and changed customers."""
+    given = await _values(scope)
+    if given is None or scope.tenant.test_clock:
+        return 0
+    return await enqueue_set(
+        scope,
+        CHECK,
+        "SELECT '{\"customer_id\":' || CAST(c.id AS text) || ',\"vat_id\":\"' || c.vat_id || '\"}' AS payload,"
+        " 'vat_check:' || CAST(c.id AS text) || ':' || c.vat_id || ':' || :on AS dedupe_key, c.id AS customer_id"
+        f" FROM customer c WHERE c.id IN :ids AND {_DECIDES} AND coalesce({_ASKED} < :before, TRUE)",
+        ids=list(customer_ids),
+        on=scope.today().isoformat(),
+        **given,
+    )
+
+
+class _Due(Struct, frozen=True):
+    customer_id: int
+    vat_id: str
+
+
+async def check_due(scope: Scope, progress: Callable[[int, int], Awaitable[None]]) -> CheckReport | None:
+    """The daily round: every id whose answer is thirty days old or was never given, one by one, the oldest answers
+    first and those never asked about behind them. None where there is nobody to ask."""
+    if scope.tenant.test_clock or await find_checker(scope) is None or (given := await _values(scope)) is None:
+        return None
+    due = await rows(
+        _Due,
+        f"SELECT min(c.id) AS customer_id, c.vat_id FROM customer c WHERE {_DECIDES}"
+        f" AND coalesce({_ASKED} < :before, TRUE) GROUP BY c.vat_id"
+        f" ORDER BY min(CASE WHEN {_ASKED} IS NULL THEN 1 ELSE 0 END), min({_ASKED}), min(c.id) LIMIT :most",
+        most=MOST_A_DAY * 10,
+        **given,
+    )
+    answers: dict[bool | None, int] = Counter()
+    silent = Counter[str]()
+    asked = left = 0
+    for place, each in enumerate(due):
+        member = each.vat_id[:2]
+        if asked == MOST_A_DAY or silent[member] == SILENT_AFTER:
+            left += 1
+            continue
+        await progress(place, len(due))
+        if asked:
+            await asyncio.sleep(PAUSE_SECONDS)
+        asked += 1
+        try:
+            answers[await check_now(scope, each.customer_id, each.vat_id)] += 1
+        except Unavailable:
+            silent[member] += 1
+            answers[None] += 1
+        except DomainError:  # such as an id that VIES was never to be asked about
+            left += 1
+        else:
+            silent[member] = 0
+    return CheckReport(valid=answers[True], not_valid=answers[False], no_answer=answers[None], left=left)
