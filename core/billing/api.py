@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from litestar import Response
@@ -34,9 +33,13 @@ from core.ids import Id
 from core.payments import actions as payments
 from core.payments import queries as payment_queries
 from core.payments.actions import PayingBack
-from core.payments.schemas import NamingRow
 from core.texts import _
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.payments.schemas import NamingRow
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
