@@ -66,7 +66,7 @@ def test_it_is_found_by_its_entry_point_fits_and_is_switched_on_for_a_tenant(
     tenants = run(python, tmp_path, "tenant", "list", "--json")
 
     found = {line["name"]: line for line in json.loads(listed.stdout)}
-    assert set(found) == {"inventory", "portal", "remarks", "testgateway"}, listed.stderr
+    assert set(found) == {"inventory", "portal", "remarks", "testgateway", "vies"}, listed.stderr
     assert found["remarks"]["distribution"] == "tenantry-remarks 0.1.0"
     assert (checked.returncode, checked.stderr) == (0, "")
     assert (made.returncode, switched.returncode) == (0, 0), made.stderr + switched.stderr

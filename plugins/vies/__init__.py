@@ -1,0 +1,1 @@
+"""Asks VIES, the register of the European Commission, whether VAT ids are valid."""
