@@ -17,7 +17,17 @@ from msgspec import Struct
 from bench.harness import Options, Row, at_least_share, at_most, percentile
 from core.app import surrounded
 from core.customers.listing import CUSTOMERS, list_choices
-from core.database import Partitions, PostgresDatabase, SqliteDatabase, dialect, execute, row, transaction, watched
+from core.database import (
+    Partitions,
+    PostgresDatabase,
+    SqliteDatabase,
+    dialect,
+    execute,
+    row,
+    transaction,
+    value,
+    watched,
+)
 from core.ledger.queries import MAIN_BALANCE
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import MIGRATIONS, application, tenant_on
@@ -109,7 +119,8 @@ async def fill(tenant: TestTenant, many: int) -> None:
         async with tenant.database.writer() as writer:
             writer.execute("PRAGMA cache_size = -2000000")
     else:
-        await define("DROP INDEX customer_search_words")
+        pieces = await value("SELECT indexdef FROM pg_indexes WHERE indexname = 'customer_pieces'")
+        await define("DROP INDEX customer_search_words, customer_pieces")
     for start in range(1, many + 1, CHUNK):
         async with transaction():
             await execute(
@@ -138,6 +149,7 @@ async def fill(tenant: TestTenant, many: int) -> None:
         )
     if dialect() == "postgresql":
         await define("CREATE INDEX customer_search_words ON customer_search USING gin (customer_search_words(text))")
+        await define(pieces)
         assert isinstance(tenant.database, PostgresDatabase)
         connection = await asyncpg.connect(dsn(tenant.database.server.name, OWNER))
         try:

@@ -74,6 +74,9 @@ def _tags(row: CustomerItem, given: Given) -> Markup:
     return marked(told)
 
 
+PIECES: Final = "customer_pieces"
+"""In which SQLite finds texts that stand anywhere in a column."""
+
 CUSTOMERS: Final = Listing(
     key="customers",
     href="/customers",
@@ -108,6 +111,7 @@ CUSTOMERS: Final = Listing(
             expr="customer.name_key",
             indexed=True,
             keyed=True,
+            pieces=PIECES,
             field="full_name",
             cls="t-clip wide",
         ),
@@ -123,12 +127,13 @@ CUSTOMERS: Final = Listing(
             label=N_("Phone"),
             expr="customer.phone_e164",
             indexed=True,
+            pieces=PIECES,
             role="c-meta",
             cls="t-nowrap",
             cell=_phone,
         ),
-        ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", indexed=True, keyed=True),
-        ListColumn(key="city", label=N_("City"), expr="customer.city_key", indexed=True, keyed=True),
+        ListColumn(key="email", label=N_("E-mail"), expr="customer.email_key", indexed=True, keyed=True, pieces=PIECES),
+        ListColumn(key="city", label=N_("City"), expr="customer.city_key", indexed=True, keyed=True, pieces=PIECES),
         ListColumn(
             key="joined",
             label=N_("Joined"),
@@ -171,8 +176,18 @@ CUSTOMERS: Final = Listing(
             role="c-status",
             cell=lambda row, given: pill(row.status_label, row.status_colour),
         ),
-        ListColumn(key="login", label=N_("Login"), expr="customer.login_key", keyed=True, sorts=False, shown=False),
-        ListColumn(key="company", label=N_("Company"), expr="customer.company", sorts=False, shown=False),
+        ListColumn(
+            key="login",
+            label=N_("Login"),
+            expr="customer.login_key",
+            keyed=True,
+            pieces=PIECES,
+            sorts=False,
+            shown=False,
+        ),
+        ListColumn(
+            key="company", label=N_("Company"), expr="customer.company", pieces=PIECES, sorts=False, shown=False
+        ),
         ListColumn(
             key="billing_type",
             label=N_("Billing type"),
@@ -181,14 +196,17 @@ CUSTOMERS: Final = Listing(
             sorts=False,
             shown=False,
         ),
-        ListColumn(key="street", label=N_("Street"), expr="customer.street", sorts=False, shown=False),
-        ListColumn(key="zip", label=N_("ZIP"), expr="customer.zip", sorts=False, shown=False),
-        ListColumn(key="country", label=N_("Country"), expr="customer.country", sorts=False, shown=False),
-        ListColumn(key="currency", label=N_("Currency"), expr="customer.currency", sorts=False, shown=False),
+        ListColumn(key="street", label=N_("Street"), expr="customer.street", pieces=PIECES, sorts=False, shown=False),
+        ListColumn(key="zip", label=N_("ZIP"), expr="customer.zip", pieces=PIECES, sorts=False, shown=False),
+        ListColumn(key="country", label=N_("Country"), expr="customer.country", alike=True, sorts=False, shown=False),
+        ListColumn(
+            key="currency", label=N_("Currency"), expr="customer.currency", alike=True, sorts=False, shown=False
+        ),
         ListColumn(
             key="reference",
             label=N_("Reference"),
             expr="customer.external_ref",
+            pieces=PIECES,
             field="external_ref",
             sorts=False,
             shown=False,

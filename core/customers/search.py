@@ -166,6 +166,7 @@ class _Search:
             found=found,
             walk="" if about is not None and about <= NEAR else f"{walked} customer.id",
             far=0 if about is not None and about <= NEAR else PROBED,
+            walks_alone=True,
             widely=NEWEST,
             reached=bool(partitions),
         )
@@ -193,6 +194,7 @@ class _Search:
             found=found,
             looked=looked,
             walk=f"SELECT {looked} FROM customer_search s WHERE s.customer_id = customer.id",
+            walks_alone=True,
             widely=NEWEST,
             reached=bool(partitions),
         )

@@ -10,11 +10,14 @@ from core.database.migrations import MigrationApp, load
 
 MIGRATION: Final = "2026-11-23T00:27:00"
 """The one that says which words a customer has."""
+PIECES: Final = "2026-11-23T00:31:00"
+"""The one that says of which columns there are pieces."""
 
 
 async def rewrite_words() -> None:
     """Only what is missing, superfluous or different is written. The triggers of `customer_search` must be on."""
-    made = load(MigrationApp("customers", Path(__file__).parent / "migrations"))[MIGRATION]
+    migrations = load(MigrationApp("customers", Path(__file__).parent / "migrations"))
+    made = migrations[MIGRATION]
     words = made.SQLITE_ALL if dialect() == "sqlite" else made.POSTGRESQL_WORDS
     for statement in (
         "DELETE FROM customer_search WHERE customer_id NOT IN (SELECT id FROM customer)",
@@ -24,3 +27,4 @@ async def rewrite_words() -> None:
         " WHERE NOT EXISTS (SELECT 1 FROM customer_search s WHERE s.customer_id = c.id)",
     ):
         await run_sql(statement)
+    await run_sql(sqlite=migrations[PIECES].SQLITE_ALL)

@@ -51,7 +51,9 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     compared in that form. `join` is a further table that `expr` stands in, with one row for each of the list's; `tie`
     is the list's id there, as the join's own index has it, and `bare` that table by itself: what stands after FROM, up
     to a condition. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
-    the choice ("SELECT customer_id FROM customer_tag WHERE tag_id").
+    the choice ("SELECT customer_id FROM customer_tag WHERE tag_id"). Of text that stands anywhere in it an index of
+    pieces of three letters tells where: on SQLite `pieces` names that table, an FTS5 of the list's columns by the
+    list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values are in it, by an index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -73,6 +75,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     tie: str = ""
     bare: str = ""
     among: str = ""
+    pieces: str = ""
+    alike: bool = False
     shown: bool = True
     drawn: bool = True
     field: str = ""
@@ -121,8 +125,10 @@ class ListChoice(Struct, frozen=True):
 class Condition(Struct, frozen=True):
     """SQL that is true for the rows that are wanted, with its values.
 
-    `walk` says the same for when rows are looked at one after the other in the list's order; empty: as `sql`. `far` is
-    how many are looked at so before a list of all that are found costs less, where that is not `listing.FAR`.
+    `walk` says the same for when rows are looked at one after the other in the list's order, `walks_alone` that it asks
+    for the row's id alone; empty: as `sql`. `far` is how many are looked at so before a list of all that are found
+    costs less, where that is not `listing.FAR`. `few` is how many are collected to be sorted, where that is not
+    `listing.FEW`.
 
     `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
     it: for when the first some thousand are wanted, in any order, and the database should not look for all of them
@@ -138,7 +144,9 @@ class Condition(Struct, frozen=True):
     sql: str
     values: Mapping[str, object] = {}
     walk: str = ""
+    walks_alone: bool = False
     far: int = 0
+    few: int = 0
     source: str = ""
     source_id: str = ""
     beside: str = ""

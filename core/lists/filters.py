@@ -33,6 +33,12 @@ RANGES: Final = frozenset({"number", "amount", "date", "datetime"})
 DAYS: Final = frozenset({"date", "datetime"})
 """Columns that are filtered by days."""
 LARGEST: Final = 2**63
+PIECE: Final = 3
+"""Letters of the pieces that an index of pieces holds."""
+PIECES: Final = 5
+"""Of a text so many are looked for."""
+COLLECTED: Final = 3000
+"""Rows with a text somewhere in a column that are looked up one by one before the list's order is walked instead."""
 _MOVING: Final = re.compile(r"(today|month|year)(?:([+-])(\d{1,4}))?")
 
 
@@ -72,12 +78,8 @@ def filters_of(
     key, expr, slot = column.key, column.expr, f"filter_{column.key}"
     if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
         looked_for = sort_key(text) if column.keyed else text
-        pattern = "".join(f"~{one}" if one in "%_~" else one for one in looked_for)
-        like = "ILIKE" if dialect() == "postgresql" and not column.keyed else "LIKE"
         yield (
-            Condition(f"{expr} {like} :{slot}_has ESCAPE '~'", {f"{slot}_has": f"%{pattern}%"})
-            if pattern
-            else Condition("1 = 0"),
+            _having(column, looked_for, f"{slot}_has") if looked_for else Condition("1 = 0"),
             Filter(f"{key}.has", _(column.label), _("has"), text),
         )
     if column.kind == "datetime":
@@ -92,13 +94,55 @@ def filters_of(
                     Filter(name, _(column.label), relation, _read(text, given, scope.locale)),
                 )
     if (text := address.get(f"{key}.empty", "")) in {"yes", "no"}:
-        empty = f"{expr} = ''" if column.kind == "text" or column.among else f"{expr} IS NULL"
+        is_text = column.kind == "text" or bool(column.among)
+        empty, something = (f"{expr} = ''", f"{expr} > ''") if is_text else (f"{expr} IS NULL", f"{expr} IS NOT NULL")
         if column.kind == "text" and column.by:
-            empty = f"coalesce({expr}, '') = ''"
+            empty, something = f"coalesce({expr}, '') = ''", f"coalesce({expr}, '') > ''"
         yield (
-            Condition(empty if text == "yes" else f"NOT {empty}"),
+            Condition(empty if text == "yes" else something),
             Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
         )
+
+
+def _having(column: ListColumn, text: str, slot: str) -> Condition:
+    """The text stands somewhere in the column."""
+    pattern = "".join(f"~{one}" if one in "%_~" else one for one in text)
+    like = "ILIKE" if dialect() == "postgresql" and not column.keyed else "LIKE"
+    has, values = f"{column.expr} {like} :{slot} ESCAPE '~'", {slot: f"%{pattern}%"}
+    table, _dot, name = column.expr.partition(".")
+    if column.alike:  # from each value to the next one
+        there = (
+            f"WITH RECURSIVE there (at) AS (SELECT min({name}) FROM {table} UNION ALL SELECT (SELECT min({name}) FROM"
+            f" {table} WHERE {name} > there.at) FROM there WHERE there.at IS NOT NULL)"
+        )
+        return Condition(f"{column.expr} IN ({there} SELECT at FROM there WHERE at {like} :{slot} ESCAPE '~')", values)
+    if not column.pieces:
+        return Condition(has, values)
+    if len(text) < PIECE:  # nor is it in an empty text: an index of the others may be there
+        return Condition(f"{has} AND {column.expr} > ''", values, walk=has, few=COLLECTED)
+    if (
+        dialect() == "postgresql"
+    ):  # the row itself is asked for, since an index in the text's order could stand in for it
+        return Condition(f"{has} AND {table}.ctid IS NOT NULL", values, walk=has, few=COLLECTED)
+    found = f"{column.pieces} MATCH :{slot}_pieces"
+    return Condition(
+        f"{table}.id IN (SELECT rowid FROM {column.pieces} WHERE {found}) AND {has}",
+        {**values, f"{slot}_pieces": f"{name} : ({' AND '.join(_pieces(text))})"},
+        walk=has,
+        few=COLLECTED,
+        source=column.pieces,
+        source_id=f"{column.pieces}.rowid",
+        beside=f"CROSS JOIN {table} ON {table}.id = {column.pieces}.rowid",
+        found=f"{found} AND (SELECT {has} FROM {table} WHERE {table}.id = {column.pieces}.rowid)",
+    )
+
+
+def _pieces(text: str) -> list[str]:
+    """Some of a text, in the language of FTS5: side by side, the last up to its end."""
+    last = len(text) - PIECE
+    starts = [*range(0, last, PIECE)][: PIECES - 1]
+    pieces = dict.fromkeys(text[start : start + PIECE] for start in (*starts, last))
+    return ['"' + piece.replace('"', '""') + '"' for piece in pieces]
 
 
 def _within_days(column: ListColumn, address: Mapping[str, str], scope: Scope) -> Iterator[tuple[Condition, Filter]]:

@@ -135,6 +135,8 @@ class Asked:
     """The order of more rows than are counted, where none is asked for."""
     is_wide: bool = False
     """Whether it is in that order."""
+    apart: ListColumn | None = None
+    """The column that alone is filtered by, where it stands in a table of its own."""
 
     @property
     def order(self) -> str:
@@ -305,7 +307,11 @@ class Listing(Generic[R]):
         ignored = tuple(name for name in given if name not in names)
         beside = self._beside(filters, sorts) and not (q and self.search)
         widely = next((self._sorts(one.widely) for one in conditions if one.widely and not address.get("sort")), ())
-        return Asked(q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored, beside, widely)
+        by = [one for one in self.columns if one.key in {one.column for one in filters}]
+        apart = by[0] if len(by) == 1 and by[0].bare and not (q and self.search) else None
+        return Asked(
+            q, sorts, tuple(conditions), tuple(filters), tuple(joins), kept, ignored, beside, widely, apart=apart
+        )
 
     def _beside(self, filters: Sequence[Filter], sorts: Sequence[Sorted]) -> bool:
         filtered = {one.column for one in filters}
@@ -449,7 +455,8 @@ class Listing(Generic[R]):
                 return [_key(one) for one in found], found[0].many if found else 0
             return [], int(await value(counting))
         about = asked.conditions[0].about if len(asked.conditions) == 1 else None
-        most = FOUND if about and not asked.widely and _is_walked_among(asked, order) else FEW
+        few = min((one.few or FEW for one in asked.conditions), default=FEW)
+        most = FOUND if about and not asked.widely and _is_walked_among(asked, order) else few
         if (about or 0) > most:
             return None, COUNTED + 1
         if asked.widely:
@@ -516,12 +523,15 @@ class Listing(Generic[R]):
     def _found(self, everything: bool, asked: Asked, picked: str) -> str:
         """SELECT of all that is left, in any order."""
         first = next((one for one in asked.conditions if one.source), None)
+        if everything and asked.apart is not None and not asked.order_beside:
+            where = " AND ".join(f"({one.sql})" for one in asked.conditions)
+            return f"SELECT {asked.apart.tie} FROM {asked.apart.bare} AND {where}"
         if first is None:
             where = _all(one.sql for one in asked.conditions)
             return f"SELECT {picked} FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
         if _alone(everything, asked, first):
             return f"SELECT {first.source_id} FROM {first.source} WHERE ({first.found})"
-        where = _all(one.found if one is first else one.sql for one in asked.conditions)
+        where = _all(one.found if one is first else one.walk or one.sql for one in asked.conditions)
         return f"SELECT {first.source_id} FROM {first.source} {_beside(asked, first)} WHERE {where}"
 
     async def _walked(self, everything: bool, asked: Asked, reach: QueryString, order: Order) -> list[_Key]:
@@ -537,8 +547,12 @@ class Listing(Generic[R]):
         off = "+" if dialect() == "sqlite" else ""
         others = (
             f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
-            f"{order.keyset} ORDER BY {order.by(off)}"
+            f"{order.keyset}"
         )
+        if dialect() == "postgresql" and any(one.few for one in asked.conditions):  # found, not walked to once more
+            others = f"SELECT * FROM ({others} OFFSET 0) AS those ORDER BY {order.by_picked}"
+        else:
+            others += f" ORDER BY {order.by(off)}"
         probed = min((one.far or FAR for one in asked.conditions), default=FAR)
         tests = [one.walk or one.sql for one in asked.conditions] or ["TRUE"]
         walks = [(self._walk(everything, asked, order, joins, tests), probed)]
@@ -565,7 +579,9 @@ class Listing(Generic[R]):
         picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
 
         def tests(way: str) -> str:
-            return f"({way})" if alone else _all(way if one is first else one.sql for one in asked.conditions)
+            return (
+                f"({way})" if alone else _all(way if one is first else one.walk or one.sql for one in asked.conditions)
+            )
 
         if first.looked and (first.about is None or first.about > FEW):
             walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
@@ -583,7 +599,7 @@ class Listing(Generic[R]):
         """The rows in the order of the sort, each with whether it is wanted."""
         test, reached = " AND ".join(f"({one})" for one in tests), ":list_reach"
         first = asked.conditions[0] if asked.conditions else None
-        if order.bare and first is not None and first.source and _alone(everything, asked, first):
+        if order.bare and first is not None and first.walks_alone and _alone(everything, asked, first):
             return order.walk(
                 f"SELECT {order.head}, {test.replace(self.row_id, order.tie)} AS wanted FROM {order.bare}"
             )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FINISH: Final = "customers.finish_erasing"
 """Name of the job kind, declared in `jobs`."""
 PIECE: Final = 500
-"""Pages of the words' index that are merged in one transaction."""
+"""Pages of an index of words that are merged in one transaction."""
 MERGED: Final = 2
 """Changes that the index counts where it merged something; fewer say that nothing was left to merge."""
 SHORTEST: Final = 5
@@ -224,7 +224,7 @@ async def finish_erasing(scope: Scope) -> None:
     of the write-ahead log. PostgreSQL does both by itself, with its vacuum."""
     if dialect() != "sqlite":
         return
-    for index in ("customer_words", "customer_words_sample"):
+    for index in ("customer_words", "customer_words_sample", "customer_pieces"):
         pages, changed = -PIECE, MERGED
         while changed >= MERGED:
             async with unit_of_work(scope):

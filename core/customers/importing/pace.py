@@ -54,7 +54,7 @@ async def _sort_in(over: asyncio.Event) -> None:
     while True:
         last = over.is_set()
         try:
-            for index in ("customer_search_words", "customer_search_sample"):
+            for index in ("customer_search_words", "customer_search_sample", "customer_pieces"):
                 await value("SELECT customer_search_sort_in(CAST(CAST(:index AS text) AS regclass))", index=index)
         except (TryAgain, Unavailable) as error:  # it is done later then: by a chunk, or by the server's own cleaning
             log.warning("words were not sorted in: %s", error)

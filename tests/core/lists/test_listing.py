@@ -27,7 +27,7 @@ from core.database import (
 )
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
-from core.lists import listing
+from core.lists import filters, listing
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import TestTenant
 from core.web.jsonapi import encode_cursor
@@ -80,6 +80,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(listing, "FEW", 2)
         monkeypatch.setattr(listing, "FAR", 6)
         monkeypatch.setattr(search, "PROBED", 6)
+        monkeypatch.setattr(filters, "COLLECTED", 2)
     return str(request.param)
 
 
@@ -118,6 +119,10 @@ async def test_every_way_gives_the_rows_that_one_plain_statement_gives_in_its_or
         "name_key LIKE 'ann000%' OR name_key LIKE 'ann001%'": {"q": "ann00", "id.to": "5"},
         "city_key <> ''": {"city.empty": "no"},
         "status_id = 2 AND city_key <> ''": {"status": "active", "city.empty": "no"},
+        "name_key LIKE '%nn00%' AND customer.id BETWEEN 9 AND 14": {"name.has": "NN00", "id.from": "9", "id.to": "14"},
+        "city_key = 'koln' AND name_key LIKE '%urge%'": {"city.has": "köL", "name.has": "Ürge"},
+        "name_key LIKE 'ann%' AND city_key = 'koln'": {"q": "ann", "city.has": "oln"},
+        "customer.currency LIKE '%EU%'": {"currency.has": "EU"},
     }
 
     for column in [one for one in FULL.columns if one.sorts]:
