@@ -36,6 +36,8 @@ ANEW_AFTER: Final = timedelta(days=30)
 """How old an answer is when it is asked for anew: that leaves sixty days to get one."""
 MOST_A_DAY: Final = 500
 """Ids that are asked about in a day: of more, the others have their turn on the next."""
+MOST_SOON: Final = 20
+"""Ids that are asked about soon, of those that are new at once: an import's others wait for the daily round."""
 PAUSE_SECONDS: Final = 0.5
 """Between two questions of the daily round: services refuse who asks too fast."""
 SILENT_AFTER: Final = 3
@@ -153,8 +155,9 @@ async def _values(scope: Scope) -> dict[str, Any] | None:
 
 
 async def ask_soon(scope: Scope, customer_ids: Sequence[int]) -> int:
-    """Leave a job for each of these whose VAT id decides about its tax and was not asked about for thirty days. Gives
-    how many were new. For a plugin that hears of new and changed customers."""
+    """Leave a job for each of these whose VAT id decides about its tax and was not asked about for thirty days; of many
+    at once the daily round asks about the rest. Gives how many were new. For a plugin that hears of new and changed
+    customers."""
     given = await _values(scope)
     if given is None or scope.tenant.test_clock:
         return 0
@@ -163,8 +166,10 @@ async def ask_soon(scope: Scope, customer_ids: Sequence[int]) -> int:
         CHECK,
         "SELECT '{\"customer_id\":' || CAST(c.id AS text) || ',\"vat_id\":\"' || c.vat_id || '\"}' AS payload,"
         " 'vat_check:' || CAST(c.id AS text) || ':' || c.vat_id || ':' || :on AS dedupe_key, c.id AS customer_id"
-        f" FROM customer c WHERE c.id IN :ids AND {_DECIDES} AND coalesce({_ASKED} < :before, TRUE)",
+        f" FROM customer c WHERE c.id IN :ids AND {_DECIDES} AND coalesce({_ASKED} < :before, TRUE)"
+        " ORDER BY c.id LIMIT :most",
         ids=list(customer_ids),
+        most=MOST_SOON,
         on=scope.today().isoformat(),
         **given,
     )

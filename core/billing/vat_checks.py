@@ -171,6 +171,17 @@ def _by(last: VatCheckRow | None, now: datetime) -> Reason:
     return "valid" if last.checked_at >= now - VAT_CHECK_LASTS else "too_old"
 
 
+async def proof_of(vat_id: str, at: datetime) -> VatCheckRow | None:
+    """The check that took tax off what was issued at this instant; none where staff had chosen so."""
+    (last,) = await rows(
+        VatCheckRow,
+        f"{_CHECK} WHERE vat_id = :vat_id AND checked_at <= :at ORDER BY checked_at DESC, id DESC LIMIT 1",
+        vat_id=vat_id,
+        at=at,
+    ) or (None,)
+    return last if last is not None and last.valid and last.checked_at >= at - VAT_CHECK_LASTS else None
+
+
 async def note_check(scope: Scope, customer_id: int, data: NewVatCheck) -> int:
     """Keep an answer that staff got about the customer's VAT id; gives its id. Raises Invalid naming what is wrong.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from litestar import Response
 from litestar.params import FromPath
 from msgspec import Struct
@@ -11,6 +12,8 @@ from msgspec import Struct
 from core.activity.queries import timeline
 from core.billing import queries
 from core.billing.tables import DocumentState
+from core.billing.vat_checks import proof_of
+from core.clock import date_in
 from core.customers.queries import get_customer
 from core.customers.timeline import in_words
 from core.database import rows, value, within
@@ -19,11 +22,13 @@ from core.ledger.queries import get_balance
 from core.money import format_money
 from core.texts import N_, _, ngettext
 from core.web.routing import get
+from core.web.templating import written
 from core.web.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.billing.schemas import DocumentDetail
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -118,8 +123,22 @@ async def why_document(view: View, invoice_id: FromPath[int]) -> Response[str]:
             Fact(label=_("Covered"), value=money(document.total_minor - document.open_minor)),
             Fact(label=_("Open"), value=money(document.open_minor)),
         ]
+        facts += await _reverse_charge(scope, document)
     subject = ("invoice" if document.kind != "credit_note" else "credit_note", invoice_id)
     return await _answer(view, document.number or _("draft"), facts, document.payer_id, subject)
+
+
+async def _reverse_charge(scope: Scope, document: DocumentDetail) -> list[Fact]:
+    """The check of the buyer's VAT id that it has no tax by: what an auditor asks for."""
+    if document.issued_at is None or document.kind != "invoice" or "AE" not in {tax.category for tax in document.taxes}:
+        return []
+    vat_id = str(msgspec.json.decode(document.buyer or "{}").get("vat_id", ""))
+    proof = await proof_of(vat_id, document.issued_at)
+    if proof is None:
+        return [Fact(label=_("Reverse charge"), value=_("Chosen by staff, under Tax"))]
+    on = written(date_in(proof.checked_at, scope.tenant.time_zone), scope.locale)
+    told = _("%(vat_id)s was found valid on %(day)s", vat_id=vat_id, day=on)
+    return [Fact(label=_("Reverse charge"), value=", ".join(filter(None, (told, proof.consultation))))]
 
 
 async def _answer(

@@ -339,6 +339,19 @@ async def test_B6_a_new_id_is_asked_about_soon_and_again_while_the_service_is_si
     assert await ask_soon(tenant.scope(), [customer_id]) == 0, "the answer is fresh"
 
 
+async def test_B6_of_many_new_ids_some_are_asked_about_soon_and_the_rest_by_the_round(
+    tenant: TestTenant, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vat_asking, "MOST_SOON", 2)
+    known = [await a_company(tenant, vat_id) for vat_id in ("DE136695976", "DE129273398", "DE118716043")]
+
+    soon = await ask_soon(tenant.scope(), known)
+    await runs(tenant, CHECK_VAT_ID)
+
+    assert (soon, service.asked) == (2, ["DE136695976", "DE129273398"])
+    assert await a_round(tenant) == CheckReport(valid=1)
+
+
 async def test_B6_silent_to_the_end_a_job_is_done_with_and_leaves_it_to_the_round(
     tenant: TestTenant, service: Service
 ) -> None:

@@ -145,6 +145,26 @@ async def test_B6_who_may_only_see_customers_notes_nothing(tenant: TestTenant) -
     assert refused.status_code == 403
 
 
+async def test_B6_an_invoice_says_by_which_check_it_has_no_tax_whatever_was_answered_since(tenant: TestTenant) -> None:
+    checked, chosen, taxed = [await a_company(tenant, each) for each in (VAT_ID, ANOTHER, "DE118716043")]
+    scope = tenant.scope()
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET tax_profile = 'reverse_charge' WHERE id = :id", id=chosen)
+    await note_check(scope, checked, NewVatCheck(valid=True, consultation="WAPIAAAA"))
+    tenant.clock.move(timedelta(days=1))
+    invoices = [await an_invoice(tenant, each) for each in (checked, chosen, taxed)]
+    note = await billing.void(scope, invoices[0], reason="wrong")
+    tenant.clock.move(timedelta(days=1))
+    await note_check(scope, checked, NewVatCheck(valid=False))
+    page = await tenant.browser()
+
+    told = [unescape((await page.get(f"/invoices/{each}/why", headers=PARTIAL)).text) for each in (*invoices, note)]
+
+    assert "DE136695976 was found valid on 22\u00a0Nov\u00a02026, WAPIAAAA" in told[0]
+    assert "Chosen by staff, under Tax" in told[1]
+    assert ["Reverse charge" in each for each in told] == [True, True, False, False]
+
+
 async def is_forgotten(tenant: TestTenant, customer_id: int) -> None:
     async with unit_of_work(tenant.scope()):
         await execute(
