@@ -110,7 +110,7 @@ async def check_now(scope: Scope, customer_id: int, vat_id: str = "") -> bool | 
 
 async def _answer_of(plugin: str, checker: VatChecker, question: Callable[[], Awaitable[VatAnswer]]) -> VatAnswer:
     refuse_inside_unit("a service for VAT ids")
-    silence = _("%(service)s does not answer. The last answer goes on to count.", service=_(checker.label))
+    silence = _("%(service)s does not answer. Nothing was changed, try again later.", service=_(checker.label))
     try:
         async with asyncio.timeout(ANSWERS_WITHIN):
             return await question()

@@ -216,6 +216,11 @@ async def _wrong_id(scope: Scope, customer: CustomerDetail) -> list[FieldError]:
     return [FieldError("vat_id", told(reason, vat_id=customer.vat_id))] if reason is not None else []
 
 
+async def can_be_checked(scope: Scope, customer: CustomerDetail) -> bool:
+    """Whether VIES can be asked about the customer's VAT id."""
+    return customer.anonymised_at is None and not await _wrong_id(scope, customer)
+
+
 async def refuse_wrong_id(scope: Scope, customer: CustomerDetail) -> None:
     """Raises Invalid where VIES cannot be asked about the customer's VAT id."""
     if errors := await _wrong_id(scope, customer):

@@ -76,7 +76,7 @@ async def note_check(view: View, customer_id: FromPath[int]) -> Response[str]:
         }
         await vat_checks.note_check(view.scope, customer_id, checked(vat_checks.NewVatCheck, given))
     except Invalid as error:
-        return await _page(view, customer_id, errors_by_field(error), status=422)
+        return await _page(view, customer_id, _of_form(error), status=422)
     return view.go(_at(customer_id), _("Check noted."))
 
 
@@ -86,9 +86,7 @@ async def check_now(view: View, customer_id: FromPath[int]) -> Response[str]:
     await view.read()
     try:
         valid = await vat_asking.check_now(view.scope, customer_id)
-    except Invalid as error:
-        return await _page(view, customer_id, errors_by_field(error), status=422)
-    except (Conflict, Unavailable) as error:
+    except (Invalid, Conflict, Unavailable) as error:
         return await _page(view, customer_id, {}, status=error.status, failed=error.message)
     return view.go(_at(customer_id), _("The VAT id is valid.") if valid else _("The VAT id is not valid."))
 
@@ -135,6 +133,12 @@ async def why_standing(view: View, customer_id: FromPath[int]) -> Response[str]:
     return view.page("_partials/why.html", title=standing.vat_id or _("VAT id"), reasons=facts)
 
 
+def _of_form(error: Invalid) -> dict[str, str]:
+    """By field; what is wrong with the id stands over the form, which does not ask for it."""
+    errors = errors_by_field(error)
+    return {"": errors["vat_id"]} if [*errors] == ["vat_id"] else errors
+
+
 def _at(customer_id: int) -> str:
     return f"/customers/{customer_id}/vat-checks"
 
@@ -176,10 +180,12 @@ async def _page(
     customer = head["customer"]
     standing = await vat_checks.standing_of(scope, customer)
     found = await vat_asking.find_checker(scope)
+    may_note = scope.may("customers.edit") and await vat_checks.can_be_checked(scope, customer)
     return view.page(
         "billing/vat_checks.html",
         status=status,
-        service=_(found[1].label) if found is not None and standing.vat_id else "",
+        may_note=may_note,
+        service=_(found[1].label) if found is not None and may_note else "",
         failed=failed,
         **head,
         standing=standing,

@@ -121,7 +121,7 @@ def read(status: int, body: bytes) -> VatAnswer:
         raise Conflict(_(REFUSED[said.error]))
     if said.error or status != 200 or said.valid is None:
         why = _(BUSY[said.error]) if said.error in BUSY else _("VIES gives no answer.")
-        raise Unavailable(_("%(why)s The last answer goes on to count.", why=why), retry_after=60)
+        raise Unavailable(_("%(why)s Nothing was changed, try again later.", why=why), retry_after=60)
     return VatAnswer(
         valid=said.valid,
         consultation=_told(said.request_identifier),

@@ -211,7 +211,12 @@ async def test_B6_what_nobody_can_be_asked_about_is_refused_before_anybody_is(
     tenant: TestTenant, service: Service
 ) -> None:
     at_home = await a_company(tenant, "IE6388047V")
+    page, path = await tenant.browser(), f"/customers/{at_home}/vat-checks"
 
+    shown, pressed = await page.get(path), await page.post(f"{path}/now")
+
+    assert "Check now" not in shown.text
+    assert (pressed.status_code, "of your own country" in pressed.text) == (422, True)
     with pytest.raises(Invalid, match="of your own country"):
         await check_now(tenant.scope(), at_home)
     assert service.asked == []
