@@ -70,6 +70,56 @@ SEARCHES: Final = (
     "anna", "mull", "jorg muller", "kavanagh", "u4711", "zoe nowa", "u99", "+43 664 5551", "schmidt wien", "12345",
     "szabo", "u77@mail27", "zurich", "hauptstrasse 17", "ol", "firma 30", "664 5550", "nothinglikeit",
 )  # fmt: skip
+FILTERS: Final[Mapping[str, Sequence[Mapping[str, str]]]] = {
+    "a text anywhere": (
+        *({"name.has": text} for text in ("anna", "kavanagh", "qvist", "zoe", "nobody")),
+        *({"login.has": text} for text in ("u4711", "999999")),
+        *({"email.has": text} for text in ("mail27", "u4711@")),
+        *({"phone.has": text} for text in ("5550", "000111")),
+        *({"city.has": text} for text in ("wien", "malm", "nowhere")),
+        *({"company.has": text} for text in ("firma 30", "gmbh")),
+        *({"street.has": text} for text in ("17", "nowhere")),
+        {"zip.has": "1234"},
+        {"reference.has": "x"},
+    ),
+    "a choice, empty or not": (
+        *({"country.has": text} for text in ("AT", "DE")),
+        *({"currency.has": text} for text in ("EUR", "USD")),
+        *({"billing_type": text} for text in ("recurring", "prepaid")),
+        *(
+            {f"{column}.empty": text}
+            for column in ("name", "phone", "email", "city", "company", "location", "parent", "tags", "login", "zip")
+            for text in ("yes", "no")
+        ),
+    ),
+    "a number, an amount, a day": (
+        {"id": "4711"},
+        {"id.from": "500000"},
+        {"id.to": "50"},
+        *({"services": text} for text in ("0", "4")),
+        *({"services.from": text} for text in ("3", "9")),
+        *({"balance.to": text} for text in ("-150", "-199")),
+        {"balance": "0"},
+        {"balance.from": "5"},
+        {"balance.from": "7", "balance.to": "8"},
+        {"joined": "2020-03-05"},
+        {"joined.to": "2012-02-01"},
+        {"joined.from": "today-30"},
+    ),
+}
+"""Each of them is asked for by itself."""
+PAIRS: Final[Mapping[str, Mapping[str, str]]] = {
+    "status blocked by joined": {"status": "blocked", "sort": "-joined"},
+    "status active by balance": {"status": "active", "sort": "balance"},
+    "status blocked by balance": {"status": "blocked", "sort": "balance"},
+    "joined in March by balance": {"joined.from": "2020-03-01", "joined.to": "2020-03-31", "sort": "balance"},
+    "joined in March, status active": {"joined.from": "2020-03-01", "joined.to": "2020-03-31", "status": "active"},
+    "city wien, status active": {"city.has": "wien", "status": "active"},
+    "balance to -100, status active": {"balance.to": "-100", "status": "active"},
+    "services 0, status active": {"services": "0", "status": "active"},
+    "search anna, status active": {"q": "anna", "status": "active"},
+    "search wien by joined": {"q": "wien", "sort": "-joined"},
+}
 
 
 async def run(options: Options) -> list[Row]:
@@ -206,10 +256,13 @@ async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) 
     told("search on top of every page", took)
     for status in ("active", "new", "terminated"):
         await measure(f"status {status}", staff, [{"status": status}])
-    await measure("status blocked by joined", staff, [{"status": "blocked", "sort": "-joined"}])
     months = [f"2020-{month:02}" for month in range(1, 13)]
     spans = [{"joined.from": f"{month}-01", "joined.to": f"{month}-28"} for month in months]
     await measure("joined in a month", staff, spans)
+    for what, addresses in FILTERS.items():
+        await measure(what, staff, addresses)
+    for what, address in PAIRS.items():
+        await measure(what, staff, [address])
     for partition, share in ((1, "a quarter"), (2, "a twentieth")):
         scope = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((partition,)), ALL_PERMISSIONS))
         for what, asked in (
