@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
+CYCLES: Final = (Cycle("month", 1), Cycle("month", 3), Cycle("year", 1), Cycle("day", 30))
 DAY: Final = date(2027, 2, 28)
 NOW: Final = datetime(2027, 2, 28, 3, tzinfo=UTC)
 OWNER: Final = UUID("6f1f0f0e-0000-4000-8000-000000000001")
@@ -213,14 +214,13 @@ def world(subscriptions: int) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
         for i in range(1, subscriptions + 1):
             customer = i if i <= payers else rng.randint(1, payers + children)
             product = products[rng.randrange(40)]
-            unit, count = rng.choices((("month", 1), ("month", 3), ("year", 1), ("day", 30)), (880, 60, 45, 15))[0]
-            cycle = Cycle(unit, count)
+            cycle = rng.choices(CYCLES, (880, 60, 45, 15))[0]
             started = DAY - timedelta(days=rng.randint(400, 1500))
             anchor = anchor_for(started, cycle, days[customer])
             # The period that is due on the day: billing days lie all over the month, so for some it began a while ago.
             n = cycle_index(anchor, cycle, DAY)
             start = nth(anchor, cycle, n)
-            if unit == "month" and count == 1 and rng.random() < 0.02:
+            if cycle == CYCLES[0] and rng.random() < 0.02:
                 start = nth(anchor, cycle, n - 1)
             n = cycle_index(anchor, cycle, start)
             currency = currencies[customer]
@@ -236,8 +236,8 @@ def world(subscriptions: int) -> Iterator[tuple[str, tuple[str, ...], Iterable[t
                     amounts[product[0], currency],
                     currency,
                     quantity * 10**6,
-                    unit,
-                    count,
+                    cycle.unit,
+                    cycle.count,
                     product[6],
                     rng.random() < 0.1,
                     gross,
@@ -565,9 +565,9 @@ async def _bare_postgresql(bed: Bed, chunks: int) -> tuple[float, float]:
         ]
         columns[table] = ", ".join(names)
         file = bed.folder / f"{table}.copy"
-        await saved.copy_from_table(table, schema_name=SCHEMA, columns=names, output=str(file), format="binary")
+        await saved.copy_from_table(table, schema_name=SCHEMA, columns=names, output=file, format="binary")
         await target.execute(f"CREATE TABLE saved.{table} (LIKE {SCHEMA}.{table})")
-        await target.copy_to_table(table, schema_name="saved", columns=names, source=str(file), format="binary")
+        await target.copy_to_table(table, schema_name="saved", columns=names, source=file, format="binary")
         file.unlink()
     ids = [each["id"] for each in await target.fetch("SELECT id FROM saved.document ORDER BY id")]
     ranges = _ranges(ids, chunks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import msgspec
-from piccolo.columns import BigInt, Text
+from piccolo.columns import BigInt, Serial, Text
 from piccolo.engine.sqlite import SQLiteEngine
 from piccolo.table import Table
 
@@ -51,6 +51,7 @@ class Person(Table):
     """Somebody, through the engine of the bound tenant."""
 
     belongs = STAFF_ONLY
+    id: Serial
     name = Text()
     city = Text()
     balance_minor = BigInt()
@@ -171,6 +172,7 @@ async def _by_sql(number: int) -> None:
 
 def _by_stock(path: Path) -> Ask:
     class Stock(Table, db=SQLiteEngine(str(path)), tablename="person"):
+        id: Serial
         name = Text()
         city = Text()
         balance_minor = BigInt()

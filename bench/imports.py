@@ -10,7 +10,7 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.harness import Options, Row, at_least, at_most, memory_mib, percentile, timed
 from core.activity.unit import unit_of_work
@@ -24,7 +24,7 @@ from tests.databases import fresh
 from tests.postgres import start_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from core.scope import Scope
 
@@ -118,9 +118,9 @@ async def _bring(options: Options, scope: Scope, path: Path) -> None:
     options.say(f"{path.name}: staged in {staging.seconds:.1f} s, taken over in {taking.seconds:.1f} s")
 
 
-async def _peak(work: object) -> float:
+async def _peak(work: Coroutine[Any, Any, object]) -> float:
     """The most memory that this process held while it did it, in MiB."""
-    task = spawn(work)  # type: ignore[arg-type]  # a coroutine
+    task = spawn(work)
     most = 0.0
     while not task.done():
         most = max(most, memory_mib())

@@ -165,6 +165,7 @@ async def fill(tenant: TestTenant, many: int) -> None:
         SELECT i, d, s, p, {_picked(CITIES, "c")} AS city,
                {_picked(FIRST, "f")} || ' ' || {_picked(BEGINNINGS, "b")} || {_picked(ENDINGS, "e")} AS name FROM drawn)
     """
+    pieces = ""
     if isinstance(tenant.database, SqliteDatabase):  # else the fill is what takes the time, not the list
         async with tenant.database.writer() as writer:
             writer.execute("PRAGMA cache_size = -2000000")

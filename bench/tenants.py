@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import shutil
@@ -19,6 +20,7 @@ from tenants.asgi import make_asgi
 from tenants.deployment import Deployment
 from tenants.placement import SQLITE
 from tenants.provisioning import NewTenant, create_tenant
+from tenants.spares import keep
 from tenants.upgrading import upgrade_all
 from tests.databases import APP, OWNER, dsn, postgres_database
 from tests.postgres import start_cluster
@@ -85,8 +87,7 @@ async def _sqlite(options: Options, tenants: int) -> list[Row]:
             return (perf_counter() - began) * 1000
 
         first = (await deployment.registry.list_tenants())[0]
-        for _ in range(20):
-            warm_page = await first_page(first)
+        warm_page = [await first_page(first) for _ in range(20)][-1]
         with_one = _resident()
 
         options.say(f"making {tenants} tenants")
@@ -144,9 +145,15 @@ async def _postgresql(options: Options, tenants: int) -> list[Row]:
                 await deployment.placement.spares("main").fill(1)
             ahead.append(timer.milliseconds)
             made.append(await _make(deployment, number))
+        options.say(f"making {tenants} more one after the other, while a worker makes schemas ahead")
+        worker = asyncio.create_task(keep(deployment.placement.spares("main"), deployment.config.placement.spare))
+        in_a_row = [await _make(deployment, number) for number in range(2 * tenants, 3 * tenants)]
+        worker.cancel()
+        await asyncio.wait([worker])
     return [
         at_most("new tenant, p50", "postgresql", percentile(made, 50), "ms", 300),
         at_most("new tenant, p99", "postgresql", percentile(made, 99), "ms", 300),
+        at_most("new tenants in a row beside a worker, each", "postgresql", sum(in_a_row) / len(in_a_row), "ms", 300),
         Row("schema made ahead, p50", "postgresql", percentile(ahead, 50), "ms"),
         at_most("new tenant where none is ready, p50", "postgresql", percentile(without, 50), "ms", 300),
     ]
