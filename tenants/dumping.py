@@ -24,13 +24,13 @@ ASIDE: Final = "aside_"
 
 
 async def dump_schema(owner_dsn: str, schema: str, snapshot: str, target: Path) -> None:
-    """The schema as a transaction that is open sees it; rights and owner are left to where it is restored."""
+    """The schema as a transaction that is open sees it. Its rights serve whoever puts it back by hand: a restore gives
+    those of its place."""
     address, environment = _connection(owner_dsn)
     process = await asyncio.create_subprocess_exec(
         program("pg_dump"),
         "--format=custom",
         "--no-owner",
-        "--no-privileges",
         f"--schema={check_schema(schema)}",
         f"--snapshot={snapshot}",
         f"--dbname={address}",

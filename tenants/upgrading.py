@@ -66,7 +66,7 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
         return Upgraded(record.slug, error=error.message)
     except Exception as error:
         LOG.exception("upgrade failed", slug=record.slug)
-        if record.status == TenantStatus.ACTIVE:
+        if record.status in {TenantStatus.ACTIVE, TenantStatus.FAILED}:
             await deployment.registry.set_status(record.uuid, TenantStatus.FAILED, f"Upgrade: {error}")
         return Upgraded(record.slug, error=f"{type(error).__name__}: {error}")
     await _serve(deployment, record)

@@ -649,6 +649,7 @@ async def hand_over_schema(owner_dsn: str, found: str, schema: str, app_role: st
                 {_rights(schema, app)}
                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{schema}" TO {app};
                 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {app};
+                {_for_the_application_alone(schema, app)}
                 """
             )
     finally:
@@ -662,6 +663,23 @@ def _rights(schema: str, app: str) -> str:
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};
             ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE, SELECT ON SEQUENCES TO {app};
             {_analyze_tables(schema, app)}
+    """
+
+
+def _for_the_application_alone(schema: str, app: str) -> str:
+    """The functions that run by the owner's rights: a dump brings them without their own."""
+    return f"""
+            DO $do$
+            DECLARE
+                function regprocedure;
+            BEGIN
+                FOR function IN
+                    SELECT oid FROM pg_proc WHERE pronamespace = '"{schema}"'::regnamespace AND prosecdef
+                LOOP
+                    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+                    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', function, $role${app}$role$);
+                END LOOP;
+            END $do$;
     """
 
 

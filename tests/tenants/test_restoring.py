@@ -170,6 +170,31 @@ async def test_a_restored_schema_has_the_same_rights_and_structure(deployment: D
     assert found["rows of customer"] == wanted["rows of customer"]
 
 
+@pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
+async def test_what_runs_by_the_owners_rights_is_for_the_application_alone(deployment: Deployment) -> None:
+    alpha = (await made(deployment, "alpha")).record
+    file = Path((await back_up(deployment, alpha)).file)
+    beta = await deployment.registry.get_by_slug((await restore(deployment, file, copy="beta")).slug)
+
+    connection = await asyncpg.connect(deployment.config.databases["main"].app_dsn)
+    try:
+        for record in (alpha, beta):
+            found = await connection.fetch(
+                """
+                SELECT proname::text, has_function_privilege(oid, 'EXECUTE'),
+                       EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
+                FROM pg_proc WHERE prosecdef AND pronamespace = $1::regnamespace ORDER BY 1
+                """,
+                schema_of(record.uuid, record.generation),
+            )
+            assert [tuple(each) for each in found] == [
+                ("analyze_tables", True, False),
+                ("customer_search_sort_in", True, False),
+            ]
+    finally:
+        await connection.close()
+
+
 async def test_one_that_is_still_there_is_replaced_only_when_asked_and_after_a_backup(deployment: Deployment) -> None:
     record = await furnished(deployment)
     backup = await back_up(deployment, record)

@@ -183,6 +183,40 @@ async def test_one_tenant_on_postgresql_is_dumped_before_its_upgrade_and_all_of_
     assert "session" not in tables
 
 
+async def test_the_way_back_that_the_guide_names_leads_back(deployment: Deployment) -> None:
+    record = (await made(deployment, "alpha")).record
+    await set_back(deployment, record)
+    backup = Path((await upgrade_tenant(deployment, record)).backup)
+    with bind(migrating(deployment, record)):
+        await run_sql("CREATE TABLE newer (id bigint)")
+        await execute("INSERT INTO migration VALUES ('web', '2099-01-01T00:00:00', '1', 'a later one', '2099-01-01')")
+    refused = await upgrade_tenant(deployment, record)
+    await deployment.leave(record.uuid)
+
+    guide = (
+        (Path(__file__).parents[2] / "docs/hosting.md").read_text(encoding="utf-8").split("    cd var/tenants/UUID")[1]
+    )
+    of_a_file, of_a_schema = guide.split("\n\n")[:2]
+    lines = of_a_file.partition("\n")[2]
+    if record.placement != "sqlite":
+        lines = of_a_schema.replace("OWNER_DSN", deployment.config.databases["main"].owner_dsn)
+    subprocess.run(
+        ["sh", "-eu", "-c", lines.replace("before-upgrade-INSTANT", backup.stem)],
+        cwd=deployment.placement.folder(record.uuid),
+        check=True,
+        capture_output=True,
+    )
+    failed = await deployment.registry.get_by_slug("alpha")
+    upgraded_again = await upgrade_tenant(deployment, failed)
+
+    assert refused.error.startswith("SchemaTooNew")
+    assert (upgraded_again.error, bool(upgraded_again.ran)) == ("", True)
+    async with visitor(deployment, "alpha.localhost") as browser:
+        assert (await browser.get("/login")).status_code == 200
+    with bind(deployment.placement.find(record)):
+        assert await values("SELECT email FROM staff") == ["admin@alpha.example"]
+
+
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
 async def test_a_tenant_that_another_process_writes_to_for_long_is_served_and_upgraded_after_that(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
