@@ -14,9 +14,11 @@ from core.billing.schemas import DraftFields, NewDraft
 from core.billing.status import Charges
 from core.billing.vat_checks import standing_of, told
 from core.catalog import queries as catalog
+from core.catalog.tax_names import named_tax
 from core.customers import queries as customers
 from core.customers.status import Documents
 from core.customers.timeline import in_words
+from core.documents.words import words_for
 from core.errors import Conflict, Invalid, Stale
 from core.ledger import queries as ledger
 from core.money import format_money
@@ -200,6 +202,7 @@ async def draft_page(
         ),
         taxes=pages.tax_choices(await catalog.list_tax_categories()),
         tax_items=pages.tax_items(document) if document is not None else [],
+        tax_name=words_for(locale, await named_tax(scope.tenant.country)).vat,
         currency_of=currency,
         products=_products_at(str(customer.id), currency),
         values=view.shown(

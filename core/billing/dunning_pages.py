@@ -161,7 +161,7 @@ def step_fields(currency: str, labels: Mapping[str, str], step: Step | None, fee
             label=_("Fee, %(currency)s", currency=currency),
             value=fee,
             kind="money",
-            help=_("Outside VAT, on the next invoice"),
+            help=_("Not taxed, on the next invoice"),
         ),
     ]
 

@@ -28,6 +28,7 @@ from core.billing.layout import (
 )
 from core.catalog.queries import list_tax_rates
 from core.catalog.rates import proposed
+from core.catalog.tax_names import named_tax
 from core.database import value
 from core.documents.files import get_shared_file, read_file
 from core.documents.model import COLUMNS, BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxLine
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from core.scope import Scope
     from core.web.view import PageView
 
-COLUMN_NAMES: Final = {"quantity": N_("Quantity"), "price": N_("Price"), "vat": N_("VAT")}
+COLUMN_NAMES: Final = {"quantity": N_("Quantity"), "price": N_("Price"), "vat": N_("Tax")}
 LANGUAGE_NAMES: Final = {"en": "English", "de": "Deutsch"}
 KINDS: Final = (
     Choice("invoice", N_("Invoice")),
@@ -219,6 +220,7 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
         )
         for at, (text, minor) in enumerate(zip(texts, (4500, 8900, 6000), strict=True))
     )
+    named = await named_tax(seller.country)
     tax = (19400 * ppm + 500_000) // 1_000_000
     return Document(
         kind=kind,
@@ -233,7 +235,11 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
             legal_name=seller.name,
             address=tuple(text for text in (seller.street, f"{seller.zip} {seller.city}".strip()) if text),
             legal_line=legal_line(
-                language, registration=seller.registration, tax_number=seller.tax_number, vat_id=seller.vat_id
+                language,
+                registration=seller.registration,
+                tax_number=seller.tax_number,
+                vat_id=seller.vat_id,
+                tax=named,
             ),
             contact=" · ".join(text for text in (seller.phone, seller.email, seller.website) if text),
             logo=layout.logo_name,
@@ -251,6 +257,7 @@ async def sample(scope: Scope, layout: DocumentLayout, language: str, kind: Docu
         account=BankAccount(holder=seller.name, iban=seller.iban, bic=seller.bic) if seller.iban else None,
         notes=(seller.footer,) if seller.footer else (),
         look=look_of(layout, language),
+        tax=named,
     )
 
 

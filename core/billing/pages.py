@@ -214,7 +214,7 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         if line.kind == "recurring"
         else "",
         days_words(line.days, line.of_days),
-        _("VAT included") if line.tax_inclusive and line.rate_ppm else "",
+        _("tax included") if line.tax_inclusive and line.rate_ppm else "",
     ]
     return LineItem(
         position=line.position,
@@ -249,7 +249,7 @@ def _price_text(unit_price_e6: int) -> str:
 
 
 def tax_items(document: DocumentDetail) -> list[TaxItem]:
-    notes = {"AE": _("reverse charge"), "E": _("exempt"), "O": _("outside VAT")}
+    notes = {"AE": _("reverse charge"), "E": _("exempt"), "O": _("not taxed")}
     return [
         TaxItem(
             rate="–" if tax.category == "O" else percent_text(tax.rate_ppm),
@@ -817,7 +817,7 @@ def credit_fields(left: Sequence[Left], currency: str) -> list[Field]:
                 label=f"{line.position}. {line.description}",
                 kind="money",
                 value=decimal_text_of(left_of(line), currency),
-                help=_("Left %(amount)s, VAT included", amount=format_amount(left_of(line), currency))
+                help=_("Left %(amount)s, tax included", amount=format_amount(left_of(line), currency))
                 if line.tax_inclusive
                 else _("Left %(amount)s, net", amount=format_amount(left_of(line), currency)),
             )

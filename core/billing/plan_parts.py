@@ -43,7 +43,7 @@ def documents_part(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
             for item, line in zip(pages.line_items(document, locale), document.lines, strict=True)
         ],
         total=PlanLine(
-            text=_("Total, with %(amount)s VAT", amount=format_money(document.tax_minor, document.currency, locale)),
+            text=_("Total, with %(amount)s tax", amount=format_money(document.tax_minor, document.currency, locale)),
             value=total,
         ),
     )

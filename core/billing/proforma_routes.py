@@ -69,7 +69,7 @@ async def _issue(scope: Scope, draft_id: int) -> ChangePlan:
                     for item in pages.line_items(made, scope.locale)
                 ],
                 total=PlanLine(
-                    text=_("Total, with %(amount)s VAT", amount=format_amount(made.tax_minor, made.currency)),
+                    text=_("Total, with %(amount)s tax", amount=format_amount(made.tax_minor, made.currency)),
                     value=total,
                     rests_on=str(made.corrects_id or ""),
                 ),

@@ -227,7 +227,7 @@ async def _reissue(
                 note=_("a credit note and a new invoice"),
                 lines=lines,
                 total=PlanLine(
-                    text=_("New invoice, with %(amount)s VAT", amount=format_amount(new.tax_minor, new.currency)),
+                    text=_("New invoice, with %(amount)s tax", amount=format_amount(new.tax_minor, new.currency)),
                     before=format_amount(before.total_minor, before.currency),
                     value=total,
                 ),
@@ -378,7 +378,7 @@ async def _free_note(
                     )
                 ],
                 total=PlanLine(
-                    text=_("Total, with %(amount)s VAT", amount=format_amount(note.tax_minor, note.currency)),
+                    text=_("Total, with %(amount)s tax", amount=format_amount(note.tax_minor, note.currency)),
                     value=format_amount(-note.total_minor, note.currency),
                 ),
             ),

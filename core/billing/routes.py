@@ -18,14 +18,16 @@ from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
 from core.billing.plan_parts import balance_part, document_place, documents_part
 from core.billing.schemas import CreditLine, NewCreditNote
-from core.billing.sheets import document_of
+from core.billing.sheets import document_of, tax_name_of
 from core.billing.status import Charges
+from core.catalog.tax_names import named_tax
 from core.clock import date_in
 from core.customers import queries as customers
 from core.customers.status import Documents
 from core.customers.timeline import in_words
 from core.documents.files import get_file, read_file
 from core.documents.sheet import document_page
+from core.documents.words import words_for
 from core.errors import Conflict, FieldError, Invalid
 from core.hooks import Permission
 from core.ledger import queries as ledger
@@ -103,6 +105,9 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         settled_minor=document.total_minor - document.open_minor,
         named=pages.named_items(naming),
         received=received,
+        tax_name=tax_name_of(document, locale)
+        if document.state == "issued"
+        else words_for(locale, await named_tax(scope.tenant.country)).vat,
         buyer=pages.buyer_of(document, locale),
         pdf=pdf,
         file=await get_file(scope, int(pdf.path)) if pdf is not None and pdf.path else None,

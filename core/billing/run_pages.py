@@ -175,7 +175,7 @@ def comparison_of(report: RunReport, last: RunRow | None, sums: Sequence[RunSums
                 currency,
             ),
             _compared(
-                _("VAT, %(currency)s", currency=currency),
+                _("Tax, %(currency)s", currency=currency),
                 tax,
                 (was.tax_minor if was else 0) if last else None,
                 currency,
@@ -375,7 +375,7 @@ def figures_of(
         this, was = now.get(currency), before.get(currency)
         for label, name in (
             (_("Net, %(currency)s", currency=currency), "net_minor"),
-            (_("VAT, %(currency)s", currency=currency), "tax_minor"),
+            (_("Tax, %(currency)s", currency=currency), "tax_minor"),
             (_("Total, %(currency)s", currency=currency), "total_minor"),
         ):
             found.append(

@@ -13,7 +13,7 @@ from core.billing.part_periods import is_made
 from core.billing.queries import get_document
 from core.billing.schemas import ONE_E6, DocumentDetail, LineRow
 from core.documents.model import BankAccount, Buyer, Document, DocumentKind, Line, Seller, TaxInCurrency, TaxLine
-from core.documents.words import legal_line
+from core.documents.words import VAT, NamedTax, Words, legal_line, words_for
 from core.money import as_decimal
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ NOTES: Final = {
 }
 """What the law wants said about lines without tax: in English, in German."""
 
-BY_LINE: Final = ("VAT is rounded line by line.", "Die Umsatzsteuer ist je Position gerundet.")
-
 
 async def document_of(scope: Scope, document_id: int) -> Document:
     """Everything that the document says. Raises NotFound, also when it is out of reach."""
@@ -41,6 +39,7 @@ async def document_of(scope: Scope, document_id: int) -> Document:
     corrected = await get_document(scope, found.corrects_id) if found.corrects_id is not None else None
     german = language.startswith("de")
     why = str(_snapshot(found.buyer).get("tax_reason", ""))
+    tax = tax_of_snapshot(_snapshot(found.seller))
     gross = bool(found.lines) and all(line.tax_inclusive for line in found.lines)
     return Document(
         kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
@@ -72,14 +71,25 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         settled_minor=_settled_at_issue(found),
         account=_account(found),
         look=look_of(of_snapshot(_snapshot(found.seller)), language),
-        notes=_notes(found, german=german),
+        notes=_notes(found, words_for(language, tax)),
+        tax=tax,
     )
 
 
-def _notes(found: DocumentDetail, *, german: bool) -> tuple[str, ...]:
+def tax_of_snapshot(said: dict[str, Any]) -> NamedTax:
+    """What the tax was called when the document was issued."""
+    return msgspec.convert(said["tax"], NamedTax) if "tax" in said else VAT
+
+
+def tax_name_of(document: DocumentDetail, language: str) -> str:
+    """What the tax of an issued document is called, in the language of who reads of it."""
+    return words_for(language, tax_of_snapshot(_snapshot(document.seller))).vat
+
+
+def _notes(found: DocumentDetail, words: Words) -> tuple[str, ...]:
     """What was typed for it and for all documents, and how tax was rounded where that is not on the total."""
     said = _snapshot(found.seller)
-    rounded = BY_LINE[german] if said.get("tax_rounding") == "line" else ""
+    rounded = words.by_line.format(words.vat_long) if said.get("tax_rounding") == "line" else ""
     return tuple(text for text in (found.note, rounded, said.get("footer", "")) if text)
 
 
@@ -115,7 +125,7 @@ def _seller(found: DocumentDetail, language: str) -> Seller:
         address=tuple(
             text for text in (said.get("street", ""), f"{said.get('zip', '')} {said.get('city', '')}".strip()) if text
         ),
-        legal_line=legal_line(language, **numbers),
+        legal_line=legal_line(language, tax=tax_of_snapshot(said), **numbers),
         contact=contact,
         logo=of_snapshot(said).logo_name,
     )

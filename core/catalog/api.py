@@ -27,8 +27,9 @@ from core.catalog.schemas import (
     TaxCategoryRow,
     TaxRateRow,
 )
+from core.catalog.tax_names import TaxSettings, name_tax, tax_names_now
 from core.errors import NotFound
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 from core.web.reach import check_sees_everyone
 
 
@@ -158,6 +159,18 @@ async def set_tax_rate(call: Call, data: JSONBody[NewTaxRate]) -> Created:
     return Created(await actions.set_tax_rate(call.scope, data))
 
 
+@api_get("/tax-name", permission="catalog.view", summary="What the tax is called on documents, by their language")
+async def get_tax_name(call: Call) -> dict[str, str]:
+    return await tax_names_now(call.scope.tenant.country)
+
+
+@api_put("/tax-name", permission="catalog.edit", summary="Say what the tax is called on documents to come")
+async def set_tax_name(call: Call, data: JSONBody[TaxSettings]) -> dict[str, str]:
+    check_sees_everyone(call.scope)
+    await name_tax(call.scope, data, call.scope.tenant.country)
+    return await tax_names_now(call.scope.tenant.country)
+
+
 HANDLERS = (
     list_products,
     create_product,
@@ -173,5 +186,7 @@ HANDLERS = (
     create_tax_category,
     list_tax_rates,
     set_tax_rate,
+    get_tax_name,
+    set_tax_name,
     *bundle_api.HANDLERS,
 )

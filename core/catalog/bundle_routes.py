@@ -262,7 +262,7 @@ def _groups(bundle: BundleDetail | None, products: list[ProductRow], currency: s
                     Field(name="amount", label=_("A month"), kind="money"),
                     Field(name="amount_year", label=_("A year"), kind="money"),
                     Field(name="setup", label=_("Set-up"), kind="money", help=_("Charged once at the start")),
-                    Field(name="tax_inclusive", label=_("Prices include VAT"), kind="check"),
+                    Field(name="tax_inclusive", label=_("Prices include tax"), kind="check"),
                 ],
             )
         )

@@ -519,7 +519,7 @@ def new_product_groups(categories: Sequence[TaxCategoryRow], currency: str) -> l
                 field("price_year", _("A year"), kind="money"),
                 field("price_once", _("Once"), kind="money", help=_("For one-off items")),
                 field("setup", _("Set-up"), kind="money", help=_("Charged once at the start")),
-                field("tax_inclusive", _("Prices include VAT"), kind="check"),
+                field("tax_inclusive", _("Prices include tax"), kind="check"),
             ],
         ),
         FieldGroup(

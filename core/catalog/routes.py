@@ -12,14 +12,16 @@ from core.activity.queries import timeline
 from core.catalog import actions, bundle_routes, pages, policy_routes, queries
 from core.catalog.listing import PRODUCTS
 from core.catalog.schemas import NewGroup, NewTaxCategory
+from core.catalog.tax_names import TaxSettings, name_tax, proposed_names, tax_names_now
 from core.customers.sections import country_choices
 from core.customers.timeline import in_words
 from core.database import rows
 from core.errors import Invalid, NotFound, Stale
 from core.hooks import Permission
+from core.settings.fields import describe, parse_form
 from core.texts import N_, _
 from core.web.forms import checked, from_form
-from core.web.parts import Choice, MenuEntry, Pill, spoken
+from core.web.parts import Choice, Field, MenuEntry, Pill, spoken
 from core.web.reach import check_sees_everyone
 from core.web.routing import delete, get, post, put
 from core.web.view import View, errors_by_field
@@ -279,6 +281,18 @@ async def set_rate(view: View) -> Response[str]:
     return view.go("/settings/tax", _("Rate set. Issued documents keep theirs."))
 
 
+@post("/settings/tax/name", permission="catalog.edit")
+async def save_tax_name(view: View) -> Response[str]:
+    check_sees_everyone(view.scope)
+    await view.read()
+    try:
+        typed = parse_form(TaxSettings, view.typed, kept=TaxSettings())
+        await name_tax(view.scope, typed, view.scope.tenant.country)
+    except Invalid as error:
+        return await _tax_page(view, {}, status=422, name_errors=errors_by_field(error))
+    return view.go("/settings/tax", _("Saved. Issued documents keep what they say."))
+
+
 @post("/settings/tax/categories", permission="catalog.edit")
 async def create_category(view: View) -> Response[str]:
     check_sees_everyone(view.scope)
@@ -292,9 +306,16 @@ async def create_category(view: View) -> Response[str]:
 
 
 async def _tax_page(
-    view: PageView, errors: dict[str, str], *, status: int = 200, category: bool = False
+    view: PageView,
+    errors: dict[str, str],
+    *,
+    status: int = 200,
+    category: bool = False,
+    name_errors: dict[str, str] | None = None,
 ) -> Response[str]:
     scope = view.scope
+    proposal = proposed_names(scope.tenant.country)
+    names = await tax_names_now(scope.tenant.country)
     categories = await queries.list_tax_categories()
     rates = await queries.list_tax_rates()
     return view.page(
@@ -315,6 +336,17 @@ async def _tax_page(
         ),
         errors={} if category else errors,
         category_errors=errors if category else {},
+        tax_names=[
+            Field(
+                name=spec.name,
+                label=_(spec.label),
+                max_length=spec.max_length or 0,
+                help=_("Empty: %(name)s, as it is proposed for your country", name=proposal[spec.name]),
+            )
+            for spec in describe(TaxSettings)
+        ],
+        name_values=view.shown(**names) if name_errors else names,
+        name_errors=name_errors or {},
         may_edit=scope.may("catalog.edit"),
     )
 
@@ -333,6 +365,7 @@ HANDLERS = (
     create_group,
     show_taxes,
     set_rate,
+    save_tax_name,
     create_category,
     *bundle_routes.HANDLERS,
 )

@@ -15,13 +15,15 @@ from msgspec import Struct
 from segno import helpers
 
 from core.documents.formats import Formats
-from core.documents.words import Words, supplied_for, words_for
+from core.documents.words import VAT, NamedTax, Words, supplied_for, words_for
 
 EPC_LARGEST_MINOR: Final = 99_999_999_999
 """999,999,999.99: what the code for a bank transfer can carry."""
 WINDOW_LINES: Final = 7
 WINDOW_LETTERS: Final = 44
 """Lines of an address, and letters of a line, that the window of an envelope shows in the usual size."""
+SHORT_NAME: Final = 7
+"""Letters of the tax's name that its column of the lines holds: “GST/HST”."""
 LONG_AMOUNT: Final = 10
 """Characters of an amount that the usual columns hold: “100,000.00”."""
 
@@ -170,6 +172,8 @@ class Document(Struct, frozen=True, kw_only=True):
     """Where it can be paid online."""
     notes: tuple[str, ...] = ()
     look: Look = Look()
+    tax: NamedTax = VAT
+    """What its tax is called."""
 
     @property
     def open_minor(self) -> int:
@@ -235,6 +239,8 @@ class DocumentView(Struct, frozen=True, kw_only=True):
     wide: bool
     """Some amounts are too long for the usual columns."""
     amount_head: str
+    tax_head: str
+    """What the tax is called, where the narrow column has room for it."""
     taxes: tuple[TaxView, ...]
     totals: tuple[Fact, ...]
     pay: PayView | None
@@ -249,7 +255,7 @@ class DocumentView(Struct, frozen=True, kw_only=True):
 
 def view_of(document: Document) -> DocumentView:
     """The text of a document in its language. Pure: the same document always gives the same view."""
-    words = words_for(document.language)
+    words = words_for(document.language, document.tax)
     formats = Formats(document.language, document.currency)
     seller = document.seller
     lines = _lines(document, words, formats)
@@ -266,6 +272,7 @@ def view_of(document: Document) -> DocumentView:
         lines=lines,
         wide=any(len(text) > LONG_AMOUNT for line in lines for text in (line.price, line.amount)),
         amount_head=f"{words.gross if document.prices_include_tax else words.net}, {document.currency}",
+        tax_head=words.vat if len(words.vat) <= SHORT_NAME else words.tax,
         taxes=tuple(_tax(tax, formats) for tax in document.taxes),
         totals=_totals(document, words, formats),
         pay=_pay(document, words, formats),
@@ -333,7 +340,7 @@ def _lines(document: Document, words: Words, formats: Formats) -> tuple[LineView
                 unit=line.unit,
                 price="" if line.unit_price is None else formats.price(line.unit_price),
                 less=less,
-                with_tax=words.with_tax if line.price_includes_tax else "",
+                with_tax=words.with_tax.format(words.vat) if line.price_includes_tax else "",
                 tax="–" if line.tax_ppm is None else formats.percent(line.tax_ppm),
                 amount=formats.amount(line.amount_minor),
                 carried=formats.amount(carried),
@@ -427,6 +434,7 @@ def _notes(document: Document, words: Words, formats: Formats) -> tuple[str, ...
         stated = document.tax_in_currency
         notes.append(
             words.vat_in.format(
+                tax=words.vat_long,
                 currency=stated.currency,
                 amount=Formats(document.language, stated.currency).money(stated.tax_minor),
                 of=document.currency,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 
@@ -32,6 +33,8 @@ class Words(Struct, frozen=True, kw_only=True):
     quantity: str
     price: str
     vat: str
+    """What the tax is called; `vat_long` in a sentence."""
+    vat_long: str
     net: str
     tax: str
     gross: str
@@ -46,6 +49,7 @@ class Words(Struct, frozen=True, kw_only=True):
     days_at_price_of: str
     no_days: str
     vat_in: str
+    by_line: str
     pay_heading: str
     pay_heading_by: str
     pay_online: str
@@ -86,6 +90,7 @@ ENGLISH: Final = Words(
     quantity="Quantity",
     price="Price",
     vat="VAT",
+    vat_long="VAT",
     net="Net",
     tax="Tax",
     gross="Gross",
@@ -95,11 +100,12 @@ ENGLISH: Final = Words(
     to_pay="To pay",
     to_credit="Credited",
     less="less {}",
-    with_tax="incl. VAT",
+    with_tax="incl. {}",
     days_of="{} of {} days",
     days_at_price_of="{} days, price for {}",
     no_days="part of a period, not charged",
-    vat_in="VAT in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
+    vat_in="{tax} in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
+    by_line="{} is rounded line by line.",
     pay_heading="Pay {amount}",
     pay_heading_by="Pay {amount} by {day}",
     pay_online="Or pay online:",
@@ -140,6 +146,7 @@ GERMAN: Final = Words(
     quantity="Menge",
     price="Preis",
     vat="USt",
+    vat_long="Umsatzsteuer",
     net="Netto",
     tax="Steuer",
     gross="Brutto",
@@ -149,11 +156,12 @@ GERMAN: Final = Words(
     to_pay="Zu zahlen",
     to_credit="Korrekturbetrag",
     less="abzgl. {}",
-    with_tax="inkl. USt",
+    with_tax="inkl. {}",
     days_of="{} von {} Tagen",
     days_at_price_of="{} Tage, Preis für {}",
     no_days="Teil eines Zeitraums, nicht berechnet",
-    vat_in="Umsatzsteuer in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
+    vat_in="{tax} in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
+    by_line="Die {} ist je Position gerundet.",
     pay_heading="{amount} zu zahlen",
     pay_heading_by="{amount} zu zahlen bis {day}",
     pay_online="Oder online zahlen:",
@@ -194,12 +202,55 @@ SUPPLIED: Final = {
 LANGUAGES: Final = {"en": ENGLISH, "de": GERMAN}
 
 
+class NamedTax(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the tax of a seller is called: by language, where that is not what the words say already.
+
+    `is_vat`: what it is not, has no VAT ids but tax ids.
+    """
+
+    names: dict[str, str] = {}
+    is_vat: bool = True
+
+
+VAT: Final = NamedTax()
+_GST: Final = NamedTax(names={"en": "GST", "de": "GST"}, is_vat=False)
+_MWST: Final = NamedTax(names={"de": "MWST"})
+_NONE: Final = NamedTax(names={"en": "Tax", "de": "Steuer"}, is_vat=False)
+_BY_COUNTRY: Final[dict[str, NamedTax]] = {
+    **dict.fromkeys(("AU", "IN", "JE", "MV", "NZ", "PG", "SG"), _GST),
+    **dict.fromkeys(("CH", "LI"), _MWST),
+    **dict.fromkeys(("BM", "GG", "HK", "KW", "KY", "MO", "QA", "VG"), _NONE),
+    "CA": NamedTax(names={"en": "GST/HST", "de": "GST/HST"}, is_vat=False),
+    "JP": NamedTax(names={"en": "Consumption tax", "de": "Verbrauchsteuer"}, is_vat=False),
+    "MY": NamedTax(names={"en": "SST", "de": "SST"}, is_vat=False),
+    "US": NamedTax(names={"en": "Sales tax", "de": "Sales Tax"}, is_vat=False),
+}
+"""Where it is not simply VAT, as of 2026; _NONE where there is no tax on sales, but may be one some day."""
+_TAX_IDS: Final = {"en": ("Tax id", "Your tax id"), "de": ("Steuer-ID", "Ihre Steuer-ID")}
+_NO_TAX_INVOICE: Final = {"de": "Dies ist keine Rechnung im Sinne des Steuerrechts; sie folgt mit der Zahlung."}
+
+
+def tax_of(country: str) -> NamedTax:
+    """What the tax of a country is called, as it is proposed."""
+    return _BY_COUNTRY.get(country, VAT)
+
+
 _VAT_ID: Final = re.compile(r"[A-Z]{2} ?[0-9A-Z+*. ]+")
 
 
-def words_for(language: str) -> Words:
-    """The words of a language, “de-AT” as “de”; English where there are none."""
-    return LANGUAGES.get(_main(language), ENGLISH)
+def words_for(language: str, tax: NamedTax = VAT) -> Words:
+    """The words of a language, “de-AT” as “de”; English where there are none. The tax is called as `tax` says."""
+    main = _main(language) if _main(language) in LANGUAGES else "en"
+    words = LANGUAGES[main]
+    if tax == VAT:
+        return words
+    if name := tax.names.get(main):
+        said = _NO_TAX_INVOICE.get(main, words.no_tax_invoice)
+        words = msgspec.structs.replace(words, vat=name, vat_long=name, no_tax_invoice=said)
+    if not tax.is_vat:
+        own, your = _TAX_IDS[main]
+        words = msgspec.structs.replace(words, vat_id=own, your_vat_id=your)
+    return words
 
 
 def supplied_for(language: str) -> Supplied | None:
@@ -210,11 +261,12 @@ def _main(language: str) -> str:
     return language.replace("_", "-").split("-")[0].lower()
 
 
-def legal_line(language: str, *, registration: str, tax_number: str, vat_id: str) -> str:
+def legal_line(language: str, *, registration: str, tax_number: str, vat_id: str, tax: NamedTax = VAT) -> str:
     """What the law wants in the foot. Numbers are named, unless who typed them did so already."""
-    words = words_for(language)
+    words = words_for(language, tax)
+    bare = _VAT_ID.fullmatch(vat_id) if tax.is_vat else vat_id[:1].isdigit()
     named = (
         f"{words.tax_number} {tax_number}" if tax_number[:1].isdigit() else tax_number,
-        f"{words.vat_id} {vat_id}" if _VAT_ID.fullmatch(vat_id) else vat_id,
+        f"{words.vat_id} {vat_id}" if bare else vat_id,
     )
     return " · ".join(filter(None, (registration, *named)))

@@ -390,7 +390,7 @@ class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 def _to_pay(document: DocumentRow, currency: str) -> Choice:
     if document.kind == "proforma":
         return Choice(
-            str(document.id), _("Proforma %(number)s: no invoice yet, the oldest due first", number=document.number)
+            str(document.id), _("Proforma %(number)s", number=document.number)
         )
     amount = format_amount(document.open_minor, currency)
     return Choice(str(document.id), _("%(number)s, open %(amount)s", number=document.number, amount=amount))
@@ -464,7 +464,7 @@ def grant_fields(currency: str, purposes: Sequence[Choice]) -> list[Field]:
             label=_("Reason"),
             required=True,
             max_length=500,
-            help=_("Goodwill, outside VAT; a price reduction is a credit note"),
+            help=_("Goodwill, no tax moves; a price reduction is a credit note"),
         ),
         *([meant_for] if purposes else []),
     ]

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from core.billing.actions.setup import default_seller
 from core.billing.layout import load_layout, look_of
+from core.catalog.tax_names import named_tax
 from core.customers.queries import get_customer
 from core.database import rows, within
 from core.documents.model import Buyer, DocumentKind, Seller
@@ -139,7 +140,11 @@ async def _seller(scope: Scope, logo: str, language: str) -> Seller:
         legal_name=known.name,
         address=tuple(text for text in (known.street, f"{known.zip} {known.city}".strip()) if text),
         legal_line=legal_line(
-            language, registration=known.registration, tax_number=known.tax_number, vat_id=known.vat_id
+            language,
+            registration=known.registration,
+            tax_number=known.tax_number,
+            vat_id=known.vat_id,
+            tax=await named_tax(known.country),
         ),
         contact=" · ".join(text for text in contact if text),
         logo=logo,

@@ -98,7 +98,7 @@ async def _change(scope: Scope, mine: SubscriptionRow, form: ChangeForm) -> Chan
         if changed.waits_until is not None:
             credited = format_money(changed.credit_minor, mine.currency, scope.locale)
             waits = _(
-                "The old terms run on until it is paid. Then %(amount)s of the unused part, without VAT, is credited.",
+                "The old terms run on until it is paid. Then %(amount)s of the unused part, without tax, is credited.",
                 amount=credited,
             )
             return Told(button=await _button(scope, changed), lines=lines, warnings=[waits])

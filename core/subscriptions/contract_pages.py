@@ -46,7 +46,7 @@ def ending_words(mine: SubscriptionRow, today: date, locale: str) -> list[str]:
 def fee_words(fee_minor: int, currency: str, locale: str) -> str:
     """What an end costs that the contract does not allow yet."""
     amount = format_money(fee_minor, currency, locale)
-    return _("Leaving early: %(amount)s without VAT, with the next invoice.", amount=amount)
+    return _("Leaving early: %(amount)s without tax, with the next invoice.", amount=amount)
 
 
 def fee_option(mine: SubscriptionRow, today: date, locale: str) -> list[Field]:

@@ -474,11 +474,11 @@ def plan_address(customer_id: int, asked: Mapping[str, object]) -> str:
 
 
 def tax_note(prices: Sequence[PriceRow]) -> str:
-    """Whether the prices on the page include VAT."""
+    """Whether the prices on the page include tax."""
     included = {price.tax_inclusive for price in prices}
     if included == {True}:
-        return _("Prices include VAT.")
-    return _("Prices are without VAT.") if included == {False} else _("Some prices include VAT, some do not.")
+        return _("Prices include tax.")
+    return _("Prices are without tax.") if included == {False} else _("Some prices include tax, some do not.")
 
 
 def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field]:
@@ -686,5 +686,5 @@ def charge_fields(products: Sequence[ProductRow], categories: Sequence[TaxCatego
                 *(Choice(each.code, each.name) for each in categories),
             ),
         ),
-        Field(name="tax_inclusive", label=_("The price includes VAT"), kind="check"),
+        Field(name="tax_inclusive", label=_("The price includes tax"), kind="check"),
     ]

@@ -98,13 +98,13 @@ def documents_part(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
         note = ngettext("1 invoice, due %(day)s", "%(num)s invoices, due %(day)s", len(made), day=due)
     else:
         note = ngettext("1 invoice", "%(num)s invoices", len(made))
-    vat = format_money(abs(tax), first.currency, locale)
+    taxed = format_money(abs(tax), first.currency, locale)
     return PlanPart(
         title=_("Documents"),
         note=note,
         lines=lines,
         total=PlanLine(
-            text=_("To pay, with %(vat)s VAT", vat=vat) if total >= 0 else _("Credited, with %(vat)s VAT", vat=vat),
+            text=_("To pay, with %(tax)s tax", tax=taxed) if total >= 0 else _("Credited, with %(tax)s tax", tax=taxed),
             value=format_money(total, first.currency, locale),
         ),
     )

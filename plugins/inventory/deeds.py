@@ -158,7 +158,7 @@ async def _sale_options(scope: Scope, item: ItemRow, customer: CustomerDetail | 
             label=_("Price, %(currency)s", currency=currency),
             kind="money",
             value=usual,
-            help=_("It includes VAT") if product.tax_inclusive else _("VAT is added"),
+            help=_("It includes tax") if product.tax_inclusive else _("Tax is added"),
         )
     ]
     if scope.may("documents.issue"):

@@ -230,7 +230,7 @@ PRODUCT_LABELS: Final = {
     "sell": N_("Price"),
     "sell_minor": N_("Price"),
     "tax_category": N_("Tax"),
-    "tax_inclusive": N_("Includes VAT"),
+    "tax_inclusive": N_("Includes tax"),
     "rent_product_id": N_("Rented as"),
     "warranty_months": N_("Warranty, months"),
     "note": N_("Note"),

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from core.billing.mailing import document_file
 from core.billing.pages import find_pdf
 from core.billing.queries import get_document, list_documents
+from core.billing.sheets import tax_name_of
 from core.customers.queries import get_contact, get_customer
 from core.documents.files import get_file, read_file
 from core.errors import DomainError, Invalid, NotFound, Stale
@@ -100,6 +101,7 @@ async def show_invoice(view: View, invoice_id: FromPath[int]) -> Response[str]:
         },
         ready=await find_pdf(invoice_id) is not None,
         may_pay=document.open_minor > 0 and await may_pay(view.scope),
+        tax_name=tax_name_of(document, view.scope.locale),
         words=words,
     )
 

@@ -222,7 +222,7 @@ async def test_B6_lines_with_and_without_tax_on_one_invoice_come_to_its_net(stor
     ]
     assert (view.lines[-1].carried, view.totals[0].value) == ("200.00", "200.00")
     assert "incl. VAT" in document_page(await document_of(story.scope, invoice))
-    assert [line.detail for line in line_items(await story.document(invoice), "en")] == ["", "VAT included"]
+    assert [line.detail for line in line_items(await story.document(invoice), "en")] == ["", "tax included"]
 
 
 async def test_B6_where_all_prices_include_tax_the_amounts_do(story: Story) -> None:

@@ -17,11 +17,13 @@ from core.billing.numbering import check_pattern
 from core.billing.settings import BillingSettings
 from core.catalog.actions import propose_rates
 from core.catalog.rates import EU
+from core.catalog.tax_names import TaxSettings, named
 from core.database import execute, row, value
+from core.documents.words import VAT
 from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
 from core.ledger.accounts import MAIN_BOOK
 from core.settings.company import CompanySettings
-from core.settings.queries import load_settings
+from core.settings.queries import load_settings, stored_of
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -144,8 +146,11 @@ async def snapshot_of(seller: Seller) -> int:
     said: dict[str, Any] = {name: getattr(seller, name) for name in _ON_DOCUMENTS}
     if (look := kept(await load_layout())) is not None:
         said["layout"] = look
-    if (rounding := (await load_settings(BillingSettings)).tax_rounding) != "total":
+    billing, taxes = await stored_of(BillingSettings, TaxSettings)
+    if (rounding := billing.get("tax_rounding", "total")) != "total":
         said["tax_rounding"] = rounding
+    if (tax := named(seller.country, msgspec.convert(taxes, TaxSettings))) != VAT:
+        said["tax"] = msgspec.to_builtins(tax)
     text = msgspec.json.encode(said).decode()
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = await value(

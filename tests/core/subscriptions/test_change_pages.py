@@ -116,7 +116,7 @@ async def test_P7_what_is_invoiced_first_says_until_when_and_what_is_credited_th
     assert 'Invoice for the upgrade</span> <b class="t-num">€80.00' in shown.text
     seen = await _plan(page, f"/subscriptions/{subscription_id}/change", price_id=first)
     assert "Make the invoice of €98.40" in seen.text
-    assert "Then €45.00 of the unused part, without VAT, is credited." in seen.text
+    assert "Then €45.00 of the unused part, without tax, is credited." in seen.text
     await _do(page, f"/subscriptions/{subscription_id}/change", seen, price_id=first)
     page_of_it = await page.get(f"/subscriptions/{subscription_id}")
     assert "once the invoice of the change is paid" in page_of_it.text

@@ -13,6 +13,7 @@ from core.activity.queries import timeline
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.schemas import NewDraft, NewLine
+from core.catalog.tax_names import TaxSettings, name_tax
 from core.customers import actions as customers
 from core.customers.queries import get_contact, get_customer
 from core.customers.schemas import NewCustomer, UserFields
@@ -143,6 +144,17 @@ async def test_neither_cookie_stands_in_for_the_other(tenant: TestTenant) -> Non
     assert (await staff.get("/portal")).headers["location"] == "/portal/login"
     assert (await swapped.get("/customers")).headers["location"].startswith("/login")
     assert (await (await as_customer(tenant, customer_id)).get("/customers")).headers["location"].startswith("/login")
+
+
+async def test_an_invoice_calls_the_tax_as_the_document_does(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    await name_tax(tenant.scope(), TaxSettings(en="Irish VAT"), "IE")
+    invoice = await an_invoice(tenant, customer_id)
+    inside = await as_customer(tenant, customer_id)
+
+    await name_tax(tenant.scope(), TaxSettings(), "IE")
+
+    assert "Irish VAT" in (await inside.get(f"/portal/invoices/{invoice}")).text
 
 
 async def test_the_first_page_shows_what_is_open_overdue_and_credit(tenant: TestTenant) -> None:
