@@ -160,11 +160,14 @@ class World:
                 billing_day=pick((None, None, 1, 15, 28, 29, 30, 31)),
                 status_id=self.billed_status,
             )
-            if company and checked:
+            # the latest answer decides: some were refused before, others are since
+            answers = ((False, 1), (True, 2)) if checked else ((True, 1), (False, 2))
+            for valid, day in answers if company and (checked or n % 2) else ():
                 await execute(
-                    "INSERT INTO vat_check (vat_id, checked_at, valid) VALUES (:vat_id, :at, TRUE)",
+                    "INSERT INTO vat_check (vat_id, checked_at, valid) VALUES (:vat_id, :at, :valid)",
                     vat_id=vat_id,
-                    at=datetime(2027, 12, 1, tzinfo=UTC),
+                    at=datetime(2027, 12, day, tzinfo=UTC),
+                    valid=valid,
                 )
             self._currency_of[customer_id] = currency
             self.oracle.people[customer_id] = Person(
