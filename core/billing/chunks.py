@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,14 +15,14 @@ from core.billing.events import BillingRunFinished
 from core.billing.numbering import NoNumbers
 from core.billing.parking import RESOLVE, park, park_not_renewed, write_parked
 from core.billing.plan import Plan, unit_e6, work_out
-from core.billing.rating import rate_plugins
+from core.billing.rating import is_about_data, rate_plugins
 from core.billing.run_reports import ParkedPayer
 from core.billing.runs import RUN, Run
 from core.billing.staging import prepare
 from core.billing.status import RunState
 from core.billing.writing import Changed, Written, write
-from core.database import ConstraintFailed, execute, row, value
-from core.errors import DomainError, TryAgain, Unavailable
+from core.database import execute, row, value
+from core.errors import TryAgain, Unavailable
 from core.texts import _
 
 if TYPE_CHECKING:
@@ -63,17 +62,6 @@ async def next_chunk(work: Work) -> Run:
         return done
     raise Unavailable(
         _("Others are changing the same subscriptions now. The run goes on where it is when it is started again.")
-    )
-
-
-def is_about_data(error: Exception) -> bool:
-    """What a row can cause: a rule of the domain or of the database, a number out of range.
-
-    Else it is a fault of ours.
-    """
-    return (
-        isinstance(error, DomainError | ConstraintFailed | ArithmeticError | sqlite3.Error)
-        or getattr(error, "sqlstate", None) is not None
     )
 
 

@@ -184,6 +184,7 @@ THEN JOIN customer c ON c.id = u.customer_id
 THEN JOIN subscription_term t ON t.subscription_id = u.id AND t.in_force
     AND t.valid_from = (SELECT max(o.valid_from) FROM subscription_term o WHERE o.subscription_id = u.id AND o.in_force)
 WHERE coalesce(c.payer_id, c.id) > :after AND coalesce(c.payer_id, c.id) <= :last
+  AND q.kind <> 'recurring' AND q.source_key IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.source_key = q.source_key)
 """
 

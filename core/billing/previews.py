@@ -12,6 +12,7 @@ from msgspec import Struct
 from core.billing.actions.setup import default_seller
 from core.billing.due import LAST_ID, Pace, Work, check_date, currencies, due_dates, next_payers, pace, stage
 from core.billing.plan import Plan, unit_e6, work_out
+from core.billing.rating import check_charges
 from core.billing.run_reports import ParkedPayer, PayerDifference, ProductTotal, Progress, RunReport
 from core.billing.runs import count_payers, question_of
 from core.billing.settings import BillingSettings
@@ -90,7 +91,11 @@ async def compared_run(as_of: date) -> int | None:
 async def preview_run(
     plan: Plan, sources: Sequence[ChargeSource], speed: Pace, progress: Progress | None = None
 ) -> RunReport:
-    """The planning of a run, chunk by chunk, each in a picture of the database that nothing can be written in."""
+    """The planning of a run, chunk by chunk, each in a picture of the database that nothing can be written in.
+
+    Raises Conflict where a plugin gives a charge that cannot be one: it would stop the run, too.
+    """
+    await check_charges(sources, plan.as_of_on)
     report = RunReport(
         run_id=None,
         as_of_on=plan.as_of_on,

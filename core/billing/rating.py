@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +12,13 @@ from msgspec import Struct
 from core.activity.unit import unit_of_work
 from core.billing.due import currencies
 from core.billing.plan import Plan, unit_e6
-from core.database import ConstraintFailed, dialect, execute, row, values
-from core.errors import Conflict
+from core.database import BrokenReference, ConstraintFailed, dialect, execute, row, values
+from core.errors import Conflict, DomainError
 from core.texts import _
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from core.hooks import ChargeSource
 
 
@@ -24,9 +27,44 @@ async def rate_plugins(plan: Plan, sources: Sequence[ChargeSource], payer_id: in
     Raises Conflict where a row of theirs is no charge."""
     try:
         await _rate(plan, sources, payer_id)
-    except ConstraintFailed as error:
-        said = str(error).partition("\n")[0]
-        raise Conflict(_("A plugin gives a charge that cannot be one: %(error)s.", error=said)) from error
+    except Exception as error:
+        if not is_about_data(error) or (isinstance(error, DomainError) and not isinstance(error, BrokenReference)):
+            raise
+        if payer_id is None:
+            await check_charges(sources, plan.as_of_on)
+        raise _no_charge(_first_line(error)) from error
+
+
+def is_about_data(error: Exception) -> bool:
+    """What a row can cause: a rule of the domain or of the database, a number out of range.
+
+    Else it is a fault of ours.
+    """
+    return (
+        isinstance(error, DomainError | ConstraintFailed | ArithmeticError | sqlite3.Error)
+        or getattr(error, "sqlstate", None) is not None
+    )
+
+
+async def check_charges(sources: Sequence[ChargeSource], as_of: date) -> None:
+    """Raises Conflict that names the first row of a plugin which is no charge, and what of it is wrong."""
+    for source in sources:
+        try:
+            found = await row(_Wrong, WRONG.format(select=source.select), **{**source.values, "as_of_on": as_of})
+        except Exception as error:
+            if not is_about_data(error) or isinstance(error, DomainError):
+                raise
+            raise _no_charge(_first_line(error)) from error
+        if found is not None:
+            raise _no_charge(f"{found.key}, {found.what}")
+
+
+def _no_charge(said: str) -> Conflict:
+    return Conflict(_("A plugin gives a charge that cannot be one: %(error)s.", error=said[:200].rstrip(".")))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 async def _rate(plan: Plan, sources: Sequence[ChargeSource], payer_id: int | None) -> None:
@@ -64,6 +102,31 @@ async def _rate(plan: Plan, sources: Sequence[ChargeSource], payer_id: int | Non
             await asyncio.sleep(0.02 if dialect() == "sqlite" else 0)
 
 
+class _Wrong(Struct, frozen=True):
+    key: str
+    what: str
+
+
+WRONG: Final = """
+SELECT w.source_key AS key, w.what FROM (
+SELECT q.source_key,
+       CASE WHEN q.kind IS NULL OR q.kind NOT IN ('setup', 'usage', 'one_off', 'fee', 'hold', 'termination')
+                THEN 'kind'
+            WHEN q.component IS NULL THEN 'component'
+            WHEN q.description IS NULL THEN 'description'
+            WHEN q.quantity_e6 IS NULL THEN 'quantity_e6'
+            WHEN q.amount_minor IS NULL OR NOT q.amount_minor BETWEEN -1000000000000 AND 1000000000000
+                THEN 'amount_minor'
+            WHEN NOT EXISTS (SELECT 1 FROM tax_category c WHERE c.code = q.tax_category) THEN 'tax_category'
+            WHEN (q.period_start IS NULL) <> (q.period_end IS NULL) OR q.period_end <= q.period_start
+                THEN 'period_start, period_end'
+       END AS what
+FROM ({select}) q WHERE q.source_key IS NOT NULL AND q.kind <> 'recurring') w
+WHERE w.what IS NOT NULL AND NOT EXISTS (SELECT 1 FROM charge k WHERE k.source_key = w.source_key) LIMIT 1
+"""
+"""The first row that is no charge; what was charged already is not looked at again."""
+
+
 class _Span(Struct, frozen=True):
     first: int | None
     last: int | None
@@ -76,7 +139,7 @@ INSERT INTO charge (subscription_id, customer_id, payer_id, product_id, kind, co
 SELECT q.subscription_id, u.customer_id, coalesce(c.payer_id, c.id), u.product_id, q.kind, q.component, q.description,
        q.period_start, q.period_end, q.quantity_e6,
        CASE WHEN q.quantity_e6 > 0 AND abs(q.amount_minor) <= 900000000
-            THEN q.amount_minor * {exponents} * 1000000 / q.quantity_e6 ELSE 0 END,
+            THEN q.amount_minor::bigint * {exponents} * 1000000 / q.quantity_e6 ELSE 0 END,
        q.amount_minor, t.currency, q.tax_category, FALSE, 'open', q.source_key
 FROM ({select}) q
 JOIN subscription u ON u.id = q.subscription_id

@@ -12,10 +12,11 @@ from core import hookspecs
 from core.activity.unit import savepoint, unit_of_work
 from core.billing.actions.prepaid import renew_of
 from core.billing.actions.setup import default_seller
-from core.billing.chunks import bill_payer, is_about_data
+from core.billing.chunks import bill_payer
 from core.billing.parking import park_failed
 from core.billing.plan import Plan
 from core.billing.queries import get_parked
+from core.billing.rating import is_about_data
 from core.billing.renewals import put_to_run
 from core.billing.settings import BillingSettings
 from core.billing.starting import check_reach

@@ -17,10 +17,11 @@ from core.billing import queries as documents
 from core.billing.actions.allocation import grant_credit
 from core.billing.actions.prepaid import renew_of
 from core.billing.actions.setup import default_seller
-from core.billing.chunks import bill_payer, is_about_data
+from core.billing.chunks import bill_payer
 from core.billing.due import FURTHEST_AHEAD, check_date
 from core.billing.plan import Plan
 from core.billing.previews import PreviewLine
+from core.billing.rating import is_about_data
 from core.billing.settings import BillingSettings
 from core.billing.tables import DocumentState
 from core.billing.writing import Changed
