@@ -272,6 +272,7 @@ async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) 
             ("by balance", [{"sort": "balance"}, {"sort": "-balance"}]),
             ("status new", [{"status": "new"}]),
             ("search", [{"q": text} for text in SEARCHES]),
+            ("a text anywhere", FILTERS["a text anywhere"]),
         ):
             took = [await _read(scope, one) for one in _over(asked)]
             told(f"reach of {share}, {what}, without the page", took)

@@ -22,6 +22,7 @@ import msgspec
 from core.database import Partitions, dialect, values
 from core.ids import sort_key
 from core.lists.columns import Condition
+from core.lists.filters import PARTITIONS, REACH
 
 if TYPE_CHECKING:
     from core.database import Reach
@@ -43,8 +44,6 @@ NEAR: Final = 30_000
 """Customers among whom a page is full after a few hundred rows of any order: there SQLite looks at texts one by one."""
 PROBED: Final = 1000
 """Customers whose words SQLite looks at one after the other: FTS5 gives all that it finds in the time of some more."""
-PARTITIONS: Final = 50
-"""Partitions of a reach that are looked for in the index of words."""
 LONGEST: Final = 200
 """Letters of a word that PostgreSQL's index keeps."""
 WHOLE_NUMBER: Final = 7
@@ -53,10 +52,8 @@ NEWEST: Final = "-id"
 """The order in which many customers are found without looking for all of them."""
 LAST: Final = 5
 """Digits that are taken for the last ones of a phone number, too."""
-REACH: Final = "\ue000"
-"""With the id behind it the word for a partition: what is typed has no such letter, see `words_of`."""
 END: Final = REACH * 2
-"""With the digits behind it, from the last to the first, the word for the end of a phone number."""
+"""REACH, a letter that nobody can type (see `words_of`), with the id behind it is the word for a partition; this, with the digits behind it, from the last to the first, the word for the end of a phone number."""
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
 
 

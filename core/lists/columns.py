@@ -52,8 +52,9 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     is the list's id there, as the join's own index has it, and `bare` that table by itself: what stands after FROM, up
     to a condition. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
     the choice ("SELECT customer_id FROM customer_tag WHERE tag_id"). Of text that stands anywhere in it an index of
-    pieces of three letters tells where: on SQLite `pieces` names that table, an FTS5 of the list's columns by the
-    list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values are in it, by an index.
+    pieces of three letters tells where: on SQLite `pieces` names that table, an FTS5 of the list's columns and of
+    the row's `reach` by the list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values are in
+    it, by an index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its

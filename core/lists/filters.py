@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core.clock import instant_of
-from core.database import dialect
+from core.database import Partitions, dialect
 from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.columns import Condition, ListChoice, ListColumn
@@ -27,6 +27,7 @@ from core.texts import _
 from core.web.templating import written
 
 if TYPE_CHECKING:
+    from core.database import Reach
     from core.scope import Scope
 
 RANGES: Final = frozenset({"number", "amount", "date", "datetime"})
@@ -37,6 +38,10 @@ PIECE: Final = 3
 """Letters of the pieces that an index of pieces holds."""
 PIECES: Final = 5
 """Of a text so many are looked for."""
+PARTITIONS: Final = 50
+"""Partitions of a reach that are looked for in an index of words or of pieces."""
+REACH: Final = "\ue000"
+"""A letter for private use, which stands there with a partition's id."""
 COLLECTED: Final = 3000
 """Rows with a text somewhere in a column that are looked up one by one before the list's order is walked instead."""
 _MOVING: Final = re.compile(r"(today|month|year)(?:([+-])(\d{1,4}))?")
@@ -79,7 +84,7 @@ def filters_of(
     if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
         looked_for = sort_key(text) if column.keyed else text
         yield (
-            _having(column, looked_for, f"{slot}_has") if looked_for else Condition("1 = 0"),
+            _having(column, looked_for, f"{slot}_has", scope.actor.reach) if looked_for else Condition("1 = 0"),
             Filter(f"{key}.has", _(column.label), _("has"), text),
         )
     if column.kind == "datetime":
@@ -104,7 +109,7 @@ def filters_of(
         )
 
 
-def _having(column: ListColumn, text: str, slot: str) -> Condition:
+def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition:
     """The text stands somewhere in the column."""
     pattern = "".join(f"~{one}" if one in "%_~" else one for one in text)
     like = "ILIKE" if dialect() == "postgresql" and not column.keyed else "LIKE"
@@ -124,10 +129,13 @@ def _having(column: ListColumn, text: str, slot: str) -> Condition:
         dialect() == "postgresql"
     ):  # the row itself is asked for, since an index in the text's order could stand in for it
         return Condition(f"{has} AND {table}.ctid IS NOT NULL", values, walk=has, few=COLLECTED)
-    found = f"{column.pieces} MATCH :{slot}_pieces"
+    found, asked = f"{column.pieces} MATCH :{slot}_pieces", f"{name} : ({' AND '.join(_pieces(text))})"
+    if isinstance(reach, Partitions) and 0 < len(reach.ids) <= PARTITIONS:
+        reached = (f"({' AND '.join(_pieces(f'{REACH}{one}{REACH}'))})" for one in reach.ids)
+        asked += f" AND reach : ({' OR '.join(reached)})"
     return Condition(
         f"{table}.id IN (SELECT rowid FROM {column.pieces} WHERE {found}) AND {has}",
-        {**values, f"{slot}_pieces": f"{name} : ({' AND '.join(_pieces(text))})"},
+        {**values, f"{slot}_pieces": asked},
         walk=has,
         few=COLLECTED,
         source=column.pieces,

@@ -2,7 +2,8 @@
 currency by an index of it: lists are filtered by them.
 
 SQLite has the pieces in FTS5, column by column, without the texts and without where in them a piece stands: what is
-found so is looked at once more. Its triggers go by the columns alone. PostgreSQL has them in an index of the table.
+found so is looked at once more. Its triggers go by the columns alone. In one more column stands the customer's
+partition, between letters for private use. PostgreSQL has the pieces in an index of the table.
 """
 
 from core.database.migrations import run_sql
@@ -22,20 +23,22 @@ COLUMNS = (
     "zip",
     "external_ref",
 )
-NAMES = ", ".join(COLUMNS)
+PRIVATE = "\ue000"
+NAMES = f"{', '.join(COLUMNS)}, reach"
 
 
 def _values(of: str) -> str:
-    return ", ".join(f"{of}.{name}" for name in COLUMNS)
+    reach = f"CASE WHEN {of}.partition_id IS NULL THEN '' ELSE '{PRIVATE}' || {of}.partition_id || '{PRIVATE}' END"
+    return f"{', '.join(f'{of}.{name}' for name in COLUMNS)}, {reach}"
 
 
 ADD = f"INSERT INTO customer_pieces (rowid, {NAMES}) VALUES (NEW.id, {_values('NEW')});"
 TAKE = f"""
     INSERT INTO customer_pieces (customer_pieces, rowid, {NAMES}) VALUES ('delete', OLD.id, {_values("OLD")});"""
-CHANGED = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in COLUMNS)
+CHANGED = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in (*COLUMNS, "partition_id"))
 SQLITE_ALL = f"""
 INSERT INTO customer_pieces (customer_pieces) VALUES ('delete-all');
-INSERT INTO customer_pieces (rowid, {NAMES}) SELECT id, {NAMES} FROM customer;
+INSERT INTO customer_pieces (rowid, {NAMES}) SELECT c.id, {_values("c")} FROM customer c;
 """
 """The pieces of all customers, anew."""
 SQLITE = f"""
@@ -45,7 +48,7 @@ CREATE VIRTUAL TABLE customer_pieces USING fts5 (
 {SQLITE_ALL}
 CREATE TRIGGER customer_pieces_insert AFTER INSERT ON customer BEGIN {ADD} END;
 CREATE TRIGGER customer_pieces_delete AFTER DELETE ON customer BEGIN {TAKE} END;
-CREATE TRIGGER customer_pieces_update AFTER UPDATE OF {NAMES} ON customer WHEN {CHANGED}
+CREATE TRIGGER customer_pieces_update AFTER UPDATE OF {", ".join(COLUMNS)}, partition_id ON customer WHEN {CHANGED}
 BEGIN {TAKE} {ADD} END;
 """
 POSTGRESQL = f"""
