@@ -21,8 +21,7 @@ import msgspec
 
 from core.database import Partitions, dialect, values
 from core.ids import sort_key
-from core.lists.columns import Condition
-from core.lists.filters import PARTITIONS, REACH
+from core.lists.columns import PARTITIONS, REACH, Condition
 
 if TYPE_CHECKING:
     from core.database import Reach
@@ -53,7 +52,8 @@ NEWEST: Final = "-id"
 LAST: Final = 5
 """Digits that are taken for the last ones of a phone number, too."""
 END: Final = REACH * 2
-"""REACH, a letter that nobody can type (see `words_of`), with the id behind it is the word for a partition; this, with the digits behind it, from the last to the first, the word for the end of a phone number."""
+"""With the digits behind it, from the last to the first, the word for the end of a phone number; REACH with the id
+behind it is the one for a partition. What is typed has no such letter, see `words_of`."""
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SIZE: Final = 50
 SIZES: Final = (25, 50, 100)
 """Rows of a page, as its reader chooses."""
+PARTITIONS: Final = 50
+"""Partitions of a reach that are looked for in an index of words or of pieces."""
+REACH: Final = "\ue000"
+"""A letter for private use, which stands there with a partition's id."""
 
 Kind = Literal["text", "number", "amount", "date", "datetime", "flag", "choice"]
 
@@ -53,8 +57,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     to a condition. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
     the choice ("SELECT customer_id FROM customer_tag WHERE tag_id"). Of text that stands anywhere in it an index of
     pieces of three letters tells where: on SQLite `pieces` names that table, an FTS5 of the list's columns and of
-    the row's `reach` by the list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values are in
-    it, by an index.
+    the row's `reach` by the list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values
+    are in it, by an index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its

@@ -21,7 +21,7 @@ from core.clock import instant_of
 from core.database import Partitions, dialect
 from core.errors import Invalid
 from core.ids import sort_key
-from core.lists.columns import Condition, ListChoice, ListColumn
+from core.lists.columns import PARTITIONS, REACH, Condition, ListChoice, ListColumn
 from core.money import exponent
 from core.texts import _
 from core.web.templating import written
@@ -38,10 +38,6 @@ PIECE: Final = 3
 """Letters of the pieces that an index of pieces holds."""
 PIECES: Final = 5
 """Of a text so many are looked for."""
-PARTITIONS: Final = 50
-"""Partitions of a reach that are looked for in an index of words or of pieces."""
-REACH: Final = "\ue000"
-"""A letter for private use, which stands there with a partition's id."""
 COLLECTED: Final = 3000
 """Rows with a text somewhere in a column that are looked up one by one before the list's order is walked instead."""
 _MOVING: Final = re.compile(r"(today|month|year)(?:([+-])(\d{1,4}))?")
