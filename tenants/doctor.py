@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import Damaged, UnsafeServer, WrongDatabase, bind, dialect, pending, prove_owner, row, value
+from core.database import (
+    Damaged,
+    SchemaTooNew,
+    UnsafeServer,
+    WrongDatabase,
+    bind,
+    dialect,
+    pending,
+    prove_owner,
+    row,
+    value,
+)
 from core.errors import Unavailable
 from core.hooks import usable
 from core.web.assets import MissingAsset, load_manifest
@@ -129,17 +140,17 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorou
         return Finding(
             what, "fail", f"is archived, but its backup is gone: {tenant.archive}", "put the file back there"
         )
-    if tenant.status == TenantStatus.FAILED:
-        return Finding(what, "fail", tenant.reason or "its upgrade failed", f"tenantry tenant upgrade {tenant.slug}")
     try:
         with bind(deployment.placement.find(tenant)):
             await prove_owner(tenant.uuid)
             if thorough and dialect() == "sqlite" and (found := await value("PRAGMA quick_check(1)")) != "ok":
                 raise Damaged(f"The database file is damaged: {found}")
             missing = await pending(migrations_of(deployment.plugins, deployment.enabled(tenant)))
+            upgrade = f"tenantry tenant upgrade {tenant.slug}"
+            if tenant.status == TenantStatus.FAILED:
+                return Finding(what, "fail", tenant.reason or "its upgrade failed", upgrade)
             if missing:
-                detail = f"{len(missing)} migrations behind"
-                return Finding(what, "fail", detail, f"tenantry tenant upgrade {tenant.slug}")
+                return Finding(what, "fail", f"{len(missing)} migrations behind", upgrade)
             work = await row(
                 _Work,
                 "SELECT (SELECT count(*) FROM job WHERE state = 'waiting' AND crowd = false"
@@ -148,6 +159,8 @@ async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorou
                 " (SELECT count(*) FROM delivery_parked) AS parked",
                 late=deployment.clock.now() - LATE,
             )
+    except SchemaTooNew as error:
+        return Finding(what, "fail", str(error), "docs/hosting.md, Upgrades: the way back")
     except WrongDatabase as error:
         return Finding(what, "fail", str(error), "put its own database back, from a backup")
     except Damaged as error:

@@ -12,7 +12,18 @@ import structlog
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import Damaged, DiskFull, SqliteDatabase, bind, migrate, pending, prove_owner, reading, transaction
+from core.database import (
+    Damaged,
+    DiskFull,
+    SqliteDatabase,
+    WrongDatabase,
+    bind,
+    migrate,
+    pending,
+    prove_owner,
+    reading,
+    transaction,
+)
 from core.errors import Unavailable
 from tenants.archives import room_on, sync_folder
 from tenants.backups import Busy, dump_picture, worked_on
@@ -65,7 +76,8 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
     except Busy as error:
         return Upgraded(record.slug, error=error.message)
     except Exception as error:
-        LOG.exception("upgrade failed", slug=record.slug)
+        said = isinstance(error, WrongDatabase | Damaged | DiskFull)  # where it comes from says no more
+        LOG.error("upgrade failed", slug=record.slug, reason=str(error), exc_info=not said)
         if record.status in {TenantStatus.ACTIVE, TenantStatus.FAILED}:
             await deployment.registry.set_status(record.uuid, TenantStatus.FAILED, f"Upgrade: {error}")
         return Upgraded(record.slug, error=f"{type(error).__name__}: {error}")

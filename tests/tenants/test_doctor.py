@@ -54,6 +54,26 @@ async def test_a_full_disk_is_found(deployment: Deployment, monkeypatch: pytest.
     assert (await findings(deployment))["disk"].state == "fail"
 
 
+async def test_where_an_upgrade_cannot_help_the_doctor_names_what_does(deployment: Deployment) -> None:
+    tenants = {slug: (await made(deployment, slug)).record for slug in ("damaged", "newer")}
+    for record in tenants.values():
+        await deployment.registry.set_status(record.uuid, TenantStatus.FAILED, "Upgrade: it could not be opened")
+    with bind(deployment.placement.migrating(tenants["newer"])):
+        await execute("INSERT INTO migration VALUES ('web', '2099-01-01T00:00:00', '1', 'a later one', '2099-01-01')")
+    on_file = tenants["damaged"].placement == "sqlite"
+    if on_file:
+        await deployment.leave(tenants["damaged"].uuid)
+        deployment.placement.file(tenants["damaged"].uuid).write_bytes(b"garbage " * 1000)
+
+    found = await findings(deployment)
+
+    assert found["tenant newer"].way_out == "docs/hosting.md, Upgrades: the way back"
+    assert "newer version" in found["tenant newer"].detail
+    assert found["tenant damaged"].way_out == (
+        "tenantry tenant restore FILE --replace --no-backup" if on_file else "tenantry tenant upgrade damaged"
+    )
+
+
 async def test_each_tenant_is_named_with_what_is_wrong_with_it(deployment: Deployment) -> None:
     names = ("behind", "crowded", "failed", "late", "stolen", "suspended", "waiting")
     tenants = {name: (await made(deployment, name)).record for name in names}
