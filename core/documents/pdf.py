@@ -1,4 +1,7 @@
-"""PDFs, made in worker processes that have no network and no files, at most 20 seconds and 512 MiB for one."""
+"""PDFs, made in worker processes that have no network and no files, each in 512 MiB and 20 seconds of processor.
+
+That a machine is busy is no fault of a document: it has three times as long by the clock, then it is tried again later.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import atexit
 import logging
 import os
 import queue
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +28,10 @@ from core.errors import DomainError, Unavailable
 from core.texts import _
 
 SECONDS: Final = 20.0
+"""Of processor."""
+PATIENCE: Final = 3.0
+"""So many times as long by the clock."""
+TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
 START_SECONDS: Final = 60.0
 ROOT: Final = Path(__file__).resolve().parents[2]
 STATIC: Final = ROOT / "core/web/static"
@@ -40,7 +49,8 @@ class PdfFailed(DomainError):
 
 
 class PdfUnavailable(Unavailable):
-    """No PDF can be made on this machine: a library or a font is missing. The message says which."""
+    """No PDF can be made on this machine, for now: a library or a font is missing, or it is too busy. The message says
+    which."""
 
 
 async def render_pdf(html: str, *, css: str = "", assets: Mapping[str, bytes] | None = None) -> bytes:
@@ -57,9 +67,16 @@ async def render_pdf(html: str, *, css: str = "", assets: Mapping[str, bytes] | 
 class PdfPool:
     """Warm workers, at most `size`, started as they are needed. For any thread and any event loop."""
 
-    def __init__(self, size: int | None = None, *, seconds: float = SECONDS, static: Path = STATIC) -> None:
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        seconds: float = SECONDS,
+        patience: float = PATIENCE,
+        static: Path = STATIC,
+    ) -> None:
         self.size = size or max(1, min(4, os.cpu_count() or 1))
-        self._seconds = seconds
+        self._seconds, self._patience = seconds, patience
         self._static = static
         self._idle: queue.LifoQueue[PdfWorker] = queue.LifoQueue()
         self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="pdf")
@@ -71,14 +88,19 @@ class PdfPool:
         """As `render`, in the thread that calls."""
         worker = self._take()
         try:
-            answer = worker.ask(job, self._seconds)
+            answer = worker.ask(job, self._seconds, self._patience)
         except Closed:
             left, said = worker.left_by_itself(), worker.end()
             if not left:
                 raise PdfFailed("crash", _("The document could not be laid out: %(said)s", said=said)) from None
             return self.make(job)
         except TooLate:
+            busy = worker.used() < self._seconds
             worker.end()
+            if busy:
+                raise PdfUnavailable(
+                    _("The machine is too busy to lay the document out now. Try again in a moment."), retry_after=30
+                ) from None
             raise PdfFailed(
                 "time", _("The document took more than %(seconds)s seconds to lay out.", seconds=f"{self._seconds:.0f}")
             ) from None
@@ -115,6 +137,7 @@ class PdfWorker:
     """One worker process."""
 
     def __init__(self, static: Path = STATIC) -> None:
+        self._used_before = 0.0
         self._folder = tempfile.mkdtemp(prefix="tenantry-pdf-")
         self._errors = Path(self._folder, "stderr").open("wb")  # noqa: SIM115  (open as long as the process)
         self._process = subprocess.Popen(
@@ -135,11 +158,31 @@ class PdfWorker:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, job: Job, seconds: float) -> Done | Failed:
+    def ask(self, job: Job, seconds: float, patience: float = PATIENCE) -> Done | Failed:
+        """Waits while the worker has not used so many seconds of processor; TooLate after `patience` times as many by
+        the clock."""
+        self._used_before = self._used_ever()
+        began = time.monotonic()
         send(self._jobs, job)
+        wait = seconds
+        while not select.select([self._answers], [], [], wait)[0]:
+            if self.used() >= seconds or time.monotonic() - began >= seconds * patience:
+                raise TooLate
+            wait = min(0.25, seconds)
         answer: Answer = receive(self._answers, Done | Failed, seconds)  # type: ignore[arg-type]  # msgspec takes unions
         assert isinstance(answer, Done | Failed)
         return answer
+
+    def used(self) -> float:
+        """Seconds of processor that it has used for this job."""
+        return self._used_ever() - self._used_before
+
+    def _used_ever(self) -> float:
+        try:
+            said = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return self._used_before
+        return (int(said[11]) + int(said[12])) * TICK
 
     def left_by_itself(self) -> bool:
         """It ended in peace, before it took the job: it had been idle too long."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from datetime import timedelta
 from html import unescape
 
 import httpx
@@ -15,6 +18,8 @@ from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import values
+from core.documents import pdf
+from core.documents.pdf import PdfPool
 from core.ledger.queries import get_balance
 from core.payments.actions import receive
 from core.payments.queries import get_payment, list_payments
@@ -232,6 +237,28 @@ async def test_B2_the_pdf_of_a_proforma_is_made_by_its_job_and_goes_out_when_sta
     assert "proforma-PF-2026-000001.pdf" in shown.text
     assert sent_by_itself == []
     assert len(await values("SELECT id FROM message WHERE kind = 'invoice'")) == 1
+
+
+async def test_B2_a_document_whose_pdf_a_busy_machine_has_not_made_is_delivered_later(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, invoice = await an_invoice(tenant)
+    busy = PdfPool(1, seconds=0.3)
+    busy.warm_up()
+    worker = busy._idle.get_nowait()
+    busy._idle.put(worker)
+    os.kill(worker.pid, signal.SIGSTOP)
+    with monkeypatch.context() as while_busy:
+        while_busy.setattr(pdf, "_pool", busy)
+        await work(tenant, DELIVER.name)
+    busy.close()
+    waits = await values("SELECT state || ': ' || error FROM job WHERE kind = 'deliver_document'")
+    tenant.clock.move(timedelta(seconds=31))
+    await work(tenant, DELIVER.name)
+
+    assert waits == ["waiting: The machine is too busy to lay the document out now. Try again in a moment."]
+    assert await values("SELECT state FROM job WHERE kind = 'deliver_document'") == ["done"]
+    assert await values("SELECT document_id FROM document_file") == [invoice]
 
 
 async def test_B2_the_pdf_of_a_document_is_given_before_its_job_has_come_to_it(tenant: TestTenant) -> None:

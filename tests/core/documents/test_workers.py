@@ -153,16 +153,16 @@ def test_a_document_s_own_style_is_gone_with_it(pool: PdfPool) -> None:
 
 
 def test_style_that_never_ends_is_ended_and_the_next_document_is_made() -> None:
-    pool = PdfPool(1, seconds=3)
+    pool = PdfPool(1, seconds=3, patience=2)
     hostile = "<style>" + "div { width: calc(1px + 1px) }" * 5 + "</style>" + "<div>" * 300 + "x " * 200_000
     try:
         pool.warm_up()
         began = time.monotonic()
-        with pytest.raises(PdfFailed) as failed:
+        with pytest.raises((PdfFailed, PdfUnavailable)) as failed:  # the latter where others take the processor
             pool.make(Job(hostile))
         took = time.monotonic() - began
 
-        assert failed.value.reason in {"time", "crash", "markup", "memory"}
+        assert getattr(failed.value, "reason", "time") in {"time", "crash", "markup", "memory"}
         assert took < 8
         assert b"%PDF" in pool.make(Job(document_page(document())))[:10]
     finally:
@@ -170,7 +170,7 @@ def test_style_that_never_ends_is_ended_and_the_next_document_is_made() -> None:
 
 
 def test_a_page_that_is_too_slow_says_that_it_took_too_long() -> None:
-    pool = PdfPool(1, seconds=1)
+    pool = PdfPool(1, seconds=1, patience=30)
     slow = PAGE.format(head="<style>td { border: 1px solid }</style>", body="<table>" + "<tr><td>x<td>y" * 20_000)
     try:
         pool.warm_up()
@@ -180,6 +180,41 @@ def test_a_page_that_is_too_slow_says_that_it_took_too_long() -> None:
         pool.close()
 
     assert failed.value.reason == "time"
+
+
+def test_a_document_that_is_slow_because_the_machine_is_busy_is_tried_again_later() -> None:
+    pool = PdfPool(1, seconds=0.4)
+    try:
+        pool.warm_up()
+        os.kill(only_worker(pool).pid, signal.SIGSTOP)
+        with pytest.raises(PdfUnavailable, match="too busy") as failed:
+            pool.make(Job(document_page(document())))
+
+        assert failed.value.retry_after == 30
+        pool.warm_up()
+        assert only_worker(pool).ask(Job(document_page(document())), 20.0)
+    finally:
+        pool.close()
+
+
+def test_a_document_on_a_busy_machine_has_more_time_by_the_clock_than_of_the_processor() -> None:
+    pool = PdfPool(1, seconds=1, patience=60)
+    try:
+        pool.warm_up()
+        pid = only_worker(pool).pid
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(2.5, os.kill, (pid, signal.SIGCONT)).start()
+
+        assert b"%PDF" in pool.make(Job(document_page(document())))[:10]
+    finally:
+        pool.close()
+
+
+def only_worker(pool: PdfPool) -> PdfWorker:
+    """The one that waits for work."""
+    worker = pool._idle.get_nowait()
+    pool._idle.put(worker)
+    return worker
 
 
 def picture(width: int, height: int) -> bytes:
