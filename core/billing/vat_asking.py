@@ -20,7 +20,7 @@ from core.billing.vat_checks import keep_check, refuse_wrong_id
 from core.catalog.rates import EU
 from core.customers.queries import get_customer
 from core.database import rows, value
-from core.errors import Conflict, DomainError, TryAgain, Unavailable
+from core.errors import Conflict, DomainError, Invalid, TryAgain, Unavailable
 from core.hooks import VatAnswer, VatChecker, note_failure
 from core.jobs.actions import enqueue_set
 from core.texts import _
@@ -61,6 +61,8 @@ class CheckReport(Struct, frozen=True):
     no_answer: int = 0
     left: int = 0
     """Not asked about: a service that was silent before, or too many for a day."""
+    silence: str = ""
+    """What was said instead of the last answer that is missing."""
 
 
 async def find_checker(scope: Scope) -> tuple[str, VatChecker] | None:
@@ -195,7 +197,7 @@ async def check_due(scope: Scope, progress: Callable[[int, int], Awaitable[None]
     )
     answers: dict[bool | None, int] = Counter()
     silent = Counter[str]()
-    asked = left = 0
+    asked, left, silence = 0, 0, ""
     for place, each in enumerate(due):
         member = each.vat_id[:2]
         if asked == MOST_A_DAY or silent[member] == SILENT_AFTER:
@@ -207,11 +209,12 @@ async def check_due(scope: Scope, progress: Callable[[int, int], Awaitable[None]
         asked += 1
         try:
             answers[await check_now(scope, each.customer_id, each.vat_id)] += 1
-        except Unavailable:
+        except Invalid:  # it was never one to be asked about
+            left += 1
+        except (Unavailable, Conflict) as error:
             silent[member] += 1
             answers[None] += 1
-        except DomainError:  # such as an id that VIES was never to be asked about
-            left += 1
+            silence = error.message
         else:
             silent[member] = 0
-    return CheckReport(valid=answers[True], not_valid=answers[False], no_answer=answers[None], left=left)
+    return CheckReport(answers[True], answers[False], answers[None], left, silence)

@@ -35,7 +35,7 @@ class ViesSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ADDRESS
     seconds: Annotated[
-        int, Meta(ge=1, le=15, title=N_("Time for an answer"), description=N_("Seconds, after which it has none"))
+        int, Meta(ge=1, le=18, title=N_("Time for an answer"), description=N_("Seconds, after which it has none"))
     ] = 10
 
     def faults(self) -> list[FieldError]:

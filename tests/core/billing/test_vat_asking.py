@@ -283,21 +283,26 @@ async def test_B6_down_for_longer_than_ninety_days_tax_is_charged_and_comes_off_
     service.says.clear()
     up = await a_round(tenant), await reason(tenant, customer_id)
 
-    assert down == (CheckReport(no_answer=1), "too_old")
+    assert down == (CheckReport(no_answer=1, silence="The service is closed."), "too_old")
     assert up == (CheckReport(valid=1), "valid")
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(None, "The service is closed."), (Conflict("Who are you?"), "Who are you?")],
+    ids=["silent", "it refuses who asks"],
+)
 async def test_B6_a_silent_member_is_left_for_the_next_day_and_the_others_are_asked(
-    tenant: TestTenant, service: Service
+    tenant: TestTenant, service: Service, fault: Exception | None, said: str
 ) -> None:
     german = ("DE136695976", "DE129273398", "DE118716043", "DE811907980", "DE143593636")
     for vat_id in (*german, "ATU12345675"):
         await a_company(tenant, vat_id, country="AT" if vat_id.startswith("A") else "DE")
-        service.says[vat_id] = None if vat_id.startswith("DE") else VatAnswer(valid=False)
+        service.says[vat_id] = fault if vat_id.startswith("DE") else VatAnswer(valid=False)
 
     report = await a_round(tenant)
 
-    assert report == CheckReport(not_valid=1, no_answer=3, left=2)
+    assert report == CheckReport(not_valid=1, no_answer=3, left=2, silence=said)
     assert service.asked == [*german[:3], "ATU12345675"]
 
 
@@ -321,7 +326,7 @@ async def test_B6_the_clock_starts_the_round_and_its_job_says_what_it_came_to(
 
     (result,) = await runs(tenant, CHECK_VAT_IDS)
 
-    assert result == '{"valid":1,"not_valid":0,"no_answer":0,"left":0}'
+    assert result == '{"valid":1,"not_valid":0,"no_answer":0,"left":0,"silence":""}'
 
 
 async def test_B6_a_new_id_is_asked_about_soon_and_again_while_the_service_is_silent(

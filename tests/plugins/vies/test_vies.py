@@ -291,7 +291,7 @@ async def test_B6_while_vies_is_down_the_customer_is_saved_and_nothing_is_kept(
         ({"address": "ec.europa.eu"}, "address"),
         ({"address": ""}, "address"),
         ({"seconds": "0"}, "seconds"),
-        ({"seconds": "16"}, "seconds"),
+        ({"seconds": "19"}, "seconds"),
     ],
 )
 async def test_B6_settings_that_cannot_be_meant_are_refused_where_they_are_typed(
