@@ -13,6 +13,7 @@ from core.billing.numbering import pattern_for
 from core.billing.schemas import SellerFields
 from core.customers.sections import country_choices
 from core.database import row, rows
+from core.documents.words import tax_of
 from core.texts import N_, _
 from core.web.parts import Choice, Field, FieldGroup
 
@@ -38,8 +39,8 @@ def fields_from(form: SellerForm) -> SellerFields:
     return SellerFields(**{name: getattr(form, name) for name in SellerFields.__struct_fields__})
 
 
-def seller_groups(locale: str) -> list[FieldGroup]:
-    """The form of the seller."""
+def seller_groups(locale: str, country: str) -> list[FieldGroup]:
+    """The form of the seller; where its country has no VAT it has a tax id."""
 
     def field(name: str, label: str, kind: str = "text", help: str = "", *, required: bool = False) -> Field:
         return Field(name=name, label=label, kind=kind, help=help, required=required, max_length=200)
@@ -60,7 +61,7 @@ def seller_groups(locale: str) -> list[FieldGroup]:
             key="tax",
             title=_("Tax"),
             fields=[
-                field("vat_id", _("VAT id")),
+                field("vat_id", _("VAT id") if tax_of(country).is_vat else _("Tax id")),
                 field("tax_number", _("Tax number")),
                 field("registration", _("Register"), help=_("Court and number, as the law wants it said")),
                 Field(

@@ -53,7 +53,7 @@ async def _seller_page(view: PageView, errors: dict[str, str], *, status: int = 
         "billing/seller.html",
         status=status,
         seller=seller,
-        groups=setting_pages.seller_groups(view.scope.locale),
+        groups=setting_pages.seller_groups(view.scope.locale, seller.country if seller is not None else ""),
         values=view.shown(**setting_pages.seller_values(seller)) if seller is not None else {},
         errors=errors,
         may_change=view.scope.may("settings.edit"),

@@ -45,7 +45,7 @@ class CompanySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     language: Annotated[str, Meta(pattern="^[a-z]{2}$", title=N_("Language"), extra={"offered": "language"})] = "en"
     email: Annotated[str, Meta(max_length=254, title=N_("E-mail"), description=N_("Shown on documents"))] = ""
     phone: Annotated[str, Meta(max_length=60, title=N_("Phone"), description=N_("Shown on documents"))] = ""
-    vat_id: Annotated[str, Meta(max_length=30, title=N_("VAT id"))] = ""
+    vat_id: Annotated[str, Meta(max_length=30, title=N_("VAT id or tax id"))] = ""
     support: Annotated[
         str, Meta(max_length=300, title=N_("Help contact"), description=N_("Shown to staff under Help"))
     ] = ""

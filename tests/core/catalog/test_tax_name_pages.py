@@ -8,12 +8,25 @@ from html import unescape
 import pytest
 
 from core.billing import actions
-from core.billing.schemas import NewDraft, NewLine
+from core.billing.schemas import NewDraft, NewLine, SellerFields
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.testing import TestTenant
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_B6_the_seller_of_a_country_without_vat_has_a_tax_id(tenant: TestTenant) -> None:
+    seller = await actions.default_seller(tenant.scope())
+    page = await tenant.browser()
+
+    at_home = await page.get("/settings/seller")
+    fields = SellerFields(name="Marlbeck", country="AU")
+    await actions.change_seller(tenant.scope(), seller.id, fields, version=seller.version)
+    down_under = await page.get("/settings/seller")
+
+    assert (">VAT id<" in at_home.text, ">Tax id<" in at_home.text) == (True, False)
+    assert (">VAT id<" in down_under.text, ">Tax id<" in down_under.text) == (False, True)
 
 
 async def test_B6_the_tax_is_named_in_the_settings_and_documents_to_come_say_so(tenant: TestTenant) -> None:
