@@ -119,8 +119,11 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         return Condition(f"{column.expr} IN ({there} SELECT at FROM there WHERE at {like} :{slot} ESCAPE '~')", values)
     if not column.pieces:
         return Condition(has, values)
-    if len(text) < PIECE:  # nor is it in an empty text: an index of the others may be there
-        return Condition(f"{has} AND {column.expr} > ''", values, walk=has, few=COLLECTED)
+    if (
+        len(text) < PIECE
+    ):  # nor is it in an empty text: of the others there may be an index
+        unlike = ">" if dialect() == "postgresql" else "<>"
+        return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED)
     if (
         dialect() == "postgresql"
     ):  # the row itself is asked for, since an index in the text's order could stand in for it

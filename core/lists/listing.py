@@ -69,8 +69,8 @@ FEW: Final = 8000
 FOUND: Final = 12_000
 """Those of which there are about so many by an estimate, where the sort's index is walked among them."""
 LOOKED_UP: Final = 3000
-"""Rows that are looked up one by one to be found, where no index alone tells which are left, or by PostgreSQL to be
-sorted; of more the sort's index tells sooner which come first."""
+"""Rows that are looked up one by one in another table to be found, or by PostgreSQL to be sorted; of more the sort's
+index tells sooner which come first."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 SORTED: Final = 100_000
@@ -457,7 +457,7 @@ class Listing(Generic[R]):
             return [], int(await value(counting))
         about = asked.conditions[0].about if len(asked.conditions) == 1 else None
         few = min((one.few or FEW for one in asked.conditions), default=FEW)
-        if asked.apart is not None or (len({one.column for one in asked.filters}) > 1 and not asked.q):
+        if any(asked.joins) and not asked.q:
             few = min(few, LOOKED_UP)
         most = FOUND if about and not asked.widely and _is_walked_among(asked, order) else few
         if (about or 0) > most:
