@@ -40,6 +40,7 @@ from core.database import (
     migrate,
     provision_schema,
 )
+from core.database.sqlite import SELDOM
 from core.jobs.actions import enqueue_set
 from core.jobs.kinds import JobKind
 from core.periods import Cycle, anchor_for, cycle_index, nth
@@ -507,7 +508,7 @@ async def _bare_sqlite(bed: Bed, chunks: int) -> tuple[float, float]:
         "temp_store = MEMORY",
         "cache_size = -8192",
         "journal_size_limit = 67108864",
-        "wal_autocheckpoint = 4000",
+        f"wal_autocheckpoint = {SELDOM}",  # as a run's own
     ):
         raw.execute(f"PRAGMA {pragma}")
     raw.execute("ATTACH ? AS saved", (str(bed.path("run")),))

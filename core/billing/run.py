@@ -32,7 +32,7 @@ from core.billing.settings import BillingSettings
 from core.billing.status import RunState
 from core.billing.turning import turn_day
 from core.billing.writing import parked_reason
-from core.database import row, rows, value, value_as
+from core.database import current, row, rows, value, value_as
 from core.settings.queries import load_settings
 from core.texts import _
 
@@ -106,17 +106,20 @@ async def run_billing(
         resolves=bool(await value("SELECT 1 FROM billing_parked WHERE resolved_at IS NULL LIMIT 1")),
         not_renewed=[ParkedPayer(each.payer_id, "failed", each.detail) for each in renewals.failed],
     )
-    while True:
-        done = await next_chunk(work)
-        if progress is not None:
-            told = progress(
-                done.payers_done, max(done.payers_total, done.payers_done), _("%(count)s invoices", count=done.invoices)
-            )
-            if told is not None:
-                await told
-        if done.state != RunState.OPEN:
-            break
-        await asyncio.sleep(work.pace.pause)
+    async with current().writing_much(seldom=True):
+        while True:
+            done = await next_chunk(work)
+            if progress is not None:
+                told = progress(
+                    done.payers_done,
+                    max(done.payers_total, done.payers_done),
+                    _("%(count)s invoices", count=done.invoices),
+                )
+                if told is not None:
+                    await told
+            if done.state != RunState.OPEN:
+                break
+            await asyncio.sleep(work.pace.pause)
     return _with_renewals(await _report(work, done, perf_counter() - started), renewals)
 
 

@@ -133,6 +133,13 @@ class Database(Session):
     @abstractmethod
     async def close(self) -> None: ...
 
+    @asynccontextmanager
+    async def writing_much(self, *, seldom: bool = False) -> AsyncIterator[None]:
+        """For work of very many commits: SQLite brings what it writes into the file as it goes, `seldom` for less work
+        on the whole, so that no other's commit has to.
+        """
+        yield
+
     def session(self) -> Session:
         """The open transaction of this task, if it is this database's; else the database itself."""
         binding = _binding.get()

@@ -39,7 +39,7 @@ from core.database.errors import (
 )
 from core.database.statements import Dialect, encode, traits
 from core.database.threads import THREADS, give_back
-from core.errors import Invalid, Unavailable
+from core.errors import DomainError, Invalid, Unavailable
 from core.ids import sort_key
 from core.texts import _
 
@@ -56,6 +56,14 @@ PATIENCE: Final = 5.0
 """Seconds that a write, or a file to be opened, waits for its turn before the answer is 503."""
 PRIVATE: Final = "\ue000"
 """The first letter for private use."""
+CHECKPOINT: Final = 16_000
+"""Pages of the log, 64 MiB, after which a commit brings it into the file, whoever wrote them."""
+SELDOM: Final = 14_000
+"""The same for who writes much: sooner, so that it is its own commit. Of large indexes that are written in the order of
+something else the fewer pages go to the file, the more seldom that is.
+"""
+OFTEN: Final = 4_000
+"""The same for who writes much that is new: then all of it goes to the file, and others wait for less at once."""
 ROWS_AT_ONCE: Final = 1000
 """Rows that `execute_many` hands to a thread in one go: others wait for the thread meanwhile."""
 
@@ -73,7 +81,7 @@ _OWN: Final[dict[Kind, tuple[tuple[str, str, int], ...]]] = {
         ("query_only", "OFF", 0),
         ("cache_size", "-8192", -8192),
         ("journal_size_limit", "67108864", 67108864),
-        ("wal_autocheckpoint", "4000", 4000),  # a page that is written again and again goes to the file less often
+        ("wal_autocheckpoint", str(CHECKPOINT), CHECKPOINT),
     ),
     "reader": (*_COMMON, ("query_only", "ON", 1), ("cache_size", "-2048", -2048)),
 }
@@ -188,6 +196,10 @@ class SqliteDatabase(Database):
         self._idle: list[sqlite3.Connection] = []
         self._write_lock = asyncio.Lock()
         self._read_slots = asyncio.Semaphore(READERS)
+        self._much: list[int] = []
+        """After how many pages each who writes much brings the log into the file."""
+        self._checkpoint = CHECKPOINT
+        """What the writer was told of it."""
 
     def __repr__(self) -> str:
         return f"<SqliteDatabase {self.path.name}>"
@@ -201,8 +213,30 @@ class SqliteDatabase(Database):
         """The one connection that writes, for as long as the caller keeps it."""
         async with self._used(), _in_turn(self._write_lock):
             if self._writer is None:
-                self._writer = await self.open("writer")
+                self._writer, self._checkpoint = await self.open("writer"), CHECKPOINT
+            if self._checkpoint != (wanted := min(self._much, default=CHECKPOINT)):
+                await call(self._writer, run, f"PRAGMA wal_autocheckpoint = {wanted}", ())
+                self._checkpoint = wanted
             yield self._writer
+
+    @asynccontextmanager
+    async def writing_much(self, *, seldom: bool = False) -> AsyncIterator[None]:
+        """What is left of the log at the end goes to the file from a reader: nobody's commit waits for it."""
+        pages = SELDOM if seldom else OFTEN
+        self._much.append(pages)
+        try:
+            yield
+        finally:
+            self._much.remove(pages)
+            if not self._much:
+                await self._bring_in()
+
+    async def _bring_in(self) -> None:
+        try:
+            async with self.reader() as connection:
+                await call(connection, fetch, "PRAGMA wal_checkpoint(PASSIVE)", ())
+        except (sqlite3.Error, DomainError) as error:
+            log.info("%s: the log stays long until the next commit: %s", self.path.name, error)
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[sqlite3.Connection]:

@@ -34,6 +34,7 @@ from core.customers.importing.steps import KEPT_STEP, check_undo, keep_customer,
 from core.database import (
     BrokenReference,
     analyze,
+    current,
     dialect,
     execute,
     execute_all,
@@ -112,7 +113,8 @@ async def stage_import(
         async with unit_of_work(scope):
             await write_rows(batch.id, layout, records, judged)
 
-    report = await judge_file(scope, path, mapping, name=batch.file_name, plans=plans or {}, keep=keep, told=told)
+    async with current().writing_much():
+        report = await judge_file(scope, path, mapping, name=batch.file_name, plans=plans or {}, keep=keep, told=told)
     report.dry_run, report.batch = False, batch.id
     async with unit_of_work(scope):
         await execute(
@@ -208,7 +210,7 @@ async def take_over(
         )
     await _begin(scope, batch_id, mode)
     try:
-        async with words_sorted_in():
+        async with current().writing_much(), words_sorted_in():
             await _take_all(scope, batch_id, mode, report.ok, progress)
     except _Meanwhile as others:
         async with unit_of_work(scope):

@@ -1,4 +1,4 @@
-"""A chunk of a billing run reads along indexes on SQLite, so that what it costs does not grow with the tenant."""
+"""On SQLite a chunk of a billing run reads along indexes and brings its log in seldom: what it costs grows little."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from core.billing.run import run_billing
 from core.billing.staging import prepare
 from core.clock import FixedClock
 from core.database import SqliteDatabase, bind, transaction, watched
+from core.database.sqlite import CHECKPOINT, SELDOM
 from tests.billing_world import make_world, morning, run_day
 from tests.books import APPS
 from tests.databases import fresh
@@ -56,3 +57,24 @@ async def test_a_chunk_goes_over_no_table_that_grows(tmp_path: Path) -> None:
                         found[text] = tables
 
     assert found == {}
+
+
+async def test_a_run_s_own_commits_bring_the_log_into_the_file_but_seldom(tmp_path: Path) -> None:
+    day = run_day(0)
+    async with fresh("sqlite", tmp_path, APPS) as database:
+        assert isinstance(database, SqliteDatabase)
+        scope = await make_world(database, FixedClock(morning(day)), 10)
+        found = []
+
+        async def look(*_: object) -> None:
+            async with database.writer() as writer:
+                found.append(writer.execute("PRAGMA wal_autocheckpoint").fetchone()[0])
+
+        with bind(database):
+            await look()
+            report = await run_billing(scope, day, confirmed=True, pause=0.0, chunk_size=5, progress=look)
+            await look()
+
+    assert report.chunks > 1
+    assert found == [CHECKPOINT, *[SELDOM] * (len(found) - 2), CHECKPOINT]
+    assert len(found) >= report.chunks

@@ -304,6 +304,66 @@ async def slow_reading() -> None:
         await texts()
 
 
+def pages_in_file(database: SqliteDatabase) -> int:
+    return database.path.stat().st_size // 4096
+
+
+async def write_pages(pages: int) -> None:
+    await execute("INSERT INTO note (text) SELECT hex(zeroblob(2000)) FROM generated LIMIT :pages", pages=pages)
+
+
+@pytest.fixture
+async def generated(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> SqliteDatabase:
+    """A table of many rows, and checkpoints after few pages."""
+    for name, pages in (("OFTEN", 100), ("SELDOM", 500), ("CHECKPOINT", 800)):
+        monkeypatch.setattr(engine, name, pages)
+    await execute(
+        "CREATE TABLE generated AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+        " WHERE i < 1000) SELECT i FROM n"
+    )
+    await value("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database
+
+
+async def test_who_writes_much_brings_the_log_into_the_file_and_leaves_nothing_of_it(
+    generated: SqliteDatabase,
+) -> None:
+    before = pages_in_file(generated)
+    async with generated.writing_much(seldom=True):
+        await write_pages(300)
+        assert pages_in_file(generated) == before
+        async with generated.writing_much():
+            await write_pages(90)
+            assert pages_in_file(generated) > before + 350, "another wants it more often"
+        grown = pages_in_file(generated)
+        await write_pages(300)
+        assert pages_in_file(generated) == grown
+        await write_pages(300)
+        assert pages_in_file(generated) > grown + 550, "the log is long enough"
+        grown = pages_in_file(generated)
+        await write_pages(300)
+        assert pages_in_file(generated) == grown
+    assert pages_in_file(generated) > grown + 250, "what was left, from a reader"
+
+    grown = pages_in_file(generated)
+    await write_pages(650)
+    assert pages_in_file(generated) == grown, "others do it later than who writes much"
+
+
+async def test_a_log_that_cannot_be_brought_into_the_file_at_the_end_harms_nobody(
+    generated: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pages_in_file(generated)
+    monkeypatch.setattr(engine, "PATIENCE", 0.05)
+    async with generated.reader(), generated.reader():
+        async with generated.writing_much(seldom=True):
+            await write_pages(300)
+        assert pages_in_file(generated) == before
+
+    await write_pages(600)
+    assert pages_in_file(generated) > before + 850, "a later commit does it"
+
+
 async def test_replacing_a_row_asks_the_triggers_of_deletion(database: SqliteDatabase) -> None:
     await run_sql("CREATE TRIGGER stays BEFORE DELETE ON note BEGIN SELECT RAISE(ABORT, 'Notes stay.'); END")
     await execute("INSERT INTO note (id, text) VALUES (1, 'one')")
