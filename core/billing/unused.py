@@ -31,6 +31,7 @@ class Unused(Struct, frozen=True):
 
 
 class _Charged(Struct, frozen=True):
+    subscription_id: int
     document_id: int
     line_id: int
     charge_id: int
@@ -52,16 +53,23 @@ async def unused_lines(subscription_id: int, from_on: date, to_on: date | None =
     those days. Unused part = net × unused days ÷ days that the charge covers (domain.md, Upgrade), less what was
     credited before: for an end, from a day on to the end of the charge, so what is left lies before it; for a pause,
     the days between."""
+    return (await unused_of([subscription_id], from_on, to_on))[subscription_id]
+
+
+async def unused_of(
+    subscription_ids: Sequence[int], from_on: date, to_on: date | None = None
+) -> dict[int, list[Unused]]:
+    """`unused_lines` of several."""
     found = await rows(
         _Charged,
-        "SELECT d.id AS document_id, l.id AS line_id, k.id AS charge_id,"
+        "SELECT k.subscription_id, d.id AS document_id, l.id AS line_id, k.id AS charge_id,"
         " coalesce(l.period_from, k.period_start) AS period_from, coalesce(l.period_to, k.period_end) AS period_to,"
         " (SELECT min(s.from_on) FROM credited_span s WHERE s.charge_id = k.id AND s.pause_id IS NULL)"
         " AS credited_from, k.replaced_from, l.net_minor"
         " FROM charge k JOIN document_line l ON l.charge_id = k.id JOIN document d ON d.id = l.document_id"
-        " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.state = 'invoiced' AND d.state = 'issued'"
+        " WHERE k.subscription_id IN :ids AND k.kind = 'recurring' AND k.state = 'invoiced' AND d.state = 'issued'"
         " AND k.period_end > :day AND k.period_start IS NOT NULL ORDER BY d.id, l.id",
-        id=subscription_id,
+        ids=list(subscription_ids),
         day=from_on,
     )
     pauses = await rows(
@@ -70,7 +78,7 @@ async def unused_lines(subscription_id: int, from_on: date, to_on: date | None =
         " ORDER BY from_on",
         ids=[each.charge_id for each in found],
     )
-    unused: list[Unused] = []
+    unused: dict[int, list[Unused]] = {one: [] for one in subscription_ids}
     for each in found:
         start = max(from_on, each.period_from)
         end = min(day for day in (each.period_to, each.credited_from, each.replaced_from, to_on) if day is not None)
@@ -83,7 +91,8 @@ async def unused_lines(subscription_id: int, from_on: date, to_on: date | None =
             net -= half_up(each.net_minor * (each.period_to - end).days, days)
         else:
             net = half_up(each.net_minor * sum((last - first).days for first, last in spans), days)
-        unused.append(Unused(each.document_id, each.line_id, each.charge_id, spans[0][0], spans[-1][1], net, spans))
+        line = Unused(each.document_id, each.line_id, each.charge_id, spans[0][0], spans[-1][1], net, spans)
+        unused[each.subscription_id].append(line)
     return unused
 
 

@@ -12,7 +12,7 @@ from core.database import all_of, row, rows, value
 from core.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date
 
 _FIELDS = """
@@ -55,12 +55,25 @@ async def get_product(product_id: int) -> ProductDetail:
     return ProductDetail(**msgspec.structs.asdict(found), prices=prices)
 
 
+class _Policy(Struct, frozen=True):
+    id: int
+    change_policy: str
+
+
 async def get_change_policy(product_id: int) -> ChangePolicy:
     """What holds where nothing was said is the default."""
     found = await value("SELECT change_policy FROM product WHERE id = :id", id=product_id)
     if found is None:
         raise NotFound(f"product {product_id}")
     return msgspec.json.decode(str(found), type=ChangePolicy)
+
+
+async def list_change_policies(product_ids: Collection[int]) -> dict[int, ChangePolicy]:
+    """The same of several, by their ids."""
+    if not product_ids:
+        return {}
+    found = await rows(_Policy, "SELECT id, change_policy FROM product WHERE id IN :ids", ids=list(product_ids))
+    return {one.id: msgspec.json.decode(one.change_policy, type=ChangePolicy) for one in found}
 
 
 async def find_product_by_code(code: str) -> int | None:
@@ -74,14 +87,14 @@ _SOLD = (
 )
 
 
-async def list_products(*, kind: str | None = None, on: date | None = None) -> list[ProductRow]:
+async def list_products(*, kinds: Collection[str] = (), on: date | None = None) -> list[ProductRow]:
     """In the order of their groups, their position and rank; with `on`, those that can be sold on that day."""
     return await rows(
         ProductRow,
         f"""{_PRODUCT}
-        WHERE {all_of(kind is not None and "product.kind = :kind", on is not None and _SOLD)}
+        WHERE {all_of(bool(kinds) and "product.kind IN :kinds", on is not None and _SOLD)}
         ORDER BY product_group.position, product.position, product.rank, product.id""",
-        kind=kind,
+        kinds=list(kinds),
         day=on,
     )
 

@@ -225,7 +225,7 @@ async def list_boxes(
         Literal["plan", "module", "service"], QueryParameter(description="plan, module or service")
     ] = "plan",
 ) -> list[PlanBox]:
-    return await queries.list_boxes(call.scope, customer_id, kind)
+    return await queries.list_boxes(call.scope, customer_id, [kind])
 
 
 @api_get(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from core.catalog.queries import get_change_policy
 from core.database import rows
 from core.subscriptions.changes import AgreedChange
 from core.subscriptions.schemas import BoxAction, PlannedChange
@@ -16,7 +15,7 @@ from core.subscriptions.schemas import BoxAction, PlannedChange
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.catalog.schemas import PriceRow, ProductRow
+    from core.catalog.schemas import ChangePolicy, PriceRow, ProductRow
     from core.subscriptions.changes import Kind
     from core.subscriptions.schemas import SubscriptionRow
 
@@ -87,17 +86,16 @@ def may_change(mine: SubscriptionRow) -> bool:
     )
 
 
-async def change_actions(
+def change_actions(
     mine: SubscriptionRow,
     own: ProductRow,
+    policy: ChangePolicy,
     others: Sequence[ProductRow],
     prices: Mapping[int, Sequence[PriceRow]],
     today: date,
 ) -> dict[int, list[BoxAction]]:
-    """By product, what can be pressed: for each price of another one of its group, for other cycles of its own."""
-    if not may_change(mine):
-        return {}
-    policy = await get_change_policy(own.id)
+    """By product, what can be pressed of one that may be changed: for each price of another one of its group, for other
+    cycles of its own."""
     found: dict[int, list[BoxAction]] = {}
     for product in (own, *others):
         if "prepaid" in (product.timing, mine.timing):

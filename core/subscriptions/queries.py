@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from core.catalog.queries import list_products
+from core.catalog.queries import list_change_policies, list_products
 from core.catalog.schemas import ProductRow
 from core.customers.tables import Customer
 from core.database import all_of, row, rows, value, values, within
@@ -119,8 +119,8 @@ async def list_charges(
     )
 
 
-async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list[PlanBox]:
-    """The products of a kind as boxes: what the customer has of each, and what its state allows, with prices.
+async def list_boxes(scope: Scope, customer_id: int, kinds: Sequence[str] = ("plan",)) -> list[PlanBox]:
+    """The products of these kinds as boxes: what the customer has of each, and what its state allows, with prices.
 
     An action that is not possible now stands there with the reason. What is sold no longer is shown as long as it is
     live.
@@ -143,7 +143,7 @@ async def list_boxes(scope: Scope, customer_id: int, kind: str = "plan") -> list
     )
     products = [
         product
-        for product in await list_products(kind=kind)
+        for product in await list_products(kinds=kinds)
         if _sold(product, today) or any(each.product_id == product.id for each in live)
     ]
     prices: dict[int, list[PriceRow]] = {}
@@ -192,12 +192,12 @@ async def _changes(
     cycles alone here: its page has the rest."""
     found: dict[int, list[BoxAction]] = {}
     by_id = {product.id: product for product in products}
-    for mine in live:
-        own = by_id.get(mine.product_id)
-        if own is None or not may_change(mine):
-            continue
+    changing = [mine for mine in live if mine.product_id in by_id and may_change(mine)]
+    policies = await list_change_policies({mine.product_id for mine in changing})
+    for mine in changing:
+        own = by_id[mine.product_id]
         others = [each for each in products if own.one_live and each.group_id == own.group_id and each.id != own.id]
-        for product_id, some in (await change_actions(mine, own, others, prices, today)).items():
+        for product_id, some in change_actions(mine, own, policies[own.id], others, prices, today).items():
             found.setdefault(product_id, []).extend(some)
     return found
 

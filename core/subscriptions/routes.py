@@ -107,8 +107,8 @@ async def _prepaid_note(
 
 async def _groups(view: PageView, customer: CustomerDetail) -> tuple[list[pages.BoxGroup], list[PriceRow]]:
     scope, today = view.scope, view.scope.today()
-    by_kind = {kind: await queries.list_boxes(scope, customer.id, kind) for kind, __ in pages.KINDS}
-    boxes = [box for found in by_kind.values() for box in found]
+    boxes = await queries.list_boxes(scope, customer.id, [kind for kind, __ in pages.KINDS])
+    by_kind = {kind: [box for box in boxes if box.kind == kind] for kind, __ in pages.KINDS}
     offered = [box.product_id for box in boxes]
     prices = await prices_for(scope, customer.id, customer.currency, offered) if boxes else []
     waiting = await _waiting(scope, customer, boxes)
@@ -204,15 +204,17 @@ async def _waiting(scope: Scope, customer: CustomerDetail, boxes: list[PlanBox])
 
 async def _forfeits(scope: Scope, boxes: list[PlanBox]) -> dict[int, str]:
     """What withdrawing would give up: unused days and credit, by product; nothing where it is nothing."""
-    found: dict[int, str] = {}
-    for box in boxes:
-        if box.subscription is None or box.subscription.state == "pending":
-            continue
-        given_up = await billing.preview_withdrawal(scope, box.subscription.id)
-        lost = given_up.unused_minor + given_up.forfeited_minor
-        if lost:
-            found[box.product_id] = format_money(lost, given_up.currency, scope.locale)
-    return found
+    live = {
+        box.subscription.id: box.product_id
+        for box in boxes
+        if box.subscription is not None and box.subscription.state != "pending"
+    }
+    given_up = await billing.preview_withdrawals(scope, list(live))
+    return {
+        live[subscription_id]: format_money(lost, one.currency, scope.locale)
+        for subscription_id, one in given_up.items()
+        if (lost := one.unused_minor + one.forfeited_minor)
+    }
 
 
 # -- plans of change --------------------------------------------------------------------------------------------------
@@ -505,7 +507,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
     box = next(
         (
             each
-            for each in await queries.list_boxes(scope, mine.customer_id, mine.kind)
+            for each in await queries.list_boxes(scope, mine.customer_id, [mine.kind])
             if each.subscription is not None and each.subscription.id == mine.id
         ),
         None,
@@ -643,7 +645,7 @@ async def _new_charge(scope: Scope, customer: CustomerDetail, form: pages.Charge
 async def _charge_drawer(
     view: PageView, customer: CustomerDetail, errors: dict[str, str], *, status: int = 200
 ) -> Response[str]:
-    products = await catalog.list_products(kind="one_off", on=view.scope.today())
+    products = await catalog.list_products(kinds=["one_off"], on=view.scope.today())
     return view.drawer(
         "subscriptions/charge.html",
         status=status,

@@ -27,7 +27,13 @@ from core.billing.actions.invoices import (
 from core.billing.actions.proformas import draft_of_proforma, issue_proforma
 from core.billing.actions.reissuing import reissue
 from core.billing.actions.setup import change_seller, change_series, default_seller
-from core.billing.actions.unused import cancel_subscription, credit_unused, preview_withdrawal, withdraw_subscription
+from core.billing.actions.unused import (
+    cancel_subscription,
+    credit_unused,
+    preview_withdrawal,
+    preview_withdrawals,
+    withdraw_subscription,
+)
 
 __all__ = [
     "allocate_by_hand",
@@ -55,6 +61,7 @@ __all__ = [
     "let_go",
     "open_credit",
     "preview_withdrawal",
+    "preview_withdrawals",
     "reissue",
     "reverse_grant",
     "unallocate",

@@ -18,8 +18,8 @@ from core.billing.actions.free_notes import at_most_charged, with_tax_left
 from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, put_tax, settle_corrected
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
-from core.billing.unused import Unused, unused_lines
-from core.database import execute_many, rows, scoped, value, values
+from core.billing.unused import Unused, unused_lines, unused_of
+from core.database import execute_many, rows, scoped, values, within
 from core.ledger.accounts import Code
 from core.ledger.posting import credit, debit, post
 from core.money import allocate
@@ -107,6 +107,12 @@ async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
         return ends_on
 
 
+class _Left(Struct, frozen=True):
+    id: int
+    currency: str
+    credit_minor: int
+
+
 class Withdrawal(Struct, frozen=True):
     """What withdrawing gives up, and the fee for leaving before the contract allows it: they stand in the
     confirmation."""
@@ -120,20 +126,27 @@ class Withdrawal(Struct, frozen=True):
 async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
     """The value of the unused days, and the credit that came from this subscription and is left."""
     await scoped(Subscription, scope).get(subscription_id)
-    currency = str(
-        await value(
-            "SELECT currency FROM subscription_term WHERE subscription_id = :id ORDER BY id LIMIT 1", id=subscription_id
-        )
+    return (await preview_withdrawals(scope, [subscription_id]))[subscription_id]
+
+
+async def preview_withdrawals(scope: Scope, subscription_ids: Sequence[int]) -> dict[int, Withdrawal]:
+    """`preview_withdrawal` of several that the actor may see, by their ids."""
+    if not subscription_ids:
+        return {}
+    left = await rows(
+        _Left,
+        "SELECT s.id, (SELECT t.currency FROM subscription_term t WHERE t.subscription_id = s.id ORDER BY t.id LIMIT 1)"
+        " AS currency, (SELECT coalesce(CAST(sum(e.left_minor) AS bigint), 0) FROM credit_entry e"
+        " WHERE e.subscription_id = s.id AND e.left_minor > 0) AS credit_minor"
+        " FROM subscription s WHERE s.id IN :ids AND :within",
+        ids=list(subscription_ids),
+        within=within(Subscription, scope.actor.reach),
     )
-    unused = sum(each.net_minor for each in await unused_lines(subscription_id, scope.today()))
-    forfeited = int(
-        await value(
-            "SELECT coalesce(CAST(sum(left_minor) AS bigint), 0) FROM credit_entry"
-            " WHERE subscription_id = :id AND left_minor > 0",
-            id=subscription_id,
-        )
-    )
-    return Withdrawal(currency, unused, forfeited)
+    unused = await unused_of([one.id for one in left], scope.today())
+    return {
+        one.id: Withdrawal(one.currency, sum(line.net_minor for line in unused[one.id]), one.credit_minor)
+        for one in left
+    }
 
 
 async def withdraw_subscription(

@@ -14,7 +14,7 @@ from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value
+from core.database import value, watched
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.subscriptions.queries import get_subscription, list_charges, list_subscriptions
@@ -67,6 +67,24 @@ async def test_P2_a_box_offers_what_its_product_and_the_customer_allow(tenant: T
     for text in ("Activate now (free)", "Activate the test time (14 days)", "Make invoice for monthly cycle", "€35.00"):
         assert text in shown.text
     assert shown.text.count("Subscribe on account, monthly") >= 1
+
+
+async def test_the_tab_asks_no_more_of_a_customer_with_many_live_products(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    page = await tenant.browser()
+    asked: list[int] = []
+    for number in range(6):
+        product_id, price_id = await sells(tenant, f"module-{number}", 500 + number, kind="module")
+        seen = await plan(page, customer_id, do="subscribe", product_id=product_id, price_id=price_id)
+        await carry_out(page, customer_id, seen)
+        assert len(await list_subscriptions(tenant.scope(), customer_id=customer_id)) == number + 1
+        if number in {1, 5}:
+            await page.get(f"/customers/{customer_id}/subscriptions")
+            with watched() as statements:
+                answer = await page.get(f"/customers/{customer_id}/subscriptions")
+            assert answer.text.count("Withdraw") >= number + 1
+            asked.append(len(statements))
+    assert asked[0] == asked[1], asked
 
 
 async def test_a_plan_shows_the_invoice_to_the_cent_and_writes_nothing(tenant: TestTenant) -> None:
