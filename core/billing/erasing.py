@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
+from core.billing.plan import VAT_CHECK_COUNTS
 from core.database import execute, rows, value, value_as, values
 from core.documents.formats import write_day
 from core.hooks import Effect, Erasure
@@ -119,17 +120,19 @@ class _HasId(Struct, frozen=True):
 
 
 async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -> None:
-    """What was asked about VAT ids for these, or about ids that these had. Whose id another has, it is that one's."""
+    """What was asked about VAT ids for these, or about ids that these had. Whose id another has for whom it counts, it
+    is that one's."""
     if not customer_ids:
         return
     others = "(SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)"
+    heirs = f"FROM customer c WHERE c.vat_id = v.vat_id AND c.vat_id <> '' AND c.id NOT IN :ids AND {VAT_CHECK_COUNTS}"
     await execute(
-        "UPDATE vat_check SET customer_id = (SELECT min(id) FROM customer c WHERE c.vat_id = vat_check.vat_id"
-        f" AND c.id NOT IN :ids) WHERE customer_id IN :ids AND vat_id IN {others}",
+        f"UPDATE vat_check AS v SET customer_id = (SELECT min(c.id) {heirs})"
+        f" WHERE customer_id IN :ids AND EXISTS (SELECT 1 {heirs})",
         ids=customer_ids,
     )
     await execute(
-        f"DELETE FROM vat_check WHERE (customer_id IN :ids OR vat_id IN :vat_ids) AND vat_id NOT IN {others}",
+        f"DELETE FROM vat_check WHERE customer_id IN :ids OR (vat_id IN :vat_ids AND vat_id NOT IN {others})",
         ids=customer_ids,
         vat_ids=sorted({each for each in vat_ids if each}),
     )

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MOST_PERIODS: Final = 15
 """Charges of one subscription in one run: more waits for a person (security.md 10)."""
 VAT_CHECK_LASTS: Final = timedelta(days=90)
+VAT_CHECK_COUNTS: Final = """(v.source <> '' OR v.customer_id IS NULL OR EXISTS (SELECT 1 FROM customer k
+    WHERE k.id = v.customer_id AND coalesce(k.partition_id, 0) = coalesce(c.partition_id, 0)))"""
+"""Whether a check `v` of the VAT id of a customer `c` is one for it: what a service said of an id it said for all, what
+staff noted is for customers of the same partition alone."""
 NEVER: Final = date(9999, 12, 31)
 _MANY_RHYTHMS: Final = 20_000
 
@@ -233,7 +237,8 @@ WITH rate AS MATERIALIZED (
                 WHEN :home_is_eu AND c.country IN :eu THEN
                     CASE WHEN c.kind = 'company' AND c.vat_id <> '' AND substr(c.vat_id, 1, 2) <> :home_in_ids
                         AND coalesce((SELECT v.valid AND v.checked_at >= :vat_since FROM vat_check v
-                            WHERE v.vat_id = c.vat_id ORDER BY v.checked_at DESC, v.id DESC LIMIT 1), FALSE)
+                            WHERE v.vat_id = c.vat_id AND {VAT_CHECK_COUNTS}
+                            ORDER BY v.checked_at DESC, v.id DESC LIMIT 1), FALSE)
                     THEN 'business' ELSE 'consumer' END
                 ELSE 'abroad' END AS place_of_buyer,
            c.country AS buyer_country

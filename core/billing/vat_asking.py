@@ -16,6 +16,7 @@ from msgspec import Struct
 from core import hookspecs
 from core.activity.unit import refuse_inside_unit, unit_of_work
 from core.billing.actions.setup import default_seller
+from core.billing.plan import VAT_CHECK_COUNTS
 from core.billing.vat_checks import keep_check, refuse_wrong_id
 from core.catalog.rates import EU
 from core.customers.queries import get_customer
@@ -139,7 +140,7 @@ _DECIDES: Final = """
     AND NOT EXISTS (SELECT 1 FROM status WHERE status.id = c.status_id AND status.kind = 'ended')
 """
 """Customers whose tax a check of their VAT id decides, as `plan.stage_lines` has it."""
-_ASKED: Final = "(SELECT max(v.checked_at) FROM vat_check v WHERE v.vat_id = c.vat_id)"
+_ASKED: Final = f"(SELECT max(v.checked_at) FROM vat_check v WHERE v.vat_id = c.vat_id AND {VAT_CHECK_COUNTS})"
 
 
 async def _values(scope: Scope) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from stdnum.eu import vat
 from core.activity.unit import record, unit_of_work
 from core.billing.actions.setup import default_seller
 from core.billing.events import VatIdFoundInvalid, VatIdFoundValid
-from core.billing.plan import VAT_CHECK_LASTS
+from core.billing.plan import VAT_CHECK_COUNTS, VAT_CHECK_LASTS
 from core.catalog.rates import EU
 from core.clock import date_in, instant_of
 from core.customers.queries import get_customer
@@ -105,7 +105,9 @@ class VatStanding(Struct, frozen=True, kw_only=True):
     """The latest first; those of ids that it had before stand behind."""
 
 
-_CHECK: Final = "SELECT id, vat_id, checked_at, valid, consultation, source, trader_name, trader_address FROM vat_check"
+_CHECK: Final = """
+SELECT v.id, v.vat_id, v.checked_at, v.valid, v.consultation, v.source, v.trader_name, v.trader_address
+FROM customer c JOIN vat_check v ON """
 
 
 async def standing_of(scope: Scope, customer: CustomerDetail) -> VatStanding:
@@ -113,8 +115,9 @@ async def standing_of(scope: Scope, customer: CustomerDetail) -> VatStanding:
     home = (await default_seller(scope)).country
     checks = await rows(
         VatCheckRow,
-        f"{_CHECK} WHERE (vat_id = :vat_id AND vat_id <> '') OR customer_id = :id"
-        " ORDER BY CASE WHEN vat_id = :vat_id THEN 0 ELSE 1 END, checked_at DESC, id DESC LIMIT :most",
+        f"{_CHECK}(v.vat_id = :vat_id AND v.vat_id <> '' AND {VAT_CHECK_COUNTS}) OR v.customer_id = c.id"
+        " WHERE c.id = :id"
+        " ORDER BY CASE WHEN v.vat_id = :vat_id THEN 0 ELSE 1 END, v.checked_at DESC, v.id DESC LIMIT :most",
         vat_id=customer.vat_id,
         id=customer.id,
         most=MOST_SHOWN,
@@ -171,11 +174,13 @@ def _by(last: VatCheckRow | None, now: datetime) -> Reason:
     return "valid" if last.checked_at >= now - VAT_CHECK_LASTS else "too_old"
 
 
-async def proof_of(vat_id: str, at: datetime) -> VatCheckRow | None:
-    """The check that took tax off what was issued at this instant; none where staff had chosen so."""
+async def proof_of(customer_id: int, vat_id: str, at: datetime) -> VatCheckRow | None:
+    """The check that took tax off what was issued to this customer at this instant; none where staff had chosen so."""
     (last,) = await rows(
         VatCheckRow,
-        f"{_CHECK} WHERE vat_id = :vat_id AND checked_at <= :at ORDER BY checked_at DESC, id DESC LIMIT 1",
+        f"{_CHECK}v.vat_id = :vat_id AND v.checked_at <= :at AND {VAT_CHECK_COUNTS}"
+        " WHERE c.id = :id ORDER BY v.checked_at DESC, v.id DESC LIMIT 1",
+        id=customer_id,
         vat_id=vat_id,
         at=at,
     ) or (None,)

@@ -133,7 +133,7 @@ async def _reverse_charge(scope: Scope, document: DocumentDetail) -> list[Fact]:
     if document.issued_at is None or document.kind != "invoice" or "AE" not in {tax.category for tax in document.taxes}:
         return []
     vat_id = str(msgspec.json.decode(document.buyer or "{}").get("vat_id", ""))
-    proof = await proof_of(vat_id, document.issued_at)
+    proof = await proof_of(document.payer_id, vat_id, document.issued_at)
     if proof is None:
         return [Fact(label=_("Reverse charge"), value=_("Chosen by staff, under Tax"))]
     on = written(date_in(proof.checked_at, scope.tenant.time_zone), scope.locale)

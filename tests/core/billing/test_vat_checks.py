@@ -13,11 +13,13 @@ from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.erasing import erase_retained
 from core.billing.schemas import NewDraft, NewLine
-from core.billing.vat_checks import NewVatCheck, note_check
+from core.billing.vat_checks import NewVatCheck, keep_check, note_check, standing_of
 from core.customers import actions as customers
 from core.customers.actions.anonymise import anonymise_customer
+from core.customers.queries import get_customer
 from core.customers.schemas import NewCustomer
-from core.database import execute, values
+from core.database import Partitions, execute, value, values
+from core.scope import ALL_PERMISSIONS, Actor
 
 if TYPE_CHECKING:
     from core.testing import TestTenant
@@ -216,3 +218,73 @@ async def test_C12_checks_prove_why_invoices_have_no_tax_and_go_with_the_last_of
 
     everything = [VAT_ID, ANOTHER, VAT_ID]
     assert kept == [(0, everything), (1, everything), (1, [])]
+
+
+async def a_company_of_a_reseller(tenant: TestTenant) -> int:
+    customer_id = await a_company(tenant)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET partition_id = 7 WHERE id = :id", id=customer_id)
+    return customer_id
+
+
+async def test_B6_what_a_resellers_staff_note_is_neither_seen_by_nor_counts_for_customers_of_others(
+    tenant: TestTenant,
+) -> None:
+    mine, of_reseller = await a_company(tenant), await a_company_of_a_reseller(tenant)
+    reseller = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((7,)), ALL_PERMISSIONS))
+    await note_check(tenant.scope(), mine, NewVatCheck(valid=True, consultation="WAPIMINE"))
+    await note_check(reseller, of_reseller, NewVatCheck(valid=False, consultation="WAPIOURS"))
+
+    seen = {
+        one: await standing_of(tenant.scope(), await get_customer(tenant.scope(), one)) for one in (mine, of_reseller)
+    }
+    taxes = [
+        await value("SELECT tax_minor > 0 FROM document WHERE id = :id", id=await an_invoice(tenant, one))
+        for one in seen
+    ]
+    page = await tenant.browser()
+    invoices = await values("SELECT id FROM document ORDER BY id")
+    why = [(await page.get(f"/invoices/{one}/why", headers=PARTIAL)).text for one in invoices]
+
+    assert [one.reason for one in seen.values()] == ["valid", "not_valid"]
+    assert [[each.consultation for each in one.checks] for one in seen.values()] == [["WAPIMINE"], ["WAPIOURS"]]
+    assert [bool(one) for one in taxes] == [False, True]
+    assert ["WAPIMINE" in one for one in why] == [True, False]
+
+
+async def test_B6_what_a_service_said_counts_for_every_customer_who_has_the_id(tenant: TestTenant) -> None:
+    mine, of_reseller = await a_company(tenant), await a_company_of_a_reseller(tenant)
+    async with unit_of_work(tenant.scope()):
+        await keep_check(
+            tenant.scope(),
+            await get_customer(tenant.scope(), of_reseller),
+            tenant.clock.now(),
+            valid=True,
+            consultation="",
+            source="registry",
+        )
+
+    invoice_id = await an_invoice(tenant, mine)
+
+    assert (await standing_of(tenant.scope(), await get_customer(tenant.scope(), mine))).free
+    assert not await value("SELECT tax_minor FROM document WHERE id = :id", id=invoice_id)
+
+
+@pytest.mark.parametrize("source", ["", "registry"])
+async def test_B6_of_an_erased_customer_a_note_goes_though_a_resellers_customer_has_the_id(
+    tenant: TestTenant, source: str
+) -> None:
+    mine, of_reseller = await a_company(tenant), await a_company_of_a_reseller(tenant)
+    async with unit_of_work(tenant.scope()):
+        await keep_check(
+            tenant.scope(),
+            await get_customer(tenant.scope(), mine),
+            tenant.clock.now(),
+            valid=True,
+            consultation="",
+            source=source,
+        )
+
+    await is_forgotten(tenant, mine)
+
+    assert await values("SELECT customer_id FROM vat_check") == ([of_reseller] if source else [])
