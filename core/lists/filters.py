@@ -119,9 +119,7 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         return Condition(f"{column.expr} IN ({there} SELECT at FROM there WHERE at {like} :{slot} ESCAPE '~')", values)
     if not column.pieces:
         return Condition(has, values)
-    if (
-        len(text) < PIECE
-    ):  # nor is it in an empty text: of the others there may be an index
+    if len(text) < PIECE:  # nor is it in an empty text: of the others there may be an index
         unlike = ">" if dialect() == "postgresql" else "<>"
         return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED)
     if (

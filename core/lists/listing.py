@@ -26,7 +26,8 @@ what is shown; `after=`, `before=` a cursor; and the filters, see `core.lists.fi
 How it keeps quick with a million rows: where the search and the filters leave `FEW` rows at most, these are found first
 and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
 full. PostgreSQL, which looks up one row after the other, walks that index among some thousand that it has found. What
-is found nowhere near is looked for once more from its other end. Of a search for which no order is asked, those that
+is found nowhere near is looked for once more from its other end. Where nothing tells how many several filters leave,
+the first rows of the order are looked at before. Of a search for which no order is asked, those that
 are counted are sorted; more stand as the search finds them soonest, which its page says.
 """
 
@@ -71,6 +72,8 @@ FOUND: Final = 12_000
 LOOKED_UP: Final = 3000
 """Rows that are looked up one by one in another table to be found, or by PostgreSQL to be sorted; of more the sort's
 index tells sooner which come first."""
+NEARBY: Final = 1000
+"""Rows that are walked before any are collected, where nothing tells how many are left."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 SORTED: Final = 100_000
@@ -114,6 +117,10 @@ class _Counted(Struct, frozen=True):
     id: int
     at_1: Any = None
     at_2: Any = None
+
+
+class _Near(_Counted, frozen=True, kw_only=True):
+    looked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +428,9 @@ class Listing(Generic[R]):
         order = Order(asked.sorts, self.row_id, backwards, place, limit + 1)
         keys, many = None, COUNTED + 1
         if not known:
-            keys, many = await self._first(everything, asked, reach, order)
+            keys, many = await self._near(everything, asked, reach, order)
+            if keys is None:
+                keys, many = await self._first(everything, asked, reach, order)
         if keys is None:
             if asked.widely:
                 asked = asked.wide
@@ -439,6 +448,34 @@ class Listing(Generic[R]):
             _cursor(asked, keys[-1]) if keys and there_after else "",
             asked,
         )
+
+    async def _near(
+        self, everything: bool, asked: Asked, reach: QueryString, order: Order
+    ) -> tuple[list[_Key] | None, int]:
+        """The same as `_first`, where so many are left that the page is full among the first of all."""
+        together = len({one.column for one in asked.filters}) > 1 or any(one.few for one in asked.conditions)
+        if not (together or any(asked.joins)) or asked.q or asked.order_beside or not asked.is_carried:
+            return None, 0
+        joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
+        given = {**order.given, "list_reach": reach, **_given(asked)}
+        walk = self._walk(everything, asked, order, joins, [one.walk or one.sql for one in asked.conditions])
+        there = await rows(
+            _Near,
+            f"WITH walked AS MATERIALIZED ({walk} LIMIT {NEARBY}), told AS (SELECT count(*) AS looked,"
+            " count(CASE WHEN wanted THEN 1 END) AS many FROM walked)"
+            f" SELECT told.looked, told.many, {order.again('page')}, coalesce(page.id, 0) AS id FROM told"
+            f" LEFT JOIN (SELECT {order.again('walked')}, walked.id FROM walked WHERE wanted"
+            f" ORDER BY {order.by_again('walked')} LIMIT :list_limit) AS page ON TRUE"
+            f" ORDER BY {order.by_again('page')}",
+            **given,
+        )
+        keys = [_key(one) for one in there if one.id]
+        if there[0].looked < NEARBY and order.place is None:  # that is all there is
+            return keys, there[0].many
+        if there[0].looked == NEARBY and len(keys) < order.given["list_limit"]:
+            return None, 0
+        found = self._found(everything, asked, self.row_id)
+        return keys, int(await value(f"SELECT count(*) FROM ({found} LIMIT {COUNTED + 1}) AS counted", **given))
 
     async def _first(
         self, everything: bool, asked: Asked, reach: QueryString, order: Order

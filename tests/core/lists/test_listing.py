@@ -69,10 +69,12 @@ async def ids(tenant: TestTenant, **address: str) -> list[int]:
     return [one.id for one in found.rows]
 
 
-@pytest.fixture(params=["few", "among", "many"])
+@pytest.fixture(params=["few", "among", "many", "near"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways in: ids first, then looked up or walked to; and walking alone, which turns to the other end after some
     rows."""
+    if request.param != "near":
+        monkeypatch.setattr(listing, "NEARBY", 2)
     if request.param == "among":
         monkeypatch.setattr(listing, "LOOKED_UP", 2)
         monkeypatch.setattr(listing, "FAR", 12)

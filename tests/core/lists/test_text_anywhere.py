@@ -103,10 +103,12 @@ async def pairs(column: str) -> list[tuple[int, str]]:
     return list(zip(ids, texts, strict=True))
 
 
-@pytest.mark.parametrize("way", ["collected", "walked"])
+@pytest.mark.parametrize("way", ["near", "collected", "walked"])
 async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whatever_was_written_before(
     tenant: TestTenant, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if way != "near":
+        monkeypatch.setattr(listing, "NEARBY", 2)
     if way == "walked":
         monkeypatch.setattr(filters, "COLLECTED", 3)
         monkeypatch.setattr(listing, "FAR", 20)
@@ -130,7 +132,10 @@ async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whate
         await check_all(tenant, drawn)
 
 
-async def test_pieces_find_what_is_rare_without_reading_all_rows(tenant: TestTenant) -> None:
+async def test_pieces_find_what_is_rare_without_reading_all_rows(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "NEARBY", 50)
     drawn = random.Random(5)
     await fill(tenant, drawn, 300)
     await actions.create_customer(tenant.scope(), NewCustomer(full_name="Rarissima Quix", country="IE"))
