@@ -33,6 +33,8 @@ RESOLVE_SECONDS: Final = 15.0
 MOST_BYTES: Final = 1024 * 1024
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """Where an address of version 4 stands in one of version 6."""
+UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""What is given out of version 6: outside it stand old and local ways to addresses inside."""
 
 
 class NotReached(Unavailable):
@@ -153,4 +155,6 @@ def is_public(address: str) -> bool:
             inside = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inside is not None:
             return is_public(str(inside))
+        if ip not in UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast
