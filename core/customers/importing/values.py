@@ -21,6 +21,7 @@ from phonenumbers.phonemetadata import PhoneMetadata
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 
+from core.customers.addresses import GREECE
 from core.customers.explaining import explained, explained_within
 from core.errors import Invalid
 from core.lists.reading import header_key
@@ -390,8 +391,9 @@ def coordinate(text: str, most: float) -> float:
 
 
 def vat_id(text: str) -> str:
-    """A VAT id in capitals without separators. Form and check digit of the EU's must be right; others stay as typed."""
-    bare = re.sub(r"[\s.\-/]", "", text).upper()
+    """A VAT id in capitals without separators. Form and check digit of the EU's must be right; others stay as typed. Those
+    of Greece begin with EL, whatever was typed."""
+    bare = re.sub("^GR", GREECE, re.sub(r"[\s.\-/]", "", text).upper())
     if bare[:2].casefold() not in _EU_PREFIXES or not bare[2:]:
         return one_line(text)
     try:

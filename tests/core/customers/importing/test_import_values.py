@@ -285,6 +285,7 @@ def test_coordinates_are_degrees() -> None:
 
 def test_vat_ids_of_the_union_are_checked_and_others_kept() -> None:
     assert values.vat_id("de 136 695 976") == "DE136695976"
+    assert values.vat_id("gr 094 014 201") == values.vat_id("EL094014201") == "EL094014201"
     assert values.vat_id("ZA 4123456789") == "ZA 4123456789"
     for wrong in ("IE123", "DE136695977"):
         with pytest.raises(ValueError, match="no VAT id"):
