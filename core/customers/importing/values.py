@@ -391,8 +391,8 @@ def coordinate(text: str, most: float) -> float:
 
 
 def vat_id(text: str) -> str:
-    """A VAT id in capitals without separators. Form and check digit of the EU's must be right; others stay as typed. Those
-    of Greece begin with EL, whatever was typed."""
+    """A VAT id in capitals without separators. Form and check digit of the EU's must be right; others stay as typed.
+    One of Greece begins with EL, whatever was typed."""
     bare = re.sub("^GR", GREECE, re.sub(r"[\s.\-/]", "", text).upper())
     if bare[:2].casefold() not in _EU_PREFIXES or not bare[2:]:
         return one_line(text)
