@@ -21,7 +21,7 @@ from core.billing.vat_checks import keep_check, refuse_wrong_id
 from core.catalog.rates import EU
 from core.customers.queries import get_customer
 from core.database import rows, value
-from core.errors import Conflict, DomainError, Invalid, TryAgain, Unavailable
+from core.errors import Conflict, DomainError, Invalid, NotFound, TryAgain, Unavailable
 from core.hooks import VatAnswer, VatChecker, note_failure
 from core.jobs.actions import enqueue_set
 from core.texts import _
@@ -29,6 +29,7 @@ from core.texts import _
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from core.customers.schemas import CustomerDetail
     from core.scope import Scope
 
 ANSWERS_WITHIN: Final = 20.0
@@ -77,15 +78,15 @@ async def find_checker(scope: Scope) -> tuple[str, VatChecker] | None:
 
 async def check_now(scope: Scope, customer_id: int, vat_id: str = "") -> bool | None:
     """Ask about the customer's VAT id and keep the answer; gives whether it is valid. None where it has another id than
-    `vat_id` by now: nothing is kept then.
+    `vat_id` by now, or is gone: nothing is kept then.
 
     Raises Invalid where there is nothing to ask about, Conflict where nobody can be asked, Unavailable without answer.
     """
-    customer = await get_customer(scope, customer_id)
+    customer = await _who_has(scope, customer_id, vat_id)
+    if customer is None:
+        return None
     scope.refuse_on_test_clock()
     await refuse_wrong_id(scope, customer)
-    if vat_id and customer.vat_id != vat_id:
-        return None
     found = await find_checker(scope)
     if found is None:
         raise Conflict(_("No plugin is switched on that asks about VAT ids. Note the answer by hand."))
@@ -93,10 +94,10 @@ async def check_now(scope: Scope, customer_id: int, vat_id: str = "") -> bool | 
     said = await _answer_of(plugin, checker, lambda: checker.ask(scope, customer.vat_id))
     async with unit_of_work(scope):
         await value("SELECT id FROM customer WHERE id = :id FOR NO KEY UPDATE", id=customer_id)
-        now = await get_customer(scope, customer_id)
+        now = await _who_has(scope, customer_id, vat_id)
+        if now is None:
+            return None
         if now.vat_id != customer.vat_id:
-            if vat_id:
-                return None
             raise Conflict(_("The customer's VAT id was changed meanwhile. Check the new one."))
         await keep_check(
             scope,
@@ -109,6 +110,17 @@ async def check_now(scope: Scope, customer_id: int, vat_id: str = "") -> bool | 
             trader_address=_line(", ".join(said.address.splitlines()), 500),
         )
     return said.valid
+
+
+async def _who_has(scope: Scope, customer_id: int, vat_id: str) -> CustomerDetail | None:
+    """None where it does not have `vat_id` any more, if that is given, or is gone."""
+    try:
+        customer = await get_customer(scope, customer_id)
+    except NotFound:
+        if vat_id:
+            return None
+        raise
+    return None if vat_id and customer.vat_id != vat_id else customer
 
 
 async def _answer_of(plugin: str, checker: VatChecker, question: Callable[[], Awaitable[VatAnswer]]) -> VatAnswer:
@@ -196,9 +208,9 @@ async def check_due(scope: Scope, progress: Callable[[int, int], Awaitable[None]
         most=MOST_A_DAY * 10,
         **given,
     )
-    answers: dict[bool | None, int] = Counter()
+    answers: dict[bool | None, int] = Counter()  # none where there is no one to ask about any more
     silent = Counter[str]()
-    asked, left, silence = 0, 0, ""
+    asked, left, no_answer, silence = 0, 0, 0, ""
     for place, each in enumerate(due):
         member = each.vat_id[:2]
         if asked == MOST_A_DAY or silent[member] == SILENT_AFTER:
@@ -214,8 +226,8 @@ async def check_due(scope: Scope, progress: Callable[[int, int], Awaitable[None]
             left += 1
         except (Unavailable, Conflict) as error:
             silent[member] += 1
-            answers[None] += 1
+            no_answer += 1
             silence = error.message
         else:
             silent[member] = 0
-    return CheckReport(answers[True], answers[False], answers[None], left, silence)
+    return CheckReport(answers[True], answers[False], no_answer, left, silence)

@@ -23,7 +23,7 @@ from core.billing.vat_asking import CheckReport, ask_soon, check_now
 from core.billing.vat_checks import NewVatCheck, VatCheckRow, note_check, standing_of
 from core.customers.queries import get_customer
 from core.database import execute, value, values
-from core.errors import Conflict, Invalid, Unavailable
+from core.errors import Conflict, Invalid, NotFound, Unavailable
 from core.hooks import HookSets, VatAnswer, VatChecker
 from core.jobs import claims
 from core.jobs.actions import enqueue
@@ -390,3 +390,33 @@ async def test_B6_a_copy_on_which_time_is_tried_out_asks_nobody(tenant: TestTena
     assert await ask_soon(copy, [customer_id]) == 0
     assert await vat_asking.check_due(copy, progress) is None
     assert service.asked == []
+
+
+async def test_B6_a_customer_who_goes_during_the_round_or_has_no_vat_id_by_then_holds_up_nobody(
+    tenant: TestTenant, service: Service
+) -> None:
+    there, gone, bare = (
+        await a_company(tenant),
+        await a_company(tenant, ANOTHER),
+        await a_company(tenant, "ATU62593317"),
+    )
+
+    async def meanwhile() -> None:
+        service.meanwhile = None
+        async with unit_of_work(tenant.scope()):
+            await execute("DELETE FROM customer WHERE id = :id", id=gone)
+            await execute("UPDATE customer SET vat_id = '' WHERE id = :id", id=bare)
+
+    async def told(at: int, of: int) -> None:
+        assert 0 <= at < of
+
+    service.meanwhile = meanwhile
+    report = await vat_asking.check_due(tenant.scope(), told)
+
+    assert service.asked == [VAT_ID]
+    assert report == CheckReport(valid=1)
+    assert [one.vat_id for one in await checks(tenant, there)] == [VAT_ID]
+    assert await check_now(tenant.scope(), gone, ANOTHER) is None
+    assert await check_now(tenant.scope(), bare, "ATU62593317") is None
+    with pytest.raises(NotFound):
+        await check_now(tenant.scope(), gone)
