@@ -40,6 +40,7 @@ async def note_check(call: Call, customer_id: FromPath[int], data: JSONBody[NewV
     description="Asks the service that a plugin brings and keeps its answer. 409 where no plugin brings one; 503 where"
     " it does not answer: nothing is kept then, and the last answer goes on to count.",
     status_code=200,
+    kept=False,
 )
 async def check_now(call: Call, customer_id: FromPath[int]) -> VatStanding:
     await vat_asking.check_now(call.scope, customer_id)

@@ -420,3 +420,14 @@ async def test_B6_a_customer_who_goes_during_the_round_or_has_no_vat_id_by_then_
     assert await check_now(tenant.scope(), bare, "ATU62593317") is None
     with pytest.raises(NotFound):
         await check_now(tenant.scope(), gone)
+
+
+async def test_B6_asked_over_json_with_an_idempotency_key_the_service_is_asked_outside_of_every_unit(
+    tenant: TestTenant, service: Service
+) -> None:
+    customer_id = await a_company(tenant)
+    api, path = await tenant.api(), f"/api/v1/customers/{customer_id}/vat-checks/now"
+
+    answers = [await api.post(path, headers={"idempotency-key": "one"}) for _ in range(2)]
+
+    assert [(one.status_code, one.json()["free"]) for one in answers] == [(200, True), (200, True)]
