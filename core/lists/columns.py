@@ -136,10 +136,11 @@ class Condition(Struct, frozen=True):
     `listing.FEW`.
 
     `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
-    it: for when the first some thousand are wanted, in any order, and the database should not look for all of them
-    before. `source_id` is the list's id in it, by which it can be walked in either order; `looked` is the condition for
-    when its rows are looked at so, empty where what is found comes in that order by itself. `widely` is the order, as
-    in an address, in which many are found soonest: more than are counted are shown in it, where no other is asked for.
+    it, `joined` the condition with that, where it is another one: for when the first some thousand are wanted, in any
+    order, and the database should not look for all of them before. `source_id` is the list's id in it, by which it can
+    be walked in either order; `looked` is the condition for when its rows are looked at so, empty where what is found
+    comes in that order by itself. `widely` is the order, as in an address, in which many are found soonest: more than
+    are counted are shown in it, where no other is asked for.
 
     `prepared` gives the condition as its rows are found soonest in a reach; it may ask the database for that. `about`
     is how many rows that are by an estimate, which is good where it says that they are many; `reached` says that what
@@ -156,6 +157,7 @@ class Condition(Struct, frozen=True):
     source_id: str = ""
     beside: str = ""
     found: str = ""
+    joined: str = ""
     looked: str = ""
     widely: str = ""
     prepared: Callable[[Reach], Awaitable[Condition]] | None = None

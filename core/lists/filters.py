@@ -139,6 +139,7 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         source_id=f"{column.pieces}.rowid",
         beside=f"CROSS JOIN {table} ON {table}.id = {column.pieces}.rowid",
         found=f"{found} AND (SELECT {has} FROM {table} WHERE {table}.id = {column.pieces}.rowid)",
+        joined=f"{found} AND {has}",
     )
 
 

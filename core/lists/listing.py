@@ -74,6 +74,8 @@ LOOKED_UP: Final = 3000
 index tells sooner which come first."""
 NEARBY: Final = 1000
 """Rows that are walked before any are collected, where nothing tells how many are left."""
+DENSE: Final = 8
+"""Of those so many that are wanted promise a page not far from there."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 SORTED: Final = 100_000
@@ -159,6 +161,12 @@ class Asked:
     def tone(self) -> str:
         """Of rows that are left by its filters."""
         return next((one.tone for one in self.filters if one.tone), "")
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether no index alone tells which are left: rows are looked at one by one."""
+        together = len({one.column for one in self.filters}) > 1 or any(one.few for one in self.conditions)
+        return (together or any(self.joins)) and not self.q
 
     @property
     def is_carried(self) -> bool:
@@ -453,8 +461,7 @@ class Listing(Generic[R]):
         self, everything: bool, asked: Asked, reach: QueryString, order: Order
     ) -> tuple[list[_Key] | None, int]:
         """The same as `_first`, where so many are left that the page is full among the first of all."""
-        together = len({one.column for one in asked.filters}) > 1 or any(one.few for one in asked.conditions)
-        if not (together or any(asked.joins)) or asked.q or asked.order_beside or not asked.is_carried:
+        if not asked.reads_rows or asked.order_beside or not asked.is_carried:
             return None, 0
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
@@ -473,7 +480,9 @@ class Listing(Generic[R]):
         if there[0].looked < NEARBY and order.place is None:  # that is all there is
             return keys, there[0].many
         if there[0].looked == NEARBY and len(keys) < order.given["list_limit"]:
-            return None, 0
+            if there[0].many < DENSE:
+                return None, 0
+            keys = await self._walked(everything, asked, reach, order)
         found = self._found(everything, asked, self.row_id)
         return keys, int(await value(f"SELECT count(*) FROM ({found} LIMIT {COUNTED + 1}) AS counted", **given))
 
@@ -508,13 +517,14 @@ class Listing(Generic[R]):
         self, everything: bool, asked: Asked, reach: QueryString, order: Order, most: int
     ) -> tuple[list[_Key], int]:
         """What is left, if it is `most` rows at most, found before it is sorted; and how many."""
-        few = self._found(everything, asked, order.head if asked.order_beside else self.row_id)
+        at_once = asked.order_beside or (asked.reads_rows and not order.join and asked.apart is None)
+        few = self._found(everything, asked, order.head if at_once else self.row_id)
         kept, among = "few (id)", ""
         source = (
             f"{order.bare} AND {order.tie}" if order.bare else f"{self.table_name} {order.join} WHERE {self.row_id}"
         )
         counted = "(SELECT many FROM counted)"
-        if asked.order_beside:  # the index has it all: no row is read for it
+        if at_once:  # what is sorted by was read with them
             kept = "few"
             ready = replace(order, source="few")
             from_few = f"few WHERE {counted} <= {most}"
@@ -569,10 +579,12 @@ class Listing(Generic[R]):
         if first is None:
             where = _all(one.sql for one in asked.conditions)
             return f"SELECT {picked} FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
-        if _alone(everything, asked, first):
+        by_id = picked == self.row_id
+        if by_id and _alone(everything, asked, first):
             return f"SELECT {first.source_id} FROM {first.source} WHERE ({first.found})"
-        where = _all(one.found if one is first else one.walk or one.sql for one in asked.conditions)
-        return f"SELECT {first.source_id} FROM {first.source} {_beside(asked, first)} WHERE {where}"
+        tests = [first.joined or first.found if one is first else one.walk or one.sql for one in asked.conditions]
+        picked = first.source_id if by_id else picked
+        return f"SELECT {picked} FROM {first.source} {_beside(asked, first)} WHERE {_all(tests)}"
 
     async def _walked(self, everything: bool, asked: Asked, reach: QueryString, order: Order) -> list[_Key]:
         """The first that are wanted, in the order of the sort."""

@@ -75,6 +75,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     rows."""
     if request.param != "near":
         monkeypatch.setattr(listing, "NEARBY", 2)
+        monkeypatch.setattr(listing, "DENSE", 1 if request.param == "among" else 3)
     if request.param == "among":
         monkeypatch.setattr(listing, "LOOKED_UP", 2)
         monkeypatch.setattr(listing, "FAR", 12)
