@@ -205,7 +205,7 @@ class Place(Struct, frozen=True):
 
 COLUMNS = {
     "sqlite": "SELECT m.name AS of, c.name FROM sqlite_master m, pragma_table_info(m.name) c"
-    " WHERE m.type = 'table' AND m.name NOT LIKE 'customer_words%' AND m.name <> 'customer_pieces'",
+    " WHERE m.type = 'table' AND m.name NOT LIKE 'customer_words%' AND m.name NOT LIKE 'customer_pieces%'",
     "postgresql": "SELECT table_name AS of, column_name AS name FROM information_schema.columns"
     " WHERE table_schema = current_schema()",
 }
