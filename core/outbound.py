@@ -8,21 +8,26 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import httpx
 from msgspec import Struct
 
 from core.activity.unit import refuse_inside_unit
-from core.errors import Conflict, Unavailable
+from core.errors import Conflict, DomainError, TryAgain, Unavailable
+from core.hooks import note_failure
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from core.scope import Scope
 
+T = TypeVar("T")
+
+ANSWERS_WITHIN: Final = 20.0
+"""Seconds that a service has which a plugin brings, for its answer."""
 SECONDS: Final = 10.0
 """For the whole of a call."""
 CONNECT_SECONDS: Final = 4.0
@@ -35,6 +40,22 @@ NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """Where an address of version 4 stands in one of version 6."""
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """What is given out of version 6: outside it stand old and local ways to addresses inside."""
+
+
+async def answer_of(plugin: str, what: str, question: Callable[[], Awaitable[T]], silence: str) -> T:
+    """What a service answers that a plugin brings. Raises Unavailable, which says `silence`, where it takes too long,
+    where its connection breaks, and where the plugin does."""
+    refuse_inside_unit(f"a {what}")
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            return await question()
+    except (DomainError, TryAgain):
+        raise
+    except OSError:  # a timeout is one, too
+        raise Unavailable(silence) from None
+    except Exception as error:
+        note_failure(plugin, what)
+        raise Unavailable(silence) from error
 
 
 class NotReached(Unavailable):

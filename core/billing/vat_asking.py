@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core import hookspecs
-from core.activity.unit import refuse_inside_unit, unit_of_work
+from core import hookspecs, outbound
+from core.activity.unit import unit_of_work
 from core.billing.actions.setup import default_seller
 from core.billing.plan import VAT_CHECK_COUNTS
 from core.billing.vat_checks import keep_check, refuse_wrong_id
 from core.catalog.rates import EU
 from core.customers.queries import get_customer
 from core.database import rows, value
-from core.errors import Conflict, DomainError, Invalid, NotFound, TryAgain, Unavailable
-from core.hooks import VatAnswer, VatChecker, note_failure
+from core.errors import Conflict, Invalid, NotFound, Unavailable
+from core.hooks import VatAnswer, VatChecker
 from core.jobs.actions import enqueue_set
 from core.texts import _
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
     from core.scope import Scope
 
-ANSWERS_WITHIN: Final = 20.0
-"""Seconds that a service has for an answer."""
 ANEW_AFTER: Final = timedelta(days=30)
 """How old an answer is when it is asked for anew: that leaves sixty days to get one."""
 MOST_A_DAY: Final = 500
@@ -124,18 +122,8 @@ async def _who_has(scope: Scope, customer_id: int, vat_id: str) -> CustomerDetai
 
 
 async def _answer_of(plugin: str, checker: VatChecker, question: Callable[[], Awaitable[VatAnswer]]) -> VatAnswer:
-    refuse_inside_unit("a service for VAT ids")
     silence = _("%(service)s does not answer. Nothing was changed, try again later.", service=_(checker.label))
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            return await question()
-    except (DomainError, TryAgain):
-        raise
-    except OSError:  # a timeout is one, too
-        raise Unavailable(silence) from None
-    except Exception as error:
-        note_failure(plugin, "check of a VAT id")
-        raise Unavailable(silence) from error
+    return await outbound.answer_of(plugin, "service for VAT ids", question, silence)
 
 
 def _line(text: str, most: int) -> str:

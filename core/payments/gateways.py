@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from core import hookspecs
-from core.activity.unit import refuse_inside_unit
+from core import hookspecs, outbound
 from core.database import execute, value
-from core.errors import DomainError, NotFound, TryAgain, Unavailable
-from core.hooks import PaymentGateway, note_failure
+from core.errors import NotFound
+from core.hooks import PaymentGateway
 from core.ledger.accounts import Code
 from core.scope import plugin_actor
 from core.texts import _
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 T = TypeVar("T")
-
-ANSWERS_WITHIN: Final = 20.0
-"""Seconds that a gateway has for an answer."""
 
 
 async def list_gateways(scope: Scope, currency: str = "") -> list[PaymentGateway]:
@@ -64,15 +59,5 @@ async def method_of(gateway: PaymentGateway) -> int:
 async def answer_of(gateway: PaymentGateway, question: Callable[[], Awaitable[T]], silence: str = "") -> T:
     """What the gateway answers. Raises Unavailable, which says `silence`, where it takes too long, where its connection
     breaks, and where its plugin does: the money may have moved in each of them."""
-    refuse_inside_unit("a payment gateway")
     silence = silence or _("%(gateway)s does not answer.", gateway=_(gateway.label))
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            return await question()
-    except (DomainError, TryAgain):
-        raise
-    except OSError:  # a timeout is one, too
-        raise Unavailable(silence) from None
-    except Exception as error:
-        note_failure(gateway.key, "payment gateway")
-        raise Unavailable(silence) from error
+    return await outbound.answer_of(gateway.key, "payment gateway", question, silence)

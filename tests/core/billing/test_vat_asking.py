@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import core.testing
-from core import hookspecs
+from core import hookspecs, outbound
 from core.activity.asking import nothing_kept
 from core.activity.queries import timeline
 from core.activity.unit import InsideUnit, open_unit, unit_of_work
@@ -155,7 +155,7 @@ async def test_B6_no_answer_is_none_the_last_valid_one_goes_on_to_count(
 async def test_B6_a_service_that_takes_too_long_has_not_answered(
     tenant: TestTenant, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vat_asking, "ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr(outbound, "ANSWERS_WITHIN", 0.05)
     customer_id = await a_company(tenant)
 
     async def sleeps() -> None:

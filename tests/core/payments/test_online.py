@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import core.testing
-from core import hookspecs
+from core import hookspecs, outbound
 from core.activity.asking import nothing_kept
 from core.activity.queries import timeline
 from core.activity.unit import InsideUnit, open_unit, unit_of_work
@@ -28,7 +28,7 @@ from core.database import sql, value
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from core.hooks import GatewayNews, HookSets, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
 from core.ledger.queries import get_balance, trial_balance
-from core.payments import gateways, online
+from core.payments import online
 from core.payments.online import PayOnline, ask_about, begin_payment, send_back, take_news
 from core.payments.paying_back import PayingBackOnline, pay_back
 from core.payments.queries import get_payment, list_payments
@@ -373,7 +373,7 @@ async def test_silence_says_nothing_of_money_and_is_forgotten_once_it_came(
     customer_id = await a_customer(tenant)
     payment_id, key = await begun(tenant, bank, customer_id, await an_invoice(tenant, customer_id))
     before = await online.get_online(tenant.scope(), payment_id)
-    monkeypatch.setattr(gateways, "ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr(outbound, "ANSWERS_WITHIN", 0.05)
     bank.slow = True
 
     await ask_about(tenant.scope(), payment_id, again=False)

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 from pypdfium2 import PdfDocument
 
-from core import hookspecs
+from core import hookspecs, outbound
 from core.activity.queries import timeline
 from core.billing import actions as billing
 from core.billing import mailing
@@ -32,7 +32,6 @@ from core.errors import Conflict
 from core.hooks import GatewayNews, PayBack
 from core.ledger.queries import trial_balance
 from core.messages.queries import get_message, list_message_files
-from core.payments import gateways
 from core.payments.online import ask_about, send_back
 from core.payments.paying_back import PayingBackOnline, pay_back
 from core.payments.queries import list_payments
@@ -175,7 +174,7 @@ async def test_what_nobody_knows_of_leads_back_to_its_own_page(
     page = await in_portal(tenant, customer_id)
     link = await at_the_till(page, one)
     (payment,) = await list_payments(tenant.scope())
-    monkeypatch.setattr(gateways, "ANSWERS_WITHIN", 0.0)
+    monkeypatch.setattr(outbound, "ANSWERS_WITHIN", 0.0)
     assert await ask_about(tenant.scope(), payment.id, again=False) == "unknown"
     monkeypatch.undo()
     back = f"/portal/paid/{payment.id}"
