@@ -163,3 +163,8 @@ class Condition(Struct, frozen=True):
     prepared: Callable[[Reach], Awaitable[Condition]] | None = None
     about: int | None = None
     reached: bool = False
+
+    @property
+    def one_by_one(self) -> str:
+        """For when rows are looked at one after the other."""
+        return self.walk or self.sql

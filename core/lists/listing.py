@@ -465,7 +465,7 @@ class Listing(Generic[R]):
             return None, 0
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
-        walk = self._walk(everything, asked, order, joins, [one.walk or one.sql for one in asked.conditions])
+        walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
         there = await rows(
             _Near,
             f"WITH walked AS MATERIALIZED ({walk} LIMIT {NEARBY}), told AS (SELECT count(*) AS looked,"
@@ -582,7 +582,7 @@ class Listing(Generic[R]):
         by_id = picked == self.row_id
         if by_id and _alone(everything, asked, first):
             return f"SELECT {first.source_id} FROM {first.source} WHERE ({first.found})"
-        tests = [first.joined or first.found if one is first else one.walk or one.sql for one in asked.conditions]
+        tests = [first.joined or first.found if one is first else one.one_by_one for one in asked.conditions]
         picked = first.source_id if by_id else picked
         return f"SELECT {picked} FROM {first.source} {_beside(asked, first)} WHERE {_all(tests)}"
 
@@ -606,7 +606,7 @@ class Listing(Generic[R]):
         else:
             others += f" ORDER BY {order.by(off)}"
         probed = min((one.far or FAR for one in asked.conditions), default=FAR)
-        tests = [one.walk or one.sql for one in asked.conditions] or ["TRUE"]
+        tests = [one.one_by_one for one in asked.conditions] or ["TRUE"]
         walks = [(self._walk(everything, asked, order, joins, tests), probed)]
         if probed < FAR:  # further on, each is looked up among all that are found
             tests = [one.sql for one in asked.conditions]
@@ -631,9 +631,7 @@ class Listing(Generic[R]):
         picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
 
         def tests(way: str) -> str:
-            return (
-                f"({way})" if alone else _all(way if one is first else one.walk or one.sql for one in asked.conditions)
-            )
+            return f"({way})" if alone else _all(way if one is first else one.one_by_one for one in asked.conditions)
 
         if first.looked and (first.about is None or first.about > FEW):
             walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
