@@ -389,9 +389,7 @@ class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 def _to_pay(document: DocumentRow, currency: str) -> Choice:
     if document.kind == "proforma":
-        return Choice(
-            str(document.id), _("Proforma %(number)s", number=document.number)
-        )
+        return Choice(str(document.id), _("Proforma %(number)s", number=document.number))
     amount = format_amount(document.open_minor, currency)
     return Choice(str(document.id), _("%(number)s, open %(amount)s", number=document.number, amount=amount))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.browser import settled
 from tests.browser.server import Served
@@ -81,3 +82,37 @@ async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> N
     await expect(page.get_by_label("Amount, EUR")).to_be_focused()
     await keys.press("Control+Enter")
     await expect(page.get_by_text("Payment registered.")).to_be_visible()
+
+
+@pytest.mark.slow
+async def test_what_is_typed_while_a_plan_is_worked_out_stays(page: Page, served: Served) -> None:
+    keys, held, first = page.keyboard, asyncio.Event(), True
+
+    async def late(route: Route) -> None:
+        nonlocal first
+        if first:
+            first = False
+            await held.wait()
+        await route.continue_()
+
+    await page.goto(f"{served.base}/customers/new")
+    await settled(page)
+    await page.get_by_label("Full name").fill("Cy Typed")
+    await keys.press("Control+Enter")
+    await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await page.goto(f"{page.url}/transactions")
+    await settled(page)
+    await keys.press("p")
+    amount = page.get_by_label("Amount, EUR")
+    await expect(amount).to_be_focused()
+    await page.route("**/payments/new?*", late)
+    await keys.type("12")
+    await keys.press("Enter")  # asks for the plan of 12, whose answer waits
+    await keys.type("3")
+    async with page.expect_response("**/payments/new?*"):
+        held.set()
+    await page.wait_for_timeout(300)
+    await expect(amount).to_have_value("123")
+    await keys.press("Enter")
+    await expect(page.get_by_role("button", name="Register €123.00")).to_be_visible()
+    await expect(amount).to_be_focused()

@@ -78,6 +78,15 @@ document.addEventListener("change", e => {
 document.addEventListener("focusout", e => { if (e.target === list) askFor(); });
 document.addEventListener("submit", () => { clearTimeout(wait); list = null; }, true);
 
+// What was typed while a plan was worked out is newer than its answer, which is left out: leaving the field, or Enter, asks anew.
+document.addEventListener("htmx:before:swap", e => {
+  const { ctx } = e.detail, options = ctx.sourceElement, form = options.matches("div.t-plan-options") && options.isConnected && options.closest("form");
+  if (!form || ctx.target.id !== "plan") return;
+  const now = new FormData(form), asked = new URL(ctx.request.action, document.baseURI).searchParams;
+  const newer = field => field.name && String(now.getAll(field.name)) !== String(asked.getAll(field.name));
+  if ($$("input:not([type=file]), select, textarea", options).some(newer)) e.preventDefault();
+});
+
 // Whoever types in a plan of change goes on where it was when the plan comes anew, not at its heading.
 let typing = "";
 document.addEventListener("htmx:before:swap", () => { typing = document.activeElement?.closest(".t-plan-options") ? document.activeElement.id : ""; });
