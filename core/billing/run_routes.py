@@ -33,6 +33,7 @@ from core.texts import N_, _
 from core.web.feeds import feed
 from core.web.forms import from_form
 from core.web.jobs_pages import LOOK_EVERY, running_job
+from core.web.once import find_done, once
 from core.web.parts import MenuEntry
 from core.web.routing import get, post
 from core.web.settings_pages import settings_form
@@ -193,7 +194,8 @@ async def _parked_of(scope: Scope, report: RunReport) -> list[run_pages.ParkedIt
 
 @post("/billing/runs", permission="billing.run")
 async def start(view: View) -> Response[str]:
-    """Issue what was previewed. Where something changed meanwhile it is shown first and nothing runs."""
+    """Issue what was previewed. Where something changed meanwhile it is shown first and nothing runs. The same form
+    again leads to where it led, also when its run is over and nothing is due any more."""
     scope = view.scope
     check_reach(scope)
     try:
@@ -201,6 +203,8 @@ async def start(view: View) -> Response[str]:
         check_date(scope, form.date)
     except Invalid as error:
         return _date_page(view, _typed_date(view), errors_by_field(error), status=422)
+    if done := await find_done(view):
+        return view.go(done)
     if await count_payers(form.date, scope.today()) <= AT_ONCE:
         report = await run_billing(scope, form.date, preview=True)
         if run_pages.seen_of(report) != form.seen or report.question != form.question:
@@ -213,8 +217,11 @@ async def start(view: View) -> Response[str]:
         return _date_page(
             view, form.date.isoformat(), {"": _("Look at the preview and tick that you have.")}, status=422
         )
-    job_id = await start_run(scope, form.date, confirmed=bool(form.question))
-    return view.go(f"/billing/runs/jobs/{job_id}")
+
+    async def begin() -> str:
+        return f"/billing/runs/jobs/{await start_run(scope, form.date, confirmed=bool(form.question))}"
+
+    return view.go(await once(view, begin))
 
 
 # -- a job of billing, until its run is there -------------------------------------------------------------------------

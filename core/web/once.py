@@ -32,6 +32,11 @@ class Kept(Struct, frozen=True):
     answer: str
 
 
+_KEPT: Final = (
+    "SELECT body_hash, status, answer FROM idempotency WHERE actor = :actor AND route = :route AND key = :key"
+)
+
+
 async def find_answer(scope: Scope, route: str, key: str, body_hash: str) -> Kept | None:
     """The answer that was given to this key before; none where it is new, and then the key is taken by this unit of
     work, which must end with `keep_answer`. The same at the same time waits until the first is committed."""
@@ -47,13 +52,7 @@ async def find_answer(scope: Scope, route: str, key: str, body_hash: str) -> Kep
     )
     if taken:
         return None
-    return await row(
-        Kept,
-        "SELECT body_hash, status, answer FROM idempotency WHERE actor = :actor AND route = :route AND key = :key",
-        actor=scope.actor.key,
-        route=route,
-        key=key,
-    )
+    return await row(Kept, _KEPT, actor=scope.actor.key, route=route, key=key)
 
 
 async def keep_answer(scope: Scope, route: str, key: str, answer: str, *, status: int) -> None:
@@ -73,14 +72,23 @@ def form_key() -> str:
     return new_token(16)
 
 
+async def find_done(view: PageView) -> str | None:
+    """The path that this form gave when it was sent before, for what is looked at again before the deed, and is another
+    by then. None where it is new. The form was read before."""
+    if not view.form_key:
+        return None
+    said = _said(view)
+    found = await row(Kept, f"{_KEPT} AND status > 0", actor=view.scope.actor.key, route=_route(view), key=said)
+    return found.answer if found is not None else None
+
+
 async def once(view: PageView, deed: Callable[[], Awaitable[str]]) -> str:
     """Do what the form asks for, in one unit of work, and give the path that the deed gives.
 
     The same form with the same in it again (a double click, one that is sent anew) gives the same path and does
     nothing. The form was read before.
     """
-    scope, route = view.scope, f"{view.request.method} {view.request.scope['path']}"
-    said = hashlib.sha256(msgspec.json.encode((view.form_key, sorted(view.typed.items())))).hexdigest()
+    scope, route, said = view.scope, _route(view), _said(view)
 
     async def run() -> str:
         async with unit_of_work(scope):
@@ -94,3 +102,11 @@ async def once(view: PageView, deed: Callable[[], Awaitable[str]]) -> str:
             return path
 
     return await again(run)
+
+
+def _route(view: PageView) -> str:
+    return f"{view.request.method} {view.request.scope['path']}"
+
+
+def _said(view: PageView) -> str:
+    return hashlib.sha256(msgspec.json.encode((view.form_key, sorted(view.typed.items())))).hexdigest()

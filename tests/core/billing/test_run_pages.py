@@ -79,7 +79,7 @@ async def work(tenant: TestTenant) -> None:
 
 def form_of(shown: httpx.Response) -> dict[str, str]:
     """What the form that issues would send, with its tick."""
-    hidden = dict(re.findall(r'<input type="hidden" name="(date|seen|question)" value="([^"]*)">', shown.text))
+    hidden = dict(re.findall(r'<input type="hidden" name="(date|seen|question|_once)" value="([^"]*)">', shown.text))
     return {**{name: unescape(text) for name, text in hidden.items()}, "looked": "yes"}
 
 
@@ -150,6 +150,23 @@ async def test_issuing_makes_one_job_that_bills_what_was_shown(tenant: TestTenan
     listed = await page.get("/billing/runs")
     assert "43.05 EUR" in listed.text
     assert "Administrator Person" in listed.text
+
+
+async def test_a_form_that_is_sent_again_leads_to_its_run_also_when_that_is_over(tenant: TestTenant) -> None:
+    await subscribed(tenant, await a_price(tenant))
+    page = await tenant.browser()
+    form = form_of(await preview_of(page, tenant))
+    sent = await page.post("/billing/runs", data=form)
+    await work(tenant)
+
+    again = await page.post("/billing/runs", data=form)
+    other = await page.post("/billing/runs", data={**form, "_once": "another"})
+
+    assert form["_once"]
+    assert (again.status_code, again.headers.get("location")) == (303, sent.headers["location"])
+    assert other.status_code == 409, "what another form says has changed since"
+    assert len(await runs_of(tenant)) == 1
+    assert await value("SELECT count(*) FROM job WHERE kind = :kind", kind=BILL.name) == 1
 
 
 async def test_a_run_that_a_person_asks_for_goes_before_documents_that_wait_to_be_sent(tenant: TestTenant) -> None:
