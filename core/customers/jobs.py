@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 
+NEVER_GIVES_UP: Final = 10_000
+"""Attempts, of which all but the first few are an hour apart: more than a year."""
+
+
 class OfBatch(Struct, frozen=True):
     """An import that the work is about."""
 
@@ -111,8 +115,8 @@ async def forget(scope: Scope, job: Job[Scheduled]) -> None:
 
 async def finish(scope: Scope, job: Job[Finish]) -> None:
     """What customers were called is taken out of the files of the database too, and their files from the disk."""
-    await finish_erasing(scope)
     await sweep_files(scope)
+    await finish_erasing(scope)
 
 
 async def forget_anonymised(scope: Scope, job: Job[Scheduled]) -> None:
@@ -218,7 +222,9 @@ TAKE_STEP: Final = JobKind(
 )
 FORGET_IMPORTS: Final = JobKind("customers.forget_imports", Scheduled, forget, label=N_("Forgetting old imports"))
 
-FINISH_ERASING: Final = JobKind(FINISH, Finish, finish, limit=None, label=N_("Erasing what anonymising left"))
+FINISH_ERASING: Final = JobKind(
+    FINISH, Finish, finish, attempts=NEVER_GIVES_UP, limit=None, label=N_("Erasing what anonymising left")
+)
 FORGET_ANONYMISED: Final = JobKind(
     "customers.forget_anonymised", Scheduled, forget_anonymised, label=N_("Forgetting anonymised customers")
 )

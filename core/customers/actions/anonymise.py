@@ -19,7 +19,7 @@ from core.customers.plans import carry_out
 from core.customers.status import PlannedState
 from core.customers.tables import Customer
 from core.database import Everything, dialect, execute, row, rows, value, values, within
-from core.errors import Conflict, Invalid, NotFound
+from core.errors import Conflict, Invalid, NotFound, Unavailable
 from core.hooks import Effect, plan_digest
 from core.ids import sort_key
 from core.jobs.actions import enqueue, erase_jobs, forget_said
@@ -221,7 +221,10 @@ class Finish(Struct, frozen=True):
 
 async def finish_erasing(scope: Scope) -> None:
     """After the commit: out of the indexes of words, where what was removed stays until its pages are merged, and out
-    of the write-ahead log. PostgreSQL does both by itself, with its vacuum."""
+    of the write-ahead log. PostgreSQL does both by itself, with its vacuum.
+
+    Raises Unavailable while somebody reads what was there before: the log must be kept for that one.
+    """
     if dialect() != "sqlite":
         return
     for index in ("customer_words", "customer_words_sample", "customer_pieces"):
@@ -232,7 +235,8 @@ async def finish_erasing(scope: Scope) -> None:
                 await execute(f"INSERT INTO {index} ({index}, rank) VALUES ('merge', :pages)", pages=pages)
                 changed = int(await value("SELECT total_changes()")) - before
             pages = PIECE
-    await value("PRAGMA wal_checkpoint(TRUNCATE)")
+    if await value("PRAGMA wal_checkpoint(TRUNCATE)"):
+        raise Unavailable(_("Somebody still reads what was erased. It is taken out of the file once that is over."))
 
 
 async def forget_the_anonymised(scope: Scope) -> int:

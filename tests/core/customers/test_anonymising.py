@@ -93,13 +93,20 @@ async def force(tenant: TestTenant, customer_id: int, status: str = "inactive") 
 
 async def work_off(tenant: TestTenant, *kinds: JobKind[Any]) -> None:
     """Everything of these kinds that is due."""
-    scope = tenant.scope(actor=schedule_actor("test"))
     for kind in kinds:
-        for due in await claims.due_jobs([kind.name], tenant.clock.now()):
-            claim = await claims.claim(kind, due.id, tenant.clock.now())
-            assert claim is not None
-            await attempt(scope, kind, claim)
-            assert await value("SELECT error FROM job WHERE id = :id", id=claim.id) is None
+        for job_id in await takes_a_turn(tenant, kind):
+            assert await value("SELECT error FROM job WHERE id = :id", id=job_id) is None
+
+
+async def takes_a_turn(tenant: TestTenant, kind: JobKind[Any]) -> list[int]:
+    """An attempt at each that is due; gives which they were."""
+    scope = tenant.scope(actor=schedule_actor("test"))
+    found = await claims.due_jobs([kind.name], tenant.clock.now())
+    for due in found:
+        claim = await claims.claim(kind, due.id, tenant.clock.now())
+        assert claim is not None
+        await attempt(scope, kind, claim)
+    return [due.id for due in found]
 
 
 async def lived(tenant: TestTenant, tmp_path: Path) -> tuple[int, int]:
@@ -276,6 +283,30 @@ async def test_C12_the_name_is_found_in_issued_documents_only_and_nowhere_when_t
         await document_file(tenant.scope(), invoice_id)
     assert await verify(tenant.scope(), thorough=True) == []
     assert await log_faults() == []
+
+
+async def test_C12_what_somebody_still_reads_leaves_the_file_when_that_is_over_however_late(tenant: TestTenant) -> None:
+    database = tenant.database
+    if not isinstance(database, SqliteDatabase):
+        pytest.skip("PostgreSQL's vacuum does it")
+    customer_id = await person(tenant)
+    await force(tenant, customer_id)
+    reader = await database.begin(reading=True)
+    try:
+        assert await reader.fetch("SELECT count(*) FROM customer", ())
+        await anonymise_customer(tenant.scope(), customer_id)
+        for _attempt in range(7):
+            await takes_a_turn(tenant, FINISH_ERASING)
+            assert await values("SELECT state FROM job WHERE kind = :kind", kind=FINISH_ERASING.name) == ["waiting"]
+            assert in_the_file(tenant) != []
+            tenant.clock.move(timedelta(hours=1))
+    finally:
+        await reader.finish(keep=False)
+
+    await takes_a_turn(tenant, FINISH_ERASING)
+
+    assert await values("SELECT state FROM job WHERE kind = :kind", kind=FINISH_ERASING.name) == ["done"]
+    assert in_the_file(tenant) == []
 
 
 async def test_C12_refused_with_the_reason_while_something_is_live_open_or_owed(tenant: TestTenant) -> None:
