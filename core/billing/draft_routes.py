@@ -278,7 +278,7 @@ async def _charged_abroad(scope: Scope, customer: CustomerDetail, document: Docu
     """That a company of another member of the EU is charged tax, where a check of its VAT id may take that off."""
     if not document.tax_minor or not customer.vat_id or customer.kind != "company":
         return []
-    standing = await standing_of(scope, customer)
+    standing = await standing_of(scope, customer, seller_id=document.seller_id)
     if standing.reason not in ("not_checked", "not_valid", "too_old"):
         return []
     return [

@@ -8,13 +8,14 @@ databases; a test works out the same bill in plain Python and compares line by l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from core.billing.staging import days_after, days_between, larger, next_id, smaller, staged, staged_all
 from core.catalog.rates import EU
+from core.clock import date_in, instant_of
 from core.database import execute, execute_many, row, rows
 from core.ledger.fx import convert_parts, find_rate
 from core.money import allocate, exponent, half_up_sql
@@ -31,12 +32,18 @@ if TYPE_CHECKING:
 MOST_PERIODS: Final = 15
 """Charges of one subscription in one run: more waits for a person (security.md 10)."""
 VAT_CHECK_LASTS: Final = timedelta(days=90)
+"""Days of the tenant's zone, the one of the check among them."""
 VAT_CHECK_COUNTS: Final = """(v.source <> '' OR v.customer_id IS NULL OR EXISTS (SELECT 1 FROM customer k
     WHERE k.id = v.customer_id AND coalesce(k.partition_id, 0) = coalesce(c.partition_id, 0)))"""
 """Whether a check `v` of the VAT id of a customer `c` is one for it: what a service said of an id it said for all, what
 staff noted is for customers of the same partition alone."""
 NEVER: Final = date(9999, 12, 31)
 _MANY_RHYTHMS: Final = 20_000
+
+
+def vat_checks_since(at: datetime, zone: str) -> datetime:
+    """The first moment of the days whose checks of VAT ids count at an instant."""
+    return instant_of(date_in(at, zone) - VAT_CHECK_LASTS + timedelta(days=1), time(), zone)
 
 
 @dataclass(slots=True)
@@ -72,7 +79,7 @@ class Plan:
             "oss": self.seller.oss,
             "eu": sorted(EU),
             "home_in_ids": "EL" if self.seller.country == "GR" else self.seller.country,
-            "vat_since": self.scope.now() - VAT_CHECK_LASTS,
+            "vat_since": vat_checks_since(self.scope.now(), self.scope.tenant.time_zone),
         }
 
 
@@ -213,8 +220,9 @@ WHERE l.document_id = :document_id
 def stage_lines(source: str) -> str:
     """Each line of a source with its tax and with how much of its net is not earned yet on the day of issue.
 
-    Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. Revenue of days that
-    are over is earned; a cycle whose days are not known yet is deferred; what is sold once is earned.
+    Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. What is exempt by
+    itself has no tax that a recipient could owe, so it is no reverse charge. Revenue of days that are over is earned; a
+    cycle whose days are not known yet is deferred; what is sold once is earned.
     """
     tax = (
         "CASE WHEN x.tax_inclusive"
@@ -249,7 +257,8 @@ WITH rate AS MATERIALIZED (
     SELECT priced.*,
            CASE WHEN einvoice_code = 'O' OR tax_profile = 'outside' THEN 'O'
                 WHEN tax_profile = 'exempt' THEN 'E'
-                WHEN tax_profile = 'reverse_charge' OR place_of_buyer = 'business' THEN 'AE'
+                WHEN einvoice_code = 'E' AND place_of_buyer <> 'abroad' THEN 'E'
+                WHEN tax_profile = 'reverse_charge' AND einvoice_code <> 'E' OR place_of_buyer = 'business' THEN 'AE'
                 WHEN place_of_buyer = 'abroad' THEN 'O'
                 ELSE einvoice_code END AS tax_code,
            CASE WHEN place_of_buyer = 'consumer' AND :oss THEN buyer_country ELSE :home END AS rate_country

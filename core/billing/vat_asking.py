@@ -15,9 +15,8 @@ from msgspec import Struct
 
 from core import hookspecs, outbound
 from core.activity.unit import unit_of_work
-from core.billing.actions.setup import default_seller
 from core.billing.plan import VAT_CHECK_COUNTS
-from core.billing.vat_checks import keep_check, refuse_wrong_id
+from core.billing.vat_checks import homes_in_eu, keep_check, refuse_wrong_id
 from core.catalog.rates import EU
 from core.customers.queries import get_customer
 from core.database import rows, value
@@ -135,24 +134,22 @@ def _line(text: str, most: int) -> str:
 
 _DECIDES: Final = """
     c.kind = 'company' AND c.vat_id <> '' AND c.tax_profile = 'standard' AND c.anonymised_at IS NULL
-    AND (c.payer_id IS NULL OR c.payer_id = c.id) AND c.country IN :eu AND c.country <> :home
-    AND substr(c.vat_id, 1, 2) IN :eu_in_ids AND substr(c.vat_id, 1, 2) <> :home_in_ids
+    AND (c.payer_id IS NULL OR c.payer_id = c.id) AND c.country IN :eu AND substr(c.vat_id, 1, 2) IN :eu_in_ids
+    AND EXISTS (SELECT 1 FROM seller s WHERE s.country IN :eu AND s.country <> c.country
+        AND CASE s.country WHEN 'GR' THEN 'EL' ELSE s.country END <> substr(c.vat_id, 1, 2))
     AND NOT EXISTS (SELECT 1 FROM status WHERE status.id = c.status_id AND status.kind = 'ended')
 """
-"""Customers whose tax a check of their VAT id decides, as `plan.stage_lines` has it."""
+"""Customers whose tax a check of their VAT id decides on documents of a seller, as `plan.stage_lines` has it."""
 _ASKED: Final = f"(SELECT max(v.checked_at) FROM vat_check v WHERE v.vat_id = c.vat_id AND {VAT_CHECK_COUNTS})"
 
 
 async def _values(scope: Scope) -> dict[str, Any] | None:
-    """None where the seller is outside the EU: no check decides about anything."""
-    home = (await default_seller(scope)).country
-    if home not in EU:
+    """None where no seller is in the EU: no check decides about anything."""
+    if not await homes_in_eu(scope):
         return None
     return {
         "eu": sorted(EU),
-        "home": home,
         "eu_in_ids": sorted("EL" if each == "GR" else each for each in EU),
-        "home_in_ids": "EL" if home == "GR" else home,
         "before": scope.now() - ANEW_AFTER,
     }
 

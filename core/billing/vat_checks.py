@@ -13,13 +13,13 @@ from msgspec import Meta, Struct
 from stdnum.eu import vat
 
 from core.activity.unit import record, unit_of_work
-from core.billing.actions.setup import default_seller
+from core.billing.actions.setup import default_seller, get_seller
 from core.billing.events import VatIdFoundInvalid, VatIdFoundValid
-from core.billing.plan import VAT_CHECK_COUNTS, VAT_CHECK_LASTS
+from core.billing.plan import VAT_CHECK_COUNTS, VAT_CHECK_LASTS, vat_checks_since
 from core.catalog.rates import EU
 from core.clock import date_in, instant_of
 from core.customers.queries import get_customer
-from core.database import rows, value
+from core.database import rows, value, values
 from core.errors import Conflict, FieldError, Invalid
 from core.ledger.actions import EARLIEST
 from core.texts import N_, _
@@ -110,9 +110,9 @@ SELECT v.id, v.vat_id, v.checked_at, v.valid, v.consultation, v.source, v.trader
 FROM customer c JOIN vat_check v ON """
 
 
-async def standing_of(scope: Scope, customer: CustomerDetail) -> VatStanding:
-    """What the customer's VAT id comes to, with its checks."""
-    home = (await default_seller(scope)).country
+async def standing_of(scope: Scope, customer: CustomerDetail, *, seller_id: int | None = None) -> VatStanding:
+    """What the customer's VAT id comes to, with its checks: on documents of this seller, else of the tenant itself."""
+    home = (await default_seller(scope) if seller_id is None else await get_seller(seller_id)).country
     checks = await rows(
         VatCheckRow,
         f"{_CHECK}(v.vat_id = :vat_id AND v.vat_id <> '' AND {VAT_CHECK_COUNTS}) OR v.customer_id = c.id"
@@ -123,13 +123,13 @@ async def standing_of(scope: Scope, customer: CustomerDetail) -> VatStanding:
         most=MOST_SHOWN,
     )
     last = next((each for each in checks if each.vat_id == customer.vat_id), None)
-    reason = _refusal(customer, home) or _by(last, scope.now())
+    reason = _refusal(customer, home) or _by(last, vat_checks_since(scope.now(), scope.tenant.time_zone))
     return VatStanding(
         customer_id=customer.id,
         vat_id=customer.vat_id,
         free=reason == "valid",
         reason=reason,
-        counts_until=last.checked_at + VAT_CHECK_LASTS if last is not None and last.valid else None,
+        counts_until=counts_until(last.checked_at, scope.tenant.time_zone) if last is not None and last.valid else None,
         checks=checks,
     )
 
@@ -166,12 +166,12 @@ def country_of(vat_id: str) -> str:
     return "GR" if vat_id.startswith("EL") else vat_id[:2]
 
 
-def _by(last: VatCheckRow | None, now: datetime) -> Reason:
+def _by(last: VatCheckRow | None, since: datetime) -> Reason:
     if last is None:
         return "not_checked"
     if not last.valid:
         return "not_valid"
-    return "valid" if last.checked_at >= now - VAT_CHECK_LASTS else "too_old"
+    return "valid" if last.checked_at >= since else "too_old"
 
 
 async def proof_of(customer_id: int, vat_id: str, at: datetime) -> VatCheckRow | None:
@@ -190,7 +190,7 @@ async def proof_of(customer_id: int, vat_id: str, at: datetime) -> VatCheckRow |
 async def note_check(scope: Scope, customer_id: int, data: NewVatCheck) -> int:
     """Keep an answer that staff got about the customer's VAT id; gives its id. Raises Invalid naming what is wrong.
 
-    A check of an earlier day counts from the first moment of that day, so that it never counts for longer than 90 days.
+    A check of an earlier day stands at the first moment of that day.
     """
     today = scope.today()
     on = data.checked_on or today
@@ -213,12 +213,20 @@ async def _wrong_id(scope: Scope, customer: CustomerDetail) -> list[FieldError]:
     """Why the customer's VAT id is none that VIES can be asked about."""
     if customer.anonymised_at is not None:
         raise Conflict(_("This customer is anonymised and stays as it is."))
-    home = (await default_seller(scope)).country
-    reason: Reason | None = "no_vat_id" if not customer.vat_id else "seller_outside" if home not in EU else None
-    reason = reason or _of_another_member(customer.vat_id, home)
+    homes = await homes_in_eu(scope)
+    reason: Reason | None = "no_vat_id" if not customer.vat_id else None if homes else "seller_outside"
+    if reason is None:
+        found = [_of_another_member(customer.vat_id, home) for home in homes]
+        reason = None if None in found else found[0]
     if reason is None and not vat.is_valid(customer.vat_id):
         reason = "not_of_a_member"
     return [FieldError("vat_id", told(reason, vat_id=customer.vat_id))] if reason is not None else []
+
+
+async def homes_in_eu(scope: Scope) -> list[str]:
+    """The members of the EU that sellers of the tenant are in."""
+    countries = await values("SELECT DISTINCT country FROM seller ORDER BY country")
+    return [each for each in map(str, countries or [(await default_seller(scope)).country]) if each in EU]
 
 
 async def can_be_checked(scope: Scope, customer: CustomerDetail) -> bool:
@@ -270,6 +278,11 @@ async def keep_check(
         },
     )
     return check_id
+
+
+def counts_until(checked_at: datetime, zone: str) -> datetime:
+    """The end of the last day on which a valid check of this instant counts."""
+    return instant_of(date_in(checked_at, zone) + VAT_CHECK_LASTS, time(), zone)
 
 
 def last_day(until: datetime, zone: str) -> date:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from core.billing import vat_asking, vat_checks
 from core.billing.plan import VAT_CHECK_LASTS
-from core.billing.vat_checks import VatStanding, last_day, told
+from core.billing.vat_checks import VatStanding, counts_until, last_day, told
 from core.clock import date_in
 from core.customers.head import head_values
 from core.customers.queries import get_customer
@@ -156,7 +156,7 @@ def _items(scope: Scope, standing: VatStanding, labels: Mapping[str, str]) -> li
     zone, items = scope.tenant.time_zone, []
     decides = next((each.id for each in standing.checks if each.vat_id == standing.vat_id), None)
     for each in standing.checks:
-        until = each.checked_at + VAT_CHECK_LASTS
+        until = counts_until(each.checked_at, zone)
         items.append(
             CheckItem(
                 vat_id=each.vat_id,

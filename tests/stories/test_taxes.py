@@ -9,11 +9,12 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.billing.actions import change_seller, default_seller
-from core.billing.plan import VAT_CHECK_LASTS
-from core.billing.schemas import SellerFields
+from core.billing.actions import change_draft, change_seller, create_draft, default_seller
+from core.billing.schemas import DraftFields, NewDraft, NewLine, SellerFields
 from core.billing.sheets import document_of
 from core.billing.vat_checks import NewVatCheck, VatStanding, note_check, standing_of
+from core.catalog.actions import create_tax_category
+from core.catalog.schemas import NewTaxCategory
 from core.customers.actions import change_customer
 from core.customers.queries import get_customer
 from core.customers.schemas import BillingData
@@ -215,7 +216,7 @@ async def test_a_vat_id_counts_to_the_last_second_of_its_ninety_days(story: Stor
         now=story.scope.now(),
     )
 
-    story.clock.move(VAT_CHECK_LASTS)
+    story.on("2027-07-29", time(23, 59, 59))
     last = await story.is_invoiced(("Visit", 3000))
     story.clock.move(timedelta(seconds=1))
     over = await story.is_invoiced(("Visit", 3000))
@@ -292,6 +293,31 @@ async def test_B6_a_check_of_an_earlier_day_counts_for_ninety_days_and_not_on_th
     await story.nothing_more_is_due()
 
 
+@pytest.mark.parametrize(
+    ("checked", "last"),
+    [("2027-08-15", "2027-11-12"), ("2027-01-15", "2027-04-14")],
+    ids=["into winter time", "into summer time"],
+)
+@pytest.mark.parametrize("now", [False, True], ids=["noted for its day", "asked at nine"])
+async def test_B6_the_ninety_days_are_those_of_the_calendar_also_where_summer_time_begins_or_ends(
+    story: Story, checked: str, last: str, now: bool
+) -> None:
+    await story.begins(checked, **GERMAN)
+    if now:
+        await is_checked(story)
+    else:
+        story.on(date.fromisoformat(checked) + timedelta(days=1))
+        await is_checked(story, on=checked)
+    until = (await stands(story)).counts_until
+
+    story.on(last, time(23, 59, 59))
+    counts = await visit(story)
+    story.clock.move(timedelta(seconds=1))
+
+    assert (counts, await visit(story), until) == (FREE, TAXED, story.clock.now())
+    await story.nothing_more_is_due()
+
+
 async def test_B6_another_vat_id_has_no_check_and_the_old_one_keeps_its_own(story: Story) -> None:
     await story.begins("2027-05-01", **GERMAN)
     await is_checked(story, consultation="WAPIAAAA")
@@ -351,6 +377,76 @@ async def test_B6_a_seller_that_moves_to_the_land_of_an_id_charges_tax_again(sto
 
     assert (abroad, at_home[0]) == (FREE, "S")
     assert (await stands(story)).reason == "of_home"
+
+
+async def test_B6_a_draft_goes_by_its_own_seller_and_a_check_that_only_that_one_needs_can_be_noted(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01", country="AT", kind="company", vat_id="ATU12345675")
+    own = await default_seller(story.scope)
+    async with unit_of_work(story.scope):
+        other = await value(
+            "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book) RETURNING id",
+            book=own.book_id,
+        )
+    await is_checked(story)
+    customer = await get_customer(story.scope, story.customer)
+    by_seller = [(await standing_of(story.scope, customer, seller_id=each)).reason for each in (own.id, other)]
+    made = []
+    for seller_id in (own.id, int(other)):
+        lines = [NewLine(description="Visit", unit_price_e6=30 * 10**6)]
+        made.append(await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines)))
+        async with unit_of_work(story.scope):
+            await execute("UPDATE document SET seller_id = :seller WHERE id = :id", seller=seller_id, id=made[-1])
+        fields = DraftFields(lines=lines)
+        await change_draft(story.scope, made[-1], fields, version=(await story.document(made[-1])).version)
+
+    assert by_seller == ["at_home", "valid"]
+    assert [await rates(story, each) for each in made] == [TAXED, FREE]
+
+
+async def is_exempt(story: Story) -> None:
+    """A category of products that are exempt by themselves, such as insurance."""
+    await create_tax_category(story.scope, NewTaxCategory(code="insurance", name="Insurance", einvoice_code="E"))
+    await story.sells("fibre", 3000)
+    await story.sells("cover", 500, kind="service", tax_category="insurance")
+    for code in ("fibre", "cover"):
+        await story.subscribes(code)
+
+
+@pytest.mark.parametrize(
+    ("buyer", "expected"),
+    [
+        ({"country": "AT"}, [("S", 20, 3000, 600), ("E", 0, 500, 0)]),
+        ({"country": "FR"}, [("S", 20, 3000, 600), ("E", 0, 500, 0)]),
+        (GERMAN, [("AE", 0, 3000, 0), ("E", 0, 500, 0)]),
+        ({"country": "FR", "tax_profile": "reverse_charge"}, [("AE", 0, 3000, 0), ("E", 0, 500, 0)]),
+        ({**GERMAN, "tax_profile": "exempt"}, [("E", 0, 3500, 0)]),
+        ({**GERMAN, "tax_profile": "outside"}, [("O", 0, 3500, 0)]),
+        ({"country": "CH"}, [("O", 0, 3500, 0)]),
+    ],
+    ids=[
+        "at home",
+        "a consumer of another member",
+        "a company with a valid VAT id",
+        "reverse charge by hand",
+        "a company with a valid VAT id that is exempt",
+        "outside by hand",
+        "outside the EU",
+    ],
+)
+async def test_B6_what_is_exempt_by_itself_is_no_reverse_charge_and_who_is_exempt_stays_so(
+    story: Story, buyer: dict[str, str], expected: list[tuple[str, int, int, int]]
+) -> None:
+    await story.begins("2027-05-01", **buyer)
+    if "vat_id" in buyer:
+        await is_checked(story)
+    await is_exempt(story)
+
+    await story.bill()
+
+    assert sorted(await rates(story)) == sorted(expected)
+    await story.nothing_more_is_due()
 
 
 async def test_B5_what_is_sold_once_is_earned_and_a_cycle_whose_days_nobody_knows_yet_is_not(story: Story) -> None:
