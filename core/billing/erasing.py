@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from core.activity.actions import empty_values
 from core.activity.unit import unit_of_work
 from core.billing.plan import VAT_CHECK_COUNTS
 from core.database import execute, rows, value, value_as, values
 from core.documents.formats import write_day
 from core.hooks import Effect, Erasure
+from core.jobs.actions import erase_jobs
 from core.money import format_money
 from core.texts import _, ngettext
 
@@ -121,7 +123,7 @@ class _HasId(Struct, frozen=True):
 
 async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -> None:
     """What was asked about VAT ids for these, or about ids that these had. Whose id another has for whom it counts, it
-    is that one's."""
+    is that one's; so is what an invoice of another rests on, as long as its buyer is kept."""
     if not customer_ids:
         return
     others = "(SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)"
@@ -131,8 +133,18 @@ async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -
         f" WHERE customer_id IN :ids AND EXISTS (SELECT 1 {heirs})",
         ids=customer_ids,
     )
+    resting = (
+        "FROM document_vat_check p JOIN document d ON d.id = p.document_id"
+        " WHERE p.vat_check_id = v.id AND d.payer_id NOT IN :ids"
+    )
     await execute(
-        f"DELETE FROM vat_check WHERE customer_id IN :ids OR (vat_id IN :vat_ids AND vat_id NOT IN {others})",
+        f"UPDATE vat_check AS v SET customer_id = (SELECT min(d.payer_id) {resting})"
+        f" WHERE customer_id IN :ids AND EXISTS (SELECT 1 {resting})",
+        ids=customer_ids,
+    )
+    await execute(
+        f"DELETE FROM vat_check AS v WHERE customer_id IN :ids OR (vat_id IN :vat_ids AND vat_id NOT IN {others}"
+        f" AND NOT EXISTS (SELECT 1 {resting}))",
         ids=customer_ids,
         vat_ids=sorted({each for each in vat_ids if each}),
     )
@@ -162,7 +174,9 @@ async def erase_retained(scope: Scope) -> int:
                 await _erase_documents(over)
         erased += len(over)
         if len(over) < PIECE:
-            return erased
+            break
+    await _erase_checks_of_nobody(scope)
+    return erased
 
 
 _OVER: Final = """
@@ -178,6 +192,22 @@ WHERE p.retain_until < :today AND p.role = 'buyer' AND d.state = 'issued'
         WHERE l.document_id = d.id AND b.anonymised_at IS NOT NULL AND (l.description <> '' OR f.path <> ''))))
 ORDER BY d.id LIMIT :limit
 """
+
+
+async def _erase_checks_of_nobody(scope: Scope) -> None:
+    """What was asked for customers whom nobody erased and who are gone: those of an import that was undone."""
+    gone = "v.customer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customer c WHERE c.id = v.customer_id)"
+    while True:
+        async with unit_of_work(scope):
+            found = await values(
+                f"SELECT DISTINCT v.customer_id FROM vat_check v WHERE {gone} ORDER BY 1 LIMIT :limit", limit=PIECE
+            )
+            if ids := [int(each) for each in found]:
+                await _erase_checks(ids, ())
+                await erase_jobs(scope, ids, ())
+                await empty_values(scope, *ids)
+        if len(ids) < PIECE:
+            return
 
 
 async def _erase_documents(over: Sequence[_Over]) -> None:
@@ -197,6 +227,7 @@ async def _erase_documents(over: Sequence[_Over]) -> None:
         ids=ids,
         bought=bought,
     )
+    await execute("DELETE FROM document_vat_check WHERE document_id IN :bought", bought=bought)
     done = await values(
         "SELECT id FROM customer WHERE id IN :payers AND NOT EXISTS (SELECT 1 FROM document d"
         " JOIN document_party p ON p.document_id = d.id AND p.role = 'buyer' AND p.snapshot <> ''"

@@ -420,6 +420,15 @@ class VatCheck(Table):
     trader_address = Text()
 
 
+class DocumentVatCheck(Table):
+    """By which check of its buyer's VAT id an invoice has no tax. It goes with the buyer, once the time is over."""
+
+    belongs = via("document_id")
+
+    document_id = ForeignKey(Document, primary_key=True, index=True)
+    vat_check_id = ForeignKey(VatCheck, index=True)
+
+
 class DunningStep(Table):
     """A step of dunning: so many days after the due date, which message, what it costs, what becomes of the customer.
 

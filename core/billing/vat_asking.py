@@ -165,7 +165,8 @@ async def ask_soon(scope: Scope, customer_ids: Sequence[int]) -> int:
         scope,
         CHECK,
         "SELECT '{\"customer_id\":' || CAST(c.id AS text) || ',\"vat_id\":\"' || c.vat_id || '\"}' AS payload,"
-        " 'vat_check:' || CAST(c.id AS text) || ':' || c.vat_id || ':' || :on AS dedupe_key, c.id AS customer_id"
+        " 'vat_check:' || CAST(c.id AS text) || ':' || CAST(c.version AS text) || ':' || :on AS dedupe_key,"
+        " c.id AS customer_id"
         f" FROM customer c WHERE c.id IN :ids AND {_DECIDES} AND coalesce({_ASKED} < :before, TRUE)"
         " ORDER BY c.id LIMIT :most",
         ids=list(customer_ids),

@@ -105,9 +105,7 @@ class VatStanding(Struct, frozen=True, kw_only=True):
     """The latest first; those of ids that it had before stand behind."""
 
 
-_CHECK: Final = """
-SELECT v.id, v.vat_id, v.checked_at, v.valid, v.consultation, v.source, v.trader_name, v.trader_address
-FROM customer c JOIN vat_check v ON """
+_ANSWER: Final = "v.id, v.vat_id, v.checked_at, v.valid, v.consultation, v.source, v.trader_name, v.trader_address"
 
 
 async def standing_of(scope: Scope, customer: CustomerDetail, *, seller_id: int | None = None) -> VatStanding:
@@ -115,7 +113,8 @@ async def standing_of(scope: Scope, customer: CustomerDetail, *, seller_id: int 
     home = (await default_seller(scope) if seller_id is None else await get_seller(seller_id)).country
     checks = await rows(
         VatCheckRow,
-        f"{_CHECK}(v.vat_id = :vat_id AND v.vat_id <> '' AND {VAT_CHECK_COUNTS}) OR v.customer_id = c.id"
+        f"SELECT {_ANSWER} FROM customer c JOIN vat_check v ON"
+        f" (v.vat_id = :vat_id AND v.vat_id <> '' AND {VAT_CHECK_COUNTS}) OR v.customer_id = c.id"
         " WHERE c.id = :id"
         " ORDER BY CASE WHEN v.vat_id = :vat_id THEN 0 ELSE 1 END, v.checked_at DESC, v.id DESC LIMIT :most",
         vat_id=customer.vat_id,
@@ -174,17 +173,15 @@ def _by(last: VatCheckRow | None, since: datetime) -> Reason:
     return "valid" if last.checked_at >= since else "too_old"
 
 
-async def proof_of(customer_id: int, vat_id: str, at: datetime) -> VatCheckRow | None:
-    """The check that took tax off what was issued to this customer at this instant; none where staff had chosen so."""
-    (last,) = await rows(
+async def proof_of(document_id: int) -> VatCheckRow | None:
+    """The check that took tax off an issued invoice; none where staff had chosen so."""
+    (found,) = await rows(
         VatCheckRow,
-        f"{_CHECK}v.vat_id = :vat_id AND v.checked_at <= :at AND {VAT_CHECK_COUNTS}"
-        " WHERE c.id = :id ORDER BY v.checked_at DESC, v.id DESC LIMIT 1",
-        id=customer_id,
-        vat_id=vat_id,
-        at=at,
+        f"SELECT {_ANSWER} FROM document_vat_check p JOIN vat_check v ON v.id = p.vat_check_id"
+        " WHERE p.document_id = :id",
+        id=document_id,
     ) or (None,)
-    return last if last is not None and last.valid and last.checked_at >= at - VAT_CHECK_LASTS else None
+    return found
 
 
 async def note_check(scope: Scope, customer_id: int, data: NewVatCheck) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from litestar import Response
 from litestar.params import FromPath
 from msgspec import Struct
@@ -130,14 +129,13 @@ async def why_document(view: View, invoice_id: FromPath[int]) -> Response[str]:
 
 async def _reverse_charge(scope: Scope, document: DocumentDetail) -> list[Fact]:
     """The check of the buyer's VAT id that it has no tax by: what an auditor asks for."""
-    if document.issued_at is None or document.kind != "invoice" or "AE" not in {tax.category for tax in document.taxes}:
+    if document.kind != "invoice" or "AE" not in {tax.category for tax in document.taxes}:
         return []
-    vat_id = str(msgspec.json.decode(document.buyer or "{}").get("vat_id", ""))
-    proof = await proof_of(document.payer_id, vat_id, document.issued_at)
+    proof = await proof_of(document.id)
     if proof is None:
         return [Fact(label=_("Reverse charge"), value=_("Chosen by staff, under Tax"))]
     on = written(date_in(proof.checked_at, scope.tenant.time_zone), scope.locale)
-    told = _("%(vat_id)s was found valid on %(day)s", vat_id=vat_id, day=on)
+    told = _("%(vat_id)s was found valid on %(day)s", vat_id=proof.vat_id, day=on)
     return [Fact(label=_("Reverse charge"), value=", ".join(filter(None, (told, proof.consultation))))]
 
 

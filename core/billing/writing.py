@@ -15,6 +15,7 @@ from msgspec import Struct
 from core.activity.unit import record, record_set
 from core.billing.events import InvoiceIssued, InvoiceSettled
 from core.billing.numbering import take_numbers
+from core.billing.plan import VAT_CHECK_COUNTS
 from core.billing.staging import in_order, json_object, larger, next_id, smaller, staged, staged_all
 from core.database import dialect, row, rows, value, values
 from core.jobs.kinds import crowding, of_crowd
@@ -138,6 +139,17 @@ FROM stage_tax l
 THEN JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id
 GROUP BY d.id, l.tax_code, l.rate_ppm
 """
+PROOFS: Final = f"""
+INSERT INTO document_vat_check (document_id, vat_check_id)
+SELECT DISTINCT d.id, v.id
+FROM stage_tax t
+THEN JOIN stage_document d ON d.payer_id = t.payer_id AND d.currency = t.currency AND d.split_id = t.split_id
+THEN JOIN customer c ON c.id = d.payer_id AND c.tax_profile = 'standard'
+THEN JOIN vat_check v ON v.id = (SELECT v.id FROM vat_check v WHERE v.vat_id = c.vat_id AND {VAT_CHECK_COUNTS}
+    ORDER BY v.checked_at DESC, v.id DESC LIMIT 1)
+WHERE t.tax_code = 'AE' AND d.kind = 'invoice'
+"""
+"""The checks that took the tax off: where staff have chosen so there is none."""
 STATES: Final = """
 INSERT INTO document_state (document_id, payer_id, due_on, currency, open_minor, base_open_minor, settled_on)
 SELECT id, payer_id, due_on, currency, CASE WHEN kind = 'credit_note' THEN 0 ELSE total_minor END,
@@ -502,11 +514,12 @@ async def tell_listeners(scope: Scope, select: str) -> None:
 
 
 def document_statements(plan: Plan, *, taxes: bool = True) -> list[tuple[str, dict[str, Any]]]:
-    """Taxes, parties, states and postings of the staged documents; not yet the documents themselves."""
+    """Taxes, parties, proofs, states and postings of the staged documents; not yet the documents themselves."""
     issued_on, book_id = plan.issued_on, plan.seller.book_id
     return [
         *([(TAXES, {})] if taxes else []),
         (parties(), {"retain_until": retain_until(issued_on, plan.settings.retain_years)}),
+        (PROOFS, {}),
         (STATES, {"issued_on": issued_on}),
         (postings(), {"issued_on": issued_on, "base": plan.base, "book_id": book_id}),
         (LEDGER, {"issued_on": issued_on, "run_id": plan.run_id, "book_id": book_id}),

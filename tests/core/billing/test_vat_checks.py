@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,8 @@ from core.billing.schemas import NewDraft, NewLine
 from core.billing.vat_checks import NewVatCheck, keep_check, note_check, standing_of
 from core.customers import actions as customers
 from core.customers.actions.anonymise import anonymise_customer
+from core.customers.importing.actions import stage_import, take_over, undo_import
+from core.customers.importing.profiles import Mapping
 from core.customers.queries import get_customer
 from core.customers.schemas import NewCustomer
 from core.database import Partitions, execute, value, values
@@ -218,6 +221,70 @@ async def test_C12_checks_prove_why_invoices_have_no_tax_and_go_with_the_last_of
 
     everything = [VAT_ID, ANOTHER, VAT_ID]
     assert kept == [(0, everything), (1, everything), (1, [])]
+
+
+async def test_C12_what_an_invoice_of_another_rests_on_stays_as_long_as_its_buyer_is_kept(tenant: TestTenant) -> None:
+    """Whoever asked about the id, and whoever else has it by then or had it."""
+    buyer, asking = await a_company(tenant), await a_company(tenant)
+    third = await a_company(tenant)
+    async with unit_of_work(tenant.scope()):
+        of_asking = await get_customer(tenant.scope(), asking)
+        await keep_check(
+            tenant.scope(), of_asking, tenant.clock.now(), valid=True, consultation="WAPIAAAA", source="registry"
+        )
+    first = await an_invoice(tenant, buyer)
+    tenant.clock.move(timedelta(days=1))
+    await has_had(tenant, buyer, VAT_ID)
+    second = await an_invoice(tenant, buyer)
+    await execute("UPDATE customer SET vat_id = :now WHERE id = :id", now=ANOTHER, id=buyer)
+    page = await tenant.browser()
+
+    async def proofs() -> list[bool]:
+        told = [(await page.get(f"/invoices/{each}/why", headers=PARTIAL)).text for each in (first, second)]
+        return ["was found valid" in unescape(each) for each in told]
+
+    await is_forgotten(tenant, asking)
+    still = await values("SELECT customer_id FROM vat_check ORDER BY id"), await proofs()
+    await is_forgotten(tenant, third)
+    of_buyer = await values("SELECT customer_id FROM vat_check ORDER BY id"), await proofs()
+    for invoice_id in (first, second):
+        await billing.write_off(tenant.scope(), invoice_id, "gone")
+    await is_forgotten(tenant, buyer)
+    kept = await proofs()
+    tenant.clock.set(datetime(2037, 1, 1, 12, tzinfo=UTC))
+
+    assert still == ([third, buyer], [True, True]), "who has the id by now has what was said of it"
+    assert of_buyer == ([buyer, buyer], [True, True])
+    assert kept == [True, True]
+    assert await erase_retained(tenant.scope()) == 2
+    assert await values("SELECT vat_id FROM vat_check") == []
+    assert await values("SELECT document_id FROM document_vat_check") == []
+
+
+async def test_C12_a_check_of_who_is_gone_without_being_erased_goes_with_the_next_night(
+    tenant: TestTenant, tmp_path: Path
+) -> None:
+    """As customers of an import do that is undone."""
+    scope = tenant.scope()
+    file = tmp_path / "customers.csv"
+    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\nBo,Bo GmbH,DE,{ANOTHER}\n")
+    batch_id = (await stage_import(scope, file, Mapping())).batch
+    await take_over(scope, batch_id, mode="skip-bad")
+    imported = [int(each) for each in await values("SELECT id FROM customer ORDER BY id")]
+    await execute("UPDATE customer SET kind = 'company' WHERE id IN :ids", ids=imported)
+    stays = await a_company(tenant, ANOTHER)
+    await note_check(scope, imported[0], NewVatCheck(valid=True))
+    async with unit_of_work(scope):
+        of_second = await get_customer(scope, imported[1])
+        await keep_check(scope, of_second, tenant.clock.now(), valid=True, consultation="", source="registry")
+
+    await undo_import(scope, batch_id)
+    erased = await erase_retained(scope)
+
+    assert (erased, await values("SELECT id FROM customer")) == (0, [stays])
+    assert await values("SELECT customer_id FROM vat_check") == [stays], "that of another is kept for it"
+    named = "position IN (SELECT position FROM activity WHERE customer_id IN :ids) AND new IS NOT NULL"
+    assert await value(f"SELECT count(*) FROM activity_value WHERE {named}", ids=imported) == 0
 
 
 async def a_company_of_a_reseller(tenant: TestTenant) -> int:
