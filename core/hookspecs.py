@@ -304,8 +304,10 @@ async def bulk_actions(scope: Scope, listing: str) -> Sequence[BulkAction[Any]]:
 async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     """Figures on the dashboard.
 
-    Not asked on any other page. Nothing is kept: a figure that is dear to work out belongs in a table of the plugin's
-    own.
+    The page waits for all cards together 0.3 s: who is not done by then is broken off and asked again behind the page,
+    with 20 s for all. Nothing is kept: a figure that is dear to work out belongs in a table of the plugin's own.
+
+    Not asked on any other page.
 
     Since 1.0.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from litestar import Response
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from core.web.menu import Place
     from core.web.view import PageView
 
+AT_ONCE: Final = 0.3
+"""Seconds that the page waits for its cards; the others come behind it."""
+PATIENCE: Final = 20.0
+"""Seconds that these have."""
 SHORTEST = 2
 HITS = 6
 """Of each kind."""
@@ -38,12 +42,7 @@ WHOLE = 3
 async def show_home(view: View) -> Response[str]:
     scope = view.scope
     steps = await _steps(scope)
-    cards: list[Card] = []
-    for answer in await scope.hooks.ask(hookspecs.dashboard_cards, scope=scope):
-        if answer.error is not None:
-            detail = _("Failed, %(error)s", error=answer.error_id)
-            cards.append(Card(key=answer.plugin, label=answer.plugin, value="–", detail=detail, tone="bad"))
-        cards.extend(answer.value or ())
+    cards = await _cards(scope, AT_ONCE)
     return view.page(
         "dashboard/home.html",
         steps=steps,
@@ -51,6 +50,26 @@ async def show_home(view: View) -> Response[str]:
         cards=cards,
         plugins=_plugin_names(view),
     )
+
+
+@get("/cards", permission=SIGNED_IN)
+async def show_cards(view: View) -> Response[str]:
+    """The part of the start page that comes behind it, where some card takes longer."""
+    late = Card(key="late", label=_("Not known"), value="–", detail=_("took too long"), tone="bad")
+    return view.page("dashboard/_cards.html", cards=[card or late for card in await _cards(view.scope, PATIENCE)])
+
+
+async def _cards(scope: Scope, seconds: float) -> list[Card | None]:
+    """In the order of the plugins that have them; None stands for those of one that takes longer."""
+    cards: list[Card | None] = []
+    for answer in await scope.hooks.ask_soon(seconds, hookspecs.dashboard_cards, scope=scope):
+        if answer.late:
+            cards.append(None)
+        elif answer.error is not None:
+            detail = _("Failed, %(error)s", error=answer.error_id)
+            cards.append(Card(key=answer.plugin, label=answer.plugin, value="–", detail=detail, tone="bad"))
+        cards.extend(answer.value or ())
+    return cards
 
 
 def _plugin_names(view: PageView) -> list[str]:
@@ -167,4 +186,4 @@ def _best(places: Sequence[tuple[Place, int]]) -> list[Hit]:
     return [Hit(label=one.label, href=one.href, icon=one.icon, detail=one.detail) for one, _fit in fitting[:HITS]]
 
 
-HANDLERS = (show_home, search)
+HANDLERS = (show_home, show_cards, search)

@@ -32,12 +32,16 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[R]):
-    """What one plugin said: a value, or else an error, which `error_id` finds in the log. Look at `error` first."""
+    """What one plugin said: a value, or else an error, which `error_id` finds in the log. Look at `error` first.
+
+    `late` is who was not done in the time of `ask_soon`, and said nothing yet.
+    """
 
     plugin: str
     value: R | None
     error: Exception | None = None
     error_id: str = ""
+    late: bool = False
 
 
 class _Implementation(NamedTuple):
@@ -97,6 +101,34 @@ class Hooks:
             except Exception as error:
                 error_id = note_failure(implementation.plugin, spec.__name__)
                 answers.append(Answer(implementation.plugin, None, error, error_id))
+            else:
+                answers.append(Answer(implementation.plugin, value))
+        return answers
+
+    async def ask_soon(
+        self, seconds: float, spec: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs
+    ) -> list[Answer[R]]:
+        """The same in so much time altogether: who is not done by then is broken off, and noted as late, not as failed.
+
+        Who is asked when it is over still has a tenth of it, so that one that is slow does not make late those that
+        are not. Ask again where there is more time.
+        """
+        answers: list[Answer[R]] = []
+        now = asyncio.get_running_loop().time
+        end = now() + seconds
+        for implementation, given in self._calls(spec, args, kwargs):
+            limit = asyncio.timeout_at(max(end, now() + seconds / 10))
+            try:
+                async with limit:
+                    value = await cast("Coroutine[Any, Any, R]", implementation.function(*given))
+            except TryAgain:
+                raise
+            except Exception as error:
+                if limit.expired():
+                    answers.append(Answer(implementation.plugin, None, late=True))
+                else:
+                    error_id = note_failure(implementation.plugin, spec.__name__)
+                    answers.append(Answer(implementation.plugin, None, error, error_id))
             else:
                 answers.append(Answer(implementation.plugin, value))
         return answers

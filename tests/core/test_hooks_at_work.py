@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -22,6 +23,7 @@ from core.customers import actions, queries
 from core.customers.actions.notes import add_note
 from core.customers.events import CustomerCreated, CustomerStatusChanged
 from core.customers.schemas import HierarchyFields, NewCustomer
+from core.dashboard import routes as home
 from core.database import execute
 from core.errors import Conflict
 from core.hooks import (
@@ -188,6 +190,33 @@ async def test_a_card_and_a_step_of_a_plugin_stand_on_the_start_page(tenant: Tes
     assert answer.status_code == 200, answer.text
     for text in ("Fathoms sounded", "1,204", "Sound the depth", "Before you anchor."):
         assert text in answer.text
+
+
+async def test_a_card_that_takes_longer_comes_behind_the_start_page(
+    tenant: TestTenant, switch_on: SwitchOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dashboard_cards() -> list[Card]:
+        await asyncio.sleep(0.5)
+        return [Card(key="probe", label="Fathoms sounded", value="1,204", href="/probe")]
+
+    switch_on(dashboard_cards=dashboard_cards)
+    browser = await tenant.browser()
+
+    with structlog.testing.capture_logs() as log:
+        page = await browser.get("/")
+        part = await browser.get("/cards")
+    monkeypatch.setattr(home, "PATIENCE", 0.1)
+    impatient = await browser.get("/cards")
+
+    assert "Fathoms" not in page.text
+    assert page.text.count('hx-get="/cards"') == 1
+    assert page.text.count('class="t-blank"') >= 3
+    assert part.status_code == 200, part.text
+    assert part.text.startswith("<dl")
+    assert all(text in part.text for text in ("Fathoms sounded", "1,204"))
+    assert not any(text in part.text for text in ("t-blank", "hx-get"))
+    assert "took too long" in impatient.text
+    assert log == []
 
 
 async def test_the_search_finds_what_a_plugin_knows(tenant: TestTenant, switch_on: SwitchOn) -> None:

@@ -76,6 +76,35 @@ async def test_a_plugin_that_raises_or_is_slow_stands_as_an_error_in_its_place_a
     assert answers[0].error_id == ""
 
 
+async def test_who_is_not_done_in_the_time_for_all_is_late_and_no_fault() -> None:
+    async def slow() -> list[Tab]:
+        await asyncio.sleep(9)
+        return []
+
+    async def too_slow_by_itself() -> list[Tab]:
+        raise TimeoutError
+
+    hooks = Hooks(
+        SPECS,
+        named(
+            module("a", customer_tabs=too_slow_by_itself),
+            module("b", customer_tabs=failing(Forbidden("Not you."))),
+            module("c", customer_tabs=slow),
+            module("d", customer_tabs=slow),
+            module("e", customer_tabs=answering([tab("e")])),
+        ),
+    )
+
+    with structlog.testing.capture_logs() as log:
+        async with asyncio.timeout(2):
+            answers = await hooks.ask_soon(0.05, modules.customer_tabs, scope="s", customer_id=7)
+
+    assert [answer.late for answer in answers] == [False, False, True, True, False]
+    assert [type(answer.error) for answer in answers[:3]] == [TimeoutError, Forbidden, type(None)]
+    assert answers[4].value == [tab("e")]
+    assert [line["error_id"] for line in log] == [answers[0].error_id, answers[1].error_id]
+
+
 async def test_a_database_that_asks_to_try_again_is_heard_and_not_taken_for_the_plugin_s_fault() -> None:
     hooks = Hooks(
         SPECS,

@@ -19,8 +19,7 @@ const PALETTE = ["--t-c1", "--t-c2", "--t-c3", "--t-c4", "--t-c5"];
 const draw = (Chart, card) => {
   const table = $("table[data-chart]", card), canvas = $("canvas", card), stacked = table.dataset.chart === "stacked";
   const rows = $$("tbody tr", table).filter(row => $("th", row)), heads = $$("thead th", table).slice(1, 1 + Number(table.dataset.drawn));
-  if (!rows.length) return;
-  $(".t-chart", card).hidden = false; $(".t-scroll", card).hidden = true; $("[data-figures]", card).hidden = false;
+  show(card, true); $("[data-figures]", card).hidden = false;
   Chart.getChart(canvas)?.destroy();
   const text = colour("--t-text-2"), line = colour("--t-line"), colours = PALETTE.map(colour);
   new Chart(canvas, {
@@ -44,9 +43,13 @@ const draw = (Chart, card) => {
   });
 };
 
+const show = (card, drawn) => { $(".t-chart", card).hidden = !drawn; $(".t-scroll", card).hidden = drawn; };
 const drawAll = async box => {
-  const Chart = await load(box.dataset.charts);
-  for (const card of $$(".t-card", box)) draw(Chart, card);
+  const cards = $$(".t-card", box).filter(card => $("tbody th", card));
+  for (const card of cards) show(card, true);   // its place, so that nothing jumps while the library comes
+  let Chart;
+  try { Chart = await load(box.dataset.charts); } catch { for (const card of cards) show(card, false); return; }
+  for (const card of cards) draw(Chart, card);
 };
 onContent(() => { for (const box of $$("[data-charts]:not([data-done])")) { box.dataset.done = "yes"; drawAll(box); } });
 document.addEventListener("themed", () => { for (const box of $$("[data-charts]")) drawAll(box); });

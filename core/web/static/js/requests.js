@@ -19,10 +19,26 @@ document.addEventListener("htmx:finally:request", e => {
   button?.removeAttribute("aria-busy");
 });
 
+// A part that comes by itself and did not says so in its own place, and can be asked for again.
+const missing = ctx => {
+  const part = ctx?.sourceElement?.closest?.("[data-comes]");
+  if (part) { part.removeAttribute("aria-busy"); $("[data-missing]", part).hidden = false; }
+  return !!part;
+};
+document.addEventListener("htmx:error", e => missing(e.detail.ctx));
+on("click", "[data-again]", (e, button) => {
+  const part = button.closest("[data-comes]");
+  $("[data-missing]", part).hidden = true;
+  part.setAttribute("aria-busy", "true");
+  htmx.trigger(part, "again");
+});
+
 // An error that comes as a banner goes into the dialog that asked, else on top of the page: never into the target.
 document.addEventListener("htmx:after:request", e => {
   const ctx = e.detail.ctx;
-  if (ctx.response.status < 400 || !ctx.text.includes("data-problem")) return;
+  if (ctx.response.status < 400) return;
+  if (missing(ctx)) { ctx.swap = "none"; return; }
+  if (!ctx.text.includes("data-problem")) return;
   const dialog = ctx.sourceElement.closest?.("dialog[open]");
   ctx.target = (dialog && place(dialog)) || $("#problem");
   ctx.swap = "innerHTML";
