@@ -139,7 +139,7 @@ CUSTOMERS: Final = Listing(
             label=N_("Joined"),
             expr="customer.joined_on",
             indexed=True,
-            beside=("name",),
+            beside=("name", "status"),
             kind="date",
             field="joined_on",
         ),

@@ -185,8 +185,14 @@ def _chosen(
     if len(chosen) != len(set(text.split(","))):
         raise Invalid(_("%(label)s is one of %(known)s.", label=_(column.label), known=", ".join(known)), field=key)
     plain = [one.value for one in chosen if not one.sql]
-    tests = [f"({one.sql})" for one in chosen if one.sql] + ([f"{column.expr} IN :{slot}"] if plain else [])
-    values: dict[str, object] = {slot: plain} if plain else {}
+    tests = [f"({one.sql})" for one in chosen if one.sql]
+    values: dict[str, object] = {}
+    if len(plain) == 1:  # of a list SQLite's planner does not know how long it is
+        tests.append(f"{column.expr} = :{slot}")
+        values[slot] = plain[0]
+    elif plain:
+        tests.append(f"{column.expr} IN :{slot}")
+        values[slot] = plain
     for one in chosen:
         values.update(one.values)
     yield (

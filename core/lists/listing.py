@@ -330,9 +330,11 @@ class Listing(Generic[R]):
         )
 
     def _beside(self, filters: Sequence[Filter], sorts: Sequence[Sorted]) -> bool:
-        filtered = {one.column for one in filters}
-        held = {key for column in self.columns if column.key in filtered for key in column.beside}
-        return len(filtered) == 1 and all(one.column.key in held for one in sorts)
+        filtered, sorted_by = {one.column for one in filters}, {one.column.key for one in sorts}
+        return any(
+            column.key in filtered and (filtered - {column.key}) | sorted_by <= set(column.beside)
+            for column in self.columns
+        )
 
     def parameters(self) -> frozenset[str]:
         """The parameters of an address that say what of the list is shown, and how."""
@@ -466,25 +468,27 @@ class Listing(Generic[R]):
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
+        whole = self._walk(everything, asked, order, order.join, ["TRUE"])
+        found = f"SELECT count(*) FROM ({self._found(everything, asked, self.row_id)} LIMIT {COUNTED + 1}) AS counted"
         there = await rows(
             _Near,
-            f"WITH walked AS MATERIALIZED ({walk} LIMIT {NEARBY}), told AS (SELECT count(*) AS looked,"
-            " count(CASE WHEN wanted THEN 1 END) AS many FROM walked)"
-            f" SELECT told.looked, told.many, {order.again('page')}, coalesce(page.id, 0) AS id FROM told"
-            f" LEFT JOIN (SELECT {order.again('walked')}, walked.id FROM walked WHERE wanted"
-            f" ORDER BY {order.by_again('walked')} LIMIT :list_limit) AS page ON TRUE"
+            f"WITH page AS MATERIALIZED (SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {NEARBY}) AS"
+            " walked WHERE wanted LIMIT :list_limit), told AS (SELECT count(*) AS many FROM page)"
+            f" SELECT CASE WHEN told.many < :list_limit THEN (SELECT count(*) FROM ({whole} LIMIT {NEARBY}) AS whole)"
+            f" ELSE {NEARBY} END AS looked,"
+            f" CASE WHEN told.many < :list_limit THEN told.many ELSE ({found}) END AS many,"
+            f" {order.again('page')}, coalesce(page.id, 0) AS id FROM told LEFT JOIN page ON TRUE"
             f" ORDER BY {order.by_again('page')}",
             **given,
         )
         keys = [_key(one) for one in there if one.id]
-        if there[0].looked < NEARBY and order.place is None:  # that is all there is
-            return keys, there[0].many
-        if there[0].looked == NEARBY and len(keys) < order.given["list_limit"]:
+        if len(keys) == order.given["list_limit"] or (there[0].looked < NEARBY and order.place is None):
+            return keys, there[0].many  # that is the page, or all there is
+        if there[0].looked == NEARBY:
             if there[0].many < DENSE:
                 return None, 0
             keys = await self._walked(everything, asked, reach, order)
-        found = self._found(everything, asked, self.row_id)
-        return keys, int(await value(f"SELECT count(*) FROM ({found} LIMIT {COUNTED + 1}) AS counted", **given))
+        return keys, int(await value(found, **given))
 
     async def _first(
         self, everything: bool, asked: Asked, reach: QueryString, order: Order

@@ -31,6 +31,7 @@ from core.lists import filters, listing
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import TestTenant
 from core.web.jsonapi import encode_cursor
+from tests.databases import define
 
 FULL = CUSTOMERS.having(MAIN_BALANCE)
 
@@ -126,6 +127,12 @@ async def test_every_way_gives_the_rows_that_one_plain_statement_gives_in_its_or
         "city_key = 'koln' AND name_key LIKE '%urge%'": {"city.has": "köL", "name.has": "Ürge"},
         "name_key LIKE 'ann%' AND city_key = 'koln'": {"q": "ann", "city.has": "oln"},
         "customer.currency LIKE '%EU%'": {"currency.has": "EU"},
+        "status_id = 2 AND joined_on BETWEEN '2020-01-03' AND '2020-01-09'": {
+            "status": "active",
+            "joined.from": "2020-01-03",
+            "joined.to": "2020-01-09",
+        },
+        "status_id IN (1, 2) AND live_subscriptions = 2": {"status": "active,new", "services": "2"},
     }
 
     for column in [one for one in FULL.columns if one.sorts]:
@@ -286,15 +293,23 @@ async def test_a_reach_is_read_from_indexes_that_customers_without_a_partition_a
     assert "partition_id IS NOT NULL" in str(kept)
 
 
-@pytest.mark.parametrize("address", [{"status": "active"}, {"joined.from": "2020-01-03", "joined.to": "2020-01-20"}])
-async def test_what_one_filter_leaves_is_in_the_order_of_names_without_a_row_being_read_for_it(
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"status": "active"},
+        {"joined.from": "2020-01-03", "joined.to": "2020-01-20"},
+        {"joined.from": "2020-01-03", "joined.to": "2020-01-20", "status": "active"},
+    ],
+)
+async def test_what_filters_of_one_index_leave_is_in_the_order_of_names_without_a_row_being_read_for_it(
     tenant: TestTenant, address: dict[str, str]
 ) -> None:
     await fill(tenant, 60)
+    await define("ANALYZE")
 
     with watched() as seen:
         found = await FULL.read(tenant.scope(), address, choices=await list_choices(), limit=5)
-    text = next(text for text in seen if "WITH few" in text)
+    text = next(text for text in seen if "WITH " in text)
 
     names = await FULL.read(tenant.scope(), {**address, "sort": "id"}, choices=await list_choices())
     expected = sorted(names.rows, key=lambda one: (one.full_name, one.id))
@@ -303,6 +318,30 @@ async def test_what_one_filter_leaves_is_in_the_order_of_names_without_a_row_bei
     if isinstance(tenant.database, SqliteDatabase):
         plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text}".replace("?", "2"))]
         assert any("COVERING INDEX customer_by_" in detail for detail in plan), plan
+
+
+async def test_a_page_that_is_full_near_the_beginning_is_counted_in_the_same_statement_and_no_further_row_looked_at(
+    tenant: TestTenant,
+) -> None:
+    await fill(tenant, 60)
+    address = {"city.empty": "no", "status": "active"}
+    made: list[tuple[str, dict[str, object]]] = []
+
+    async def told(into: type[Struct], sql: str, **given: object) -> list[Struct]:
+        made.append((sql, given))
+        return await rows(into, sql, **given)
+
+    with pytest.MonkeyPatch.context() as patched, watched() as seen:
+        patched.setattr(listing, "rows", told)
+        found = await FULL.read(tenant.scope(), address, choices=await list_choices(), limit=5)
+    there = await values("SELECT id FROM customer WHERE city_key <> '' AND status_id = 2 ORDER BY name_key, id")
+
+    assert ([one.id for one in found.rows], found.count) == (there[:5], len(there))
+    assert len([text for text in seen if "FROM customer" in text]) == 2, "which they are and how many, and their rows"
+    if not isinstance(tenant.database, SqliteDatabase):
+        (sql, given), _rows = made
+        plan = "\n".join(await values(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", **given))
+        assert "Limit (actual rows=60 " not in plan, plan
 
 
 EVERYBODY = Actor("staff", 1, "Staff", Everything(), ALL_PERMISSIONS)
