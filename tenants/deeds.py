@@ -256,9 +256,9 @@ def _no_moving(tenant: TenantRecord) -> str:
 def _copy_fields(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
     return (
         Field(
-            name="copy",
+            name="slug",
             label=_("Short name of the copy"),
-            value=f"{tenant.slug}-try"[:32],
+            value=f"{tenant.slug[:28].rstrip('-')}-try",
             required=True,
             max_length=32,
             wide=True,
@@ -279,7 +279,7 @@ def _plan_trying(tenant: TenantRecord) -> ChangePlan:
 
 
 async def _try(scope: Scope, tenant: TenantRecord, typed: Typed) -> str:
-    return _work(await actions.ask_test_clock(scope, tenant, typed_in(typed, "copy").strip()))
+    return _work(await actions.ask_test_clock(scope, tenant, typed_in(typed, "slug").strip()))
 
 
 def _until(scope: Scope, tenant: TenantRecord) -> Sequence[Field]:
@@ -559,7 +559,8 @@ async def do_deed(view: PageView, tenant: TenantRecord, deed: Deed) -> Response[
 
 
 def _refused(scope: Scope, tenant: TenantRecord, deed: Deed) -> str:
-    return next((why for other, why in may_do(scope, tenant) if other.key == deed.key), _("Not now"))
+    offered = next((why for other, why in may_do(scope, tenant) if other.key == deed.key), None)
+    return (deed.refused(tenant) or _("Not now")) if offered is None else offered
 
 
 def _place(scope: Scope, tenant: TenantRecord, deed: Deed) -> Place:

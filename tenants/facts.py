@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from core.app import migrations_of
-from core.database import bind, execute, pending, row, rows
+from core.database import SchemaTooNew, bind, execute, pending, row, rows
 from tenants.backups import BACKUPS
 from tenants.doctor import Finding, examine_tenant
 from tenants.sizes import size_of
@@ -93,7 +94,8 @@ async def see(deployment: Deployment, record: TenantRecord, newest: Mapping[str,
     if known:
         with bind(deployment.placement.find(record)):
             counts = await row(_Counts, _COUNTS) or counts
-            behind = len(await pending(migrations_of(deployment.plugins, deployment.enabled(record))))
+            with suppress(SchemaTooNew):  # the finding says so
+                behind = len(await pending(migrations_of(deployment.plugins, deployment.enabled(record))))
     backed_up_at = newest.get(record.slug)
     if backed_up_at is not None and backed_up_at < record.created_at:
         backed_up_at = None  # of another tenant that had its name

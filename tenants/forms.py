@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 
 from core.customers.vocabularies import VOCABULARIES
 from core.errors import FieldError, Invalid
+from core.ids import check_slug
+from core.staff.actions import email_of
 from core.texts import LANGUAGES, _
 from core.web.parts import Choice, Field
 from tenants.placement import SQLITE
@@ -28,8 +30,8 @@ Line = Annotated[str, Meta(max_length=200)]
 class NewTenantForm(Struct, frozen=True, forbid_unknown_fields=True):
     """What is typed, or sent to the API."""
 
-    slug: Annotated[str, Meta(max_length=32, description="Short name: its address begins with it")]
     name: Annotated[str, Meta(min_length=1, max_length=200, description="As its customers know it")]
+    slug: Annotated[str, Meta(max_length=32, description="Short name: its address begins with it")]
     email: Annotated[str, Meta(max_length=254, description="Of its first administrator")]
     person: Annotated[str, Meta(max_length=200, description="Name of its first administrator")] = "Administrator"
     country: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="Code of two letters")] = "IE"
@@ -139,6 +141,13 @@ def fields(locale: str, places: Iterable[Fullness]) -> list[Field]:
 def new_tenant_of(form: NewTenantForm) -> NewTenant:
     """What the tenant is made from. Raises Invalid with every field that cannot be."""
     wrong = []
+    if not form.name.strip():
+        wrong.append(FieldError("name", _("Give it a name.")))
+    for check, typed in ((check_slug, form.slug.strip()), (email_of, form.email)):
+        try:
+            check(typed)
+        except Invalid as error:
+            wrong.extend(error.errors)
     if form.country not in {one.value for one in countries("en")}:
         wrong.append(FieldError("country", _("There is no country “%(country)s”.", country=form.country)))
     if form.currency not in current_currencies():
@@ -152,8 +161,6 @@ def new_tenant_of(form: NewTenantForm) -> NewTenant:
         )
     if form.language not in LANGUAGES:
         wrong.append(FieldError("language", _("Use one of %(known)s.", known=", ".join(LANGUAGES))))
-    if not form.name.strip():
-        wrong.append(FieldError("name", _("Give it a name.")))
     if wrong:
         raise Invalid(errors=wrong)
     return NewTenant(

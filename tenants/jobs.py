@@ -137,7 +137,8 @@ async def shown(job: Job[Any], work: Callable[[Says], Coroutine[Any, Any, T]], t
     try:
         while not task.done():
             await asyncio.wait([task], timeout=PROGRESS_EVERY)
-            await job.progress(min(done, total - 1), total, text) if total else await job.progress(0, 1, text)
+            most = total if task.done() else total - 1  # what is whole has ended
+            await job.progress(min(done, most), total, text) if total else await job.progress(0, 1, text)
         return task.result()
     except BaseException:
         task.cancel()

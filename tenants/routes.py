@@ -18,7 +18,7 @@ from core.database import bind, current
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import usable
 from core.jobs.actions import start_again
-from core.texts import N_, _, number
+from core.texts import N_, _, ngettext, number
 from core.web.changes import asked, drawer
 from core.web.feeds import feed
 from core.web.jobs_pages import LOOK_EVERY, running_job
@@ -101,7 +101,9 @@ def _figures(scope: Scope, found: Totals) -> list[Figure]:
     deployment = host_of(scope).deployment
     disk = shutil.disk_usage(deployment.config.data)
     now = scope.now()
-    late = _("%(count)s have none", count=number(found.never_backed_up)) if found.never_backed_up else _("each has one")
+    late = _("each has one") if found.backed_up_at else _("not looked at yet")
+    if found.never_backed_up:
+        late = _("%(count)s have none", count=number(found.never_backed_up))
     away = [
         *([_("%(count)s suspended", count=number(found.suspended))] if found.suspended else ()),
         *([_("%(count)s archived", count=number(found.archived))] if found.archived else ()),
@@ -111,7 +113,9 @@ def _figures(scope: Scope, found: Totals) -> list[Figure]:
         Figure(
             label=_("To look at"),
             value=number(found.to_look_at),
-            detail=_("%(waiting)s jobs and events wait for a person", waiting=number(found.waiting)),
+            detail=ngettext(
+                "%(num)s job or event waits for a person", "%(num)s jobs and events wait for a person", found.waiting
+            ),
             tone="owes" if found.to_look_at else "",
         ),
         Figure(
@@ -123,7 +127,7 @@ def _figures(scope: Scope, found: Totals) -> list[Figure]:
             tone="owes" if found.failed else "",
         ),
         Figure(label=_("Oldest last backup"), value=ago(now, found.backed_up_at), detail=late),
-        Figure(label=_("Data"), value=sized(found.size), detail=_("databases and files")),
+        Figure(label=_("Data"), value=sized(found.size or None), detail=_("databases and files")),
         Figure(
             label=_("Disk"),
             value=f"{disk.used * 100 // disk.total}\u00a0%",

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -14,6 +15,11 @@ from tests.browser.browser import DESK, PHONE, Seen, axe, faults_of, settled, wi
 from tests.browser.server import PASSWORD, Served
 
 pytestmark = pytest.mark.anyio
+
+SQUEEZED: Final = """() => [...document.querySelectorAll(".t-main > .t-tabs, .t-main > .t-strip")].filter(box =>
+    [...box.querySelectorAll("a, dd, .d")].some(part =>
+        part.getBoundingClientRect().bottom > box.getBoundingClientRect().bottom + 2)).map(box => box.className)"""
+"""Rows of tabs and figures that cut off what is in them."""
 
 
 async def welcome(page: Page, link: str) -> None:
@@ -67,8 +73,14 @@ async def test_a_tenants_life_in_the_console(browser: Browser, served: Served, t
     async with window(browser) as page, window(browser) as outside:
         await welcome(page, link)
 
-        # a new one, its short name checked while it is typed, its link shown once
+        # however low the window, what stands over the list is whole
         await page.get_by_role("link", name="Tenants", exact=True).click()
+        await expect(page.get_by_role("link", name="New tenant")).to_be_visible()
+        await page.set_viewport_size({"width": DESK.width, "height": 600})
+        assert await page.evaluate(SQUEEZED) == []
+        await page.set_viewport_size({"width": DESK.width, "height": DESK.height})
+
+        # a new one, its short name checked while it is typed, its link shown once
         await page.get_by_role("link", name="New tenant").click()
         await page.get_by_label("Name", exact=True).fill("Lantern Hill")
         await page.get_by_label("Short name").fill("host")

@@ -12,7 +12,7 @@ import pytest
 from core.activity.unit import unit_of_work
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
-from core.database import execute
+from core.database import execute, transaction
 from core.errors import Conflict
 from tenants import pausing
 from tenants.backups import back_up
@@ -99,6 +99,20 @@ async def test_H1_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(
 
 
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_H1_all_that_is_wrong_in_the_form_of_a_new_tenant_is_said_at_once_in_its_order(
+    deployment: Deployment,
+) -> None:
+    browser = await person(deployment, await provider(deployment))
+    wrong = {"slug": "A!", "email": "nobody", "currency": "ZZZ", "time_zone": "Europe/Nowhere"}
+
+    answer = await browser.post("/tenants", data={**NEW, **wrong})
+    empty = await browser.post("/tenants", data={**NEW, "name": "", "slug": "", "email": ""})
+
+    assert re.findall(r'<li><a href="#f-(\w+)">', answer.text) == list(wrong)
+    assert re.findall(r'<li><a href="#f-(\w+)">', empty.text) == ["name", "slug", "email"]
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
 async def test_H1_a_short_name_is_checked_while_it_is_typed(deployment: Deployment) -> None:
     browser = await person(deployment, await provider(deployment))
 
@@ -135,6 +149,38 @@ async def test_H1_a_tenant_is_suspended_with_a_reason_answers_503_and_is_resumed
     assert (suspended.status_code, "unpaid" in suspended.text) == (503, False)
     assert (back.status_code, resumed.status_code) == (303, 200)
     assert await happened(deployment, host) == ["tenant_suspended", "tenant_resumed"]
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_H1_what_another_window_did_meanwhile_is_named_where_a_deed_comes_too_late(
+    deployment: Deployment,
+) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    browser = await person(deployment, host)
+    path = f"/tenants/{tenant.id}/deeds/suspension"
+
+    await do(browser, path, reason="Has not paid")
+    late = await browser.post(path, data={"reason": "The same again"})
+
+    assert "Only while it is open" in late.text
+    assert "Not now" not in late.text
+
+
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_H6_the_copy_of_a_long_short_name_is_proposed_one_that_can_be_and_errors_stand_at_it(
+    deployment: Deployment,
+) -> None:
+    host, slug = await provider(deployment), "northern-counties-cooperative-01"
+    tenant = (await made(deployment, slug)).record
+    browser = await person(deployment, host)
+    path = f"/tenants/{tenant.id}/deeds/trying"
+
+    shown = await browser.get(path)
+    taken = await do(browser, path, slug=slug)
+
+    assert 'value="northern-counties-cooperativ-try"' in shown.text
+    assert f"There is a tenant “{slug}” already." in taken.text
+    assert re.search(r'<input[^>]*is-invalid[^>]*name="slug"', taken.text)
 
 
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
@@ -333,6 +379,32 @@ async def test_H2_all_tenants_are_upgraded_and_those_that_fail_are_named_with_th
     assert job_of(again) != job_of(asked)
 
 
+async def test_H2_a_tenant_of_a_newer_version_is_shown_as_that_and_keeps_nobody_from_the_others(
+    deployment: Deployment,
+) -> None:
+    host, newer = await provider(deployment), (await made(deployment, "newer")).record
+    browser = await person(deployment, host)
+    async with deployment.scope(newer, ME), transaction():
+        await execute(
+            "INSERT INTO migration (app, id, version, description, run_at)"
+            " SELECT min(app), '2099-01-01T00:00:00', '9.0', 'of tomorrow', max(run_at) FROM migration"
+        )
+
+    page = await browser.get(f"/tenants/{newer.id}")
+    looked = await browser.post("/tenants/looks")
+    upgraded = await browser.post("/tenants/upgrades")
+    await worked(deployment, host)
+    works = [await browser.get(f"/tenants/work/{job_of(asked)}") for asked in (looked, upgraded)]
+    listed = await browser.get("/tenants", params={"health": "fail"})
+
+    assert page.status_code == 200
+    assert "The database has been migrated by a newer version of Tenantry" in page.text
+    assert ["Done" in work.text for work in works] == [True, True]
+    assert "2 of 2" in works[0].text
+    assert "1 tenant failed" in works[1].text
+    assert f'id="tenant-{newer.id}"' in listed.text
+
+
 async def test_H4_the_list_is_of_the_registry_and_says_how_old_its_figures_are(deployment: Deployment) -> None:
     host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
     async with deployment.scope(tenant, ME) as scope:
@@ -364,6 +436,7 @@ async def test_H4_the_list_is_of_the_registry_and_says_how_old_its_figures_are(d
     ]
 
     assert "Some tenants have not been looked at yet" in fresh.text
+    assert "each has one" not in fresh.text
     assert "looked at every half hour" in looked.text
     row = re.search(rf'<tr id="tenant-{tenant.id}">.*?</tr>', looked.text, re.DOTALL)
     assert row is not None
