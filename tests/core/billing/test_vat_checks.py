@@ -269,6 +269,7 @@ async def test_C12_a_check_of_who_is_gone_without_being_erased_goes_with_the_nex
     file = tmp_path / "customers.csv"
     file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\nBo,Bo GmbH,DE,{ANOTHER}\n")
     batch_id = (await stage_import(scope, file, Mapping())).batch
+    assert batch_id is not None
     await take_over(scope, batch_id, mode="skip-bad")
     imported = [int(each) for each in await values("SELECT id FROM customer ORDER BY id")]
     await execute("UPDATE customer SET kind = 'company' WHERE id IN :ids", ids=imported)
