@@ -120,6 +120,11 @@ async def place_of(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> Pla
     )
 
 
+def filled(place: Place, typed: Typed) -> Typed:
+    """What was typed, else what the fields of the drawer begin with: the plan is of what they show."""
+    return {**{one.name: [one.value] for one in place.options if one.value}, **typed}
+
+
 async def _options(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> list[Field]:
     fields: list[Field] = []
     customer = await _known_customer(scope, item, typed)
@@ -142,7 +147,7 @@ async def _options(scope: Scope, item: ItemRow, deed: Deed, typed: Typed) -> lis
     if deed is Deed.RETURN:
         fields += await _return_options(scope, item)
     if deed in (Deed.RETURN, Deed.MOVE, Deed.USE, Deed.RESTOCK):
-        fields.append(await _location_option(item))
+        fields.append(await _location_option(item, elsewhere=deed is Deed.MOVE))
     if deed is Deed.WRITE_OFF:
         fields.append(Field(name="reason", label=_("Why"), max_length=500, wide=True, help=_("Kept in its history")))
     return fields
@@ -250,17 +255,14 @@ async def _return_options(scope: Scope, item: ItemRow) -> list[Field]:
     return fields
 
 
-async def _location_option(item: ItemRow) -> Field:
-    return Field(
-        name="location_id",
-        label=_("Location"),
-        kind="select",
-        value=str(item.location_id or ""),
-        choices=(
-            Choice("", _("None")),
-            *(Choice(str(one.id), one.name) for one in await queries.list_locations()),
-        ),
-    )
+async def _location_option(item: ItemRow, *, elsewhere: bool) -> Field:
+    """Where it is, or `elsewhere` the first of the others."""
+    here, nowhere = str(item.location_id or ""), Choice("", _("None"))
+    places = [Choice(str(one.id), one.name) for one in await queries.list_locations()]
+    others = [one for one in (*places, nowhere) if one.value != here]
+    choices = others if elsewhere and others else [nowhere, *places]
+    value = choices[0].value if elsewhere else here
+    return Field(name="location_id", label=_("Location"), kind="select", value=value, choices=tuple(choices))
 
 
 async def _known_customer(scope: Scope, item: ItemRow, typed: Typed) -> CustomerDetail | None:

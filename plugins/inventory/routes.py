@@ -170,8 +170,9 @@ async def remove_item(view: View, item_id: FromPath[int]) -> Response[str]:
 
 @get("/inventory/items/{item_id:int}/deeds/{deed:str}", permission="inventory.edit")
 async def show_deed(view: View, item_id: FromPath[int], deed: FromPath[str]) -> Response[str]:
-    item, wanted, typed = await queries.get_item(view.scope, item_id), deeds.deed_of(deed), asked(view)
-    place = await deeds.place_of(view.scope, item, wanted, typed)
+    item, wanted = await queries.get_item(view.scope, item_id), deeds.deed_of(deed)
+    place = await deeds.place_of(view.scope, item, wanted, asked(view))
+    typed = deeds.filled(place, asked(view))
     return await show_plan(view, place, typed, deeds.deed_for(view.scope, item, wanted, typed))
 
 
@@ -229,10 +230,11 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
         return view.drawer(
             "inventory/scanned.html", title=_("It cannot be assigned"), text=told, page_title=_("Not assigned")
         )
-    typed = {"back": [f"/inventory/customers/{customer_id}"]}
+    given = {"back": [f"/inventory/customers/{customer_id}"]}
     if wanted is Deed.ASSIGN:
-        typed["customer"] = [str(customer.id)]
-    place = await deeds.place_of(scope, item, wanted, typed)
+        given["customer"] = [str(customer.id)]
+    place = await deeds.place_of(scope, item, wanted, given)
+    typed = deeds.filled(place, given)
     return await show_plan(view, place, typed, deeds.deed_for(scope, item, wanted, typed))
 
 

@@ -134,6 +134,12 @@ async def test_a_tenants_life_in_the_console(browser: Browser, served: Served, t
         await file.save_as(tmp_path / "backup.tar")
         assert (tmp_path / "backup.tar").stat().st_size > 100_000
 
+        # the page stayed, and its button gives the file again
+        await page.wait_for_timeout(1200)
+        async with page.expect_download():
+            await page.get_by_role("button", name="Download").click()
+        await expect(page.locator("form [aria-busy]")).to_have_count(0)
+
         # restored as a copy
         await page.goto(here)
         await page.get_by_role("button", name="Restore lanternhill").first.click()

@@ -383,6 +383,22 @@ def hidden(page: httpx.Response) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text))
 
 
+def sent(page: httpx.Response) -> dict[str, str]:
+    """What a browser sends of a drawer in which nothing is touched."""
+    (form,) = re.findall(r"<form[^>]*/deeds/[^>]*>.*?</form>", page.text, re.DOTALL)
+    inputs = [
+        (name[1], given[1] if (given := re.search(r' value="([^"]*)"', one)) else "")
+        for one in re.findall(r"<input[^>]*>", form)
+        if (name := re.search(r' name="([^"]+)"', one))
+    ]
+    chosen = [
+        (name, next((value for value, on in options if "selected" in on), options[0][0]))
+        for name, inside in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', form, re.DOTALL)
+        if (options := re.findall(r'<option value="([^"]*)"([^>]*)>', inside))
+    ]
+    return dict([*inputs, *chosen])
+
+
 async def test_a_drawer_shows_what_will_happen_and_then_exactly_that_is_done(tenant: TestTenant) -> None:
     scope = tenant.scope()
     someone, item_id = await customer(scope), await router(scope)
@@ -418,6 +434,31 @@ async def test_a_drawer_says_who_else_could_be_meant(tenant: TestTenant) -> None
     assert "Nobody is found" in nobody.text
 
 
+async def test_the_plan_of_a_drawer_is_of_the_location_that_stands_in_its_field(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    item_id = await router(scope)
+    await actions.add_location(scope, LocationFields("Van"))
+    page = await tenant.browser()
+    at = f"/inventory/items/{item_id}/deeds"
+
+    use = await page.get(f"{at}/use")
+    move = await page.get(f"{at}/move")
+    nowhere = await page.get(f"{at}/move", params={"location_id": ""})
+    moved = await page.post(f"{at}/move", data=sent(move))
+
+    assert re.search("In stock.*→.*Internal use", visible(use))
+    assert not re.search("Store room.*→.*None", visible(use))
+    assert re.search(r"Store room.*→.*Van", visible(move))
+    assert re.search(r"Store room.*→.*None", visible(nowhere))
+    assert moved.status_code == 303
+    assert (await queries.item_after(item_id)).location == "Van"
+
+
+def visible(page: httpx.Response) -> str:
+    """The lines of a plan without marks."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text.partition("Serial number")[2]))
+
+
 async def test_what_came_between_a_plan_and_the_deed_is_shown_and_nothing_is_done(tenant: TestTenant) -> None:
     scope = tenant.scope()
     someone = await customer(scope)
@@ -449,7 +490,7 @@ async def test_every_drawer_opens_and_is_carried_out(tenant: TestTenant, deed: s
     typed = {"customer": str(someone)} if deed in ("rent", "assign") else {}
 
     plan = await page.get(at, params=typed)
-    done = await page.post(at, data={**hidden(plan), **typed})
+    done = await page.post(at, data={**sent(plan), **typed})
 
     assert plan.status_code == 200, plan.text[:500]
     assert done.status_code == 303, done.text[:2000]

@@ -82,12 +82,13 @@ const ask = () => {   // the server may be gone while the network is there: ask 
   asking = setTimeout(async () => { try { await fetch("/health", { cache: "no-store" }); offline(false); } catch { ask(); } }, 3000);
 };
 
-// Forms that load a page: sent once, however often the button is pressed.
+// Forms that load a page: sent once, however often the button is pressed. Those that give a file, or load it beside, can be sent anew.
 document.addEventListener("submit", e => {
   const form = e.target, button = e.submitter;
   if (e.defaultPrevented || form.method === "dialog" || form.matches("[hx-post], [hx-put], [hx-get], [hx-delete]")) return;
   if (form.dataset.sent !== undefined) { e.preventDefault(); return; }
   form.dataset.sent = "";
+  if (form.target || form.matches("[data-file]")) { setTimeout(() => { delete form.dataset.sent; }, 1000); return; }   // the page stays
   if (button) setTimeout(() => button.setAttribute("aria-busy", "true"), 200);
 });
 addEventListener("pageshow", () => $$("form[data-sent]").forEach(form => { delete form.dataset.sent; $$("[aria-busy]", form).forEach(b => b.removeAttribute("aria-busy")); }));
