@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ from core.hooks import (
 from core.ledger.queries import get_balance
 from core.money import format_money, half_up
 from core.subscriptions.tables import Subscription
+from core.subscriptions.worth import A_MONTH, sold
 from core.texts import _, ngettext, number, pgettext
 from core.web.templating import written
 
@@ -43,25 +44,26 @@ if TYPE_CHECKING:
 
 
 class _Open(Struct, frozen=True):
-    """What is open, by currency."""
-
-    currency: str
     documents: int
     open_minor: int
     overdue: int
     overdue_minor: int
 
 
-async def _open_by_currency(scope: Scope) -> list[_Open]:
-    return await rows(
+async def _open_in(scope: Scope, currency: str) -> _Open:
+    """What is open in one currency: several would have to be sorted, which takes longer than to read them all."""
+    found = await row(
         _Open,
-        "SELECT currency, count(*) AS documents, CAST(sum(open_minor) AS bigint) AS open_minor,"
-        " CAST(sum(CASE WHEN due_on < :today THEN 1 ELSE 0 END) AS bigint) AS overdue,"
-        " CAST(sum(CASE WHEN due_on < :today THEN open_minor ELSE 0 END) AS bigint) AS overdue_minor"
-        " FROM document_state WHERE open_minor > 0 AND :within GROUP BY currency ORDER BY 3 DESC",
+        "SELECT count(*) AS documents, CAST(coalesce(sum(open_minor), 0) AS bigint) AS open_minor,"
+        " count(CASE WHEN due_on < :today THEN 1 END) AS overdue,"
+        " CAST(coalesce(sum(CASE WHEN due_on < :today THEN open_minor END), 0) AS bigint) AS overdue_minor"
+        " FROM document_state WHERE open_minor > 0 AND currency = :currency AND :within",
         today=scope.today(),
+        currency=currency,
         within=within(DocumentState, scope.actor.reach),
     )
+    assert found is not None, "sums are one row"
+    return found
 
 
 @hookimpl
@@ -153,14 +155,9 @@ async def customer_actions(scope: Scope, customer_id: int) -> Sequence[Action]:
 class _Recurring(Struct, frozen=True):
     """What one cycle of the live subscriptions brings, by its length."""
 
-    currency: str
     cycle_unit: str
     cycle_count: int
     minor: int
-
-
-_A_MONTH: Final = {"day": (487, 16), "week": (487, 112), "month": (1, 1), "year": (1, 12)}
-"""How many of a unit make a month, as a fraction; a year has 365.25 days."""
 
 
 @hookimpl
@@ -168,15 +165,14 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
     if not scope.may("documents.view"):
         return ()
     cards = []
-    found = await _open_by_currency(scope)
-    main = next((each for each in found if each.currency == scope.tenant.currency), None)
+    main = await _open_in(scope, scope.tenant.currency)
     cards.append(
         Card(
             key="open",
             label=pgettext("invoice", "Open"),
-            value=format_money(main.open_minor if main else 0, scope.tenant.currency, scope.locale),
+            value=format_money(main.open_minor, scope.tenant.currency, scope.locale),
             detail=ngettext("%(count)s invoice", "%(count)s invoices", main.documents, count=number(main.documents))
-            if main
+            if main.documents
             else _("nothing is due"),
             href="/invoices?status=open",
         )
@@ -185,12 +181,12 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
         Card(
             key="overdue",
             label=_("Overdue"),
-            value=format_money(main.overdue_minor if main else 0, scope.tenant.currency, scope.locale),
+            value=format_money(main.overdue_minor, scope.tenant.currency, scope.locale),
             detail=ngettext("%(count)s invoice", "%(count)s invoices", main.overdue, count=number(main.overdue))
-            if main and main.overdue
+            if main.overdue
             else _("nothing"),
             href="/invoices?status=overdue",
-            tone="bad" if main and main.overdue else "",
+            tone="bad" if main.overdue else "",
         )
     )
     if scope.may("subscriptions.view"):
@@ -200,19 +196,17 @@ async def dashboard_cards(scope: Scope) -> Sequence[Card]:
 
 async def _mrr(scope: Scope) -> Card:
     """Monthly recurring revenue: the cycles of live subscriptions at their agreed prices, by the month."""
+    reach = scope.actor.reach
     found = await rows(
         _Recurring,
-        "SELECT t.currency, t.cycle_unit, t.cycle_count, CAST(sum(t.cycle_minor) AS bigint) AS minor"
-        " FROM subscription JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
-        " AND t.valid_from <= :today AND (t.valid_to IS NULL OR t.valid_to > :today)"
-        " WHERE subscription.state IN ('active', 'suspended') AND t.currency = :currency AND :within"
-        " GROUP BY t.currency, t.cycle_unit, t.cycle_count",
+        "SELECT t.cycle_unit, t.cycle_count, CAST(sum(t.many * t.cycle_minor) AS bigint) AS minor"
+        f" FROM {sold(reach)} t GROUP BY t.cycle_unit, t.cycle_count",
         today=scope.today(),
         currency=scope.tenant.currency,
-        within=within(Subscription, scope.actor.reach),
+        within=within(Subscription, reach),
     )
     monthly = sum(
-        half_up(each.minor * n, d * each.cycle_count) for each in found for n, d in [_A_MONTH[each.cycle_unit]]
+        half_up(each.minor * n, d * each.cycle_count) for each in found for n, d in [A_MONTH[each.cycle_unit]]
     )
     return Card(
         key="mrr",

@@ -13,6 +13,7 @@ from core.money import exponent, format_amount, format_money
 from core.periods import Cycle, nth
 from core.reports import mrr, receivables, revenue
 from core.subscriptions.tables import Subscription
+from core.subscriptions.worth import sold
 from core.texts import N_, _, figures, locale_now, number, pgettext
 from core.web.parts import Figure
 from core.web.templating import month_written, written
@@ -69,19 +70,15 @@ class PlanMix(Struct, frozen=True):
 
 async def plan_mix(scope: Scope, currency: str) -> list[PlanMix]:
     """What a cycle brings a month is worked out once for all that are sold at the same terms."""
+    reach = scope.actor.reach
     return await rows(
         PlanMix,
         "SELECT p.id AS product_id, p.name AS product, CAST(sum(t.many) AS bigint) AS subscriptions,"
-        f" CAST(sum(t.many * {mrr.monthly_sql()}) AS bigint) AS mrr_minor FROM ("
-        " SELECT subscription.product_id, t.cycle_minor, t.cycle_count, t.cycle_unit, count(*) AS many"
-        " FROM subscription JOIN subscription_term t ON t.subscription_id = subscription.id AND t.in_force"
-        " AND t.valid_from <= :today AND (t.valid_to IS NULL OR t.valid_to > :today)"
-        " WHERE subscription.state IN ('active', 'suspended') AND t.currency = :currency AND :within"
-        " GROUP BY t.cycle_minor, subscription.product_id, t.cycle_count, t.cycle_unit"
-        ") t JOIN product p ON p.id = t.product_id GROUP BY p.id, p.name ORDER BY mrr_minor DESC, p.id",
+        f" CAST(sum(t.many * {mrr.monthly_sql()}) AS bigint) AS mrr_minor FROM {sold(reach)} t"
+        " JOIN product p ON p.id = t.product_id GROUP BY p.id, p.name ORDER BY mrr_minor DESC, p.id",
         today=scope.today(),
         currency=currency,
-        within=within(Subscription, scope.actor.reach),
+        within=within(Subscription, reach),
     )
 
 
@@ -232,8 +229,7 @@ def _revenue(days: list[date], by_month: dict[date, list[int]], currency: str) -
 
 async def _ageing(scope: Scope, currency: str) -> Chart:
     today = scope.today()
-    found = await receivables.aged_by_currency(scope, today)
-    mine = next((each for each in found if each.currency == currency), None)
+    mine = next(iter(await receivables.aged_by_currency(scope, today, currency)), None)
     labels = (
         ("current", _("Not due"), "/invoices?status=open"),
         ("to_30", _("1 to 30 days"), _overdue(today, 1, 30)),

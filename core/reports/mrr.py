@@ -16,6 +16,7 @@ from core.database import all_of, dialect, execute, execute_many, rows, value_as
 from core.money import half_up_sql
 from core.periods import Cycle, nth
 from core.reports.tables import MrrMovement
+from core.subscriptions.worth import A_MONTH
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -26,15 +27,13 @@ FURTHEST_BACK: Final = 36
 AT_ONCE: Final = 1000
 GAINS: Final = ("new", "reactivation", "expansion")
 KINDS: Final = (*GAINS, "contraction", "churn")
-_A_MONTH: Final = {"day": (487, 16), "week": (487, 112), "month": (1, 1), "year": (1, 12)}
-"""How many of a unit make a month, as a fraction; a year has 365.25 days."""
 
 
 def monthly_sql(term: str = "t") -> str:
     """What a cycle of a term brings a month, as SQL: rounded once a subscription."""
     whens = " ".join(
         f"WHEN '{unit}' THEN {half_up_sql(f'{term}.cycle_minor', str(n), f'{d} * {term}.cycle_count')}"
-        for unit, (n, d) in _A_MONTH.items()
+        for unit, (n, d) in A_MONTH.items()
     )
     return f"CASE {term}.cycle_unit {whens} ELSE 0 END"
 
@@ -172,8 +171,10 @@ async def mrr_by_month(scope: Scope, months: list[date], currency: str) -> list[
     found = await rows(
         _Sum,
         f"SELECT CASE WHEN moved_on < :first THEN '0001-01-01'::date ELSE {month} END AS month, kind,"
-        " CAST(sum(amount_minor) AS bigint) AS amount_minor, count(*) AS customers FROM mrr_movement"
-        " WHERE currency = :currency AND moved_on <= :last AND :within GROUP BY 1, 2",
+        " CAST(sum(minor) AS bigint) AS amount_minor, CAST(sum(many) AS bigint) AS customers FROM ("
+        " SELECT moved_on, kind, sum(amount_minor) AS minor, count(*) AS many FROM mrr_movement"
+        " WHERE currency = :currency AND moved_on <= :last AND :within GROUP BY moved_on, kind, currency"
+        ") days GROUP BY 1, 2",  # days as the index has them: nothing is sorted
         first=months[0],
         last=nth(months[-1], MONTH, 1) - timedelta(days=1),
         currency=currency,
