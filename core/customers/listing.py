@@ -104,6 +104,7 @@ CUSTOMERS: Final = Listing(
     name_of=lambda row: row.full_name,
     currency=lambda row: row.currency,
     total_currency="customer.currency",
+    by_id=("customer_beside_id", frozenset({"name"})),
     columns=(
         ListColumn(
             key="name",
@@ -182,6 +183,7 @@ CUSTOMERS: Final = Listing(
             expr="customer.login_key",
             keyed=True,
             pieces=PIECES,
+            filled="customer_login",
             sorts=False,
             shown=False,
         ),
@@ -207,6 +209,7 @@ CUSTOMERS: Final = Listing(
             label=N_("Reference"),
             expr="customer.external_ref",
             pieces=PIECES,
+            filled="customer_external_ref",
             field="external_ref",
             sorts=False,
             shown=False,

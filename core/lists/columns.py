@@ -57,7 +57,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     to a condition. What a row may have several of has `among`: a SELECT of the list's ids up to the column that holds
     the choice ("SELECT customer_id FROM customer_tag WHERE tag_id"). Of text that stands anywhere in it an index of
     pieces of three letters tells where: on SQLite `pieces` names that table, an FTS5 of the list's columns and of
-    the row's `reach` by the list's ids; on PostgreSQL it is one of the list's table. `alike` says that few values
+    the row's `reach` by the list's ids; on PostgreSQL it is one of the list's table. `filled` names an index
+    of the rows that have something in it, and only these. `alike` says that few values
     are in it, by an index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
@@ -81,6 +82,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     bare: str = ""
     among: str = ""
     pieces: str = ""
+    filled: str = ""
     alike: bool = False
     shown: bool = True
     drawn: bool = True
@@ -133,12 +135,13 @@ class Condition(Struct, frozen=True):
     `walk` says the same for when rows are looked at one after the other in the list's order, `walks_alone` that it asks
     for the row's id alone; empty: as `sql`. `far` is how many are looked at so before a list of all that are found
     costs less, where that is not `listing.FAR`. `few` is how many are collected to be sorted, where that is not
-    `listing.FEW`.
+    `listing.FEW`. `filled` names the index by which SQLite finds them, in whatever reach.
 
     `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
     it, `joined` the condition with that, where it is another one: for when the first some thousand are wanted, in any
     order, and the database should not look for all of them before. `source_id` is the list's id in it, by which it can
-    be walked in either order; `looked` is the condition for when its rows are looked at so, empty where what is found
+    be walked in either order; `perhaps` is true there for all that may be wanted and for some more, and reads no row of
+    the list's table; `looked` is the condition for when its rows are looked at so, empty where what is found
     comes in that order by itself. `widely` is the order, as in an address, in which many are found soonest: more than
     are counted are shown in it, where no other is asked for.
 
@@ -153,11 +156,13 @@ class Condition(Struct, frozen=True):
     walks_alone: bool = False
     far: int = 0
     few: int = 0
+    filled: str = ""
     source: str = ""
     source_id: str = ""
     beside: str = ""
     found: str = ""
     joined: str = ""
+    perhaps: str = ""
     looked: str = ""
     widely: str = ""
     prepared: Callable[[Reach], Awaitable[Condition]] | None = None

@@ -121,7 +121,8 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         return Condition(has, values)
     if len(text) < PIECE:  # nor is it in an empty text: of the others there may be an index
         unlike = ">" if dialect() == "postgresql" else "<>"
-        return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED)
+        filled = column.filled if dialect() == "sqlite" else ""
+        return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED, filled=filled)
     if (
         dialect() == "postgresql"
     ):  # the row itself is asked for, since an index in the text's order could stand in for it
@@ -140,6 +141,7 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         beside=f"CROSS JOIN {table} ON {table}.id = {column.pieces}.rowid",
         found=f"{found} AND (SELECT {has} FROM {table} WHERE {table}.id = {column.pieces}.rowid)",
         joined=f"{found} AND {has}",
+        perhaps=found,
     )
 
 

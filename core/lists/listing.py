@@ -73,9 +73,12 @@ LOOKED_UP: Final = 3000
 """Rows that are looked up one by one in another table to be found, or by PostgreSQL to be sorted; of more the sort's
 index tells sooner which come first."""
 NEARBY: Final = 1000
-"""Rows that are walked before any are collected, where nothing tells how many are left."""
+"""Rows that are walked before any are collected, where nothing tells how many are left, and the index of the order does
+not hold what they are looked at for."""
 DENSE: Final = 8
 """Of those so many that are wanted promise a page not far from there."""
+PERHAPS: Final = 30_000
+"""Rows that may be wanted of which SQLite looks up in an index by their ids which come first."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 SORTED: Final = 100_000
@@ -123,6 +126,7 @@ class _Counted(Struct, frozen=True):
 
 class _Near(_Counted, frozen=True, kw_only=True):
     looked: int
+    """Of so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,8 @@ class Listing(Generic[R]):
     """What is added up, where that is not every row."""
     tells_apart: str = "id"
     """The table's column that tells rows apart, and that rows of `into` have as `id`."""
+    by_id: tuple[str, frozenset[str]] = ("", frozenset())
+    """On SQLite an index by the table's ids, and the keys of the columns that it holds beside them."""
     first_views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Shared views that a new tenant begins with: what they leave, by name."""
 
@@ -440,6 +446,8 @@ class Listing(Generic[R]):
         if not known:
             keys, many = await self._near(everything, asked, reach, order)
             if keys is None:
+                keys, many = await self._likely(asked, reach, order)
+            if keys is None:
                 keys, many = await self._first(everything, asked, reach, order)
         if keys is None:
             if asked.widely:
@@ -468,11 +476,13 @@ class Listing(Generic[R]):
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
+        covered = everything and [one.column.key for one in order.sorts] == [*{one.column for one in asked.filters}]
+        nearby = FAR if covered else NEARBY
         whole = self._walk(everything, asked, order, order.join, ["TRUE"])
         found = f"SELECT count(*) FROM ({self._found(everything, asked, self.row_id)} LIMIT {COUNTED + 1}) AS counted"
         there = await rows(
             _Near,
-            f"WITH page AS MATERIALIZED (SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {NEARBY}) AS"
+            f"WITH page AS MATERIALIZED (SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {nearby}) AS"
             " walked WHERE wanted LIMIT :list_limit), told AS (SELECT count(*) AS many FROM page)"
             f" SELECT CASE WHEN told.many < :list_limit THEN (SELECT count(*) FROM ({whole} LIMIT {NEARBY}) AS whole)"
             f" ELSE {NEARBY} END AS looked,"
@@ -485,10 +495,43 @@ class Listing(Generic[R]):
         if len(keys) == order.given["list_limit"] or (there[0].looked < NEARBY and order.place is None):
             return keys, there[0].many  # that is the page, or all there is
         if there[0].looked == NEARBY:
-            if there[0].many < DENSE:
+            if covered or there[0].many < DENSE:
                 return None, 0
             keys = await self._walked(everything, asked, reach, order)
         return keys, int(await value(found, **given))
+
+    async def _likely(self, asked: Asked, reach: QueryString, order: Order) -> tuple[list[_Key] | None, int]:
+        """The same, where an index tells which may be wanted and another one, by their ids, which of them come first:
+        only these are looked at."""
+        first, (index, held) = next((one for one in asked.conditions if one.perhaps), None), self.by_id
+        if first is None or not asked.reads_rows or any(one.column.key not in held for one in order.sorts):
+            return None, 0
+        joins, where = " ".join(asked.joins), _all(one.one_by_one for one in asked.conditions)
+
+        def those(of: str) -> str:
+            return f"WHERE EXISTS (SELECT 1 FROM {self.table_name} {joins} WHERE {self.row_id} = {of}.id AND {where})"
+
+        there = await rows(
+            _Near,
+            f"WITH perhaps (id) AS MATERIALIZED (SELECT {first.source_id} FROM {first.source} WHERE {first.perhaps}"
+            f" LIMIT {PERHAPS + 1}), told AS MATERIALIZED (SELECT count(*) AS looked FROM perhaps),"
+            f" page AS MATERIALIZED (SELECT {order.again('nearest')}, nearest.id FROM (SELECT {order.head} FROM perhaps"
+            f" CROSS JOIN {self.table_name} INDEXED BY {index} ON {self.row_id} = perhaps.id"
+            f" WHERE (SELECT looked FROM told) <= {PERHAPS}{order.keyset} ORDER BY {order.by('+')} LIMIT {NEARBY})"
+            f" AS nearest {those('nearest')} LIMIT :list_limit)"
+            f" SELECT told.looked, CASE WHEN told.looked <= {NEARBY} OR (SELECT count(*) FROM page) = :list_limit"
+            f" THEN (SELECT count(*) FROM (SELECT 1 FROM perhaps {those('perhaps')} LIMIT {COUNTED + 1})) ELSE 0 END"
+            " AS many,"
+            f" {order.again('page')}, coalesce(page.id, 0) AS id FROM told LEFT JOIN page ON TRUE"
+            f" ORDER BY {order.by_again('page')}",
+            **order.given,
+            list_reach=reach,
+            **_given(asked),
+        )
+        keys = [_key(one) for one in there if one.id]
+        if there[0].looked <= NEARBY or len(keys) == order.given["list_limit"]:
+            return keys, there[0].many
+        return None, 0
 
     async def _first(
         self, everything: bool, asked: Asked, reach: QueryString, order: Order
@@ -582,7 +625,11 @@ class Listing(Generic[R]):
             return f"SELECT {asked.apart.tie} FROM {asked.apart.bare} AND {where}"
         if first is None:
             where = _all(one.sql for one in asked.conditions)
-            return f"SELECT {picked} FROM {self.table_name} {' '.join(asked.joins)} WHERE {where}"
+            filled = next((one.filled for one in asked.conditions if one.filled), "")
+            if filled:  # and no other index for the reach
+                where = where.replace(":list_reach", "coalesce(:list_reach, 0)", 1)
+            source = f"{self.table_name} INDEXED BY {filled}" if filled else self.table_name
+            return f"SELECT {picked} FROM {source} {' '.join(asked.joins)} WHERE {where}"
         by_id = picked == self.row_id
         if by_id and _alone(everything, asked, first):
             return f"SELECT {first.source_id} FROM {first.source} WHERE ({first.found})"

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.customers import actions
@@ -13,7 +14,8 @@ from core.customers.actions.anonymise import finish_erasing
 from core.customers.listing import CUSTOMERS
 from core.customers.schemas import NewCustomer
 from core.customers.words import rewrite_words
-from core.database import Partitions, dialect, execute, execute_many, transaction, value, values, watched
+from core.database import Partitions, dialect, execute, execute_many, rows, transaction, value, values, watched
+from core.ledger.queries import MAIN_BALANCE
 from core.lists import filters, listing
 from core.scope import ALL_PERMISSIONS, Actor
 
@@ -33,7 +35,12 @@ COLUMNS = {
     "country": "country",
     "currency": "currency",
 }
+FULL = CUSTOMERS.having(MAIN_BALANCE)
 LETTERS = "abAB öß%_~\"'\\*:()-+–12語"
+
+
+class PlanStep(Struct, frozen=True):
+    detail: str
 
 
 async def fill(tenant: TestTenant, drawn: random.Random, many: int) -> None:
@@ -103,12 +110,13 @@ async def pairs(column: str) -> list[tuple[int, str]]:
     return list(zip(ids, texts, strict=True))
 
 
-@pytest.mark.parametrize("way", ["near", "collected", "walked"])
+@pytest.mark.parametrize("way", ["near", "likely", "collected", "walked"])
 async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whatever_was_written_before(
     tenant: TestTenant, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way != "near":
-        monkeypatch.setattr(listing, "NEARBY", 2)
+        monkeypatch.setattr(listing, "NEARBY", 50 if way == "likely" else 2)
+        monkeypatch.setattr(listing, "DENSE", 1000)
     if way == "walked":
         monkeypatch.setattr(filters, "COLLECTED", 3)
         monkeypatch.setattr(listing, "FAR", 20)
@@ -132,6 +140,112 @@ async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whate
         await check_all(tenant, drawn)
 
 
+@pytest.mark.parametrize("perhaps", [1000, 40])
+async def test_of_those_who_may_be_meant_the_first_by_name_are_looked_at_and_pages_follow_each_other(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, perhaps: int
+) -> None:
+    for name, number in (("NEARBY", 25), ("DENSE", 1000), ("PERHAPS", perhaps), ("FAR", 30)):
+        monkeypatch.setattr(listing, name, number)
+    drawn = random.Random(11)
+    await fill(tenant, drawn, 150)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET city_key = 'baabab', phone_e164 = '+123' || phone_e164 WHERE id % 2 = 0")
+        await execute("UPDATE customer SET company = 'abxbab' WHERE id % 3 = 0")
+        await execute("UPDATE customer SET name_key = name_key || 'babab' WHERE id % 3 = 1")
+    everybody = tenant.scope()
+    reached = tenant.scope(actor=Actor("staff", 1, "Staff", Partitions((2, 121)), ALL_PERMISSIONS))
+    answered = 0
+
+    for address, where in (
+        ({"city.has": "aabab"}, "city_key LIKE '%aabab%'"),
+        ({"company.has": "bab"}, "company LIKE '%bab%'"),
+        ({"name.has": "babab"}, "name_key LIKE '%babab%'"),
+        ({"name.has": "abab", "city.has": "baa"}, "name_key LIKE '%abab%' AND city_key LIKE '%baa%'"),
+        ({"city.has": "aab", "balance.to": "0"}, "city_key LIKE '%aab%'"),
+        ({"phone.has": "123+", "id.from": "50"}, "phone_e164 LIKE '%123+%' AND id >= 50"),
+    ):
+        for sort, way in (("name", "ASC"), ("-name", "DESC")):
+            for scope, only in ((everybody, "TRUE"), (reached, "partition_id IN (2, 121)")):
+                plain = await values(
+                    f"SELECT id FROM customer WHERE {where} AND {only} ORDER BY name_key {way}, id {way}"
+                )
+                seen: list[int] = []
+                pages = []
+                while not pages or pages[-1].after:
+                    with watched() as made:
+                        pages.append(
+                            await FULL.read(
+                                scope, {**address, "sort": sort}, limit=7, after=pages[-1].after if pages else ""
+                            )
+                        )
+                    answered += "perhaps (id)" in made[-2] if len(made) > 1 else False
+                    seen += [one.id for one in pages[-1].rows]
+                assert seen == plain, (address, sort, only)
+                assert {one.count for one in pages} == {len(plain)}, (address, sort, only)
+                if len(pages) > 1:
+                    back = await FULL.read(scope, {**address, "sort": sort}, limit=7, before=pages[-1].before)
+                    assert back.rows == pages[-2].rows
+
+    assert (answered > 0) is (dialect() == "sqlite")
+
+
+async def test_names_by_id_tell_who_comes_first_without_a_customer_being_read_for_it(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if dialect() != "sqlite":
+        pytest.skip("PostgreSQL's index of pieces leads to the rows alone")
+    monkeypatch.setattr(listing, "NEARBY", 30)
+    monkeypatch.setattr(listing, "DENSE", 1000)
+    await fill(tenant, random.Random(2), 60)
+    await execute_many(
+        "UPDATE customer SET company = 'Rarissima' WHERE id = :id", [{"id": one} for one in range(20, 50)]
+    )
+
+    with watched() as seen:
+        found = await left(tenant, company__has="rissim")
+    text = next(text for text in seen if "perhaps (id)" in text)
+    plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text}".replace("?", "2"))]
+
+    assert len(found) == 30
+    assert "SEARCH customer USING COVERING INDEX customer_beside_id (id=?)" in plan, plan
+    assert not [text for text in seen if "few" in text]
+
+
+async def test_a_name_in_the_order_of_names_is_looked_for_further_than_what_is_in_no_index_of_the_order(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "NEARBY", 5)
+    await fill(tenant, random.Random(2), 80)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET name_key = '~zoe' WHERE id % 2 = 0")
+
+    with watched() as seen:
+        found = (await CUSTOMERS.read(tenant.scope(), {"name.has": "zoe"}, limit=10)).rows
+
+    assert [one.id for one in found] == list(range(2, 22, 2))
+    assert len([text for text in seen if "FROM customer" in text]) == 2, "which they are and how many, and their rows"
+
+
+async def test_a_letter_is_looked_for_among_those_who_have_such_a_text_not_among_all_in_reach(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if dialect() != "sqlite":
+        pytest.skip("PostgreSQL's planner knows how many have none")
+    monkeypatch.setattr(listing, "NEARBY", 10)
+    await fill(tenant, random.Random(2), 60)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET external_ref = '', partition_id = 2")
+        await execute("UPDATE customer SET external_ref = 'x' || id, partition_id = id % 2 + 1 WHERE id IN (50, 51)")
+
+    with watched() as seen:
+        found = await left(tenant, (2,), reference__has="x")
+    text = next(text for text in seen if "WITH few" in text)
+    plan = [step.detail for step in await rows(PlanStep, f"EXPLAIN QUERY PLAN {text}".replace("?", "2"))]
+
+    assert found == [51]
+    assert "SCAN customer USING INDEX customer_external_ref" in plan, plan
+
+
 async def test_pieces_find_what_is_rare_without_reading_all_rows(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +257,7 @@ async def test_pieces_find_what_is_rare_without_reading_all_rows(
         with watched() as seen:
             found = await left(tenant, **{name: text})
         assert len(found) == 1
-        asked = next(one for one in seen if "few" in one)
+        asked = next(one for one in seen if "WITH few" in one or "WITH perhaps" in one)
         if dialect() == "sqlite":
             assert ("customer_pieces MATCH" in asked) is (name == "name__has")
         else:
