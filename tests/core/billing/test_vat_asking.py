@@ -18,6 +18,7 @@ from core.activity.queries import timeline
 from core.activity.unit import InsideUnit, open_unit, unit_of_work
 from core.app import HOOK_MODULES
 from core.billing import vat_asking
+from core.billing.actions import default_seller
 from core.billing.jobs import AGAIN_AFTER, CHECK_VAT_ID, CHECK_VAT_IDS
 from core.billing.vat_asking import CheckReport, ask_soon, check_now
 from core.billing.vat_checks import NewVatCheck, VatCheckRow, note_check, standing_of
@@ -250,6 +251,23 @@ async def test_B6_the_round_asks_only_where_an_answer_decides_and_none_is_fresh(
     assert (first, asked) == (CheckReport(valid=2), ["ATU12345675", VAT_ID]), "the oldest answer comes first"
     assert again == CheckReport()
     assert [await reason(tenant, each) for each in (never, stale)] == ["valid", "valid"]
+
+
+async def test_B6_an_id_that_decides_for_another_seller_of_the_tenant_alone_is_asked_about(
+    tenant: TestTenant, service: Service
+) -> None:
+    await a_company(tenant, "IE6388047V", country="IE")
+    before = await a_round(tenant)
+    async with unit_of_work(tenant.scope()):
+        await execute(
+            "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book)",
+            book=(await default_seller(tenant.scope())).book_id,
+        )
+
+    after = await a_round(tenant)
+
+    assert (before, service.asked) == (CheckReport(), ["IE6388047V"])
+    assert after == CheckReport(valid=1)
 
 
 async def test_B6_a_customer_stays_free_for_ever_while_the_service_answers_once_a_month(
