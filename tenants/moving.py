@@ -59,8 +59,9 @@ from core.texts import _, number
 from tenants.backups import has_database, locked, worked_on
 from tenants.pausing import SETTLING, closed, release_abandoned
 from tenants.placement import SQLITE, owner_dsn, schema_of
-from tenants.provisioning import TEMPLATES, migrated_template
+from tenants.provisioning import migrated_template
 from tenants.sizes import size_of
+from tenants.spares import TEMPLATES
 from tenants.status import TenantStatus, called
 from tenants.watching import LEAST_FREE
 

@@ -21,7 +21,7 @@ from core.database import Database, PostgresDatabase, PostgresServer, SqliteData
 from core.database.postgresql import drop_schema, spare_schemas
 from core.errors import Conflict, Invalid, Unavailable
 from core.texts import _, number
-from tenants.spares import Spares
+from tenants.spares import TEMPLATES, Spares
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
@@ -224,7 +224,9 @@ class Placement:
         """The schemas that a PostgreSQL database keeps ready."""
         if placement not in self._spares:
             server = self.servers[placement]
-            self._spares[placement] = Spares(owner_dsn(server), app_role(server), self._config.placement.schemas)
+            self._spares[placement] = Spares(
+                owner_dsn(server), app_role(server), self._config.placement.schemas, self._config.data / TEMPLATES
+            )
         return self._spares[placement]
 
     async def make_room(self, uuid: UUID, placement: str) -> bool:

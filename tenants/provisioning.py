@@ -29,13 +29,12 @@ from core.staff.schemas import Invite
 from core.texts import _, speaking
 from tenants.placement import SQLITE
 from tenants.registry import TenantRecord
-from tenants.spares import version
+from tenants.spares import TEMPLATES, version
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
     from tenants.deployment import Deployment
 
-TEMPLATES: Final = "templates"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 

@@ -82,7 +82,7 @@ async def work(deployment: Deployment, worker: Worker) -> None:
     moved ones have left.
     """
     placement, wanted = deployment.placement, deployment.config.placement.spare
-    stocks = [asyncio.create_task(keep(placement.spares(name), wanted)) for name in placement.servers if wanted]
+    stocks = [asyncio.create_task(keep(placement.spares(name), wanted)) for name in placement.servers]
     stocks.append(asyncio.create_task(keep_tidy(deployment)))
     try:
         await worker.run()

@@ -596,7 +596,7 @@ async def prepare_database(owner_dsn: str, app_role: str) -> None:
     """Once a database: what tenants share, and nothing in `public` for anybody."""
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
-        app = await _quoted(connection, app_role)
+        app = await quoted(connection, app_role)
         async with connection.transaction():
             # In turn: PostgreSQL refuses two GRANTs on one object at once.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tenantry prepare_database'))")
@@ -607,7 +607,7 @@ async def prepare_database(owner_dsn: str, app_role: str) -> None:
                 GRANT USAGE ON SCHEMA {EXTENSIONS} TO {app};
                 """
             )
-            database = await _quoted(connection, await connection.fetchval("SELECT current_database()"))
+            database = await quoted(connection, await connection.fetchval("SELECT current_database()"))
             await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {app}")
     finally:
         await connection.close()
@@ -620,12 +620,12 @@ async def provision_schema(owner_dsn: str, schema: str, app_role: str, script: s
     check_schema(schema)
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
-        app = await _quoted(connection, app_role)
+        app = await quoted(connection, app_role)
         await connection.execute(
             f"""
             BEGIN;
             CREATE SCHEMA "{schema}";
-            {_rights(schema, app)}
+            {rights_in(schema, app)}
             SET LOCAL search_path TO "{schema}";
             {script};
             COMMIT;
@@ -641,22 +641,22 @@ async def hand_over_schema(owner_dsn: str, found: str, schema: str, app_role: st
     check_schema(schema)
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
-        app = await _quoted(connection, app_role)
+        app = await quoted(connection, app_role)
         async with connection.transaction():
             await connection.execute(
                 f"""
                 ALTER SCHEMA "{found}" RENAME TO "{schema}";
-                {_rights(schema, app)}
+                {rights_in(schema, app)}
                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{schema}" TO {app};
                 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {app};
-                {_for_the_application_alone(schema, app)}
+                {for_the_application_alone(schema, app)}
                 """
             )
     finally:
         await connection.close()
 
 
-def _rights(schema: str, app: str) -> str:
+def rights_in(schema: str, app: str) -> str:
     """The app role reads and writes what is made in the schema from here on, and nobody else does."""
     return f"""
             GRANT USAGE ON SCHEMA "{schema}" TO {app};
@@ -666,7 +666,7 @@ def _rights(schema: str, app: str) -> str:
     """
 
 
-def _for_the_application_alone(schema: str, app: str) -> str:
+def for_the_application_alone(schema: str, app: str) -> str:
     """The functions that run by the owner's rights: a dump brings them without their own."""
     return f"""
             DO $do$
@@ -681,6 +681,11 @@ def _for_the_application_alone(schema: str, app: str) -> str:
                 END LOOP;
             END $do$;
     """
+
+
+def give_name(found: str, schema: str, app: str) -> str:
+    """Another name for a schema, also where that stands in it."""
+    return f'ALTER SCHEMA "{found}" RENAME TO "{schema}"; {_analyze_tables(schema, app)}'
 
 
 def _analyze_tables(schema: str, app: str) -> str:
@@ -703,7 +708,7 @@ async def spare_schemas(owner_dsn: str, beginning: str) -> list[str]:
     """The schemas whose names begin so, oldest first."""
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
-        return await _beginning(connection, beginning)
+        return await schemas_beginning(connection, beginning)
     finally:
         await connection.close()
 
@@ -715,21 +720,20 @@ async def take_schema(owner_dsn: str, beginning: str, schema: str, app_role: str
     check_schema(schema)
     connection = await asyncpg.connect(owner_dsn, timeout=PATIENCE)
     try:
-        app = await _quoted(connection, app_role)
+        app = await quoted(connection, app_role)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tenantry take_schema'))")
-            found = await _beginning(connection, beginning)
+            found = await schemas_beginning(connection, beginning)
             if not found:
                 return False
-            await connection.execute(
-                f'ALTER SCHEMA "{check_schema(found[0])}" RENAME TO "{schema}"; {_analyze_tables(schema, app)}'
-            )
+            await connection.execute(give_name(check_schema(found[0]), schema, app))
         return True
     finally:
         await connection.close()
 
 
-async def _beginning(connection: Plain, beginning: str) -> list[str]:
+async def schemas_beginning(connection: Plain, beginning: str) -> list[str]:
+    """The schemas whose names begin so, oldest first."""
     found = await connection.fetch(
         "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE starts_with(nspname::text, $1) ORDER BY oid", beginning
     )
@@ -746,9 +750,10 @@ async def drop_schema(owner_dsn: str, schema: str) -> None:
         await connection.close()
 
 
-async def _quoted(connection: Plain, name: str) -> str:
-    quoted: str = await connection.fetchval("SELECT quote_ident($1)", name)
-    return quoted
+async def quoted(connection: Plain, name: str) -> str:
+    """The name of a role or a database, to become part of SQL text."""
+    found: str = await connection.fetchval("SELECT quote_ident($1)", name)
+    return found
 
 
 __all__ = [

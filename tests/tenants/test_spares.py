@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -11,11 +14,13 @@ import pytest
 from core.app import MIGRATIONS
 from core.database import PostgresDatabase, bind, execute, migrate, prove_owner, provision_schema, value, values
 from core.database.migrations import MigrationApp, load, script_of
+from core.database.outlines import MAKING, Outline, Table, drop_interrupted, make_first_schema, make_schema
 from core.database.postgresql import spare_schemas
+from tenants import spares as stock
 from tenants.placement import schema_of
 from tenants.spares import SPARE, Spares, keep
 from tests.databases import APP, OWNER, dsn, fresh
-from tests.hosts import made
+from tests.hosts import environment_of, made
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,11 +32,13 @@ if TYPE_CHECKING:
 ON_POSTGRESQL = pytest.mark.parametrize("deployment", ["postgresql"], indirect=True)
 EVERYTHING = {
     "relations": """
-        SELECT relname, relkind, relpersistence, reloptions, relacl::text FROM pg_class WHERE relnamespace = {}""",
+        SELECT relname, relkind, relpersistence, reloptions, relrowsecurity, relreplident, relacl::text
+        FROM pg_class WHERE relnamespace = {}""",
     "columns": """
         SELECT c.relname, a.attname, row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum),
                format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-               a.attgenerated, a.attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid)
+               a.attgenerated, a.attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid), a.attstorage,
+               a.attcompression, a.attstattarget, a.attoptions, a.attacl::text
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE c.relnamespace = {} AND NOT a.attisdropped""",
@@ -46,9 +53,24 @@ EVERYTHING = {
     "functions": "SELECT proname, pg_get_functiondef(oid), proacl::text FROM pg_proc WHERE pronamespace = {}",
     "sequences": "SELECT sequencename, data_type::text, start_value, increment_by, cycle, last_value FROM pg_sequences"
     " WHERE schemaname = (SELECT nspname FROM pg_namespace WHERE oid = {})",
+    "types": "SELECT typname, typtype FROM pg_type WHERE typnamespace = {}",
+    "statistics": "SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxnamespace = {}",
+    "rules and policies": """
+        SELECT rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class
+        WHERE relnamespace = {0}
+        UNION ALL SELECT polname, polrelid::regclass::text FROM pg_policy JOIN pg_class c ON c.oid = polrelid
+        WHERE relnamespace = {0}""",
+    "comments": """
+        SELECT objoid::regclass::text, objsubid, description FROM pg_description JOIN pg_class c ON c.oid = objoid
+        WHERE classoid = 'pg_class'::regclass AND relnamespace = {}""",
     "defaults of rights": "SELECT defaclobjtype, defaclacl::text FROM pg_default_acl WHERE defaclnamespace = {}",
     "rights": "SELECT nspacl::text FROM pg_namespace WHERE oid = {}",
 }
+CHECKS = """
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I ', conrelid::regclass, conname, conname)
+        || pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = $1::regnamespace AND contype = 'c'"""
+"""Gives the server its own words for a check, as restoring a dump does: without brackets around AND inside AND."""
 
 
 @pytest.fixture
@@ -62,7 +84,9 @@ async def described(server: str, schema: str) -> dict[str, Any]:
     """All that the server knows of a schema, and the rows in it; its own name taken out."""
     connection = await asyncpg.connect(dsn(server, OWNER))
     try:
-        await connection.execute(f'SET search_path TO "{schema}"')
+        await connection.execute(f'SET search_path TO "{schema}"; BEGIN')
+        for (again,) in await connection.fetch(CHECKS, schema):
+            await connection.execute(again)
         found: dict[str, Any] = {}
         for what, sql in EVERYTHING.items():
             records = await connection.fetch(sql.format(f"'{schema}'::regnamespace"))
@@ -75,24 +99,32 @@ async def described(server: str, schema: str) -> dict[str, Any]:
         await connection.close()
 
 
-async def test_a_schema_made_in_one_go_or_taken_from_the_stock_is_as_one_migrated_step_by_step(
-    server: PostgresServer,
+async def test_a_schema_made_in_one_go_by_an_outline_or_taken_from_the_stock_is_as_one_migrated_step_by_step(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert server.owner_dsn is not None
     await provision_schema(server.owner_dsn, "step_by_step", APP)
     with bind(PostgresDatabase(server, "step_by_step")):
         await migrate(MIGRATIONS)
-    spares = Spares(server.owner_dsn, APP, limit=10)
+    spares = Spares(server.owner_dsn, APP, 10, tmp_path / "first")
+    monkeypatch.setattr(stock, "_known", {})
 
     assert await spares.take_or_make("in_one_go")
+    assert await spares.take_or_make("by_outline")
     assert await spares.fill(1) == 1
     assert await spares.take_or_make("from_stock")
+    stock._known.clear()
+    monkeypatch.delattr(stock, "make_first_schema")
+    assert await Spares(server.owner_dsn, APP, 10, tmp_path / "first").take_or_make("by_file")
 
     wanted = await described(server.name, "step_by_step")
     assert len(wanted["relations"]) > 300
     assert wanted["rows of migration"]
-    assert await described(server.name, "in_one_go") == wanted
-    assert await described(server.name, "from_stock") == wanted
+    for name in ("in_one_go", "by_outline", "from_stock", "by_file"):
+        found = await described(server.name, name)
+        assert found.keys() == wanted.keys()
+        for what in wanted:
+            assert found[what] == wanted[what], (name, what)
     with bind(PostgresDatabase(server, "from_stock")):
         assert await migrate(MIGRATIONS) == []
         await execute("SELECT analyze_tables()")
@@ -115,6 +147,98 @@ async def test_a_migration_that_reads_or_gives_values_must_be_run(tmp_path: Path
     load.cache_clear()
 
     assert await script_of([MigrationApp("feature", tmp_path)]) is None
+
+
+async def test_a_schema_by_an_outline_is_made_as_a_whole_or_not_at_all(server: PostgresServer) -> None:
+    owner = dsn(server.name, OWNER)
+    outline = Outline(
+        functions=(),
+        tables=(
+            Table(name="first", parents=(), sql="CREATE TABLE first (id bigint PRIMARY KEY)", then=""),
+            Table(name="second", parents=("first",), sql="CREATE TABLE second (id nonsense)", then=""),
+            Table(name="third", parents=("second",), sql="CREATE TABLE third (id bigint)", then=""),
+        ),
+        keys=(),
+    )
+
+    with pytest.raises(asyncpg.UndefinedObjectError):
+        await make_schema(owner, "half", APP, outline)
+
+    assert await spare_schemas(owner, "half") == await spare_schemas(owner, MAKING) == []
+
+
+async def test_tables_that_point_to_one_another_are_outlined_too(server: PostgresServer) -> None:
+    owner = dsn(server.name, OWNER)
+    script = """
+        CREATE TABLE one (id bigint PRIMARY KEY, other bigint, own bigint REFERENCES one (id));
+        CREATE TABLE other (id bigint PRIMARY KEY, one bigint REFERENCES one (id));
+        CREATE TABLE more (id bigint PRIMARY KEY REFERENCES other (id) REFERENCES one (id));
+        ALTER TABLE one ADD FOREIGN KEY (other) REFERENCES other (id);
+        INSERT INTO one VALUES (1, NULL, 1); INSERT INTO other VALUES (2, 1); UPDATE one SET other = 2"""
+
+    outline = await make_first_schema(owner, "circle", APP, script)
+    await make_schema(owner, "another", APP, outline)
+
+    assert len(outline.keys) == 1
+    assert [table.parents for table in outline.tables] == [(), ("one",), ("one", "other")]
+    assert await described(server.name, "another") == await described(server.name, "circle")
+
+
+async def test_what_is_being_made_is_left_alone_and_is_no_schema_yet(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = dsn(server.name, OWNER)
+    spares = Spares(owner, APP, 10, tmp_path)
+    monkeypatch.setattr(stock, "_known", {})
+    before = await spares.schemas()
+    making = asyncio.create_task(
+        make_first_schema(owner, "made", APP, "SELECT pg_sleep(3); CREATE TABLE thing (id int)")
+    )
+    async with asyncio.timeout(60):
+        while not await spare_schemas(owner, MAKING):
+            await asyncio.sleep(0.01)
+
+    await drop_interrupted(owner)
+    assert await spares.schemas() == before
+    await making
+
+    assert await spare_schemas(owner, MAKING) == []
+    assert sorted(await spares.schemas()) == sorted([*before, "made"])
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize(
+    ("before", "outlined"),
+    [("CREATE TABLE document_line", False), ("CREATE TABLE document_line", True), ("RENAME TO", True)],
+)
+async def test_what_a_killed_process_was_making_goes_to_nobody_and_is_taken_away(
+    deployment: Deployment, before: str, outlined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = _owner(deployment)
+    monkeypatch.setattr(stock, "_known", {})
+    if outlined:
+        assert await deployment.placement.spares("main").take_or_make("the_first")
+    ending = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.tenants.making_process", before, "t_killed"),
+        env=environment_of(deployment),
+        stderr=subprocess.DEVNULL,
+    )
+    assert await ending.wait() == -signal.SIGKILL
+
+    assert await spare_schemas(owner, "t_killed") == []
+    assert len(await spare_schemas(owner, MAKING)) == 1
+    tenant = await made(deployment, "alpha")
+    monkeypatch.setattr(stock, "LOOK_AGAIN", 0.05)
+    keeping = asyncio.create_task(keep(deployment.placement.spares("main"), 0))
+    async with asyncio.timeout(60):
+        while await spare_schemas(owner, MAKING):
+            await asyncio.sleep(0.05)
+    keeping.cancel()
+
+    assert await spare_schemas(owner, SPARE) == []
+    with bind(deployment.placement.find(tenant.record)):
+        await prove_owner(tenant.record.uuid, MIGRATIONS)
+        assert await value("SELECT count(*) FROM document_line") == 0
 
 
 @ON_POSTGRESQL
