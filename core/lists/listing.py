@@ -81,6 +81,11 @@ PERHAPS: Final = 30_000
 """Rows that may be wanted of which SQLite looks up in an index by their ids which come first."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
+MANY: Final = 50_000
+"""Rows that one of several conditions leaves by an estimate, where the first of all are looked at before some thousand
+are collected."""
+FIRST: Final = 20_000
+"""Of those so many are looked at."""
 SORTED: Final = 100_000
 """Rows that are sorted for a page where no index carries the sort; of more, none are."""
 SORTS: Final = 3
@@ -447,6 +452,8 @@ class Listing(Generic[R]):
             keys, many = await self._near(everything, asked, reach, order)
             if keys is None:
                 keys, many = await self._likely(asked, reach, order)
+            if keys is None and not cursor and (keys := await self._widely(everything, asked, reach, order)):
+                asked, many = asked.wide, COUNTED + 1
             if keys is None:
                 keys, many = await self._first(everything, asked, reach, order)
         if keys is None:
@@ -678,23 +685,38 @@ class Listing(Generic[R]):
     ) -> list[_Key]:
         """The same in the order of the ids, in which that is kept where the condition finds its rows."""
         row_id, alone = first.source_id, _alone(everything, asked, first)
-        beside = "" if alone else _beside(asked, first)
-        picked = f"SELECT {row_id} AS at, {row_id} AS id FROM"
-
-        def tests(way: str) -> str:
-            return f"({way})" if alone else _all(way if one is first else one.one_by_one for one in asked.conditions)
-
         if first.looked and (first.about is None or first.about > FEW):
-            walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
-            walk = f"{picked} ({walk} LIMIT {FAR}) AS {row_id.partition('.')[0]} {beside}"
-            walk = order.by_id(f"{walk} WHERE {tests(first.looked)}", row_id)  # once more: a join may turn them round
-            found = await rows(_Key, f"{walk} LIMIT :list_limit", **given)
+            found = await rows(_Key, self._looked_at(everything, asked, first, order, FAR), **given)
             if len(found) == order.given["list_limit"]:
                 return found
-        others = f"{picked} {first.source} {beside} WHERE {tests(first.found)}"
+        beside = "" if alone else _beside(asked, first)
+        others = f"SELECT {row_id} AS at, {row_id} AS id FROM {first.source} {beside}"
+        others += f" WHERE {_those(everything, asked, first, first.found)}"
         if first.looked:  # all are found before they are sorted: PostgreSQL would look at rows one by one for few
             others, row_id = f"SELECT at, id FROM ({others} OFFSET 0) AS those WHERE TRUE", "id"
         return await rows(_Key, f"{order.by_id(others, row_id)} LIMIT :list_limit", **given)
+
+    def _looked_at(self, everything: bool, asked: Asked, first: Condition, order: Order, far: int) -> str:
+        """Those that are wanted of the first in the order of the ids, by looking at each."""
+        row_id, beside = first.source_id, "" if _alone(everything, asked, first) else _beside(asked, first)
+        walk = order.by_id(f"SELECT * FROM {first.source} WHERE TRUE", row_id)
+        walk = f"SELECT {row_id} AS at, {row_id} AS id FROM ({walk} LIMIT {far}) AS {row_id.partition('.')[0]} {beside}"
+        walk = order.by_id(
+            f"{walk} WHERE {_those(everything, asked, first, first.looked)}", row_id
+        )  # a join may turn them
+        return f"{walk} LIMIT :list_limit"
+
+    async def _widely(self, everything: bool, asked: Asked, reach: QueryString, order: Order) -> list[_Key] | None:
+        """The keys of the page in the order of more rows than are counted, if so many are among the first of all."""
+        first = next((one for one in asked.conditions if one.looked), None)
+        if not asked.widely or first is None or len(asked.conditions) == 1 or (first.about or 0) < MANY:
+            return None
+        wide = replace(order, sorts=asked.widely, limit=COUNTED + 1)
+        if [one.column.order for one in wide.sorts] != [self.row_id]:
+            return None
+        sql = self._looked_at(everything, asked, first, wide, FIRST)
+        found = await rows(_Key, sql, **wide.given, list_reach=reach, **_given(asked))
+        return found[: order.limit] if len(found) > COUNTED else None
 
     def _walk(self, everything: bool, asked: Asked, order: Order, joins: str, tests: Sequence[str]) -> str:
         """The rows in the order of the sort, each with whether it is wanted."""
@@ -746,6 +768,13 @@ def _all(tests: Iterable[str]) -> str:
 def _alone(everything: bool, asked: Asked, first: Condition) -> bool:
     """Whether a condition is all that is asked, so that what it is found in tells which rows are left."""
     return len(asked.conditions) == 1 and (everything or first.reached)
+
+
+def _those(everything: bool, asked: Asked, first: Condition, way: str) -> str:
+    """All conditions where the first one's rows are found, or looked at, this way."""
+    if _alone(everything, asked, first):
+        return f"({way})"
+    return _all(way if one is first else one.one_by_one for one in asked.conditions)
 
 
 def _beside(asked: Asked, first: Condition) -> str:

@@ -349,11 +349,13 @@ RESELLER = Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS)
 
 
 @pytest.mark.parametrize("actor", [EVERYBODY, RESELLER], ids=["everybody", "reseller"])
-@pytest.mark.parametrize("probed", [1, 1500])
+@pytest.mark.parametrize(("probed", "many", "first"), [(1, 50_000, 20_000), (1500, 0, 20_000), (1500, 0, 4)])
 async def test_a_search_that_finds_more_than_are_counted_stands_newest_first_until_an_order_is_asked_for(
-    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, actor: Actor, probed: int
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, actor: Actor, probed: int, many: int, first: int
 ) -> None:
     monkeypatch.setattr(listing, "COUNTED", 5)
+    monkeypatch.setattr(listing, "MANY", many)
+    monkeypatch.setattr(listing, "FIRST", first)
     monkeypatch.setattr(search, "PROBED", probed)
     await fill(tenant)
     scope = tenant.scope(actor=actor)
@@ -377,6 +379,33 @@ async def test_a_search_that_finds_more_than_are_counted_stands_newest_first_unt
     assert [one.id for one in few.rows] == there[:2]
     assert not few.asked.is_wide
     assert [one.id for one in then.rows] == there[2:], "the order stays on the way through the pages"
+
+
+@pytest.mark.parametrize(("many", "collected"), [(0, False), (50_000, True)])
+async def test_of_a_search_that_finds_very_many_and_a_filter_the_newest_are_looked_at_before_any_is_collected(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, many: int, collected: bool
+) -> None:
+    if isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("SQLite's index of words gives what it finds one by one")
+    monkeypatch.setattr(listing, "COUNTED", 5)
+    monkeypatch.setattr(listing, "MANY", many)
+    await fill(tenant)
+
+    with watched() as seen:
+        found = await FULL.read(tenant.scope(), {"q": "ann", "status": "active"}, choices=await list_choices(), limit=3)
+
+    assert [one.id for one in found.rows] == [25, 23, 21]
+    assert (found.count, found.asked.is_wide) == (6, True)
+    assert any("WITH few" in text for text in seen) is collected
+
+
+async def test_main_balances_stand_in_the_index_of_their_customers(tenant: TestTenant) -> None:
+    if isinstance(tenant.database, SqliteDatabase):
+        pytest.skip("SQLite's rows of balances are an index themselves")
+    kept = await value("SELECT pg_get_indexdef(CAST('customer_balance_main' AS regclass))")
+
+    assert kept.startswith("CREATE UNIQUE INDEX")
+    assert kept.endswith("(customer_id) INCLUDE (balance_minor) WHERE is_main")
 
 
 async def test_the_newest_stand_first_in_whichever_way_postgresql_joins_what_is_filtered_by(
