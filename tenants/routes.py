@@ -236,9 +236,9 @@ def _plugins(scope: Scope, on: tuple[str, ...], installed: Any) -> list[dict[str
     return [
         {
             "name": name,
-            "label": plugin.manifest.label,
+            "label": _(plugin.manifest.label),
             "version": plugin.manifest.version,
-            "text": plugin.manifest.description,
+            "text": _(plugin.manifest.description),
             "on": name in on,
             "declared": [fact for fact in declared_by(plugin.manifest) if fact.value],
         }
@@ -256,7 +256,7 @@ async def switch_plugin(view: View, tenant_id: FromPath[int], plugin_name: FromP
     await view.read()
     on = view.typed.get("on") == ["yes"]
     await actions.switch_plugin(view.scope, tenant, plugin_name, on=on)
-    label = host.deployment.plugins[plugin_name].manifest.label
+    label = _(host.deployment.plugins[plugin_name].manifest.label)
     said = _("%(label)s is on.", label=label) if on else _("%(label)s is off. Its data are kept.", label=label)
     return view.go(f"/tenants/{tenant_id}", said)
 

@@ -482,6 +482,8 @@ async def test_the_console_speaks_german_to_whoever_asks_for_it(deployment: Depl
 
     assert "Neuer Mandant" in listed.text
     assert "Noch keine Sicherungen" in one.text
+    assert "Hardware im Lager und bei Kunden" in one.text
+    assert "Keine Angabe" not in one.text
     assert "alpha aussetzen" in drawer.text
     assert "Geben Sie alpha ein" in refused.text
 

@@ -211,6 +211,19 @@ def test_a_value_cannot_become_an_attribute_of_its_own(folder: Path) -> None:
         shown(folder, """{{ m.button("x", attrs={name: "1"}) }}""", name="a onclick")
 
 
+def test_what_is_wrong_in_a_form_is_listed_in_the_order_of_its_fields(folder: Path) -> None:
+    labels = {"label": "Label", "key": "Key", "kind": "Kind"}
+    errors = {"key": "Fill this in.", "other_one": "Not so.", "label": "Fill this in, too."}
+
+    made = shown(folder, "{{ m.form_errors(errors, labels) }}", errors=errors, labels=labels)
+
+    assert re.findall(r'<a href="#f-(\w+)">([^<]+)</a>: ([^<]+)<', made) == [
+        ("label", "Label", "Fill this in, too."),
+        ("key", "Key", "Fill this in."),
+        ("other_one", "Other one", "Not so."),
+    ]
+
+
 def test_macros_know_the_page(folder: Path) -> None:
     assert 'name="_csrf" value="t0k3n"' in shown(folder, "{{ m.csrf() }}")
     assert 'href="/static/v/icons.svg#mail"' in shown(folder, """{{ m.icon("mail") }}""")
