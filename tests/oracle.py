@@ -19,6 +19,8 @@ from core.periods import Cycle, FirstPart, LastPart, Period, Timing, due_periods
 MOST_PERIODS: Final = 15
 EU: Final = {"AT", "DE", "FR"}
 """Of the countries in which the worlds' customers live."""
+EXEMPT: Final = "insurance"
+"""The category of products that are exempt by themselves."""
 NO_DAY: Final = date(1, 1, 1)
 
 
@@ -301,6 +303,8 @@ class Oracle:
             return "O", 0
         if payer.tax_profile == "exempt":
             return "E", 0
+        if category == EXEMPT:
+            return ("E" if payer.country in EU else "O"), 0
         abroad_in_eu = payer.country != "AT" and payer.country in EU
         if payer.tax_profile == "reverse_charge" or (abroad_in_eu and payer.is_company and payer.vat_is_checked):
             return "AE", 0
