@@ -20,12 +20,14 @@ document.addEventListener("htmx:finally:request", e => {
 });
 
 // A part that comes by itself and did not says so in its own place, and can be asked for again.
+const sayMissing = part => { part.removeAttribute("aria-busy"); $("[data-missing]", part).hidden = false; };
 const missing = ctx => {
   const part = ctx?.sourceElement?.closest?.("[data-comes]");
-  if (part) { part.removeAttribute("aria-busy"); $("[data-missing]", part).hidden = false; }
+  if (part) sayMissing(part);
   return !!part;
 };
 document.addEventListener("htmx:error", e => missing(e.detail.ctx));
+addEventListener("load", () => $$("[data-comes][data-htmx-powered]:not(.htmx-request)").forEach(sayMissing));   // it failed before this was here
 on("click", "[data-again]", (e, button) => {
   const part = button.closest("[data-comes]");
   $("[data-missing]", part).hidden = true;
