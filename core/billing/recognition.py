@@ -64,6 +64,8 @@ LEFT JOIN (
 ) w ON w.charge_id = coalesce(l.charge_id, r.charge_id)
 """
 """The same of all lines: few are without days or given up, so charges of the others are not looked up."""
+_ONCE: Final = f"LIMIT {2**62}"
+"""Behind a limit a value is worked out once for each line, and not put in wherever it is used."""
 _ALIVE: Final = """l.id IN (
     SELECT id FROM document_line WHERE deferred_minor <> 0 AND (period_to > {day} OR period_to IS NULL)
 )"""
@@ -108,18 +110,25 @@ def unearned(day: str, where: str = "TRUE", *, lines: str = "TRUE") -> str:
     """
 
     def left(amount: str) -> str:
-        part = half_up_sql(f"x.{amount}", days_between(day, "x.to_on"), days_between("x.from_on", "x.to_on"))
+        part = half_up_sql(f"x.{amount}", "x.days_left", "x.days")
         return (
-            f"x.sign * CASE WHEN x.to_on IS NULL THEN x.{amount}"
-            f" WHEN x.to_on <= {day} OR x.to_on <= x.from_on OR x.given_up_on < {day} THEN 0"
-            f" WHEN x.from_on >= {day} THEN x.{amount} ELSE {part} END"
+            f"CASE WHEN x.days IS NULL THEN x.{amount} WHEN x.days <= 0 OR x.gone THEN 0"
+            f" WHEN x.days_left IS NULL THEN x.{amount} ELSE {part} END"
         )
 
     return f"""(
-    SELECT x.root_id, x.product_id, x.currency, x.book_id, x.issued_on, x.to_on,
-           {left("deferred_minor")} AS minor, {left("base_deferred_minor")} AS base_minor
-    FROM ({_deferred(day, lines)}) x
-    WHERE (x.to_on > {day} OR x.to_on IS NULL) AND {where}
+    SELECT x.root_id, x.product_id, x.currency, x.book_id, x.issued_on, x.to_on, x.sign * x.minor AS minor,
+           x.sign * CASE WHEN x.base_deferred_minor = x.deferred_minor THEN x.minor
+               ELSE {left("base_deferred_minor")} END AS base_minor
+    FROM (
+        SELECT x.*, {left("deferred_minor")} AS minor FROM (
+            SELECT x.*, {days_between("x.from_on", "x.to_on")} AS days,
+                   CASE WHEN x.from_on < {day} THEN {days_between(day, "x.to_on")} END AS days_left,
+                   coalesce(x.given_up_on < {day}, FALSE) AS gone
+            FROM ({_deferred(day, lines)}) x
+            WHERE (x.to_on > {day} OR x.to_on IS NULL) AND {where} {_ONCE}
+        ) x {_ONCE}
+    ) x
 ) unearned"""
 
 
@@ -346,8 +355,8 @@ def _number(day: date) -> int:
 def _left_at(days: Sequence[date]) -> str:
     """What is not earned before each of these days, all from one look at the lines, as SQL. `:first` is the first.
 
-    Days are numbers there, worked out once for each line: behind a limit they are not put in where they are used. Most
-    lines are in the tenant's currency, and the same in both.
+    Days are numbers there, worked out once for each line. Most lines are in the tenant's currency, and the same in
+    both.
     """
 
     def left(amount: str, day: int) -> str:
@@ -375,6 +384,6 @@ def _left_at(days: Sequence[date]) -> str:
     return (
         f"SELECT x.currency, coalesce(max(x.to_day), {_number(days[0])}) AS last, {', '.join(sums)} FROM ("
         " SELECT x.currency, x.sign * x.deferred_minor AS minor, x.sign * x.base_deferred_minor AS base_minor,"
-        f" {numbers} FROM ({_deferred(':first::date', 'TRUE')}) x WHERE x.book_id = :book LIMIT {2**62}"
+        f" {numbers} FROM ({_deferred(':first::date', 'TRUE')}) x WHERE x.book_id = :book {_ONCE}"
         ") x GROUP BY x.currency ORDER BY x.currency"
     )
