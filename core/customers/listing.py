@@ -111,6 +111,7 @@ CUSTOMERS: Final = Listing(
             label=N_("Name"),
             expr="customer.name_key",
             indexed=True,
+            in_reach=True,
             keyed=True,
             pieces=PIECES,
             field="full_name",

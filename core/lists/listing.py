@@ -27,8 +27,9 @@ How it keeps quick with a million rows: where the search and the filters leave `
 and only they are sorted, in one statement; where they leave more, the index of the sort is walked until the page is
 full. PostgreSQL, which looks up one row after the other, walks that index among some thousand that it has found. What
 is found nowhere near is looked for once more from its other end. Where nothing tells how many several filters leave,
-the first rows of the order are looked at before. Of a search for which no order is asked, those that
-are counted are sorted; more stand as the search finds them soonest, which its page says.
+the first rows of the order are looked at before; along an index that holds what is looked for, as many as it takes. Of
+a search for which no order is asked, those that are counted are sorted; more stand as the search finds them soonest,
+which its page says.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from core.database import Everything, dialect, rows, value, within
+from core.database import Everything, Partitions, dialect, rows, value, within
 from core.errors import Invalid
 from core.lists.columns import SIZE, Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from piccolo.querystring import QueryString
     from piccolo.table import Table
 
+    from core.database import Reach
     from core.lists.row_ends import RowEnds
     from core.scope import Scope
     from core.web.jsonapi import Call
@@ -86,6 +88,8 @@ MANY: Final = 50_000
 are collected."""
 FIRST: Final = 20_000
 """Of those so many are looked at."""
+EVERY: Final = 2**62
+"""So many rows that a list has no more: a limit that keeps a condition out of the walk below it."""
 SORTED: Final = 100_000
 """Rows that are sorted for a page where no index carries the sort; of more, none are."""
 SORTS: Final = 3
@@ -156,6 +160,8 @@ class Asked:
     """Whether it is in that order."""
     apart: ListColumn | None = None
     """The column that alone is filtered by, where it stands in a table of its own."""
+    is_held: bool = False
+    """Whether the index of its order holds the text that it is filtered by, and leads along this reach alone."""
 
     @property
     def order(self) -> str:
@@ -440,6 +446,7 @@ class Listing(Generic[R]):
         reach, everything = within(self.table, scope.actor.reach), isinstance(scope.actor.reach, Everything)
         if any(one.prepared for one in asked.conditions):
             asked = replace(asked, conditions=await _prepared(asked.conditions, scope))
+        asked = replace(asked, is_held=_is_held(asked, scope.actor.reach))
         backwards = bool(before) and not after
         cursor = before if backwards else after
         known = _is_of(asked.widely, cursor)
@@ -483,8 +490,7 @@ class Listing(Generic[R]):
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
-        covered = everything and [one.column.key for one in order.sorts] == [*{one.column for one in asked.filters}]
-        nearby = FAR if covered else NEARBY
+        nearby = FAR if asked.is_held else NEARBY
         whole = self._walk(everything, asked, order, order.join, ["TRUE"])
         found = f"SELECT count(*) FROM ({self._found(everything, asked, self.row_id)} LIMIT {COUNTED + 1}) AS counted"
         there = await rows(
@@ -502,7 +508,7 @@ class Listing(Generic[R]):
         if len(keys) == order.given["list_limit"] or (there[0].looked < NEARBY and order.place is None):
             return keys, there[0].many  # that is the page, or all there is
         if there[0].looked == NEARBY:
-            if covered or there[0].many < DENSE:
+            if asked.is_held or there[0].many < DENSE:
                 return None, 0
             keys = await self._walked(everything, asked, reach, order)
         return keys, int(await value(found, **given))
@@ -655,6 +661,10 @@ class Listing(Generic[R]):
         if first is not None and [one.column.order for one in order.sorts] == [self.row_id]:
             return await self._walked_by_id(everything, asked, first, order, given)
         off = "+" if dialect() == "sqlite" else ""
+        if asked.is_held:
+            walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
+            walk = f"SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {EVERY}) AS walked WHERE wanted"
+            return await rows(_Key, f"{walk} LIMIT :list_limit", **given)
         others = (
             f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
             f"{order.keyset}"
@@ -729,6 +739,13 @@ class Listing(Generic[R]):
         if _beside_the_reach(order):
             test, reached = f"(:list_reach AND {test})", "TRUE"
         return order.walk(f"SELECT {order.head}, {test} AS wanted FROM {self.table_name} {joins} WHERE {reached}")
+
+
+def _is_held(asked: Asked, reach: Reach) -> bool:
+    column, filtered = asked.sorts[0].column, {one.column for one in asked.filters}
+    if asked.q or len(asked.sorts) > 1 or filtered != {column.key} or not all(one.few for one in asked.conditions):
+        return False
+    return isinstance(reach, Everything) or (column.in_reach and isinstance(reach, Partitions) and len(reach.ids) == 1)
 
 
 def _is_walked_among(asked: Asked, order: Order) -> bool:

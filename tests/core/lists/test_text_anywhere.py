@@ -153,7 +153,9 @@ async def test_of_those_who_may_be_meant_the_first_by_name_are_looked_at_and_pag
         await execute("UPDATE customer SET company = 'abxbab' WHERE id % 3 = 0")
         await execute("UPDATE customer SET name_key = name_key || 'babab' WHERE id % 3 = 1")
     everybody = tenant.scope()
-    reached = tenant.scope(actor=Actor("staff", 1, "Staff", Partitions((2, 121)), ALL_PERMISSIONS))
+    one = tenant.scope(actor=Actor("staff", 1, "Staff", Partitions((2,)), ALL_PERMISSIONS))
+    two = tenant.scope(actor=Actor("staff", 1, "Staff", Partitions((2, 121)), ALL_PERMISSIONS))
+    reaches = ((everybody, "TRUE"), (one, "partition_id = 2"), (two, "partition_id IN (2, 121)"))
     answered = 0
 
     for address, where in (
@@ -165,7 +167,7 @@ async def test_of_those_who_may_be_meant_the_first_by_name_are_looked_at_and_pag
         ({"phone.has": "123+", "id.from": "50"}, "phone_e164 LIKE '%123+%' AND id >= 50"),
     ):
         for sort, way in (("name", "ASC"), ("-name", "DESC")):
-            for scope, only in ((everybody, "TRUE"), (reached, "partition_id IN (2, 121)")):
+            for scope, only in reaches:
                 plain = await values(
                     f"SELECT id FROM customer WHERE {where} AND {only} ORDER BY name_key {way}, id {way}"
                 )
@@ -179,9 +181,9 @@ async def test_of_those_who_may_be_meant_the_first_by_name_are_looked_at_and_pag
                             )
                         )
                     answered += "perhaps (id)" in made[-2] if len(made) > 1 else False
-                    seen += [one.id for one in pages[-1].rows]
+                    seen += [found.id for found in pages[-1].rows]
                 assert seen == plain, (address, sort, only)
-                assert {one.count for one in pages} == {len(plain)}, (address, sort, only)
+                assert {page.count for page in pages} == {len(plain)}, (address, sort, only)
                 if len(pages) > 1:
                     back = await FULL.read(scope, {**address, "sort": sort}, limit=7, before=pages[-1].before)
                     assert back.rows == pages[-2].rows
@@ -224,6 +226,30 @@ async def test_a_name_in_the_order_of_names_is_looked_for_further_than_what_is_i
 
     assert [one.id for one in found] == list(range(2, 22, 2))
     assert len([text for text in seen if "FROM customer" in text]) == 2, "which they are and how many, and their rows"
+
+
+@pytest.mark.parametrize("sort", ["name", "-name"])
+async def test_a_name_that_many_have_is_walked_to_along_the_names_of_the_reach_however_far(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    for module, name, number in ((listing, "NEARBY", 2), (listing, "FAR", 3), (listing, "PERHAPS", 3)):
+        monkeypatch.setattr(module, name, number)
+    monkeypatch.setattr(filters, "COLLECTED", 3)
+    await fill(tenant, random.Random(2), 80)
+    text = "~zoe" if sort == "name" else " zoe"  # at the other end
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET name_key = '!' || name_key WHERE id % 5 > 0 AND :text <> ' zoe'", text=text)
+        await execute(
+            "UPDATE customer SET name_key = CAST(:text AS text), partition_id = 2 WHERE id % 5 = 0", text=text
+        )
+    reseller = tenant.scope(actor=Actor("staff", 1, "Staff", Partitions((2,)), ALL_PERMISSIONS))
+
+    for scope in (tenant.scope(), reseller):
+        with watched() as seen:
+            found = (await CUSTOMERS.read(scope, {"name.has": "zoe", "sort": sort}, limit=4)).rows
+        expected = [5, 10, 15, 20] if sort == "name" else [80, 75, 70, 65]
+        assert [one.id for one in found] == expected
+        assert len([text for text in seen if "AS walked" in text]) == 2, "near, and as far as it takes"
 
 
 async def test_a_letter_is_looked_for_among_those_who_have_such_a_text_not_among_all_in_reach(
