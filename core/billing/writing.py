@@ -145,11 +145,11 @@ SELECT DISTINCT d.id, v.id
 FROM stage_tax t
 THEN JOIN stage_document d ON d.payer_id = t.payer_id AND d.currency = t.currency AND d.split_id = t.split_id
 THEN JOIN customer c ON c.id = d.payer_id AND c.tax_profile = 'standard'
-THEN JOIN vat_check v ON v.id = (SELECT v.id FROM vat_check v WHERE v.vat_id = c.vat_id AND {VAT_CHECK_COUNTS}
-    ORDER BY v.checked_at DESC, v.id DESC LIMIT 1)
+THEN JOIN vat_check v ON v.id = (SELECT v.id FROM vat_check v
+    WHERE v.vat_id = c.vat_id AND v.valid AND {VAT_CHECK_COUNTS} ORDER BY v.checked_at DESC, v.id DESC LIMIT 1)
 WHERE t.tax_code = 'AE' AND d.kind = 'invoice'
 """
-"""The checks that took the tax off: where staff have chosen so there is none."""
+"""The checks that took the tax off, whatever was answered since: where staff have chosen so there is none."""
 STATES: Final = """
 INSERT INTO document_state (document_id, payer_id, due_on, currency, open_minor, base_open_minor, settled_on)
 SELECT id, payer_id, due_on, currency, CASE WHEN kind = 'credit_note' THEN 0 ELSE total_minor END,

@@ -240,8 +240,13 @@ async def finish_erasing(scope: Scope) -> None:
 
 
 async def forget_the_anonymised(scope: Scope) -> int:
-    """Jobs that were still to do when their customer was anonymised, and are over now. Gives how many."""
-    return await forget_said(scope, "SELECT id FROM customer WHERE anonymised_at IS NOT NULL")
+    """Jobs that were still to do when their customer was anonymised or went with an undone import, and are over now.
+    Gives how many."""
+    return await forget_said(
+        scope,
+        "SELECT id FROM customer WHERE anonymised_at IS NOT NULL UNION ALL SELECT j.customer_id FROM job j"
+        " WHERE j.customer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customer c WHERE c.id = j.customer_id)",
+    )
 
 
 # -- what stands in the way, and what there is -------------------------------------------------------------------------

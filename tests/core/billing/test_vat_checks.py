@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
 
 from core.activity.queries import timeline
 from core.activity.unit import unit_of_work
 from core.billing import actions as billing
+from core.billing.actions import invoices
 from core.billing.erasing import erase_retained
 from core.billing.schemas import NewDraft, NewLine
+from core.billing.vat_asking import ask_soon
 from core.billing.vat_checks import NewVatCheck, keep_check, note_check, standing_of
 from core.customers import actions as customers
-from core.customers.actions.anonymise import anonymise_customer
+from core.customers.actions.anonymise import anonymise_customer, forget_the_anonymised
 from core.customers.importing.actions import stage_import, take_over, undo_import
 from core.customers.importing.profiles import Mapping
 from core.customers.queries import get_customer
 from core.customers.schemas import NewCustomer
-from core.database import Partitions, execute, value, values
+from core.database import Partitions, execute, rows, value, values
 from core.scope import ALL_PERMISSIONS, Actor
 
 if TYPE_CHECKING:
@@ -286,6 +290,94 @@ async def test_C12_a_check_of_who_is_gone_without_being_erased_goes_with_the_nex
     assert await values("SELECT customer_id FROM vat_check") == [stays], "that of another is kept for it"
     named = "position IN (SELECT position FROM activity WHERE customer_id IN :ids) AND new IS NOT NULL"
     assert await value(f"SELECT count(*) FROM activity_value WHERE {named}", ids=imported) == 0
+
+
+async def test_B6_a_check_that_somebody_else_notes_while_an_invoice_is_issued_is_not_what_it_rests_on(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL sees what others have committed since the tax was worked out."""
+    buyer, another = await a_company(tenant), await a_company(tenant)
+    await note_check(tenant.scope(), buyer, NewVatCheck(valid=True, consultation="WAPIAAAA"))
+    write = invoices.staged_all
+
+    async def noted_meanwhile(*statements: tuple[str, dict[str, Any]]) -> None:
+        tenant.clock.move(timedelta(minutes=1))
+        await note_check(tenant.scope(), another, NewVatCheck(valid=False, consultation="WAPIBBBB"))
+        await write(*statements)
+
+    monkeypatch.setattr(invoices, "staged_all", noted_meanwhile)
+    invoice_id = await an_invoice(tenant, buyer)
+    page = await tenant.browser()
+
+    told = (await page.get(f"/invoices/{invoice_id}/why", headers=PARTIAL)).text
+
+    assert await values("SELECT tax_code FROM document_line WHERE document_id = :id", id=invoice_id) == ["AE"]
+    assert ("WAPIAAAA" in told, "WAPIBBBB" in told) == (True, False)
+
+
+async def test_B6_invoices_from_before_proofs_were_noted_get_the_check_of_their_time(tenant: TestTenant) -> None:
+    """An upgrade: the check that stood when they were issued, also where staff's choice is all there is by now."""
+    checked, chosen, taxed, gone = [
+        await a_company(tenant, each) for each in (VAT_ID, ANOTHER, "DE118716043", "FR40303265045")
+    ]
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET tax_profile = 'reverse_charge' WHERE id = :id", id=chosen)
+    for each in (checked, gone):
+        await note_check(tenant.scope(), each, NewVatCheck(valid=True))
+    tenant.clock.move(timedelta(days=80))
+    await note_check(tenant.scope(), checked, NewVatCheck(valid=True))
+    made = [await an_invoice(tenant, each) for each in (checked, chosen, taxed, gone)]
+    note = await billing.void(tenant.scope(), made[0], reason="wrong")
+    tenant.clock.move(timedelta(days=1))
+    for each in (checked, chosen):
+        await note_check(tenant.scope(), each, NewVatCheck(valid=False))
+    await has_had(tenant, checked, "DE119429301")
+    await billing.write_off(tenant.scope(), made[3], "gone")
+    await is_forgotten(tenant, gone)
+    noted = await rows(Proof, PROOFS)
+    migration = import_module("core.billing.migrations.2026_11_23_0042_proofs_of_before")
+
+    async with unit_of_work(tenant.scope()):
+        await execute("DELETE FROM document_vat_check WHERE document_id <> :id", id=made[0])
+        await migration.forwards()
+    again = await rows(Proof, PROOFS)
+    async with unit_of_work(tenant.scope()):
+        await execute("DELETE FROM document_vat_check")
+        await migration.forwards()
+
+    assert [each.document_id for each in noted] == [made[0], made[3]] != [note]
+    assert noted == again == await rows(Proof, PROOFS)
+
+
+PROOFS = "SELECT document_id, vat_check_id FROM document_vat_check ORDER BY document_id"
+
+
+class Proof(Struct, frozen=True):
+    document_id: int
+    vat_check_id: int
+
+
+async def test_C12_a_question_about_who_is_gone_says_nothing_any_more(tenant: TestTenant, tmp_path: Path) -> None:
+    """Its job holds the VAT id, also where nobody answered."""
+    scope = tenant.scope()
+    file = tmp_path / "customers.csv"
+    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\n")
+    batch_id = (await stage_import(scope, file, Mapping())).batch
+    assert batch_id is not None
+    await take_over(scope, batch_id, mode="skip-bad")
+    await execute("UPDATE customer SET kind = 'company'")
+    stays = await a_company(tenant, ANOTHER)
+    assert await ask_soon(scope, [int(each) for each in await values("SELECT id FROM customer")]) == 2
+    await undo_import(scope, batch_id)
+    await execute("UPDATE job SET state = 'done', finished_at = :now", now=tenant.clock.now())
+
+    forgotten = await forget_the_anonymised(scope)
+
+    assert forgotten == 1
+    said = await values("SELECT payload FROM job WHERE kind = 'check_vat_id' ORDER BY id")
+    assert [VAT_ID in each for each in said] == [False, False]
+    assert [ANOTHER in each for each in said] == [False, True]
+    assert await values("SELECT customer_id FROM job WHERE payload <> '{}' AND kind = 'check_vat_id'") == [stays]
 
 
 async def a_company_of_a_reseller(tenant: TestTenant) -> int:
