@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.app import migrations_of
+from core.dashboard import routes as home
 from core.testing import MIGRATIONS, TestTenant, cheap_passwords, installed, tenant_on
 from core.web.throttle import forget_tries
 from tests.databases import KINDS, database, fresh, two_databases
@@ -15,6 +16,7 @@ from tests.databases import KINDS, database, fresh, two_databases
 __all__ = ["database", "two_databases"]
 
 cheap_passwords()
+home.AT_ONCE = home.PATIENCE  # on a busy machine too the start page has its cards
 
 PATIENCE = {"slow": 600, "long": 3600}
 """Seconds that a proof may take, which names no others itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from litestar import Response
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from core.web.menu import Place
     from core.web.view import PageView
 
-AT_ONCE: Final = 0.3
+AT_ONCE = 0.3
 """Seconds that the page waits for its cards; the others come behind it."""
-PATIENCE: Final = 20.0
+PATIENCE = 20.0
 """Seconds that these have."""
 SHORTEST = 2
 HITS = 6

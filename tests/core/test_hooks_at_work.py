@@ -200,6 +200,7 @@ async def test_a_card_that_takes_longer_comes_behind_the_start_page(
         return [Card(key="probe", label="Fathoms sounded", value="1,204", href="/probe")]
 
     switch_on(dashboard_cards=dashboard_cards)
+    monkeypatch.setattr(home, "AT_ONCE", 0.3)
     browser = await tenant.browser()
 
     with structlog.testing.capture_logs() as log:
