@@ -88,8 +88,6 @@ MANY: Final = 50_000
 are collected."""
 FIRST: Final = 20_000
 """Of those so many are looked at."""
-EVERY: Final = 2**62
-"""So many rows that a list has no more: a limit that keeps a condition out of the walk below it."""
 SORTED: Final = 100_000
 """Rows that are sorted for a page where no index carries the sort; of more, none are."""
 SORTS: Final = 3
@@ -661,10 +659,10 @@ class Listing(Generic[R]):
         if first is not None and [one.column.order for one in order.sorts] == [self.row_id]:
             return await self._walked_by_id(everything, asked, first, order, given)
         off = "+" if dialect() == "sqlite" else ""
-        if asked.is_held:
-            walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
-            walk = f"SELECT {order.again('walked')}, walked.id FROM ({walk} LIMIT {EVERY}) AS walked WHERE wanted"
-            return await rows(_Key, f"{walk} LIMIT :list_limit", **given)
+        if asked.is_held:  # IS TRUE: by no other index
+            test = " AND ".join(f"({one.one_by_one})" for one in asked.conditions)
+            walk = f"SELECT {order.head} FROM {self.table_name} {joins} WHERE :list_reach AND ({test}) IS TRUE"
+            return await rows(_Key, f"{order.walk(walk)} LIMIT :list_limit", **given)
         others = (
             f"SELECT {order.head} FROM {self.table_name} {joins} WHERE {_all(one.sql for one in asked.conditions)}"
             f"{order.keyset}"

@@ -246,10 +246,13 @@ async def test_a_name_that_many_have_is_walked_to_along_the_names_of_the_reach_h
 
     for scope in (tenant.scope(), reseller):
         with watched() as seen:
-            found = (await CUSTOMERS.read(scope, {"name.has": "zoe", "sort": sort}, limit=4)).rows
-        expected = [5, 10, 15, 20] if sort == "name" else [80, 75, 70, 65]
-        assert [one.id for one in found] == expected
-        assert len([text for text in seen if "AS walked" in text]) == 2, "near, and as far as it takes"
+            found = await CUSTOMERS.read(scope, {"name.has": "zoe", "sort": sort}, limit=4)
+        then = await CUSTOMERS.read(scope, {"name.has": "zoe", "sort": sort}, limit=4, after=found.after)
+        back = await CUSTOMERS.read(scope, {"name.has": "zoe", "sort": sort}, limit=4, before=then.before)
+        expected = list(range(5, 45, 5)) if sort == "name" else list(range(80, 40, -5))
+        assert [one.id for one in (*found.rows, *then.rows)] == expected
+        assert back.rows == found.rows
+        assert len([text for text in seen if "IS TRUE ORDER BY" in text]) == 1, "as far as it takes, without a limit"
 
 
 async def test_a_letter_is_looked_for_among_those_who_have_such_a_text_not_among_all_in_reach(
