@@ -9,8 +9,8 @@ import pytest
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.billing.actions import change_draft, change_seller, create_draft, default_seller
-from core.billing.schemas import DraftFields, NewDraft, NewLine, SellerFields
+from core.billing.actions import change_draft, change_seller, create_draft, default_seller, issue, reissue
+from core.billing.schemas import DraftFields, NewDraft, NewLine, Reissue, SellerFields
 from core.billing.sheets import document_of
 from core.billing.vat_checks import NewVatCheck, VatStanding, note_check, standing_of
 from core.catalog.actions import create_tax_category
@@ -403,6 +403,38 @@ async def test_B6_a_draft_goes_by_its_own_seller_and_a_check_that_only_that_one_
 
     assert by_seller == ["at_home", "valid"]
     assert [await rates(story, each) for each in made] == [TAXED, FREE]
+
+
+async def test_B6_an_invoice_of_another_seller_is_issued_anew_by_that_one_and_rests_on_the_check_again(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01", country="AT", kind="company", vat_id="ATU12345675")
+    own = await default_seller(story.scope)
+    async with unit_of_work(story.scope):
+        other = await value(
+            "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book) RETURNING id",
+            book=own.book_id,
+        )
+        await execute(
+            "INSERT INTO number_series (kind, seller_id, book_id, pattern, reset)"
+            " SELECT kind, :other::bigint, book_id, 'O-' || pattern, reset FROM number_series WHERE seller_id = :own",
+            other=other,
+            own=own.id,
+        )
+    await is_checked(story)
+    lines = [NewLine(description="Visit", unit_price_e6=30 * 10**6)]
+    first = await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines))
+    async with unit_of_work(story.scope):
+        await execute("UPDATE document SET seller_id = :seller WHERE id = :id", seller=other, id=first)
+    await issue(story.scope, first)
+
+    anew = await reissue(story.scope, first, Reissue(reason="Address"))
+
+    proofs = await values("SELECT vat_check_id FROM document_vat_check ORDER BY document_id")
+    sellers = await values("SELECT seller_id FROM document WHERE state = 'issued' ORDER BY id")
+    assert sellers == [other] * 3
+    assert [await rates(story, each) for each in (first, anew.invoice_id)] == [FREE, FREE]
+    assert len(proofs) == 2 == len([each for each in proofs if each == proofs[0]])
 
 
 async def is_exempt(story: Story) -> None:

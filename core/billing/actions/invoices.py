@@ -167,8 +167,8 @@ async def create_draft(scope: Scope, data: NewDraft) -> int:
 async def draft_of(
     scope: Scope, payer_id: int, currency: str, data: DraftFields, *, replaces_id: int | None = None
 ) -> int:
-    """A draft in a currency that need not be the payer's own; `replaces_id` is the invoice that it takes the place of.
-    The caller has found the payer in reach."""
+    """A draft in a currency that need not be the payer's own; `replaces_id` is the invoice that it takes the place of,
+    whose seller is its own. The caller has found the payer in reach."""
     async with unit_of_work(scope):
         language = str(await value("SELECT language FROM customer WHERE id = :id", id=payer_id))
         return await _draft(scope, _Payer(payer_id, currency, language), data, data.charge_ids, replaces_id)
@@ -177,7 +177,8 @@ async def draft_of(
 async def _draft(
     scope: Scope, payer: _Payer, data: DraftFields, charge_ids: Sequence[int], replaces_id: int | None = None
 ) -> int:
-    plan = await plan_for(scope)
+    seller_id = await value("SELECT seller_id FROM document WHERE id = :id", id=replaces_id) if replaces_id else None
+    plan = await plan_for(scope, seller_id)
     document_id = int(
         await value(
             "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, corrects_id,"
