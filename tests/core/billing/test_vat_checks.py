@@ -380,6 +380,26 @@ async def test_C12_a_question_about_who_is_gone_says_nothing_any_more(tenant: Te
     assert await values("SELECT customer_id FROM job WHERE payload <> '{}' AND kind = 'check_vat_id'") == [stays]
 
 
+async def test_C12_questions_of_before_are_known_by_no_vat_id_any_more(tenant: TestTenant) -> None:
+    """An upgrade: their keys named it."""
+    asked = [await a_company(tenant), await a_company(tenant)]
+    assert await ask_soon(tenant.scope(), asked) == 2
+    others = await values("SELECT dedupe_key FROM job WHERE kind <> 'check_vat_id' ORDER BY id")
+    await execute(
+        "UPDATE job SET dedupe_key = 'vat_check:' || CAST(customer_id AS text) || :id WHERE kind = 'check_vat_id'",
+        id=f":{VAT_ID}:2026-11-22",
+    )
+    migration = import_module("core.billing.migrations.2026_11_23_0043_questions_without_ids")
+
+    async with unit_of_work(tenant.scope()):
+        await migration.forwards()
+
+    keys = await values("SELECT dedupe_key FROM job WHERE kind = 'check_vat_id'")
+    assert len(keys) == 2
+    assert [each for each in keys if VAT_ID in each] == []
+    assert await values("SELECT dedupe_key FROM job WHERE kind <> 'check_vat_id' ORDER BY id") == others
+
+
 async def a_company_of_a_reseller(tenant: TestTenant) -> int:
     customer_id = await a_company(tenant)
     async with unit_of_work(tenant.scope()):
