@@ -123,7 +123,8 @@ class _HasId(Struct, frozen=True):
 
 async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -> None:
     """What was asked about VAT ids for these, or about ids that these had. Whose id another has for whom it counts, it
-    is that one's; so is what an invoice of another rests on, as long as its buyer is kept."""
+    is that one's; so is what an invoice of another rests on, as long as its buyer is kept. What was asked for who is
+    gone waits for the night, which erases it from the activity too."""
     if not customer_ids:
         return
     others = "(SELECT vat_id FROM customer WHERE vat_id <> '' AND id NOT IN :ids)"
@@ -144,7 +145,8 @@ async def _erase_checks(customer_ids: Sequence[int], vat_ids: Collection[str]) -
     )
     await execute(
         f"DELETE FROM vat_check AS v WHERE customer_id IN :ids OR (vat_id IN :vat_ids AND vat_id NOT IN {others}"
-        f" AND NOT EXISTS (SELECT 1 {resting}))",
+        f" AND NOT EXISTS (SELECT 1 {resting})"
+        " AND (customer_id IS NULL OR EXISTS (SELECT 1 FROM customer k WHERE k.id = v.customer_id)))",
         ids=customer_ids,
         vat_ids=sorted({each for each in vat_ids if each}),
     )

@@ -380,6 +380,28 @@ async def test_C12_a_question_about_who_is_gone_says_nothing_any_more(tenant: Te
     assert await values("SELECT customer_id FROM job WHERE payload <> '{}' AND kind = 'check_vat_id'") == [stays]
 
 
+async def test_C12_what_the_activity_says_of_who_is_gone_goes_also_where_another_took_the_check_along(
+    tenant: TestTenant, tmp_path: Path
+) -> None:
+    scope = tenant.scope()
+    file = tmp_path / "customers.csv"
+    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\n")
+    batch_id = (await stage_import(scope, file, Mapping())).batch
+    assert batch_id is not None
+    await take_over(scope, batch_id, mode="skip-bad")
+    imported = int(await value("SELECT id FROM customer"))
+    await note_check(scope, imported, NewVatCheck(valid=True))
+    alike = await a_company(tenant)
+
+    await undo_import(scope, batch_id)
+    await is_forgotten(tenant, alike)
+    await erase_retained(scope)
+
+    assert await values("SELECT id FROM vat_check") == []
+    named = "position IN (SELECT position FROM activity WHERE customer_id = :id) AND new IS NOT NULL"
+    assert await value(f"SELECT count(*) FROM activity_value WHERE {named}", id=imported) == 0
+
+
 async def test_C12_questions_of_before_are_known_by_no_vat_id_any_more(tenant: TestTenant) -> None:
     """An upgrade: their keys named it."""
     asked = [await a_company(tenant), await a_company(tenant)]
