@@ -31,7 +31,7 @@ from core.ids import new_uuid
 
 MAKING: Final = "making_"
 """Names of schemas that are not complete."""
-AT_ONCE: Final = 3
+AT_ONCE: Final = 4
 """Connections: while some wait for the disk another works."""
 
 _QUICKLY: Final = (
