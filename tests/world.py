@@ -216,6 +216,10 @@ async def _leftovers(tenant: TestTenant, scope: Scope, world: World) -> None:
             " VALUES (:customer_id, :staff_id, :now, :now)",
         ):
             await execute(insert, customer_id=world.ids["customer_id"], staff_id=world.ids["staff_id"], now=scope.now())
+        await execute(
+            "INSERT INTO document_vat_check (document_id, vat_check_id) SELECT :id, max(id) FROM vat_check",
+            id=world.ids["invoice_id"],
+        )
         await execute("INSERT INTO recovery_code (staff_id, code_hash) VALUES (:id, 'hash')", id=world.ids["staff_id"])
         await execute(
             "INSERT INTO passkey (id, staff_id, name, credential_id, public_key, created_at)"
