@@ -229,6 +229,17 @@ GERMAN = {"country": "DE", "kind": "company", "vat_id": "DE136695976"}
 FREE, TAXED = [("AE", 0, 3000, 0)], [("S", 20, 3000, 600)]
 
 
+async def another_seller(story: Story, book_id: int) -> int:
+    """In Germany, with no number series of its own."""
+    async with unit_of_work(story.scope):
+        return int(
+            await value(
+                "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book) RETURNING id",
+                book=book_id,
+            )
+        )
+
+
 async def is_checked(story: Story, *, valid: bool = True, on: str | None = None, consultation: str = "") -> None:
     given = NewVatCheck(valid=valid, checked_on=date.fromisoformat(on) if on else None, consultation=consultation)
     await note_check(story.scope, story.customer, given)
@@ -384,16 +395,12 @@ async def test_B6_a_draft_goes_by_its_own_seller_and_a_check_that_only_that_one_
 ) -> None:
     await story.begins("2027-05-01", country="AT", kind="company", vat_id="ATU12345675")
     own = await default_seller(story.scope)
-    async with unit_of_work(story.scope):
-        other = await value(
-            "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book) RETURNING id",
-            book=own.book_id,
-        )
+    other = await another_seller(story, own.book_id)
     await is_checked(story)
     customer = await get_customer(story.scope, story.customer)
     by_seller = [(await standing_of(story.scope, customer, seller_id=each)).reason for each in (own.id, other)]
     made = []
-    for seller_id in (own.id, int(other)):
+    for seller_id in (own.id, other):
         lines = [NewLine(description="Visit", unit_price_e6=30 * 10**6)]
         made.append(await create_draft(story.scope, NewDraft(payer_id=story.customer, lines=lines)))
         async with unit_of_work(story.scope):
@@ -410,11 +417,8 @@ async def test_B6_an_invoice_of_another_seller_is_issued_anew_by_that_one_and_re
 ) -> None:
     await story.begins("2027-05-01", country="AT", kind="company", vat_id="ATU12345675")
     own = await default_seller(story.scope)
+    other = await another_seller(story, own.book_id)
     async with unit_of_work(story.scope):
-        other = await value(
-            "INSERT INTO seller (code, name, country, book_id) VALUES ('other', 'Other', 'DE', :book) RETURNING id",
-            book=own.book_id,
-        )
         await execute(
             "INSERT INTO number_series (kind, seller_id, book_id, pattern, reset)"
             " SELECT kind, :other::bigint, book_id, 'O-' || pattern, reset FROM number_series WHERE seller_id = :own",

@@ -26,13 +26,23 @@ from core.customers.importing.profiles import Mapping
 from core.customers.queries import get_customer
 from core.customers.schemas import NewCustomer
 from core.database import Partitions, execute, rows, value, values
-from core.scope import ALL_PERMISSIONS, Actor
+from core.scope import ALL_PERMISSIONS, Actor, Scope
 
 if TYPE_CHECKING:
     from core.testing import TestTenant
 
 PARTIAL = {"hx-request": "true", "hx-request-type": "partial"}
 VAT_ID, ANOTHER = "DE136695976", "DE129273398"
+
+
+async def an_import(scope: Scope, folder: Path, *vat_ids: str) -> int:
+    """Customers of these VAT ids, taken over from a file; gives the import, to be undone."""
+    file = folder / "customers.csv"
+    file.write_text("name,company,country,vat_id\n" + "".join(f"Ada,Ada GmbH,DE,{each}\n" for each in vat_ids))
+    batch_id = (await stage_import(scope, file, Mapping())).batch
+    assert batch_id is not None
+    await take_over(scope, batch_id, mode="skip-bad")
+    return batch_id
 
 
 async def a_company(tenant: TestTenant, vat_id: str = VAT_ID, **given: Any) -> int:
@@ -270,11 +280,7 @@ async def test_C12_a_check_of_who_is_gone_without_being_erased_goes_with_the_nex
 ) -> None:
     """As customers of an import do that is undone."""
     scope = tenant.scope()
-    file = tmp_path / "customers.csv"
-    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\nBo,Bo GmbH,DE,{ANOTHER}\n")
-    batch_id = (await stage_import(scope, file, Mapping())).batch
-    assert batch_id is not None
-    await take_over(scope, batch_id, mode="skip-bad")
+    batch_id = await an_import(scope, tmp_path, VAT_ID, ANOTHER)
     imported = [int(each) for each in await values("SELECT id FROM customer ORDER BY id")]
     await execute("UPDATE customer SET kind = 'company' WHERE id IN :ids", ids=imported)
     stays = await a_company(tenant, ANOTHER)
@@ -360,11 +366,7 @@ class Proof(Struct, frozen=True):
 async def test_C12_a_question_about_who_is_gone_says_nothing_any_more(tenant: TestTenant, tmp_path: Path) -> None:
     """Its job holds the VAT id, also where nobody answered."""
     scope = tenant.scope()
-    file = tmp_path / "customers.csv"
-    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\n")
-    batch_id = (await stage_import(scope, file, Mapping())).batch
-    assert batch_id is not None
-    await take_over(scope, batch_id, mode="skip-bad")
+    batch_id = await an_import(scope, tmp_path, VAT_ID)
     await execute("UPDATE customer SET kind = 'company'")
     stays = await a_company(tenant, ANOTHER)
     assert await ask_soon(scope, [int(each) for each in await values("SELECT id FROM customer")]) == 2
@@ -384,11 +386,7 @@ async def test_C12_what_the_activity_says_of_who_is_gone_goes_also_where_another
     tenant: TestTenant, tmp_path: Path
 ) -> None:
     scope = tenant.scope()
-    file = tmp_path / "customers.csv"
-    file.write_text(f"name,company,country,vat_id\nAda,Ada GmbH,DE,{VAT_ID}\n")
-    batch_id = (await stage_import(scope, file, Mapping())).batch
-    assert batch_id is not None
-    await take_over(scope, batch_id, mode="skip-bad")
+    batch_id = await an_import(scope, tmp_path, VAT_ID)
     imported = int(await value("SELECT id FROM customer"))
     await note_check(scope, imported, NewVatCheck(valid=True))
     alike = await a_company(tenant)
