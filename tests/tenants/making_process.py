@@ -22,7 +22,7 @@ def die_before(words: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return await real(self, query, *arguments, **named)
 
-    asyncpg.Connection.execute = execute  # type: ignore[method-assign]
+    asyncpg.Connection.execute = execute  # type: ignore[method-assign]  # dies in its place
 
 
 async def main(words: str, schema: str) -> None:
