@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from litestar import Response
 from litestar.params import FromPath
@@ -58,14 +58,15 @@ async def _people(
     *,
     template: str = "customers/_people.html",
     status: int = 200,
-    head: dict[str, object] | None = None,
+    head: dict[str, Any] | None = None,
     adding: str = "",
     errors: dict[str, str] | None = None,
 ) -> Response[str]:
     scope = view.scope
     found = await queries.list_contacts(scope, customer_id)
-    may_edit = scope.may("customers.edit")
-    given = head or {"customer": await queries.get_customer(scope, customer_id), "may_edit": may_edit}
+    customer = head["customer"] if head else await queries.get_customer(scope, customer_id)
+    may_edit = scope.may("customers.edit") and customer.anonymised_at is None
+    given = head or {"customer": customer, "may_edit": may_edit}
     return view.page(
         template,
         status=status,

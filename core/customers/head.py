@@ -44,7 +44,7 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
         "facts": await _facts(scope, customer, known),
         "tabs": await _tabs(scope, known, head),
         "tab": tab,
-        "may_edit": scope.may("customers.edit"),
+        "may_edit": scope.may("customers.edit") and customer.anonymised_at is None,
         **await _menus(scope, known, head),
     }
 
@@ -98,6 +98,7 @@ async def _menus(scope: Scope, known: KnownCustomer, head: queries.CustomerHead)
         for action in answer.value or ()
     ]
     change: list[list[MenuEntry]] = []
+    stays = _("It is anonymised already") if head.customer.anonymised_at is not None else ""
     if scope.may("customers.edit"):
         change.append(
             [
@@ -110,21 +111,19 @@ async def _menus(scope: Scope, known: KnownCustomer, head: queries.CustomerHead)
                         "hx-target": "#plan",
                         "hx-swap": "innerHTML",
                     },
-                    refused="" if head.may_move else _("There is no status to go to"),
+                    refused=stays or ("" if head.may_move else _("There is no status to go to")),
                 ),
                 MenuEntry(
                     label=_("Convert to lead…"),
                     icon="user-plus",
                     href=f"/customers/{known.id}/lead",
                     attrs={"hx-get": f"/customers/{known.id}/lead", "hx-target": "#plan", "hx-swap": "innerHTML"},
-                    refused=lead_refusal(scope, known.status, _(known.status_label)),
+                    refused=stays or lead_refusal(scope, known.status, _(known.status_label)),
                 ),
             ]
         )
     last: list[MenuEntry] = []
-    refused = "" if head.may_delete else _("Not while it is %(status)s", status=_(known.status_label))
-    if head.customer.anonymised_at is not None:
-        refused = _("It is anonymised already")
+    refused = stays or ("" if head.may_delete else _("Not while it is %(status)s", status=_(known.status_label)))
     if scope.may("customers.anonymise"):
         last.append(_for_ever(_("Anonymise…"), "shield-lock", f"/customers/{known.id}/anonymisation", refused))
     if scope.may("customers.delete"):

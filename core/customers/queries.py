@@ -23,7 +23,7 @@ from core.customers.search import RARE, customer_search
 from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
 from core.database import dialect, row, rows, value, values, within
-from core.errors import Invalid, NotFound
+from core.errors import Conflict, Invalid, NotFound
 from core.hooks import CurrencyLock
 from core.ids import hash_token, sort_key
 from core.settings.queries import load_settings
@@ -472,6 +472,22 @@ async def get_location(location_id: int) -> LocationUse:
     if found is None:
         raise NotFound(f"location {location_id}")
     return found
+
+
+async def lock_person(scope: Scope, customer_id: int) -> None:
+    """Before something is written about a customer: who erases it waits for the end of this unit.
+
+    Raises NotFound out of reach; Conflict where it is anonymised already, for nothing would ever erase what comes then.
+    """
+    found = await values(
+        "SELECT anonymised_at IS NOT NULL FROM customer WHERE id = :id AND :within FOR KEY SHARE",
+        id=customer_id,
+        within=within(Customer, scope.actor.reach, write=True),
+    )
+    if not found:
+        raise NotFound(f"customer {customer_id}")
+    if found[0]:
+        raise Conflict(_("This customer is anonymised and stays as it is."))
 
 
 class FirstSteps(Struct, frozen=True):

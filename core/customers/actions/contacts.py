@@ -26,6 +26,7 @@ from core.customers.queries import (
     find_pending_email,
     get_contact,
     get_customer,
+    lock_person,
 )
 from core.customers.schemas import ContactFields, MailEmailChange, UserFields
 from core.customers.status import Documents
@@ -62,6 +63,7 @@ async def _add(scope: Scope, customer_id: int, data: UserFields | ContactFields,
     async with unit_of_work(scope):
         customer = await get_customer(scope, customer_id)
         await value("SELECT id FROM customer WHERE id = :id FOR UPDATE", id=customer_id)
+        await lock_person(scope, customer_id)
         if await value("SELECT count(*) FROM contact WHERE customer_id = :id", id=customer_id) >= MOST:
             raise Invalid(
                 _("A customer has at most %(most)s users and contacts. Remove one that is not needed.", most=MOST)

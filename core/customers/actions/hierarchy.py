@@ -14,7 +14,7 @@ from core.customers.hierarchy import (
     lock_hierarchy,
 )
 from core.customers.plans import carry_out, plan_payer_change
-from core.customers.queries import get_customer
+from core.customers.queries import get_customer, lock_person
 from core.database import execute, value
 from core.errors import FieldError, Invalid, Stale
 from core.texts import _
@@ -36,6 +36,7 @@ async def change_hierarchy(scope: Scope, customer_id: int, data: HierarchyFields
         await lock_hierarchy()
         await value("SELECT id FROM customer WHERE id = :id FOR NO KEY UPDATE", id=customer_id)
         now = await get_customer(scope, customer_id)
+        await lock_person(scope, customer_id)
         payer_id = None if data.payer_id == customer_id else data.payer_id
         changes = {
             name: (old, new)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from core.activity.unit import record, unit_of_work
 from core.customers.events import NoteAdded, NoteChanged, NoteDeleted, NotePinned, NoteUnpinned
-from core.customers.tables import Customer, Note
+from core.customers.queries import lock_person
+from core.customers.tables import Note
 from core.database import scoped, value
 from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.texts import _
@@ -21,7 +22,7 @@ OTHERS: Final = "customers.notes"
 async def add_note(scope: Scope, customer_id: int, text: str, *, pinned: bool = False) -> int:
     """Kept as it was typed; gives its id."""
     async with unit_of_work(scope):
-        await scoped(Customer, scope).get(customer_id)
+        await lock_person(scope, customer_id)
         note = Note(
             customer_id=customer_id,
             text=_kept(text),

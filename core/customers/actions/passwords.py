@@ -14,7 +14,7 @@ from core.customers.events import (
     CustomerPasswordShown,
     PasswordCopiesRemoved,
 )
-from core.customers.queries import get_customer
+from core.customers.queries import get_customer, lock_person
 from core.customers.settings import CustomerSettings
 from core.customers.tables import Customer
 from core.database import execute, rows, scoped, value
@@ -53,6 +53,7 @@ async def set_password(scope: Scope, customer_id: int, password: str) -> None:
     async with unit_of_work(scope):
         # whoever stops keeping copies waits for this one, and takes it away
         await value("SELECT key FROM setting WHERE key = :key FOR SHARE", key=CustomerSettings.SETTINGS_KEY)
+        await lock_person(scope, customer_id)
         await _locked(scope, customer_id)
         kept = await load_settings(CustomerSettings)
         await execute(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.activity.unit import record, unit_of_work
 from core.customers.events import TagAdded, TagChanged, TagCreated, TagDeleted, TagMerged, TagRemoved
-from core.customers.queries import get_tag
+from core.customers.queries import get_tag, lock_person
 from core.customers.tables import Customer, CustomerTag, Tag
 from core.database import dialect, execute, scoped, value
 from core.errors import Invalid
@@ -26,7 +26,7 @@ async def add_tag(scope: Scope, customer_id: int, name: str) -> bool:
     """Put a tag on a customer; a name that no tag has yet makes one. Gives whether the customer had it not yet."""
     label = _one_line(name)
     async with unit_of_work(scope):
-        await scoped(Customer, scope).get(customer_id)
+        await lock_person(scope, customer_id)
         tag_id = await value("SELECT id FROM tag WHERE name_key = :key", key=sort_key(label))
         if tag_id is None:
             tag_id = await _insert(scope, label, None)

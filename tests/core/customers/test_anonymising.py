@@ -392,15 +392,23 @@ async def test_C12_the_page_of_who_is_anonymised_offers_no_editing_and_says_why(
     customer_id = await person(tenant)
     await force(tenant, customer_id)
     page = await tenant.browser()
-    offers = ("data-edit", "/sections/edit", "/password/new")
-    before = (await page.get(f"/customers/{customer_id}")).text
+    offers = {
+        "": ("data-edit", "/sections/edit", "/password/new", 'id="new-note"', 'id="add-tag"', '/status" hx-target'),
+        "/contacts": ('id="new-user"', 'id="new-contact"'),
+        "/details": ("/hierarchy",),
+    }
+
+    async def offered() -> dict[str, list[bool]]:
+        shown = {tab: (await page.get(f"/customers/{customer_id}{tab}")).text for tab in offers}
+        return {tab: [each in shown[tab] for each in some] for tab, some in offers.items()}
+
+    before = await offered()
 
     await anonymise_customer(tenant.scope(), customer_id)
-    after = (await page.get(f"/customers/{customer_id}")).text
 
-    assert [each in before for each in offers] == [True] * 3
-    assert [each in after for each in offers] == [False] * 3
-    assert after.count("It is anonymised already") >= 3
+    assert before == {tab: [True] * len(some) for tab, some in offers.items()}
+    assert await offered() == {tab: [False] * len(some) for tab, some in offers.items()}
+    assert (await page.get(f"/customers/{customer_id}")).text.count("It is anonymised already") >= 3
 
 
 async def test_C12_who_is_anonymised_stays_so_and_is_changed_by_nobody(tenant: TestTenant) -> None:
@@ -416,6 +424,30 @@ async def test_C12_who_is_anonymised_stays_so_and_is_changed_by_nobody(tenant: T
         await actions.change_status(scope, customer_id, "active")
     with pytest.raises(NotErasable, match="anonymised already"):
         await anonymise_customer(scope, customer_id)
+
+
+async def test_C12_of_who_is_anonymised_nothing_is_written_down_that_nobody_would_erase(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id, parent_id = await person(tenant), await person(tenant, login="", full_name="Ann Other")
+    await force(tenant, customer_id)
+    await anonymise_customer(scope, customer_id)
+    now = await queries.get_customer(scope, customer_id)
+    api = await tenant.api()
+    at = f"/api/v1/customers/{customer_id}"
+
+    answers = [
+        await api.post(f"{at}/notes", json={"text": f"{NAME} rang"}),
+        await api.post(f"{at}/contacts", json={"surname": "Quartermaine", "email": EMAIL}),
+        await api.post(f"{at}/users", json={"surname": "Quartermaine", "email": EMAIL}),
+        await api.post(f"{at}/tags", json={"name": "Quartermaine"}),
+        await api.put(f"{at}/password", json={"password": "a long and odd one"}),
+        await api.put(f"{at}/hierarchy", json={"parent_id": parent_id, "version": now.version}),
+    ]
+
+    assert [one.status_code for one in answers] == [409] * 6
+    assert {one.json()["detail"] for one in answers} == {"This customer is anonymised and stays as it is."}
+    for table in ("note", "contact", "customer_tag"):
+        assert await value(f"SELECT count(*) FROM {table} WHERE customer_id = :id", id=customer_id) == 0
 
 
 async def test_C12_the_page_shows_what_goes_and_asks_for_the_name(tenant: TestTenant) -> None:
