@@ -141,11 +141,13 @@ async def list_boxes(scope: Scope, customer_id: int, kinds: Sequence[str] = ("pl
     live = await list_subscriptions(
         scope, customer_id=customer_id, states=("pending", "trial", "active", "suspended", "paused")
     )
+    every = await list_products()
     products = [
         product
-        for product in await list_products(kinds=kinds)
-        if _sold(product, today) or any(each.product_id == product.id for each in live)
+        for product in every
+        if product.kind in kinds and (_sold(product, today) or any(each.product_id == product.id for each in live))
     ]
+    group_of = {product.id: product.group_id for product in every}
     prices: dict[int, list[PriceRow]] = {}
     for price in await prices_for(scope, customer_id, buyer.currency, [product.id for product in products]):
         prices.setdefault(price.product_id, []).append(price)
@@ -176,7 +178,7 @@ async def list_boxes(scope: Scope, customer_id: int, kinds: Sequence[str] = ("pl
                 or _offers(
                     product,
                     prices.get(product.id, []),
-                    _refusal(buyer, product, live, today),
+                    _refusal(buyer, product, live, group_of, today),
                     tried,
                     prepaid=buyer.billing_type == "prepaid" or product.timing == "prepaid",
                 ),
@@ -208,20 +210,27 @@ def _sold(product: ProductRow, today: date) -> bool:
     )
 
 
-def _refusal(buyer: Buyer, product: ProductRow, live: list[SubscriptionRow], today: date) -> str:
+def _refusal(
+    buyer: Buyer, product: ProductRow, live: list[SubscriptionRow], group_of: Mapping[int, int | None], today: date
+) -> str:
     """Why the customer cannot have this product now; empty where it can."""
     if not buyer.may_order:
         return _("A customer that is %(status)s cannot order.", status=buyer.status_label)
     if not _sold(product, today):
         return _("It is not sold today.")
     if product.one_live:
-        other = next((each for each in live if each.kind == product.kind), None)
+        other = next((each for each in live if group_of.get(each.product_id) == product.group_id), None)
         if other is not None:
             return _(
                 "The customer has %(product)s: one of %(group)s at a time.",
                 product=other.product,
                 group=product.group_name,
             )
+    needs = product.requires_group_id
+    if needs is not None and not any(
+        group_of.get(each.product_id) == needs and each.state != SubscriptionState.PENDING for each in live
+    ):
+        return _("%(name)s needs another product first, which the customer does not have.", name=product.name)
     return ""
 
 
