@@ -31,13 +31,16 @@ def contract_words(mine: SubscriptionRow, today: date, locale: str) -> str:
     if mine.termination_minor and bound is not None and bound > today:
         fee = format_money(mine.termination_minor, mine.currency, locale)
         parts.append(_("leaving early costs %(fee)s", fee=fee))
-    return _("Contract: %(terms)s", terms=", ".join(parts))
+    terms = ", ".join(parts)
+    if mine.state == "trial":
+        return _("Contract, once the test time is over: %(terms)s", terms=terms)
+    return _("Contract: %(terms)s", terms=terms)
 
 
 def ending_words(mine: SubscriptionRow, today: date, locale: str) -> list[str]:
     """For a drawer that ends it: the contract, and the first day on which it may end."""
     words = contract_words(mine, today, locale)
-    if not words:
+    if not words or mine.state == "trial":
         return []
     day = written(earliest_end(mine, today), locale)
     return [_("%(contract)s. With notice today it may end on %(day)s.", contract=words, day=day)]

@@ -182,6 +182,20 @@ async def test_P17_cancelling_at_the_expiry_never_costs_the_fee_it_ends_with_the
     await story.nothing_more_is_due()
 
 
+async def test_P17_a_test_time_binds_nobody_and_its_contract_begins_when_it_is_over(story: Story) -> None:
+    await a_contract(story, trial_days=14, at_trial_end="convert")
+    await withdraw_subscription(story.scope, 1, waive_fee=True)
+    fibre = await story.tries("fibre", again=True)
+    tried = await termination_fee(story.scope, fibre, story.today)
+    await story.months_pass(1)
+
+    fee = await termination_fee(story.scope, fibre, story.today)
+    ends_on = await cancel_subscription(story.scope, fibre)
+
+    assert (tried, fee, str(ends_on)) == (0, 5000, "2028-01-15")
+    await story.nothing_more_is_due()
+
+
 # -- modules that need a plan -----------------------------------------------------------------------------------------
 
 

@@ -215,6 +215,7 @@ async def start_trial(scope: Scope, data: NewTrial) -> int:
             trial_ends_on=first_charged,
             at_trial_end=product.at_trial_end,
             ends_on=first_charged if ends else None,
+            min_term_ends_on=min_term_of(product, first_charged),
             parent_id=parent.id if parent is not None else None,
             label=data.label,
             **contract_of(product, price),
