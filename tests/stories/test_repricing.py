@@ -110,3 +110,23 @@ async def test_P20_it_is_left_for_the_worker_once_and_refused_where_it_makes_no_
     with pytest.raises(Invalid, match="later day"):
         await preview_price(story.scope, price, day("2026-05-01"))
     assert await value("SELECT kind FROM job WHERE id = :id", id=job) == "subscriptions.apply_price"
+
+
+async def test_P20_what_waits_for_its_first_payment_has_the_new_price_from_its_day_beside_an_introduction(
+    story: Story,
+) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("plan", 10000, activation="invoice_first")
+    introduced = {"intro_minor": 4000, "intro_cycles": 2, "valid_from": day("2000-01-01")}
+    story.prices["plan"] = await _dearer(story, "plan", 10000, **introduced)
+    _, invoice = await story.asks_for("plan")
+    price = await _dearer(story, "plan", 12000, valid_from=day("2027-01-03"))
+    story.on("2027-01-05")
+
+    assert await apply_to_all(story.scope, ToApply(price, day("2027-02-15"), tell=False)) == 1
+    await story.pays(4000, invoice)
+    await story.months_pass(3)
+
+    assert [net for *_, net in await story.lines()] == [4000, 4000, 12000, 12000]
+    await story.nothing_more_is_due()

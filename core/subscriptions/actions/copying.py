@@ -13,7 +13,7 @@ from core.database import execute, row, rows, value
 from core.errors import Invalid
 from core.money import half_up
 from core.periods import Cycle, anchor_for, cycle_index, nth
-from core.subscriptions.actions.agreed import agree, by_discounts, discounts_of, terms_from
+from core.subscriptions.actions.agreed import agree, by_discounts, cut, discounts_of, rated, terms_from
 from core.subscriptions.schemas import ONE_E6, NewDiscount
 from core.subscriptions.terms import Discount
 from core.texts import _
@@ -122,25 +122,33 @@ class _Held(Struct, frozen=True):
     cycles: int
 
 
-async def hold_from(subscription_id: int, cycle: Cycle, starts_on: date) -> None:
-    """Discounts for a number of cycles are counted from the day on which what was invoiced first is live."""
+async def count_from(subscription_id: int, cycle: Cycle, anchor_on: date, first: date) -> bool:
+    """Discounts for a number of cycles are counted from this day on, as by `held_for`; gives whether there are any."""
     found = await rows(
         _Held,
         "SELECT position, cycles FROM subscription_discount WHERE subscription_id = :id AND cycles IS NOT NULL",
         id=subscription_id,
     )
-    if not found:
-        return
     for each in found:
+        (held,) = held_for([NewDiscount(cycles=each.cycles)], cycle, anchor_on, first)
         await execute(
             "UPDATE subscription_discount SET until_on = :until WHERE subscription_id = :id AND position = :position",
             id=subscription_id,
             position=each.position,
-            until=nth(starts_on, cycle, each.cycles),
+            until=held.until_on,
         )
-    (first, *__) = await terms_from(subscription_id, date.min)
-    term = replace(first, valid_to=None)
-    await agree(subscription_id, first.valid_from, by_discounts(term, await discounts_of(subscription_id)))
+    return bool(found)
+
+
+async def hold_from(subscription_id: int, cycle: Cycle, starts_on: date) -> None:
+    """Discounts for a number of cycles are counted from the day on which what was invoiced first is live; a price that
+    is to hold later stays."""
+    if not await count_from(subscription_id, cycle, starts_on, starts_on):
+        return
+    terms, discounts = await terms_from(subscription_id, date.min), await discounts_of(subscription_id)
+    ends = [each.until_on for each in discounts if each.until_on is not None]
+    wanted = [rated(each, discounts) for each in cut(terms, ends)]
+    await agree(subscription_id, terms[0].valid_from, wanted)
 
 
 async def agree_price(found: Locked, price: PriceRow) -> None:
