@@ -34,7 +34,7 @@ from core.subscriptions.actions.bundling import dissolve, start_bundle
 from core.subscriptions.actions.discounting import add_discount, list_discounts, remove_discount
 from core.subscriptions.bundles import CustomerBundleRow, NewCustomerBundle, get_customer_bundle
 from core.subscriptions.changes import PeriodEdit
-from core.subscriptions.schemas import NewPause
+from core.subscriptions.schemas import NewDiscount, NewPause
 from tests.books import day
 from tests.stories.story import percent
 
@@ -366,6 +366,20 @@ async def test_P18_more_bundles_cost_the_difference_on_one_invoice_and_fewer_hol
     assert await shares(story, taken) == [5000, 2500, 2500]
     with pytest.raises(Invalid, match="already"):
         await change_bundle_quantity(story.scope, taken.id, ONE)
+    await story.nothing_more_is_due()
+
+
+async def test_P18_more_bundles_lengthen_no_discount_of_some_cycles(story: Story) -> None:
+    taken = await takes(story, await three(story))
+    lead = taken.parts[0].id
+    await add_discount(story.scope, lead, NewDiscount(percent_e6=10_000_000, cycles=2))
+    before = [each.until_on for each in await list_discounts(lead)]
+    await story.bill()
+    story.on("2027-01-16")
+
+    await change_bundle_quantity(story.scope, taken.id, 2 * ONE)
+
+    assert [each.until_on for each in await list_discounts(lead)] == before == [None, day("2027-03-01")]
     await story.nothing_more_is_due()
 
 

@@ -16,7 +16,7 @@ from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, waive_charge, withdraw
 from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.queries import get_subscription
-from core.subscriptions.schemas import NewPause
+from core.subscriptions.schemas import NewDiscount, NewPause
 from tests.books import a_customer, day
 from tests.stories.story import Money, percent
 
@@ -354,6 +354,31 @@ async def test_P7_discounts_go_on_unless_others_are_agreed(story: Story) -> None
     changed = await story.changes(mine, "large", discounts=[percent(50)])
     note, invoice = [await story.document(each) for each in changed.document_ids]
     assert (note.net_minor, invoice.net_minor) == (3750, 25000)
+    await story.nothing_more_is_due()
+
+
+async def test_P18_a_discount_for_some_cycles_that_is_agreed_with_a_change_ends_after_these(story: Story) -> None:
+    await story.begins("2027-01-01", billing_day=1)
+    await story.taxes(0)
+    await story.sells("small", 10000, rank=1)
+    await story.sells("large", 20000, rank=2)
+    mine, other = (
+        await story.subscribes("small"),
+        await story.subscribes("small", customer_id=await a_customer(story.scope, billing_day=1)),
+    )
+    await story.bill()
+    half = NewDiscount(percent_e6=50_000_000, cycles=2)
+
+    await story.changes(other, "large", discounts=[half], when="period_end")
+    story.on("2027-01-17")
+    await story.changes(mine, "large", discounts=[half])
+    await story.months_pass(3)
+
+    charged = [(line[1], line[-1]) for line in await story.lines() if line[0] == "Large"]
+    assert charged == [
+        ("2027-01-17", 4839),  # 15 of 31 days: a part before the first full cycle
+        *((f"2027-0{month}-01", minor) for month, minor in ((2, 10000), (3, 10000), (4, 20000)) for _ in range(2)),
+    ]
     await story.nothing_more_is_due()
 
 

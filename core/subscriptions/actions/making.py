@@ -21,7 +21,11 @@ from core.money import half_up
 from core.periods import Cycle, anchor_for, cycle_index, nth
 from core.subscriptions.actions.agreed import Term, agree, by_discounts, cut, discounts_of, rated, terms_from
 from core.subscriptions.actions.charging import charge_period
-from core.subscriptions.actions.copying import discount_of, write_discounts
+from core.subscriptions.actions.copying import (
+    discount_of,
+    held_for,
+    write_discounts,
+)
 from core.subscriptions.actions.ending import MOST_PERIODS
 from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, payers_language, write_schedule
 from core.subscriptions.events import SubscriptionChanged
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from core.periods import CycleUnit
     from core.scope import Scope
     from core.subscriptions.changes import AgreedChange, WaitsFor
-    from core.subscriptions.schemas import BoxAction, Buyer, SubscriptionRow
+    from core.subscriptions.schemas import BoxAction, Buyer, NewDiscount, SubscriptionRow
 
 
 class Covering(Struct, frozen=True):
@@ -114,6 +118,7 @@ async def change_trial(scope: Scope, found: Locked, change: AgreedChange) -> Non
         ends_on=ends_on if then == "end" else None,
     )
     maker = await _maker(scope, found, change, found.started_on)
+    maker.hold(anchor_on, ends_on)
     await maker.agree(found.started_on)
     rhythm = Rhythm(anchor_on, cycle.unit, cycle.count, product.timing, product.proration, product.final_proration)
     await write_schedule(found.id, buyer.payer_id, next_period(rhythm, ends_on) if then == "convert" else None)
@@ -182,10 +187,12 @@ async def _maker(scope: Scope, found: Locked, change: AgreedChange, day: date) -
     covered = await covered_until(found.id) or found.trial_ends_on or found.started_on
     assert covered is not None
     name = await value("SELECT label FROM subscription WHERE id = :id", id=found.id) or product.name
-    discounts = (
-        await discounts_of(found.id) if change.discounts is None else [discount_of(each) for each in change.discounts]
-    )
-    return _Maker(scope, found, change, product, buyer, str(name), held, covered, from_on, terms, discounts)
+    maker = _Maker(scope, found, change, product, buyer, str(name), held, covered, from_on, terms)
+    if change.discounts is None:
+        maker.discounts = await discounts_of(found.id)
+    else:
+        maker.hold(maker.anchor_on, from_on)
+    return maker
 
 
 async def _first_billed(subscription_id: int, day: date) -> date:
@@ -230,7 +237,9 @@ class _Maker:
     """The first day that is billed at the new terms."""
     terms: list[Term]
     """What was in force and to come."""
-    discounts: Sequence[Discount]
+    discounts: Sequence[Discount] = ()
+    agreed: Sequence[NewDiscount] = ()
+    """Those that take the place of what it has, with their days."""
     waits: bool = False
     new: list[Term] = field(default_factory=list)
     charge_ids: list[int] = field(default_factory=list)
@@ -304,12 +313,20 @@ class _Maker:
             self.product.final_proration,
         )
 
+    def hold(self, anchor_on: date, first: date) -> None:
+        """Discounts that were agreed for a number of cycles are counted from a day on; those that go on keep theirs."""
+        if self.change.discounts is not None:
+            self.agreed = [
+                each if each.until_on is not None else held_for([each], self.cycle, anchor_on, first)[0]
+                for each in self.change.discounts
+            ]
+            self.discounts = [discount_of(each) for each in self.agreed]
+
     async def agree(self, day: date) -> None:
         """The terms from the day on. A rest in arrears is charged by day, whatever first parts of the product cost."""
-        change = self.change
-        if change.discounts is not None:
+        if self.change.discounts is not None:
             await execute("DELETE FROM subscription_discount WHERE subscription_id = :id", id=self.found.id)
-            await write_discounts(self.found.id, change.discounts)
+            await write_discounts(self.found.id, self.agreed)
         self.new = self._new_terms(day)
         if self.in_arrears and not self.begins and self.in_the_middle:
             until = self.first_cycle_ends_on
