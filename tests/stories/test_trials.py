@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.catalog.actions import create_group
-from core.catalog.schemas import NewGroup
+from core.catalog.actions import create_group, set_price
+from core.catalog.schemas import NewGroup, NewPrice
 from core.customers.queries import get_customer
 from core.database import value
 from core.errors import Conflict
@@ -253,4 +253,59 @@ async def test_the_end_of_a_trial_that_ends_by_itself_is_not_undone(story: Story
     assert await story.state_of(fibre) == "withdrawn"
     await story.days_pass(20)
     assert await story.papers() == []
+    await story.nothing_more_is_due()
+
+
+async def test_P5_another_quantity_in_a_test_time_lengthens_nothing(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 3000, trial_days=30, at_trial_end="convert")
+    fibre = await story.tries("fibre", days=7)
+
+    await story.changes(fibre, quantity_e6=2_000_000)
+    await story.days_pass(10)
+
+    assert await story.lines() == [("Fibre", "2027-05-08", "2027-06-08", 6000)]
+    await story.nothing_more_is_due()
+
+
+async def test_P4_free_time_keeps_its_end_and_is_invoiced_first_whatever_is_changed_in_it(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(0)
+    await story.sells("fibre", 3000, rank=1)
+    await story.sells("fibre-l", 5000, rank=2, trial_days=30, at_trial_end="convert")
+    fibre = await story.gets_free("fibre", until="2027-05-11", then="invoice_first", price_id=story.prices["fibre"])
+
+    await story.changes(fibre, "fibre-l")
+    await story.days_pass(10)
+
+    assert await story.state_of(fibre) == "pending"
+    assert await story.lines() == [("Fibre-L", None, None, 5000)]
+    assert await story.spans(fibre) == [("2027-05-01", "2027-05-11", "gift")]
+    await story.nothing_more_is_due()
+
+
+async def test_P18_a_longer_test_time_takes_nothing_of_an_introduction_and_has_the_contract_of_its_product(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(0)
+    given = {"trial_days": 10, "at_trial_end": "convert"}
+    await story.sells("fibre", 10000, rank=1, min_term_unit="month", min_term_count=1, **given)
+    await story.sells("fibre-l", 20000, rank=2, min_term_unit="year", min_term_count=1, **given | {"trial_days": 31})
+    introduced = NewPrice(
+        cycle_unit="month", amount_minor=10000, intro_minor=4000, intro_cycles=2, valid_from=day("2000-01-01")
+    )
+    story.prices["fibre"] = await set_price(story.scope, story.products["fibre"], introduced)
+    fibre = await story.tries("fibre")
+
+    await story.changes(fibre, "fibre-l")
+    await story.months_pass(4)
+
+    assert [(line[1], line[-1]) for line in await story.lines()] == [
+        ("2027-06-01", 14000),
+        ("2027-07-01", 14000),
+        ("2027-08-01", 20000),
+        ("2027-09-01", 20000),
+    ]
+    assert (await get_subscription(story.scope, fibre)).min_term_ends_on == day("2028-06-01")
     await story.nothing_more_is_due()

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record
-from core.catalog.queries import get_product
+from core.catalog.queries import get_price, get_product
 from core.database import execute, row, rows, value, value_as
 from core.errors import Conflict
 from core.money import half_up
@@ -22,13 +22,17 @@ from core.periods import Cycle, anchor_for, cycle_index, nth
 from core.subscriptions.actions.agreed import Term, agree, by_discounts, cut, discounts_of, rated, terms_from
 from core.subscriptions.actions.charging import charge_period
 from core.subscriptions.actions.copying import (
+    contract_of,
+    count_from,
     discount_of,
     held_for,
+    min_term_of,
     write_discounts,
 )
 from core.subscriptions.actions.ending import MOST_PERIODS
 from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, payers_language, write_schedule
 from core.subscriptions.events import SubscriptionChanged
+from core.subscriptions.pricing import converted
 from core.subscriptions.schedule import Rhythm, cycle_end, next_period, periods_due
 from core.subscriptions.terms import Discount, unit_price_e6
 from core.texts import _, speaking
@@ -98,8 +102,10 @@ async def change_trial(scope: Scope, found: Locked, change: AgreedChange) -> Non
     assert found.started_on is not None
     assert found.trial_ends_on is not None
     product, buyer = await get_product(change.product_id), await get_buyer(scope, found.customer_id)
-    ends_on = max(found.trial_ends_on, found.started_on + timedelta(days=product.trial_days))
-    then = product.at_trial_end if product.trial_days else found.at_trial_end
+    ends_on, then = found.trial_ends_on, found.at_trial_end
+    if product.id != found.product_id and product.trial_days and not await _is_gift(found.id):
+        ends_on = max(ends_on, found.started_on + timedelta(days=product.trial_days))
+        then = product.at_trial_end
     cycle = Cycle(cast("CycleUnit", change.cycle_unit), change.cycle_count)
     anchor_on = anchor_for(ends_on, cycle, buyer.billing_day)
     await execute(
@@ -117,12 +123,41 @@ async def change_trial(scope: Scope, found: Locked, change: AgreedChange) -> Non
         then=then,
         ends_on=ends_on if then == "end" else None,
     )
+    await count_from(found.id, cycle, anchor_on, ends_on)
     maker = await _maker(scope, found, change, found.started_on)
     maker.hold(anchor_on, ends_on)
     await maker.agree(found.started_on)
+    if product.id != found.product_id:
+        await _write_contract(found.id, product, change, ends_on)
     rhythm = Rhythm(anchor_on, cycle.unit, cycle.count, product.timing, product.proration, product.final_proration)
     await write_schedule(found.id, buyer.payer_id, next_period(rhythm, ends_on) if then == "convert" else None)
     await _tell(scope, found, change)
+
+
+async def _is_gift(subscription_id: int) -> bool:
+    """Free time up to a day that was agreed, which is kept like a trial."""
+    return bool(
+        await value(
+            "SELECT 1 FROM unbilled_span WHERE subscription_id = :id AND reason = 'gift' LIMIT 1", id=subscription_id
+        )
+    )
+
+
+async def _write_contract(subscription_id: int, product: ProductDetail, change: AgreedChange, first: date) -> None:
+    """What is tried binds nobody yet: it goes on with the contract of the product that it goes on with."""
+    fields = dict.fromkeys(("renew_unit", "renew_count"), None) | {"notice_days": 0, "termination_minor": 0}
+    if change.price_id is not None:
+        price = await get_price(change.price_id)
+        if change.price_rate_e10 is not None:
+            price = converted(price, change.currency, change.price_rate_e10)
+        fields = contract_of(product, price)
+    await execute(
+        "UPDATE subscription SET min_term_ends_on = :min_term, notice_days = :notice_days, renew_unit = :renew_unit,"
+        " renew_count = :renew_count, termination_minor = :termination_minor WHERE id = :id",
+        id=subscription_id,
+        min_term=min_term_of(product, first),
+        **fields,
+    )
 
 
 async def change_on(scope: Scope, found: Locked, change: AgreedChange, day: date, *, credited_minor: int = 0) -> Made:
