@@ -211,6 +211,7 @@ async def fill(tenant: TestTenant, many: int) -> None:
         assert isinstance(tenant.database, SqliteDatabase)
         await tenant.database.discard_writer()
         await define("ANALYZE")
+        await tenant.database.close()  # who opens it again keeps more of so large a file
 
 
 class _At(Struct, frozen=True):

@@ -114,6 +114,7 @@ CUSTOMERS: Final = Listing(
             in_reach=True,
             keyed=True,
             pieces=PIECES,
+            pieces_further=True,
             field="full_name",
             cls="t-clip wide",
         ),

@@ -83,8 +83,10 @@ _OWN: Final[dict[Kind, tuple[tuple[str, str, int], ...]]] = {
         ("journal_size_limit", "67108864", 67108864),
         ("wal_autocheckpoint", str(CHECKPOINT), CHECKPOINT),
     ),
-    "reader": (*_COMMON, ("query_only", "ON", 1), ("cache_size", "-2048", -2048)),
+    "reader": (*_COMMON, ("query_only", "ON", 1)),
 }
+_READERS_CACHE: Final = (2048, 16384)
+"""KiB of pages that a reader keeps: a sixty-fourth of the file, within these."""
 
 log = logging.getLogger(__name__)
 
@@ -614,6 +616,10 @@ def _open(path: Path, kind: Kind, create: bool) -> sqlite3.Connection:
                         expected=repr(expected),
                     )
                 )
+        if kind == "reader":
+            least, most = _READERS_CACHE
+            kept = min(max(path.stat().st_size // (64 * 1024), least), most)
+            connection.execute(f"PRAGMA cache_size = {-kept}")
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.create_function("begins_word", 2, begins_word, deterministic=True)
     except BaseException:

@@ -58,8 +58,8 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     `among`: a SELECT of the list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag
     WHERE tag_id"). Of text that stands anywhere in it an index of pieces of three letters tells where: on SQLite
     `pieces` names that table, an FTS5 of the list's columns and of the row's `reach` by the list's ids; on PostgreSQL
-    it is one of the list's table. `filled` names an index of the rows that have something in it, and only these.
-    `alike` says that few values are in it, by an index.
+    it is one of the list's table, where `pieces_further` of the column from its second letter on. `filled` names an
+    index of the rows that have something in it, and only these. `alike` says that few values are in it, by an index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -83,6 +83,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     bare: str = ""
     among: str = ""
     pieces: str = ""
+    pieces_further: bool = False
     filled: str = ""
     alike: bool = False
     shown: bool = True
@@ -142,9 +143,10 @@ class Condition(Struct, frozen=True):
     it, `joined` the condition with that, where it is another one: for when the first some thousand are wanted, in any
     order, and the database should not look for all of them before. `source_id` is the list's id in it, by which it can
     be walked in either order; `perhaps` is true there for all that may be wanted and for some more, and reads no row of
-    the list's table; `looked` is the condition for when its rows are looked at so, empty where what is found
-    comes in that order by itself. `widely` is the order, as in an address, in which many are found soonest: more than
-    are counted are shown in it, where no other is asked for.
+    the list's table. `begin` says that a column begins with what is looked for anywhere in it, `rest` is true for all
+    in which it stands further on, and may be for others. `looked` is the condition for when its rows are looked at so,
+    empty where what is found comes in that order by itself. `widely` is the order, as in an address, in which many are
+    found soonest: more than are counted are shown in it, where no other is asked for.
 
     `prepared` gives the condition as its rows are found soonest in a reach; it may ask the database for that. `about`
     is how many rows that are by an estimate, which is good where it says that they are many; `reached` says that what
@@ -164,6 +166,8 @@ class Condition(Struct, frozen=True):
     found: str = ""
     joined: str = ""
     perhaps: str = ""
+    begin: str = ""
+    rest: str = ""
     looked: str = ""
     widely: str = ""
     prepared: Callable[[Reach], Awaitable[Condition]] | None = None

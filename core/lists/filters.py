@@ -109,7 +109,8 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
     """The text stands somewhere in the column."""
     pattern = "".join(f"~{one}" if one in "%_~" else one for one in text)
     like = "ILIKE" if dialect() == "postgresql" and not column.keyed else "LIKE"
-    has, values = f"{column.expr} {like} :{slot} ESCAPE '~'", {slot: f"%{pattern}%"}
+    has = f"{column.expr} {like} :{slot} ESCAPE '~'"
+    values: dict[str, object] = {slot: f"%{pattern}%"}
     table, _dot, name = column.expr.partition(".")
     if column.alike:  # from each value to the next one
         there = (
@@ -123,10 +124,15 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         unlike = ">" if dialect() == "postgresql" else "<>"
         filled = column.filled if dialect() == "sqlite" else ""
         return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED, filled=filled)
-    if (
-        dialect() == "postgresql"
-    ):  # the row itself is asked for, since an index in the text's order could stand in for it
-        return Condition(f"{has} AND {table}.ctid IS NOT NULL", values, walk=has, few=COLLECTED)
+    begin = _begun(column, text, slot, values)
+    if dialect() == "postgresql":  # the row itself is asked for: an index in the text's order could stand in for it
+        found, rest = has, ""
+        if column.pieces_further and begin:
+            rest = f"substr({column.expr}, 2) {like} :{slot} ESCAPE '~' AND {table}.ctid IS NOT NULL"
+            found = f"({begin} OR substr({column.expr}, 2) {like} :{slot} ESCAPE '~')"
+        begin = begin if rest else ""
+        there = f"{found} AND {table}.ctid IS NOT NULL"
+        return Condition(there, values, walk=has, few=COLLECTED, begin=begin, rest=rest)
     found, asked = f"{column.pieces} MATCH :{slot}_pieces", f"{name} : ({' AND '.join(_pieces(text))})"
     if isinstance(reach, Partitions) and 0 < len(reach.ids) <= PARTITIONS:
         reached = (f"({' AND '.join(_pieces(f'{REACH}{one}{REACH}'))})" for one in reach.ids)
@@ -142,7 +148,19 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         found=f"{found} AND (SELECT {has} FROM {table} WHERE {table}.id = {column.pieces}.rowid)",
         joined=f"{found} AND {has}",
         perhaps=found,
+        begin=begin,
+        rest=f"{found} AND {has}",
     )
+
+
+def _begun(column: ListColumn, text: str, slot: str, values: dict[str, object]) -> str:
+    """That the column begins with the text, as an index of it is asked; empty where it cannot be."""
+    over = text.rstrip("\U0010ffff")
+    if not column.keyed or not over:
+        return ""
+    following = ord(over[-1]) + 1
+    values |= {f"{slot}_from": text, f"{slot}_over": over[:-1] + chr(0xE000 if following == 0xD800 else following)}
+    return f"({column.expr} >= :{slot}_from AND {column.expr} < :{slot}_over)"
 
 
 def _pieces(text: str) -> list[str]:

@@ -81,6 +81,8 @@ DENSE: Final = 8
 """Of those so many that are wanted promise a page not far from there."""
 PERHAPS: Final = 30_000
 """Rows that may be wanted of which SQLite looks up in an index by their ids which come first."""
+BEGUN: Final = 100_000
+"""Rows that begin with a text, of which SQLite counts whether others may have it."""
 FAR: Final = 40_000
 """Rows that are walked before the other way is taken."""
 MANY: Final = 50_000
@@ -456,6 +458,8 @@ class Listing(Generic[R]):
         if not known:
             keys, many = await self._near(everything, asked, reach, order)
             if keys is None:
+                keys, many = await self._begun(asked, reach, order)
+            if keys is None:
                 keys, many = await self._likely(asked, reach, order)
             if keys is None and not cursor and (keys := await self._widely(everything, asked, reach, order)):
                 asked, many = asked.wide, COUNTED + 1
@@ -488,7 +492,7 @@ class Listing(Generic[R]):
         joins = " ".join(dict.fromkeys((*order.joins, *asked.joins)))
         given = {**order.given, "list_reach": reach, **_given(asked)}
         walk = self._walk(everything, asked, order, joins, [one.one_by_one for one in asked.conditions])
-        nearby = FAR if asked.is_held else NEARBY
+        nearby = NEARBY if not asked.is_held else FAR // 2 if asked.conditions[0].begin else FAR
         whole = self._walk(everything, asked, order, order.join, ["TRUE"])
         found = f"SELECT count(*) FROM ({self._found(everything, asked, self.row_id)} LIMIT {COUNTED + 1}) AS counted"
         there = await rows(
@@ -510,6 +514,49 @@ class Listing(Generic[R]):
                 return None, 0
             keys = await self._walked(everything, asked, reach, order)
         return keys, int(await value(found, **given))
+
+    async def _begun(self, asked: Asked, reach: QueryString, order: Order) -> tuple[list[_Key] | None, int]:
+        """The same for a text anywhere in the column that the list is in the order of: those that begin with it stand
+        together in its index, and the others are collected where few have it further on."""
+        first = asked.conditions[0] if len(asked.conditions) == 1 else None
+        if first is None or not asked.is_held or not first.begin:
+            return None, 0
+        begun = f"SELECT {order.head} FROM {self.table_name} WHERE :list_reach AND {first.begin}"
+        if first.perhaps:  # all that begin with it are among these: where these are as many, there are no others
+            perhaps = f"SELECT 1 FROM {first.source} WHERE {first.perhaps} LIMIT {BEGUN + first.few + 1}"
+            told = (
+                f"SELECT (SELECT count(*) FROM ({perhaps}) AS perhaps)"
+                f" - (SELECT count(*) FROM ({begun} LIMIT {BEGUN}) AS begun) AS looked"
+            )
+            further = (
+                f"SELECT {order.head} FROM {first.source} {first.beside} WHERE (SELECT looked FROM told) BETWEEN 1 AND"
+                f" {first.few} AND {first.source_id} NOT IN (SELECT id FROM ({begun})) AND :list_reach AND {first.rest}"
+            )
+        else:
+            told = "SELECT count(*) AS looked FROM further"
+            further = (
+                f"SELECT {order.head} FROM {self.table_name} WHERE :list_reach AND {first.rest} AND NOT {first.begin}"
+                f" LIMIT {first.few + 1}"
+            )
+        ways = [f"told AS MATERIALIZED ({told})", f"further AS MATERIALIZED ({further})"]
+        ready = ", ".join(ways if first.perhaps else reversed(ways))
+        beyond = replace(order, source="further").keyset
+        there = await rows(
+            _Near,
+            f"WITH {ready},"
+            f" page AS MATERIALIZED (SELECT * FROM (SELECT * FROM ({order.walk(begun)} LIMIT :list_limit) AS begun"
+            f" UNION ALL SELECT {order.again('further')}, further.id FROM further WHERE TRUE{beyond}) AS found"
+            f" ORDER BY {order.by_picked} LIMIT :list_limit)"
+            f" SELECT told.looked, (SELECT count(*) FROM ({begun} LIMIT {COUNTED + 1}) AS begun)"
+            f" + (SELECT count(*) FROM further) AS many, {order.again('page')}, coalesce(page.id, 0) AS id"
+            f" FROM told LEFT JOIN page ON TRUE ORDER BY {order.by_again('page')}",
+            **order.given,
+            list_reach=reach,
+            **_given(asked),
+        )
+        if there[0].looked > first.few:
+            return None, 0
+        return [_key(one) for one in there if one.id], min(there[0].many, COUNTED + 1)
 
     async def _likely(self, asked: Asked, reach: QueryString, order: Order) -> tuple[list[_Key] | None, int]:
         """The same, where an index tells which may be wanted and another one, by their ids, which of them come first:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import subprocess
@@ -85,6 +86,23 @@ async def test_a_connection_without_them_is_not_used(tmp_path: Path, monkeypatch
 
     with bind(database), pytest.raises(Unavailable, match="keeps synchronous at 1 where 2 is needed"):
         await value("SELECT 1")
+
+
+@pytest.mark.parametrize(("mib", "kept"), [(1, 2048), (300, 4800), (5000, 16384)])
+async def test_a_reader_keeps_more_pages_of_a_larger_file(tmp_path: Path, mib: int, kept: int) -> None:
+    path = tmp_path / "large.db"
+    small = SqliteDatabase(path, create=True)
+    with bind(small):
+        await execute("CREATE TABLE kept (id integer)")
+    await small.close()
+    os.truncate(path, mib * 2**20)  # takes no room on the disk
+
+    reader = await SqliteDatabase(path).open("reader")
+    try:
+        assert reader.execute("PRAGMA cache_size").fetchone() == (-kept,)
+        assert reader.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    finally:
+        reader.close()
 
 
 async def test_no_other_file_can_be_attached(database: SqliteDatabase, tmp_path: Path) -> None:
