@@ -357,6 +357,64 @@ async def test_P7_discounts_go_on_unless_others_are_agreed(story: Story) -> None
     await story.nothing_more_is_due()
 
 
+@pytest.mark.parametrize("credit", [True, False])
+async def test_P7_what_ends_within_its_period_is_charged_at_other_terms_up_to_that_day(
+    story: Story, credit: bool
+) -> None:
+    await story.begins("2027-06-01")
+    await story.taxes(0)
+    await story.sells("small", 30000, rank=1)
+    await story.sells("large", 60000, rank=2)
+    mine, three = (
+        await story.subscribes("small"),
+        await story.subscribes("small", customer_id=await a_customer(story.scope)),
+    )
+    await story.bill()
+    for each in (mine, three):
+        await (
+            story.terminates_with_credit(each, "2027-06-21")
+            if credit
+            else terminate(story.scope, each, day("2027-06-21"))
+        )
+    story.on("2027-06-11")
+
+    await story.changes(mine, "large")
+    await story.changes(three, quantity_e6=3_000_000)
+    await story.days_pass(30)
+
+    assert (await story.lines())[2:] == [
+        ("Large", "2027-06-11", "2027-06-21", 20000),
+        ("Small", "2027-06-11", "2027-06-21", 30000),
+    ]
+    assert await story.state_of(mine) == await story.state_of(three) == "ended"
+    await story.nothing_more_is_due()
+
+
+@pytest.mark.parametrize("unused", ["credit", "none"])
+async def test_P9_an_end_that_is_undone_after_a_change_charges_the_rest_at_the_new_terms(
+    story: Story, unused: str
+) -> None:
+    await story.begins("2027-06-01")
+    await story.taxes(0)
+    await story.sells("small", 30000)
+    mine = await story.subscribes("small")
+    await story.bill()
+    await story.terminates_with_credit(mine, "2027-06-21")
+    story.on("2027-06-11")
+    await story.changes(mine, quantity_e6=3_000_000, unused=unused)
+
+    await undo_cancellation(story.scope, mine)
+    await story.days_pass(30)
+
+    assert (await story.lines())[1:] == [
+        ("Small", "2027-06-11", "2027-06-21", 30000),
+        ("Small", "2027-06-21", "2027-07-01", 30000),
+        ("Small", "2027-07-01", "2027-08-01", 90000),
+    ]
+    assert await story.papers("credit_note") == [("2027-06-01", "100.00", "paid"), ("2027-06-11", "100.00", "paid")]
+    await story.nothing_more_is_due()
+
+
 async def test_P18_a_discount_for_some_cycles_that_is_agreed_with_a_change_ends_after_these(story: Story) -> None:
     await story.begins("2027-01-01", billing_day=1)
     await story.taxes(0)

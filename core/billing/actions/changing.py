@@ -77,7 +77,8 @@ async def change_subscription(scope: Scope, subscription_id: int, order: ChangeO
 async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) -> list[int]:
     """Credit note, new terms, invoice; gives the documents' ids."""
     notes: list[int] = []
-    if change.unused == "credit" and not await only_more(scope, found, change, day):
+    is_more = change.kind == "upgrade" and not change.replaces_terms  # what was paid of it is never paid twice
+    if (change.unused == "credit" or is_more) and not await only_more(scope, found, change, day):
         reason = _("Changed on %(day)s", day=day)
         notes = await credit_unused(scope, found.id, day, reason)
     made = await change_on(scope, found, change, day, credited_minor=await _net_of(notes))

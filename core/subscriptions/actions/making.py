@@ -300,11 +300,13 @@ class _Maker:
 
     @property
     def only_more(self) -> bool:
-        """A higher quantity of what is charged ahead: the difference alone is charged."""
+        """A higher quantity of what is charged ahead: the difference alone is charged. Not where it ends before the
+        charged days do: an end that is undone charges the rest at the new quantity."""
         return (
             not self.change.replaces_terms
             and self.found.timing != "arrears"
             and self.covered > self.from_on
+            and (self.found.ends_on is None or self.found.ends_on >= self.covered)
             and (self.change.quantity_e6 or 0) > self.terms[0].quantity_e6
         )
 
@@ -409,13 +411,13 @@ class _Maker:
         for each in self.held:
             if each.component:
                 continue
-            start = max(self.from_on, each.period_start)
+            start, end = max(self.from_on, each.period_start), each.period_end
             before = next(term for term in reversed(self.terms) if term.valid_from <= start)
             more = self._term_at(start).quantity_e6 - before.quantity_e6
             await self._charge(
                 start,
-                each.period_end,
-                *self._share(each, start),
+                end,
+                *self._share(each, start, end),
                 term=msgspec.structs.replace(
                     self._term_at(start),
                     quantity_e6=more,
@@ -479,9 +481,13 @@ class _Maker:
                 await self._charge_first_cycle()
             return
         for each in self.held:
-            if not each.component:
-                start = max(self.from_on, each.period_start)
-                await self._charge(start, each.period_end, *self._share(each, start))
+            start, end = max(self.from_on, each.period_start), self._served_until(each)
+            if not each.component and start < end:
+                await self._charge(start, end, *self._share(each, start, end))
+
+    def _served_until(self, held: Covering) -> date:
+        """The end of a charge, or of the subscription where that comes before it."""
+        return held.period_end if self.found.ends_on is None else min(held.period_end, self.found.ends_on)
 
     async def _charge_first_cycle(self) -> None:
         end = self.first_cycle_ends_on
@@ -490,11 +496,11 @@ class _Maker:
         share = (1, 1) if (begins, ends) == (self.from_on, end) else ((end - self.from_on).days, (ends - begins).days)
         await self._charge(self.from_on, end, *share)
 
-    def _share(self, held: Covering, start: date) -> tuple[int, int]:
+    def _share(self, held: Covering, start: date, end: date) -> tuple[int, int]:
         """Of a full cycle: as before where it is replaced whole, else its days ÷ those of the cycle that ends there."""
-        if start == held.period_start or held.days == 0:
+        if (start, end) == (held.period_start, held.period_end) or held.days == 0:
             return held.days, held.of_days
-        end, anchor, cycle = held.period_end, self.found.anchor_on, self.old_cycle
+        anchor, cycle = self.found.anchor_on, self.old_cycle
         assert anchor is not None
         index = cycle_index(anchor, cycle, end)
         if nth(anchor, cycle, index) == end:
