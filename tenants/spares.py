@@ -40,6 +40,8 @@ TEMPLATES: Final = "templates"
 NOT_OURS: Final = frozenset({"public", "information_schema", EXTENSIONS})
 LOOK_AGAIN: Final = 30.0
 """Seconds between two looks at the stock, where this process takes none."""
+LATER: Final = 1.0
+"""Seconds after one was taken until the next is made: who makes several tenants shares the server with this process."""
 _known: Final[dict[str, Outline]] = {}
 """Outlines by the names of their files."""
 
@@ -168,3 +170,4 @@ async def keep(spares: Spares, count: int) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_AGAIN):
                 await spares.taken.wait()
+                await asyncio.sleep(LATER)
