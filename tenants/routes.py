@@ -227,7 +227,7 @@ async def show_tenant(view: View, tenant_id: FromPath[int]) -> Response[str]:
         work=[work_shown(one) for one in work if one.is_under_way],
         may_work=scope.may("tenants.manage") and has_database(tenant),
         may_restore=deeds.may_restore(scope),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         **_drawing(scope),
     )
 

@@ -213,7 +213,7 @@ async def draft_page(
         ),
         errors=errors or {},
         labels=pages.labels_of(errors or {}),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         may_issue=scope.may("documents.issue"),
     )
 

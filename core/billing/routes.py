@@ -123,7 +123,7 @@ async def show(view: View, invoice_id: FromPath[int]) -> Response[str]:
         may_take_back=scope.may("documents.credit"),
         dunning=await dunning_of(scope, document),
         may_pause=document.open_minor > 0 and scope.may("documents.edit"),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
     )
 
 

@@ -147,7 +147,7 @@ async def _answer(
     if scope.may("activity.view"):
         found = await timeline(scope, subject=subject, limit=1) if subject is not None else []
         found = found or await timeline(scope, customer_id=customer_id, kinds=MONEY_EVENTS, limit=1)
-        last = await in_words(found, scope.locale)
+        last = await in_words(scope, found)
     events = [
         fact
         for one in last

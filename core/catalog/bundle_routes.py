@@ -335,7 +335,7 @@ async def _form_page(
         else {"cycle_unit": "month", "cycle_count": "1", "currency": scope.tenant.currency},
         price_errors=price_errors or {},
         units=spoken(pages.UNITS),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         may_edit=scope.may("catalog.edit"),
     )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.catalog.bundles import BundleDetail, BundlePrice
     from core.catalog.schemas import GroupRow, TaxCategoryRow, TaxRateRow
     from core.errors import Stale
+    from core.scope import Scope
     from core.web.parts import Happening
 
 KINDS: Final = (
@@ -387,13 +388,13 @@ def _label(field: Field, text: str) -> str:
     return next((choice.label for choice in field.choices if choice.value == text), text)
 
 
-async def feed_of(entries: Sequence[Entry], locale: str) -> list[Happening]:
+async def feed_of(scope: Scope, entries: Sequence[Entry]) -> list[Happening]:
     """What happened to a product, prices written as amounts."""
     return [
         msgspec.structs.replace(happening, changes=[_price_change(change) for change in entry.changes])
         if entry.kind == "price_set"
         else happening
-        for entry, happening in zip(entries, await in_words(entries, locale), strict=True)
+        for entry, happening in zip(entries, await in_words(scope, entries), strict=True)
     ]
 
 

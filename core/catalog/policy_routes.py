@@ -190,7 +190,7 @@ async def _page(
     values: dict[str, Any] = {name: texts[-1] for name, texts in view.typed.items()}
     conflict = None
     if stale is not None:
-        latest = await in_words(await timeline(view.scope, subject=("product", product_id), limit=1), view.scope.locale)
+        latest = await in_words(view.scope, await timeline(view.scope, subject=("product", product_id), limit=1))
         by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
         renamed = {name.removesuffix("_minor"): both for name, both in stale.fields.items()}
         conflict = pages.conflict_of(Stale(fields=renamed), section, by, at)

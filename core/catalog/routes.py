@@ -106,7 +106,7 @@ async def _page(
             valid_from="",
         ),
         errors=errors or {},
-        happenings=await pages.feed_of(entries, view.scope.locale),
+        happenings=await pages.feed_of(view.scope, entries),
     )
 
 
@@ -183,7 +183,7 @@ async def _section_page(
     conflict = None
     typed = {name: texts[-1] for name, texts in view.typed.items()}
     if stale is not None:
-        latest = await in_words(await timeline(view.scope, subject=("product", product_id), limit=1), view.scope.locale)
+        latest = await in_words(view.scope, await timeline(view.scope, subject=("product", product_id), limit=1))
         by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
         conflict = pages.conflict_of(stale, section, by, at)
         typed = {name: text for name, text in typed.items() if name not in stale.fields}

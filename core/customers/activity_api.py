@@ -60,7 +60,7 @@ async def list_activity(
 ) -> Page[ActivityItem]:
     found = await ACTIVITY.api(call, cursor=cursor, limit=limit)
     entries = await list_entries(call.scope, [one.id for one in found.items])
-    told = await in_words(entries, call.scope.locale)
+    told = await in_words(call.scope, entries)
     return Page(
         items=[_item(entry, words.text, words.by) for entry, words in zip(entries, told, strict=True)],
         next=found.next,

@@ -94,7 +94,7 @@ def log_search(typed: str) -> Condition | None:
 
 async def _load_words(scope: Scope, positions: Sequence[int], keys: Sequence[str]) -> Loaded:
     """What the lines say, put in words as on the page of a customer."""
-    told = await in_words(await list_entries(scope, positions), scope.locale, may=scope.may)
+    told = await in_words(scope, await list_entries(scope, positions), leading=True)
     return Loaded(
         {
             "who": {one.position: one.by for one in told},

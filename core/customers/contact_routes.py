@@ -131,7 +131,7 @@ async def _person(
     person = await queries.get_contact(scope, customer_id, contact_id)
     conflict, typed = None, {name: texts[-1] for name, texts in view.typed.items() if texts}
     if stale is not None:
-        latest = await in_words(await timeline(scope, subject=("contact", contact_id), limit=1), scope.locale)
+        latest = await in_words(scope, await timeline(scope, subject=("contact", contact_id), limit=1))
         conflict = conflict_of(stale, latest[0].by if latest else _("Somebody else"), latest[0].at if latest else None)
         typed = {name: text for name, text in typed.items() if name not in stale.fields}
     return view.page(

@@ -191,7 +191,7 @@ def _position(text: str) -> int | None:
 async def _lines(view: View, scope: Scope, customer_id: int, after: int | None) -> AsyncIterator[str]:
     database = current()
     async for entry in watch(scope, customer_id=customer_id, after=after, database=database):
-        with_words = await in_words([entry], scope.locale, may=scope.may)
+        with_words = await in_words(scope, [entry], leading=True)
         yield view.part("_partials/happening.html", happening=with_words[0])
 
 

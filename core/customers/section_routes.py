@@ -218,7 +218,7 @@ async def _conflict(
 ) -> Conflict:
     """Who saved first, and both values of each field that differs."""
     latest = await timeline(scope, customer_id=customer.id, kinds=SAVED, limit=1)
-    told = await in_words(latest, scope.locale)
+    told = await in_words(scope, latest)
     by, at = (told[0].by, told[0].at) if told else (_("Somebody else"), None)
     return conflict_of(stale, [one for key in keys for one in fields_of(scope, customer, key, locations)], by, at)
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from core.activity.events import text_of
 from core.activity.queries import Entry, timeline
-from core.customers import contact_pages
-from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX
+from core.customers.wording import Names, is_told, label_of, names_in
 from core.money import format_money
 from core.staff.queries import names_of
 from core.texts import N_, _
 from core.web.parts import Change, Happening
-from core.web.templating import written
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -29,19 +24,6 @@ TEXTS: Final[dict[str, str]] = {
     "tag_added": N_("Tag {tag} added"),
     "tag_removed": N_("Tag {tag} removed"),
 }
-_CHOICES: Final = {"kind": KINDS, "billing_type": BILLING_TYPES, "send_by": SEND_BY, "tax_profile": TAX}
-_STATES: Final = (
-    N_("active"), N_("ended"), N_("open"), N_("paused"), N_("pending"), N_("suspended"), N_("trial"), N_("waived"),
-    N_("withdrawn"),
-)  # fmt: skip
-"""States of subscriptions and charges: they are recorded as their keys."""
-_WORDS: Final = {
-    **{(field, choice.value): choice.label for field, choices in _CHOICES.items() for choice in choices},
-    **{("state", state): state for state in _STATES},
-}
-
-
-_LABELS: Final = {**contact_pages.LABELS, **LABELS}
 _PAGES: Final = {
     "invoice": ("/invoices/{}", "documents.view"),
     "credit_note": ("/invoices/{}", "documents.view"),
@@ -52,7 +34,6 @@ _PAGES: Final = {
 """Where a thing that something happened to is shown, by its kind, and the permission to see it there."""
 _GONE: Final = frozenset({"draft_deleted"})
 """Kinds after which the thing is shown nowhere."""
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _AMOUNTS: Final = ("amount_minor", "total_minor", "open_minor")
 """Facts that say how much it was about, in the fact `currency`."""
 
@@ -62,15 +43,17 @@ async def happenings(
 ) -> list[Happening]:
     """The latest lines, newest first; names of people are looked up in one query."""
     found = await timeline(scope, customer_id=customer_id, before=before, limit=limit)
-    return await in_words(found, scope.locale, may=scope.may)
+    return await in_words(scope, found, leading=True)
 
 
-async def in_words(
-    entries: Sequence[Entry], locale: str, *, may: Callable[[str], bool] | None = None
-) -> list[Happening]:
-    """The lines as they are read; with `may`, leading to what they are about where that may be seen."""
-    names = await names_of({key for entry in entries for key in (entry.actor, entry.on_behalf_of) if key})
-    return [_happening(entry, names, locale, _page_of(entry, may) if may else "") for entry in entries]
+async def in_words(scope: Scope, entries: Sequence[Entry], *, leading: bool = False) -> list[Happening]:
+    """The lines as they are read; `leading` to what they are about where that may be seen."""
+    people = await names_of({key for entry in entries for key in (entry.actor, entry.on_behalf_of) if key})
+    names = await names_in(scope, entries)
+    return [
+        _happening(entry, people, names, scope.locale, _page_of(entry, scope.may) if leading else "")
+        for entry in entries
+    ]
 
 
 def _page_of(entry: Entry, may: Callable[[str], bool]) -> str:
@@ -80,10 +63,10 @@ def _page_of(entry: Entry, may: Callable[[str], bool]) -> str:
     return page.format(entry.subject_id)
 
 
-def _happening(entry: Entry, names: Mapping[str, str], locale: str, href: str) -> Happening:
-    by = names.get(entry.actor, entry.actor)
+def _happening(entry: Entry, people: Mapping[str, str], names: Names, locale: str, href: str) -> Happening:
+    by = people.get(entry.actor, entry.actor)
     if entry.on_behalf_of:
-        by = _("%(name)s, on behalf of %(other)s", name=by, other=names.get(entry.on_behalf_of, entry.on_behalf_of))
+        by = _("%(name)s, on behalf of %(other)s", name=by, other=people.get(entry.on_behalf_of, entry.on_behalf_of))
     facts = {key: str(value) for key, value in entry.facts.items()}
     return Happening(
         position=entry.position,
@@ -93,12 +76,12 @@ def _happening(entry: Entry, names: Mapping[str, str], locale: str, href: str) -
         href=href,
         changes=[
             Change(
-                label=_(_LABELS.get(change.field, change.field.replace("_", " ").capitalize())),
-                old=_shown(change.field, change.old, locale),
-                new=_("erased") if change.emptied else _shown(change.field, change.new, locale),
+                label=label_of(change.field),
+                old=names.shown(entry, change.field, change.old),
+                new=_("erased") if change.emptied else names.shown(entry, change.field, change.new),
             )
             for change in entry.changes
-            if not change.field.endswith(("_key", "_e164"))
+            if is_told(change.field)
         ],
     )
 
@@ -114,15 +97,6 @@ def kind_in_words(kind: str, facts: Mapping[str, str]) -> str:
     """What an event of this kind says, with these facts in it."""
     text = _(TEXTS[kind]) if kind in TEXTS else text_of(kind)
     return text.format_map(facts)
-
-
-def _shown(field: str, value: str | None, locale: str) -> str:
-    """A value as the page writes it: choices by their labels, days in words."""
-    if value and _DAY.fullmatch(value):
-        with suppress(ValueError):  # 2026-02-30 was typed by somebody
-            return written(date.fromisoformat(value), locale)
-    word = _WORDS.get((field, value or ""))
-    return _(word) if word else value or ""
 
 
 class _Facts(dict[str, str]):

@@ -44,7 +44,7 @@ async def why_message(view: View, message_id: FromPath[int]) -> Response[str]:
     entries: list[Entry] = []
     if scope.may("activity.view"):
         entries = await timeline(scope, subject=("message", message_id), limit=50)
-    for one in await in_words(entries[-1:], scope.locale):
+    for one in await in_words(scope, entries[-1:]):
         facts += [
             Fact(label=_("Event"), value=one.text),
             Fact(label=_("At"), value=view.part("customers/_since.html", at=one.at).strip()),

@@ -527,7 +527,7 @@ async def show(view: View, payment_id: FromPath[int]) -> Response[str]:
             }
             for each in payment.paid
         ],
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         online=online,
         may_ask=scope.may("payments.register") and (payment.state == "pending" or unclear),
         may_settle=scope.may("payments.register") and unclear,

@@ -554,7 +554,7 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
         quantity=pages.quantity_text(mine.quantity_e6),
         timing={"advance": _("in advance"), "arrears": _("in arrears"), "prepaid": _("prepaid")}[mine.timing],
         reason=pages.reason_of(mine.state_reason),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         may_change=scope.may("subscriptions.change"),
     )
 

@@ -123,7 +123,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
             }
             for deed in deeds.may_do(scope, item)
         ],
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         may_remove=item.status == ItemStatus.IN_STOCK and scope.may("inventory.edit"),
     )
 
@@ -327,7 +327,7 @@ async def _product(view: PageView, model_id: int, errors: dict[str, str], *, sta
         tax={one.code: one.name for one in await list_tax_categories()}.get(found.tax_category, ""),
         section=await pages.product_section(found, scope),
         items_at=pages.items_at(**{"product.has": found.name}),
-        happenings=await in_words(entries, scope.locale),
+        happenings=await in_words(scope, entries),
         may_remove=not found.items and scope.may("inventory.edit"),
     )
 
@@ -685,7 +685,7 @@ def _section(
 
 
 async def _stale(view: PageView, section: Section, error: Stale, subject: tuple[str, int]) -> Response[str]:
-    latest = await in_words(await timeline(view.scope, subject=subject, limit=1), view.scope.locale)
+    latest = await in_words(view.scope, await timeline(view.scope, subject=subject, limit=1))
     by, at = (latest[0].by, latest[0].at) if latest else (_("Somebody else"), None)
     conflict = pages.conflict_of(error, section, by, at, view.scope.tenant.currency)
     theirs = {one.field for one in conflict.differences}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,16 +15,19 @@ from core.billing.schemas import NewDraft, NewLine
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
-from core.customers.actions import create_customer
+from core.customers.actions import add_location, change_hierarchy, change_sections, create_customer, plan_status
 from core.customers.events import TagAdded
-from core.customers.schemas import NewCustomer
+from core.customers.schemas import AddressData, BillingData, HierarchyFields, LocationFields, MainData, NewCustomer
 from core.customers.timeline import happenings
+from core.customers.wording import label_of
+from core.database import Partitions, execute
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
-from core.subscriptions.actions import subscribe
+from core.subscriptions.actions import add_charge, subscribe
 from core.subscriptions.actions.discounting import add_discount
-from core.subscriptions.schemas import NewDiscount, NewSubscription
+from core.subscriptions.schemas import NewCharge, NewDiscount, NewSubscription
 from core.testing import TestTenant
+from core.texts import speaking
 from core.web.templating import written
 
 
@@ -98,3 +104,70 @@ async def test_C13_the_activity_before_a_number_that_none_has_is_the_latest(tena
 
     assert shown.status_code == 200
     assert "Customer created" in shown.text
+
+
+async def test_C13_old_and_new_values_are_names_amounts_and_words_in_the_language_of_the_reader(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    parent_id = await create_customer(scope, NewCustomer(full_name="Kavanagh Holding", country="IE"))
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ann", country="IE"))
+    mast_id = await add_location(scope, LocationFields(name="North mast"))
+    main = MainData(full_name="Ann", language="de", location_id=mast_id)
+    sections = [main, AddressData(country="DE"), BillingData(never_block=True)]
+    version = await change_sections(scope, customer_id, sections, version=1)
+    await change_hierarchy(scope, customer_id, HierarchyFields(parent_id=parent_id), version=version)
+    await plan_status(scope, customer_id, "active", scope.today() + timedelta(days=3))
+    await add_charge(scope, NewCharge(customer_id=customer_id, description="Visit", amount_minor=1234))
+
+    with speaking("de"):
+        told = [
+            (change.label, change.old, change.new)
+            for happened in await happenings(replace(scope, locale="de"), customer_id=customer_id)
+            for change in happened.changes
+        ]
+
+    assert {
+        ("Standort", "", "North mast"),
+        ("Sprache", "", "Deutsch"),
+        ("Land", "Irland", "Deutschland"),
+        ("Nie sperren", "Nein", "Ja"),
+        ("Übergeordnet", "", "Kavanagh Holding"),
+        ("Wird", "", "Aktiv"),
+        ("Betrag", "", "12,34\N{NO-BREAK SPACE}€"),
+    } <= set(told)
+    assert "Am" in {label for label, _old, _new in told}
+
+
+async def test_C13_the_name_of_a_parent_is_told_only_to_who_sees_that_customer(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    parent_id = await create_customer(scope, NewCustomer(full_name="Kavanagh Holding"))
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ann"))
+    await change_hierarchy(scope, customer_id, HierarchyFields(parent_id=parent_id), version=1)
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET partition_id = 7 WHERE id = :id", id=customer_id)
+    reseller = scope.as_actor(replace(scope.actor, reach=Partitions((7,))))
+
+    told = [one.changes[0].new for one in (await happenings(reseller, customer_id=customer_id))[:1]]
+
+    assert told == [str(parent_id)]
+
+
+CHANGES = re.compile(r"changes=\{((?:[^{}]|\{[^{}]*\})*)\}")
+
+
+def test_C13_every_field_that_is_recorded_has_a_label_in_each_language() -> None:
+    folder = Path(__file__).resolve().parents[3] / "core"
+    found = {
+        name
+        for path in sorted(folder.rglob("*.py"))
+        for some in CHANGES.findall(path.read_text(encoding="utf-8"))
+        for name in re.findall(r'"([a-z_]+)": \(', some)
+    }
+    same = {"Name", "Status", "Text"}
+
+    with speaking("de"):
+        unsaid = {name for name in found if label_of(name) == name.replace("_", " ").capitalize()}
+
+    assert len(found) > 40
+    assert {name for name in unsaid if name.capitalize() not in same} == set()
