@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date
 from functools import lru_cache
 from gettext import c2py
 from pathlib import Path
@@ -191,14 +192,36 @@ def said_of(one: str, many: str, num: int, context: str = "") -> str:
 
 
 def gettext(message: str, /, **values: object) -> str:
-    """The text in the language that is spoken now, its values filled in."""
+    """The text in the language that is spoken now, its values filled in: days as the locale writes them."""
     text = said(message)
-    return text % values if values else text
+    return text % _in_words(values) if values else text
+
+
+def _in_words(values: Mapping[str, object]) -> Mapping[str, object]:
+    if not any(type(each) is date for each in values.values()):
+        return values
+    locale = _LOCALE.get()
+    return {name: _day(each, locale) if type(each) is date else each for name, each in values.items()}
+
+
+@lru_cache(maxsize=1000)
+def _day(on: date, locale: str) -> str:
+    """1 Dec 2026, 1. Dez. 2026: as pages write it (`core.web.templating.written`), for messages and documents."""
+    from babel import Locale, UnknownLocaleError  # only where a day is said
+    from babel.dates import format_date, format_skeleton
+
+    try:
+        known = Locale.parse(locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return on.isoformat()
+    if known.language == SOURCE:
+        return format_date(on, "d MMM y", locale=known)
+    return format_skeleton("yMMMd", on, locale=known)
 
 
 def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     """The form for this count, which the text names as `%(num)s`; its thousands are apart."""
-    return said_of(one, many, num) % {"num": number(num), **values}
+    return said_of(one, many, num) % {"num": number(num), **_in_words(values)}
 
 
 def pgettext(context: str, message: str, /, **values: object) -> str:

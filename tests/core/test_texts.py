@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,17 @@ def test_reading_a_language_twice_is_reading_it_once(tmp_path: Path, monkeypatch
         with speaking(locale):
             _("A text of the test.")
     assert len(read) == len(set(read)) >= 1
+
+
+def test_a_day_in_a_text_is_written_as_the_language_writes_it() -> None:
+    told = []
+    for locale in ("en", "de", "de-AT", "xx"):
+        with speaking(locale):
+            told.append(_("It ends on %(ends_on)s already.", ends_on=date(2027, 12, 1)))
+
+    assert told == [
+        "It ends on 1 Dec 2027 already.",
+        "Es endet schon am 1. Dez. 2027.",
+        "Es endet schon am 1. Dez. 2027.",
+        "It ends on 2027-12-01 already.",
+    ]

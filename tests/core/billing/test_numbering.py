@@ -108,7 +108,7 @@ async def test_B10_no_number_is_taken_for_a_day_before_the_last_one_and_the_same
     await take(scope, "2027-05-02")
     await take(scope, "2027-05-02")
 
-    with pytest.raises(NoNumbers, match=r"2027-05-02.*2027-05-01"):
+    with pytest.raises(NoNumbers, match=r"2 May 2027.*1 May 2027"):
         await take(scope, "2027-05-01")
 
     last = await value_as(date, "SELECT last_issued_on FROM number_series WHERE kind = 'invoice'")
