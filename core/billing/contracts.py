@@ -19,7 +19,6 @@ from core.subscriptions.actions import end_contract
 from core.subscriptions.queries import pending_ones, started_ones
 from core.subscriptions.status import SubscriptionState
 from core.texts import _
-from core.web.templating import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +110,5 @@ async def settle_contract(scope: Scope, customer_id: int, subscription_ids: Sequ
     """
     async with unit_of_work(scope):
         for subscription_id in subscription_ids:
-            reason = _("The contract ended on %(day)s", day=written(on, scope.locale))
-            await credit_unused(scope, subscription_id, on, reason)
+            await credit_unused(scope, subscription_id, on, lambda: _("The contract ended on %(day)s", day=on))
         await invoice_charges_of(scope, customer_id)

@@ -7,13 +7,13 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core.activity.unit import again, unit_of_work
+from core.activity.unit import again
 from core.billing.actions.changing import changes_due
-from core.billing.actions.credit_notes import void
+from core.billing.actions.credit_notes import lapse_unpaid
 from core.billing.actions.pausing import pauses_due
-from core.database import value, values
+from core.database import values
 from core.errors import DomainError
-from core.subscriptions.actions import convert_due, end_due, lapse, wake
+from core.subscriptions.actions import convert_due, end_due, wake
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -35,7 +35,7 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
         day=day,
     ):
         try:
-            await again(partial(_lapse, scope, int(subscription_id)))
+            await again(partial(lapse_unpaid, scope, int(subscription_id)))
         except DomainError:
             continue  # its invoice cannot be voided now: it stays as it is, and is tried again with the next run
     for subscription_id in await values(
@@ -45,25 +45,3 @@ async def turn_day(scope: Scope, day: date, most: int = 500) -> None:
         " AND u.timing <> 'prepaid' AND status.bill"
     ):
         await again(partial(wake, scope, int(subscription_id)))
-
-
-async def _lapse(scope: Scope, subscription_id: int) -> None:
-    """Not settled in time: its invoice is voided, part payments become credit, and it is over.
-
-    Unless it was settled, or another worker did this, since it was looked up.
-    """
-    async with unit_of_work(scope):
-        if await value("SELECT state FROM subscription WHERE id = :id FOR UPDATE", id=subscription_id) != "pending":
-            return
-        document_id = await value(
-            "SELECT d.id FROM charge k JOIN document_line l ON l.charge_id = k.id"
-            " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
-            " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL"
-            " AND k.state = 'invoiced'"
-            " ORDER BY d.id LIMIT 1",
-            id=subscription_id,
-        )
-        if document_id is not None:
-            await void(scope, int(document_id), "Not settled in time")
-        if await value("SELECT state FROM subscription WHERE id = :id", id=subscription_id) == "pending":
-            await lapse(scope, subscription_id)

@@ -190,7 +190,7 @@ async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[T
             await actions.charge_termination(call.scope, subscription_id, on)
         await actions.terminate(call.scope, subscription_id, on)
         if data.credit_unused:
-            await billing.credit_unused(call.scope, subscription_id, on, _("Ended on %(day)s", day=on))
+            await billing.credit_ended(call.scope, subscription_id, on, lambda: _("Ended on %(day)s", day=on))
     return await queries.get_subscription(call.scope, subscription_id)
 
 

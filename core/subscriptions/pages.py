@@ -42,6 +42,10 @@ REASONS: Final = {
     "settled": N_("its invoice was settled"),
     "lapsed": N_("not paid in time"),
     "voided": N_("its invoice was voided"),
+    "cancelled": N_("cancelled"),
+    "terminated": N_("terminated"),
+    "withdrawn": N_("nothing is reimbursed"),
+    "plan": N_("with the plan that it needs"),
     "import": N_("taken over"),
 }
 KINDS: Final = (("plan", N_("Plans")), ("module", N_("Modules")), ("service", N_("Services")))

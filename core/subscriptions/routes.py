@@ -451,8 +451,10 @@ async def _terminate(scope: Scope, subscription_id: int, change: Change) -> _Don
         warnings.append(contract_pages.fee_words(fee, before.currency, scope.locale))
     await actions.terminate(scope, subscription_id, on)
     if change.credit_unused:
-        why = _("%(name)s ended on %(day)s", name=before.label or before.product, day=on)
-        await billing.credit_unused(scope, subscription_id, on, why)
+        name = before.label or before.product
+        await billing.credit_ended(
+            scope, subscription_id, on, lambda: _("%(name)s ended on %(day)s", name=name, day=on)
+        )
     later = _("Terminate on %(day)s", day=written(on, scope.locale, year=False))
     button = _("Terminate today") if on <= scope.today() else later
     return _Done(subscription_id, button, warnings)

@@ -73,6 +73,7 @@ class StateReason(StrEnum):
     SETTLED = "settled"
     LAPSED = "lapsed"
     VOIDED = "voided"
+    PLAN = "plan"
     IMPORT = "import"
 
 

@@ -36,7 +36,7 @@ async def test_P9_cancelled_at_expiry_it_is_served_for_what_is_paid_and_billed_n
     story.on("2027-05-10")
     assert await cancel_at_expiry(story.scope, fibre) == day("2027-06-01")
     assert await story.state_of(fibre) == "active"
-    with pytest.raises(Conflict, match="ends on 2027-06-01 already"):
+    with pytest.raises(Conflict, match="ends on 1 Jun 2027 already"):
         await cancel_at_expiry(story.scope, fibre)
     await story.months_pass(2)
 
@@ -437,6 +437,24 @@ async def test_P10_withdrawing_forfeits_the_credit_that_came_of_it_and_no_paymen
     assert await story.state_of(tv) == "active"
     await story.months_pass(1)
     assert await story.money() == Money("2.60", "0.00", "-2.60")
+    await story.nothing_more_is_due()
+
+
+async def test_B11_a_credit_note_says_what_it_is_for_in_the_language_of_its_customer(story: Story) -> None:
+    await story.begins("2027-05-01", language="de")
+    await story.sells("fibre", 3000)
+    await story.sells("tv", 1000, kind="module", activation="invoice_first")
+    fibre = await story.subscribes("fibre")
+    tv, _ = await story.asks_for("tv")
+    await story.bill("2027-06-01")
+
+    await cancel_subscription(story.scope, fibre)
+    cancelled = await story.last_document()
+    await withdraw_subscription(story.scope, tv)
+    withdrawn = await story.last_document()
+
+    assert cancelled.note == "Gekündigt, endet am 1. Juni 2027"
+    assert withdrawn.note == "Vor dem Beginn zurückgezogen"
     await story.nothing_more_is_due()
 
 

@@ -29,6 +29,7 @@ from core.billing.actions.reissuing import reissue
 from core.billing.actions.setup import change_seller, change_series, default_seller
 from core.billing.actions.unused import (
     cancel_subscription,
+    credit_ended,
     credit_unused,
     preview_withdrawal,
     preview_withdrawals,
@@ -45,6 +46,7 @@ __all__ = [
     "create_credit_note",
     "create_draft",
     "create_free_credit_note",
+    "credit_ended",
     "credit_unused",
     "default_seller",
     "delete_draft",

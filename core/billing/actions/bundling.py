@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,7 +11,13 @@ from core.activity.unit import unit_of_work
 from core.billing.actions.invoices import invoice_these
 from core.billing.actions.pausing import pause
 from core.billing.actions.prepaid import resume
-from core.billing.actions.unused import Withdrawal, credit_unused, withdraw_subscription, withdraw_together
+from core.billing.actions.unused import (
+    Withdrawal,
+    cancelled_words,
+    credit_unused,
+    withdraw_subscription,
+    withdraw_together,
+)
 from core.database import execute, value
 from core.subscriptions.actions import (
     cancel_at_expiry,
@@ -51,7 +58,7 @@ async def cancel_bundle(scope: Scope, customer_bundle_id: int) -> date:
         _mine, parts = await lock_parts(scope, customer_bundle_id)
         ends = [await cancel_at_expiry(scope, part.id, whole=True) for part in parts]
         for part, ends_on in zip(parts, ends, strict=True):
-            await credit_unused(scope, part.id, ends_on, _("Cancelled, ends on %(day)s", day=ends_on))
+            await credit_unused(scope, part.id, ends_on, partial(cancelled_words, ends_on))
         return ends[0]
 
 
@@ -90,7 +97,7 @@ async def terminate_bundle(
             await terminate(scope, part.id, on)
         if credit:
             for part in parts:
-                await credit_unused(scope, part.id, on, _("%(name)s ended on %(day)s", name=mine.name, day=on))
+                await credit_unused(scope, part.id, on, lambda: _("%(name)s ended on %(day)s", name=mine.name, day=on))
         return fee
 
 

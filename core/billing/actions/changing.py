@@ -79,11 +79,14 @@ async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) 
     notes: list[int] = []
     is_more = change.kind == "upgrade" and not change.replaces_terms  # what was paid of it is never paid twice
     if (change.unused == "credit" or is_more) and not await only_more(scope, found, change, day):
-        reason = _("Changed on %(day)s", day=day)
-        notes = await credit_unused(scope, found.id, day, reason)
+        notes = await credit_unused(scope, found.id, day, partial(_changed_words, day))
     made = await change_on(scope, found, change, day, credited_minor=await _net_of(notes))
     invoice_id = await _invoice(scope, made)
     return notes if invoice_id is None else [*notes, invoice_id]
+
+
+def _changed_words(day: date) -> str:
+    return _("Changed on %(day)s", day=day)
 
 
 async def _net_of(notes: list[int]) -> int:
@@ -168,8 +171,8 @@ async def happen_settled(scope: Scope, document_id: int) -> list[int]:
     assert change.waits is not None
     notes: list[int] = []
     if change.waits.credits:
-        reason = _("Changed on %(day)s", day=day)
-        notes = await credit_unused(scope, found.id, day, reason, amounts=change.waits.credits)
+        why = partial(_changed_words, day)
+        notes = await credit_unused(scope, found.id, day, why, amounts=change.waits.credits)
     await change_settled(scope, found, change, day)
     await _close(ahead.id, "done")
     return notes
@@ -183,7 +186,7 @@ async def undo_change(scope: Scope, subscription_id: int) -> None:
     async with unit_of_work(scope):
         document_id = await drop_change(scope, subscription_id)
         if document_id is not None:
-            await void(scope, document_id, _("The change was taken back"))
+            await void(scope, document_id, lambda: _("The change was taken back"))
 
 
 # -- as the days go by ------------------------------------------------------------------------------------------------
@@ -241,7 +244,7 @@ async def _lapse(scope: Scope, change_id: int) -> None:
             return
         document_id = int(await value("SELECT document_id FROM subscription_change WHERE id = :id", id=change_id))
         await _close(change_id, "dropped")
-        await void(scope, document_id, _("Not settled in time"))
+        await void(scope, document_id, lambda: _("Not settled in time"))
 
 
 async def _lock_ahead(scope: Scope, change_id: int, state: str) -> _Ahead | None:

@@ -23,6 +23,8 @@ from core.billing.actions.notes import (
     Corrected,
     Left,
     Part,
+    Why,
+    in_words,
     issue_note,
     list_left,
     lock_invoice,
@@ -34,7 +36,7 @@ from core.billing.status import Charges
 from core.database import execute, value
 from core.errors import Conflict, Invalid
 from core.money import format_amount, half_up
-from core.subscriptions.actions import lapse
+from core.subscriptions.actions import lapse, when_plan_is_over
 from core.subscriptions.status import SubscriptionState
 from core.texts import _
 
@@ -45,13 +47,15 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 
-async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
+async def create_credit_note(scope: Scope, data: NewCreditNote, why: Why = "") -> int:
     """Credit some lines of an issued invoice, or all that is left of it; gives the credit note's id.
 
     It is issued at once. Its credit settles what is open of its invoice; the rest is free credit of the customer.
+    `why`: its reason, where nobody typed one.
     """
     async with unit_of_work(scope):
         invoice = await lock_invoice(scope, data.document_id)
+        reason = in_words(why, invoice.language) or data.reason
         left = await list_left(invoice.id)
         take_charges = partial(_take_charges_back, scope, invoice.id, Charges(data.charges))
         parts = None if data.lines is None else _chosen(left, data.lines, invoice.currency)
@@ -60,22 +64,24 @@ async def create_credit_note(scope: Scope, data: NewCreditNote) -> int:
         if parts is None or (
             all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left)
         ):
-            note_id = await credit_in_full(scope, invoice, left, data.reason, take_charges)
+            note_id = await credit_in_full(scope, invoice, left, reason, take_charges)
             await credit_came(scope, invoice.payer_id, invoice.currency)
             return note_id
         put_tax(parts, left)
-        note_id = await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), data.reason)
+        note_id = await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), reason)
         await settle_corrected(scope, invoice, parts)
         return note_id
 
 
-async def void(scope: Scope, document_id: int, reason: str, charges: Charges = Charges.WAIVE) -> int:
+async def void(scope: Scope, document_id: int, reason: Why, charges: Charges = Charges.WAIVE) -> int:
     """Take an invoice back: a credit note for all that is left of it (default 7); gives the credit note's id.
 
     Payments on it are un-allocated and become the customer's credit; the credit note takes their place. Its charges are
     waived and still cover their days, or billed again, as chosen. Pending subscriptions that waited for it are over.
     """
-    return await create_credit_note(scope, NewCreditNote(document_id=document_id, reason=reason, charges=charges.value))
+    typed = reason if isinstance(reason, str) else ""
+    data = NewCreditNote(document_id=document_id, reason=typed, charges=charges.value)
+    return await create_credit_note(scope, data, reason)
 
 
 async def credit_in_full(
@@ -126,6 +132,29 @@ async def not_paid(scope: Scope, subscription_id: int) -> None:
             " WHERE id = :id",
             id=subscription_id,
         )
+
+
+async def lapse_unpaid(scope: Scope, subscription_id: int) -> None:
+    """Not settled in time, or the plan that it needs is over: its invoice is voided, part payments become credit, and
+    it is over. Unless it was settled, or another worker did this, since it was looked up."""
+    async with unit_of_work(scope):
+        if await value("SELECT state FROM subscription WHERE id = :id FOR UPDATE", id=subscription_id) != "pending":
+            return
+        document_id = await value(
+            "SELECT d.id FROM charge k JOIN document_line l ON l.charge_id = k.id"
+            " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
+            " WHERE k.subscription_id = :id AND k.kind = 'recurring' AND k.period_start IS NULL"
+            " AND k.state = 'invoiced'"
+            " ORDER BY d.id LIMIT 1",
+            id=subscription_id,
+        )
+        if document_id is not None:
+            await void(scope, int(document_id), lambda: _("Not settled in time"))
+        if await value("SELECT state FROM subscription WHERE id = :id", id=subscription_id) == "pending":
+            await lapse(scope, subscription_id)
+
+
+when_plan_is_over(lapse_unpaid)
 
 
 async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -> None:

@@ -6,6 +6,7 @@ brings the net left to 0 takes all tax left (domain.md, Credit note).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.ledger.fx import part_of_base
 from core.money import allocate, half_up
 from core.subscriptions.terms import unit_price_e6
-from core.texts import _
+from core.texts import _, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,17 @@ class Corrected(Struct, frozen=True):
     language: str
     rate_e10: int
     open_minor: int
+
+
+Why = str | Callable[[], str]
+"""What a credit note says it is for: as it was typed, or words that are said in the language of its document."""
+
+
+def in_words(why: Why, language: str) -> str:
+    if isinstance(why, str):
+        return why
+    with speaking(language):
+        return why()
 
 
 class Part(Struct):

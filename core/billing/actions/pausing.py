@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,11 @@ async def begin(scope: Scope, pause_id: int) -> None:
         begun = await begin_pause(scope, pause_id)
         if begun is None:
             return
-        reason = _("Paused from %(first)s to %(last)s", first=begun.from_on, last=begun.to_on)
-        await credit_unused(scope, begun.subscription_id, begun.from_on, reason, to_on=begun.to_on, pause_id=begun.id)
+
+        def why() -> str:
+            return _("Paused from %(first)s to %(last)s", first=begun.from_on, last=begun.to_on - timedelta(days=1))
+
+        await credit_unused(scope, begun.subscription_id, begun.from_on, why, to_on=begun.to_on, pause_id=begun.id)
 
 
 async def pauses_due(scope: Scope, day: date) -> None:

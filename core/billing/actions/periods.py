@@ -37,8 +37,8 @@ async def edit_period(scope: Scope, subscription_id: int, edit: PeriodEdit) -> l
         notes: list[int] = []
         end = edit.end_on or period.end
         if period.start < end < period.end and period.charged and not period.free and edit.cut == "credit":
-            reason = edit.reason.strip() or _("Its period was shortened")
-            notes = await credit_unused(scope, found.id, end, reason)
+            why = edit.reason.strip() or (lambda: _("Its period was shortened"))
+            notes = await credit_unused(scope, found.id, end, why)
         await edit_days(scope, found, period, edit)
         return notes
 

@@ -4,6 +4,7 @@ withdrawn."""
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,15 +16,24 @@ from core.billing.actions.allocation import (
 )
 from core.billing.actions.credit_notes import void
 from core.billing.actions.free_notes import at_most_charged, with_tax_left
-from core.billing.actions.notes import Part, issue_note, list_left, lock_invoice, put_tax, settle_corrected
+from core.billing.actions.notes import (
+    Part,
+    Why,
+    in_words,
+    issue_note,
+    list_left,
+    lock_invoice,
+    put_tax,
+    settle_corrected,
+)
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
 from core.billing.unused import Unused, unused_lines, unused_of
-from core.database import execute_many, rows, scoped, values, within
+from core.database import execute_many, rows, scoped, value_as, values, within
 from core.ledger.accounts import Code
 from core.ledger.posting import credit, debit, post
 from core.money import allocate
-from core.subscriptions.actions import cancel_at_expiry, charge_fee, termination_fee, withdraw
+from core.subscriptions.actions import cancel_at_expiry, charge_fee, ending_with, termination_fee, withdraw
 from core.subscriptions.actions.shared import lock, refuse_part
 from core.subscriptions.status import SubscriptionState
 from core.subscriptions.tables import Subscription
@@ -39,7 +49,7 @@ async def credit_unused(
     scope: Scope,
     subscription_id: int,
     from_on: date,
-    reason: str,
+    reason: Why,
     *,
     amounts: Mapping[int, int] | None = None,
     to_on: date | None = None,
@@ -68,7 +78,8 @@ async def credit_unused(
             if not parts:
                 continue
             put_tax(parts, left)
-            notes.append(await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), reason))
+            parts_with_tax = await with_tax_left(scope, invoice, parts)
+            notes.append(await issue_note(scope, invoice, parts_with_tax, in_words(reason, invoice.language)))
             await _note_credited(subscription_id, parts, pause_id)
             await settle_corrected(scope, invoice, parts)
         return notes
@@ -103,8 +114,36 @@ async def cancel_subscription(scope: Scope, subscription_id: int) -> date:
     without service. What is invoiced already for periods that begin later is credited in full (domain.md, Cancel)."""
     async with unit_of_work(scope):
         ends_on = await cancel_at_expiry(scope, subscription_id)
-        await credit_unused(scope, subscription_id, ends_on, _("Cancelled, ends on %(day)s", day=ends_on))
+        why = partial(cancelled_words, ends_on)
+        await credit_unused(scope, subscription_id, ends_on, why)
+        for module in await ending_with(subscription_id):
+            if (begins := await _first_period_from(module, ends_on)) is not None:
+                await credit_unused(scope, module, begins, why)
         return ends_on
+
+
+def cancelled_words(ends_on: date) -> str:
+    return _("Cancelled, ends on %(day)s", day=ends_on)
+
+
+async def _first_period_from(subscription_id: int, day: date) -> date | None:
+    """Where the periods begin that were charged ahead for days from one on, and had not begun then."""
+    return await value_as(
+        date,
+        "SELECT min(period_start) FROM charge WHERE subscription_id = :id AND kind = 'recurring'"
+        " AND state = 'invoiced' AND period_start >= :day",
+        id=subscription_id,
+        day=day,
+    )
+
+
+async def credit_ended(scope: Scope, subscription_id: int, on: date, reason: Why) -> list[int]:
+    """Credit notes for days from its end on that were charged ahead, and for those of modules that ended with it."""
+    async with unit_of_work(scope):
+        notes = await credit_unused(scope, subscription_id, on, reason)
+        for module in await ending_with(subscription_id):
+            notes += await credit_unused(scope, module, on, reason)
+        return notes
 
 
 class _Left(Struct, frozen=True):
@@ -186,7 +225,7 @@ async def withdraw_together(
             await withdraw(scope, each)
         pending = found[0].state is SubscriptionState.PENDING
         for document_id in waiting:
-            await void(scope, document_id, "Withdrawn before it began" if pending else "Withdrawn")
+            await void(scope, document_id, lambda: _("Withdrawn before it began") if pending else _("Withdrawn"))
         charged = 0
         for one, fee in zip(found, fees, strict=True):
             await earn_unused(scope, one.id)

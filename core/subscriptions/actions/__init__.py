@@ -10,6 +10,7 @@ from core.subscriptions.actions.ending import (
     end,
     end_contract,
     end_due,
+    ending_with,
     expiry_of,
     lapse,
     rest,
@@ -21,6 +22,7 @@ from core.subscriptions.actions.ending import (
     uncharged_days,
     undo_cancellation,
     wake,
+    when_plan_is_over,
     withdraw,
 )
 from core.subscriptions.actions.paying import charged_of, move_to_payer, open_charges_of
@@ -47,6 +49,7 @@ __all__ = [
     "end",
     "end_contract",
     "end_due",
+    "ending_with",
     "expiry_of",
     "lapse",
     "move_to_payer",
@@ -64,5 +67,6 @@ __all__ = [
     "undo_cancellation",
     "waive_charge",
     "wake",
+    "when_plan_is_over",
     "withdraw",
 ]

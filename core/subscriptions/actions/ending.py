@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,8 @@ from core.subscriptions.terms import unit_price_e6
 from core.texts import _, in_sentence, speaking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 
@@ -132,6 +135,8 @@ async def undo_cancellation(scope: Scope, subscription_id: int, *, whole: bool =
             SubscriptionEndDropped(subscription_id=subscription_id, customer_id=found.customer_id),
             changes={"ends_on": (found.ends_on, None)},
         )
+        for child in await ending_with(subscription_id, live=True):
+            await undo_cancellation(scope, child)
 
 
 async def terminate(scope: Scope, subscription_id: int, on: date | None = None, *, reason: str = "terminated") -> None:
@@ -230,6 +235,35 @@ async def _set_end(scope: Scope, found: Locked, ends_on: date, reason: str = "ca
         SubscriptionEndSet(subscription_id=found.id, customer_id=found.customer_id, ends_on=ends_on),
         changes={"ends_on": (found.ends_on, ends_on)},
     )
+    for child_id in await _endless_children(found.id):
+        child = await lock(scope, child_id)
+        await _set_end(scope, child, max(ends_on, child.started_on or ends_on), StateReason.PLAN)
+
+
+async def _endless_children(subscription_id: int) -> list[int]:
+    """Modules that need this one, and have no end but perhaps that of this one. A part of a bundle ends with that."""
+    return [
+        int(each)
+        for each in await values(
+            "SELECT id FROM subscription WHERE parent_id = :id AND customer_bundle_id IS NULL"
+            " AND state IN ('trial', 'active', 'suspended', 'paused') AND (ends_on IS NULL OR end_reason = 'plan')"
+            " ORDER BY id",
+            id=subscription_id,
+        )
+    ]
+
+
+async def ending_with(subscription_id: int, *, live: bool = False) -> list[int]:
+    """Modules whose end is, or was, that of the plan which they need; of these, those that are live."""
+    return [
+        int(each)
+        for each in await values(
+            "SELECT id FROM subscription WHERE parent_id = :id AND end_reason = 'plan'"
+            " AND (NOT :live OR state IN ('trial', 'active', 'suspended', 'paused')) ORDER BY id",
+            id=subscription_id,
+            live=live,
+        )
+    ]
 
 
 class _Held(Struct, frozen=True):
@@ -433,20 +467,43 @@ async def _over(scope: Scope, found: Locked, state: SubscriptionState, reason: s
         ),
         changes={"state": (found.state, state)},
     )
-    children = await _live_children(found.id)
-    for child in children:
-        await terminate(scope, child, ended_on, reason=reason)
+    await _end_children(scope, [found.id], reason if reason == StateReason.STATUS else StateReason.PLAN)
 
 
-async def _live_children(subscription_id: int) -> list[int]:
-    """Modules that need this one end with it."""
-    return [
-        int(each)
-        for each in await values(
-            "SELECT id FROM subscription WHERE parent_id = :id AND state IN ('trial', 'active', 'suspended', 'paused')",
-            id=subscription_id,
-        )
-    ]
+class _Child(Struct, frozen=True):
+    """A module, and the day on which the plan that it needs was over."""
+
+    id: int
+    state: str
+    started_on: date | None
+    ends_on: date | None
+    over_on: date
+
+
+async def _end_children(scope: Scope, subscription_ids: Sequence[int], reason: str) -> None:
+    """Modules that need one of these end with it; what waits for its invoice is over, and billing voids that."""
+    for each in await rows(
+        _Child,
+        "SELECT c.id, c.state, c.started_on, c.ends_on, p.ended_on AS over_on FROM subscription c"
+        " JOIN subscription p ON p.id = c.parent_id WHERE p.id IN :ids"
+        " AND c.state IN ('pending', 'trial', 'active', 'suspended', 'paused') ORDER BY c.id",
+        ids=list(subscription_ids),
+    ):
+        if each.state == SubscriptionState.PENDING:
+            for callback in _heard:
+                await callback(scope, each.id)
+        else:
+            on = min(each.over_on, each.ends_on or each.over_on)
+            await terminate(scope, each.id, max(on, each.started_on or on), reason=reason)
+
+
+Unpaid = Callable[["Scope", int], Awaitable[None]]
+_heard: Final[list[Unpaid]] = []
+
+
+def when_plan_is_over(callback: Unpaid) -> None:
+    """Hear of a module that waits for its invoice while the plan that it needs is over, in the same unit of work."""
+    _heard.append(callback)
 
 
 async def suspend(
@@ -540,13 +597,7 @@ async def end_due(scope: Scope, day: date, most: int) -> int:
             " || state_reason || '\"}' AS facts FROM subscription WHERE id IN :ids",
             ids=ids,
         )
-        for child in await values(
-            "SELECT c.id FROM subscription c JOIN subscription p ON p.id = c.parent_id"
-            " WHERE p.id IN :ids AND c.state IN ('trial', 'active', 'suspended', 'paused')"
-            " AND (c.ends_on IS NULL OR c.ends_on > p.ends_on) ORDER BY c.id",
-            ids=ids,
-        ):
-            await terminate(scope, int(child), day, reason="schedule")
+        await _end_children(scope, [int(each) for each in ids], StateReason.PLAN)
         return len(ids)
 
 
