@@ -136,8 +136,8 @@ class Condition(Struct, frozen=True):
 
     `walk` says the same for when rows are looked at one after the other in the list's order, `walks_alone` that it asks
     for the row's id alone; empty: as `sql`. `far` is how many are looked at so before a list of all that are found
-    costs less, where that is not `listing.FAR`. `few` is how many are collected to be sorted, where that is not
-    `listing.FEW`. `filled` names the index by which SQLite finds them, in whatever reach.
+    costs less, where that is not `ways.FAR`. `few` is how many are collected to be sorted, where that is not
+    `ways.FEW`. `filled` names the index by which SQLite finds them, in whatever reach.
 
     `source` is a FROM in which they are found, `found` the condition there, `beside` the join of the list's table to
     it, `joined` the condition with that, where it is another one: for when the first some thousand are wanted, in any

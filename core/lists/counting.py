@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from core.errors import Invalid
-from core.lists.listing import COUNTED
 from core.lists.views import ALL, kept_of
+from core.lists.ways import COUNTED
 from core.texts import number
 
 if TYPE_CHECKING:

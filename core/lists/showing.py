@@ -14,9 +14,9 @@ from core.lists.columns import SIZE, SIZES
 from core.lists.counting import capped
 from core.lists.drawing import Drawing, body_of, currencies, drawing_of, head_of, lines_of
 from core.lists.filters import DAYS, RANGES, names_of
-from core.lists.listing import COUNTED
 from core.lists.totals import page_totals
 from core.lists.views import ALL, SHARE, Kept, SavedView, kept_of, may_change
+from core.lists.ways import COUNTED
 from core.texts import _, number
 from core.web.links import address as query_address
 from core.web.parts import Chip, FilterChoice, Head, MenuEntry, Pager, TabItem
@@ -24,8 +24,9 @@ from core.web.parts import Chip, FilterChoice, Head, MenuEntry, Pager, TabItem
 if TYPE_CHECKING:
     from litestar import Response
 
+    from core.lists.asked import Asked
     from core.lists.columns import ListChoice, ListColumn
-    from core.lists.listing import Asked, Choices, Found, Listing
+    from core.lists.listing import Choices, Found, Listing
     from core.scope import Scope
     from core.web.view import PageView
 

@@ -12,9 +12,10 @@ from core.lists.drawing import currency_of, value_of
 from core.money import Money, format_amount
 
 if TYPE_CHECKING:
+    from core.lists.asked import Asked
     from core.lists.columns import ListColumn
     from core.lists.drawing import Drawing
-    from core.lists.listing import Asked, Listing
+    from core.lists.listing import Listing
     from core.scope import Scope
 
 

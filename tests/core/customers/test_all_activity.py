@@ -16,7 +16,7 @@ from core.customers.events import CustomerChanged
 from core.customers.schemas import NewCustomer
 from core.database import Partitions, SqliteDatabase, execute, rows, value, watched
 from core.errors import Invalid
-from core.lists import listing
+from core.lists import ways
 from core.scope import ALL_PERMISSIONS, Actor, Scope, schedule_actor
 from core.settings.events import SettingsChanged
 from core.testing import TestTenant
@@ -81,8 +81,8 @@ async def test_it_is_filtered_by_days_kind_actor_and_customer(
     ann, ben, (changed, later, saved, by_clock) = await happen(tenant)
     scope = tenant.scope()
     if way == "many":
-        monkeypatch.setattr(listing, "FEW", 1)
-        monkeypatch.setattr(listing, "FAR", 2)
+        monkeypatch.setattr(ways, "FEW", 1)
+        monkeypatch.setattr(ways, "FAR", 2)
     today = scope.today()
     day = (today - timedelta(days=1)).isoformat()
 
@@ -175,8 +175,8 @@ async def test_every_filter_of_the_log_goes_by_an_index(
     with watched() as seen:
         await ACTIVITY.read(scope, address, choices=choices)
     found = next(text for text in seen if "WITH few" in text)
-    monkeypatch.setattr(listing, "FEW", 0)
-    monkeypatch.setattr(listing, "FAR", 0)
+    monkeypatch.setattr(ways, "FEW", 0)
+    monkeypatch.setattr(ways, "FAR", 0)
     with watched() as seen:
         await ACTIVITY.read(scope, address, choices=choices)
     from_the_other_end = next(text for text in seen if "ORDER BY +" in text)

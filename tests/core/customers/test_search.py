@@ -34,7 +34,7 @@ from core.database import (
 from core.errors import Invalid
 from core.ids import sort_key
 from core.ledger.queries import MAIN_BALANCE
-from core.lists import listing
+from core.lists import ways
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import MIGRATIONS, TestTenant, tenant_on
 from tests.databases import fresh
@@ -189,14 +189,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a search finds is collected, or walked to; or a sample says of every word that it has many customers."""
     if request.param == "many":
         for module, name, number in (
-            (listing, "COUNTED", 2),
-            (listing, "FEW", 2),
-            (listing, "FAR", 20),
+            (ways, "COUNTED", 2),
+            (ways, "FEW", 2),
+            (ways, "FAR", 20),
             (search, "PROBED", 20),
         ):
             monkeypatch.setattr(module, name, number)
     if request.param == "sampled":
-        monkeypatch.setattr(listing, "LOOKED_UP", 1)
+        monkeypatch.setattr(ways, "LOOKED_UP", 1)
         monkeypatch.setattr(search, "TOLD", 1)
         monkeypatch.setattr(search, "RARE", {"sqlite": 0, "postgresql": 0})
         monkeypatch.setattr(search, "NEAR", 0)
@@ -207,7 +207,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 async def test_whatever_is_typed_finds_those_who_have_a_word_for_each_of_its_words_and_nobody_else(
     tenant: TestTenant, way: str, seed: int
 ) -> None:
-    apart, most = (search.SAMPLED, 31) if way == "sampled" else (1, listing.COUNTED)
+    apart, most = (search.SAMPLED, 31) if way == "sampled" else (1, ways.COUNTED)
     draw = Random(seed)
     names = {
         7028 + number * apart: " ".join(draw.choices(WORDS, k=draw.randint(1, 5)))
@@ -269,7 +269,7 @@ def _parted(part: str) -> list[str]:
 async def test_many_are_counted_as_they_are_found_though_only_some_are_looked_at(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "FEW", 1)
+    monkeypatch.setattr(ways, "FEW", 1)
     for name in ("Hauptmann 664 5550 A", "Hauptmann 664 5550 B", "Hauptmann 664 5550 C"):
         await actions.create_customer(tenant.scope(), NewCustomer(full_name=name))
 
@@ -365,7 +365,7 @@ async def test_a_search_is_answered_by_the_index_of_words_alone_also_in_reach(
 async def test_the_newest_of_some_thousand_are_found_by_the_index_of_words_not_by_looking_at_all(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "COUNTED", 2)
+    monkeypatch.setattr(ways, "COUNTED", 2)
     await many(tenant, 6)
 
     with watched() as seen:

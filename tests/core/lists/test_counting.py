@@ -17,7 +17,7 @@ from core.customers.addresses import grouped
 from core.customers.routes import CUSTOMER_LIST
 from core.customers.schemas import NewCustomer
 from core.database import Everything, Partitions, execute, execute_many, value, values
-from core.lists import counting, listing, views
+from core.lists import counting, views, ways
 from core.lists.counting import counts_of
 from core.lists.views import ViewFields
 from core.scope import ALL_PERMISSIONS, Actor, Scope
@@ -138,7 +138,7 @@ async def test_L2_who_owes_something_overdue_is_a_filter_and_its_count_is_bad_ne
 async def test_L1_a_count_that_stops_at_a_thousand_can_be_counted_to_its_end(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (listing, counting):
+    for module in (ways, counting):
         monkeypatch.setattr(module, "COUNTED", 20)
     monkeypatch.setattr("core.lists.showing.COUNTED", 20)
     await fill(tenant, 63)

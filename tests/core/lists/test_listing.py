@@ -27,7 +27,7 @@ from core.database import (
 )
 from core.errors import Invalid
 from core.ledger.queries import MAIN_BALANCE
-from core.lists import filters, listing
+from core.lists import filters, ways
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import TestTenant
 from core.web.jsonapi import encode_cursor
@@ -75,14 +75,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways in: ids first, then looked up or walked to; and walking alone, which turns to the other end after some
     rows."""
     if request.param != "near":
-        monkeypatch.setattr(listing, "NEARBY", 2)
-        monkeypatch.setattr(listing, "DENSE", 1 if request.param == "among" else 3)
+        monkeypatch.setattr(ways, "NEARBY", 2)
+        monkeypatch.setattr(ways, "DENSE", 1 if request.param == "among" else 3)
     if request.param == "among":
-        monkeypatch.setattr(listing, "LOOKED_UP", 2)
-        monkeypatch.setattr(listing, "FAR", 12)
+        monkeypatch.setattr(ways, "LOOKED_UP", 2)
+        monkeypatch.setattr(ways, "FAR", 12)
     if request.param == "many":
-        monkeypatch.setattr(listing, "FEW", 2)
-        monkeypatch.setattr(listing, "FAR", 6)
+        monkeypatch.setattr(ways, "FEW", 2)
+        monkeypatch.setattr(ways, "FAR", 6)
         monkeypatch.setattr(search, "PROBED", 6)
         monkeypatch.setattr(filters, "COLLECTED", 2)
     return str(request.param)
@@ -159,15 +159,15 @@ async def test_among_many_that_are_found_the_index_of_the_order_tells_who_comes_
 ) -> None:
     if isinstance(tenant.database, SqliteDatabase):
         pytest.skip("SQLite looks all of them up at once")
-    monkeypatch.setattr(listing, "LOOKED_UP", 10)
-    monkeypatch.setattr(listing, "FAR", far)
+    monkeypatch.setattr(ways, "LOOKED_UP", 10)
+    monkeypatch.setattr(ways, "FAR", far)
     made: list[tuple[str, dict[str, object]]] = []
 
     async def told(into: type[Struct], sql: str, **given: object) -> list[Struct]:
         made.append((sql, given))
         return await rows(into, sql, **given)
 
-    monkeypatch.setattr(listing, "rows", told)
+    monkeypatch.setattr(ways, "rows", told)
     await fill(tenant)
 
     found = await FULL.read(tenant.scope(), {"q": "ann", "sort": "-balance"}, limit=5)
@@ -251,7 +251,7 @@ async def test_a_reseller_s_rows_are_walked_by_the_index_of_another_table_not_so
 ) -> None:
     if not isinstance(tenant.database, SqliteDatabase):
         pytest.skip("what SQLite's planner takes a reach for")
-    monkeypatch.setattr(listing, "FEW", 2)
+    monkeypatch.setattr(ways, "FEW", 2)
     await fill(tenant, 60)
     scope = tenant.scope(actor=Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS))
 
@@ -332,14 +332,14 @@ async def test_a_page_that_is_full_near_the_beginning_is_counted_in_the_same_sta
         return await rows(into, sql, **given)
 
     with pytest.MonkeyPatch.context() as patched, watched() as seen:
-        patched.setattr(listing, "rows", told)
+        patched.setattr(ways, "rows", told)
         found = await FULL.read(tenant.scope(), address, choices=await list_choices(), limit=5)
     there = await values("SELECT id FROM customer WHERE city_key <> '' AND status_id = 2 ORDER BY name_key, id")
 
     assert ([one.id for one in found.rows], found.count) == (there[:5], len(there))
     assert len([text for text in seen if "FROM customer" in text]) == 2, "which they are and how many, and their rows"
     if not isinstance(tenant.database, SqliteDatabase):
-        (sql, given), _rows = made
+        ((sql, given),) = made
         plan = "\n".join(await values(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", **given))
         assert "Limit (actual rows=60 " not in plan, plan
 
@@ -353,9 +353,9 @@ RESELLER = Actor("staff", 1, "Reseller", Partitions((2,)), ALL_PERMISSIONS)
 async def test_a_search_that_finds_more_than_are_counted_stands_newest_first_until_an_order_is_asked_for(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, actor: Actor, probed: int, many: int, first: int
 ) -> None:
-    monkeypatch.setattr(listing, "COUNTED", 5)
-    monkeypatch.setattr(listing, "MANY", many)
-    monkeypatch.setattr(listing, "FIRST", first)
+    monkeypatch.setattr(ways, "COUNTED", 5)
+    monkeypatch.setattr(ways, "MANY", many)
+    monkeypatch.setattr(ways, "FIRST", first)
     monkeypatch.setattr(search, "PROBED", probed)
     await fill(tenant)
     scope = tenant.scope(actor=actor)
@@ -387,8 +387,8 @@ async def test_of_a_search_that_finds_very_many_and_a_filter_the_newest_are_look
 ) -> None:
     if isinstance(tenant.database, SqliteDatabase):
         pytest.skip("SQLite's index of words gives what it finds one by one")
-    monkeypatch.setattr(listing, "COUNTED", 5)
-    monkeypatch.setattr(listing, "MANY", many)
+    monkeypatch.setattr(ways, "COUNTED", 5)
+    monkeypatch.setattr(ways, "MANY", many)
     await fill(tenant)
 
     with watched() as seen:
@@ -413,7 +413,7 @@ async def test_the_newest_stand_first_in_whichever_way_postgresql_joins_what_is_
 ) -> None:
     if isinstance(tenant.database, SqliteDatabase):
         pytest.skip("joins in one way")
-    monkeypatch.setattr(listing, "COUNTED", 5)
+    monkeypatch.setattr(ways, "COUNTED", 5)
     await fill(tenant, 40)
     address = {"q": "ann", "balance.to": "0"}
 
@@ -427,7 +427,7 @@ async def test_the_newest_stand_first_in_whichever_way_postgresql_joins_what_is_
 
 
 async def test_the_page_says_why_the_newest_stand_first(tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "COUNTED", 5)
+    monkeypatch.setattr(ways, "COUNTED", 5)
     await fill(tenant)
     staff = await tenant.browser()
     note = "match: the newest first"
@@ -471,7 +471,7 @@ async def test_that_too_many_are_found_to_be_sorted_costs_little_more_than_count
 ) -> None:
     if not isinstance(tenant.database, SqliteDatabase):
         pytest.skip("counts the steps that SQLite's machine makes")
-    monkeypatch.setattr(listing, "FEW", 500)
+    monkeypatch.setattr(ways, "FEW", 500)
     await fill(tenant, 900)
 
     with watched() as seen:

@@ -16,7 +16,7 @@ from core.customers.schemas import NewCustomer
 from core.customers.words import rewrite_words
 from core.database import Partitions, dialect, execute, execute_many, rows, transaction, value, values, watched
 from core.ledger.queries import MAIN_BALANCE
-from core.lists import filters, listing
+from core.lists import filters, ways
 from core.scope import ALL_PERMISSIONS, Actor
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whate
     tenant: TestTenant, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way != "near":
-        monkeypatch.setattr(listing, "NEARBY", 50 if way == "likely" else 2)
-        monkeypatch.setattr(listing, "DENSE", 1000)
+        monkeypatch.setattr(ways, "NEARBY", 50 if way == "likely" else 2)
+        monkeypatch.setattr(ways, "DENSE", 1000)
     if way == "walked":
         monkeypatch.setattr(filters, "COLLECTED", 3)
-        monkeypatch.setattr(listing, "FAR", 20)
+        monkeypatch.setattr(ways, "FAR", 20)
     drawn = random.Random(17)
     await fill(tenant, drawn, 120)
     await check_all(tenant, drawn)
@@ -144,8 +144,8 @@ async def test_L2_a_text_anywhere_in_a_column_leaves_the_rows_that_have_it_whate
 async def test_of_those_who_may_be_meant_the_first_by_name_are_looked_at_and_pages_follow_each_other(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, perhaps: int
 ) -> None:
-    for name, number in (("NEARBY", 25), ("DENSE", 1000), ("PERHAPS", perhaps), ("FAR", 30)):
-        monkeypatch.setattr(listing, name, number)
+    for name, number in (("NEARBY", 25), ("DENSE", 1000), ("PERHAPS", perhaps), ("FAR", 50)):
+        monkeypatch.setattr(ways, name, number)
     drawn = random.Random(11)
     await fill(tenant, drawn, 150)
     async with unit_of_work(tenant.scope()):
@@ -196,8 +196,8 @@ async def test_names_by_id_tell_who_comes_first_without_a_customer_being_read_fo
 ) -> None:
     if dialect() != "sqlite":
         pytest.skip("PostgreSQL's index of pieces leads to the rows alone")
-    monkeypatch.setattr(listing, "NEARBY", 30)
-    monkeypatch.setattr(listing, "DENSE", 1000)
+    monkeypatch.setattr(ways, "NEARBY", 30)
+    monkeypatch.setattr(ways, "DENSE", 1000)
     await fill(tenant, random.Random(2), 60)
     await execute_many(
         "UPDATE customer SET company = 'Rarissima' WHERE id = :id", [{"id": one} for one in range(20, 50)]
@@ -216,7 +216,7 @@ async def test_names_by_id_tell_who_comes_first_without_a_customer_being_read_fo
 async def test_a_name_in_the_order_of_names_is_looked_for_further_than_what_is_in_no_index_of_the_order(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "NEARBY", 5)
+    monkeypatch.setattr(ways, "NEARBY", 5)
     await fill(tenant, random.Random(2), 80)
     async with unit_of_work(tenant.scope()):
         await execute("UPDATE customer SET name_key = '~zoe' WHERE id % 2 = 0")
@@ -232,7 +232,7 @@ async def test_a_name_in_the_order_of_names_is_looked_for_further_than_what_is_i
 async def test_a_name_that_many_have_is_walked_to_along_the_names_of_the_reach_however_far(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
-    for module, name, number in ((listing, "NEARBY", 2), (listing, "FAR", 3), (listing, "PERHAPS", 3)):
+    for module, name, number in ((ways, "NEARBY", 2), (ways, "FAR", 3), (ways, "PERHAPS", 3)):
         monkeypatch.setattr(module, name, number)
     monkeypatch.setattr(filters, "COLLECTED", 3)
     await fill(tenant, random.Random(2), 80)
@@ -259,7 +259,7 @@ async def test_a_name_that_many_have_is_walked_to_along_the_names_of_the_reach_h
 async def test_those_who_begin_with_a_text_are_not_collected_to_find_the_few_who_have_it_further_on(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
-    for module, name, number in ((listing, "NEARBY", 2), (listing, "FAR", 3), (filters, "COLLECTED", 9)):
+    for module, name, number in ((ways, "NEARBY", 2), (ways, "FAR", 3), (filters, "COLLECTED", 9)):
         monkeypatch.setattr(module, name, number)
     await fill(tenant, random.Random(4), 150)
     async with unit_of_work(tenant.scope()):
@@ -297,7 +297,7 @@ async def test_a_letter_is_looked_for_among_those_who_have_such_a_text_not_among
 ) -> None:
     if dialect() != "sqlite":
         pytest.skip("PostgreSQL's planner knows how many have none")
-    monkeypatch.setattr(listing, "NEARBY", 10)
+    monkeypatch.setattr(ways, "NEARBY", 10)
     await fill(tenant, random.Random(2), 60)
     async with unit_of_work(tenant.scope()):
         await execute("UPDATE customer SET external_ref = '', partition_id = 2")
@@ -315,7 +315,7 @@ async def test_a_letter_is_looked_for_among_those_who_have_such_a_text_not_among
 async def test_pieces_find_what_is_rare_without_reading_all_rows(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "NEARBY", 50)
+    monkeypatch.setattr(ways, "NEARBY", 50)
     drawn = random.Random(5)
     await fill(tenant, drawn, 300)
     await actions.create_customer(tenant.scope(), NewCustomer(full_name="Rarissima Quix", country="IE"))

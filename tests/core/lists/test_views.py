@@ -27,7 +27,7 @@ from core.customers.schemas import CustomerItem, NewCustomer
 from core.database import Everything, Partitions, dialect, execute, execute_many, rows, spawn, value, values, watched
 from core.errors import Forbidden, Invalid, NotFound, Stale
 from core.ledger.queries import MAIN_BALANCE
-from core.lists import listing, views
+from core.lists import listing, views, ways
 from core.lists.columns import ListColumn
 from core.lists.drawing import Drawing, export_lines, text_of
 from core.lists.views import ViewFields
@@ -90,8 +90,8 @@ async def test_L2_sorted_by_several_every_row_comes_once_in_both_directions(
     tenant: TestTenant, few: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not few:
-        monkeypatch.setattr(listing, "FEW", 2)
-        monkeypatch.setattr(listing, "FAR", 6)
+        monkeypatch.setattr(ways, "FEW", 2)
+        monkeypatch.setattr(ways, "FAR", 6)
     await fill(tenant, 16)
     scope, choices = tenant.scope(), await list_choices()
 
