@@ -45,6 +45,7 @@ SELECT customer.id, customer.kind, customer.full_name, customer.company, custome
        customer.billing_type, customer.billing_day, customer.currency, customer.language,
        customer.time_zone, customer.vat_id, customer.tax_profile, customer.tax_reason,
        customer.terms_days, customer.grace_days,
+       customer.minimum_balance_minor,
        customer.never_block, customer.send_by, customer.password_hash <> '' AS has_password,
        customer.password_copy <> '' AS has_password_copy, customer.live_subscriptions, customer.joined_on,
        customer.external_ref,

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.ids import Id
+from core.money import MOST_MINOR
 
 Text = Annotated[str, Meta(max_length=200)]
 ShortText = Annotated[str, Meta(max_length=60)]
@@ -19,6 +20,7 @@ PersonName = Annotated[str, Meta(max_length=100)]
 FullName = Annotated[str, Meta(min_length=1, max_length=200)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)]
 Days = Annotated[int, Meta(ge=0, le=365)]
+Balance = Annotated[int, Meta(ge=-MOST_MINOR, le=MOST_MINOR)]
 BillingDay = Annotated[int, Meta(ge=1, le=31)]
 Currency = Annotated[str, Meta(max_length=3)]
 Reference = Annotated[str, Meta(max_length=100)]
@@ -61,11 +63,16 @@ class AddressData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class BillingData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The section "Billing settings"; an empty number means: as the tenant's settings say."""
+    """The section "Billing settings"; without terms it is as the tenant's settings say.
+
+    Down to the minimum balance, in minor units of the customer's currency, what is prepaid is renewed and dunning
+    blocks nobody: below 0 it is a credit limit.
+    """
 
     billing_day: BillingDay | None = None
     terms_days: Days | None = None
     grace_days: Days | None = None
+    minimum_balance_minor: Balance = 0
     never_block: bool = False
     send_by: SendBy = "email"
     tax_profile: TaxProfile = "standard"
@@ -131,6 +138,7 @@ class BillingPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     billing_day: BillingDay | UnsetType | None = UNSET
     terms_days: Days | UnsetType | None = UNSET
     grace_days: Days | UnsetType | None = UNSET
+    minimum_balance_minor: Balance | UnsetType = UNSET
     never_block: bool | UnsetType = UNSET
     send_by: SendBy | UnsetType = UNSET
     tax_profile: TaxProfile | UnsetType = UNSET
@@ -367,6 +375,7 @@ class CustomerRow(Struct, frozen=True):
     tax_reason: str
     terms_days: int | None
     grace_days: int | None
+    minimum_balance_minor: int
     never_block: bool
     send_by: str
     has_password: bool

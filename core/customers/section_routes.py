@@ -51,7 +51,8 @@ async def save_sections(view: View, customer_id: FromPath[int]) -> Response[str]
     await view.read()
     try:
         version, seen = _version(view), _seen(view)
-        sections = typed_all(view.typed)
+        now = await queries.get_customer(view.scope, customer_id)
+        sections = typed_all(view.typed, now.currency, view.scope.locale)
         await actions.change_sections(view.scope, customer_id, sections, version=version, seen=seen)
     except Invalid as error:
         return await _all_page(view, customer_id, editing=True, status=422, errors=errors_by_field(error))
@@ -76,7 +77,8 @@ async def save_section(view: View, customer_id: FromPath[int], key: FromPath[str
     _check_key(key)
     await view.read()
     try:
-        data = typed_section(key, view.typed)
+        now = await queries.get_customer(view.scope, customer_id)
+        data = typed_section(key, view.typed, now.currency, view.scope.locale)
         await actions.change_customer(view.scope, customer_id, data, version=_version(view), seen=_seen(view))
     except Invalid as error:
         return await _section_page(view, customer_id, key, editing=True, status=422, errors=errors_by_field(error))
@@ -220,7 +222,8 @@ async def _conflict(
     latest = await timeline(scope, customer_id=customer.id, kinds=SAVED, limit=1)
     told = await in_words(scope, latest)
     by, at = (told[0].by, told[0].at) if told else (_("Somebody else"), None)
-    return conflict_of(stale, [one for key in keys for one in fields_of(scope, customer, key, locations)], by, at)
+    fields = [one for key in keys for one in fields_of(scope, customer, key, locations)]
+    return conflict_of(stale, fields, customer.currency, by, at)
 
 
 async def _choices(scope: Scope, customer: CustomerDetail, *, editing: bool) -> tuple[list[Choice], str]:

@@ -9,12 +9,14 @@ import msgspec
 from babel import Locale, UnknownLocaleError
 from msgspec import UNSET, Struct
 
-from core.customers.addresses import grouped, split_list
+from core.customers.addresses import check_currency, grouped, split_list
 from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
 from core.customers.schemas import Section as SectionData
 from core.errors import FieldError, Invalid, Stale
-from core.texts import N_, _, ngettext, ordinal
+from core.money import format_money
+from core.texts import N_, _, ngettext, ordinal, pgettext
 from core.web import choices
+from core.web.amounts import amount_text, typed_amount
 from core.web.forms import from_form
 from core.web.parts import Choice, Conflict, Difference, Field, FieldGroup, Section, spoken
 from core.web.templating import written
@@ -48,6 +50,7 @@ LABELS: Final = {
     "billing_day": N_("Billing day"),
     "terms_days": N_("Payment terms"),
     "grace_days": N_("Grace"),
+    "minimum_balance_minor": N_("Minimum balance"),
     "never_block": N_("Never block"),
     "send_by": N_("Documents by"),
     "tax_profile": N_("Tax"),
@@ -71,6 +74,7 @@ TAX: Final = (
     Choice("outside", N_("Outside scope")),
 )
 LISTS: Final = frozenset({"emails", "billing_emails", "phones"})
+AMOUNTS: Final = frozenset({"minimum_balance_minor"})
 
 
 def country_choices(locale: str) -> tuple[Choice, ...]:
@@ -168,14 +172,21 @@ def fields_of(
             _field("lat", shown, help=_("Degrees, south with a minus: 52.84417")),
             _field("lon", shown, help=_("Degrees, west with a minus: -9.43092")),
         ]
-    terms = grace = _("As in the settings")
+    terms, grace = _("As in the settings"), pgettext("grace", "None")
     if customer.terms_days is not None:
         terms = ngettext("%(num)s day", "%(num)s days", customer.terms_days)
     if customer.grace_days is not None:
-        grace = ngettext("%(num)s day after due", "%(num)s days after due", customer.grace_days)
+        grace = ngettext("%(num)s day more", "%(num)s days more", customer.grace_days)
     return [
         _field("terms_days", shown, kind="number", help=_("Days; none: as in the settings"), read=terms),
-        _field("grace_days", shown, kind="number", help=_("Days; none: as in the settings"), read=grace),
+        _field("grace_days", shown, kind="number", help=_("Days more until dunning blocks; none: 0"), read=grace),
+        _field(
+            "minimum_balance_minor",
+            shown,
+            kind="money",
+            help=_("What is prepaid is renewed, and dunning blocks nobody, down to it; −50: a credit limit of 50"),
+            read=format_money(customer.minimum_balance_minor, customer.currency, locale),
+        ),
         _field("never_block", shown, kind="check", help=_("Not blocked for late payment")),
         _field("send_by", shown, kind="select", choices=spoken(SEND_BY)),
         _field(
@@ -237,7 +248,7 @@ def _field(
 
 def _shown(customer: CustomerDetail) -> dict[str, str]:
     return {
-        name: text_of(getattr(customer, name))
+        name: _sent(name, getattr(customer, name), customer.currency)
         for name in (*MainData.__struct_fields__, *AddressData.__struct_fields__, *BillingData.__struct_fields__)
     }
 
@@ -251,6 +262,10 @@ def text_of(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)
+
+
+def _sent(name: str, value: Any, currency: str) -> str:
+    return amount_text(value, currency) if name in AMOUNTS else text_of(value)
 
 
 def section_of(
@@ -276,19 +291,37 @@ def section_of(
     )
 
 
-def typed_section(key: str, typed: Mapping[str, Sequence[str]]) -> SectionData:
-    """What was typed into a section. Lists of addresses were one text with commas. Raises Invalid."""
-    struct = STRUCTS[key]
-    given = {
-        name: split_list(texts[-1]) if name in LISTS else texts
-        for name, texts in typed.items()
-        if name not in ("version", "seen")
-    }
-    return from_form(struct, given)
+def typed_section(key: str, typed: Mapping[str, Sequence[str]], currency: str, locale: str) -> SectionData:
+    """What was typed into a section. Lists of addresses were one text with commas, amounts are in the currency. Raises
+    Invalid."""
+    given: dict[str, Sequence[str]] = {}
+    errors: list[FieldError] = []
+    for name, texts in typed.items():
+        if name in LISTS:
+            given[name] = split_list(texts[-1])
+        elif name in AMOUNTS:
+            try:
+                given[name] = [str(typed_amount(texts[-1], currency, locale, least=None) if texts[-1].strip() else 0)]
+            except Invalid as error:
+                given[name] = ["0"]
+                errors.append(FieldError(name, error.message))
+        elif name not in ("version", "seen"):
+            given[name] = texts
+    try:
+        data = from_form(STRUCTS[key], given)
+    except Invalid as error:
+        raise Invalid(errors=[*error.errors, *errors]) from None
+    if errors:
+        raise Invalid(errors=errors)
+    return data
 
 
-def typed_all(typed: Mapping[str, Sequence[str]]) -> list[SectionData]:
-    """What was typed into all sections at once. Raises Invalid with the wrong fields of every one."""
+def typed_all(typed: Mapping[str, Sequence[str]], currency: str, locale: str) -> list[SectionData]:
+    """What was typed into all sections at once, amounts in the currency that is typed too, else in this one. Raises
+    Invalid with the wrong fields of every one."""
+    wrong: list[FieldError] = []
+    chosen = check_currency("".join(typed.get("currency", ())[-1:]) or currency, "currency", wrong)
+    currency = currency if wrong else chosen
     known = {name: key for key, struct in STRUCTS.items() for name in struct.__struct_fields__}
     parts: dict[str, dict[str, Sequence[str]]] = {key: {} for key in STRUCTS}
     for name, texts in typed.items():
@@ -298,7 +331,7 @@ def typed_all(typed: Mapping[str, Sequence[str]]) -> list[SectionData]:
     errors: list[FieldError] = []
     for key, part in parts.items():
         try:
-            sections.append(typed_section(key, part))
+            sections.append(typed_section(key, part, currency, locale))
         except Invalid as error:
             errors.extend(error.errors)
     if errors:
@@ -314,8 +347,8 @@ def patched(now: CustomerDetail, section: type[SectionData], patch: Struct) -> S
     })  # fmt: skip
 
 
-def conflict_of(error: Stale, fields: Sequence[Field], by: str, at: Any) -> Conflict:
-    """What somebody else saved meanwhile, beside what was typed."""
+def conflict_of(error: Stale, fields: Sequence[Field], currency: str, by: str, at: Any) -> Conflict:
+    """What somebody else saved meanwhile, beside what was typed; amounts in the currency."""
     by_name = {field.name: field for field in fields}
     return Conflict(
         by=by,
@@ -324,10 +357,10 @@ def conflict_of(error: Stale, fields: Sequence[Field], by: str, at: Any) -> Conf
             Difference(
                 field=name,
                 label=_(LABELS[name]),
-                theirs=text_of(theirs),
-                yours=text_of(yours),
-                theirs_shown=_read(by_name[name], text_of(theirs)),
-                yours_shown=_read(by_name[name], text_of(yours)),
+                theirs=_sent(name, theirs, currency),
+                yours=_sent(name, yours, currency),
+                theirs_shown=_read(by_name[name], _sent(name, theirs, currency)),
+                yours_shown=_read(by_name[name], _sent(name, yours, currency)),
             )
             for name, (theirs, yours) in error.fields.items()
         ],

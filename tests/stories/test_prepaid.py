@@ -16,7 +16,9 @@ from core.billing.schemas import Reissue
 from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
+from core.customers.actions import change_customer
 from core.customers.queries import get_customer
+from core.customers.schemas import BillingData
 from core.database import execute, rows, value
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, subscribe, suspend, terminate, undo_cancellation
@@ -184,6 +186,26 @@ async def test_P13_a_negative_minimum_is_a_credit_limit_and_a_positive_one_stays
     balance = await value("SELECT balance_minor FROM customer_balance WHERE customer_id = :id", id=story.customer)
     assert balance >= minimum
     assert balance == paid - 2400 * (2 if renews else 1)
+    await story.nothing_more_is_due()
+
+
+async def test_P13_a_credit_limit_that_staff_give_covers_what_waits_with_the_next_daily_billing(story: Story) -> None:
+    await a_prepaid_plan(story)
+    await story.pays(2400)
+    plan = await prepays(story, "plan")
+    await story.days_pass(12)
+    waited = await story.state_of(plan)
+    now = await get_customer(story.scope, story.customer)
+    billing = {name: getattr(now, name) for name in BillingData.__struct_fields__}
+
+    limit = BillingData(**{**billing, "minimum_balance_minor": -2400})
+    await change_customer(story.scope, story.customer, limit, version=now.version)
+    await story.days_pass(1)
+
+    assert waited == "suspended"
+    assert await story.state_of(plan) == "active"
+    assert await status_of(story) == ("active", "balance")
+    assert (await story.money()).balance == "-24.00"
     await story.nothing_more_is_due()
 
 

@@ -30,6 +30,7 @@ from core.customers.tables import Customer, Location
 from core.database import execute, execute_many, scoped, value
 from core.errors import Conflict, DomainError, FieldError, Invalid, Stale
 from core.ids import sort_key
+from core.money import format_money
 from core.texts import N_, _, in_sentence
 
 if TYPE_CHECKING:
@@ -166,6 +167,12 @@ async def change_sections(
         cleaned = _clean(scope, now, {type(section) for section in sections}, wanted, errors)
         if cleaned.columns.get("currency", now.currency) != now.currency:
             refusal = await currency_refusal(scope, now, cleaned.columns["currency"])
+            if not refusal and now.minimum_balance_minor and BillingData not in map(type, sections):
+                refusal = _(
+                    "Its minimum balance is %(amount)s. Save what it is in the other currency with it, or set it to 0"
+                    " first.",
+                    amount=format_money(now.minimum_balance_minor, now.currency, scope.locale),
+                )
             if refusal:
                 errors.append(FieldError("currency", refusal))
         errors.extend(await _taken(cleaned, customer_id))

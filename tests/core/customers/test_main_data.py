@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries
 from core.customers.schemas import AddressData, BillingData, HierarchyFields, LocationFields, MainData, NewCustomer
+from core.customers.sections import text_of
 from core.customers.timeline import happenings
 from core.database import execute
 from core.errors import Invalid
@@ -270,6 +271,7 @@ async def test_C9_billing_settings_are_kept_and_shown(tenant: TestTenant) -> Non
         billing_day=31,
         terms_days=30,
         grace_days=7,
+        minimum_balance_minor=-5000,
         never_block=True,
         send_by="post",
         tax_profile="exempt",
@@ -284,8 +286,76 @@ async def test_C9_billing_settings_are_kept_and_shown(tenant: TestTenant) -> Non
         name: getattr(wanted, name) for name in BillingData.__struct_fields__
     }
     page = await (await tenant.browser()).get(f"/customers/{customer_id}")
-    for shown in ("30 days", "7 days after due", "31st of the month", "Post", "Exempt", "Section 72", "IE6388047V"):
+    for shown in (
+        "30 days",
+        "7 days more",
+        "−€50.00",
+        "31st of the month",
+        "Post",
+        "Exempt",
+        "Section 72",
+        "IE6388047V",
+    ):
         assert shown in page.text, shown
+
+
+async def test_C9_a_minimum_balance_is_typed_as_an_amount_and_stands_in_the_activity_as_one(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page, at = await tenant.browser(), f"/customers/{customer_id}/sections/billing"
+    now = await queries.get_customer(scope, customer_id)
+    typed = {name: text_of(getattr(now, name)) for name in BillingData.__struct_fields__} | {"version": "1"}
+
+    wrong = await page.put(at, data={**typed, "minimum_balance_minor": "fifty", "terms_days": "x"})
+    saved = await page.put(at, data={**typed, "minimum_balance_minor": "-50.5"})
+
+    assert wrong.status_code == 422
+    assert "This is no amount. Write it like 1249.00." in wrong.text
+    assert "Type a whole number." in wrong.text
+    assert 'value="fifty"' in wrong.text
+    assert saved.status_code == 200, saved.text
+    assert (await queries.get_customer(scope, customer_id)).minimum_balance_minor == -5050
+    assert 'value="-50.50"' in (await page.get(f"{at}/edit")).text
+    changed = (await happenings(scope, customer_id=customer_id, limit=1))[0].changes
+    assert [(one.label, one.old, one.new) for one in changed] == [("Minimum balance", "€0.00", "−€50.50")]
+
+
+async def test_C9_two_who_change_a_minimum_balance_see_both_amounts(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    page, at = await tenant.browser(), f"/customers/{customer_id}/sections/billing"
+    now = await queries.get_customer(scope, customer_id)
+    typed = {name: text_of(getattr(now, name)) for name in BillingData.__struct_fields__} | {"version": "1"}
+    await page.put(at, data={**typed, "minimum_balance_minor": "-50"})
+
+    second = await page.put(at, data={**typed, "minimum_balance_minor": "-70"})
+
+    assert second.status_code == 409
+    assert 'data-value="-50.00"' in second.text
+    assert 'data-value="-70.00"' in second.text
+    assert "Minimum balance" in second.text
+
+
+async def test_C9_a_minimum_balance_is_none_of_another_currency(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await somebody(scope)
+    api, at = await tenant.api(), f"/api/v1/customers/{customer_id}"
+    first = await api.patch(at, json={"version": 1, "billing": {"minimum_balance_minor": -5000}})
+
+    alone = await api.patch(at, json={"version": 2, "main": {"currency": "JPY"}})
+    both = await api.patch(
+        at, json={"version": 2, "main": {"currency": "JPY"}, "billing": {"minimum_balance_minor": -8000}}
+    )
+
+    assert first.json()["minimum_balance_minor"] == -5000
+    assert alone.status_code == 422
+    assert [(one["field"], one["message"]) for one in alone.json()["errors"]] == [
+        (
+            "currency",
+            "Its minimum balance is −€50.00. Save what it is in the other currency with it, or set it to 0 first.",
+        )
+    ]
+    assert (both.status_code, both.json()["currency"], both.json()["minimum_balance_minor"]) == (200, "JPY", -8000)
 
 
 async def test_C9_an_exemption_needs_its_reason_and_leaves_none_behind(scope: Scope) -> None:
