@@ -78,7 +78,7 @@ class _Named(Struct, frozen=True):
 
 def may_change(mine: SubscriptionRow) -> bool:
     """Whether its state lets it be changed at all."""
-    if mine.timing == "prepaid" or mine.bundle_id is not None:
+    if mine.bundle_id is not None:
         return False
     return mine.state == "trial" or (
         (mine.state == "active" or (mine.state == "suspended" and mine.state_reason == "hand"))
@@ -98,7 +98,9 @@ def change_actions(
     cycles of its own."""
     found: dict[int, list[BoxAction]] = {}
     for product in (own, *others):
-        if "prepaid" in (product.timing, mine.timing):
+        if mine.timing == "prepaid" and own.timing == "prepaid" != product.timing:
+            continue  # billed on account, unless the customer pays all ahead: its page has that
+        if product.timing == "prepaid" != mine.timing:
             continue
         for price in prices.get(product.id, ()):
             same = (price.cycle_unit, price.cycle_count) == (mine.cycle_unit, mine.cycle_count)
@@ -122,7 +124,10 @@ def change_actions(
                     cycle_unit=price.cycle_unit,
                     cycle_count=price.cycle_count,
                     on=None if at_once else ends_period_on(mine, today),
-                    invoice_first=at_once and product.activation == "invoice_first" and mine.state != "trial",
+                    invoice_first=at_once
+                    and product.activation == "invoice_first"
+                    and mine.state != "trial"
+                    and mine.timing != "prepaid",
                 )
             )
     return found

@@ -302,7 +302,8 @@ def _actions_of(mine: SubscriptionRow, today: date, ahead: Mapping[int, PlannedC
         actions.append(BoxAction(key="undo_change", subscription_id=mine.id, on=ahead[mine.id].happens_on))
     if may_change(mine):
         actions.append(BoxAction(key="change", subscription_id=mine.id))
-        if state is not SubscriptionState.TRIAL and mine.ends_on is None and mine.due_on is not None:
+        charged = mine.due_on is not None and mine.timing != "prepaid"
+        if state is not SubscriptionState.TRIAL and mine.ends_on is None and charged:
             actions.append(BoxAction(key="edit_period", subscription_id=mine.id))
     if mine.ends_on is None:
         actions.append(BoxAction(key="cancel_at_expiry", on=mine.next_from or today + timedelta(days=1)))

@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import again, unit_of_work
-from core.billing.actions.allocation import change_waits, when_change_is_settled
+from core.billing.actions.allocation import change_waits, credit_came, when_change_is_settled
 from core.billing.actions.credit_notes import void
 from core.billing.actions.invoices import invoice_these
+from core.billing.actions.prepaid import pay_or_refuse
 from core.billing.actions.unused import credit_unused
 from core.billing.unused import unused_lines
 from core.catalog.queries import get_product
@@ -25,6 +26,7 @@ from core.subscriptions.actions.changing import drop_change, plan_change, resolv
 from core.subscriptions.actions.making import (
     Made,
     change_on,
+    change_prepaid,
     change_settled,
     change_trial,
     charge_ahead,
@@ -76,6 +78,8 @@ async def change_subscription(scope: Scope, subscription_id: int, order: ChangeO
 
 async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) -> list[int]:
     """Credit note, new terms, invoice; gives the documents' ids."""
+    if found.timing == "prepaid":
+        return await _happen_prepaid(scope, found, change, day)
     notes: list[int] = []
     is_more = change.kind == "upgrade" and not change.replaces_terms  # what was paid of it is never paid twice
     if (change.unused == "credit" or is_more) and not await only_more(scope, found, change, day):
@@ -87,6 +91,29 @@ async def _happen(scope: Scope, found: Locked, change: AgreedChange, day: date) 
 
 def _changed_words(day: date) -> str:
     return _("Changed on %(day)s", day=day)
+
+
+async def _happen_prepaid(scope: Scope, found: Locked, change: AgreedChange, day: date) -> list[int]:
+    """The unused part returns to the balance, and a full period of the new terms is paid from it; refused where that
+    does not cover it. Where a paid period ends that day, the renewal of the day is the one of the new terms."""
+    last = int(await value("SELECT coalesce(max(id), 0) FROM document"))
+    ends_now = found.period_start is not None and not await unused_lines(found.id, day)
+    notes: list[int] = []
+    if change.unused == "credit":
+        notes = await credit_unused(scope, found.id, day, partial(_changed_words, day), tell=False)
+    also = await change_prepaid(scope, found, change, day, credited_minor=await _net_of(notes))
+    if ends_now and not also:
+        return notes
+    await pay_or_refuse(scope, found.id, also)
+    payer_id = int(await value("SELECT coalesce(payer_id, id) FROM customer WHERE id = :id", id=found.customer_id))
+    await credit_came(scope, payer_id, change.currency)
+    made = await values(
+        "SELECT DISTINCT d.id FROM document d JOIN document_line l ON l.document_id = d.id"
+        " JOIN charge k ON k.id = l.charge_id WHERE k.subscription_id = :id AND d.id > :last ORDER BY d.id",
+        id=found.id,
+        last=last,
+    )
+    return [*notes, *(int(each) for each in made)]
 
 
 async def _net_of(notes: list[int]) -> int:

@@ -17,6 +17,7 @@ from core.billing.actions.allocation import (
     allocate_credit,
     lock_balance,
     open_credit,
+    settle_open,
     take_write_offs_back,
 )
 from core.billing.actions.invoices import plan_for
@@ -157,12 +158,16 @@ async def list_left(document_id: int) -> list[Left]:
     return await rows(Left, _left(), id=document_id, earned_until=await first_unearned_day())
 
 
-async def settle_corrected(scope: Scope, invoice: Corrected, parts: Sequence[Part]) -> None:
-    """The credit goes to what is open of its invoice first; a loss on it is taken back, and gives no credit."""
+async def settle_corrected(scope: Scope, invoice: Corrected, parts: Sequence[Part], *, tell: bool = True) -> None:
+    """The credit goes to what is open of its invoice first; a loss on it is taken back, and gives no credit.
+
+    Without `tell` nobody hears of what is left of it: the caller has a use for it, and says `credit_came` then.
+    """
     total = sum(part.net_minor + part.tax_minor for part in parts)
     if invoice.open_minor < total:
         await take_write_offs_back(scope, invoice.id, total - invoice.open_minor)
-    await allocate_credit(scope, invoice.payer_id, invoice.currency, named=[invoice.id])
+    settle_with = allocate_credit if tell else settle_open
+    await settle_with(scope, invoice.payer_id, invoice.currency, named=[invoice.id], entries=[])
 
 
 def put_tax(parts: Sequence[Part], left: Sequence[Left]) -> None:

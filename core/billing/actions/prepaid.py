@@ -42,6 +42,8 @@ from core.subscriptions.tables import Subscription
 from core.texts import _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.billing.plan import Counts, Plan
     from core.periods import CycleUnit, Period
     from core.scope import Scope
@@ -106,8 +108,13 @@ WHERE {where}
 """
 
 
-async def renew(scope: Scope, subscription_id: int, *, in_run: bool = False) -> Renewal:
-    """The next period of a prepaid subscription, if it is time for it: paid from the balance, or the service stops."""
+async def renew(
+    scope: Scope, subscription_id: int, *, in_run: bool = False, also: Sequence[int] | None = None
+) -> Renewal:
+    """The next period of a prepaid subscription, if it is time for it: paid from the balance, or the service stops.
+
+    `also`: the first one of other terms, and charges that are to be paid with it.
+    """
     async with unit_of_work(scope):
         found = await lock(scope, subscription_id)
         about = await row(_About, _ABOUT, id=subscription_id, currency=found.currency)
@@ -133,7 +140,7 @@ async def renew(scope: Scope, subscription_id: int, *, in_run: bool = False) -> 
             return nothing
         found, period = due
         await lock_balance(about.payer_id, found.currency)
-        plan, counts, total = await _worked_out(scope, found, period)
+        plan, counts, total = await _worked_out(scope, found, period, also or ())
         available = await _balance(about.payer_id, found.currency) - about.minimum_minor
         asked = Asked(found.id, found.customer_id, about.payer_id, since or period.start, found.currency, total, in_run)
         if total and total > available:
@@ -147,7 +154,7 @@ async def renew(scope: Scope, subscription_id: int, *, in_run: bool = False) -> 
             await _stop(scope, found, about)
             return Renewal("not_covered", found.customer_id, found.currency, total, total - available, about.payer_id)
         issued = await _issue(scope, plan, counts)
-        if not first or in_run:
+        if (not first or in_run) and also is None:
             await note_renewed(scope, asked, issued)
         await _go_on(scope, found, about, period, waits=waits, first=first)
         return Renewal("renewed", found.customer_id, found.currency, total, payer_id=about.payer_id)
@@ -173,7 +180,7 @@ def _due_period(found: Locked, today: date) -> tuple[Locked, Period] | None:
     return (found, due[0]) if due else None
 
 
-async def _worked_out(scope: Scope, found: Locked, period: Period) -> tuple[Plan, Counts, int]:
+async def _worked_out(scope: Scope, found: Locked, period: Period, also: Sequence[int]) -> tuple[Plan, Counts, int]:
     """The invoice of a period in the staging tables, its set-up with it where that is open; gives its total."""
     plan = await plan_for(scope)
     await prepare()
@@ -181,7 +188,10 @@ async def _worked_out(scope: Scope, found: Locked, period: Period) -> tuple[Plan
         plan, one_period("u.id = :subscription_id"), subscription_id=found.id, **_given(period, found.currency)
     )
     await stage_source(
-        plan, open_charges("k.subscription_id = :subscription_id AND k.kind = 'setup'", "0"), subscription_id=found.id
+        plan,
+        open_charges("k.subscription_id = :subscription_id AND (k.kind = 'setup' OR k.id IN :also)", "0"),
+        subscription_id=found.id,
+        also=list(also),
     )
     counts = await work_out(plan)
     await refuse_parked()
@@ -311,7 +321,21 @@ async def _renew_or_refuse(scope: Scope, subscription_id: int) -> None:
     found = await get_subscription(scope, subscription_id)
     if found.state != SubscriptionState.SUSPENDED or found.state_reason != StateReason.BALANCE:
         return
-    renewal = await renew(scope, subscription_id)
+    await pay_or_refuse(scope, subscription_id)
+
+
+async def pay_or_refuse(scope: Scope, subscription_id: int, also: Sequence[int] | None = None) -> None:
+    """`renew`, or Conflict where the balance does not cover it."""
+    renewal = await renew(scope, subscription_id, also=also)
+    if renewal.outcome != "renewed" and also is not None:
+        raise Conflict(
+            _(
+                "A full period at the new terms is paid from the balance: %(total)s, of which %(missing)s is missing."
+                " Register a payment first.",
+                total=format_money(renewal.total_minor, renewal.currency, scope.locale),
+                missing=format_money(renewal.missing_minor, renewal.currency, scope.locale),
+            )
+        )
     if renewal.outcome != "renewed":
         raise Conflict(
             _(

@@ -54,10 +54,12 @@ async def credit_unused(
     amounts: Mapping[int, int] | None = None,
     to_on: date | None = None,
     pause_id: int | None = None,
+    tell: bool = True,
 ) -> list[int]:
     """Credit notes for days charged ahead that are not used, at most what is left of their lines; gives their ids.
     Each day once: what an earlier end credited is left out. An end that is undone or set later charges them again.
-    `amounts`: net of lines whose credit was fixed before. `pause_id`: for the days of a pause, which has an end."""
+    `amounts`: net of lines whose credit was fixed before. `pause_id`: for the days of a pause, which has an end.
+    `tell`: who waits for credit hears of it."""
     async with unit_of_work(scope):
         await lock(scope, subscription_id)
         notes: list[int] = []
@@ -81,7 +83,7 @@ async def credit_unused(
             parts_with_tax = await with_tax_left(scope, invoice, parts)
             notes.append(await issue_note(scope, invoice, parts_with_tax, in_words(reason, invoice.language)))
             await _note_credited(subscription_id, parts, pause_id)
-            await settle_corrected(scope, invoice, parts)
+            await settle_corrected(scope, invoice, parts, tell=tell)
         return notes
 
 

@@ -20,6 +20,7 @@ from core.subscriptions.actions.agreed import (
     terms_from,
 )
 from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, may_order, refuse_part
+from core.subscriptions.actions.starting import timing_of
 from core.subscriptions.changes import AgreedChange
 from core.subscriptions.events import ChangeDropped, ChangePlanned
 from core.subscriptions.pricing import priced
@@ -54,7 +55,7 @@ async def resolve(scope: Scope, found: Locked, order: ChangeOrder) -> Resolved:
     may_order(buyer)
     old, term = await get_product(found.product_id), await _term_now(scope, found)
     product, price = await _wanted(scope, buyer, old, order)
-    _check_state(found, product)
+    _check_state(found, product, paid_ahead=timing_of(buyer, product) == "prepaid")
     other_price = price is not None and price.id != term.price_id
     amount = order.amount_minor
     if amount is None:
@@ -90,7 +91,11 @@ async def resolve(scope: Scope, found: Locked, order: ChangeOrder) -> Resolved:
         replaces_terms=replaces,
     )
     when = direction.when if order.when == "policy" else order.when
-    waits = product.activation == "invoice_first" and found.state is not SubscriptionState.TRIAL
+    waits = (
+        product.activation == "invoice_first"
+        and found.state is not SubscriptionState.TRIAL
+        and found.timing != "prepaid"
+    )
     return Resolved(change, await _day_of(scope, found, order.on, when), waits)
 
 
@@ -119,9 +124,15 @@ async def _wanted(
     return product, price
 
 
-def _check_state(found: Locked, product: ProductDetail) -> None:
-    if "prepaid" in (found.timing, product.timing):
-        raise Conflict(_("What is paid from the balance is not changed this way."))
+def _check_state(found: Locked, product: ProductDetail, *, paid_ahead: bool) -> None:
+    if (found.timing == "prepaid") != paid_ahead:
+        raise Conflict(
+            _(
+                "One is paid from the balance and the other is billed on account: end what the customer has, and start"
+                " %(name)s.",
+                name=product.name,
+            )
+        )
     if found.state is SubscriptionState.TRIAL:
         if found.ends_on is not None and found.at_trial_end != "end":
             raise Conflict(_("It is cancelled. Undo that first."))

@@ -31,6 +31,7 @@ from core.subscriptions.actions.copying import (
 )
 from core.subscriptions.actions.ending import MOST_PERIODS
 from core.subscriptions.actions.shared import Locked, covered_until, get_buyer, lock, payers_language, write_schedule
+from core.subscriptions.actions.starting import timing_of
 from core.subscriptions.events import SubscriptionChanged
 from core.subscriptions.pricing import converted
 from core.subscriptions.schedule import Rhythm, cycle_end, next_period, periods_due
@@ -107,14 +108,15 @@ async def change_trial(scope: Scope, found: Locked, change: AgreedChange) -> Non
         ends_on = max(ends_on, found.started_on + timedelta(days=product.trial_days))
         then = product.at_trial_end
     cycle = Cycle(cast("CycleUnit", change.cycle_unit), change.cycle_count)
-    anchor_on = anchor_for(ends_on, cycle, buyer.billing_day)
+    timing = timing_of(buyer, product)
+    anchor_on = ends_on if timing == "prepaid" else anchor_for(ends_on, cycle, buyer.billing_day)
     await execute(
         "UPDATE unbilled_span SET to_on = :ends_on WHERE subscription_id = :id AND to_on = :before",
         id=found.id,
         ends_on=ends_on,
         before=found.trial_ends_on,
     )
-    await _write_product(found, product, anchor_on)
+    await _write_product(found, product, timing, anchor_on)
     await execute(
         "UPDATE subscription SET trial_ends_on = :trial_ends_on, at_trial_end = :then, ends_on = :ends_on"
         " WHERE id = :id",
@@ -129,7 +131,7 @@ async def change_trial(scope: Scope, found: Locked, change: AgreedChange) -> Non
     await maker.agree(found.started_on)
     if product.id != found.product_id:
         await _write_contract(found.id, product, change, ends_on)
-    rhythm = Rhythm(anchor_on, cycle.unit, cycle.count, product.timing, product.proration, product.final_proration)
+    rhythm = Rhythm(anchor_on, cycle.unit, cycle.count, timing, product.proration, product.final_proration)
     await write_schedule(found.id, buyer.payer_id, next_period(rhythm, ends_on) if then == "convert" else None)
     await _tell(scope, found, change)
 
@@ -177,6 +179,25 @@ async def change_on(scope: Scope, found: Locked, change: AgreedChange, day: date
     await maker.finish()
     await _tell(scope, found, change)
     return Made(maker.charge_ids, maker.parts, maker.amount_minor)
+
+
+async def change_prepaid(
+    scope: Scope, found: Locked, change: AgreedChange, day: date, *, credited_minor: int = 0
+) -> list[int]:
+    """The new terms hold from a day on, which is the new anchor; who calls it has the full period paid that begins
+    then. Gives what is to be paid with it: set-up and fee."""
+    maker = await _maker(scope, found, change, day)
+    if maker.covered < day and not maker.is_free:
+        raise Conflict(_("Its renewal is due. Run the billing first."))
+    await maker.agree(day)
+    await maker.replace()
+    maker.amount_minor = maker.new[0].cycle_minor
+    await maker.charge_extras(credited_minor)
+    await _write_product(found, maker.product, maker.timing, day)
+    rhythm = msgspec.structs.replace(maker.rhythm(day), ends_on=found.ends_on)
+    await write_schedule(found.id, maker.buyer.payer_id, next_period(rhythm, day))
+    await _tell(scope, found, change)
+    return maker.charge_ids
 
 
 async def only_more(scope: Scope, found: Locked, change: AgreedChange, day: date) -> bool:
@@ -290,13 +311,22 @@ class _Maker:
         return self.found.rhythm(None).cycle
 
     @property
+    def timing(self) -> str:
+        return timing_of(self.buyer, self.product)
+
+    @property
+    def prepaid(self) -> bool:
+        """A full period is paid from the balance, whatever was changed."""
+        return self.timing == "prepaid"
+
+    @property
     def restarts(self) -> bool:
         """Another cycle that begins on the day of change."""
-        return self.cycle != self.old_cycle and self.change.anchor == "restart"
+        return self.prepaid or (self.cycle != self.old_cycle and self.change.anchor == "restart")
 
     @property
     def in_arrears(self) -> bool:
-        return self.product.timing == "arrears"
+        return self.timing == "arrears"
 
     @property
     def only_more(self) -> bool:
@@ -304,7 +334,7 @@ class _Maker:
         charged days do: an end that is undone charges the rest at the new quantity."""
         return (
             not self.change.replaces_terms
-            and self.found.timing != "arrears"
+            and self.found.timing == "advance"
             and self.covered > self.from_on
             and (self.found.ends_on is None or self.found.ends_on >= self.covered)
             and (self.change.quantity_e6 or 0) > self.terms[0].quantity_e6
@@ -317,6 +347,8 @@ class _Maker:
 
     @property
     def anchor_on(self) -> date:
+        if self.prepaid:
+            return self.from_on
         assert self.found.anchor_on is not None
         if self.is_free:
             return anchor_for(self.from_on, self.cycle, self.buyer.billing_day)
@@ -325,7 +357,7 @@ class _Maker:
     @property
     def first_cycle_ends_on(self) -> date:
         """The end of the first cycle of the new terms, or of the subscription."""
-        rhythm = self._rhythm(self.anchor_on)
+        rhythm = self.rhythm(self.anchor_on)
         end = cycle_end(rhythm, self.from_on)
         return end if self.found.ends_on is None else min(end, self.found.ends_on)
 
@@ -340,12 +372,12 @@ class _Maker:
         """Nothing before was ever charged: its first part is charged as its product says."""
         return self.covered == self.from_on and self.from_on == (self.found.trial_ends_on or self.found.started_on)
 
-    def _rhythm(self, anchor_on: date) -> Rhythm:
+    def rhythm(self, anchor_on: date) -> Rhythm:
         return Rhythm(
             anchor_on,
             self.cycle.unit,
             self.cycle.count,
-            self.product.timing,
+            self.timing,
             self.product.proration,
             self.product.final_proration,
         )
@@ -575,7 +607,8 @@ class _Maker:
                 ("setup", _("%(name)s: set-up", name=self.name), change.setup_minor),
                 ("one_off", _("%(name)s: change", name=self.name), change.fee_minor),
             ]
-        if change.minimum_minor and not self.in_arrears and (self.charge_ids or credited_minor):
+        charged = self.charge_ids or credited_minor or self.prepaid
+        if change.minimum_minor and not self.in_arrears and charged:
             missing = change.minimum_minor - (self.amount_minor - credited_minor)
             with speaking(language):
                 extras.append(("one_off", _("%(name)s: least amount of a change", name=self.name), max(missing, 0)))
@@ -626,7 +659,7 @@ class _Maker:
 
     async def finish(self) -> None:
         """The product, the anchor, and what is charged next."""
-        await _write_product(self.found, self.product, self.anchor_on)
+        await _write_product(self.found, self.product, self.timing, self.anchor_on)
         await schedule_from_covered(self.found.id, self.buyer.payer_id, self.found.ends_on)
 
 
@@ -701,14 +734,14 @@ async def schedule_from_covered(subscription_id: int, payer_id: int, ends_on: da
     await write_schedule(subscription_id, payer_id, next_period(rhythm, found.covered))
 
 
-async def _write_product(found: Locked, product: ProductDetail, anchor_on: date | None) -> None:
+async def _write_product(found: Locked, product: ProductDetail, timing: str, anchor_on: date | None) -> None:
     await execute(
         "UPDATE subscription SET product_id = :product_id, exclusive_group_id = :group_id, timing = :timing,"
         " anchor_on = :anchor_on, version = version + 1 WHERE id = :id",
         id=found.id,
         product_id=product.id,
         group_id=product.group_id if product.one_live else None,
-        timing=product.timing,
+        timing=timing,
         anchor_on=anchor_on,
     )
 
