@@ -20,7 +20,7 @@ from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.subscriptions import contract_pages, pages, plans, queries
 from core.subscriptions.actions.bundling import dissolve, start_bundle
-from core.subscriptions.bundles import NewCustomerBundle, cycle_from, get_customer_bundle
+from core.subscriptions.bundles import NewCustomerBundle, charged_next, cycle_from, get_customer_bundle
 from core.subscriptions.schemas import NewPause
 from core.texts import _
 from core.web.amounts import Fields, typed_amount, typed_decimal
@@ -239,7 +239,7 @@ async def _parts(
         )
         for each, minor in zip(parts, then, strict=True)
     ]
-    whole = msgspec.structs.replace(whole, cycle_minor=sum(then))
+    whole = msgspec.structs.replace(whole, cycle_minor=sum([await charged_next(each) for each in parts]))
     return msgspec.structs.replace(part, lines=[*part.lines, *shares]), whole
 
 

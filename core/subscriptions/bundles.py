@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from core.database import rows, value, within
+from core.database import row, rows, value, within
 from core.errors import NotFound
 from core.ids import Id
+from core.money import half_up
 from core.subscriptions.queries import SUBSCRIPTION
+from core.subscriptions.schedule import Rhythm, periods_due
 from core.subscriptions.schemas import ONE_E6, Label, SubscriptionRow
 from core.subscriptions.tables import CustomerBundle, Subscription
 from core.texts import N_
@@ -126,3 +128,36 @@ async def cycle_from(subscription_id: int, day: date) -> int:
             day=day,
         )
     )
+
+
+class _Terms(Struct, frozen=True):
+    cycle_unit: str
+    cycle_count: int
+    proration: str
+    final_proration: str
+    cycle_minor: int
+
+
+async def charged_next(mine: SubscriptionRow) -> int:
+    """What the period that is charged next costs: at the terms of its first day, a part of it as its product says."""
+    if mine.next_from is None or mine.anchor_on is None:
+        return mine.cycle_minor
+    terms = await row(
+        _Terms,
+        "SELECT cycle_unit, cycle_count, proration, final_proration, cycle_minor FROM subscription_term"
+        " WHERE subscription_id = :id AND in_force AND valid_from <= :day AND (valid_to IS NULL OR valid_to > :day)",
+        id=mine.id,
+        day=mine.next_from,
+    )
+    assert terms is not None
+    rhythm = Rhythm(
+        mine.anchor_on,
+        terms.cycle_unit,
+        terms.cycle_count,
+        mine.timing,
+        terms.proration,
+        terms.final_proration,
+        mine.ends_on,
+    )
+    due, __ = periods_due(rhythm, mine.next_from, date.max, 0)
+    return half_up(terms.cycle_minor * due[0].days, due[0].of_days) if due else terms.cycle_minor

@@ -12,7 +12,7 @@ from core.billing import queries as documents
 from core.ledger import queries as ledger
 from core.money import format_amount, format_money
 from core.subscriptions import pages, queries
-from core.subscriptions.bundles import cycle_from
+from core.subscriptions.bundles import charged_next
 from core.texts import _, ngettext, pgettext
 from core.web.changes import ChangePlan, PlanLine, PlanPart
 from core.web.templating import written
@@ -155,10 +155,9 @@ async def set_ups_after(scope: Scope, customer_id: int, latest: int = 0) -> list
 
 
 async def at_its_next_charge(mine: SubscriptionRow) -> SubscriptionRow:
-    """At the price of the period that is charged next: a discount or another price may begin with it."""
-    if mine.next_from is None:
-        return mine
-    return msgspec.structs.replace(mine, cycle_minor=await cycle_from(mine.id, mine.next_from))
+    """At the price of the period that is charged next: a discount or another price may begin with it, and it may be a
+    part."""
+    return msgspec.structs.replace(mine, cycle_minor=await charged_next(mine))
 
 
 def money_part(

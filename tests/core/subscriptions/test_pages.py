@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import httpx
 
 from core.billing.queries import list_documents
+from core.billing.run import run_billing
 from core.catalog.actions import create_product
 from core.catalog.queries import get_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
-from core.database import value, watched
+from core.database import execute, value, watched
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
 from core.subscriptions.queries import get_subscription, list_charges, list_subscriptions
@@ -120,6 +121,28 @@ async def test_U7_a_set_up_that_the_next_invoice_takes_up_stands_in_the_box_and_
     assert (await carry_out(page, customer_id, seen)).status_code in (200, 303)
     invoice = await plan(page, customer_id, do="invoice", product_id=product_id, price_id=price_id)
     assert "Set-up, with the next invoice" not in invoice.text
+
+
+async def test_U7_the_next_charge_of_a_plan_is_what_the_run_charges_where_it_is_a_part_of_a_period(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    tenant.clock.set(datetime(2027, 5, 20, 9, tzinfo=UTC))
+    customer_id = await a_customer(tenant)
+    await execute("UPDATE customer SET billing_day = 1 WHERE id = :id", id=customer_id)
+    product_id, price_id = await sells(tenant, "fibre-100", 3100)
+    page = await tenant.browser()
+
+    seen = await plan(page, customer_id, do="subscribe", product_id=product_id, price_id=price_id)
+    await carry_out(page, customer_id, seen, do="subscribe", product_id=product_id, price_id=price_id)
+    await run_billing(scope, scope.today(), pause=0)
+    (mine,) = await list_subscriptions(scope, customer_id=customer_id)
+    ended = await plan(page, customer_id, do="terminate", subscription_id=mine.id, on="2027-06-16")
+
+    assert [each.amount_minor for each in await list_charges(scope, subscription_id=mine.id)] == [1200]
+    for text, part in ((seen.text, "12.00"), (ended.text, "15.50")):
+        charge = text[text.index("Next charge") :]
+        assert (part in charge, "31.00" in charge) == (True, False)
 
 
 async def test_carrying_a_plan_out_does_what_it_showed_and_its_payment_activates(tenant: TestTenant) -> None:
