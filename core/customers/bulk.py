@@ -9,14 +9,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.customers import actions, queries
+from core.customers.actions.customers import UNTAXED, why_untaxed
 from core.customers.actions.deletion import delete_customers
-from core.customers.schemas import AddressData, BillingData, MainData
+from core.customers.schemas import TAG_LENGTH, AddressData, BillingData, MainData, Text
 from core.customers.sections import SEND_BY, TAX, country_choices, language_choices, zone_choices
 from core.customers.status import StatusKey
 from core.database import value
 from core.errors import Invalid
 from core.hooks import BulkAction, BulkField, Effect, NothingToAsk
-from core.ids import Id
+from core.ids import Id, sort_key
 from core.texts import N_, _
 from core.web.templating import written
 
@@ -119,8 +120,12 @@ class TagNames(Struct, frozen=True, forbid_unknown_fields=True):
     def names(self) -> list[str]:
         found = {" ".join(one.split()): None for one in self.tags.split(",")}
         names = [one for one in found if one]
-        if not names or any(len(one) > 60 for one in names):
+        if not names:
             raise Invalid(_("Name one tag or several, a comma between."), field="tags")
+        for one in names:
+            if len(one) > TAG_LENGTH:
+                told = _("“%(tag)s” is too long: a tag has at most %(most)s characters.", tag=one, most=TAG_LENGTH)
+                raise Invalid(told, field="tags")
         return names
 
 
@@ -133,10 +138,10 @@ async def _add_tags(scope: Scope, form: TagNames, customer_id: int) -> Sequence[
 
 
 async def _remove_tags(scope: Scope, form: TagNames, customer_id: int) -> Sequence[Effect]:
-    known = {one.name.casefold(): one for one in await queries.list_customer_tags(customer_id)}
+    known = {sort_key(one.name): one for one in await queries.list_customer_tags(customer_id)}
     effects = []
     for name in form.names():
-        tag = known.get(name.casefold())
+        tag = known.pop(sort_key(name), None)
         if tag is not None:
             await actions.remove_tag(scope, customer_id, tag.id)
             effects.append(Effect(kind="change", text=_("Tag “%(tag)s” is taken off", tag=tag.name)))
@@ -197,6 +202,7 @@ class FieldsOf(Struct, frozen=True, forbid_unknown_fields=True):
     grace_days: Annotated[int, Meta(ge=0, le=365)] | None = None
     send_by: Literal["leave", "email", "post", "none"] = "leave"
     tax_profile: Literal["leave", "standard", "reverse_charge", "exempt", "outside"] = "leave"
+    tax_reason: Text = ""
     never_block: Literal["leave", "yes", "no"] = "leave"
 
     def __post_init__(self) -> None:
@@ -204,12 +210,17 @@ class FieldsOf(Struct, frozen=True, forbid_unknown_fields=True):
 
     def wanted(self) -> dict[str, Any]:
         found = {name: given for name in self.__struct_fields__ if (given := getattr(self, name)) not in (LEAVE, None)}
-        if not self.city:
-            found.pop("city")
+        for name in ("city", "tax_reason"):
+            if not found[name]:
+                found.pop(name)
         if "never_block" in found:
             found["never_block"] = self.never_block == "yes"
         if not found:
             raise Invalid(_("Say what is to be changed."), field="language")
+        if self.tax_profile in UNTAXED and not self.tax_reason:
+            raise Invalid(why_untaxed(), field="tax_reason")
+        if self.tax_reason and self.tax_profile not in UNTAXED:
+            raise Invalid(_("A reason goes with the tax “Exempt” alone."), field="tax_reason")
         return found
 
 
@@ -223,6 +234,7 @@ _LABELS: Final = {
     "grace_days": N_("Grace"),
     "send_by": N_("Documents by"),
     "tax_profile": N_("Tax"),
+    "tax_reason": N_("Reason"),
     "never_block": N_("Never block"),
 }
 
@@ -287,6 +299,12 @@ async def _edit_choices(scope: Scope) -> Sequence[BulkField]:
         BulkField(name="grace_days", label=_("Grace"), kind="number", help=_("Days. Empty: leave as it is")),
         select("send_by", SEND_BY),
         select("tax_profile", TAX),
+        BulkField(
+            name="tax_reason",
+            label=_("Reason"),
+            help=_("Where it is exempt: stands on its documents"),
+            max_length=200,
+        ),
         BulkField(
             name="never_block",
             label=_("Never block"),

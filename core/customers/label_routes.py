@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.params import FromPath
 
 from core.customers import actions, queries
-from core.customers.schemas import LocationFields, MergeInto, TagFields
+from core.customers.schemas import TAG_LENGTH, LocationFields, MergeInto, TagFields
 from core.errors import Invalid
 from core.texts import N_, _, ngettext, number
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
@@ -66,7 +66,7 @@ def _tag_fields(tag: TagUse | None) -> list[Field]:
             label=_("Name"),
             value=tag.name if tag is not None else "",
             required=True,
-            max_length=40,
+            max_length=TAG_LENGTH,
             autocomplete="off",
         ),
         Field(
@@ -219,7 +219,7 @@ def _removal(scope: Scope, tag: TagUse) -> Callable[[], Awaitable[ChangePlan]]:
 async def suggest_tags(view: View, customer_id: FromPath[int]) -> Response[str]:
     """The tags that are meant by what is typed, without those that the customer has."""
     await queries.get_customer(view.scope, customer_id)
-    typed = view.query.get("name", "").strip()[:40]
+    typed = view.query.get("name", "").strip()[:TAG_LENGTH]
     found = await queries.suggest_tags(typed, customer_id)
     options = [{"value": one.name, "label": one.name, "tag": one.colour} for one in found]
     return view.page("_partials/suggestions.html", options=options, typed=typed)

@@ -7,15 +7,22 @@ text with commas in a form.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.ids import Id
 from core.money import MOST_MINOR
 
+LOGIN_LENGTH: Final = 100
+STREET_LENGTH: Final = 300
+TAG_LENGTH: Final = 60
+"""Characters, typed or imported: what came with an import can be saved again."""
+
 Text = Annotated[str, Meta(max_length=200)]
 ShortText = Annotated[str, Meta(max_length=60)]
+LoginName = Annotated[str, Meta(max_length=LOGIN_LENGTH)]
+Street = Annotated[str, Meta(max_length=STREET_LENGTH)]
 PersonName = Annotated[str, Meta(max_length=100)]
 FullName = Annotated[str, Meta(min_length=1, max_length=200)]
 Addresses = Annotated[list[Annotated[str, Meta(max_length=254)]], Meta(max_length=20)]
@@ -38,7 +45,7 @@ class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     kind: CustomerKind = "person"
     full_name: FullName
     company: Text = ""
-    login: ShortText = ""
+    login: LoginName = ""
     emails: Addresses = []
     billing_emails: Addresses = []
     phones: Addresses = []
@@ -54,7 +61,7 @@ class MainData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class AddressData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The section "Address"."""
 
-    street: Text = ""
+    street: Street = ""
     country: ShortText = ""
     zip: ShortText = ""
     city: Text = ""
@@ -89,11 +96,11 @@ class NewCustomer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     kind: CustomerKind = "person"
     full_name: FullName
     company: Text = ""
-    login: ShortText = ""
+    login: LoginName = ""
     emails: Addresses = []
     billing_emails: Addresses = []
     phones: Addresses = []
-    street: Text = ""
+    street: Street = ""
     zip: ShortText = ""
     city: Text = ""
     country: ShortText = ""
@@ -108,7 +115,7 @@ class MainPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     kind: CustomerKind | UnsetType = UNSET
     full_name: FullName | UnsetType = UNSET
     company: Text | UnsetType = UNSET
-    login: ShortText | UnsetType = UNSET
+    login: LoginName | UnsetType = UNSET
     emails: Addresses | UnsetType = UNSET
     billing_emails: Addresses | UnsetType = UNSET
     phones: Addresses | UnsetType = UNSET
@@ -124,7 +131,7 @@ class MainPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class AddressPatch(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Fields of the section "Address"; those left out stay as they are."""
 
-    street: Text | UnsetType = UNSET
+    street: Street | UnsetType = UNSET
     country: ShortText | UnsetType = UNSET
     zip: ShortText | UnsetType = UNSET
     city: Text | UnsetType = UNSET
@@ -189,7 +196,7 @@ class NotePinning(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class NewTag(Struct, forbid_unknown_fields=True, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=40)]
+    name: Annotated[str, Meta(min_length=1, max_length=TAG_LENGTH)]
 
 
 Colour = Annotated[int, Meta(ge=1, le=6)]
@@ -198,7 +205,7 @@ Colour = Annotated[int, Meta(ge=1, le=6)]
 class TagFields(Struct, forbid_unknown_fields=True, frozen=True):
     """A tag: its name, and one of six colours; none keeps what it has, or takes the next one."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=40)]
+    name: Annotated[str, Meta(min_length=1, max_length=TAG_LENGTH)]
     colour: Colour | None = None
 
 

@@ -10,7 +10,7 @@ from babel import Locale, UnknownLocaleError
 from msgspec import UNSET, Struct
 
 from core.customers.addresses import check_currency, grouped, split_list
-from core.customers.schemas import AddressData, BillingData, CustomerDetail, MainData
+from core.customers.schemas import LOGIN_LENGTH, STREET_LENGTH, AddressData, BillingData, CustomerDetail, MainData
 from core.customers.schemas import Section as SectionData
 from core.errors import FieldError, Invalid, Stale
 from core.money import format_money
@@ -131,7 +131,7 @@ def fields_of(
             _field("full_name", shown, required=True, max_length=200),
             _field("company", shown, max_length=200),
             _field("kind", shown, kind="select", choices=spoken(KINDS)),
-            _field("login", shown, max_length=60, help=_("For the portal")),
+            _field("login", shown, max_length=LOGIN_LENGTH, help=_("For the portal")),
             Field(name="password", label=_("Password"), kind="read", part="customers/_password.html"),
             _field("emails", shown, kind="textarea", help=_("Several: a comma between")),
             _field("billing_emails", shown, kind="textarea", help=_("Invoices go here; none: to the e-mails")),
@@ -165,7 +165,7 @@ def fields_of(
         ]
     if key == "address":
         return [
-            _field("street", shown, max_length=200),
+            _field("street", shown, max_length=STREET_LENGTH),
             _field("country", shown, kind="select", choices=country_choices(locale)),
             _field("zip", shown, max_length=60),
             _field("city", shown, max_length=200),
@@ -385,7 +385,7 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
                 field("full_name", required=True, max_length=200, autocomplete="off"),
                 field("company", max_length=200),
                 field("kind", kind="select", value="person", choices=spoken(KINDS)),
-                field("login", max_length=60, help=_("For the portal; may wait")),
+                field("login", max_length=LOGIN_LENGTH, help=_("For the portal; may wait")),
             ],
         ),
         FieldGroup(
@@ -401,7 +401,7 @@ def new_customer_groups(locale: str, country: str, currency: str) -> list[FieldG
             key="where",
             title=_("Where"),
             fields=[
-                field("street", max_length=200),
+                field("street", max_length=STREET_LENGTH),
                 field("zip", max_length=60),
                 field("city", max_length=200),
                 field("country", kind="select", value=country, choices=country_choices(locale)),

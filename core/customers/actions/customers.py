@@ -276,12 +276,16 @@ def _clean(
         columns["vat_id"] = check_vat_id(wanted["vat_id"], country, "vat_id", errors)
         columns["tax_reason"] = _line(wanted["tax_reason"]) if wanted["tax_profile"] in UNTAXED else ""
         if wanted["tax_profile"] in UNTAXED and not columns["tax_reason"]:
-            told_why = _("Say why: the law, or the number of its certificate. It stands on the documents.")
-            errors.append(FieldError("tax_reason", told_why))
+            errors.append(FieldError("tax_reason", why_untaxed()))
         told = any(error.field == "vat_id" for error in errors)
         if wanted["tax_profile"] == "reverse_charge" and not columns["vat_id"] and not told:
             errors.append(FieldError("vat_id", _("Reverse charge needs the customer's VAT id.")))
     return cleaned
+
+
+def why_untaxed() -> str:
+    """What is said where the reason of an exemption is missing."""
+    return _("Say why: the law, or the number of its certificate. It stands on the documents.")
 
 
 def _clean_addresses(cleaned: Cleaned, wanted: Mapping[str, Any], country: str, errors: list[FieldError]) -> None:

@@ -29,6 +29,7 @@ from core.customers.importing.records import (
     ImportedService,
     Row,
 )
+from core.customers.schemas import LOGIN_LENGTH, STREET_LENGTH, TAG_LENGTH
 from core.ids import sort_key
 from core.lists.reading import Record
 from core.texts import _, number, speaking
@@ -36,8 +37,9 @@ from core.texts import _, number, speaking
 T = TypeVar("T")
 
 LONGEST: Final = {
-    "full_name": 200, "company": 200, "login": 100, "street": 300, "zip": 20, "city": 100, "region": 100,
-    "external_ref": 100, "note": 20_000, "location": 100, "contact": 200, "contact_role": 100, "phone": 60, "tag": 60,
+    "full_name": 200, "company": 200, "login": LOGIN_LENGTH, "street": STREET_LENGTH, "zip": 20, "city": 100,
+    "region": 100, "external_ref": 100, "note": 20_000, "location": 100, "contact": 200, "contact_role": 100,
+    "phone": 60, "tag": TAG_LENGTH,
     "service_plan": 200, "service_login": 100, "service_note": 2_000, "opening_number": 60,
 }  # fmt: skip
 """Characters. What is longer is refused, never cut."""

@@ -10,12 +10,22 @@ from msgspec.structs import replace
 
 from core.activity.unit import unit_of_work
 from core.customers import actions, queries
-from core.customers.schemas import AddressData, BillingData, HierarchyFields, LocationFields, MainData, NewCustomer
+from core.customers.importing.validating import LONGEST
+from core.customers.schemas import (
+    AddressData,
+    BillingData,
+    HierarchyFields,
+    LocationFields,
+    MainData,
+    NewCustomer,
+    NewTag,
+)
 from core.customers.sections import text_of
 from core.customers.timeline import happenings
 from core.database import execute
 from core.errors import Invalid
 from core.ledger.queries import list_balances
+from core.web.forms import from_form
 
 if TYPE_CHECKING:
     from core.customers.schemas import Section
@@ -436,3 +446,22 @@ async def test_C13_a_phone_that_only_is_written_otherwise_is_no_change(scope: Sc
 
     changed = (await happenings(scope, customer_id=customer_id))[0]
     assert [change.label for change in changed.changes] == ["Company"]
+
+
+async def test_C4_what_an_import_takes_fits_into_the_forms(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+    login, street, tag = "l" * LONGEST["login"], "s" * LONGEST["street"], "t" * LONGEST["tag"]
+
+    await actions.change_sections(
+        scope,
+        customer_id,
+        [
+            from_form(MainData, {"full_name": ["Ann Other"], "login": [login]}),
+            from_form(AddressData, {"street": [street]}),
+        ],
+        version=1,
+    )
+    await actions.add_tag(scope, customer_id, from_form(NewTag, {"name": [tag]}).name)
+
+    now = await queries.get_customer(scope, customer_id)
+    assert (now.login, now.street, now.tags) == (login, street, [tag])

@@ -353,6 +353,40 @@ async def test_L5_tags_location_and_fields_are_changed_for_many(tenant: TestTena
     assert await values("SELECT location_id FROM customer") == [location_id, location_id]
 
 
+async def test_L5_a_tag_is_taken_off_whatever_its_accents_and_one_that_is_too_long_is_named(tenant: TestTenant) -> None:
+    ids = await some(tenant, 1)
+    await actions.add_tag(tenant.scope(), ids[0], "Café")
+    page = await tenant.browser()
+    longer = await begun(tenant, page, "customers.add_tags", id=[str(ids[0])])
+
+    refused = await page.post(f"{longer}/plan", data={"tags": f"vip, {'x' * 61}"})
+    at = await begun(tenant, page, "customers.remove_tags", id=[str(ids[0])])
+    await page.post(f"{at}/plan", data={"tags": "cafe"})
+
+    assert refused.status_code == 422
+    assert f"“{'x' * 61}” is too long: a tag has at most 60 characters." in refused.text
+    assert "Tag “Café” is taken off" in await shown(page, at)
+
+
+async def test_L5_many_are_exempt_with_one_reason_that_is_asked_for(tenant: TestTenant) -> None:
+    ids = await some(tenant, 2)
+    page = await tenant.browser()
+    at = await begun(tenant, page, "customers.fields", id=[str(one) for one in ids])
+
+    without = await page.post(f"{at}/plan", data={"tax_profile": "exempt"})
+    alone = await page.post(f"{at}/plan", data={"tax_reason": "Section 72", "city": "Cork"})
+    planned = await page.post(f"{at}/plan", data={"tax_profile": "exempt", "tax_reason": "Section 72"})
+    plan = await shown(page, at)
+    await page.post(f"{at}/execution", data={"seen": seen_on(plan)})
+    await work(tenant)
+
+    assert (without.status_code, alone.status_code, planned.status_code) == (422, 422, 303)
+    assert "Say why: the law" in without.text
+    assert "A reason goes with the tax “Exempt” alone." in alone.text
+    assert "Reason becomes Section 72" in plan
+    assert await values("SELECT tax_profile || ' ' || tax_reason FROM customer") == ["exempt Section 72"] * 2
+
+
 async def test_L9_one_row_that_is_ticked_is_viewed(tenant: TestTenant) -> None:
     ids = await some(tenant, 2)
     page = await tenant.browser()
