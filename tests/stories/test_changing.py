@@ -15,10 +15,10 @@ from core.database import value
 from core.errors import Conflict, Invalid
 from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, waive_charge, withdraw
 from core.subscriptions.changes import PeriodEdit
-from core.subscriptions.queries import get_subscription
+from core.subscriptions.queries import get_subscription, list_boxes
 from core.subscriptions.schemas import NewDiscount, NewPause
 from tests.books import a_customer, day
-from tests.stories.story import Money, percent
+from tests.stories.story import Money, off, percent
 
 if TYPE_CHECKING:
     from tests.stories.story import Story
@@ -437,6 +437,28 @@ async def test_P18_a_discount_for_some_cycles_that_is_agreed_with_a_change_ends_
         ("2027-01-17", 4839),  # 15 of 31 days: a part before the first full cycle
         *((f"2027-0{month}-01", minor) for month, minor in ((2, 10000), (3, 10000), (4, 20000)) for _ in range(2)),
     ]
+    await story.nothing_more_is_due()
+
+
+async def test_P7_a_box_states_what_an_upgrade_costs_with_the_discounts_that_go_on(story: Story) -> None:
+    await story.begins("2025-06-01")
+    await story.taxes(0)
+    await story.sells("small", 10000, rank=1)
+    await story.sells("large", 100000, rank=2)
+    mine = await story.subscribes(
+        "small", discounts=[percent(25), off(1000, until="2025-06-02")], quantity_e6=2_000_000
+    )
+    await story.bill()
+    story.on("2025-06-16")
+    (box,) = [each for each in await list_boxes(story.scope, story.customer) if each.code == "large"]
+
+    stated = await changing.dues(story.scope, await get_subscription(story.scope, mine), box.actions)
+    changed = await story.changes(mine, "large")
+
+    note, invoice = [await story.document(each) for each in changed.document_ids]
+    assert (
+        stated == {story.prices["large"]: invoice.net_minor - note.net_minor} == {story.prices["large"]: 75000 - 7000}
+    )
     await story.nothing_more_is_due()
 
 

@@ -22,6 +22,8 @@ from core.billing.unused import unused_lines
 from core.catalog.queries import get_product
 from core.database import execute, row, value, values
 from core.errors import Conflict, DomainError
+from core.money import half_up
+from core.subscriptions.actions.agreed import discounts_of
 from core.subscriptions.actions.changing import drop_change, plan_change, resolve, wait_for_payment
 from core.subscriptions.actions.making import (
     Made,
@@ -143,10 +145,12 @@ async def dues(scope: Scope, mine: SubscriptionRow, wanted: Sequence[BoxAction])
     """What changes to these prices would cost now, without tax, by price: as the change itself works it out, but for
     fees and the like. For the boxes alone: the plan of a change says it to the cent."""
     unused = sum(each.net_minor for each in await unused_lines(mine.id, scope.today()))
+    plain = mine.cycle_minor == half_up(mine.amount_minor * mine.quantity_e6, 10**6)
+    discounts = [] if plain else await discounts_of(mine.id)
     return {
         action.price_id: part if action.invoice_first and part > unused else part - unused
         for action in wanted
-        if action.price_id is not None and (part := part_of(mine, action, scope.today())) is not None
+        if action.price_id is not None and (part := part_of(mine, action, scope.today(), discounts)) is not None
     }
 
 
@@ -234,7 +238,7 @@ async def changes_due(scope: Scope, day: date) -> None:
         day=day,
     ):
         try:
-            await again(partial(_make_planned, scope, int(change_id)))
+            await again(partial(make_planned, scope, int(change_id)))
         except DomainError:
             continue
     for change_id in await values(
@@ -248,7 +252,8 @@ async def changes_due(scope: Scope, day: date) -> None:
             continue
 
 
-async def _make_planned(scope: Scope, change_id: int) -> None:
+async def make_planned(scope: Scope, change_id: int) -> None:
+    """A change whose day has come. Conflict where it cannot be made now."""
     async with unit_of_work(scope):
         ahead = await _lock_ahead(scope, change_id, "planned")
         if ahead is None:

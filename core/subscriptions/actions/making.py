@@ -35,7 +35,7 @@ from core.subscriptions.actions.starting import timing_of
 from core.subscriptions.events import SubscriptionChanged
 from core.subscriptions.pricing import converted
 from core.subscriptions.schedule import Rhythm, cycle_end, next_period, periods_due
-from core.subscriptions.terms import Discount, unit_price_e6
+from core.subscriptions.terms import Discount, rate_cycle, unit_price_e6
 from core.texts import _, speaking
 
 if TYPE_CHECKING:
@@ -262,18 +262,18 @@ async def _first_billed(subscription_id: int, day: date) -> date:
     return free or day
 
 
-def part_of(mine: SubscriptionRow, action: BoxAction, today: date) -> int | None:
+def part_of(mine: SubscriptionRow, action: BoxAction, today: date, discounts: Sequence[Discount] = ()) -> int | None:
     """What is left of the charged period costs at another price; a full cycle of another length. None where nothing is
-    charged ahead."""
+    charged ahead. `discounts`: those that go on."""
     if mine.next_from is None or mine.next_from <= today or mine.anchor_on is None:
         return None
-    gross = half_up((action.amount_minor or 0) * mine.quantity_e6, 10**6)
+    price = rate_cycle(action.amount_minor or 0, mine.quantity_e6, discounts, today).cycle_minor
     if (action.cycle_unit, action.cycle_count) != (mine.cycle_unit, mine.cycle_count):
-        return gross
+        return price
     cycle = Cycle(cast("CycleUnit", mine.cycle_unit), mine.cycle_count)
     index = cycle_index(mine.anchor_on, cycle, mine.next_from)
     whole = (mine.next_from - nth(mine.anchor_on, cycle, index - 1)).days
-    return half_up(gross * (mine.next_from - today).days, whole)
+    return half_up(price * (mine.next_from - today).days, whole)
 
 
 @dataclass(slots=True)
