@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from core import hookspecs
 from core.activity.asking import rehearsal
-from core.activity.unit import again
+from core.activity.unit import again, savepoint
 from core.billing import queries as documents
 from core.billing.actions.allocation import grant_credit
+from core.billing.actions.changing import make_planned
+from core.billing.actions.pausing import begin
 from core.billing.actions.prepaid import renew_of
 from core.billing.actions.setup import default_seller
 from core.billing.chunks import bill_payer
@@ -26,22 +28,25 @@ from core.billing.settings import BillingSettings
 from core.billing.tables import DocumentState
 from core.billing.writing import Changed
 from core.clock import FixedClock
-from core.database import rows, value, within
+from core.database import rows, value, value_as, values, within
 from core.errors import Conflict, DomainError, TryAgain
 from core.money import half_up
 from core.periods import Cycle, FirstPart, LastPart, Timing, due_periods, nth
 from core.settings.queries import load_settings
+from core.subscriptions.actions.pausing import end_pause
 from core.subscriptions.tables import SubscriptionSchedule
 from core.texts import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from core.billing.schemas import DocumentDetail
     from core.scope import Scope
 
 SHOWN: Final = 3
-"""Dates ahead."""
+"""Days ahead with an invoice."""
+MOST_DAYS: Final = 24
+"""Days that are gone through for them: not each brings one."""
 MOST: Final = 200
 """Subscriptions of a payer that are looked at; with more only the nearest dates are certain."""
 
@@ -169,34 +174,67 @@ class Upcoming(Struct, frozen=True):
 async def upcoming_invoices(scope: Scope, payer_id: int, on: date | None = None) -> list[Upcoming]:
     """What the run would bill this payer on a day, or on its next dates: done day by day, then taken back.
 
-    Also what is prepaid is renewed, as far as the balance goes, and plugins are asked for what they charge, as far as
-    it is metered by now. What is planned for a day ahead (changes, pauses) is not done before. Raises Conflict where
-    the run would not bill it.
+    Also what is prepaid is renewed, as far as the balance goes, changes and pauses that are planned are made on their
+    days, and plugins are asked for what they charge, as far as it is metered by now. Raises Conflict where the run
+    would not bill it.
     """
-    today = scope.today()
     if on is not None:
         check_date(scope, on)
-    days = [on] if on is not None else _dates(await at_a_glance(scope, payer_id), today)
-    if on is None and await value(_WAITS, payer_id=payer_id):
-        days = sorted({today, *days})[:SHOWN]
-    return await again(partial(_rehearsed, scope, payer_id, days)) if days else []
+    elif await _next_day(scope, payer_id, None) is None:
+        return []
+    return await again(partial(_rehearsed, scope, payer_id, on))
 
 
-_WAITS: Final = (
-    "SELECT 1 FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id WHERE s.payer_id = :payer_id"
-    " AND u.timing = 'prepaid' AND u.state = 'suspended' AND u.state_reason = 'balance' LIMIT 1"
+_OF_PAYER: Final = (
+    "u.customer_id IN (SELECT id FROM customer WHERE id = :payer_id AND payer_id IS NULL"
+    " UNION SELECT id FROM customer WHERE payer_id = :payer_id)"
 )
+_AT_ONCE: Final = (
+    "SELECT 1 FROM charge WHERE payer_id = :payer_id AND state = 'open' AND due_on IS NULL UNION ALL"
+    " SELECT 1 FROM subscription_schedule s JOIN subscription u ON u.id = s.subscription_id"
+    " WHERE s.payer_id = :payer_id AND u.timing = 'prepaid' AND u.state = 'suspended' AND u.state_reason = 'balance'"
+    " LIMIT 1"
+)
+"""What waits for no day: charges for the next run, and what is prepaid and waits for balance."""
+_NEXT: Final = f"""
+SELECT min(day) FROM (
+    SELECT min(due_on) AS day FROM subscription_schedule WHERE payer_id = :payer_id AND due_on > :after
+    UNION ALL SELECT min(due_on) FROM charge WHERE payer_id = :payer_id AND state = 'open' AND due_on > :after
+    UNION ALL SELECT min(p.happens_on) FROM subscription_change p JOIN subscription u ON u.id = p.subscription_id
+    WHERE p.state = 'planned' AND p.happens_on > :after AND {_OF_PAYER}
+    UNION ALL SELECT min(p.from_on) FROM subscription_pause p JOIN subscription u ON u.id = p.subscription_id
+    WHERE p.state = 'planned' AND p.from_on > :after AND {_OF_PAYER}
+    UNION ALL SELECT min(p.to_on) FROM subscription_pause p JOIN subscription u ON u.id = p.subscription_id
+    WHERE p.state = 'running' AND p.to_on > :after AND {_OF_PAYER}) d
+"""
 
 
-async def _rehearsed(scope: Scope, payer_id: int, days: Sequence[date]) -> list[Upcoming]:
+async def _next_day(scope: Scope, payer_id: int, after: date | None) -> date | None:
+    """The next day on which something falls due or is planned, behind one; what is overdue is billed today."""
+    today = scope.today()
+    if after is None and await value(_AT_ONCE, payer_id=payer_id):
+        return today
+    found = await value_as(date, _NEXT, payer_id=payer_id, after=after or date.min)
+    if found is None or found > nth(today, FURTHEST_AHEAD, 1):
+        return None
+    return max(found, today)
+
+
+async def _rehearsed(scope: Scope, payer_id: int, on: date | None) -> list[Upcoming]:
     """On PostgreSQL nobody waits for it but who changes this payer at the same time. On SQLite, where one writes at a
     time, it takes its turn: what the run writes and reads back lies in dozens of tables with their keys and triggers,
     of which a connection that cannot write would need its own copy."""
     found: list[Upcoming] = []
     try:
         async with rehearsal(scope):
-            for day in days:
+            day = on or await _next_day(scope, payer_id, None)
+            for __ in range(MOST_DAYS):
+                if day is None:
+                    break
                 found += await _of_day(scope, payer_id, day)
+                if on is not None or len({each.on for each in found}) >= SHOWN:
+                    break
+                day = await _next_day(scope, payer_id, day)
     except Changed as error:
         raise TryAgain from error
     except DomainError:
@@ -214,6 +252,7 @@ async def _of_day(scope: Scope, payer_id: int, day: date) -> list[Upcoming]:
     noon = datetime.combine(at, time(12), ZoneInfo(scope.tenant.time_zone)).astimezone(UTC)
     then = replace(scope, clock=FixedClock(noon)) if at > scope.today() else scope
     latest = int(await value("SELECT coalesce(max(id), 0) FROM document WHERE payer_id = :id", id=payer_id))
+    await _turn(then, payer_id, min(day, at))
     await renew_of(then, payer_id, min(day, at))
     missing = await _lend(then, payer_id)
     plan = Plan(then, await default_seller(then), await load_settings(BillingSettings), day, at)
@@ -234,6 +273,39 @@ async def _of_day(scope: Scope, payer_id: int, day: date) -> list[Upcoming]:
         for each in sorted(made, key=lambda one: one.id)
         if each.kind == "invoice"
     ]
+
+
+async def _turn(scope: Scope, payer_id: int, day: date) -> None:
+    """Pauses and changes that were planned up to a day, as the run makes them; what cannot be made then is left."""
+    for pause_id in await values(
+        "SELECT p.id FROM subscription_pause p JOIN subscription u ON u.id = p.subscription_id"
+        f" WHERE p.state = 'planned' AND p.from_on <= :day AND {_OF_PAYER} ORDER BY p.from_on, p.id",
+        day=day,
+        payer_id=payer_id,
+    ):
+        await _if_possible(begin(scope, int(pause_id)))
+    for subscription_id in await values(
+        "SELECT u.id FROM subscription_pause p JOIN subscription u ON u.id = p.subscription_id"
+        f" WHERE p.state = 'running' AND p.to_on <= :day AND {_OF_PAYER} ORDER BY p.to_on, u.id",
+        day=day,
+        payer_id=payer_id,
+    ):
+        await _if_possible(end_pause(scope, int(subscription_id), day))
+    for change_id in await values(
+        "SELECT p.id FROM subscription_change p JOIN subscription u ON u.id = p.subscription_id"
+        f" WHERE p.state = 'planned' AND p.happens_on <= :day AND {_OF_PAYER} ORDER BY p.happens_on, p.id",
+        day=day,
+        payer_id=payer_id,
+    ):
+        await _if_possible(make_planned(scope, int(change_id)))
+
+
+async def _if_possible(deed: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with savepoint():
+            await deed
+    except DomainError:
+        return
 
 
 class _Renewed(Struct, frozen=True):
@@ -294,21 +366,3 @@ def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcomin
         prepaid=missing is not None,
         missing_minor=missing or 0,
     )
-
-
-def _dates(found: Sequence[Glance], today: date) -> list[date]:
-    """The next days on which something falls due; what is overdue is billed today."""
-    furthest = nth(today, FURTHEST_AHEAD, 1)
-    days = {today} if any(each.what == "charge" for each in found) else set[date]()
-    for each in found:
-        if each.what != "due" or each.anchor_on is None or each.period_start is None:
-            continue
-        own: list[date] = []
-        for period in due_periods(
-            each.anchor_on, each.cycle, each.period_start, each.ends_on, furthest, timing=each.timing, first=each.first
-        ):
-            own.append(max(period.start if each.timing == "advance" else period.end, today))
-            if len(set(own)) > SHOWN:
-                break
-        days |= set(own)
-    return sorted(days)[:SHOWN]

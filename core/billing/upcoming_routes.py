@@ -85,8 +85,8 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
     permission="documents.view",
     summary="What a customer will be billed next",
     description="On its next three dates, or as a run on a day would bill it. Nothing is written. Prepaid renewals are"
-    " in it, with what the balance lacks for them, and what plugins have metered by now; not what will be metered"
-    " later, nor changes and pauses that are planned.",
+    " in it, with what the balance lacks for them, changes and pauses that are planned, and what plugins have metered"
+    " by now; not what will be metered later.",
 )
 async def list_upcoming(
     call: Call,

@@ -9,12 +9,14 @@ import pytest
 from core.activity.asking import rehearsal
 from core.activity.unit import unit_of_work
 from core.billing.actions import issue
+from core.billing.actions.pausing import pause
 from core.billing.actions.setup import default_seller
 from core.billing.numbering import take_numbers
-from core.billing.upcoming import at_a_glance, next_invoices, upcoming_invoices
+from core.billing.upcoming import Upcoming, at_a_glance, next_invoices, upcoming_invoices
 from core.database import spawn, value
 from core.subscriptions.actions import cancel_at_expiry
-from tests.books import day
+from core.subscriptions.schemas import NewPause
+from tests.books import a_customer, day
 from tests.stories.story import Story
 from tests.stories.test_prepaid import a_prepaid_plan, prepays
 
@@ -156,3 +158,78 @@ async def test_P14_who_issues_meanwhile_does_not_wait_for_it_nor_it_for_somebody
 async def _takes(story: Story, seller: int) -> int:
     async with unit_of_work(story.scope):
         return (await take_numbers("invoice", seller, story.today, 1)).first
+
+
+async def _as_shown(story: Story, shown: list[Upcoming]) -> None:
+    """The runs of these days make just these invoices."""
+    made = []
+    for each in shown:
+        await story.days_pass((each.on - story.today).days)
+        last = await story.last_document()
+        assert last.kind == "invoice"
+        made.append((last.issued_on, last.total_minor, [line.description for line in last.lines]))
+
+    assert [(each.on, each.total_minor, [line.description for line in each.lines]) for each in shown] == made
+
+
+async def test_P14_a_change_that_is_planned_is_in_the_invoices_from_its_day_on(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.sells("small", 3_000, rank=1)
+    await story.sells("small", 30_000, per="year")
+    await story.sells("large", 9_000, rank=2)
+    large = await story.subscribes("large")
+    await story.bill()
+    await story.changes(large, "small")
+
+    downgraded = await upcoming_invoices(story.scope, story.customer)
+    await story.changes(large, "small 1 year", on="2027-02-11")
+    yearly = await upcoming_invoices(story.scope, story.customer)
+
+    assert [(each.on, each.total_minor) for each in downgraded] == [
+        (day(f"2027-0{month}-01"), 3_600) for month in (2, 3, 4)
+    ]
+    assert [(str(each.on), each.net_minor) for each in yearly] == [
+        ("2027-02-01", 9_000),
+        ("2027-02-11", 30_000),
+        ("2028-02-11", 30_000),
+    ]
+    await _as_shown(story, yearly)
+    await story.nothing_more_is_due()
+
+
+async def test_P14_a_pause_that_is_planned_leaves_its_days_out_and_its_fee_in(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("line", 3_100)
+    line = await story.subscribes("line")
+    await story.bill()
+    await pause(story.scope, line, NewPause(from_on=day("2027-01-22"), to_on=day("2027-03-11"), hold_minor=500))
+
+    shown = await upcoming_invoices(story.scope, story.customer)
+
+    assert [(str(each.on), each.net_minor) for each in shown] == [
+        ("2027-01-22", 500),
+        ("2027-03-11", 2_100),
+        ("2027-04-01", 3_100),
+    ]
+    await _as_shown(story, shown)
+    await story.nothing_more_is_due()
+
+
+async def test_P14_what_a_child_has_planned_is_in_its_payer_s_invoices(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("small", 3_000, rank=1)
+    await story.sells("large", 9_000, rank=2)
+    child = await a_customer(story.scope, parent_id=story.customer, payer_id=story.customer)
+    large = await story.subscribes("large", customer_id=child)
+    await story.bill()
+    await story.changes(large, "small")
+
+    shown = await upcoming_invoices(story.scope, story.customer)
+
+    assert [each.total_minor for each in shown] == [3_000] * 3
+    assert await upcoming_invoices(story.scope, child) == []
+    await _as_shown(story, shown)
+    await story.nothing_more_is_due()
