@@ -16,7 +16,7 @@ from core.customers.status import PlannedState
 from core.errors import Conflict, FieldError, Invalid
 from core.texts import _
 from core.web.changes import rehearse
-from core.web.jsonapi import Call, api_delete, api_get, api_patch, api_post, api_put
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
 
 if TYPE_CHECKING:
     from core.customers.plans import StatusPlan
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from core.scope import Scope
 
 Wanted = Annotated[str, QueryParameter(max_length=60, description="Key of the status that is wanted")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
+Cursor = Annotated[str, QueryParameter(max_length=40, description="`next` of the page before")]
 On = Annotated[date | None, QueryParameter(description="A day to come; without it: now")]
 
 
@@ -114,9 +116,10 @@ async def get_plan(call: Call, customer_id: FromPath[int], status: Wanted = "", 
 
 
 @api_get("/planned-statuses", permission="customers.view", summary="Planned changes of status")
-async def list_planned(call: Call) -> list[Planned]:
+async def list_planned(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[Planned]:
     """In the order of their days."""
-    return [_planned(each) for each in await statuses.list_planned(call.scope)]
+    found, following = await statuses.list_planned(call.scope, cursor=cursor, limit=limit)
+    return Page([_planned(each) for each in found], following or None)
 
 
 @api_delete("/planned-statuses/{planned_id:int}", permission="customers.edit", summary="Cancel a planned change")

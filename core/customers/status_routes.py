@@ -18,6 +18,7 @@ from core.staff.queries import names_of
 from core.texts import _
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.forms import from_form
+from core.web.links import address
 from core.web.routing import get, post
 from core.web.templating import written
 from core.web.view import View
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from core.customers.schemas import CustomerDetail
     from core.scope import Scope
     from core.web.view import PageView
+
+
+PAGE: Final = 100
+"""Planned changes of a page."""
 
 
 class _Wanted(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,14 +116,18 @@ async def show_why(view: View, customer_id: FromPath[int]) -> Response[str]:
 @get("/customers/planned-statuses", permission="customers.view")
 async def list_planned(view: View) -> Response[str]:
     scope = view.scope
-    states = (PlannedState.REFUSED,) if view.query.get("state") == "refused" else (PlannedState.PLANNED,)
-    found = await statuses.list_planned(scope, states=states)
+    state = PlannedState.REFUSED if view.query.get("state") == "refused" else PlannedState.PLANNED
+    after = view.query.get("after", "")
+    found, following = await statuses.list_planned(scope, state=state, cursor=after, limit=PAGE)
+    of = {"state": "refused"} if state is PlannedState.REFUSED else {}
     return view.page(
         "customers/planned.html",
         planned=found,
         names=await names_of({each.planned_by for each in found}),
         refused=await statuses.count_refused(scope),
-        shows_refused=states == (PlannedState.REFUSED,),
+        shows_refused=state is PlannedState.REFUSED,
+        first=address("/customers/planned-statuses", of) if after else "",
+        following=address("/customers/planned-statuses", {**of, "after": following}) if following else "",
         may_edit=scope.may("customers.edit"),
     )
 

@@ -73,7 +73,7 @@ async def show_statuses(view: View) -> Response[str]:
             for (one, other), reason in NEEDED.items()
             if one in known and other in known
         ],
-        planned=len(await statuses.list_planned(view.scope)),
+        planned=await statuses.count_planned(view.scope),
         may_change=view.scope.may("settings.edit"),
     )
 

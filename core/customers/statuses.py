@@ -11,7 +11,8 @@ from core.activity.queries import Entry, timeline
 from core.customers.status import SWITCHES, PlannedState, StatusKey, StatusReason
 from core.customers.tables import Customer, PlannedStatus
 from core.database import row, rows, value, within
-from core.errors import NotFound
+from core.errors import Invalid, NotFound
+from core.texts import _
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -179,16 +180,42 @@ _PLANNED = (
 
 
 async def list_planned(
-    scope: Scope, *, states: tuple[PlannedState, ...] = (PlannedState.PLANNED,), limit: int = 200
-) -> list[PlannedRow]:
-    """In the order of their days."""
-    return await rows(
+    scope: Scope, *, state: PlannedState = PlannedState.PLANNED, cursor: str = "", limit: int
+) -> tuple[list[PlannedRow], str]:
+    """In the order of their days, from behind the cursor on; and the cursor of what follows, empty on the last page."""
+    day, number = _place(cursor)
+    after = "AND (planned_status.happens_on, planned_status.id) > (:day, :number)" if day is not None else ""
+    found = await rows(
         PlannedRow,
-        f"{_PLANNED} WHERE planned_status.state IN :states AND :within"
+        f"{_PLANNED} WHERE planned_status.state = :state AND :within {after}"
         " ORDER BY planned_status.happens_on, planned_status.id LIMIT :limit",
-        states=list(states),
+        state=state,
         within=within(PlannedStatus, scope.actor.reach),
-        limit=limit,
+        limit=limit + 1,
+        **({"day": day, "number": number} if day is not None else {}),
+    )
+    last = found[limit - 1] if len(found) > limit else None
+    return found[:limit], "" if last is None else f"{last.happens_on.isoformat()}.{last.id}"
+
+
+def _place(cursor: str) -> tuple[date | None, int]:
+    if not cursor:
+        return None, 0
+    day, _dot, number = cursor.partition(".")
+    try:
+        return date.fromisoformat(day), int(number) if number.isdecimal() and len(number) < 19 else int("")
+    except ValueError:
+        told = _("This cursor is of another order of this list. Begin again without it.")
+        raise Invalid(told, field="cursor") from None
+
+
+async def count_planned(scope: Scope) -> int:
+    """Changes that wait for their day."""
+    return int(
+        await value(
+            "SELECT count(*) FROM planned_status WHERE state = 'planned' AND :within",
+            within=within(PlannedStatus, scope.actor.reach),
+        )
     )
 
 

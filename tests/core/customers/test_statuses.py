@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from html import unescape
 
 import pytest
 
@@ -13,7 +14,7 @@ from core.activity.unit import again, unit_of_work
 from core.catalog.actions import create_product
 from core.catalog.schemas import NewProduct
 from core.clock import date_in
-from core.customers import actions
+from core.customers import actions, status_routes
 from core.customers.jobs import CHANGE_PLANNED, SCHEDULES
 from core.customers.schemas import NewCustomer
 from core.customers.status import TRANSITIONS, StatusKey
@@ -221,9 +222,9 @@ async def test_U6_a_change_is_planned_listed_cancelled_and_done_when_its_day_beg
     assert "Cancel that first" in again_.json()["detail"]
     assert "when the day begins" in (await page.get(f"/customers/{customer_id}")).text
     assert "Ada Adler" in (await page.get("/customers/planned-statuses")).text
-    (planned,) = (await api.get("/api/v1/planned-statuses")).json()
+    (planned,) = (await api.get("/api/v1/planned-statuses")).json()["items"]
     assert (await api.delete(f"/api/v1/planned-statuses/{planned['id']}")).status_code == 200
-    assert (await api.get("/api/v1/planned-statuses")).json() == []
+    assert (await api.get("/api/v1/planned-statuses")).json() == {"items": [], "next": None}
 
     await actions.plan_status(tenant.scope(), customer_id, "inactive", day)
     tenant.clock.move(timedelta(days=2))
@@ -235,6 +236,36 @@ async def test_U6_a_change_is_planned_listed_cancelled_and_done_when_its_day_beg
     assert await status_of(customer_id) == "inactive"
     assert (await api.get(f"/api/v1{at}")).json()["reason"] == "schedule"
     assert await values("SELECT state FROM planned_status ORDER BY id") == ["cancelled", "done"]
+
+
+async def test_U6_all_that_is_planned_can_be_reached_however_many_it_is(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_routes, "PAGE", 2)
+    ids = [await somebody(tenant, "active") for _each in range(5)]
+    for at, customer_id in enumerate(ids):
+        await actions.plan_status(
+            tenant.scope(), customer_id, "inactive", tenant.scope().today() + timedelta(days=9 - at // 2)
+        )
+    page, api = await tenant.browser(), await tenant.api()
+
+    on_pages, address = [], "/customers/planned-statuses"
+    while address:
+        shown = (await page.get(address)).text
+        on_pages.append([int(one) for one in re.findall(r'<td class="c-name"><a href="/customers/(\d+)"', shown)])
+        further = re.search(r'href="(/customers/planned-statuses\?after=[^"]+)"', shown)
+        address = unescape(further[1]) if further else ""
+    over_json, cursor = [], ""
+    while cursor is not None:
+        part = (await api.get("/api/v1/planned-statuses", params={"limit": 2, "cursor": cursor})).json()
+        over_json.append([one["customer_id"] for one in part["items"]])
+        cursor = part["next"]
+    settings = (await page.get("/settings/statuses")).text
+    wrong = await api.get("/api/v1/planned-statuses", params={"cursor": "yesterday"})
+
+    assert on_pages == over_json == [[ids[4], ids[2]], [ids[3], ids[0]], [ids[1]]]
+    assert "5 customers change their status on a later day." in settings
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "cursor")
 
 
 async def test_a_day_that_is_not_to_come_is_refused(tenant: TestTenant) -> None:
