@@ -36,6 +36,17 @@ PARTS: Final = (
     ("/settings/roles", "operators#staff-and-logging-in"),
     ("/settings/security", "operators#staff-and-logging-in"),
     ("/settings/tokens", "operators#api"),
+    ("/settings/mail", "operators#messages-and-mail"),
+    ("/settings/messages", "operators#messages-and-mail"),
+    ("/settings/tags", "operators#customers"),
+    ("/settings/locations", "operators#customers"),
+    ("/settings/activity", "operators#customers"),
+    ("/settings/documents", "operators#invoices-and-payments"),
+    ("/settings/seller", "operators#invoices-and-payments"),
+    ("/settings/billing", "operators#billing-run"),
+    ("/settings/dunning", "money#what-is-overdue"),
+    ("/settings/numbering", "money#documents-and-numbers"),
+    ("/settings/datev", "money#the-books"),
     ("/settings/tax", "money"),
     ("/settings/currencies", "money"),
     ("/profile", "operators#staff-and-logging-in"),
@@ -43,12 +54,41 @@ PARTS: Final = (
     ("/subscriptions", "operators#subscriptions"),
     ("/invoices", "operators#invoices-and-payments"),
     ("/payments", "operators#invoices-and-payments"),
-    ("/ledger", "money"),
+    ("/messages", "operators#messages-and-mail"),
+    ("/figures", "operators#figures"),
+    ("/ledger", "money#the-books"),
     ("/billing", "operators#billing-run"),
     ("/inventory", "operators#hardware"),
+    ("/settings", "operators#settings"),
+    ("/jobs", "operators#settings"),
     ("/", "operators#your-first-hour"),
 )
 """Where pages whose address begins so are told about: a chapter, with the anchor of its part."""
+
+TABS: Final = {
+    "subscriptions": "operators#subscriptions",
+    "bundles": "operators#subscriptions",
+    "discounts": "operators#subscriptions",
+    "charges": "operators#subscriptions",
+    "billing-day": "operators#subscriptions",
+    "transactions": "operators#invoices-and-payments",
+    "invoices": "operators#invoices-and-payments",
+    "credit-notes": "operators#invoices-and-payments",
+    "payments": "operators#invoices-and-payments",
+    "statement": "operators#invoices-and-payments",
+    "credit": "money#payments-credit-balance",
+    "deposits": "money#payments-credit-balance",
+    "refund": "money#payments-credit-balance",
+    "fx-rates": "money#other-currencies",
+    "vat-checks": "money#tax",
+    "messages": "operators#messages-and-mail",
+    "status": "operators#statuses",
+    "planned-statuses": "operators#statuses",
+    "deletion": "operators#customers",
+    "anonymisation": "operators#customers",
+}
+"""The same for what stands behind a customer's own address."""
+_TAB: Final = re.compile(r"/customers/(?:\d+/)?([a-z-]+)")
 
 
 class Part(Struct, frozen=True):
@@ -69,6 +109,9 @@ class Chapter(Struct, frozen=True):
 
 def part_for(path: str) -> str:
     """Where the manual tells about the page of this address: "operators#statuses"."""
+    tab = _TAB.match(path)
+    if tab is not None and tab[1] in TABS:
+        return TABS[tab[1]]
     fitting = (place for start, place in PARTS if path == start or path.startswith(f"{start.rstrip('/')}/"))
     return next(fitting, PARTS[-1][1])
 

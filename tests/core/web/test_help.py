@@ -10,11 +10,11 @@ from core.settings.actions import save_settings
 from core.settings.company import CompanySettings
 from core.testing import TestTenant, application
 from core.web.help_pages import contact_of
-from core.web.manual import CHAPTERS, PARTS, chapter, part_for
+from core.web.manual import CHAPTERS, PARTS, TABS, chapter, part_for
 from core.web.routing import http_handlers
 
 
-@pytest.mark.parametrize("place", sorted({place for _, place in PARTS}))
+@pytest.mark.parametrize("place", sorted({*(place for _, place in PARTS), *TABS.values()}))
 def test_F8_each_page_leads_to_a_part_that_the_manual_has(place: str) -> None:
     name, _, anchor = place.partition("#")
     found = chapter(name)
@@ -29,6 +29,20 @@ def test_F8_the_places_are_those_of_pages() -> None:
     assert {start for start, _ in PARTS} <= paths | {"/billing"}
 
 
+def test_F8_no_page_of_staff_but_the_first_leads_to_the_beginning_of_the_manual() -> None:
+    paths = {path for method, path, _ in http_handlers(application()) if method == "GET"}
+    staff = {path for path in paths if re.match(r"/(customers|messages|settings|figures|jobs|ledger|invoices)\b", path)}
+
+    assert {path for path in staff if part_for(re.sub(r"{[^}]*}", "7", path)) == PARTS[-1][1]} == set()
+
+
+def test_F8_tabs_are_those_of_customers() -> None:
+    paths = {path for method, path, _ in http_handlers(application()) if method == "GET"}
+    tabs = {found[1] for path in paths if (found := re.match(r"/customers/(?:{[^}]*}/)?([a-z-]+)", path))}
+
+    assert set(TABS) <= tabs
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [
@@ -37,7 +51,13 @@ def test_F8_the_places_are_those_of_pages() -> None:
         ("/customers/import", "importing"),
         ("/customersx", "operators#your-first-hour"),
         ("/settings/statuses/new", "operators#statuses"),
-        ("/settings/mail", "operators#your-first-hour"),
+        ("/settings/mail", "operators#messages-and-mail"),
+        ("/settings/plugins/inventory", "operators#settings"),
+        ("/customers/17/subscriptions", "operators#subscriptions"),
+        ("/customers/17/transactions", "operators#invoices-and-payments"),
+        ("/customers/17/messages/new", "operators#messages-and-mail"),
+        ("/customers/planned-statuses", "operators#statuses"),
+        ("/customers/import/3", "importing"),
         ("//evil.example", "operators#your-first-hour"),
     ],
 )
