@@ -600,3 +600,20 @@ async def test_a_phone_number_is_found_by_its_last_digits_too(tenant: TestTenant
     assert await found(tenant, typed) == names
     listed = await CUSTOMERS.read(tenant.scope(), {"q": typed})
     assert [one.full_name for one in listed.rows] == names
+
+
+@pytest.mark.parametrize("index", ["customer_words", "customer_pieces"])
+async def test_parts_of_the_indexes_are_merged_by_sixteen_so_that_an_import_writes_a_word_less_often(
+    tenant: TestTenant, index: str
+) -> None:
+    if dialect() != "sqlite":
+        pytest.skip("PostgreSQL's indexes have no such parts")
+    for number in range(15):
+        await actions.create_customer(tenant.scope(), NewCustomer(full_name=f"Part {number}"))
+    parts = f"SELECT count(DISTINCT segid) FROM {index}_idx"
+    before = await value(parts)
+    for number in range(17):
+        await actions.create_customer(tenant.scope(), NewCustomer(full_name=f"Further {number}"))
+
+    assert 12 <= before <= 17
+    assert await value(parts) <= 17
