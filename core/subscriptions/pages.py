@@ -548,9 +548,12 @@ def options_of(do: str, state: str, *, currency: str, today: date) -> list[Field
         return [
             Field(
                 name="void_invoices",
-                label=_("Void its open invoices too"),
+                label=_("Void its invoices that are open or hold days to come"),
                 kind="check",
-                help=_("Else what was invoiced stays due"),
+                help=_(
+                    "What was paid on them becomes credit; of others on them nothing is taken back."
+                    " Else what was invoiced stays due"
+                ),
             )
         ]
     return []

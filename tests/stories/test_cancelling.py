@@ -486,6 +486,66 @@ async def test_withdrawn_with_its_invoices_voided_what_was_paid_is_credit(story:
     await story.nothing_more_is_due()
 
 
+async def test_P10_invoices_that_are_paid_and_used_up_are_not_voided_nor_what_else_stands_on_others(
+    story: Story,
+) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(200_000)
+    await story.sells("fibre", 10000)
+    await story.sells("tv", 1000, kind="module")
+    fibre, _ = await story.subscribes("fibre"), await story.subscribes("tv")
+    await story.bill()
+    await story.pays(13200)
+    await story.months_pass(1)
+    await story.pays(5000)
+    await story.months_pass(1)
+    await story.pays(21400)  # all of February and March
+
+    given_up = await withdraw_subscription(story.scope, fibre, void_invoices=True)
+
+    assert (given_up.unused_minor, given_up.forfeited_minor) == (0, 0)
+    assert await story.papers() == [(f"2027-0{month}-01", "132.00", "paid") for month in (1, 2, 3)]
+    assert await story.papers("credit_note") == [("2027-03-01", "120.00", "paid")]
+    assert await story.money() == Money("0.00", "120.00", "120.00")
+    assert await story.books("4200") == ["0.00"]
+    await story.months_pass(1)
+    assert (await story.lines())[-1] == ("Tv", "2027-04-01", "2027-05-01", 1000)
+    await story.nothing_more_is_due()
+
+
+async def test_P10_what_was_credited_in_full_before_is_not_voided_again(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("fibre", 10000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    await story.bill("2027-02-01")
+    await cancel_subscription(story.scope, fibre)
+
+    await withdraw_subscription(story.scope, fibre, void_invoices=True)
+
+    assert await story.papers() == [("2027-01-01", "100.00", "credited")] * 2
+    assert await story.money() == Money("0.00", "0.00", "0.00")
+    await story.nothing_more_is_due()
+
+
+async def test_P10_an_open_invoice_is_voided_for_what_is_withdrawn_alone(story: Story) -> None:
+    await story.begins("2027-01-01")
+    await story.taxes(0)
+    await story.sells("fibre", 10000)
+    await story.sells("tv", 1000, kind="module")
+    fibre, _ = await story.subscribes("fibre"), await story.subscribes("tv")
+    await story.bill()
+    await story.pays(4000)
+    await story.months_pass(1)
+
+    await withdraw_subscription(story.scope, fibre, void_invoices=True)
+
+    assert [total for _, total, _ in await story.papers("credit_note")] == ["100.00", "100.00"]
+    assert await story.money() == Money("0.00", "20.00", "20.00")  # 20.00 of the 40.00 pay for the television
+    await story.nothing_more_is_due()
+
+
 async def test_an_end_before_days_that_were_added_are_billed_charges_only_those_before_it(story: Story) -> None:
     """Nov is billed, its end moved to 20 Dec and charged: then it ends on 10 Dec. Undone, the rest is charged too."""
     await story.begins("2027-11-01")

@@ -84,6 +84,33 @@ async def void(scope: Scope, document_id: int, reason: Why, charges: Charges = C
     return await create_credit_note(scope, data, reason)
 
 
+async def void_of(scope: Scope, document_id: int, subscription_ids: Sequence[int], reason: Why) -> None:
+    """Take back what is left of what an invoice charges for some subscriptions: where there is nothing else on it, the
+    invoice."""
+    async with unit_of_work(scope):
+        invoice = await lock_invoice(scope, document_id)
+        left = await list_left(invoice.id)
+        parts = [Part(line, line.net_minor) for line in left if line.subscription_id in subscription_ids]
+        if not any(part.line.net_minor or part.line.tax_minor for part in parts):
+            return
+        if len(parts) == len(left):
+            await void(scope, document_id, reason)
+            return
+        await refuse_more_than_charged(invoice, parts)
+        put_tax(parts, left)
+        parts = [part for part in await with_tax_left(scope, invoice, parts) if part.net_minor or part.tax_minor]
+        note_id = await issue_note(scope, invoice, parts, in_words(reason, invoice.language))
+        charges = [part.line.charge_id for part in parts if part.line.charge_id is not None]
+        await execute("DELETE FROM credited_span WHERE charge_id IN :ids", ids=charges)
+        await execute(
+            "UPDATE charge SET state = 'waived', closed_on = :today WHERE id IN :ids AND state = 'invoiced'",
+            ids=charges,
+            today=scope.today(),
+        )
+        await _take_its_place(scope, invoice, parts, note_id)
+        await credit_came(scope, invoice.payer_id, invoice.currency)
+
+
 async def credit_in_full(
     scope: Scope,
     invoice: Corrected,
@@ -104,6 +131,18 @@ async def credit_in_full(
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
     note_id = await issue_note(scope, invoice, parts, reason)
+    await _take_its_place(scope, invoice, parts, note_id, take_charges)
+    return note_id
+
+
+async def _take_its_place(
+    scope: Scope,
+    invoice: Corrected,
+    parts: Sequence[Part],
+    note_id: int,
+    take_charges: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """The credit settles what is open of its invoice, and takes the place of what was paid on it beyond that."""
     total = sum(part.net_minor + part.tax_minor for part in parts if part.line.id)
     still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
@@ -118,7 +157,6 @@ async def credit_in_full(
     await settle_open(scope, invoice.payer_id, invoice.currency, [invoice.id], [entry_id])
     # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
     await allocate_one(scope, invoice.id)
-    return note_id
 
 
 async def not_paid(scope: Scope, subscription_id: int) -> None:

@@ -14,7 +14,7 @@ from core.billing.actions.allocation import (
     Free,
     use_credit,
 )
-from core.billing.actions.credit_notes import void
+from core.billing.actions.credit_notes import void, void_of
 from core.billing.actions.free_notes import at_most_charged, with_tax_left
 from core.billing.actions.notes import (
     Part,
@@ -195,7 +195,8 @@ async def withdraw_subscription(
 ) -> Withdrawal:
     """Service ends now, nothing is reimbursed (P10): unused days become revenue, credit that came from it is forfeited.
 
-    The issued invoice of a pending one is voided; of a started one it stays due, unless staff choose to void it.
+    The issued invoice of a pending one is voided; of a started one it stays due, unless staff choose to void it: those
+    that are open, or hold days to come.
     Payments, overpayments and other subscriptions' credit are never touched. Before its contract allows an end, the
     early termination fee is charged as with any other end, unless it is waived (P17).
     """
@@ -217,17 +218,23 @@ async def withdraw_together(
             for each in await values(
                 "SELECT DISTINCT l.document_id FROM charge k JOIN document_line l ON l.charge_id = k.id"
                 " JOIN document d ON d.id = l.document_id AND d.state = 'issued'"
+                " JOIN document_state s ON s.document_id = d.id"
                 " WHERE k.subscription_id IN :ids AND k.state = 'invoiced'"
-                " AND (:every OR (k.kind = 'recurring' AND k.period_start IS NULL)) ORDER BY 1",
+                " AND ((:voided AND (s.open_minor > 0 OR k.period_end > :today))"
+                "  OR (k.kind = 'recurring' AND k.period_start IS NULL)) ORDER BY 1",
                 ids=list(subscription_ids),
-                every=void_invoices,
+                voided=void_invoices,
+                today=scope.today(),
             )
         ]
         for each in subscription_ids:
             await withdraw(scope, each)
-        pending = found[0].state is SubscriptionState.PENDING
         for document_id in waiting:
-            await void(scope, document_id, lambda: _("Withdrawn before it began") if pending else _("Withdrawn"))
+            if found[0].state is SubscriptionState.PENDING:
+                await void(scope, document_id, lambda: _("Withdrawn before it began"))
+            else:
+                await void_of(scope, document_id, subscription_ids, lambda: _("Withdrawn"))
+        unused = await unused_of(subscription_ids, scope.today())
         charged = 0
         for one, fee in zip(found, fees, strict=True):
             await earn_unused(scope, one.id)
@@ -235,7 +242,7 @@ async def withdraw_together(
             charged += await charge_fee(scope, one.id, fee)
         return Withdrawal(
             before[0].currency,
-            sum(each.unused_minor for each in before),
+            sum(line.net_minor for some in unused.values() for line in some),
             sum(each.forfeited_minor for each in before),
             charged,
         )
