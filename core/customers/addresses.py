@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from typing import Final
+from typing import Any, Final
 
 import phonenumbers
 from babel import Locale
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import ValidationResult
 from stdnum import get_cc_module
+from stdnum.ch import uid
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError as NotVat
 
@@ -24,6 +25,10 @@ from core.texts import N_, _, language_of, locale_now
 COUNTRY_NAMES: Final = ("en", "de")
 GREECE: Final = "EL"
 """As Greece writes its VAT ids."""
+BEFORE: Final = {"AU": ("ABN",), "BR": ("CNPJ",), "IN": ("GSTIN",), "JP": ("JPT", "T"), "RU": ("INN", "ИНН")}
+"""What is written before an id, by country, beside the country's letters."""
+KEPT_BEFORE: Final = {"T": "T", "JPT": "T"}
+"""Letters that belong to it: to the number of who may write invoices in Japan."""
 _IMPOSSIBLE: Final = {
     ValidationResult.TOO_SHORT: N_("“%(text)s” has too few digits for a phone number."),
     ValidationResult.TOO_LONG: N_("“%(text)s” has too many digits for a phone number."),
@@ -70,7 +75,7 @@ def check_phones(typed: Iterable[str], country: str, field: str, errors: list[Fi
             continue
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-        if e164 not in (known for __, known in found):
+        if shown not in (known for known, __ in found):  # of two extensions of one number both stay
             found.append((shown, e164))
     return found
 
@@ -162,8 +167,12 @@ def check_vat_id(typed: str, country: str, field: str, errors: list[FieldError])
             return _as_written(vat.validate((GREECE if country == "GR" else country) + bare))
         own = get_cc_module(country, "vat") if country else None
         if own is not None:
-            return str(own.validate(text))
+            return _of_its_own(own, country, text, bare)
     except NotVat as error:
+        if country == "CH" and uid.is_valid(bare):
+            told = _("“%(typed)s” is not complete: MWST, TVA, IVA or TPV stands behind it.", typed=typed)
+            errors.append(FieldError(field, told))
+            return ""
         of = begins.upper() if begins in vat.MEMBER_STATES and not _belongs_elsewhere(bare, country) else country
         told = _(
             "“%(typed)s” is no VAT id of %(country)s: %(error)s",
@@ -177,6 +186,18 @@ def check_vat_id(typed: str, country: str, field: str, errors: list[FieldError])
         errors.append(FieldError(field, _("“%(typed)s” is no VAT id. Use letters and digits.", typed=typed)))
         return ""
     return bare
+
+
+def _of_its_own(own: Any, country: str, text: str, bare: str) -> str:
+    """An id by the rules of a country outside the EU, also with the letters before it that people write there."""
+    try:
+        return str(own.validate(text))
+    except NotVat:
+        for letters in (*BEFORE.get(country, ()), country, "VAT"):
+            rest = bare.removeprefix(letters)
+            if rest != bare and own.is_valid(rest):
+                return f"{KEPT_BEFORE.get(letters, '')}{own.validate(rest)}"
+        raise
 
 
 def _belongs_elsewhere(bare: str, country: str) -> bool:

@@ -2,7 +2,7 @@
 
 The words stand in `customer_search`, kept by triggers (see the migrations), with one that nobody can type for the
 customer's partition and one for the end of each phone number. Accents, case and punctuation make no difference; a phone
-number may be typed with blanks, with or without its country's code, and by its last digits alone.
+number may be typed with blanks, with or without its country's code, and by its last digits alone; a VAT id with blanks.
 
 Both indexes of words give the customers of some beginnings as they stand, at once or beside those of other words
 (SQLite: of two to five letters; PostgreSQL: of two, three and five). For any other beginning they first collect the
@@ -54,6 +54,7 @@ LAST: Final = 5
 END: Final = REACH * 2
 """With the digits behind it, from the last to the first, the word for the end of a phone number; REACH with the id
 behind it is the one for a partition. What is typed has no such letter, see `words_of`."""
+_VAT_ID: Final = re.compile(r"[a-z]{2}[a-z0-9]{0,2}\d{6,}[a-z0-9]{0,4}")
 _PHONE: Final = re.compile(r"[+\d][\d ()/.-]*")
 
 
@@ -73,6 +74,12 @@ def phone_digits(typed: str) -> str:
     return digits if len(digits) >= 3 else ""
 
 
+def joined_vat_id(typed: str) -> str:
+    """A VAT id that is typed in several parts (DE 136 695 976), as it is kept; else nothing."""
+    joined = re.sub(r"[\s./-]", "", sort_key(typed))
+    return joined if joined != sort_key(typed) and _VAT_ID.fullmatch(joined) else ""
+
+
 def customer_search(typed: str) -> Condition | None:
     """How to find the customers that are meant by this text; None where it holds no letter and no digit."""
     words = words_of(typed)
@@ -82,6 +89,8 @@ def customer_search(typed: str) -> Condition | None:
         return _by_one_letter(words[0])
     digits = phone_digits(typed)
     ways = [words, [digits]] if digits and [digits] != words else [words]
+    if vat_id := joined_vat_id(typed):
+        ways.append([vat_id])
     if len(digits) >= WHOLE_NUMBER:
         ways = [[digits]]
     search = _Search(ways)

@@ -125,6 +125,12 @@ async def test_C4_a_number_is_read_as_of_the_customers_country_also_of_one_saved
         ("CHE-107.787.577 IVA", "CH", "CHE107787577IVA"),
         ("XI110305878", "GB", "XI110305878"),
         ("12-3456", "US", "123456"),
+        ("JP T7000 0120 50002", "JP", "T7000012050002"),
+        ("7000012050002", "JP", "7000012050002"),
+        ("ABN 51 824 753 556", "AU", "51824753556"),
+        ("RU7707083893", "RU", "7707083893"),
+        ("NO 974 760 673 MVA", "NO", "974760673MVA"),
+        ("SM 24165", "SM", "24165"),
     ],
 )
 async def test_C4_a_vat_id_is_checked_by_the_rules_of_its_country(
@@ -147,6 +153,8 @@ async def test_C4_a_vat_id_is_checked_by_the_rules_of_its_country(
             "“DE123456789” is no VAT id of Germany: the number's checksum or check digit is invalid.",
         ),
         ("CHE-107.787.578 IVA", "CH", "Switzerland: the number's checksum"),
+        ("CHE-107.787.577", "CH", "“CHE-107.787.577” is not complete: MWST, TVA, IVA or TPV stands behind it."),
+        ("T7000012050003", "JP", "“T7000012050003” is no VAT id of Japan"),
         ("öö", "US", "“öö” is no VAT id. Use letters and digits."),
     ],
 )
@@ -465,3 +473,16 @@ async def test_C4_what_an_import_takes_fits_into_the_forms(scope: Scope) -> None
 
     now = await queries.get_customer(scope, customer_id)
     assert (now.login, now.street, now.tags) == (login, street, [tag])
+
+
+async def test_C4_two_extensions_of_one_number_both_stay_and_the_same_number_twice_is_one(scope: Scope) -> None:
+    customer_id = await somebody(scope)
+    phones = ["+353 65 555 0142 ext. 5", "+353 65 555 0142 ext. 7", "065 555 0142", "+353655550142"]
+
+    await actions.change_customer(scope, customer_id, replace(EVERYTHING, phones=phones), version=1)
+
+    assert (await queries.get_customer(scope, customer_id)).phones == [
+        "+353 65 555 0142 ext. 5",
+        "+353 65 555 0142 ext. 7",
+        "+353 65 555 0142",
+    ]

@@ -15,7 +15,7 @@ from core.activity.unit import unit_of_work
 from core.customers import actions, queries, search
 from core.customers.actions.anonymise import finish_erasing
 from core.customers.listing import CUSTOMERS, list_choices
-from core.customers.schemas import AddressData, MainData, NewCustomer
+from core.customers.schemas import AddressData, BillingData, MainData, NewCustomer
 from core.customers.search import phone_digits, words_of
 from core.database import (
     MigrationApp,
@@ -102,6 +102,15 @@ async def test_L4_the_id_and_the_vat_id_are_found(tenant: TestTenant) -> None:
 
     assert await found(tenant, str(customer_id)) == ["Jörg Müller-Łukasz"]
     assert await found(tenant, "atu1234") == ["Jörg Müller-Łukasz"]
+
+
+@pytest.mark.parametrize("typed", ["DE 136 695 976", "de 136695976", "DE-136.695.976", "DE 136 695"])
+async def test_L4_a_vat_id_is_found_as_it_is_printed_with_blanks(tenant: TestTenant, typed: str) -> None:
+    customer_id = await jorg(tenant)
+    await actions.change_customer(tenant.scope(), customer_id, BillingData(vat_id="DE136695976"), version=1)
+    await actions.create_customer(tenant.scope(), NewCustomer(full_name="Otto de Vries", phones=["+1 369 597 6000"]))
+
+    assert await found(tenant, typed) == ["Jörg Müller-Łukasz"]
 
 
 async def test_L4_what_is_changed_is_found_by_its_new_words_only(tenant: TestTenant) -> None:
