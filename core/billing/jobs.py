@@ -16,6 +16,7 @@ from core.billing.recognition import recognise
 from core.billing.run import run_billing
 from core.billing.run_reports import RunReport
 from core.billing.settings import BillingSettings
+from core.billing.trial_mail import tell_trials
 from core.billing.vat_asking import CHECK, CheckReport, ToCheck, check_due, check_now
 from core.billing.verify import verify
 from core.billing.writing import queue_documents
@@ -116,6 +117,17 @@ async def dun_daily(scope: Scope, job: Job[Scheduled]) -> DunningReport | None:
     return await run_dunning(scope, progress=job.progress)
 
 
+class Told(Struct, frozen=True):
+    """How many customers were written."""
+
+    customers: int
+
+
+async def tell_trials_daily(scope: Scope, job: Job[Scheduled]) -> Told:
+    """By day, not at the hour of the billing: it is read by people."""
+    return Told(await tell_trials(scope, job.payload.on))
+
+
 async def bill(scope: Scope, job: Job[ToBill]) -> RunReport:
     return await run_billing(
         scope, job.payload.as_of, confirmed=job.payload.confirmed, progress=job.progress, job_id=job.id
@@ -175,6 +187,9 @@ ERASE: Final = JobKind(
     "erase_retained", Scheduled, erase, limit=None, label=N_("Erasing documents whose time to keep is over")
 )
 DUN_DAILY: Final = JobKind("dunning_daily", Scheduled, dun_daily, limit=None, label=N_("Daily dunning"))
+TELL_TRIALS: Final = JobKind(
+    "trial_notices", Scheduled, tell_trials_daily, limit=None, label=N_("Test times that end soon")
+)
 DELIVER: Final = JobKind("deliver_document", ToDeliver, deliver, label=N_("Document as PDF and e-mail"))
 CHECK_VAT_ID: Final = JobKind(CHECK, ToCheck, check_vat_id, attempts=CHECK_ATTEMPTS, label=N_("Check of a VAT id"))
 CHECK_VAT_IDS: Final = JobKind(
@@ -208,6 +223,7 @@ JOBS: Final = (
     DELIVER,
     ERASE,
     DUN_DAILY,
+    TELL_TRIALS,
     CHECK_VAT_ID,
     CHECK_VAT_IDS,
 )
@@ -218,4 +234,5 @@ SCHEDULES: Final = (
     Schedule("billing_daily", BILL_DAILY, DailyAt(3)),
     Schedule("erase_retained", ERASE, DailyAt(4)),
     Schedule("dunning_daily", DUN_DAILY, DailyAt(6)),
+    Schedule("trial_notices", TELL_TRIALS, DailyAt(9)),
 )

@@ -56,6 +56,15 @@ class BillingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             description=N_("Prepaid: so early customers are written that the balance will not cover it; 0: not at all"),
         ),
     ] = 0
+    trial_notice_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=60,
+            title=N_("Days before a test time ends"),
+            description=N_("So early customers are written that it does; 0: not at all"),
+        ),
+    ] = 3
     confirm_above_minor: Annotated[
         int,
         Meta(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from core.billing.trial_mail import TRIAL_ENDS, tell_trials
 from core.catalog.actions import create_group, set_price
 from core.catalog.schemas import NewGroup, NewPrice
 from core.customers.queries import get_customer
-from core.database import value
+from core.database import rows, value
 from core.errors import Conflict
+from core.messages.words import fields_from, fill
 from core.subscriptions.actions import cancel_at_expiry, terminate, undo_cancellation, withdraw
 from core.subscriptions.queries import get_subscription
 from tests.books import day
@@ -309,3 +312,63 @@ async def test_P18_a_longer_test_time_takes_nothing_of_an_introduction_and_has_t
     ]
     assert (await get_subscription(story.scope, fibre)).min_term_ends_on == day("2028-06-01")
     await story.nothing_more_is_due()
+
+
+class Letter(msgspec.Struct, frozen=True):
+    fields: str
+
+
+async def letters(story: Story, language: str = "en") -> list[str]:
+    """What was written about test times, without how it begins and ends."""
+    found = await rows(Letter, "SELECT fields FROM message WHERE kind = 'trial_ends' ORDER BY id")
+    filled = [
+        await fill(story.scope, TRIAL_ENDS, language, fields_from(story.scope, TRIAL_ENDS, each.fields))
+        for each in found
+    ]
+    return [each.text.split("\n")[2] for each in filled]
+
+
+async def test_P5_before_a_test_time_ends_its_customer_is_reminded_once_of_what_becomes_of_it(story: Story) -> None:
+    await story.begins("2027-05-01", billing_emails=["ada@adler.example"])
+    for code, then in (("fibre", "end"), ("tv", "convert"), ("mail", "invoice_first")):
+        await story.sells(code, 3000, trial_days=14, at_trial_end=then, kind="service", tax_inclusive=code == "mail")
+        await story.tries(code)
+    await cancel_at_expiry(story.scope, await story.tries("tv", again=True))
+    await story.pays(3600, await story.asks_for_trial(await story.tries("fibre", again=True)))
+    await story.gets_free("mail", until="2027-05-15", then="invoice_first", price_id=story.prices["mail"])
+
+    told = []
+    for on in ("2027-05-11", "2027-05-12", "2027-05-13"):
+        story.on(on)
+        told.append(await tell_trials(story.scope, story.today))
+
+    assert told == [0, 3, 0]
+    assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in await letters(story)] == [
+        "your test time of Fibre lasts until 14 May 2027. It ends then, and costs you nothing.",
+        "your test time of Tv lasts until 14 May 2027. It goes on from the day after, for €30.00 plus tax, unless you"
+        " cancel it before.",
+        "your test time of Mail lasts until 14 May 2027. You get an invoice of €30.00 then, and it goes on once that is"
+        " paid.",
+    ]
+    assert all("Ihre Testzeit" in text for text in await letters(story, "de"))
+
+
+async def test_P5_a_test_time_that_is_lengthened_is_reminded_of_again_and_nobody_where_it_is_so_set(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01", billing_emails=["ada@adler.example"])
+    await story.sells("fibre", 3000, rank=1, trial_days=5, at_trial_end="convert")
+    await story.sells("fibre-l", 5000, rank=2, trial_days=20, at_trial_end="convert")
+    fibre = await story.tries("fibre")
+    story.on("2027-05-03")
+    first = await tell_trials(story.scope, story.today)
+    await story.changes(fibre, "fibre-l")
+    await story.bills(trial_notice_days=0)
+    story.on("2027-05-19")
+    off = await tell_trials(story.scope, story.today)
+
+    await story.bills(trial_notice_days=5)
+    again = await tell_trials(story.scope, story.today)
+
+    assert (first, off, again) == (1, 0, 1)
+    assert "Fibre-L lasts until" in (await letters(story))[-1]

@@ -406,6 +406,7 @@ async def test_settings_of_billing_are_saved_and_refused_at_their_field(tenant: 
         "small_difference_minor": "0",
         "min_stub_days": "0",
         "prepaid_notice_days": "0",
+        "trial_notice_days": "3",
         "tax_rounding": "total",
         "use_credit": "yes",
         "confirm_above_minor": "1000000",
