@@ -52,19 +52,32 @@ FIELDS: Final = {
     "note": N_("Note"),
 }
 _NAMES: Final = {
-    "product": "product model name device item producttype productname modelname type hardware",
-    "vendor": "vendor manufacturer brand make maker supplier",
-    "serial": "serial serialnumber serialno serialnr sn snr",
-    "mac": "mac macaddress macaddr hwaddress physicaladdress",
-    "barcode": "barcode code assettag asset assetnumber inventorynumber inventoryno tag sku ean",
-    "location": "location warehouse place store stocklocation storage site depot",
-    "condition": "condition shape",
-    "cost": "cost costprice purchaseprice purchasecost price unitprice buyprice",
-    "bought_on": "boughton bought purchasedate purchasedon purchased dateofpurchase date",
-    "note": "note notes comment comments remark remarks description",
+    "product": (
+        "product model name device item producttype productname modelname type hardware"
+        " produkt produktname modell modellname gerat geratetyp artikel artikelname bezeichnung typ"
+    ),
+    "vendor": "vendor manufacturer brand make maker supplier hersteller marke lieferant fabrikat",
+    "serial": "serial serialnumber serialno serialnr sn snr seriennummer seriennr geratenummer",
+    "mac": "mac macaddress macaddr hwaddress physicaladdress macadresse",
+    "barcode": (
+        "barcode code assettag asset assetnumber inventorynumber inventoryno tag sku ean strichcode inventarnummer"
+        " inventarnr"
+    ),
+    "location": "location warehouse place store stocklocation storage site depot lager lagerort standort",
+    "condition": "condition shape zustand",
+    "cost": (
+        "cost costprice purchaseprice purchasecost price unitprice buyprice einkaufspreis ek ekpreis preis kaufpreis"
+    ),
+    "bought_on": (
+        "boughton bought purchasedate purchasedon purchased dateofpurchase date gekauftam kaufdatum einkaufsdatum"
+        " anschaffungsdatum datum"
+    ),
+    "note": "note notes comment comments remark remarks description notiz notizen bemerkung bemerkungen kommentar",
 }
 COLUMNS: Final = {name: field for field, names in _NAMES.items() for name in names.split()}
 """Names of columns, without case, blanks and signs, and the field that each is."""
+_CONDITIONS: Final = {"": "new", "neu": "new", "gebraucht": "used", "defekt": "broken", "kaputt": "broken"}
+"""What a condition is called beside its own name."""
 LENGTHS: Final = {"product": 120, "vendor": 120, "serial": 120, "barcode": 80, "location": 120, "note": 2000}
 
 
@@ -177,7 +190,7 @@ async def _read(data: bytes) -> tuple[Table, list[Record]]:
         raise UnreadableFile(
             _(
                 "There is no column for %(missing)s. The file has: %(there)s.",
-                missing=" and ".join(missing),
+                missing=", ".join(missing),
                 there=there,
             )
         )
@@ -263,7 +276,8 @@ class _Judge:
             mac = check_mac(cells.get("mac", ""))
         except Invalid as error:
             wrong("mac", error.message)
-        condition = cells.get("condition", "").lower() or "new"
+        condition = cells.get("condition", "").strip().lower()
+        condition = _CONDITIONS.get(condition, condition)
         if condition not in set(Condition):
             wrong("condition", _("It is one of new, used and broken."))
         cost: int | None = None

@@ -556,7 +556,7 @@ async def _choose(view: PageView, errors: dict[str, str], *, status: int = 200) 
         status=status,
         imports=await importing.list_imports(view.scope),
         places=[Choice("", _("None")), *(Choice(str(one.id), one.name) for one in await queries.list_locations())],
-        columns=importing.FIELDS.values(),
+        columns=[_(name) for name in importing.FIELDS.values()],
         values=view.shown(location_id=""),
         errors=errors,
     )
@@ -571,6 +571,7 @@ async def show_import(view: View, import_id: FromPath[int]) -> Response[str]:
         "inventory/import_report.html",
         found=found,
         report=report,
+        columns=[(header, _(field) if field else "") for header, field in report.columns],
         job=running_job(job, streams=view.scope.may("jobs.view"))
         if job is not None and found.state == "taking"
         else None,

@@ -11,10 +11,11 @@ from core.customers.queries import get_customer
 from core.database import execute, value
 from core.errors import Conflict, Invalid, NotFound
 from core.subscriptions import actions as subscriptions
+from core.subscriptions.actions.shared import payers_language
 from core.subscriptions.queries import get_subscription
 from core.subscriptions.schemas import NewCharge, NewSubscription
 from core.subscriptions.status import STARTED
-from core.texts import _, in_sentence
+from core.texts import _, in_sentence, speaking
 from plugins.inventory.events import (
     InventoryItemAssigned,
     InventoryItemInUse,
@@ -76,11 +77,13 @@ async def sell_item(scope: Scope, item_id: int, data: Sale) -> int:
         product = await get_product(item.product_id)
         _check(item, ItemStatus.SOLD, Deed.SELL)
         await _end_rent(scope, item, "today")
+        with speaking(await payers_language(scope, customer.payer_id or customer.id)):
+            description = _("%(name)s, serial number %(serial)s", name=item.name, serial=item.serial)
         charge_id = await subscriptions.add_charge(
             scope,
             NewCharge(
                 customer_id=customer.id,
-                description=f"{item.name}, serial number {item.serial}",
+                description=description,
                 amount_minor=_price(scope, customer, product, data.amount_minor),
                 tax_category=data.tax_category or product.tax_category,
                 tax_inclusive=product.tax_inclusive if data.tax_inclusive is None else data.tax_inclusive,

@@ -13,7 +13,7 @@ from core.catalog import actions as catalogue
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers import actions as customers
 from core.customers.schemas import NewCustomer
-from core.database import value
+from core.database import execute, value
 from core.errors import Conflict, Forbidden, Invalid
 from core.scope import Scope
 from core.subscriptions.queries import get_subscription, list_charges
@@ -191,6 +191,17 @@ async def test_what_is_sold_becomes_a_charge_that_the_next_invoice_takes_up(tena
     assert (charge.id, charge.amount_minor, charge.state) == (charge_id, 4900, "open")
     assert charge.description == "Kestra R6, serial number A1"
     assert await documents.list_documents(scope, payer_id=someone) == []
+
+
+async def test_what_is_sold_is_written_in_the_language_of_who_pays(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    german, item_id = await customer(scope, "Eva Muster"), await router(scope)
+    await execute("UPDATE customer SET language = 'de' WHERE id = :id", id=german)
+
+    await actions.sell_item(scope, item_id, Sale(customer_id=german))
+
+    (charge,) = await list_charges(scope, customer_id=german)
+    assert charge.description == "Kestra R6, Seriennummer A1"
 
 
 async def test_a_sale_invoiced_now_stands_on_an_issued_invoice(tenant: TestTenant) -> None:

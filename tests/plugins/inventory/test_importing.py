@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,28 @@ async def test_a_file_is_looked_at_first_and_becomes_items_then(tenant: TestTena
     assert (second.location, second.condition, str(second.bought_on)) == ("Van", "used", "2026-01-31")
     done = await importing.get_import(scope, import_id)
     assert (done.state, done.made, done.file_id) == ("done", 2, None)
+
+
+async def test_a_german_file_is_known_by_its_headings_and_its_pages_name_them_in_german(tenant: TestTenant) -> None:
+    content = (
+        "Hersteller;Modell;Seriennummer;MAC-Adresse;Inventar-Nr.;Lagerort;Zustand;Einkaufspreis;Gekauft am;Bemerkung\n"
+        "Kestra;R6;A1;00:1a:2b:3c:4d:5e;T-1;Lager;gebraucht;12,50;31.1.2026;rot\n"
+    ).encode()
+    scope = replace(tenant.scope(), locale="de")
+    page = await tenant.browser()
+    await page.post("/profile/preferences", data={"language": "de"})
+
+    import_id = await importing.check_file(scope, content, name="lager.csv")
+    upload = await page.get("/inventory/import")
+    report = await page.get(f"/inventory/import/{import_id}")
+    await importing.start_import(scope, import_id)
+    await work(scope)
+
+    taken = await item(tenant.scope(), "A1")
+    assert (taken.condition, taken.location, taken.cost_minor, taken.note) == ("used", "Lager", 1250, "rot")
+    assert "Produkt, Hersteller, Seriennummer" in upload.text
+    assert "<td>Inventar-Nr.</td><td>Barcode</td>" in report.text
+    assert "<td>Zustand</td><td>Zustand</td>" in report.text
 
 
 async def test_what_is_wrong_is_named_by_row_and_column_and_left_out(tenant: TestTenant) -> None:
