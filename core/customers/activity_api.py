@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from core.activity.queries import Entry, list_entries
+from core.activity.queries import Entry, list_entries, timeline
 from core.customers.activity_listing import ACTIVITY, SEE_ALL
+from core.customers.queries import get_customer
 from core.customers.timeline import in_words
+from core.errors import Invalid
+from core.texts import _
 from core.web.jsonapi import Call, Page, api_get
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -67,6 +70,29 @@ async def list_activity(
     )
 
 
+@api_get(
+    "/customers/{customer_id:int}/activity",
+    permission="activity.view",
+    summary="What happened to a customer, the latest first",
+    description="As the tab of its page, for who may see that and not what happened in the whole tenant.",
+)
+async def list_of_customer(
+    call: Call, customer_id: FromPath[int], limit: Limit = 50, cursor: Cursor = ""
+) -> Page[ActivityItem]:
+    scope = call.scope
+    await get_customer(scope, customer_id)
+    if cursor and (not cursor.isdecimal() or len(cursor) > 18):
+        raise Invalid(_("This cursor is of another order of this list. Begin again without it."), field="cursor")
+    before = int(cursor) if cursor else None
+    found = await timeline(scope, customer_id=customer_id, before=before, limit=limit + 1)
+    entries = found[:limit]
+    told = await in_words(scope, entries)
+    return Page(
+        items=[_item(entry, words.text, words.by) for entry, words in zip(entries, told, strict=True)],
+        next=str(entries[-1].position) if len(found) > limit else None,
+    )
+
+
 def _item(entry: Entry, text: str, by: str) -> ActivityItem:
     return ActivityItem(
         position=entry.position,
@@ -85,4 +111,4 @@ def _item(entry: Entry, text: str, by: str) -> ActivityItem:
     )
 
 
-HANDLERS: Final = (list_activity,)
+HANDLERS: Final = (list_activity, list_of_customer)

@@ -297,3 +297,23 @@ async def test_over_json_it_goes_by_cursor_and_takes_the_filters(tenant: TestTen
         "changes": [{"field": "city", "old": "Graz", "new": "Köln", "erased": False}],
     }
     assert wrong.status_code == 422
+
+
+async def test_C13_over_json_the_activity_of_one_customer_needs_no_more_than_its_tab(tenant: TestTenant) -> None:
+    ann, *__ = await happen(tenant)
+    support, nobody = await tenant.api(["activity.view"]), await tenant.api(["customers.view"])
+    at = f"/api/v1/customers/{ann}/activity"
+    whole = [one["position"] for one in (await support.get(at)).json()["items"]]
+
+    by_ones, cursor = [], ""
+    while cursor is not None:
+        part = (await support.get(at, params={"limit": 1, "cursor": cursor})).json()
+        by_ones += [one["position"] for one in part["items"]]
+        cursor = part["next"]
+
+    assert len(whole) > 1
+    assert by_ones == whole == sorted(whole, reverse=True)
+    assert (await support.get("/api/v1/activity")).status_code == 403
+    assert (await nobody.get(at)).status_code == 403
+    assert (await support.get("/api/v1/customers/999/activity")).status_code == 404
+    assert (await support.get(at, params={"cursor": "x"})).status_code == 422
