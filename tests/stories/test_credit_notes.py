@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.billing.actions import create_credit_note, delete_draft, free_up, grant_credit, issue
+from core.billing.actions import create_credit_note, delete_draft, free_up, grant_credit, issue, unallocate
 from core.billing.actions.invoices import change_draft
+from core.billing.actions.unused import withdraw_subscription
 from core.billing.schemas import DraftFields, NewCreditNote, NewLine
 from core.billing.status import Charges
 from core.database import value, values
 from core.errors import Conflict, Invalid
 from core.payments.actions import refund
+from core.payments.queries import get_payment
 from core.payments.schemas import NewRefund
 from core.subscriptions.queries import list_charges
 from tests.stories.story import Money
@@ -135,6 +137,42 @@ async def test_crediting_the_rest_of_a_paid_invoice_leaves_nothing_open(story: S
 
     assert await story.money() == Money("0.00", "120.00", "120.00")
     assert await story.papers() == [("2027-05-01", "120.00", "credited")]
+    await story.nothing_more_is_due()
+
+
+async def test_B3_a_void_takes_off_the_payment_not_the_credit_note_that_came_behind_it(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.sells("fibre", 10000)
+    fibre = await story.subscribes("fibre")
+    await story.bill()
+    paid = await story.pays(6000, 1)
+    await story.credits(1, 5000)
+    assert await story.papers() == [("2027-05-01", "120.00", "paid")]
+
+    await story.voids(1)
+
+    assert await story.money() == Money("0.00", "60.00", "60.00")
+    assert [(each.kind, each.amount_minor, each.undone) for each in (await story.document(1)).settled_by] == [
+        ("payment", 6000, True),
+        ("credit_note", 6000, False),
+        ("credit_note", 6000, False),
+    ]
+    assert (await get_payment(story.scope, paid)).free_minor == 6000
+    await withdraw_subscription(story.scope, fibre)
+    assert await story.money() == Money("0.00", "60.00", "60.00"), "money that was paid is never forfeited"
+    await story.nothing_more_is_due()
+
+
+async def test_B3_what_a_credit_note_settled_of_its_invoice_is_not_opened_again(story: Story) -> None:
+    await story.begins("2027-05-01")
+    invoice = await story.is_invoiced(("Router", 10000))
+    await story.voids(invoice)
+    (allocation,) = await values("SELECT id FROM allocation WHERE document_id = :id", id=invoice)
+
+    with pytest.raises(Conflict, match="stays on the invoice that it corrects"):
+        await unallocate(story.scope, int(allocation))
+
+    assert await story.money() == Money("0.00", "0.00", "0.00")
     await story.nothing_more_is_due()
 
 

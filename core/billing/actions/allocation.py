@@ -282,11 +282,14 @@ class _Made(Struct, frozen=True):
     payer_id: int
     currency: str
     book_id: int
+    corrects: bool
 
 
 _MADE = (
     "SELECT a.id, a.credit_entry_id, a.document_id, a.amount_minor, a.base_credit_minor, a.base_document_minor,"
-    " d.payer_id, d.currency, d.book_id FROM allocation a JOIN document d ON d.id = a.document_id"
+    " d.payer_id, d.currency, d.book_id, n.id IS NOT NULL AS corrects"
+    " FROM allocation a JOIN document d ON d.id = a.document_id JOIN credit_entry e ON e.id = a.credit_entry_id"
+    " LEFT JOIN document n ON e.source_kind = 'credit_note' AND n.id = e.source_id AND n.corrects_id = d.id"
     " WHERE a.amount_minor > 0 AND NOT EXISTS (SELECT 1 FROM allocation u WHERE u.undoes_id = a.id)"
 )
 
@@ -299,6 +302,8 @@ async def unallocate(scope: Scope, allocation_id: int) -> None:
             DocumentState.document_id == found.document_id
         ):
             raise NotFound(f"allocation {allocation_id}")
+        if found.corrects:
+            raise Conflict(_("A credit note stays on the invoice that it corrects. Take a payment off it instead."))
         await _open(found.document_id)
         today = scope.today()
         undone = int(
@@ -354,8 +359,12 @@ async def unallocate(scope: Scope, allocation_id: int) -> None:
 async def free_up(
     scope: Scope, *, credit_entry_id: int | None = None, document_id: int | None = None, amount_minor: int | None = None
 ) -> int:
-    """Take allocations back, the newest first, of a credit or a document, until this much is free; gives how much."""
+    """Take allocations back, the newest first, of a credit or a document, until this much is free; gives how much.
+
+    A credit note stays on the invoice that it corrects: what else has settled that is taken off it.
+    """
     asked = all_of(
+        "n.id IS NULL",
         credit_entry_id is not None and "a.credit_entry_id = :entry",
         document_id is not None and "a.document_id = :document",
     )
