@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from core.activity.unit import savepoint, unit_of_work
+from core.activity.unit import open_unit, savepoint, unit_of_work
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -28,10 +28,11 @@ def is_rehearsed() -> bool:
 
 @asynccontextmanager
 async def rehearsal(scope: Scope) -> AsyncIterator[None]:
-    """A unit of work of what is only tried: it is taken back; what is raised goes on."""
+    """A unit of work of what is only tried: it is taken back; what is raised goes on. Inside another unit, such as the
+    one of an Idempotency-Key, that goes on as if nothing had been tried."""
     try:
         with _rehearsing():
-            async with unit_of_work(scope):
+            async with unit_of_work(scope) if open_unit() is None else savepoint():
                 yield
                 raise _Asked
     except _Asked:

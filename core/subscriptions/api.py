@@ -26,6 +26,7 @@ from core.subscriptions.schemas import (
 )
 from core.subscriptions.status import SubscriptionState
 from core.texts import _
+from core.web.changes import rehearse
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
@@ -201,6 +202,20 @@ async def terminate(call: Call, subscription_id: FromPath[int], data: JSONBody[T
     status_code=200,
 )
 async def withdraw(call: Call, subscription_id: FromPath[int], data: JSONBody[WithdrawalOf]) -> Withdrawn:
+    return await _withdraw(call, subscription_id, data)
+
+
+@api_post(
+    "/subscriptions/{subscription_id:int}/withdrawal/preview",
+    permission="subscriptions.change",
+    summary="What a withdrawal would give up, and its fee. Nothing is written",
+    status_code=200,
+)
+async def preview_withdrawal(call: Call, subscription_id: FromPath[int], data: JSONBody[WithdrawalOf]) -> Withdrawn:
+    return await rehearse(call.scope, lambda: _withdraw(call, subscription_id, data))
+
+
+async def _withdraw(call: Call, subscription_id: int, data: WithdrawalOf) -> Withdrawn:
     given_up = await billing.withdraw_subscription(
         call.scope, subscription_id, void_invoices=data.void_invoices, waive_fee=data.waive_fee
     )
@@ -268,6 +283,7 @@ HANDLERS = (
     resume,
     terminate,
     withdraw,
+    preview_withdrawal,
     list_boxes,
     list_customer_charges,
     add_charge,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from core.billing.actions.periods import change_billing_day, edit_period
 from core.billing.queries import get_document
@@ -17,7 +18,7 @@ from core.subscriptions.actions.shared import lock
 from core.subscriptions.changes import PeriodEdit
 from core.subscriptions.schemas import SubscriptionRow
 from core.web.changes import rehearse
-from core.web.jsonapi import Call, api_get, api_patch, api_put
+from core.web.jsonapi import Call, api_get, api_patch, api_post, api_put
 
 
 class PeriodOf(Struct, frozen=True):
@@ -67,6 +68,21 @@ async def get_period(call: Call, subscription_id: FromPath[int]) -> PeriodOf:
     summary="Edit the period: its start while nothing is charged, its end, which becomes the anchor",
 )
 async def change_period(call: Call, subscription_id: FromPath[int], data: JSONBody[PeriodEdit]) -> EditedPeriod:
+    return await _edit(call, subscription_id, data)
+
+
+@api_post(
+    "/subscriptions/{subscription_id:int}/period/preview",
+    permission="subscriptions.change",
+    summary="What editing the period would do: its days, what is credited. Nothing is written",
+    status_code=200,
+)
+async def preview_period(call: Call, subscription_id: FromPath[int], data: JSONBody[PeriodEdit]) -> EditedPeriod:
+    shown = await rehearse(call.scope, lambda: _edit(call, subscription_id, data))
+    return EditedPeriod(shown.subscription, [replace(each, number=None) for each in shown.documents])
+
+
+async def _edit(call: Call, subscription_id: int, data: PeriodEdit) -> EditedPeriod:
     notes = await edit_period(call.scope, subscription_id, data)
     return EditedPeriod(
         await queries.get_subscription(call.scope, subscription_id),
@@ -84,4 +100,4 @@ async def set_billing_day(call: Call, customer_id: FromPath[int], data: JSONBody
     return Moved([await queries.get_subscription(call.scope, each) for each in moved])
 
 
-HANDLERS = (get_period, change_period, set_billing_day)
+HANDLERS = (get_period, change_period, preview_period, set_billing_day)

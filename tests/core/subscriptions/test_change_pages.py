@@ -180,12 +180,43 @@ async def test_P16_the_change_policy_is_edited_on_the_products_page(tenant: Test
     assert late.status_code == 409
 
 
+async def test_P8_P10_what_a_withdrawal_and_another_period_would_do_is_shown_over_the_api(tenant: TestTenant) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    api = await tenant.api()
+    path = f"/api/v1/subscriptions/{subscription_id}"
+    end_on = (tenant.scope().today() + timedelta(days=10)).isoformat()
+    documents = await value("SELECT count(*) FROM document")
+
+    given_up = (await api.post(f"{path}/withdrawal/preview", json={})).json()
+    voided = (await api.post(f"{path}/withdrawal/preview", json={"void_invoices": True})).json()
+    shorter = (await api.post(f"{path}/period/preview", json={"end_on": end_on})).json()
+    wrong = await api.post(f"{path}/period/preview", json={"end_on": end_on, "cut": "give_up"})
+
+    assert (given_up["subscription"]["state"], given_up["unused_minor"], given_up["forfeited_minor"]) == (
+        "withdrawn",
+        4500,
+        0,
+    )
+    assert (voided["unused_minor"], voided["forfeited_minor"]) == (0, 0)
+    assert [(each["kind"], each["number"]) for each in shorter["documents"]] == [("credit_note", None)]
+    assert wrong.json()["errors"][0]["field"] == "reason"
+    assert (await get_subscription(tenant.scope(), subscription_id)).state == "active"
+    assert await value("SELECT count(*) FROM document") == documents
+
+
 async def test_P7_changes_over_the_api(tenant: TestTenant) -> None:
     _, subscription_id, prices = await _with_a_plan(tenant)
     api = await tenant.api()
     path = f"/api/v1/subscriptions/{subscription_id}/change"
 
     preview = (await api.post(f"{path}/preview", json={"price_id": prices["fibre-600"]})).json()
+    kept = {"Idempotency-Key": "once"}
+    twice = [
+        (await api.post(f"{path}/preview", json={"price_id": prices["fibre-600"]}, headers=kept)).json()
+        for _ in range(2)
+    ]
+    assert twice[0] == twice[1]
+    assert [each["net_minor"] for each in twice[0]["documents"]] == [4500, 6000]
     assert [each["net_minor"] for each in preview["documents"]] == [4500, 6000]
     assert (await api.get(path)).status_code == 404
     planned = (await api.post(path, json={"price_id": prices["fibre-100"]})).json()
