@@ -246,19 +246,12 @@ class _Found(Struct, frozen=True):
 
 @hookimpl
 async def search_results(scope: Scope, text: str, limit: int) -> Sequence[SearchHit]:
-    """Documents by the beginning of their number."""
+    """Documents by the beginning of their number, in capitals or as it is typed."""
     if not scope.may("documents.view"):
         return ()
-    found = await rows(
-        _Found,
-        "SELECT document.id, document.kind, document.number, customer.full_name AS payer FROM document"
-        " JOIN customer ON customer.id = document.payer_id WHERE document.state = 'issued'"
-        " AND document.number >= :text AND document.number < :end AND :within ORDER BY document.number LIMIT :limit",
-        text=text,
-        end=text + "\U0010ffff",
-        limit=limit,
-        within=within(Document, scope.actor.reach),
-    )
+    found = await _numbered(scope, text, limit)
+    if not found and text.upper() != text and any(one.isdecimal() for one in text):  # inv-2026: a name has no digits
+        found = await _numbered(scope, text.upper(), limit)
     return [
         SearchHit(
             kind=_("Credit notes") if each.kind == "credit_note" else _("Invoices"),
@@ -268,6 +261,19 @@ async def search_results(scope: Scope, text: str, limit: int) -> Sequence[Search
         )
         for each in found
     ]
+
+
+async def _numbered(scope: Scope, text: str, limit: int) -> list[_Found]:
+    return await rows(
+        _Found,
+        "SELECT document.id, document.kind, document.number, customer.full_name AS payer FROM document"
+        " JOIN customer ON customer.id = document.payer_id WHERE document.state = 'issued'"
+        " AND document.number >= :text AND document.number < :end AND :within ORDER BY document.number LIMIT :limit",
+        text=text,
+        end=text + "\U0010ffff",
+        limit=limit,
+        within=within(Document, scope.actor.reach),
+    )
 
 
 @hookimpl

@@ -60,15 +60,18 @@ async def document_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
 
 
 def document_search(typed: str) -> Condition | None:
-    """By the beginning of a number or of the customer's name."""
+    """By the beginning of a number, in capitals or as it is typed, or of the customer's name."""
     key = sort_key(typed)
     if not key:
         return None
     named = of_customer_named("document.payer_id", key)
-    return Condition(
-        f"(document.number >= :number AND document.number < :number_end) OR {named.sql}",
-        {"number": typed, "number_end": typed + END, **named.values},
-    )
+    sql = f"(document.number >= :number AND document.number < :number_end) OR {named.sql}"
+    values = {"number": typed, "number_end": typed + END, **named.values}
+    capitals = typed.upper()
+    if capitals != typed and any(one.isdecimal() for one in typed):  # inv-2026: a name has no digits
+        sql = f"(document.number >= :capitals AND document.number < :capitals_end) OR {sql}"
+        values |= {"capitals": capitals, "capitals_end": capitals + END}
+    return Condition(sql, values)
 
 
 def _due(row: DocumentRow, given: Given) -> Markup:

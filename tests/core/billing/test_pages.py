@@ -9,9 +9,11 @@ from html import unescape
 from typing import Literal
 
 import httpx
+import pytest
 
 from core.activity.unit import unit_of_work
 from core.billing import actions
+from core.billing.actions.setup import change_series
 from core.billing.queries import get_document, list_documents
 from core.billing.schemas import NewDraft, NewLine
 from core.billing.vat_checks import NewVatCheck, note_check
@@ -522,6 +524,20 @@ async def test_balance_open_invoices_and_the_tab_stand_in_a_customers_head(tenan
     assert f"/customers/{customer_id}/transactions" in shown.text
     assert "€123.00" in start.text
     assert str(number) in found.text
+
+
+@pytest.mark.parametrize("typed", ["INV-2026-0", "inv-2026-0", "Inv-2026"])
+async def test_F5_an_invoice_is_found_by_its_number_whatever_its_letters(tenant: TestTenant, typed: str) -> None:
+    customer_id = await a_customer(tenant)
+    await change_series(tenant.scope(), "invoice", pattern="INV-{YYYY}-{seq:06}", reset="yearly")
+    number = (await get_document(tenant.scope(), await an_invoice(tenant, customer_id))).number
+    page, api = await tenant.browser(), await tenant.api()
+
+    on_top = (await page.get("/search", params={"q": typed}, headers=PART)).text
+    listed = (await api.get("/api/v1/invoices", params={"q": typed})).json()["items"]
+
+    assert str(number) in on_top
+    assert [one["number"] for one in listed] == [number]
 
 
 async def test_invoices_over_the_api(tenant: TestTenant) -> None:
