@@ -32,6 +32,15 @@ async def find_rate(from_currency: str, to_currency: str, on: date) -> int | Non
     return int(found) if found is not None else None
 
 
+async def official_rate(base: str, from_currency: str, to_currency: str, on: date) -> int | None:
+    """As `find_rate`, between any two currencies: rates are entered into the tenant's alone (`base`), and lead from
+    there to any other. None where one is missing."""
+    if from_currency == to_currency:
+        return ONE
+    into_base, from_base = await find_rate(from_currency, base, on), await find_rate(to_currency, base, on)
+    return half_up(into_base * ONE, from_base) if into_base is not None and from_base is not None else None
+
+
 async def price_rate(base: str, customer_id: int, from_currency: str, to_currency: str, on: date) -> int | None:
     """The rate that turns a list price into a customer's currency: the one agreed with it, else the tenant's own.
 
@@ -51,8 +60,7 @@ async def price_rate(base: str, customer_id: int, from_currency: str, to_currenc
     )
     if agreed is not None:
         return int(agreed)
-    into_base, from_base = await find_rate(from_currency, base, on), await find_rate(to_currency, base, on)
-    return half_up(into_base * ONE, from_base) if into_base is not None and from_base is not None else None
+    return await official_rate(base, from_currency, to_currency, on)
 
 
 def convert(minor: int, from_currency: str, to_currency: str, rate_e10: int) -> int:

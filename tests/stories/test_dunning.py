@@ -493,7 +493,7 @@ async def test_B9_a_late_fee_stands_on_the_next_invoice_outside_vat_and_has_no_f
     await story.nothing_more_is_due()
 
 
-async def test_a_fee_is_turned_into_the_customers_currency_and_not_charged_without_a_rate(story: Story) -> None:
+async def test_B9_a_fee_is_turned_into_the_customers_currency_by_the_official_rate(story: Story) -> None:
     await story.begins("2027-04-01", currency="USD")
     await story.becomes("active")
     await story.rate("USD", "0.5", "2027-01-01")
@@ -502,8 +502,10 @@ async def test_a_fee_is_turned_into_the_customers_currency_and_not_charged_witho
     await with_a_fee(story)
     await days_pass(story, "2027-04-20")
     (first,) = await list_dunning(story.scope, invoice)
-    wanted = await value("SELECT rate_e10 FROM fx_rate WHERE from_currency = 'EUR' AND to_currency = 'USD'")
-    assert (first.fee_minor, first.currency) == ((1000, "USD") if wanted is not None else (0, "USD"))
+    assert (first.fee_minor, first.currency) == (1000, "USD"), "5.00 EUR at 0.50 EUR a USD"
+    await story.bill()
+    fee = await story.last_document()
+    assert (fee.currency, fee.total_minor, fee.lines[0].kind) == ("USD", 1000, "fee")
 
 
 # -- the policy -------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from core.customers.actions import change_status
 from core.customers.status import StatusKind, StatusReason
 from core.database import execute, row, rows, value, values, within
 from core.errors import Conflict, DomainError, Invalid, NotFound, TryAgain
-from core.ledger.fx import convert, find_rate
+from core.ledger.fx import convert, official_rate
 from core.settings.queries import load_settings
 from core.subscriptions.actions import add_charge
 from core.subscriptions.actions.shared import payers_language
@@ -223,7 +223,7 @@ async def _charge_fee(scope: Scope, due: NextStep) -> tuple[int | None, int]:
     if document.open_minor <= int(fees):
         return None, 0
     currency = str(await value("SELECT currency FROM customer WHERE id = :id", id=document.payer_id))
-    rate = await find_rate(scope.tenant.currency, currency, scope.today())
+    rate = await official_rate(scope.tenant.currency, scope.tenant.currency, currency, scope.today())
     if rate is None or currency != document.currency:
         return None, 0
     fee = convert(due.step.fee_minor, scope.tenant.currency, currency, rate)
