@@ -14,9 +14,10 @@ from core.billing.queries import invoice_of_proforma
 from core.billing.tables import Document
 from core.customers.tables import Customer
 from core.database import Duplicate, execute, execute_many, row, rows, value, values, within
+from core.documents.formats import write_day
 from core.errors import Conflict, Invalid, NotFound
 from core.ledger.accounts import Code
-from core.ledger.fx import part_of_base
+from core.ledger.fx import convert, official_rate, part_of_base
 from core.ledger.posting import Entry, credit, debit, post
 from core.money import check_currency, format_amount
 from core.payments.events import PaymentReceived, PaymentReversed, UnidentifiedSentBack
@@ -25,7 +26,10 @@ from core.payments.refunds import Method, book_refund
 from core.payments.schemas import AmountMinor, Reference
 from core.payments.status import TRANSITIONS, PaymentState
 from core.payments.tables import Payment
-from core.texts import _, in_sentence, pgettext
+from core.subscriptions.actions import add_charge
+from core.subscriptions.actions.shared import payers_language
+from core.subscriptions.schemas import NewCharge
+from core.texts import _, in_sentence, pgettext, speaking
 
 if TYPE_CHECKING:
     from core.billing.schemas import NewCreditNote
@@ -241,16 +245,19 @@ class _Payment(Struct, frozen=True):
     reversed_minor: int
     bank_currency: str
     bank_amount_minor: int
+    received_on: date
     account_code: str
 
 
-async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
-    """A chargeback or returned debit (row 15): un-allocated newest first, then taken of the credit; the fee is ours."""
+async def reverse(scope: Scope, payment_id: int, data: Reversal) -> int | None:
+    """A chargeback or returned debit (row 15): un-allocated newest first, then taken of the credit; the fee is ours, or
+    charged on. Gives the id of the charge, if there is one."""
     async with unit_of_work(scope):
         found = await row(
             _Payment,
             "SELECT payment.id, payment.payer_id, payment.state, payment.currency, payment.amount_minor,"
-            " payment.reversed_minor, payment.bank_currency, payment.bank_amount_minor, m.account_code"
+            " payment.reversed_minor, payment.bank_currency, payment.bank_amount_minor, payment.received_on,"
+            " m.account_code"
             " FROM payment JOIN payment_method m ON m.id = payment.method_id"
             " WHERE payment.id = :id AND :within FOR UPDATE OF payment",
             id=payment_id,
@@ -271,8 +278,8 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
         if found.bank_currency != found.currency and amount != found.amount_minor:
             raise Invalid(_("A payment in another currency is taken back as a whole."), field="amount_minor")
         if found.payer_id is None:
-            await _send_back(scope, found, amount, data.reason)
-            return
+            await _send_back(scope, found, amount, data)
+            return None
         await lock_balance(found.payer_id, found.currency)
         entry_id = int(
             await value("SELECT id FROM credit_entry WHERE source_kind = 'payment' AND source_id = :id", id=payment_id)
@@ -303,17 +310,10 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
             ]
         await post(entries, kind="reversal", source_kind="credit_use", source_id=use_id, booked_on=scope.today())
         if data.fee_minor:
-            fee_base = await in_base(scope, data.fee_minor, found.bank_currency)
-            await post(
-                [
-                    debit(Code.PAYMENT_FEES, data.fee_minor, found.bank_currency, fee_base),
-                    credit(found.account_code, data.fee_minor, found.bank_currency, fee_base),
-                ],
-                kind="reversal_fee",
-                source_kind="credit_use",
-                source_id=use_id,
-                booked_on=scope.today(),
-            )
+            await _book_fee(scope, found, data.fee_minor, "credit_use", use_id)
+        charge_id = None
+        if data.fee_minor and data.charge_fee:
+            charge_id = await _charge_fee_on(scope, found, found.payer_id, data.fee_minor, use_id)
         await execute(
             "UPDATE payment SET state = :state, reversed_minor = reversed_minor + :amount, version = version + 1"
             " WHERE id = :id",
@@ -330,6 +330,50 @@ async def reverse(scope: Scope, payment_id: int, data: Reversal) -> None:
         )
         # What stood free from elsewhere may settle what is open again.
         await allocate_credit(scope, found.payer_id, found.currency)
+        return charge_id
+
+
+async def _book_fee(scope: Scope, of: _Payment, fee_minor: int, source_kind: str, source_id: int) -> None:
+    base = await in_base(scope, fee_minor, of.bank_currency)
+    await post(
+        [
+            debit(Code.PAYMENT_FEES, fee_minor, of.bank_currency, base),
+            credit(of.account_code, fee_minor, of.bank_currency, base),
+        ],
+        kind="reversal_fee",
+        source_kind=source_kind,
+        source_id=source_id,
+        booked_on=scope.today(),
+    )
+
+
+async def _charge_fee_on(scope: Scope, of: _Payment, payer_id: int, fee_minor: int, use_id: int) -> int:
+    """A fee outside VAT on the payer's next invoice, in its language and, by the official rate, its currency."""
+    currency = await require_customer(scope, payer_id, "payer_id")
+    rate = await official_rate(scope.tenant.currency, of.bank_currency, currency, scope.today())
+    if rate is None:
+        raise Invalid(
+            _(
+                "There is no rate from %(currency)s to %(base)s. Enter it under Settings, Currencies.",
+                currency=of.bank_currency,
+                base=currency,
+            ),
+            field="charge_fee",
+        )
+    language = await payers_language(scope, payer_id)
+    with speaking(language):
+        day = write_day(of.received_on, language)
+        description = _("Fee of the bank for your payment of %(day)s that was returned", day=day)
+    return await add_charge(
+        scope,
+        NewCharge(
+            customer_id=payer_id,
+            description=description,
+            amount_minor=convert(fee_minor, of.bank_currency, currency, rate),
+            kind="fee",
+            source_key=f"reversal:{use_id}",
+        ),
+    )
 
 
 async def suspended_base(payment_id: int) -> int:
@@ -345,10 +389,12 @@ async def suspended_base(payment_id: int) -> int:
     )
 
 
-async def _send_back(scope: Scope, found: _Payment, amount: int, reason: str) -> None:
-    """A receipt that nobody was found for goes back as a whole: out of suspense."""
+async def _send_back(scope: Scope, found: _Payment, amount: int, data: Reversal) -> None:
+    """A receipt that nobody was found for goes back as a whole: out of suspense. What the bank takes for it is ours."""
     if amount != found.amount_minor:
         raise Invalid(_("A payment that waits for its customer is taken back as a whole."), field="amount_minor")
+    if data.charge_fee:
+        raise Invalid(_("There is nobody to charge it to."), field="charge_fee")
     base = await suspended_base(found.id)
     await post(
         [debit(Code.SUSPENSE, amount, found.currency, base), credit(found.account_code, amount, found.currency, base)],
@@ -357,6 +403,8 @@ async def _send_back(scope: Scope, found: _Payment, amount: int, reason: str) ->
         source_id=found.id,
         booked_on=scope.today(),
     )
+    if data.fee_minor:
+        await _book_fee(scope, found, data.fee_minor, "payment", found.id)
     await execute(
         "UPDATE payment SET state = 'reversed', reversed_minor = amount_minor, version = version + 1 WHERE id = :id",
         id=found.id,
@@ -364,7 +412,7 @@ async def _send_back(scope: Scope, found: _Payment, amount: int, reason: str) ->
     record(
         scope,
         UnidentifiedSentBack(payment_id=found.id, amount_minor=amount, currency=found.currency),
-        changes={"reason": (None, reason)},
+        changes={"reason": (None, data.reason)},
     )
 
 

@@ -359,26 +359,31 @@ def refund_fields(methods: Sequence[MethodRow], free_minor: int, paid_minor: int
 class Reversing(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     amount: Annotated[str, Meta(max_length=40)] = ""
     fee: Annotated[str, Meta(max_length=40)] = ""
+    charge_fee: bool = False
     reason: Annotated[str, Meta(max_length=500)] = ""
     seen: Annotated[str, Meta(max_length=20_000)] = ""
 
 
 def reversal_fields(payment: PaymentDetail) -> list[Field]:
+    """What nobody is known for goes back as a whole, and has nobody to charge the fee to."""
     left = format_amount(payment.amount_minor - payment.reversed_minor, payment.currency)
-    return [
-        Field(
-            name="amount",
-            label=_("Amount, %(currency)s", currency=payment.currency),
-            kind="money",
-            help=_("Empty: all of it, %(left)s", left=left),
-        ),
-        Field(
-            name="fee", label=_("Fee of the bank, %(bank_currency)s", bank_currency=payment.bank_currency), kind="money"
-        ),
-        Field(
-            name="reason", label=_("Reason"), max_length=500, wide=True, help=_("Chargeback, returned debit, mistake")
-        ),
-    ]
+    known = payment.payer_id is not None
+    amount = Field(
+        name="amount",
+        label=_("Amount, %(currency)s", currency=payment.currency),
+        kind="money",
+        help=_("Empty: all of it, %(left)s", left=left),
+    )
+    fee = Field(
+        name="fee", label=_("Fee of the bank, %(bank_currency)s", bank_currency=payment.bank_currency), kind="money"
+    )
+    charged = Field(
+        name="charge_fee", label=_("Charge the fee on"), kind="check", help=_("On the next invoice, outside VAT")
+    )
+    reason = Field(
+        name="reason", label=_("Reason"), max_length=500, wide=True, help=_("Chargeback, returned debit, mistake")
+    )
+    return [amount, fee, charged, reason] if known else [fee, reason]
 
 
 class Allocating(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

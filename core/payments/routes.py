@@ -663,7 +663,15 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
         each.id: each
         for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
     }
-    await actions.reverse(scope, payment.id, Reversal(amount_minor=amount or None, fee_minor=fee, reason=form.reason))
+    try:
+        charge_id = await actions.reverse(
+            scope,
+            payment.id,
+            Reversal(amount_minor=amount or None, fee_minor=fee, charge_fee=form.charge_fee, reason=form.reason),
+        )
+    except Invalid as error:
+        fault = error.errors[0]
+        raise Invalid(fault.message, field="amount" if fault.field == "amount_minor" else fault.field) from None
     after = await ledger.get_balance(scope, payment.payer_id, payment.currency)
     lines = [
         PlanLine(
@@ -675,6 +683,12 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
         for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
         if each.id not in opened or opened[each.id].open_minor != each.open_minor
     ]
+    charged = [
+        PlanLine(text=each.description, value=format_money(each.amount_minor, each.currency, scope.locale))
+        for each in await subscriptions.list_charges(scope, customer_id=payment.payer_id, state="open")
+        if each.id == charge_id
+    ]
+    ours = [] if charged or not fee else [PlanLine(text=_("Fee of the bank, ours"), value=_fee_of(payment, fee, scope))]
     taken = amount or payment.amount_minor - payment.reversed_minor
     back = format_money(taken, payment.currency, scope.locale)
     return ChangePlan(
@@ -683,21 +697,29 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
         danger=True,
         parts=[
             *([PlanPart(title=_("Documents"), note=_("open again"), lines=lines)] if lines else []),
-            PlanPart(title=_("Money"), lines=[_balance_line(before, after)]),
+            PlanPart(title=_("Money"), lines=[_balance_line(before, after), *ours]),
+            *([PlanPart(title=_("On the next invoice"), lines=charged)] if charged else []),
         ],
         warnings=[_("What was activated by this payment stays active; dunning decides.")],
     )
 
 
+def _fee_of(payment: PaymentDetail, fee_minor: int, scope: Scope) -> str:
+    return format_money(fee_minor, payment.bank_currency, scope.locale)
+
+
 async def _send_back(scope: Scope, payment: PaymentDetail, form: pages.Reversing) -> ChangePlan:
     """A receipt of nobody known leaves suspense again."""
-    await actions.reverse(scope, payment.id, Reversal(reason=form.reason))
+    with Fields() as read:
+        fee = read("fee", typed_amount, form.fee, payment.bank_currency, scope.locale, default=0)
+    await actions.reverse(scope, payment.id, Reversal(fee_minor=fee, reason=form.reason))
+    ours = [PlanLine(text=_("Fee of the bank, ours"), value=_fee_of(payment, fee, scope))] if fee else []
     back = format_money(payment.amount_minor, payment.currency, scope.locale)
     return ChangePlan(
         title=_("Reverse %(amount)s", amount=back),
         button=_("Reverse %(amount)s", amount=back),
         danger=True,
-        parts=[PlanPart(title=_("Money"), lines=[PlanLine(text=_("Out of suspense"), value=back)])],
+        parts=[PlanPart(title=_("Money"), lines=[PlanLine(text=_("Out of suspense"), value=back), *ours])],
     )
 
 

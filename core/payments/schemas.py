@@ -57,10 +57,14 @@ class NewRefund(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Reversal(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A chargeback or returned debit: the whole payment, or a part, and what the bank took for it."""
+    """A chargeback or returned debit: the whole payment, or a part, and what the bank took for it, in its currency.
+
+    `charge_fee`: the payer's next invoice charges that fee on; else it is ours.
+    """
 
     amount_minor: AmountMinor | None = None
     fee_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    charge_fee: bool = False
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 

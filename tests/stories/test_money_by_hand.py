@@ -85,9 +85,11 @@ async def test_B4_a_receipt_of_nobody_known_goes_back_whole(story: Story) -> Non
 
     with pytest.raises(Invalid, match="as a whole"):
         await reverse(story.scope, payment, Reversal(amount_minor=100))
-    await reverse(story.scope, payment, Reversal(reason="Sent to us by mistake"))
+    with pytest.raises(Invalid, match="nobody to charge it to"):
+        await reverse(story.scope, payment, Reversal(fee_minor=150, charge_fee=True))
+    await reverse(story.scope, payment, Reversal(reason="Sent to us by mistake", fee_minor=150))
 
-    assert await story.books("1200", "2500") == ["0.00", "0.00"]
+    assert await story.books("1200", "2500", "5200") == ["-1.50", "0.00", "1.50"]
     with pytest.raises(Conflict):
         await assign(story.scope, payment, Assignment(payer_id=story.customer))
     await story.nothing_more_is_due()

@@ -135,6 +135,38 @@ async def test_a_chargeback_takes_its_money_back_from_where_it_went(story: Story
     await story.nothing_more_is_due()
 
 
+async def test_B4_what_the_bank_took_for_a_returned_debit_is_charged_on_where_it_is_asked_for(story: Story) -> None:
+    await story.begins("2027-05-01", language="de")
+    invoice = await story.is_invoiced(("Router", 10000))
+    payment = await story.pays(12000)
+
+    story.on("2027-05-03")
+    charge = await reverse(story.scope, payment, Reversal(reason="No funds", fee_minor=300, charge_fee=True))
+
+    assert await story.books("1200", "5200", "4100") == ["-3.00", "3.00", "0.00"]
+    await story.bill()
+    fee = await story.last_document()
+    assert (fee.net_minor, fee.tax_minor, fee.open_minor) == (300, 0, 300), "outside VAT"
+    assert [line.charge_id for line in fee.lines] == [charge]
+    assert fee.lines[0].description == "Bankgebühr für Ihre zurückgegangene Zahlung vom 01.05.2027"
+    assert await still_open(story, invoice) == [12000]
+    assert await story.books("1200", "5200", "4100") == ["-3.00", "3.00", "-3.00"]
+    await story.nothing_more_is_due()
+
+
+async def test_B4_a_fee_is_charged_on_in_the_payers_currency_or_not_at_all(story: Story) -> None:
+    await story.begins("2027-05-01", currency="USD")
+    await story.rate("USD", "0.8", "2027-05-01")
+    payment = await story.pays(10000, bank_currency="EUR", bank_amount_minor=8000)
+
+    await reverse(story.scope, payment, Reversal(reason="No funds", fee_minor=400, charge_fee=True))
+
+    await story.bill()
+    assert ((await story.last_document()).currency, (await story.last_document()).total_minor) == ("USD", 500)
+    assert await story.books("1200", "5200") == ["-4.00", "4.00"]
+    await story.nothing_more_is_due()
+
+
 async def test_a_part_of_a_payment_is_taken_back(story: Story) -> None:
     await story.begins("2027-05-01")
     invoice = await story.is_invoiced(("Router", 10000))

@@ -19,6 +19,7 @@ from core.ledger.queries import get_balance
 from core.payments.actions import receive
 from core.payments.queries import get_payment, list_payments
 from core.payments.schemas import NewPayment
+from core.subscriptions.queries import list_charges
 from core.testing import TestTenant
 from tests.core.subscriptions.test_prepaid_pages import prepaid_customer
 
@@ -155,6 +156,26 @@ async def test_a_reversed_payment_opens_its_invoice_again(tenant: TestTenant) ->
     assert done.headers.get("hx-redirect"), done.text
     assert (await get_document(tenant.scope(), invoice_id)).open_minor == 12300
     assert (await get_payment(tenant.scope(), payment_id)).state == "reversed"
+
+
+async def test_B4_the_plan_of_a_chargeback_says_who_bears_the_fee_of_the_bank(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    payment_id = await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=12300))
+    page, path = await tenant.browser(), f"/payments/{payment_id}/reversal"
+
+    ours = await page.get(path, params={"fee": "3"}, headers=PART)
+    charged = await page.get(path, params={"fee": "3", "charge_fee": "1"}, headers=PART)
+    too_much = await page.get(path, params={"amount": "999"}, headers=PART)
+    done = await sent(page, path, charged, fee="3", charge_fee="1", amount="", reason="Chargeback")
+
+    assert ("Fee of the bank, ours" in ours.text, "On the next invoice</h3>" in ours.text) == (True, False)
+    assert "Fee of the bank, ours" not in charged.text
+    assert "Fee of the bank for your payment of" in charged.text
+    assert too_much.status_code == 422
+    assert re.search(r'name="amount"[^>]*aria-invalid="true"', too_much.text), "at the field that was typed in"
+    assert done.headers.get("hx-redirect"), done.text
+    (charge,) = await list_charges(tenant.scope(), customer_id=customer_id, state="open")
+    assert (charge.kind, charge.amount_minor) == ("fee", 300)
 
 
 async def test_credit_is_granted_and_refunded_with_a_reason(tenant: TestTenant) -> None:
