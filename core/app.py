@@ -150,7 +150,7 @@ from core.subscriptions import jobs as subscriptions_jobs
 from core.subscriptions import routes as subscriptions_routes
 from core.subscriptions.listing import SUBSCRIPTIONS
 from core.texts import N_
-from core.web import api_pages, help_pages, home, jobs_pages, plugin_pages, settings_pages
+from core.web import api_pages, help_pages, home, jobs_pages, plugin_pages, settings_api, settings_pages
 from core.web.api_document import DocumentOfTenant
 from core.web.assets import load_manifest
 from core.web.csp import SecurityHeaders
@@ -315,6 +315,7 @@ APIS: Final = (
     reports_api,
     run_api,
     messages_api,
+    settings_api,
 )
 
 PERMISSIONS: Final[tuple[Permission, ...]] = (

@@ -132,6 +132,7 @@ async def populate(tenant: TestTenant) -> World:
     await _leftovers(tenant, scope, world)
     await seal_all(scope)
     world.ids["plugin_name"] = "inventory"
+    world.ids["area"] = "company"
     world.ids["path"] = "none"
     world.ids["chapter_name"] = "operators"
     world.ids["file_path"] = "x/none"

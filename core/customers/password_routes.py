@@ -14,7 +14,7 @@ from core.errors import Invalid
 from core.hooks import Permission
 from core.texts import N_, _
 from core.web.routing import delete, get, post
-from core.web.settings_pages import form_page
+from core.web.settings_pages import declare_settings, form_page
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
@@ -85,6 +85,9 @@ async def _drawer(
     )
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+declare_settings(SETTINGS, CustomerSettings, save=actions.change_customer_settings)
 
 
 @get(SETTINGS, permission="settings.view")

@@ -28,10 +28,13 @@ from core.settings.queries import load_settings
 from core.texts import N_, _, number, pgettext
 from core.web.parts import Choice, MenuEntry
 from core.web.routing import get, post
-from core.web.settings_pages import form_page
+from core.web.settings_pages import declare_settings, form_page
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from core.scope import Scope
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
@@ -170,6 +173,16 @@ async def write_message(view: View, customer_id: FromPath[int]) -> Response[str]
     return view.go(f"/messages/{message_id}", _("Queued."))
 
 
+async def _save_mail(scope: Scope, typed: Mapping[str, str | Sequence[str]]) -> int:
+    """Gives how many messages that waited for a mail server go out now."""
+    _check_mail(typed)
+    await save_form(scope, MailSettings, typed)
+    return await actions.try_now(scope)
+
+
+declare_settings("/settings/mail", MailSettings, save=_save_mail)
+
+
 @get("/settings/mail", permission="settings.view")
 async def show_mail(view: View) -> Response[str]:
     return await _mail_page(view)
@@ -179,11 +192,9 @@ async def show_mail(view: View) -> Response[str]:
 async def save_mail(view: View) -> Response[str]:
     await view.read()
     try:
-        _check_mail(view)
-        await save_form(view.scope, MailSettings, view.typed)
+        released = await _save_mail(view.scope, view.typed)
     except Invalid as error:
         return await _mail_page(view, errors=errors_by_field(error), status=422)
-    released = await actions.try_now(view.scope)
     return view.go(
         "/settings/mail",
         _("Saved. %(released)s waiting messages go out now.", released=number(released)) if released else _("Saved."),
@@ -335,13 +346,16 @@ async def _new_page(view: PageView, customer_id: int, errors: dict[str, str], *,
     )
 
 
-def _check_mail(view: PageView) -> None:
+def _check_mail(typed: Mapping[str, str | Sequence[str]]) -> None:
+    def given(name: str) -> list[str]:
+        texts = typed.get(name, ())
+        return [text for text in ([texts] if isinstance(texts, str) else texts) if text.strip()]
+
     for name in ("sender_address", "reply_to", "bcc"):
-        given = [text for text in view.typed.get(name, ()) if text.strip()]
-        check_addresses(given, name)
-        for address in given:
+        check_addresses(given(name), name)
+        for address in given(name):
             on_the_wire(address)
-    host, sender = (view.typed.get(name, [""])[-1].strip() for name in ("host", "sender_address"))
+    host, sender = (given(name) for name in ("host", "sender_address"))
     if host and not sender:
         raise Invalid(_("Without a sender’s address nothing is sent."), field="sender_address")
 

@@ -18,6 +18,7 @@ from core.database import Everything, all_of, execute, execute_many, row, scoped
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from core.ids import hash_token, new_token, sort_key
 from core.jobs.actions import enqueue
+from core.settings.actions import save_form
 from core.staff import queries
 from core.staff.events import (
     ApiTokenCreated,
@@ -36,12 +37,13 @@ from core.staff.events import (
 )
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.schemas import AS_ASKED, MailNotice, MailStaff, StaffChange
+from core.staff.settings import SecuritySettings
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
 from core.texts import N_, _, ngettext, pgettext
 from core.web.sessions import LASTS, begin_session, end_session, end_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from core.scope import Scope
     from core.staff.schemas import Invite, NewRole, NewToken
@@ -438,6 +440,19 @@ async def require_second_factor(scope: Scope, role_id: int | None = None) -> Non
             raise Invalid(_("Set up your own second factor first, in your profile."), field="second_factor")
         for staff_id in without:
             await end_everywhere(scope, staff_id)
+
+
+async def save_security(scope: Scope, typed: Mapping[str, str | Sequence[str]]) -> SecuritySettings:
+    """What the tenant asks of its staff's log-ins. Where everybody needs a second factor from now on, whoever has none
+    is logged out."""
+    async with unit_of_work(scope):
+        saved = await save_form(scope, SecuritySettings, typed)
+        if saved.everybody:
+            try:
+                await require_second_factor(scope)
+            except Invalid as error:
+                raise Invalid(error.message, field="everybody") from None
+    return saved
 
 
 async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) -> bool:

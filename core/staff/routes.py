@@ -14,7 +14,6 @@ from core.activity.unit import unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, Stale
 from core.hooks import Permission
 from core.messages.queries import mail_is_set_up
-from core.settings.actions import save_form
 from core.staff import actions, queries
 from core.staff.listing import STAFF
 from core.staff.schemas import Invite, NewRole, RoleRow, StaffForm, StaffRow
@@ -24,7 +23,7 @@ from core.texts import N_, _, ngettext
 from core.web.parts import Conflict as Saved
 from core.web.parts import Difference, MenuEntry
 from core.web.routing import get, post
-from core.web.settings_pages import form_page
+from core.web.settings_pages import declare_settings, form_page
 from core.web.view import PageView, View, errors_by_field
 
 if TYPE_CHECKING:
@@ -127,6 +126,11 @@ async def end_sessions(view: View, staff_id: FromPath[int]) -> Response[str]:
     return view.go(f"/settings/staff/{staff_id}", _("Logged out everywhere."))
 
 
+declare_settings(
+    "/settings/security", SecuritySettings, read="staff.view", write="staff.edit", save=actions.save_security
+)
+
+
 @get("/settings/security", permission="staff.view")
 async def show_security(view: View) -> Response[str]:
     return await _security_page(view, {})
@@ -136,15 +140,9 @@ async def show_security(view: View) -> Response[str]:
 async def save_security(view: View) -> Response[str]:
     await view.read()
     try:
-        async with unit_of_work(view.scope):
-            saved = await save_form(view.scope, SecuritySettings, view.typed)
-            if saved.everybody:
-                await actions.require_second_factor(view.scope)
+        await actions.save_security(view.scope, view.typed)
     except Invalid as error:
-        errors = errors_by_field(error)
-        if "second_factor" in errors:
-            errors["everybody"] = errors.pop("second_factor")
-        return await _security_page(view, errors, status=422)
+        return await _security_page(view, errors_by_field(error), status=422)
     return view.go("/settings/security", _("Saved."))
 
 

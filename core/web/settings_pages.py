@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
@@ -22,6 +22,7 @@ from core.web.routing import get, post
 from core.web.view import View, errors_by_field
 
 if TYPE_CHECKING:
+    from core.scope import Scope
     from core.web.view import PageView
 
 PERMISSIONS: Final = (
@@ -42,6 +43,42 @@ _KINDS: Final = {
 }
 
 
+Saver = Callable[["Scope", Mapping[str, str | Sequence[str]]], Awaitable[object]]
+
+
+class Declared(Struct, frozen=True):
+    """Settings that a page has, for the API: `save` takes what was typed, as the page's form sends it."""
+
+    struct: type[Struct]
+    read: str
+    write: str
+    save: Saver
+
+
+_DECLARED: dict[str, Declared] = {}
+
+
+def declared() -> Mapping[str, Declared]:
+    """By the last part of their page's address."""
+    return _DECLARED
+
+
+def declare_settings(
+    path: str,
+    struct: type[Struct],
+    *,
+    read: str = "settings.view",
+    write: str = "settings.edit",
+    save: Saver | None = None,
+) -> None:
+    """Let the API read and change what this page shows, too."""
+
+    async def as_form(scope: Scope, typed: Mapping[str, str | Sequence[str]]) -> object:
+        return await save_form(scope, struct, typed)
+
+    _DECLARED[path.rpartition("/")[2]] = Declared(struct, read, write, save or as_form)
+
+
 def settings_form(
     struct: type[Struct],
     path: str,
@@ -52,7 +89,9 @@ def settings_form(
     write: str = "settings.edit",
     fresh: bool = False,
 ) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
-    """GET and POST of a page that shows and saves one struct of settings; `fresh`: who saves proves who it is."""
+    """GET and POST of a page that shows and saves one struct of settings; `fresh`: who saves proves who it is. The API
+    has them as well."""
+    declare_settings(path, struct, read=read, write=write)
 
     @get(path, permission=read)
     async def show(view: View) -> Response[str]:
