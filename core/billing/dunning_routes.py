@@ -13,7 +13,7 @@ from core.billing import queries
 from core.billing.actions import dunning as actions
 from core.billing.dunning import DunningSettings, Step, StepFields
 from core.errors import Conflict, Invalid
-from core.money import format_amount
+from core.money import format_amount, format_money
 from core.settings.actions import save_form
 from core.settings.queries import load_settings
 from core.texts import N_, _
@@ -362,7 +362,17 @@ def _closing_place(invoice_id: int) -> Place:
 
 async def _close(scope: Scope, document: DocumentDetail, form: pages.AnswerForm) -> ChangePlan:
     await actions.close_dispute(scope, document.id, actions.Closed(answer=form.answer))
-    return _plan(document, _("Close the dispute"), _("Close the dispute"), _("goes on"))
+    after = await queries.get_document(scope, document.id)
+    if after.open_minor == document.open_minor:
+        return _plan(document, _("Close the dispute"), _("Close the dispute"), _("goes on"))
+    paid = format_money(document.open_minor - after.open_minor, document.currency, scope.locale)
+    return _plan(
+        document,
+        _("Close the dispute"),
+        _("Close the dispute"),
+        _("goes on") if after.open_minor else _("is over"),
+        _("%(amount)s of free credit pay it.", amount=paid),
+    )
 
 
 HANDLERS = (

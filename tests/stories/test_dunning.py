@@ -39,6 +39,7 @@ from core.billing.dunning import (
 from core.billing.dunning_mail import remind
 from core.billing.jobs import dun_daily
 from core.billing.queries import list_documents
+from core.billing.verify import verify
 from core.customers.actions import anonymise_customer, change_status
 from core.customers.queries import get_customer
 from core.database import execute, spawn, value, values, watched
@@ -506,6 +507,31 @@ async def test_B9_a_fee_is_turned_into_the_customers_currency_by_the_official_ra
     await story.bill()
     fee = await story.last_document()
     assert (fee.currency, fee.total_minor, fee.lines[0].kind) == ("USD", 1000, "fee")
+
+
+async def test_B9_free_credit_that_a_dispute_kept_away_pays_the_invoice_once_it_is_closed(story: Story) -> None:
+    invoice = await owes(story)
+    await open_dispute(story.scope, invoice, NewDispute(reason="Half of it was down"))
+    await story.pays(1000)
+    before = await story.document(invoice)
+    assert before.open_minor == before.total_minor
+
+    await close_dispute(story.scope, invoice, Closed(answer="It is due"))
+
+    assert (await story.document(invoice)).open_minor == before.total_minor - 1000
+    assert (await story.money()).credit == "0.00"
+    assert await verify(story.scope) == []
+
+
+async def test_B9_where_credit_pays_nothing_by_itself_a_closed_dispute_changes_nothing_of_it(story: Story) -> None:
+    invoice = await owes(story)
+    await open_dispute(story.scope, invoice, NewDispute(reason="Half of it was down"))
+    await story.pays(1000)
+    await story.bills(use_credit=False)
+
+    await close_dispute(story.scope, invoice, Closed(answer="It is due"))
+
+    assert (await story.money()).credit == "10.00"
 
 
 # -- the policy -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.activity.unit import record, savepoint, unit_of_work
-from core.billing.actions.allocation import lock_balance
+from core.billing.actions.allocation import allocate_credit, lock_balance
 from core.billing.dunning import DunningSettings, NextStep, Step, StepFields, each_due, list_steps, overdue_of
 from core.billing.dunning_mail import remind
 from core.billing.events import (
@@ -22,6 +22,7 @@ from core.billing.events import (
     PromiseBroken,
     PromiseWithdrawn,
 )
+from core.billing.settings import BillingSettings
 from core.billing.tables import DocumentState
 from core.customers.actions import change_status
 from core.customers.status import StatusKind, StatusReason
@@ -461,9 +462,19 @@ async def open_dispute(scope: Scope, document_id: int, data: NewDispute) -> None
         )
 
 
+class _Payer(Struct, frozen=True):
+    payer_id: int
+    currency: str
+
+
 async def close_dispute(scope: Scope, document_id: int, data: Closed) -> None:
-    """It is settled between the two of them; the invoice is dunned on from today."""
+    """It is settled between the two of them; the invoice is dunned on from today, and free credit pays it again."""
     async with unit_of_work(scope):
+        payer = await row(
+            _Payer, "SELECT payer_id, currency FROM document_state WHERE document_id = :id", id=document_id
+        )
+        if payer is not None:
+            await lock_balance(payer.payer_id, payer.currency)
         found = await _lock(scope, document_id)
         if not data.answer.strip():
             raise Invalid(_("Say what came of it."), field="answer")
@@ -482,3 +493,5 @@ async def close_dispute(scope: Scope, document_id: int, data: Closed) -> None:
             DisputeClosed(invoice_id=document_id, customer_id=found.payer_id),
             changes={"answer": (None, data.answer.strip())},
         )
+        if payer is not None and (await load_settings(BillingSettings)).use_credit:
+            await allocate_credit(scope, payer.payer_id, payer.currency)
