@@ -25,6 +25,7 @@ from core.staff.schemas import (
     TokenItem,
     TokenRow,
 )
+from core.staff.second_factors import reset_second_factor as reset_factor
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, version_read
 
 if TYPE_CHECKING:
@@ -183,6 +184,35 @@ async def ask_for_second_factor(call: Call, staff_id: FromPath[int], data: JSONB
     return _staff(await queries.get_staff(call.scope, staff_id))
 
 
+@api_delete(
+    "/staff/{staff_id:int}/second-factor",
+    permission="staff.edit",
+    summary="Reset the second factor of a staff user who has lost the device",
+    description="App, passkeys and recovery codes go, sessions end, and the person is told by mail.",
+)
+async def reset_second_factor(call: Call, staff_id: FromPath[int]) -> StaffItem:
+    await reset_factor(call.scope, staff_id)
+    return _staff(await queries.get_staff(call.scope, staff_id))
+
+
+@api_post(
+    "/staff/{staff_id:int}/link",
+    permission="staff.edit",
+    summary="Make a staff user a new link",
+    sealed=True,
+    description="To the invitation, or to a new password. It goes by mail where a mail server is set up; else it is in"
+    " this answer alone, and older ones stop working.",
+)
+async def make_link(call: Call, staff_id: FromPath[int]) -> InvitedStaff:
+    link = None
+    if await mail_is_set_up():
+        await actions.mail_link(call.scope, staff_id)
+    else:
+        made = await actions.make_link(call.scope, staff_id)
+        link = f"{call.scope.tenant.address}/welcome/{made.token}"
+    return InvitedStaff(_staff(await queries.get_staff(call.scope, staff_id)), link)
+
+
 @api_delete("/staff/{staff_id:int}/sessions", permission="staff.edit", summary="Log a staff user out everywhere")
 async def end_sessions(call: Call, staff_id: FromPath[int]) -> EndedSessions:
     return EndedSessions(await actions.end_sessions_of(call.scope, staff_id))
@@ -270,6 +300,8 @@ HANDLERS = (
     change_staff,
     withdraw_invitation,
     ask_for_second_factor,
+    reset_second_factor,
+    make_link,
     end_sessions,
     list_tokens,
     create_token,

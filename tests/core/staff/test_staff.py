@@ -377,6 +377,26 @@ async def test_F1_when_a_token_was_last_used_is_kept_every_few_minutes(tenant: T
     assert await value_as(datetime, "SELECT last_used_at FROM api_token") == tenant.clock.now()
 
 
+async def test_F1_who_is_locked_out_gets_a_new_link_and_no_second_factor_over_json(tenant: TestTenant) -> None:
+    someone = await tenant.staff("Support")
+    await execute("UPDATE staff SET totp_sealed = 'sealed', password_hash = 'x' WHERE id = :id", id=someone)
+    api = await tenant.api()
+
+    before = (await api.get(f"/api/v1/staff/{someone}")).json()
+    reset = await api.delete(f"/api/v1/staff/{someone}/second-factor")
+    link = await api.post(f"/api/v1/staff/{someone}/link")
+    opened = await tenant.anonymous().get(link.json()["link"])
+    await execute("UPDATE staff SET active = FALSE WHERE id = :id", id=someone)
+    off = await api.post(f"/api/v1/staff/{someone}/link")
+    unknown = await api.post("/api/v1/staff/999999/link")
+
+    assert before["second_factor"] is True
+    assert (reset.status_code, reset.json()["second_factor"]) == (200, False)
+    assert (link.status_code, opened.status_code) == (201, 200)
+    assert (off.status_code, unknown.status_code) == (409, 404)
+    assert {"second_factor_reset", "staff_link_made"} <= set(await kinds())
+
+
 async def test_F1_staff_and_roles_over_json(tenant: TestTenant) -> None:
     await tenant.staff()
     api = await tenant.api()
