@@ -186,25 +186,36 @@ CUSTOMERS: Final = Listing(
             keyed=True,
             pieces=PIECES,
             filled="customer_login",
-            sorts=False,
             shown=False,
         ),
         ListColumn(
-            key="company", label=N_("Company"), expr="customer.company", pieces=PIECES, sorts=False, shown=False
+            key="company",
+            label=N_("Company"),
+            expr="customer.company",
+            by="lower(customer.company)",
+            pieces=PIECES,
+            shown=False,
         ),
         ListColumn(
             key="billing_type",
             label=N_("Billing type"),
             expr="customer.billing_type",
             kind="choice",
-            sorts=False,
+            indexed=True,
             shown=False,
         ),
-        ListColumn(key="street", label=N_("Street"), expr="customer.street", pieces=PIECES, sorts=False, shown=False),
-        ListColumn(key="zip", label=N_("ZIP"), expr="customer.zip", pieces=PIECES, sorts=False, shown=False),
-        ListColumn(key="country", label=N_("Country"), expr="customer.country", alike=True, sorts=False, shown=False),
         ListColumn(
-            key="currency", label=N_("Currency"), expr="customer.currency", alike=True, sorts=False, shown=False
+            key="street",
+            label=N_("Street"),
+            expr="customer.street",
+            by="lower(customer.street)",
+            pieces=PIECES,
+            shown=False,
+        ),
+        ListColumn(key="zip", label=N_("ZIP"), expr="customer.zip", pieces=PIECES, shown=False),
+        ListColumn(key="country", label=N_("Country"), expr="customer.country", alike=True, indexed=True, shown=False),
+        ListColumn(
+            key="currency", label=N_("Currency"), expr="customer.currency", alike=True, indexed=True, shown=False
         ),
         ListColumn(
             key="reference",
@@ -213,7 +224,6 @@ CUSTOMERS: Final = Listing(
             pieces=PIECES,
             filled="customer_external_ref",
             field="external_ref",
-            sorts=False,
             shown=False,
         ),
         ListColumn(

@@ -134,6 +134,42 @@ async def test_L2_a_list_is_sorted_by_three_columns_at_most_and_by_known_ones_al
         assert refused.value.errors[0].field == "sort"
 
 
+@pytest.mark.parametrize(
+    ("key", "by"),
+    [
+        ("login", "login_key"),
+        ("company", "lower(company)"),
+        ("billing_type", "billing_type"),
+        ("street", "lower(street)"),
+        ("zip", "zip"),
+        ("country", "country"),
+        ("currency", "currency"),
+        ("reference", "external_ref"),
+    ],
+)
+async def test_L2_customers_are_sorted_by_columns_that_are_hidden_at_first(
+    tenant: TestTenant, key: str, by: str
+) -> None:
+    await fill(tenant)
+    await execute(
+        "UPDATE customer SET login_key = CASE WHEN id % 3 = 0 THEN '' ELSE 'u' || (id * 7 % 25) END,"
+        " zip = '' || (id % 4),"
+        " company = CASE WHEN id % 2 = 0 THEN 'zeta ' ELSE 'Alpha ' END || (id % 3), street = 'S ' || (id % 5),"
+        " external_ref = CASE WHEN id % 3 = 1 THEN '' ELSE 'R' || (id * 11 % 25) END,"
+        " country = CASE WHEN id % 4 = 0 THEN 'DE' ELSE 'AT' END,"
+        " billing_type = CASE WHEN id % 5 = 0 THEN 'prepaid' ELSE 'recurring' END"
+    )
+    for sign, way in (("", "ASC"), ("-", "DESC")):
+        pages: list[listing.Found[CustomerItem]] = []
+        while not pages or pages[-1].after:
+            after = pages[-1].after if pages else ""
+            pages.append(await FULL.read(tenant.scope(), {"sort": f"{sign}{key}"}, after=after, limit=7))
+        told = [one.id for page in pages for one in page.rows]
+        assert told == await values(f"SELECT id FROM customer ORDER BY {by} {way}, id {way}")
+    page = await tenant.browser()
+    assert 'aria-sort="' in (await page.get(f"/customers?sort={key}&columns=name,{key}")).text
+
+
 async def test_L2_more_rows_than_can_be_sorted_stand_in_the_list_s_own_order_and_it_is_said(
     tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
