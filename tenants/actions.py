@@ -11,9 +11,10 @@ from core.activity.unit import again, record, unit_of_work
 from core.database import all_of, value
 from core.errors import Conflict, Invalid
 from core.ids import check_slug
-from core.jobs.actions import enqueue
+from core.jobs.actions import enqueue, start_again
 from core.jobs.schedules import Scheduled
 from core.texts import N_, _
+from tenants import queries
 from tenants.backups import has_database
 from tenants.clocks import MOST
 from tenants.ending import may_become, rename_tenant
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from core.jobs.kinds import JobKind
     from core.scope import Scope
     from tenants.provisioning import CreatedTenant, NewTenant
-    from tenants.queries import BackupOf
+    from tenants.queries import BackupOf, Work
     from tenants.registry import TenantRecord
 
 OWN: Final = N_("This is the tenant that you work in: do that by command, from outside.")
@@ -299,6 +300,22 @@ async def ask_all_upgrades(scope: Scope) -> int:
 
 async def ask_all_backups(scope: Scope) -> int:
     return await _ask(scope, BACK_UP_ALL, OfAll(), lambda job_id: AllBackupsAsked(job_id=job_id))
+
+
+async def repeat_work(scope: Scope, job_id: int) -> None:
+    """Start work again that failed, was held, or of which nobody knows how it ended; whoever may ask for it may."""
+    work = await queries.get_work(scope, job_id)
+    scope.require(_permission_of(work))
+    await start_again(scope, job_id)
+
+
+def _permission_of(work: Work) -> str:
+    """What asking for such work needs."""
+    if work.job.kind in ("tenants.archive", "tenants.delete"):
+        return "tenants.delete"
+    if work.job.kind == "tenants.restore":
+        return "tenants.create" if work.about.copy else "tenants.delete"
+    return "tenants.create" if work.job.kind == "tenants.try_time" else "tenants.manage"
 
 
 async def ask_look(scope: Scope) -> int:

@@ -13,7 +13,17 @@ from core.database import bind
 from core.errors import NotFound
 from core.hooks import usable
 from core.jobs.status import JobState
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, api_put
+from core.web.jsonapi import (
+    Call,
+    Page,
+    api_delete,
+    api_get,
+    api_patch,
+    api_post,
+    api_put,
+    decode_cursor,
+    encode_cursor,
+)
 from tenants import actions, forms, queries
 from tenants.facts import backups_by_name, see
 from tenants.forms import NewTenantForm
@@ -123,6 +133,22 @@ class WorkItem(Struct, frozen=True, kw_only=True):
     tenant_id: int | None
     file: str
     failures: list[Failure]
+
+
+class MoveTo(Struct, frozen=True, forbid_unknown_fields=True):
+    placement: Annotated[str, Meta(max_length=64, description="Name of a database")]
+
+
+class DatabaseItem(Struct, frozen=True, kw_only=True):
+    """A place for tenants. `schemas` counts those that are kept `ready` too; a `limit` of 0 is none."""
+
+    name: str
+    tenants: int
+    schemas: int
+    ready: int
+    limit: int
+    for_new: bool
+    error: str
 
 
 class Switched(Struct, frozen=True):
@@ -304,6 +330,18 @@ async def bring_back(call: Call, data: JSONBody[Returning]) -> WorkItem:
 
 
 @api_post(
+    "/tenants/{tenant_id:int}/move",
+    permission="tenants.manage",
+    summary="Move a tenant into another database",
+    description="It is copied while it is used, proven, and takes no changes for some seconds.",
+    status_code=202,
+)
+async def move(call: Call, tenant_id: FromPath[int], data: JSONBody[MoveTo]) -> WorkItem:
+    tenant = await host_of(call.scope).get(tenant_id)
+    return await _work(call, await actions.ask_move(call.scope, tenant, data.placement))
+
+
+@api_post(
     "/tenants/{tenant_id:int}/archiving", permission="tenants.delete", summary="Archive a tenant", status_code=202
 )
 async def archive(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated]) -> WorkItem:
@@ -321,6 +359,43 @@ async def archive(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated]
 async def delete(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated]) -> WorkItem:
     tenant = await host_of(call.scope).get(tenant_id)
     return await _work(call, await actions.ask_deletion(call.scope, tenant, data.repeated))
+
+
+@api_get("/tenants/databases", permission="tenants.view", summary="List the databases and how full they are")
+async def list_databases(call: Call) -> list[DatabaseItem]:
+    deployment = host_of(call.scope).deployment
+    counts = await apart(queries.count_by_place(deployment))
+    return [
+        DatabaseItem(
+            name=one.name,
+            tenants=counts.get(one.name, 0),
+            schemas=one.schemas,
+            ready=one.ready,
+            limit=one.limit,
+            for_new=one.for_new,
+            error=one.error,
+        )
+        for one in await apart(deployment.placement.all_fullness())
+    ]
+
+
+@api_get("/tenants/work", permission="tenants.view", summary="List work at tenants, the latest first")
+async def list_work(call: Call, limit: Limit = 100, cursor: Cursor = "") -> Page[WorkItem]:
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else None
+    found = await queries.list_work(call.scope, before=before, limit=limit + 1)
+    shown = [_work_item(one) for one in found[:limit]]
+    return Page(items=shown, next=encode_cursor(shown[-1].id) if len(found) > limit else None)
+
+
+@api_post(
+    "/tenants/work/{job_id:int}/repetition",
+    permission="tenants.manage",
+    summary="Start work again that failed",
+    status_code=202,
+)
+async def repeat_work(call: Call, job_id: FromPath[int]) -> WorkItem:
+    await actions.repeat_work(call.scope, job_id)
+    return await _work(call, job_id)
 
 
 @api_get("/tenants/work/{job_id:int}", permission="tenants.view", summary="How far work at tenants is")
@@ -410,7 +485,11 @@ HANDLERS = (
     try_time,
     run_forward,
     bring_back,
+    move,
     archive,
     delete,
+    list_databases,
+    list_work,
+    repeat_work,
     show_work,
 )

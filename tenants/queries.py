@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from core.database import bind, rows, within
 from core.errors import DomainError, NotFound
-from core.ids import sort_key
+from core.ids import LARGEST_ID, sort_key
 from core.jobs.queries import JobRow, get_job
 from core.jobs.tables import Job
 from tenants.archives import read_manifest
@@ -174,13 +174,14 @@ async def get_work(scope: Scope, job_id: int) -> Work:
     return (await _with_payloads(scope, [job]))[0]
 
 
-async def list_work(scope: Scope, *, limit: int = 200) -> list[Work]:
-    """The console's latest work, but the looking around."""
+async def list_work(scope: Scope, *, before: int | None = None, limit: int = 200) -> list[Work]:
+    """The console's latest work, but the looking around; `before` is where the last page ended."""
     found = await rows(
         JobRow,
         "SELECT id, kind, policy, state, due_at, attempts, progress_done, progress_total, progress_text, cancel_asked,"
         " created_at, customer_id, result, error, started_at, finished_at FROM job"
-        " WHERE kind IN :kinds AND :reach ORDER BY id DESC LIMIT :limit",
+        " WHERE kind IN :kinds AND id < :before AND :reach ORDER BY id DESC LIMIT :limit",
+        before=before or LARGEST_ID,
         kinds=[kind for kind in KINDS if kind != LOOK.name],
         reach=within(Job, scope.actor.reach),
         limit=limit,

@@ -17,7 +17,6 @@ from core.customers.timeline import in_words
 from core.database import bind, current
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import usable
-from core.jobs.actions import start_again
 from core.texts import N_, _, ngettext, number
 from core.web.changes import asked, drawer
 from core.web.feeds import feed
@@ -420,10 +419,21 @@ def work_shown(work: Work) -> RunningJob:
     )
 
 
+WORK_PAGE: Final = 100
+
+
 @get("/tenants/work", permission="tenants.view")
 async def list_work(view: View) -> Response[str]:
-    found = await queries.list_work(view.scope, limit=100)
-    return view.page("tenants/works.html", tabs=tabs("Work"), work=[(one, work_shown(one)) for one in found])
+    text = view.query.get("before", "")
+    before = int(text) if text.isdecimal() and len(text) < 19 else None
+    found = await queries.list_work(view.scope, before=before, limit=WORK_PAGE + 1)
+    return view.page(
+        "tenants/works.html",
+        tabs=tabs("Work"),
+        work=[(one, work_shown(one)) for one in found[:WORK_PAGE]],
+        newest="/tenants/work" if before is not None else "",
+        older=f"/tenants/work?before={found[WORK_PAGE - 1].job.id}" if len(found) > WORK_PAGE else "",
+    )
 
 
 @get("/tenants/work/{job_id:int}", permission="tenants.view")
@@ -448,19 +458,8 @@ async def show_work(view: View, job_id: FromPath[int]) -> Response[str]:
 
 @post("/tenants/work/{job_id:int}/repetition", permission="tenants.manage")
 async def repeat(view: View, job_id: FromPath[int]) -> Response[str]:
-    work = await queries.get_work(view.scope, job_id)
-    view.scope.require(_permission_of(work))
-    await start_again(view.scope, job_id)
+    await actions.repeat_work(view.scope, job_id)
     return view.go(f"/tenants/work/{job_id}", _("Started again."))
-
-
-def _permission_of(work: Work) -> str:
-    """What asking for such work needs."""
-    if work.job.kind in ("tenants.archive", "tenants.delete"):
-        return "tenants.delete"
-    if work.job.kind == "tenants.restore":
-        return "tenants.create" if work.about.copy else "tenants.delete"
-    return "tenants.create" if work.job.kind == "tenants.try_time" else "tenants.manage"
 
 
 @get("/tenants/work/{job_id:int}/events", permission="tenants.view")

@@ -6,7 +6,7 @@ import pytest
 
 from tenants import pausing
 from tenants.deployment import Deployment
-from tests.consoles import happened, program, provider, worked
+from tests.consoles import happened, person, program, provider, worked
 from tests.hosts import made, visitor
 
 
@@ -92,6 +92,33 @@ async def test_the_same_request_with_its_key_makes_one_tenant(deployment: Deploy
     assert second.headers["idempotent-replay"] == "true"
     assert (suspended.status_code, backup.status_code) == (200, 202)
     assert len(await deployment.registry.list_tenants()) == 2
+
+
+async def test_H1_work_databases_and_moving_over_json(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    api, page = await program(deployment, host), await person(deployment, host)
+    at = f"/api/v1/tenants/{tenant.id}"
+    first = (await api.post(f"{at}/backups")).json()
+    await worked(deployment, host)
+    second = (await api.post(f"{at}/backups")).json()
+    await worked(deployment, host)
+
+    latest = (await api.get("/api/v1/tenants/work", params={"limit": 1})).json()
+    rest = (await api.get("/api/v1/tenants/work", params={"limit": 1, "cursor": latest["next"]})).json()
+    older = await page.get("/tenants/work", params={"before": second["id"]})
+    again = await api.post(f"/api/v1/tenants/work/{first['id']}/repetition")
+    places = (await api.get("/api/v1/tenants/databases")).json()
+    there = await api.post(f"{at}/move", json={"placement": tenant.placement})
+    nowhere = await api.post(f"{at}/move", json={"placement": "mars"})
+
+    assert [one["id"] for one in latest["items"]] == [second["id"]]
+    assert [one["id"] for one in rest["items"]] == [first["id"]]
+    assert f"/tenants/work/{first['id']}" in older.text
+    assert f"/tenants/work/{second['id']}" not in older.text
+    assert again.status_code == 409, "what is done is not done again"
+    assert {one["name"]: one["tenants"] for one in places}[tenant.placement] == 2
+    for answer in (there, nowhere):
+        assert [one["field"] for one in answer.json()["errors"]] == ["placement"], answer.text
 
 
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
