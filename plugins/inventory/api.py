@@ -102,9 +102,14 @@ async def scan(call: Call, code: Code = "") -> list[ItemRow]:
 
 
 @api_get("/inventory/customers/{customer_id:int}/items", permission="inventory.view", summary="A customer's items")
-async def list_of_customer(call: Call, customer_id: FromPath[int]) -> list[ItemRow]:
+async def list_of_customer(
+    call: Call, customer_id: FromPath[int], limit: Limit = 50, cursor: Cursor = ""
+) -> Page[ItemRow]:
     await get_customer(call.scope, customer_id)
-    return await queries.list_of_customer(call.scope, customer_id)
+    after = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    found = await queries.list_of_customer(call.scope, customer_id, after=after, limit=limit + 1)
+    shown = found[:limit]
+    return Page(items=shown, next=encode_cursor(shown[-1].id) if len(found) > limit else None)
 
 
 # -- where items go ---------------------------------------------------------------------------------------------------

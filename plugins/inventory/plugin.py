@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -88,6 +88,10 @@ MANIFEST = Manifest(
 )
 
 
+SIDE: Final = 10
+"""Items that stand beside the customer's data; the tab has all."""
+
+
 @hookimpl
 async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
     if not scope.may("inventory.view"):
@@ -101,7 +105,7 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
     """Only where there is an item (X)."""
     if not scope.may("inventory.view"):
         return ()
-    items = await queries.list_of_customer(scope, customer_id)
+    items = await queries.list_of_customer(scope, customer_id, limit=SIDE + 1)
     if not items:
         return ()
     labels = {key.value: pill_of(key) for key in LABELS}
@@ -110,7 +114,11 @@ async def customer_panels(scope: Scope, customer_id: int) -> Sequence[Panel]:
             key="hardware",
             title=_("Hardware"),
             template="inventory/_panel.html",
-            values={"items": items, "labels": labels},
+            values={
+                "items": items[:SIDE],
+                "labels": labels,
+                "all_href": f"/inventory/customers/{customer_id}" if len(items) > SIDE else "",
+            },
         ),
     )
 

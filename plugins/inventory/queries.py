@@ -130,12 +130,16 @@ async def search_items(scope: Scope, text: str, limit: int) -> list[ItemRow]:
     )
 
 
-async def list_of_customer(scope: Scope, customer_id: int) -> list[ItemRow]:
+async def list_of_customer(scope: Scope, customer_id: int, *, after: int = 0, limit: int = 200) -> list[ItemRow]:
+    """By id; `after` is where the last page ended."""
     return await rows(
         ItemRow,
-        f"{ITEMS} WHERE :within AND inventory_item.customer_id = :customer_id ORDER BY inventory_item.id LIMIT 200",
+        f"{ITEMS} WHERE :within AND inventory_item.customer_id = :customer_id AND inventory_item.id > :after"
+        " ORDER BY inventory_item.id LIMIT :limit",
         within=within(InventoryItem, scope.actor.reach),
         customer_id=customer_id,
+        after=after,
+        limit=limit,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Response
 from litestar.params import FromPath
@@ -241,14 +241,23 @@ async def scan_for_customer(view: View, customer_id: FromPath[int]) -> Response[
 # -- a customer -------------------------------------------------------------------------------------------------------
 
 
+CUSTOMERS_PAGE: Final = 100
+
+
 @get("/inventory/customers/{customer_id:int}", permission="inventory.view", uses=("camera",))
 async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]:
     """The tab Hardware of a customer."""
     head = await head_values(view, customer_id, _("Hardware"))
-    items = await queries.list_of_customer(view.scope, customer_id)
+    text = view.query.get("after", "")
+    after = int(text) if text.isdecimal() and len(text) < 19 else 0
+    items = await queries.list_of_customer(view.scope, customer_id, after=after, limit=CUSTOMERS_PAGE + 1)
+    base, more = f"/inventory/customers/{customer_id}", len(items) > CUSTOMERS_PAGE
+    items = items[:CUSTOMERS_PAGE]
     return view.page(
         "inventory/customer.html",
         **head,
+        first=base if after else "",
+        further=f"{base}?after={items[-1].id}" if more else "",
         items=[
             {
                 "item": item,

@@ -18,7 +18,7 @@ from core.errors import Conflict, Forbidden, Invalid
 from core.scope import Scope
 from core.subscriptions.queries import get_subscription, list_charges
 from core.testing import TestTenant
-from plugins.inventory import actions, queries
+from plugins.inventory import actions, queries, routes
 from plugins.inventory.schemas import LocationFields, Move, NewItem, ProductFields, Rental, Return, Sale, WriteOff
 from plugins.inventory.status import AT_PLACE, FROM, LENT, TRANSITIONS, WITH_CUSTOMER, Deed, ItemStatus
 
@@ -176,6 +176,32 @@ async def test_a_history_holds_each_deed_with_the_states_and_the_reason(tenant: 
         "inventory_item_written_off",
         "inventory_item_assigned",
     ]
+
+
+async def test_all_that_a_customer_has_can_be_reached(tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = tenant.scope()
+    someone = await customer(scope)
+    ids = [await router(scope, f"serial-{number}") for number in range(12)]
+    for item_id in ids:
+        await actions.assign_item(scope, item_id, someone)
+    monkeypatch.setattr(routes, "CUSTOMERS_PAGE", 10)
+    page, api = await tenant.browser(), await tenant.api()
+    at = f"/inventory/customers/{someone}"
+
+    beside = (await page.get(f"/customers/{someone}")).text
+    first = (await page.get(at)).text
+    rest = (await page.get(at, params={"after": ids[9]})).text
+    listed = (await api.get(f"/api/v1{at}/items", params={"limit": 11})).json()
+    last = (await api.get(f"/api/v1{at}/items", params={"limit": 11, "cursor": listed["next"]})).json()
+
+    assert ">All hardware<" in beside
+    assert f">Item {ids[0]}<" in beside
+    assert f'href="{at}?after={ids[9]}"' in first
+    assert "serial-11" not in first
+    assert "serial-11" in rest
+    assert f'href="{at}"' in rest
+    assert [one["id"] for one in listed["items"] + last["items"]] == ids
+    assert last["next"] is None
 
 
 # -- selling ----------------------------------------------------------------------------------------------------------
@@ -547,7 +573,7 @@ async def test_sale_rental_and_return_over_the_api(tenant: TestTenant) -> None:
     assert rented.json()["subscription_id"] is not None
     assert (back.json()["status"], back.json()["condition"]) == ("returned", "broken")
     assert (twice.status_code, now.status_code) == (409, 403)
-    assert len((await api.get(f"/api/v1/inventory/customers/{someone}/items")).json()) == 1
+    assert len((await api.get(f"/api/v1/inventory/customers/{someone}/items")).json()["items"]) == 1
 
 
 def test_states_agree_with_each_other() -> None:

@@ -68,9 +68,9 @@ async def test_a_file_is_looked_at_first_and_becomes_items_then(tenant: TestTena
 
 async def test_a_german_file_is_known_by_its_headings_and_its_pages_name_them_in_german(tenant: TestTenant) -> None:
     content = (
-        "Hersteller;Modell;Seriennummer;MAC-Adresse;Inventar-Nr.;Lagerort;Zustand;Einkaufspreis;Gekauft am;Bemerkung\n"
-        "Kestra;R6;A1;00:1a:2b:3c:4d:5e;T-1;Lager;gebraucht;12,50;31.1.2026;rot\n"
-    ).encode()
+        b"Hersteller;Modell;Seriennummer;MAC-Adresse;Inventar-Nr.;Lagerort;Zustand;Einkaufspreis;Gekauft am;Bemerkung\n"
+        b"Kestra;R6;A1;00:1a:2b:3c:4d:5e;T-1;Lager;gebraucht;12,50;31.1.2026;rot\n"
+    )
     scope = replace(tenant.scope(), locale="de")
     page = await tenant.browser()
     await page.post("/profile/preferences", data={"language": "de"})
