@@ -38,6 +38,15 @@ class InvoiceReopened(Event, subject="invoice"):
     open_minor: int
 
 
+class CreditAllocated(Event, subject="invoice"):
+    """A person, or what was typed beside a payment, put some of a credit on an invoice."""
+
+    invoice_id: int
+    customer_id: int
+    amount_minor: int
+    currency: str
+
+
 class DocumentLayoutChanged(Event, subject="document_layout"):
     """How documents to come look; what was issued keeps its look."""
 

@@ -84,6 +84,7 @@ async def test_credit_pays_the_next_invoice_unless_the_tenant_says_no(story: Sto
     assert await story.money() == Money("36.00", "14.00", "-22.00")
     (credit,) = await list_credits(story.scope, story.customer, only_free=True)
     await allocate_by_hand(story.scope, credit.id, 2, 400)
+    await story.expects("credit_allocated", on=["2027-06-01"])
     with pytest.raises(Invalid, match=r"At most 10\.00"):
         await allocate_by_hand(story.scope, credit.id, 2, 1001)
     assert await story.money() == Money("32.00", "10.00", "-22.00")

@@ -15,7 +15,14 @@ from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.billing.actions.relief import take_relief_back
-from core.billing.events import CreditGranted, CreditTakenBack, InvoiceReopened, InvoiceSettled, InvoiceWrittenOff
+from core.billing.events import (
+    CreditAllocated,
+    CreditGranted,
+    CreditTakenBack,
+    InvoiceReopened,
+    InvoiceSettled,
+    InvoiceWrittenOff,
+)
 from core.billing.lifting import close_pauses, lift
 from core.billing.settings import BillingSettings
 from core.billing.tables import CreditEntry, DocumentState
@@ -267,6 +274,15 @@ async def allocate_by_hand(scope: Scope, entry_id: int, document_id: int, amount
         base_credit = part_of_base(entry.base_left_minor, entry.left_minor, amount_minor)
         base_document = part_of_base(document.base_open_minor, document.open_minor, amount_minor)
         await _allocate(scope, one.id, document, amount_minor, base_credit, base_document)
+        record(
+            scope,
+            CreditAllocated(
+                invoice_id=document_id,
+                customer_id=document.payer_id,
+                amount_minor=amount_minor,
+                currency=document.currency,
+            ),
+        )
         still, base_still = document.open_minor - amount_minor, document.base_open_minor - base_document
         if not still or await give_up_small(scope, document, still, base_still):
             await settle(scope, document_id, document.payer_id)

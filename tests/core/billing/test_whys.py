@@ -10,7 +10,9 @@ from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.messages.actions import write_message
 from core.payments import actions as payments
+from core.payments.deposits import Application, NewDeposit, apply_deposit, receive_deposit
 from core.payments.schemas import NewPayment
+from core.payments.transfers import NewTransfer, transfer_credit
 from core.testing import TestTenant
 
 PARTIAL = {"hx-request": "true", "hx-request-type": "partial"}
@@ -47,6 +49,24 @@ async def test_U8_a_balance_says_what_it_is_reckoned_from_and_what_moved_it_last
     assert f"/invoices/{invoice_id}/why" in (await page.get(f"/invoices/{invoice_id}")).text
     assert "Something was paid on it, and something is open." in invoice
     assert "€20.00" in invoice
+
+
+async def test_U8_credit_that_went_to_another_customer_and_a_deposit_that_was_applied_moved_the_balance(
+    tenant: TestTenant,
+) -> None:
+    scope = tenant.scope()
+    ada = await create_customer(scope, NewCustomer(full_name="Ada Adler", country="IE"))
+    bea = await create_customer(scope, NewCustomer(full_name="Bea Berg", country="IE"))
+    await payments.receive(scope, NewPayment(payer_id=ada, amount_minor=2000))
+    page = await tenant.browser()
+
+    await transfer_credit(scope, ada, NewTransfer(to_customer_id=bea, amount_minor=500, reason="A mix-up"))
+    deposit = await receive_deposit(scope, NewDeposit(customer_id=bea, amount_minor=1000))
+    assert "Credit transferred" in await why(page, f"/customers/{ada}/balance/why")
+    assert "Credit transferred" in await why(page, f"/customers/{bea}/balance/why")
+    await apply_deposit(scope, deposit, Application())
+
+    assert "Deposit applied" in await why(page, f"/customers/{bea}/balance/why")
 
 
 async def test_U8_a_message_says_why_it_was_written_and_why_it_waits(tenant: TestTenant) -> None:
