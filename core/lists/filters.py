@@ -126,13 +126,18 @@ def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition
         return Condition(f"{has} AND {column.expr} {unlike} ''", values, walk=has, few=COLLECTED, filled=filled)
     begin = _begun(column, text, slot, values)
     if dialect() == "postgresql":  # the row itself is asked for: an index in the text's order could stand in for it
-        found, rest = has, ""
-        if column.pieces_further and begin:
-            rest = f"substr({column.expr}, 2) {like} :{slot} ESCAPE '~' AND {table}.ctid IS NOT NULL"
-            found = f"({begin} OR substr({column.expr}, 2) {like} :{slot} ESCAPE '~')"
-        begin = begin if rest else ""
-        there = f"{found} AND {table}.ctid IS NOT NULL"
-        return Condition(there, values, walk=has, few=COLLECTED, begin=begin, rest=rest)
+        row_itself = f"{table}.ctid IS NOT NULL"
+        if not column.pieces_further or not begin:
+            return Condition(f"{has} AND {row_itself}", values, walk=has, few=COLLECTED)
+        further = f"substr({column.expr}, 2) {like} :{slot} ESCAPE '~'"
+        return Condition(
+            f"({begin} OR {further}) AND {row_itself}",
+            values,
+            walk=has,
+            few=COLLECTED,
+            begin=begin,
+            rest=f"{further} AND {row_itself}",
+        )
     found, asked = f"{column.pieces} MATCH :{slot}_pieces", f"{name} : ({' AND '.join(_pieces(text))})"
     if isinstance(reach, Partitions) and 0 < len(reach.ids) <= PARTITIONS:
         reached = (f"({' AND '.join(_pieces(f'{REACH}{one}{REACH}'))})" for one in reach.ids)
