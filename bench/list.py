@@ -28,6 +28,7 @@ from core.database import (
     value,
     watched,
 )
+from core.ids import sort_key
 from core.ledger.queries import MAIN_BALANCE
 from core.scope import ALL_PERMISSIONS, Actor
 from core.testing import MIGRATIONS, application, tenant_on
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 LIST: Final = CUSTOMERS.having(MAIN_BALANCE)
 CUSTOMERS_THERE: Final = 1_000_000
 CHUNK: Final = 50_000
+PARENTS: Final = 20_000
+"""The first customers, below whom others stand."""
+LOCATIONS: Final = 60
 DEEP: Final = 50_000
 """Rows before the deep page: a thousand pages."""
 TIMES: Final = 60
@@ -151,7 +155,8 @@ def _bare(text: str) -> str:
 
 
 async def fill(tenant: TestTenant, many: int) -> None:
-    """Names, cities and dates as unevenly spread as they are; a quarter belongs to reseller 1, a twentieth to 2."""
+    """Names, cities and dates as unevenly spread as they are; a quarter belongs to reseller 1, a twentieth to 2. Two
+    thirds are at a location, half of these at the first of them; each eleventh stands below another."""
     days = "date('2012-01-01', '+' || d || ' days')" if dialect() == "sqlite" else "date '2012-01-01' + d::integer"
     draw = f"""
     WITH RECURSIVE n(i) AS (SELECT :start::bigint UNION ALL SELECT i + 1 FROM n WHERE i < :end),
@@ -172,21 +177,30 @@ async def fill(tenant: TestTenant, many: int) -> None:
     else:
         pieces = await value("SELECT indexdef FROM pg_indexes WHERE indexname = 'customer_pieces'")
         await define("DROP INDEX customer_search_words, customer_pieces")
-    for start in range(1, many + 1, CHUNK):
+    parents = min(PARENTS, many // 10)
+    async with transaction():
+        for number in range(1, LOCATIONS + 1):
+            name = f"{ENDINGS[number % len(ENDINGS)]} {number * 37 % 101}"
+            await execute("INSERT INTO location (name, name_key) VALUES (:name, :key)", name=name, key=sort_key(name))
+    starts = [1, *range(parents + 1, many + 1, CHUNK)]
+    for start, following in zip(starts, [*starts[1:], many + 1], strict=True):
         async with transaction():
             await execute(
                 "INSERT INTO customer (full_name, name_key, company, login, login_key, email_key, phone_e164, street,"
                 " zip, city, city_key, country, partition_id, status_id, currency, live_subscriptions, joined_on,"
-                f" created_at) {draw} SELECT name, {_bare('name')},"
+                f" created_at, location_id, parent_id) {draw} SELECT name, {_bare('name')},"
                 " CASE WHEN i % 5 = 0 THEN 'Firma ' || (i % 400) || ' GmbH' ELSE '' END,"
                 " 'u' || i, 'u' || i, 'u' || i || '@mail' || (i % 50) || '.example',"
                 " CASE WHEN i % 10 < 7 THEN '+43664' || (5550000 + i % 99991) ELSE '' END, 'Hauptstraße ' || (i % 200),"
                 f" '' || (1000 + i % 8999), city, {_bare('city')}, 'AT',"
                 " CASE WHEN p < 25 THEN 1 WHEN p < 30 THEN 2 ELSE NULL END,"
                 " CASE WHEN s < 700 THEN 2 WHEN s < 850 THEN 3 WHEN s < 998 THEN 1 ELSE 7 END, 'EUR', s % 5,"
-                f" {days}, :now::timestamptz FROM named",
+                f" {days}, :now::timestamptz,"
+                f" CASE WHEN i % 3 > 0 THEN 1 + (i * 611953 % 1009) * (i * 611953 % 1009) * {LOCATIONS} / (1009 * 1009)"
+                " END, CASE WHEN i > :parents AND i % 11 = 0 THEN 1 + i * 7919 % :parents END FROM named",
                 start=start,
-                end=min(start + CHUNK - 1, many),
+                end=following - 1,
+                parents=parents,
                 now=tenant.clock.now(),
             )
     async with transaction():
@@ -238,12 +252,12 @@ async def _measured(options: Options, tenant: TestTenant, kind: str, many: int) 
         told(what, took)
 
     await measure("first page", staff, [{}])
-    for column in [one for one in LIST.columns if one.sorts and one.is_carried]:
+    for column in [one for one in LIST.columns if one.sorts and (one.is_carried or one.groups)]:
         await measure(f"by {column.key}, first page", staff, [{"sort": f"{sign}{column.key}"} for sign in ("", "-")])
         at = await row(
             _At,
-            f"SELECT {column.expr} AS at, {column.tie or 'customer.id'} AS id FROM customer {column.join}"
-            f" ORDER BY {column.expr}, {column.tie or 'customer.id'} LIMIT 1 OFFSET {deep}",
+            f"SELECT {column.order} AS at, {column.tie or 'customer.id'} AS id FROM customer {column.join}"
+            f" ORDER BY {column.order}, {column.tie or 'customer.id'} LIMIT 1 OFFSET {deep}",
         )
         assert at is not None
         cursor = encode_cursor(column.key, at.at, at.id)

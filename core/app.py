@@ -34,7 +34,9 @@ from core.billing import (
 from core.billing import hookimpls as billing_hooks
 from core.billing import jobs as billing_jobs
 from core.billing import routes as billing_routes
+from core.billing import setting_api as billing_settings_api
 from core.billing import setting_routes as billing_settings
+from core.billing import why_api as billing_whys_api
 from core.billing import why_routes as billing_whys
 from core.billing.listing import DOCUMENTS
 from core.billing.run_listings import PARKED_ACCOUNTS, PREPAID_RENEWALS, RUNS
@@ -74,7 +76,7 @@ from core.customers import jobs as customers_jobs
 from core.customers import routes as customers_routes
 from core.customers.activity_listing import ACTIVITY
 from core.customers.importing.listing import IMPORTS
-from core.dashboard import jobs_bulk, jobs_routes
+from core.dashboard import jobs_api, jobs_bulk, jobs_routes, search_api
 from core.dashboard import routes as dashboard
 from core.dashboard.jobs_listing import JOBS as WORK
 from core.database.migrations import MigrationApp
@@ -94,11 +96,13 @@ from core.lists.bulk_api import bulk_operations
 from core.lists.bulk_pages import bulk_handlers
 from core.lists.registry import STATE, lists_by_key
 from core.messages import api as messages_api
-from core.messages import customer_mail, staff_mail
+from core.messages import customer_mail, staff_mail, words_api
 from core.messages import hookimpls as messages_hooks
 from core.messages import jobs as messages_jobs
 from core.messages import routes as messages_routes
+from core.messages import why_api as messages_whys_api
 from core.messages import why_routes as messages_whys
+from core.messages.kinds import brought_by
 from core.messages.listing import MESSAGES
 from core.payments import api as payments_api
 from core.payments import batch as payments_batch
@@ -123,7 +127,7 @@ from core.reports import datev_routes as reports_datev
 from core.reports import figures_routes as reports_figures
 from core.reports import jobs as reports_jobs
 from core.reports import routes as reports_routes
-from core.staff import account_routes, log_in_routes, second_factors, token_routes
+from core.staff import account_api, account_routes, log_in_routes, second_factors, token_routes
 from core.staff import actions as staff_actions
 from core.staff import api as staff_api
 from core.staff import hookimpls as staff_hooks
@@ -164,6 +168,7 @@ from core.web.guards import (
     within_ids,
     within_limits,
 )
+from core.web.heads import WithoutBody
 from core.web.jsonapi import provide_call
 from core.web.menu import MenuEntry, entry_of
 from core.web.pages import PageMaker
@@ -283,6 +288,7 @@ PAGES: Final = (
 APIS: Final = (
     lists_api,
     staff_api,
+    account_api,
     customers_api,
     status_api,
     activity_api,
@@ -305,7 +311,9 @@ APIS: Final = (
     billing_api,
     reissue_api,
     layout_api,
+    billing_settings_api,
     dunning_api,
+    billing_whys_api,
     vat_api,
     payments_api,
     online_api,
@@ -315,6 +323,10 @@ APIS: Final = (
     reports_api,
     run_api,
     messages_api,
+    messages_whys_api,
+    words_api,
+    jobs_api,
+    search_api,
     settings_api,
 )
 
@@ -555,6 +567,8 @@ def create_app(
     """The application for all tenants. Raises at the start for a route without a permission, an unknown one, a missing
     asset, or templates that hide each other. `console` is what the host brings for the provider's tenant alone."""
     good = {**usable(plugins), **({console.name: console} if console is not None else {})}
+    for name, plugin in good.items():
+        brought_by(name, [kind.key for kind in plugin.manifest.messages])
     assets = load_manifest(plugins=_folders(good, "static"))
     pages = Pages(feature_folders(CORE), assets, plugins=_folders(good, "templates"))
     maker = PageMaker(
@@ -629,7 +643,7 @@ def surrounded(app: Litestar, *, secure: bool = False, limits: Limits = ONLY_LOG
     """The application with what holds for every answer, also where no route matches: security headers, and who asks."""
     return SecurityHeaders(
         Identify(
-            app,
+            WithoutBody(app),
             find_staff=find_staff,
             find_token=staff_queries.find_token_actor,
             note_token=staff_actions.note_token_use,

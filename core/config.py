@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import secrets
 import tempfile
 import tomllib
@@ -24,6 +25,7 @@ from msgspec import Meta, Struct, field
 FILE: Final = "tenantry.toml"
 PREFIX: Final = "TENANTRY__"
 SQLITE: Final = "sqlite"
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -59,6 +61,8 @@ class Placement(Struct, frozen=True, forbid_unknown_fields=True):
     """Schemas that each PostgreSQL database keeps ready for new tenants."""
     keep_moved: Annotated[int, Meta(ge=0, le=3650)] = 7
     """Days that a moved tenant's old database is kept."""
+    keep_upgraded: Annotated[int, Meta(ge=1, le=3650)] = 90
+    """Days that the copy made before an upgrade is kept: what is older goes with the next upgrade that succeeds."""
     schemas: Annotated[int, Meta(ge=1, le=100_000)] = 200
     """How many a PostgreSQL database may hold, those kept ready too: its catalogue grows heavy with them."""
 
@@ -133,8 +137,10 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def internal_hosts(self) -> frozenset[str]:
-        """Hosts that are not public and yet allowed. This machine is, as long as it serves nobody but itself."""
-        own = LOOPBACK if self.server.host in LOOPBACK else frozenset[str]()
+        """Hosts that are not public and yet allowed. This machine is, as long as it serves nobody but itself: with
+        `secure` a proxy is in front."""
+        alone = self.server.host in LOOPBACK and not self.server.secure
+        own = LOOPBACK if alone else frozenset[str]()
         return own | {host.strip().lower() for host in self.outbound.internal_hosts.split(",") if host.strip()}
 
 
@@ -162,6 +168,10 @@ def load_config(path: Path | None = None, *, environment: Mapping[str, str] = os
             raise ConfigError(
                 f"placement.default: there is no [database.{place}]; it is “sqlite” or names of databases"
             )
+    if not _DOMAIN.fullmatch(settings.server.domain):
+        raise ConfigError(
+            f"server.domain: “{settings.server.domain}” is no name of the DNS in small letters, such as example.net"
+        )
     for proxy in settings.server.proxies.split(","):
         try:
             ipaddress.ip_network(proxy.strip())
@@ -210,7 +220,8 @@ class Keys:
     with the id of its key.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, str], *, file: Path | None = None) -> None:
+        self._file = file
         if not keys:
             raise ConfigError("there is no key to seal secrets with")
         try:
@@ -228,7 +239,7 @@ class Keys:
         """Those of this file; it is made, for its owner only, if it is not there."""
         if not path.exists():
             _write(path, [_new_key()], replace=False)
-        return cls(dict(_lines(path)))
+        return cls(dict(_lines(path)), file=path)
 
     @classmethod
     def add_to_file(cls, path: Path) -> Keys:
@@ -236,7 +247,7 @@ class Keys:
         go.
         """
         _write(path, [_new_key(), *_lines(path)], replace=True)
-        return cls(dict(_lines(path)))
+        return cls(dict(_lines(path)), file=path)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -252,11 +263,23 @@ class Keys:
         """The secret. Raises SealedOtherwise, naming the key that is missing."""
         key_id, _, token = sealed.partition(":")
         if key_id not in self._keys:
+            self._read_again()
+        if key_id not in self._keys:
             raise SealedOtherwise(f"this secret is sealed with the key {key_id}; here are only {', '.join(self.ids)}")
         try:
             return self._keys[key_id].decrypt(token.encode()).decode()
         except InvalidToken:
             raise SealedOtherwise(f"this secret, sealed with the key {key_id}, is damaged") from None
+
+    def take_over(self, others: Keys) -> None:
+        """From now on these, for all that hold this."""
+        self._keys = others._keys
+
+    def _read_again(self) -> None:
+        """Another process may have added a key since this one read them."""
+        if self._file is not None:
+            with suppress(ConfigError):
+                self.take_over(Keys(dict(_lines(self._file))))
 
     def rotate(self, sealed: str) -> str:
         """Sealed with the newest key; as it was if it is already."""

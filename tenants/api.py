@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import File
 from msgspec import Meta, Struct
 
 from core.database import bind
@@ -30,7 +31,8 @@ from tenants.forms import NewTenantForm
 from tenants.host import apart, host_of
 from tenants.jobs import Failure
 from tenants.listing import TENANTS, choices
-from tenants.queries import BackupOf, TenantLine, Work
+from tenants.queries import BackupFile, BackupOf, TenantLine, Work
+from tenants.routes import backup_file
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -40,7 +42,8 @@ Filter = Annotated[str, QueryParameter(max_length=200, description="One or sever
 
 
 class TenantDetail(Struct, frozen=True, kw_only=True):
-    """One tenant, its health as it is now."""
+    """One tenant, its health as it is now. `users` are staff who may log in; `waiting` counts work and events that
+    failed and wait for a person."""
 
     id: int
     uuid: UUID
@@ -59,6 +62,8 @@ class TenantDetail(Struct, frozen=True, kw_only=True):
     way_out: str
     behind: int
     customers: int | None
+    users: int | None
+    waiting: int
     database_bytes: int | None
     files_bytes: int
     last_activity_at: datetime | None
@@ -262,11 +267,14 @@ async def back_up(call: Call, tenant_id: FromPath[int]) -> WorkItem:
 
 
 @api_get("/tenants/{tenant_id:int}/backups", permission="tenants.view", summary="List the backups of a tenant")
-async def list_backups(call: Call, tenant_id: FromPath[int]) -> list[BackupItem]:
+async def list_backups(
+    call: Call, tenant_id: FromPath[int], limit: Limit = 100, cursor: Cursor = ""
+) -> Page[BackupItem]:
     host = host_of(call.scope)
     tenant = await host.get(tenant_id)
     found = await apart(queries.backups_of(host.deployment, tenant.uuid, tenant.slug))
-    return [_item(one) for one in found]
+    there = [one for one in found if _comes_after(cursor, one.backup)]
+    return _page([_item(one) for one in there[: limit + 1]], limit)
 
 
 @api_post("/tenants/backups", permission="tenants.manage", summary="Back all tenants up", status_code=202)
@@ -274,11 +282,30 @@ async def back_up_all(call: Call) -> WorkItem:
     return await _work(call, await actions.ask_all_backups(call.scope))
 
 
-@api_get("/tenants/backups", permission="tenants.view", summary="List the latest backups of all tenants")
-async def list_all_backups(call: Call, slug: FromQuery[str] = "", limit: Limit = 100) -> list[BackupItem]:
+@api_get("/tenants/backups", permission="tenants.view", summary="List the backups of all tenants, the latest first")
+async def list_all_backups(
+    call: Call, slug: FromQuery[str] = "", limit: Limit = 100, cursor: Cursor = ""
+) -> Page[BackupItem]:
     deployment = host_of(call.scope).deployment
     found = await apart(queries.list_backups(deployment, [slug] if slug else None))
-    return [_item(one) for one in await apart(queries.describe(deployment, found[:limit]))]
+    there = [one for one in found if _comes_after(cursor, one)]
+    return _page([_item(one) for one in await apart(queries.describe(deployment, there[: limit + 1]))], limit)
+
+
+@api_post(
+    "/tenants/backups/{file:str}/download",
+    permission="tenants.download",
+    summary="Download a backup",
+    description="All that a tenant has, as it lies on the server; who took it stands in the activity.",
+    media_type="application/x-tar",
+    status_code=200,
+    kept=False,
+)
+async def download(call: Call, file: FromPath[str]) -> File:
+    deployment = host_of(call.scope).deployment
+    backup = await apart(queries.get_backup(deployment, file))
+    await actions.note_download(call.scope, backup)
+    return backup_file(deployment, backup)
 
 
 @api_post(
@@ -361,6 +388,17 @@ async def delete(call: Call, tenant_id: FromPath[int], data: JSONBody[Repeated])
     return await _work(call, await actions.ask_deletion(call.scope, tenant, data.repeated))
 
 
+@api_post(
+    "/tenants/looks",
+    permission="tenants.view",
+    summary="Look at all tenants anew",
+    description="What their list says of health, size and use is as they were last looked at.",
+    status_code=202,
+)
+async def look(call: Call) -> WorkItem:
+    return await _work(call, await actions.ask_look(call.scope))
+
+
 @api_get("/tenants/databases", permission="tenants.view", summary="List the databases and how full they are")
 async def list_databases(call: Call) -> list[DatabaseItem]:
     deployment = host_of(call.scope).deployment
@@ -423,6 +461,18 @@ def _work_item(work: Work) -> WorkItem:
     )
 
 
+def _comes_after(cursor: str, one: BackupFile) -> bool:
+    """Whether it stands behind the last one of the page before: backups are listed from the latest on."""
+    return not cursor or (one.made_at.isoformat(), one.file) < decode_cursor(cursor, tuple[str, str])
+
+
+def _page(found: list[BackupItem], limit: int) -> Page[BackupItem]:
+    """`found`: one more than is shown, where there is more."""
+    shown = found[:limit]
+    last = shown[-1] if len(found) > limit else None
+    return Page(items=shown, next=encode_cursor(last.made_at.isoformat(), last.file) if last is not None else None)
+
+
 def _item(one: BackupOf) -> BackupItem:
     file = one.backup
     return BackupItem(
@@ -459,6 +509,8 @@ async def _detail(call: Call, tenant_id: int) -> TenantDetail:
         way_out=seen.finding.way_out,
         behind=seen.behind,
         customers=seen.customers,
+        users=seen.users,
+        waiting=seen.waiting,
         database_bytes=seen.database_bytes,
         files_bytes=seen.files_bytes,
         last_activity_at=seen.last_activity_at,
@@ -481,6 +533,7 @@ HANDLERS = (
     list_backups,
     back_up_all,
     list_all_backups,
+    download,
     copy,
     try_time,
     run_forward,
@@ -488,6 +541,7 @@ HANDLERS = (
     move,
     archive,
     delete,
+    look,
     list_databases,
     list_work,
     repeat_work,

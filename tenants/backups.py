@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -28,7 +29,7 @@ from core.database import (
 )
 from core.errors import Conflict, DomainError, Unavailable
 from core.texts import _
-from tenants.archives import DATABASES, FORMAT, Manifest, in_thread, room_on, write_archive
+from tenants.archives import DATABASES, FORMAT, Manifest, in_thread, room_on, sync_folder, write_archive
 from tenants.dumping import dump_schema, program
 from tenants.names import OURS
 from tenants.placement import SQLITE, owner_dsn, schema_of
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
+REGISTRY: Final = "(registry)"
+"""Where results name tenants: no tenant is called so."""
 WORKING: Final = "working"
 FILES: Final = "files"
 _EXPECTED: Final = (DomainError, OSError)
@@ -97,6 +100,25 @@ async def back_up_all(
             results.append(BackedUp(record.slug, error=error.message if isinstance(error, DomainError) else str(error)))
         told(len(results), len(records), results[-1])
     return results
+
+
+async def back_up_registry(deployment: Deployment, folder: Path | None = None) -> BackedUp:
+    """A copy of the registry beside the tenants' backups: their names, hosts, plugins, and where each lies."""
+    started = perf_counter()
+    folder = folder or deployment.config.data / BACKUPS
+    target = folder / f"registry-{deployment.clock.now():%Y%m%dT%H%M%S%fZ}.sqlite"
+    part = folder / f".registry.{os.getpid()}.part"
+    with room_on(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        try:
+            await deployment.registry.database.copy_into(part)
+            part.replace(target)
+            await asyncio.to_thread(sync_folder, folder)
+        finally:
+            part.unlink(missing_ok=True)
+        size = target.stat().st_size
+    return BackedUp(REGISTRY, str(target), size, round(perf_counter() - started, 3))
 
 
 def has_database(record: TenantRecord) -> bool:

@@ -26,13 +26,15 @@ from core.web.feeds import end_feeds
 from tenants.asgi import make_asgi
 from tenants.commands.base import EXPECTED, deployed, fail, json_option, running, show
 from tenants.commands.inside import billing, demo, import_group, token, verify_books
+from tenants.commands.keys import keys
 from tenants.commands.plugins import plugin
 from tenants.commands.tenants import tenant
 from tenants.deployment import Deployment
-from tenants.doctor import examine
+from tenants.doctor import examine, without_registry
 from tenants.generated import generated_pages
 from tenants.logs import set_up_logs
 from tenants.provisioning import NewTenant, create_tenant
+from tenants.registry import RegistryClosed
 from tenants.status import TenantStatus
 from tenants.upgrading import upgrade_all
 from tenants.working import make_worker, work
@@ -47,7 +49,7 @@ def main() -> None:
     set_up_logs(Log(level="warning"))  # what a command prints is for whoever asked; the rest goes to stderr
 
 
-for group in (tenant, plugin, import_group, billing, verify_books, demo, token):
+for group in (tenant, plugin, import_group, billing, verify_books, demo, token, keys):
     main.add_command(group)
 
 
@@ -72,8 +74,11 @@ async def worker() -> None:
 async def doctor(as_json: bool) -> None:
     """Look at everything that keeps the deployment from serving well, and name the way out. Exit code 1: something
     does."""
-    async with deployed(unchecked=True) as deployment:
-        found = [finding async for finding in examine(deployment)]
+    try:
+        async with deployed(unchecked=True) as deployment:
+            found = [finding async for finding in examine(deployment)]
+    except RegistryClosed as error:
+        found = without_registry(load_config(), error)
     show(found, ("state", "what", "detail", "way_out"), as_json=as_json, empty="")
     if any(finding.state == "fail" for finding in found):
         sys.exit(1)

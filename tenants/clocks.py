@@ -16,6 +16,7 @@ from core.billing.verify import Violation, verify
 from core.clock import FixedClock, date_in, instant_of
 from core.database import rows
 from core.errors import Conflict, Invalid
+from core.ids import check_slug
 from core.jobs.schedules import DailyAt
 from core.jobs.worker import Work, Worker
 from core.scope import command_actor
@@ -115,6 +116,8 @@ class _Host(HostOfWork):
 
 async def try_time(deployment: Deployment, record: TenantRecord, slug: str, *, told: Told = nobody) -> Restored:
     """A copy of the tenant as it is now, under this short name, whose clock stands still from its first moment on."""
+    if await deployment.registry.find_by_slug(check_slug(slug)):
+        raise Conflict(_("There is a tenant “%(slug)s” already. Choose another short name.", slug=slug))
     with worked_on(deployment, record) as staging:
         (staging / "copy").mkdir()
         made = await back_up_in(deployment, record, staging, staging / "copy")

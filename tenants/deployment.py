@@ -26,7 +26,7 @@ from tenants.console import CONSOLE
 from tenants.host import ProviderHost
 from tenants.jobs import SCHEDULES as CONSOLE_SCHEDULES
 from tenants.names import check_names
-from tenants.pausing import release_abandoned
+from tenants.pausing import refuse_archived, release_abandoned
 from tenants.placement import Placement
 from tenants.plugins import HostSwitches
 from tenants.registry import Registry
@@ -183,6 +183,7 @@ class Deployment:
         """The tenant bound, for a command or a job: `async with deployment.scope(record, actor) as scope`.
         `settled=False` while the tenant is being made and has no settings of its own yet."""
         if settled:
+            refuse_archived(record)
             database, bound = await self.open(record)
         else:
             database = self.placement.find(record)

@@ -34,10 +34,11 @@ from tenants.watching import LEAST_FREE, answers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from core.config import Config
     from core.database import PostgresServer
     from tenants.deployment import Deployment
     from tenants.placement import Fullness
-    from tenants.registry import TenantRecord
+    from tenants.registry import RegistryClosed, TenantRecord
 
 State = Literal["ok", "warn", "fail"]
 LATE: Final = timedelta(minutes=15)
@@ -53,7 +54,7 @@ class Finding(Struct, frozen=True):
 
 async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
     """Everything that was looked at, the deployment first, then its tenants by name. Reads only."""
-    for finding in (_keys(deployment), _assets(), _disk(deployment)):
+    for finding in beneath(deployment.config):
         yield finding
     check = await answers(deployment.registry.count_by_status())
     way_out = "" if check.ok else "is the data folder writable?"
@@ -77,8 +78,19 @@ async def examine(deployment: Deployment) -> AsyncIterator[Finding]:
             yield Finding("kept aside", "warn", f"{name}: should be gone", "is `tenantry worker` (or serve) running?")
 
 
-def _keys(deployment: Deployment) -> Finding:
-    file = deployment.config.data / "keys"
+def beneath(config: Config) -> tuple[Finding, ...]:
+    """What can be looked at before the registry is opened."""
+    return _keys(config), _assets(), _disk(config)
+
+
+def without_registry(config: Config, error: RegistryClosed) -> list[Finding]:
+    """All that can be said where it does not open."""
+    way_out = "after what fails above; where it is damaged: docs/hosting.md, Backups"
+    return [*beneath(config), Finding("registry", "fail", str(error), way_out)]
+
+
+def _keys(config: Config) -> Finding:
+    file = config.data / "keys"
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
         return Finding("keys", "fail", f"{file} can be read by others ({mode:o})", f"chmod 600 {file}")
@@ -93,11 +105,11 @@ def _assets() -> Finding:
     return Finding("assets", "ok", "complete and unchanged")
 
 
-def _disk(deployment: Deployment) -> Finding:
-    usage = shutil.disk_usage(deployment.config.data)
+def _disk(config: Config) -> Finding:
+    usage = shutil.disk_usage(config.data)
     detail = f"{usage.free // 2**20:,} MiB free of {usage.total // 2**20:,}"
     if usage.free < LEAST_FREE:
-        return Finding("disk", "fail", detail, f"make room on the disk of {deployment.config.data}")
+        return Finding("disk", "fail", detail, f"make room on the disk of {config.data}")
     if usage.free < usage.total // 10:
         return Finding("disk", "warn", detail, "less than a tenth is left")
     return Finding("disk", "ok", detail)
@@ -134,6 +146,8 @@ class _Work(Struct, frozen=True):
 async def examine_tenant(deployment: Deployment, tenant: TenantRecord, *, thorough: bool = False) -> Finding:
     """What keeps one tenant from being served well. Reads only; `thorough`: all of an SQLite file."""
     what = f"tenant {tenant.slug}"
+    if tenant.status == TenantStatus.CREATING:
+        return Finding(what, "ok", "is being made")
     if tenant.status == TenantStatus.ARCHIVED:
         if await asyncio.to_thread(Path(tenant.archive).is_file):
             return Finding(what, "ok", f"archived: {tenant.archive}")

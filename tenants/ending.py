@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from core.errors import Conflict, Invalid
 from core.texts import _
 from tenants.backups import back_up_in, has_database, nobody, worked_on
 from tenants.moving import remove_aside
-from tenants.pausing import paused
+from tenants.pausing import paused, refuse_archived
 from tenants.status import TRANSITIONS, TenantStatus, called
 
 if TYPE_CHECKING:
@@ -33,14 +34,7 @@ def may_become(record: TenantRecord, status: TenantStatus) -> None:
                 new=called(status),
             )
         )
-    if record.status == TenantStatus.ARCHIVED:
-        raise Conflict(
-            _(
-                "%(slug)s is archived. It comes back with: tenantry tenant restore %(archive)s",
-                slug=record.slug,
-                archive=record.archive,
-            )
-        )
+    refuse_archived(record)
 
 
 async def archive_tenant(
@@ -62,17 +56,26 @@ async def archive_tenant(
 
 
 async def delete_tenant(
-    deployment: Deployment, record: TenantRecord, folder: Path | None = None, *, told: Told = nobody
+    deployment: Deployment,
+    record: TenantRecord,
+    folder: Path | None = None,
+    *,
+    back_up: bool = True,
+    told: Told = nobody,
 ) -> str:
-    """All of it goes but a last backup, whose file is given; its short name and hosts are free afterwards."""
+    """All of it goes but a last backup, whose file is given; its short name and hosts are free afterwards.
+    `back_up=False`: where none can be made.
+    """
     file = record.archive
     if record.status == TenantStatus.CREATING:
         raise Conflict(_("%(slug)s is being made at this moment.", slug=record.slug))
-    if has_database(record):
+    if has_database(record) and back_up:
         file = (await archive_tenant(deployment, record, folder, told=told)).file
+    pause = nullcontext() if back_up else paused(deployment, record, watching=False)
     with worked_on(deployment, record):
-        await _emptied(deployment, record)
-        await deployment.registry.remove(record.uuid)
+        async with pause:
+            await _emptied(deployment, record)
+            await deployment.registry.remove(record.uuid)
     return file
 
 

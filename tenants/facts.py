@@ -47,6 +47,7 @@ class Totals(Struct, frozen=True):
 
 class _Counts(Struct, frozen=True):
     customers: int
+    users: int
     waiting: int
 
 
@@ -77,6 +78,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     waiting: int
     files_bytes: int
     customers: int | None
+    users: int | None
+    """Staff who may log in."""
     database_bytes: int | None
     last_activity_at: datetime | None
     backed_up_at: datetime | None
@@ -89,7 +92,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 async def see(deployment: Deployment, record: TenantRecord, newest: Mapping[str, datetime]) -> Seen:
     """Opens the tenant and looks; writes nothing."""
     size, finding = await size_of(deployment, record), await examine_tenant(deployment, record)
-    counts, behind = _Counts(0, 0), 0
+    counts, behind = _Counts(0, 0, 0), 0
     known = size.schema_version is not None
     if known:
         with bind(deployment.placement.find(record)):
@@ -106,6 +109,7 @@ async def see(deployment: Deployment, record: TenantRecord, newest: Mapping[str,
         waiting=counts.waiting,
         files_bytes=size.files_bytes,
         customers=counts.customers if known else None,
+        users=counts.users if known else None,
         database_bytes=size.database_bytes,
         last_activity_at=size.last_activity_at,
         backed_up_at=backed_up_at,
@@ -118,12 +122,13 @@ async def look_at(deployment: Deployment, record: TenantRecord, newest: Mapping[
     async with deployment.registry.writing():
         await execute(
             "UPDATE tenant_facts SET schema_version = :version, behind = :behind, customers = :customers,"
-            " database_bytes = :database_bytes, files_bytes = :files_bytes, waiting = :waiting, state = :state,"
-            " last_activity_at = :last, backed_up_at = :backed_up_at, looked_at = :now"
+            " users = :users, database_bytes = :database_bytes, files_bytes = :files_bytes, waiting = :waiting,"
+            " state = :state, last_activity_at = :last, backed_up_at = :backed_up_at, looked_at = :now"
             " WHERE tenant_id = :id",
             version=seen.version,
             behind=seen.behind,
             customers=seen.customers,
+            users=seen.users,
             database_bytes=seen.database_bytes,
             files_bytes=seen.files_bytes,
             waiting=seen.waiting,
@@ -137,6 +142,7 @@ async def look_at(deployment: Deployment, record: TenantRecord, newest: Mapping[
 
 _COUNTS: Final = """
 SELECT (SELECT count(*) FROM customer) AS customers,
+       (SELECT count(*) FROM staff WHERE active) AS users,
        (SELECT count(*) FROM job WHERE state IN ('failed', 'unknown', 'held'))
        + (SELECT count(*) FROM delivery_parked) AS waiting
 """

@@ -6,16 +6,17 @@ import asyncio
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+import structlog
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
 from core.database import spawn
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, Unavailable
 from core.jobs.kinds import PROGRESS_EVERY, Job, JobKind
 from core.jobs.schedules import Every, Schedule, Scheduled
 from core.money import format_money
 from core.texts import N_, _, ngettext, number
-from tenants.backups import BACKUPS, back_up, back_up_all
+from tenants.backups import BACKUPS, back_up, back_up_all, back_up_registry
 from tenants.clocks import run_forward, try_time
 from tenants.ending import archive_tenant, delete_tenant
 from tenants.events import (
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from tenants.deployment import Deployment
     from tenants.registry import TenantRecord
     from tenants.upgrading import Upgraded
+
+LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 
 T = TypeVar("T")
 
@@ -177,7 +180,12 @@ async def run_all_backups(scope: Scope, job: Job[OfAll]) -> MadeAll:
     host = host_of(scope)
 
     async def work(told: Says) -> list[BackedUp]:
-        return await back_up_all(host.deployment, told=lambda done, total, one: told(done, total))
+        done = await back_up_all(host.deployment, told=lambda done, total, one: told(done, total))
+        try:
+            await back_up_registry(host.deployment)
+        except Unavailable as error:
+            LOG.warning("no copy of the registry", reason=error.message)
+        return done
 
     results = await shown(job, work, _("Backing up all tenants"))
     records = {each.slug: each for each in await apart(host.deployment.registry.list_tenants())}

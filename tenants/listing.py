@@ -66,6 +66,7 @@ TENANTS: Final = Listing(
             kind="number",
         ),
         ListColumn(key="customers", label=N_("Customers"), expr="coalesce(f.customers, -1)", kind="number", join=FACTS),
+        ListColumn(key="users", label=N_("Staff"), expr="coalesce(f.users, -1)", kind="number", join=FACTS),
         ListColumn(
             key="size",
             label=N_("Size, MB"),

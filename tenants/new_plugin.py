@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from string import Template
 from typing import Final
 
 from core.errors import Conflict, Invalid
 from core.hooks.manifest import HOOK_VERSION, NAME
+from tenants.archives import room_on
 
 FILES: Final = {
     "pyproject.toml": """[project]
@@ -39,12 +41,13 @@ anyio_mode = "auto"
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.hooks import Manifest, MenuItem, Permission, Tab, hookimpl
-from core.texts import N_
-from tenantry_$name import queries, routes
+from core.hooks import Effect, Erasure, Manifest, MenuItem, Permission, Tab, hookimpl
+from core.texts import N_, ngettext
+from tenantry_$name import actions, queries, routes
 from tenantry_$name.tables import ${Class}Remark
 
 if TYPE_CHECKING:
@@ -70,6 +73,16 @@ async def customer_tabs(scope: Scope, customer_id: int) -> Sequence[Tab]:
         return ()
     count = await queries.count_remarks(scope, customer_id)
     return (Tab(key="$name", label="$label", href=f"/$name/customers/{customer_id}", count=count or None),)
+
+
+@hookimpl
+async def plan_customer_erasure(customer_ids: Sequence[int]) -> Erasure:
+    """What was remarked on customers who are anonymised or deleted names them: it goes."""
+    count = await queries.count_of(customer_ids)
+    if not count:
+        return Erasure()
+    text = ngettext("%(num)s remark", "%(num)s remarks", count)
+    return Erasure(effects=(Effect(kind="data", text=text, apply=partial(actions.erase_remarks, customer_ids)),))
 ''',
     "tenantry_$name/tables.py": '''"""Rows of the plugin. Every table says how it belongs to a customer."""
 
@@ -153,6 +166,8 @@ from tenantry_$name.schemas import RemarkRow
 from tenantry_$name.tables import ${Class}Remark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 REMARKS = """
@@ -182,6 +197,11 @@ async def count_remarks(scope: Scope, customer_id: int) -> int:
             within=within(${Class}Remark, scope.actor.reach),
         )
     )
+
+
+async def count_of(customer_ids: Sequence[int]) -> int:
+    """How many there are of these customers, whom the caller has looked up in its reach."""
+    return int(await value("SELECT count(*) FROM ${name}_remark WHERE customer_id IN :ids", ids=customer_ids))
 ''',
     "tenantry_$name/actions.py": '''"""What changes things."""
 
@@ -191,10 +211,13 @@ from typing import TYPE_CHECKING
 
 from core.activity.unit import record, unit_of_work
 from core.customers.queries import get_customer
+from core.database import execute
 from tenantry_$name.events import ${Class}RemarkMade
 from tenantry_$name.tables import ${Class}Remark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.scope import Scope
 
 
@@ -206,6 +229,12 @@ async def make_remark(scope: Scope, customer_id: int, text: str) -> int:
         await remark.save()
         record(scope, ${Class}RemarkMade(${name}_remark_id=int(remark.id), customer_id=customer_id))
         return int(remark.id)
+
+
+async def erase_remarks(customer_ids: Sequence[int], scope: Scope) -> None:
+    """Part of anonymising and deleting customers."""
+    async with unit_of_work(scope):
+        await execute("DELETE FROM ${name}_remark WHERE customer_id IN :ids", ids=customer_ids)
 ''',
     "tenantry_$name/routes.py": '''"""Pages."""
 
@@ -318,6 +347,11 @@ msgstr "Bemerkungen sehen"
 msgid "Write remarks"
 msgstr "Bemerkungen schreiben"
 
+msgid "%(num)s remark"
+msgid_plural "%(num)s remarks"
+msgstr[0] "%(num)s Bemerkung"
+msgstr[1] "%(num)s Bemerkungen"
+
 msgid "Remark kept."
 msgstr "Die Bemerkung ist gespeichert."
 
@@ -349,9 +383,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from core.customers.actions import create_customer
+from core.customers.actions import anonymise_customers, change_status, create_customer
 from core.customers.schemas import NewCustomer
 from core.testing import open_tenant
+from tenantry_$name.actions import make_remark
+from tenantry_$name.queries import count_of
 
 
 @pytest.fixture
@@ -381,6 +417,19 @@ async def test_an_empty_remark_is_refused(tmp_path: Path) -> None:
         refused = await page.post(f"/$name/customers/{customer_id}", data={"text": ""})
 
         assert refused.status_code == 422
+
+
+async def test_remarks_on_a_customer_who_is_anonymised_are_erased(tmp_path: Path) -> None:
+    async with open_tenant(tmp_path, plugins=["$name"]) as tenant:
+        scope = tenant.scope()
+        ids = [await create_customer(scope, NewCustomer(full_name=name)) for name in ("Ann Other", "Bob Other")]
+        for customer_id in ids:
+            await make_remark(scope, customer_id, "Rang twice.")
+        await change_status(scope, ids[0], "inactive")
+
+        await anonymise_customers(scope, ids[:1])
+
+        assert [await count_of([customer_id]) for customer_id in ids] == [0, 1]
 ''',
     "README.md": """# tenantry-$name
 
@@ -405,8 +454,14 @@ def write_plugin(name: str, folder: Path) -> Path:
     if target.exists():
         raise Conflict(f"{target} is there already. Choose another name or folder.")
     words = {"name": name, "Class": name.capitalize(), "label": name.capitalize(), "hook_version": HOOK_VERSION}
-    for path, text in FILES.items():
-        file = target / Template(path).substitute(words)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(Template(text).substitute(words), encoding="utf-8")
+    part = folder / f".{target.name}.part"
+    with room_on(folder):
+        try:
+            for path, text in FILES.items():
+                file = part / Template(path).substitute(words)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(Template(text).substitute(words), encoding="utf-8")
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return target

@@ -54,8 +54,8 @@ def _page(status: int, template: str, values: Mapping[str, str], retry_after: in
 
 
 def _problem(status: int, detail: str, retry_after: int = 0, *, secure: bool) -> Answer:
-    title = HTTPStatus(status).phrase
-    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    title, code = HTTPStatus(status).phrase, "not_found" if status == 404 else "unavailable"
+    body = msgspec.json.encode({"title": title, "status": status, "detail": detail, "code": code})
     headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **_later(retry_after)}
     return Answer(status, body, {**security_headers(secure=secure), **headers})
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
 import structlog
 
 from core.database import bind, value
@@ -52,6 +53,18 @@ async def paused(deployment: Deployment, record: TenantRecord, *, watching: bool
         found = await deployment.registry.find_by_uuid(record.uuid)
         if found is not None and (found.status, found.reason) == (TenantStatus.SUSPENDED, PAUSED):
             await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
+
+
+def refuse_archived(record: TenantRecord) -> None:
+    """Conflict where all there is of it is a backup: nothing can be looked at, and nothing changed."""
+    if record.status == TenantStatus.ARCHIVED:
+        raise Conflict(
+            _(
+                "%(slug)s is archived. It comes back with: tenantry tenant restore %(archive)s",
+                slug=record.slug,
+                archive=record.archive,
+            )
+        )
 
 
 def refuse_paused(record: TenantRecord) -> None:
@@ -122,8 +135,10 @@ async def _work_ends(deployment: Deployment, record: TenantRecord, deadline: flo
 
 
 async def release_abandoned(deployment: Deployment) -> None:
-    """Serve those again whose exchange or move ended with its process."""
+    """Serve those again whose exchange or move ended with its process; what a killed one half made goes."""
     for record in await deployment.registry.list_tenants():
+        if record.status == TenantStatus.CREATING:
+            await _remove_half_made(deployment, record)
         if (record.status, record.reason) == (TenantStatus.ACTIVE, MOVING):
             try:
                 with locked(deployment, record.uuid, record.slug):
@@ -138,3 +153,19 @@ async def release_abandoned(deployment: Deployment) -> None:
                     await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
             except Conflict:
                 continue
+
+
+async def _remove_half_made(deployment: Deployment, record: TenantRecord) -> None:
+    """A tenant is made by one process, which holds its lock meanwhile. Nobody has seen it: its name is free then."""
+    try:
+        with locked(deployment, record.uuid, record.slug):
+            now = await deployment.registry.find_by_uuid(record.uuid)
+            if now is None or now.status != TenantStatus.CREATING:
+                return
+            await deployment.placement.remove(record.uuid, record.placement)
+            await deployment.registry.remove(record.uuid)
+            LOG.warning("a tenant that was half made is taken away", slug=record.slug)
+    except Busy:
+        return
+    except (DomainError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        LOG.warning("a tenant that is half made is still there", slug=record.slug, reason=str(error))

@@ -202,10 +202,14 @@ class Placement:
         """The database of this name, whether there is one yet or not."""
         if placement == SQLITE:
             return SqliteDatabase(self.file(uuid, generation))
-        server = self.servers.get(placement)
+        return PostgresDatabase(self.server(placement), schema_of(uuid, generation))
+
+    def server(self, name: str) -> PostgresServer:
+        """Unavailable where the configuration does not name it (any more)."""
+        server = self.servers.get(name)
         if server is None:
-            raise Unavailable(_("The database “%(placement)s” is not in the configuration.", placement=placement))
-        return PostgresDatabase(server, schema_of(uuid, generation))
+            raise Unavailable(_("The database “%(placement)s” is not in the configuration.", placement=name))
+        return server
 
     def file(self, uuid: UUID, generation: int = 0) -> Path:
         return self.folder(uuid) / (f"tenant-{generation}.sqlite" if generation else "tenant.sqlite")
@@ -243,7 +247,7 @@ class Placement:
                 if path.name not in {kept, f"{kept}-wal", f"{kept}-shm"}:
                     path.unlink(missing_ok=True)
             return
-        owner = owner_dsn(self.servers[placement])
+        owner = owner_dsn(self.server(placement))
         for schema in await spare_schemas(owner, schema_of(uuid)):
             if but is None or schema != schema_of(uuid, but):
                 await drop_schema(owner, schema)

@@ -13,6 +13,7 @@ from core.errors import Conflict, NotFound
 from core.hooks import usable
 from core.settings.events import PluginDisabled, PluginEnabled
 from core.texts import _, listed
+from tenants.pausing import refuse_archived
 from tenants.status import MOVING
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
         raise NotFound(f"plugin {name}")
     if plugin.loaded is None:
         raise Conflict(_("The plugin %(name)s cannot be switched on: %(error)s.", name=name, error=plugin.error))
+    refuse_archived(record_of)
     enabled = deployment.enabled(record_of)
     if name in enabled:
         return
@@ -66,6 +68,7 @@ async def enable_plugin(deployment: Deployment, record_of: TenantRecord, name: s
             await enable_reader(scope, name)
         record(scope, PluginEnabled(plugin=name))
     await deployment.registry.enable_plugin(record_of.uuid, name, deployment.clock.now())
+    await deployment.registry.note_due(record_of.uuid, deployment.clock.now())  # at the commit it was not on yet
 
 
 async def disable_plugin(deployment: Deployment, record_of: TenantRecord, name: str, actor: Actor) -> None:

@@ -27,12 +27,15 @@ from core.staff import actions as staff
 from core.staff.actions import email_of, invite_staff
 from core.staff.schemas import Invite
 from core.texts import _, speaking
+from tenants.backups import locked
 from tenants.placement import SQLITE
 from tenants.registry import TenantRecord
 from tenants.spares import TEMPLATES, version
 from tenants.status import TenantStatus
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from tenants.deployment import Deployment
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -72,6 +75,11 @@ async def create_tenant(deployment: Deployment, new: NewTenant) -> CreatedTenant
     check_zone(new.time_zone)
     hosts = tuple(map(host_name, new.hosts)) or (f"{new.slug}.{deployment.config.server.domain}",)
     uuid = new_uuid()
+    with locked(deployment, uuid, new.slug):  # ends with the process: what is left then is taken away
+        return await _created(deployment, new, uuid, hosts)
+
+
+async def _created(deployment: Deployment, new: NewTenant, uuid: UUID, hosts: tuple[str, ...]) -> CreatedTenant:
     async with deployment.placement.in_turn(new.placement):
         placement = await deployment.placement.choose(new.placement, deployment.registry.list_tenants)
         record = await deployment.registry.add(

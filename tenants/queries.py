@@ -62,6 +62,7 @@ class TenantLine(Struct, frozen=True):
     health: str
     """ok, warn, fail, or empty before anybody has looked."""
     customers: int | None = None
+    users: int | None = None
     database_bytes: int | None = None
     last_activity_at: datetime | None = None
     backed_up_at: datetime | None = None
@@ -79,7 +80,8 @@ SELECT tenant.id, tenant.uuid, tenant.slug, tenant.name, tenant.status, tenant.r
        tenant.is_provider, tenant.created_at, tenant.clock_at,
        coalesce((SELECT h.host FROM tenant_host h WHERE h.tenant_id = tenant.id AND h.main), '') AS host,
        (SELECT count(*) FROM tenant_plugin p WHERE p.tenant_id = tenant.id) AS plugins,
-       f.schema_version, f.behind, f.files_bytes, f.waiting, f.state AS health, f.customers, f.database_bytes,
+       f.schema_version, f.behind, f.files_bytes, f.waiting, f.state AS health, f.customers, f.users,
+       f.database_bytes,
        f.last_activity_at, f.backed_up_at, f.looked_at
 FROM tenant JOIN tenant_facts f ON f.tenant_id = tenant.id
 """

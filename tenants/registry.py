@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from core.database import SqliteDatabase, bind, execute, row, rows, transaction, value, values
 from core.database.migrations import MigrationApp, migrate
-from core.errors import Conflict, Invalid
+from core.errors import Conflict, Invalid, Unavailable
 from core.ids import check_slug, sort_key
 from core.texts import _
 from tenants.status import TenantStatus
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 MIGRATIONS: Final = MigrationApp("tenants", Path(__file__).parent / "migrations")
 REMEMBERED: Final = 2.0
 """Seconds that a look-up is believed; then the control database is asked again, as another process may change it."""
+
+
+class RegistryClosed(Exception):
+    """The control database cannot be opened, so nobody knows which tenants there are. The start is refused."""
 
 
 class TenantRecord(Struct, frozen=True):
@@ -57,6 +61,12 @@ class Aside(Struct, frozen=True):
     placement: str
     generation: int
     remove_at: datetime
+
+
+class Found(Struct, frozen=True):
+    state: str
+    tenants: int
+    waiting: int
 
 
 class _Row(Struct, frozen=True):
@@ -102,8 +112,12 @@ class Registry:
         self._by_host: dict[str, tuple[float, TenantRecord | None]] = {}
 
     async def start(self) -> None:
+        """Raises RegistryClosed, which names the file."""
         with bind(self.database):
-            await migrate([MIGRATIONS])
+            try:
+                await migrate([MIGRATIONS])
+            except Unavailable as error:
+                raise RegistryClosed(f"{self.database.path}, which names all tenants: {error.message}") from error
 
     async def close(self) -> None:
         await self.database.close()
@@ -189,6 +203,15 @@ class Registry:
         with bind(self.database):
             found = await rows(_Count, "SELECT status, count(*) AS tenants FROM tenant GROUP BY status")
         return {**dict.fromkeys(TenantStatus, 0), **{each.status: each.tenants for each in found}}
+
+    async def count_by_finding(self) -> list[Found]:
+        """What was found of the tenants that were looked at, when that was last done."""
+        with bind(self.database):
+            return await rows(
+                Found,
+                "SELECT state, count(*) AS tenants, sum(waiting) AS waiting FROM tenant_facts"
+                " WHERE looked_at IS NOT NULL GROUP BY state",
+            )
 
     async def add(
         self,
@@ -405,6 +428,39 @@ class Registry:
                 id=tenant_id,
                 main=usual == 1,
             )
+
+    async def change_hosts(
+        self, uuid: UUID, *, add: Sequence[str] = (), remove: Sequence[str] = (), main: str = ""
+    ) -> None:
+        """Host names that lead to the tenant besides, those that do no longer, and which of all is the main one. Raises
+        Conflict for one that is another tenant's, and where the main one would go.
+        """
+        async with self.writing():
+            tenant_id = await value("SELECT id FROM tenant WHERE uuid = :uuid", uuid=uuid)
+            for host in add:
+                owner = await value("SELECT tenant_id FROM tenant_host WHERE host = :host", host=host)
+                if owner not in {None, tenant_id}:
+                    raise Conflict(_("The host name %(host)s leads to another tenant already.", host=host))
+                await execute(
+                    "INSERT INTO tenant_host (host, tenant_id, main) VALUES (:host, :id, FALSE) ON CONFLICT DO NOTHING",
+                    host=host,
+                    id=tenant_id,
+                )
+            if main:
+                await execute(
+                    "UPDATE tenant_host SET main = FALSE WHERE tenant_id = :id AND main AND host <> :host",
+                    id=tenant_id,
+                    host=main,
+                )
+                await execute(
+                    "UPDATE tenant_host SET main = TRUE WHERE tenant_id = :id AND host = :host", id=tenant_id, host=main
+                )
+            for host in remove:
+                await execute("DELETE FROM tenant_host WHERE tenant_id = :id AND host = :host", id=tenant_id, host=host)
+            if not await value("SELECT count(*) FROM tenant_host WHERE tenant_id = :id AND main", id=tenant_id):
+                raise Conflict(
+                    _("%(host)s cannot be that: a tenant has one main host name, of its own.", host=main or remove[0])
+                )
 
     async def remove(self, uuid: UUID) -> None:
         """Forget a tenant: its short name and hosts are free."""

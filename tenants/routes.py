@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
     from core.scope import Scope
     from core.web.view import PageView
+    from tenants.deployment import Deployment
     from tenants.facts import Totals
-    from tenants.queries import Work
+    from tenants.queries import BackupOf, Work
 
 BACKUPS_SHOWN: Final = 50
 UNDER_WAY: Final = ("waiting", "running")
@@ -343,6 +344,11 @@ async def download(view: View, file: FromPath[str]) -> File:
     deployment = host_of(view.scope).deployment
     backup = await apart(queries.get_backup(deployment, file))
     await actions.note_download(view.scope, backup)
+    return backup_file(deployment, backup)
+
+
+def backup_file(deployment: Deployment, backup: BackupOf) -> File:
+    """A backup as it is sent: to be saved, kept by no cache."""
     return File(
         path=file_of(deployment, backup.backup.file),
         filename=backup.backup.file,

@@ -38,6 +38,7 @@ class TenantFacts(Table):
     schema_version = Text()
     behind = BigInt()
     customers = BigInt(null=True)
+    users = BigInt(null=True)
     database_bytes = BigInt(null=True)
     files_bytes = BigInt()
     waiting = BigInt()

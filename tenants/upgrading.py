@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.tenants")
 BACKUPS: Final = "backups"
+COPY: Final = "before-upgrade-%Y%m%dT%H%M%S%f"
+"""What the copy made before an upgrade is called: the instant, in UTC."""
 PATIENCE: Final = 120.0
 """Seconds that a backup under way, or whoever writes just then, is waited for."""
 PAUSE: Final = 0.5
@@ -64,6 +67,8 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
     """Run what is missing, all or nothing, after a backup (of a PostgreSQL tenant only with `dump`). One that fails
     answers 503 until it is mended; repeated, it goes on.
     """
+    if record.status == TenantStatus.CREATING:
+        return Upgraded(record.slug, error="It is being made at this moment.")
     if record.status == TenantStatus.ARCHIVED:
         return Upgraded(record.slug, error="It is archived: restoring it brings it up to date.")
     try:
@@ -73,6 +78,8 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
         async with _alone(deployment, record):
             backup = await _back_up(deployment, record, dump=dump) if await _missing(deployment, record) else None
             ran = await _migrated(deployment, record)
+            if backup is not None:
+                await asyncio.to_thread(_clear_out, deployment, backup)
     except Busy as error:
         return Upgraded(record.slug, error=error.message)
     except Exception as error:
@@ -83,6 +90,18 @@ async def upgrade_tenant(deployment: Deployment, record: TenantRecord, *, dump: 
         return Upgraded(record.slug, error=f"{type(error).__name__}: {error}")
     await _serve(deployment, record)
     return Upgraded(record.slug, tuple(ran), backup=str(backup or ""))
+
+
+def _clear_out(deployment: Deployment, newest: Path) -> None:
+    """Copies that are older than any way back goes; never the newest."""
+    oldest = deployment.clock.now() - timedelta(days=deployment.config.placement.keep_upgraded)
+    for path in newest.parent.glob("before-upgrade-*"):
+        try:
+            made_at = datetime.strptime(path.stem, COPY).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if path != newest and made_at < oldest:
+            path.unlink(missing_ok=True)
 
 
 async def _missing(deployment: Deployment, record: TenantRecord) -> list[str]:
@@ -144,7 +163,8 @@ async def upgrade_all(
     were served can be upgraded, the others are left alone. Of PostgreSQL the provider has a base backup, unless a
     `dump` of each tenant is asked for.
     """
-    records = [record for record in await deployment.registry.list_tenants() if record.status != TenantStatus.ARCHIVED]
+    left_out = {TenantStatus.ARCHIVED, TenantStatus.CREATING}
+    records = [record for record in await deployment.registry.list_tenants() if record.status not in left_out]
     waiting = iter(enumerate(records))
     results: dict[int, Upgraded] = {}
     tried: list[bool] = []
@@ -182,7 +202,7 @@ async def _back_up(deployment: Deployment, record: TenantRecord, *, dump: bool) 
         folder.mkdir(exist_ok=True)
         for left in folder.glob(".*.part"):
             left.unlink()
-        name = f"before-upgrade-{deployment.clock.now():%Y%m%dT%H%M%S%f}"
+        name = f"{deployment.clock.now():{COPY}}"
         target = folder / f"{name}{'.sqlite' if isinstance(database, SqliteDatabase) else '.pgdump'}"
         part = folder / f".{name}.part"
         try:

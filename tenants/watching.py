@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from litestar.utils import normalize_path
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from core.config import LOOPBACK
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LOG: Final = structlog.stdlib.get_logger("tenantry.requests")
 PATHS: Final = ("/health", "/ready", "/metrics")
+FOUND: Final = ("ok", "warn", "fail")
 BUCKETS: Final = (0.005, 0.015, 0.03, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ANSWERS_WITHIN: Final = 2.0
 """Seconds that a database has to answer before the process is not ready."""
@@ -72,6 +73,19 @@ class Watched:
         )
         self._under_way = Gauge("tenantry_requests_under_way", "Requests being answered", registry=self._figures)
         self._tenants = Gauge("tenantry_tenants", "Tenants by status", ("status",), registry=self._figures)
+        self._found = Gauge(
+            "tenantry_tenants_found",
+            "Tenants by what was found when they were last looked at, each half hour: ok, warn, fail",
+            ("state",),
+            registry=self._figures,
+        )
+        self._for_a_person = Gauge(
+            "tenantry_waiting_for_a_person",
+            "Jobs and events of all tenants that waited for a person when they were last looked at",
+            registry=self._figures,
+        )
+        self._free = Gauge("tenantry_disk_free_bytes", "Room on the disk of the data", registry=self._figures)
+        ProcessCollector(registry=self._figures)
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if not is_http(scope):
@@ -79,7 +93,8 @@ class Watched:
             return
         headers = dict(scope["headers"])
         scope["path"] = normalize_path(scope["path"])  # as the router reads it
-        if scope["path"] in PATHS and host_of(headers.get(b"host", b"").decode("latin-1")) in LOOPBACK:
+        alone = b"x-forwarded-for" not in headers  # a proxy speaks for somebody else, whatever host that one named
+        if alone and scope["path"] in PATHS and host_of(headers.get(b"host", b"").decode("latin-1")) in LOOPBACK:
             await self._of_the_server(scope["path"], headers.get(b"authorization", b"").decode("latin-1"), send)
             return
         started, status = perf_counter(), 500
@@ -125,6 +140,11 @@ class Watched:
     async def _count_tenants(self) -> None:
         for status, count in (await self._deployment.registry.count_by_status()).items():
             self._tenants.labels(status.value).set(count)
+        found = await self._deployment.registry.count_by_finding()
+        for state in FOUND:
+            self._found.labels(state).set(sum(each.tenants for each in found if each.state == state))
+        self._for_a_person.set(sum(each.waiting for each in found))
+        self._free.set(shutil.disk_usage(self._deployment.config.data).free)
 
 
 async def readiness(deployment: Deployment) -> Readiness:

@@ -13,6 +13,7 @@ from core.activity.delivery import plugin_reader
 from core.app import JOBS, SCHEDULES
 from core.database import bind
 from core.hooks import usable
+from core.jobs.schedules import Schedule
 from core.jobs.worker import NotServed, Work, Worker
 from tenants.moving import keep_tidy
 from tenants.spares import keep
@@ -68,7 +69,11 @@ class HostOfWork:
         ]
         if scope.tenant.test_clock:
             kinds = {name: kind for name, kind in kinds.items() if kind.policy != "once"}  # nothing leaves it
-        schedules = (*SCHEDULES, *self._deployment.console_schedules) if console.name in scope.plugins else SCHEDULES
+        schedules: list[Schedule] = [*SCHEDULES]
+        for plugin in on:
+            schedules += plugin.manifest.schedules  # type: ignore[arg-type]  # as above
+        if console.name in scope.plugins:
+            schedules += self._deployment.console_schedules
         return Work(kinds=kinds, schedules=schedules, readers=readers)
 
 

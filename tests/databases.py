@@ -98,7 +98,8 @@ async def fresh(kind: str, folder: Path, apps: Sequence[MigrationApp] = ()) -> A
     if unused:
         server = unused.pop()
         for connection in _idle(server):  # plans for the few rows of the tests before would be kept for many
-            await connection.execute("DISCARD PLANS")
+            with suppress(asyncpg.ConnectionDoesNotExistError):  # the test before had it ended: another is opened
+                await connection.execute("DISCARD PLANS")
     else:
         name = f"{WORKER}_{os.getpid()}_{next(_number)}"
         await postgres_database(name, template=template)

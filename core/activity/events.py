@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
 
 import msgspec
@@ -16,13 +17,24 @@ EVENTS: Final[dict[str, type[Event]]] = {}
 _Fact = TypeVar("_Fact", bound="Event")
 
 
+class Reading(Struct, frozen=True):
+    """How the old and new values of a field read in the activity: what it is called, and what its keys mean, all as
+    marked texts. An amount (`…_minor`) is in the fact `currency`, else in the customer's; `own`: it is in the tenant's.
+    """
+
+    label: str
+    words: Mapping[str, str] = {}
+    own: bool = False
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class EventMeta(StructMeta):
-    """Takes `subject` and `text` from the class line, gives the event its kind and registers it."""
+    """Takes `subject`, `text` and `fields` from the class line, gives the event its kind and registers it."""
 
     subject_kind: str
     text: str
     subject_field: str | None
+    readings: Mapping[str, Reading]
 
     def __new__(
         mcs,
@@ -32,6 +44,7 @@ class EventMeta(StructMeta):
         *,
         subject: str = "",
         text: str = "",
+        fields: Mapping[str, Reading] | None = None,
         **options: Any,
     ) -> EventMeta:
         made = super().__new__(mcs, name, bases, namespace, **options)
@@ -39,6 +52,8 @@ class EventMeta(StructMeta):
             made.subject_kind = subject
         if text:
             made.text = text
+        if fields:
+            made.readings = fields
         if any(isinstance(base, EventMeta) for base in bases):
             _register(made)
         return made
@@ -49,13 +64,15 @@ class Event(Struct, frozen=True, metaclass=EventMeta):
 
     The id of the subject is the field `<subject>_id`, or else the first other one that ends in `_id`; a field
     `customer_id` puts the fact on that customer's timeline. `text="Hardware {serial} sold"` is how it reads there, with
-    its facts in braces; without it the name is taken apart.
+    its facts in braces; without it the name is taken apart. `fields={"serial": Reading(N_("Serial number"))}` says how
+    the fields read whose old and new values stand beside it.
     """
 
     kind: ClassVar[str] = ""
     text: ClassVar[str] = ""
     subject_kind: ClassVar[str] = ""
     subject_field: ClassVar[str | None] = None
+    readings: ClassVar[Mapping[str, Reading]] = {}
 
     @property
     def about(self) -> int | None:
@@ -84,6 +101,12 @@ def text_of(kind: str) -> str:
     """How an event of this kind reads, facts in braces: as it is declared, else its name in words."""
     declared = EVENTS.get(kind)
     return _(declared.text if declared is not None and declared.text else words_of(kind))
+
+
+def reading_of(kind: str, field: str) -> Reading | None:
+    """How a field reads that such an event changed; None where nothing is declared for it."""
+    declared = EVENTS.get(kind)
+    return declared.readings.get(field) if declared is not None else None
 
 
 def words_of(name: str) -> str:

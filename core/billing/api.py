@@ -34,7 +34,7 @@ from core.payments import actions as payments
 from core.payments import queries as payment_queries
 from core.payments.actions import PayingBack
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_patch, api_post, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,14 @@ class Credited(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Voided(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`refund`: what becomes free and is paid back at once, which needs the permission to refund."""
+    """`refund`: what becomes free and is paid back at once, which needs the permission to refund.
+
+    `late_fees`: what becomes of its late fees that were invoiced already; the others are waived.
+    """
 
     reason: Reason
     charges: Literal["waive", "bill_again"] = "waive"
+    late_fees: Literal["keep", "credit"] = "keep"
     refund: PayingBack | None = None
 
 
@@ -81,9 +85,10 @@ class WrittenOff(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Granted(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`invoice_id` or `subscription_id`: what it is meant for, and pays first."""
+    """In the customer's currency by default. `invoice_id` or `subscription_id`: what it is meant for, it pays first."""
 
     amount_minor: AmountMinor
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     reason: Reason
     invoice_id: Id | None = None
     subscription_id: Id | None = None
@@ -247,7 +252,7 @@ async def _credit(call: Call, note: NewCreditNote, refund: PayingBack | None) ->
     summary="Void by a credit note for all that is left",
 )
 async def void(call: Call, invoice_id: FromPath[int], data: JSONBody[Voided]) -> DocumentDetail:
-    note = NewCreditNote(document_id=invoice_id, reason=data.reason, charges=data.charges)
+    note = NewCreditNote(document_id=invoice_id, reason=data.reason, charges=data.charges, late_fees=data.late_fees)
     return await queries.get_document(call.scope, await _credit(call, note, data.refund))
 
 
@@ -302,9 +307,13 @@ async def list_credit(
     call: Call,
     customer_id: FromPath[int],
     only_free: Annotated[bool, QueryParameter(description="Only what is left")] = False,
-) -> list[CreditRow]:
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Page[CreditRow]:
     await customers.get_customer(call.scope, customer_id)
-    return await queries.list_credits(call.scope, customer_id, only_free=only_free)
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    found = await queries.list_credits(call.scope, customer_id, only_free=only_free, before=before, limit=limit + 1)
+    return Page(found[:limit], encode_cursor(found[limit - 1].id) if len(found) > limit else None)
 
 
 @api_post("/customers/{customer_id:int}/credit", permission="documents.credit", summary="Grant credit: goodwill")
@@ -316,8 +325,11 @@ async def grant_credit(call: Call, customer_id: FromPath[int], data: JSONBody[Gr
         data.reason,
         document_id=data.invoice_id,
         subscription_id=data.subscription_id,
+        currency=data.currency,
     )
-    return next(each for each in await queries.list_credits(call.scope, customer_id) if each.id == made)
+    granted = await queries.find_credit(call.scope, made)
+    assert granted is not None
+    return granted
 
 
 @api_get(

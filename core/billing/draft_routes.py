@@ -161,7 +161,7 @@ async def _refused_draft(
 
 async def _open_charges(scope: Scope, customer: CustomerDetail) -> list[Any]:
     """What waits for the customer's next invoice, first periods of unpaid orders left out: those have theirs."""
-    found = await subscriptions.list_charges(scope, customer_id=customer.id, state="open")
+    found = await subscriptions.list_charges(scope, customer_id=customer.id, state="open", limit=2000)
     return [charge for charge in reversed(found) if charge.kind != "recurring" or charge.period_start is not None]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
-from core.billing.tables import DocumentState, DunningEvent
+from core.billing.tables import Dispute, DocumentState, DunningEvent, Promise
 from core.database import all_of, rows, within
 from core.ids import Id
 from core.settings.queries import load_settings
@@ -249,7 +249,7 @@ async def _next_steps(found: Sequence[Overdue], steps: Sequence[Step], today: da
 
 
 class DunningRow(Struct, frozen=True):
-    """A step that an invoice had: on which day, what it set and what it cost."""
+    """A step that an invoice had, as it was then: on which day, what was written, what it set and what it cost."""
 
     id: Id
     days: int
@@ -266,13 +266,47 @@ async def list_dunning(scope: Scope, document_id: int) -> list[DunningRow]:
     """What an invoice had of dunning, in its order."""
     return await rows(
         DunningRow,
-        "SELECT dunning_event.id, t.days, dunning_event.done_on, t.message, dunning_event.message_id,"
-        " dunning_event.effect, dunning_event.refused, dunning_event.fee_minor, dunning_event.currency"
-        " FROM dunning_event JOIN dunning_step t ON t.id = dunning_event.step_id"
-        " WHERE dunning_event.document_id = :id AND :within ORDER BY dunning_event.id",
+        "SELECT id, days, done_on, message, message_id, effect, refused, fee_minor, currency FROM dunning_event"
+        " WHERE document_id = :id AND :within ORDER BY id",
         id=document_id,
         within=within(DunningEvent, scope.actor.reach),
     )
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """A promise to pay an invoice by a day, or a dispute of it, and how it ended: kept or settled where it was paid.
+
+    `said` is the note of the promise, what is disputed; `answer` what came of a dispute that was closed.
+    """
+
+    kind: Literal["promise", "dispute"]
+    id: Id
+    state: Literal["open", "kept", "broken", "withdrawn", "replaced", "closed", "settled", "credited", "written_off"]
+    until_on: date | None
+    said: str
+    answer: str
+    made_by: str
+    made_on: date
+    closed_on: date | None
+
+
+async def list_pauses(scope: Scope, document_id: int) -> list[Pause]:
+    """What was promised for an invoice and disputed of it, what is open among it, in its order."""
+    return await rows(
+        Pause,
+        "SELECT 'promise' AS kind, id, state, until_on, note AS said, '' AS answer, made_by, made_on, closed_on"
+        " FROM promise WHERE document_id = :id AND :promises"
+        " UNION ALL SELECT 'dispute', id, state, CAST(NULL AS date), reason, answer, made_by, made_on, closed_on"
+        " FROM dispute WHERE document_id = :id AND :disputes ORDER BY made_on, kind, id",
+        id=document_id,
+        promises=within(Promise, scope.actor.reach),
+        disputes=within(Dispute, scope.actor.reach),
+    )
+
+
+def open_of(pauses: Sequence[Pause], kind: str) -> Pause | None:
+    """The promise or the dispute that is open now."""
+    return next((each for each in pauses if each.kind == kind and each.state == "open"), None)
 
 
 class Preview(Struct, frozen=True):

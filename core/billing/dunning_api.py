@@ -7,10 +7,20 @@ from datetime import date
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from core.billing import dunning_pages, queries
+from core.billing import queries
 from core.billing.actions import dunning as actions
 from core.billing.actions.dunning import Closed, NewDispute, NewPromise
-from core.billing.dunning import DunningRow, Step, StepFields, list_dunning, list_steps, preview
+from core.billing.dunning import (
+    DunningRow,
+    Pause,
+    Step,
+    StepFields,
+    list_dunning,
+    list_pauses,
+    list_steps,
+    open_of,
+    preview,
+)
 from core.web.jsonapi import Call, api_delete, api_get, api_post, api_put
 from core.web.reach import check_sees_everyone
 
@@ -47,7 +57,7 @@ class Today(Struct, frozen=True):
 
 
 class DunningAnswer(Struct, frozen=True, kw_only=True):
-    """What an invoice had of dunning, and what pauses it."""
+    """What an invoice had of dunning, what pauses it, and all that ever was promised for it or disputed."""
 
     invoice_id: int
     steps: list[DunningRow]
@@ -55,6 +65,7 @@ class DunningAnswer(Struct, frozen=True, kw_only=True):
     promise_note: str
     disputed_since: date | None
     dispute_reason: str
+    pauses: list[Pause]
 
 
 class Removed(Struct, frozen=True):
@@ -124,15 +135,16 @@ async def get_today(call: Call) -> Today:
 
 async def _answer(call: Call, invoice_id: int) -> DunningAnswer:
     await queries.get_document(call.scope, invoice_id)
-    promised = await dunning_pages.find_promise(call.scope, invoice_id)
-    disputed = await dunning_pages.find_dispute(call.scope, invoice_id)
+    pauses = await list_pauses(call.scope, invoice_id)
+    promised, disputed = open_of(pauses, "promise"), open_of(pauses, "dispute")
     return DunningAnswer(
         invoice_id=invoice_id,
         steps=await list_dunning(call.scope, invoice_id),
         promised_until=promised.until_on if promised is not None else None,
-        promise_note=promised.note if promised is not None else "",
+        promise_note=promised.said if promised is not None else "",
         disputed_since=disputed.made_on if disputed is not None else None,
-        dispute_reason=disputed.reason if disputed is not None else "",
+        dispute_reason=disputed.said if disputed is not None else "",
+        pauses=pauses,
     )
 
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from core.billing.dunning import EFFECTS, MESSAGES, list_dunning, list_steps, preview
-from core.billing.tables import Dispute, Promise
-from core.database import row, rows, within
+from core.billing.dunning import EFFECTS, MESSAGES, list_dunning, list_pauses, list_steps, open_of, preview
+from core.database import rows
 from core.money import format_money
-from core.texts import _
+from core.texts import N_, _
 from core.web.parts import Choice, Field
+from core.web.templating import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.billing.dunning import DunningRow, NextStep, Step
+    from core.billing.dunning import DunningRow, NextStep, Pause, Step
     from core.billing.schemas import DocumentDetail
     from core.scope import Scope
 
@@ -161,70 +161,58 @@ def step_fields(currency: str, labels: Mapping[str, str], step: Step | None, fee
             label=_("Fee, %(currency)s", currency=currency),
             value=fee,
             kind="money",
-            help=_("Not taxed, on the next invoice"),
+            help=_("What is paid in all, on the next invoice"),
         ),
     ]
 
 
 class HadItem(Struct, frozen=True, kw_only=True):
-    """A step that an invoice had, as its page shows it."""
+    """A step that an invoice had, or a promise or dispute that is over, as its page shows it."""
 
     on: date
     text: str
-    refused: str
-    message_id: int | None
-
-
-class OpenPromise(Struct, frozen=True):
-    until_on: date
-    note: str
-    made_by: str
-
-
-class OpenDispute(Struct, frozen=True):
-    made_on: date
-    reason: str
-    made_by: str
+    details: Sequence[str] = ()
+    message_id: int | None = None
 
 
 class DunningOfInvoice(Struct, frozen=True, kw_only=True):
     """What an invoice had of dunning, and what pauses it."""
 
     had: Sequence[HadItem]
-    promise: OpenPromise | None
-    dispute: OpenDispute | None
+    promise: Pause | None
+    dispute: Pause | None
 
 
-_PROMISE: Final = (
-    "SELECT promise.until_on, promise.note, promise.made_by FROM promise"
-    " WHERE promise.document_id = :id AND promise.state = 'open' AND :within"
-)
-_DISPUTE: Final = (
-    "SELECT dispute.made_on, dispute.reason, dispute.made_by FROM dispute"
-    " WHERE dispute.document_id = :id AND dispute.state = 'open' AND :within"
-)
-
-
-async def find_promise(scope: Scope, document_id: int) -> OpenPromise | None:
-    return await row(OpenPromise, _PROMISE, id=document_id, within=within(Promise, scope.actor.reach))
-
-
-async def find_dispute(scope: Scope, document_id: int) -> OpenDispute | None:
-    return await row(OpenDispute, _DISPUTE, id=document_id, within=within(Dispute, scope.actor.reach))
+ENDINGS: Final = {
+    ("promise", "kept"): N_("Promise kept"),
+    ("promise", "broken"): N_("Promise broken"),
+    ("promise", "withdrawn"): N_("Promise taken back"),
+    ("promise", "replaced"): N_("Promise replaced by another"),
+    ("promise", "credited"): N_("Promise over: the invoice was credited"),
+    ("promise", "written_off"): N_("Promise over: the debt was written off"),
+    ("dispute", "closed"): N_("Dispute closed"),
+    ("dispute", "settled"): N_("Dispute over: the invoice was paid"),
+    ("dispute", "credited"): N_("Dispute over: the invoice was credited"),
+    ("dispute", "written_off"): N_("Dispute over: the debt was written off"),
+}
 
 
 async def dunning_of(scope: Scope, document: DocumentDetail) -> DunningOfInvoice | None:
     """None for what is never dunned: credit notes, drafts, and invoices that had nothing and are paid."""
     if document.state != "issued" or document.kind not in ("invoice", "opening"):
         return None
-    had = await list_dunning(scope, document.id)
-    if not had and not document.open_minor:
+    had, pauses = await list_dunning(scope, document.id), await list_pauses(scope, document.id)
+    if not had and not pauses and not document.open_minor:
         return None
     labels = await status_labels() if had else {}
+    items = [
+        *(_had_item(scope, each, labels) for each in had),
+        *(_over_item(scope, each, each.closed_on) for each in pauses if each.closed_on is not None),
+    ]
     return DunningOfInvoice(
-        had=[_had_item(scope, each, labels) for each in had],
-        promise=await find_promise(scope, document.id) if document.open_minor else None,
-        dispute=await find_dispute(scope, document.id) if document.disputed else None,
+        had=sorted(items, key=lambda item: item.on),
+        promise=open_of(pauses, "promise"),
+        dispute=open_of(pauses, "dispute"),
     )
 
 
@@ -235,11 +223,29 @@ def _had_item(scope: Scope, had: DunningRow, labels: Mapping[str, str]) -> HadIt
         text=", ".join(
             [
                 _("After %(days)s days", days=had.days),
-                *([_(MESSAGES[had.message])] if had.message_id is not None and not had.refused else []),
+                *([_(MESSAGES[had.message])] if had.message else []),
                 *([labels.get(had.effect, had.effect)] if had.effect else []),
                 *([_("Fee %(amount)s", amount=fee)] if had.fee_minor else []),
             ]
         ),
-        refused=had.refused,
+        details=[had.refused] if had.refused else [],
         message_id=had.message_id,
+    )
+
+
+def _over_item(scope: Scope, pause: Pause, closed_on: date) -> HadItem:
+    made_on = written(pause.made_on, scope.locale)
+    if pause.until_on is not None:
+        noted = _(
+            "To pay by %(day)s, noted on %(made_on)s by %(name)s",
+            day=written(pause.until_on, scope.locale),
+            made_on=made_on,
+            name=pause.made_by,
+        )
+    else:
+        noted = _("Noted on %(made_on)s by %(name)s", made_on=made_on, name=pause.made_by)
+    return HadItem(
+        on=closed_on,
+        text=_(ENDINGS[pause.kind, pause.state]),
+        details=[noted, *(each for each in (pause.said, pause.answer) if each)],
     )

@@ -141,15 +141,17 @@ async def _save_step(scope: Scope, step: Step | None, form: pages.StepForm) -> C
     fields = StepFields(days=days, message=form.message, effect=form.effect, fee_minor=fee)
     step_id = await actions.save_step(scope, fields, step.id if step is not None else None)
     saved = await actions.get_step(step_id)
+    labels = await pages.status_labels()
+    parts = [
+        PlanPart(title=_("What it does"), lines=[PlanLine(text=each) for each in pages.does(scope, saved, labels)])
+    ]
+    if step is not None:  # who was faster is seen here, and is asked about again
+        before = [PlanLine(text=each) for each in pages.does(scope, step, labels)]
+        parts.insert(0, PlanPart(title=_("So far, after %(days)s days", days=step.days), lines=before))
     return ChangePlan(
         title=_("Step after %(days)s days", days=days),
         button=_("Add step") if step is None else _("Save step"),
-        parts=[
-            PlanPart(
-                title=_("What it does"),
-                lines=[PlanLine(text=each) for each in pages.does(scope, saved, await pages.status_labels())],
-            )
-        ],
+        parts=parts,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.activity.unit import record, savepoint
 from core.billing.events import DunningLiftRefused
+from core.billing.status import Ending
 from core.customers.actions import lift_status
 from core.customers.status import StatusReason
 from core.database import execute, value, values
@@ -36,24 +37,32 @@ ORDER BY c.id
 """The payer, and those blocked with it, who owe nothing overdue that is neither promised nor disputed."""
 
 
-async def close_pauses(scope: Scope, document_id: int) -> None:
-    """In the unit that settles an invoice: its promise is kept, and there is nothing left to dispute."""
+_CREDITED: Final = (
+    "SELECT n.id FROM allocation a JOIN credit_entry e ON e.id = a.credit_entry_id"
+    " LEFT JOIN document n ON e.source_kind = 'credit_note' AND n.id = e.source_id AND n.corrects_id = a.document_id"
+    " WHERE a.document_id = :id AND a.amount_minor > 0 ORDER BY a.id DESC LIMIT 1"
+)
+"""The credit note that settled an invoice of its own; none where money or other credit did."""
+
+
+async def close_pauses(scope: Scope, document_id: int, ending: Ending | None = None) -> None:
+    """In the unit that settles an invoice: its promise is kept where it was paid, and there is nothing left to dispute.
+
+    `ending`: how it was settled, where that is more than what came last to it."""
     paused = await value(
         "SELECT 1 FROM document_state WHERE document_id = :id AND (disputed OR promise_on IS NOT NULL)", id=document_id
     )
     if paused is None:
         return
-    today = scope.today()
-    await execute(
-        "UPDATE promise SET state = 'kept', closed_on = :today WHERE document_id = :id AND state = 'open'",
-        today=today,
-        id=document_id,
-    )
-    await execute(
-        "UPDATE dispute SET state = 'settled', closed_on = :today WHERE document_id = :id AND state = 'open'",
-        today=today,
-        id=document_id,
-    )
+    if ending is None:
+        ending = Ending.PAID if await value(_CREDITED, id=document_id) is None else Ending.CREDITED
+    for table, paid in (("promise", "kept"), ("dispute", "settled")):
+        await execute(
+            f"UPDATE {table} SET state = :state, closed_on = :today WHERE document_id = :id AND state = 'open'",
+            state=paid if ending is Ending.PAID else ending.value,
+            today=scope.today(),
+            id=document_id,
+        )
     await execute(
         "UPDATE document_state SET disputed = FALSE, promise_on = NULL WHERE document_id = :id", id=document_id
     )

@@ -200,6 +200,15 @@ DOCUMENTS: Final = Listing(
         ListColumn(
             key="tax", label=N_("Tax"), expr="document.tax_minor", kind="amount", field="tax_minor", shown=False
         ),
+        ListColumn(
+            key="rounding",
+            label=N_("Rounding"),
+            expr="document.rounding_minor",
+            kind="amount",
+            field="rounding_minor",
+            sorts=False,
+            shown=False,
+        ),
         ListColumn(key="currency", label=N_("Currency"), expr="document.currency", shown=False),
         ListColumn(
             key="settled",

@@ -132,7 +132,7 @@ def _no_rate(scope: Scope, currency: str, on: date) -> str:
         "There is no rate from %(currency)s to %(base)s on %(day)s. Enter it under Settings, Currencies.",
         currency=currency,
         base=scope.tenant.currency,
-        day=on.isoformat(),
+        day=on,
     )
 
 

@@ -221,7 +221,9 @@ def _line_item(line: LineRow, document: DocumentDetail, locale: str) -> LineItem
         text=line.description,
         detail=" · ".join(text for text in details if text),
         quantity=figures(decimal_text(line.quantity_e6, 6)),
-        price="" if (price := price_of(line, document)) is None else _price_text(int(price * ONE_E6)),
+        price=""
+        if (price := price_of(line, document)) is None
+        else _price_text(int(price * ONE_E6), document.currency),
         less=_("less %(amount)s", amount=format_amount(line.discount_minor, document.currency))
         if line.discount_minor
         else "",
@@ -241,11 +243,12 @@ def days_words(days: int, of_days: int) -> str:
     return _("%(days)s days, price for %(full)s", days=days, full=of_days)
 
 
-def _price_text(unit_price_e6: int) -> str:
-    """A unit price with at least two decimals."""
+def _price_text(unit_price_e6: int, currency: str) -> str:
+    """A unit price with the decimals of its currency at least."""
     text = decimal_text(abs(unit_price_e6), 6)
     whole, __, rest = text.partition(".")
-    return figures(f"{'−' if unit_price_e6 < 0 else ''}{int(whole):,}.{rest.ljust(2, '0')}")
+    rest = rest.ljust(exponent(currency), "0")
+    return figures(f"{'−' if unit_price_e6 < 0 else ''}{int(whole):,}{'.' if rest else ''}{rest}")
 
 
 def tax_items(document: DocumentDetail) -> list[TaxItem]:
@@ -752,6 +755,7 @@ class Deletion(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class Voiding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
     charges: Literal["waive", "bill_again"] = "waive"
+    late_fees: Literal["keep", "credit"] = "credit"
     refund: Typed = ""
     refund_method: Annotated[str, Meta(max_length=60)] = "transfer"
     seen: Annotated[str, Meta(max_length=20_000)] = ""

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from core.billing.staging import days_after, days_between, larger, next_id, smaller, staged, staged_all
+from core.billing.staging import (
+    day_before,
+    days_after,
+    days_between,
+    larger,
+    next_id,
+    smaller,
+    staged,
+    staged_all,
+)
 from core.catalog.rates import EU
 from core.clock import date_in, instant_of
 from core.database import execute, execute_many, row, rows
@@ -22,10 +31,10 @@ from core.money import allocate, exponent, half_up_sql
 from core.subscriptions.schedule import Rhythm, periods_due
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.billing.actions.setup import Seller
-    from core.billing.settings import BillingSettings
+    from core.billing.settings import BillingSettings, InclusivePrices, TaxDate
     from core.hooks import ChargeSource
     from core.scope import Scope
 
@@ -46,6 +55,13 @@ def vat_checks_since(at: datetime, zone: str) -> datetime:
     return instant_of(date_in(at, zone) - VAT_CHECK_LASTS + timedelta(days=1), time(), zone)
 
 
+class _Foreign(Struct, frozen=True):
+    """A currency that is not the tenant's, and the day of the rate that a document in it goes by."""
+
+    currency: str
+    rated_on: date
+
+
 @dataclass(slots=True)
 class Plan:
     """What a plan is made for, and the words that its statements share."""
@@ -59,7 +75,8 @@ class Plan:
     run_id: int | None = None
     rhythms: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
     """Periods worked out before, by rhythm: kept over the chunks of a run."""
-    rates: dict[str, int | None] = field(default_factory=dict)
+    rates: dict[_Foreign, int | None] = field(default_factory=dict)
+    """Official rates by currency and day, looked up once."""
     snapshot_id: int | None = None
     """The seller as it stands on these documents: looked up once."""
 
@@ -217,23 +234,37 @@ WHERE l.document_id = :document_id
 """
 
 
-def stage_lines(source: str) -> str:
+def _tax_until(tax_date: TaxDate) -> str:
+    """The day after the tax date of a line `x`, as SQL."""
+    if tax_date == "issue":
+        return ":tomorrow::date"
+    if tax_date == "start":
+        return f"coalesce({days_after('x.period_start', '1')}, :tomorrow::date)"
+    return "coalesce(x.period_end, :tomorrow::date)"
+
+
+def stage_lines(source: str, tax_date: TaxDate = "end", inclusive: InclusivePrices = "gross") -> str:
     """Each line of a source with its tax and with how much of its net is not earned yet on the day of issue.
 
     Tax by the buyer's country and standing (domain.md, default 8): codes are those of EN 16931. What is exempt by
     itself has no tax that a recipient could owe, so it is no reverse charge. Revenue of days that are over is earned; a
-    cycle whose days are not known yet is deferred; what is sold once is earned.
+    cycle whose days are not known yet is deferred; what is sold once is earned. The rate is that of the line's tax
+    date, as the tenant says; what has no period has the day of issue.
     """
-    tax = (
-        "CASE WHEN x.tax_inclusive"
-        f" THEN x.amount_minor - {half_up_sql('x.amount_minor', '100000', '100000 + x.ppm / 10')}"
-        f" ELSE {half_up_sql('x.amount_minor', 'x.ppm', '1000000')} END"
-    )
+    until = _tax_until(tax_date)
+    net_of_gross = half_up_sql("x.amount_minor", "100000", "100000 + x.ppm / 10")
+    if inclusive == "net":
+        first = f"CASE WHEN x.tax_inclusive THEN {net_of_gross} ELSE x.amount_minor END AS net_minor"
+        parted = f"{half_up_sql('x.net_minor', 'x.ppm', '1000000')} AS tax_minor"
+    else:
+        on_top = half_up_sql("x.amount_minor", "x.ppm", "1000000")
+        first = f"CASE WHEN x.tax_inclusive THEN x.amount_minor - {net_of_gross} ELSE {on_top} END AS tax_minor"
+        parted = "CASE WHEN x.tax_inclusive THEN x.amount_minor - x.tax_minor ELSE x.amount_minor END AS net_minor"
     length = days_between("x.period_start", "x.period_end")
     over = smaller(larger(days_between("x.period_start", ":issued_on::date"), "0"), length)
     return f"""
-INSERT INTO stage_line ({_SOURCE}, over_days, all_days, tax_rate_id, tax_code, rate_ppm, net_minor, tax_minor,
-    deferred_minor)
+INSERT INTO stage_line ({_SOURCE}, tax_until, over_days, all_days, tax_rate_id, tax_code, rate_ppm, net_minor,
+    tax_minor, deferred_minor)
 WITH rate AS MATERIALIZED (
     SELECT id, country, category, rate_ppm, valid_from,
            coalesce(lead(valid_from) OVER (PARTITION BY country, category ORDER BY valid_from), '9999-12-31'::date)
@@ -271,17 +302,15 @@ WITH rate AS MATERIALIZED (
            CASE WHEN x.period_start IS NOT NULL THEN {over} WHEN x.kind = 'recurring' THEN 0 ELSE 1 END AS over_days
     FROM coded x
     LEFT JOIN rate ON rate.country = x.rate_country AND rate.category = x.tax_category
-        AND rate.valid_from < coalesce(x.period_end, :tomorrow::date)
-        AND rate.valid_until >= coalesce(x.period_end, :tomorrow::date)
+        AND rate.valid_from < {until} AND rate.valid_until >= {until}
 ), taxed AS MATERIALIZED (
-    SELECT x.*, {tax} AS tax_minor FROM rated x
+    SELECT x.*, {first} FROM rated x
 ), split AS MATERIALIZED (
-    SELECT x.*, CASE WHEN x.tax_inclusive THEN x.amount_minor - x.tax_minor ELSE x.amount_minor END AS net_minor
-    FROM taxed x
+    SELECT x.*, {parted} FROM taxed x
 )
 SELECT {", ".join("x." + name.strip() for name in _SOURCE.split(",")[:-1])},
        coalesce(x.problem, x.rate_problem, CASE WHEN x.tax_minor IS NULL THEN 'amount_too_large' END),
-       x.over_days, x.all_days, x.tax_rate_id, x.tax_code, x.ppm, x.net_minor, x.tax_minor,
+       {until}, x.over_days, x.all_days, x.tax_rate_id, x.tax_code, x.ppm, x.net_minor, x.tax_minor,
        x.net_minor - {half_up_sql("x.net_minor", "x.over_days", "x.all_days")}
 FROM split x
 """
@@ -320,17 +349,18 @@ _PARKED: Final = "payer_id IN (SELECT payer_id FROM stage_parked)"
 # sum() of a bigint is numeric on PostgreSQL and would divide with decimals: cast it back.
 TAXES: Final = f"""
 INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
-    rest_minor)
+    rest_minor, tax_until)
 SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
        CASE WHEN tax_inclusive THEN amount_minor - tax_minor
-           ELSE amount_minor END, tax_minor, tax_minor - of_lines_minor
+           ELSE amount_minor END, tax_minor, tax_minor - of_lines_minor, tax_until
 FROM (
     SELECT x.*, CASE WHEN tax_inclusive
         THEN amount_minor - {half_up_sql("x.amount_minor", "100000", "100000 + x.rate_ppm / 10")}
         ELSE {half_up_sql("x.amount_minor", "x.rate_ppm", "1000000")} END AS tax_minor
     FROM (
         SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
-               CAST(sum(amount_minor) AS bigint) AS amount_minor, CAST(sum(tax_minor) AS bigint) AS of_lines_minor
+               CAST(sum(amount_minor) AS bigint) AS amount_minor, CAST(sum(tax_minor) AS bigint) AS of_lines_minor,
+               max(tax_until) AS tax_until
         FROM stage_line
         GROUP BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
     ) x
@@ -339,10 +369,10 @@ FROM (
 
 BY_LINE: Final = """
 INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
-    rest_minor)
+    rest_minor, tax_until)
 SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive,
        CAST(sum(CASE WHEN tax_inclusive THEN amount_minor - tax_minor ELSE amount_minor END) AS bigint),
-       CAST(sum(tax_minor) AS bigint), 0
+       CAST(sum(tax_minor) AS bigint), 0, max(tax_until)
 FROM stage_line
 GROUP BY payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive
 """
@@ -388,18 +418,73 @@ WHERE stage_line.id = r.id
 """
 
 
-def documents(document_id: str) -> str:
-    """One for each payer, currency and part by which it is split."""
+# Net first: the net of each line is its own, be its price with tax or without; tax is worked out on the net alone.
+NET_FIRST_TAXES: Final = f"""
+INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
+    rest_minor, tax_until)
+SELECT payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor,
+       {half_up_sql("x.net_minor", "x.rate_ppm", "1000000")},
+       {half_up_sql("x.net_minor", "x.rate_ppm", "1000000")} - of_lines_minor, tax_until
+FROM (
+    SELECT payer_id, currency, split_id, tax_code, rate_ppm, FALSE AS tax_inclusive,
+           CAST(sum(net_minor) AS bigint) AS net_minor, CAST(sum(tax_minor) AS bigint) AS of_lines_minor,
+           max(tax_until) AS tax_until
+    FROM stage_line
+    GROUP BY payer_id, currency, split_id, tax_code, rate_ppm
+) x
+"""
+NET_FIRST_BY_LINE: Final = """
+INSERT INTO stage_tax (payer_id, currency, split_id, tax_code, rate_ppm, tax_inclusive, net_minor, tax_minor,
+    rest_minor, tax_until)
+SELECT payer_id, currency, split_id, tax_code, rate_ppm, FALSE, CAST(sum(net_minor) AS bigint),
+       CAST(sum(tax_minor) AS bigint), 0, max(tax_until)
+FROM stage_line
+GROUP BY payer_id, currency, split_id, tax_code, rate_ppm
+"""
+NET_FIRST_SHARES: Final = """
+UPDATE stage_line SET tax_minor = r.tax_minor
+FROM (
+    SELECT id, whole_minor + CASE WHEN rank_of_rest <= units THEN 1 ELSE 0 END AS tax_minor
+    FROM (
+        SELECT cut.*, total_minor - CAST(sum(whole_minor)
+            OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm) AS bigint) AS units,
+               row_number() OVER (PARTITION BY payer_id, currency, split_id, tax_code, rate_ppm
+                   ORDER BY rest DESC, place, customer_id, coalesce(subscription_id, 0),
+                   coalesce(period_start, '0001-01-01'::date), kind, id) AS rank_of_rest
+        FROM (
+            SELECT parts.*, ((product % 1000000) + 1000000) % 1000000 AS rest,
+                   (product - ((product % 1000000) + 1000000) % 1000000) / 1000000 AS whole_minor
+            FROM (
+                SELECT l.id, l.payer_id, l.currency, l.split_id, l.tax_code, l.rate_ppm, l.place, l.customer_id,
+                       l.subscription_id, l.period_start, l.kind, t.tax_minor AS total_minor,
+                       l.net_minor * l.rate_ppm AS product
+                FROM stage_tax t
+                THEN JOIN stage_line l ON l.payer_id = t.payer_id AND l.currency = t.currency
+                    AND l.split_id = t.split_id AND l.tax_code = t.tax_code AND l.rate_ppm = t.rate_ppm
+                WHERE t.rest_minor <> 0
+            ) parts
+        ) cut
+    ) ranked
+) r
+WHERE stage_line.id = r.id
+"""
+
+
+def documents(document_id: str, cash_steps: Mapping[str, int] = {}) -> str:
+    """One for each payer, currency and part by which it is split, rounded to what can be paid in cash where the tenant
+    says so. Its tax date is the last one of its lines."""
+    rounding = _rounding(cash_steps, "g.currency", "(g.net_minor + g.tax_minor)")
+    total = f"g.net_minor + g.tax_minor + {rounding}" if cash_steps else "g.net_minor + g.tax_minor"
     return f"""
-INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor, base_minor,
-    rate_e10, due_on, language)
-SELECT {document_id}, 'invoice', g.payer_id, g.currency, g.split_id, g.net_minor, g.tax_minor,
-       g.net_minor + g.tax_minor, g.net_minor + g.tax_minor, 10000000000,
-       {days_after(":issued_on::date", "coalesce(c.terms_days, :terms_days)")},
+INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, rounding_minor, total_minor,
+    base_minor, base_rounding_minor, rate_e10, due_on, tax_on, language)
+SELECT {document_id}, 'invoice', g.payer_id, g.currency, g.split_id, g.net_minor, g.tax_minor, {rounding},
+       {total}, {total}, {rounding}, 10000000000,
+       {days_after(":issued_on::date", "coalesce(c.terms_days, :terms_days)")}, {day_before("g.tax_until")},
        CASE WHEN c.language <> '' THEN c.language ELSE :language END
 FROM (
     SELECT payer_id, currency, split_id, CAST(sum(net_minor) AS bigint) AS net_minor,
-           CAST(sum(tax_minor) AS bigint) AS tax_minor
+           CAST(sum(tax_minor) AS bigint) AS tax_minor, max(tax_until) AS tax_until
     FROM stage_tax
     GROUP BY payer_id, currency, split_id
 ) g
@@ -410,12 +495,19 @@ WHERE :keep_empty OR g.net_minor + g.tax_minor <> 0 OR EXISTS (
 """
 
 
+def _rounding(steps: Mapping[str, int], currency: str, total: str) -> str:
+    """What is added to a total so that it is a multiple of its currency's step, half up, as SQL."""
+    if not steps:
+        return "0"
+    rounded = " ".join(
+        f"WHEN '{code}' THEN ({half_up_sql(total, '1', str(step))}) * {step} - {total}"
+        for code, step in sorted(steps.items())
+    )
+    return f"coalesce(CASE {currency} {rounded} END, 0)"
+
+
 class _Rhythm(Struct, frozen=True):
     rhythm: str
-
-
-class _Foreign(Struct, frozen=True):
-    currency: str
 
 
 class _ForeignLine(Struct, frozen=True):
@@ -423,6 +515,7 @@ class _ForeignLine(Struct, frozen=True):
     document_id: int
     net_minor: int
     tax_minor: int
+    rounding_minor: int
     deferred_minor: int
 
 
@@ -507,7 +600,15 @@ async def stage_sources(plan: Plan, *sources: tuple[str, dict[str, Any]]) -> lis
     """Lines of several sources; gives how many of each."""
     line_id, shared = next_id("stage_line", preview=plan.preview), plan.values
     return await staged_all(
-        *((stage_lines(source.replace("{line_id}", line_id)), {**shared, **values}) for source, values in sources)
+        *(
+            (
+                stage_lines(
+                    source.replace("{line_id}", line_id), plan.settings.tax_date, plan.settings.inclusive_prices
+                ),
+                {**shared, **values},
+            )
+            for source, values in sources
+        )
     )
 
 
@@ -545,24 +646,26 @@ async def work_out(plan: Plan, *, keep_empty: bool = False) -> Counts:
     foreign = await _foreign(plan) if counts.abroad else []
     if foreign and await _park_without_rate(plan, foreign):
         counts = await _counts(plan)
+    net_first = plan.settings.inclusive_prices == "net"
     if plan.settings.tax_rounding == "line":
-        _, negative = await staged_all((BY_LINE, {}), (PARK_NEGATIVE, {}))
+        _, negative = await staged_all((NET_FIRST_BY_LINE if net_first else BY_LINE, {}), (PARK_NEGATIVE, {}))
     else:
-        _, negative, _ = await staged_all((TAXES, {}), (PARK_NEGATIVE, {}), (SHARES, {}))
+        taxes, shares = (NET_FIRST_TAXES, NET_FIRST_SHARES) if net_first else (TAXES, SHARES)
+        _, negative, _ = await staged_all((taxes, {}), (PARK_NEGATIVE, {}), (shares, {}))
     if negative:
         await _drop_parked()
         await execute(f"DELETE FROM stage_tax WHERE {_PARKED}")
         counts = await _counts(plan)
     await staged(
-        documents(next_id("stage_document", preview=plan.preview)),
+        documents(next_id("stage_document", preview=plan.preview), plan.settings.cash_steps),
         issued_on=plan.issued_on,
         terms_days=plan.settings.terms_days,
         language=plan.scope.tenant.language,
         keep_empty=keep_empty,
     )
-    for currency in foreign:
-        if plan.rates[currency] is not None:
-            await convert_documents(plan.base, currency, plan.rates[currency])
+    for each in foreign:
+        if plan.rates[each] is not None:
+            await convert_documents(plan.base, each.currency, plan.rates[each], each.rated_on, plan.issued_on)
     return counts
 
 
@@ -578,47 +681,73 @@ async def _drop_parked() -> None:
     await execute(f"DELETE FROM stage_due WHERE {_PARKED}")
 
 
-async def _foreign(plan: Plan) -> list[str]:
-    """Currencies of lines that are not the tenant's; their rates of the day are looked up once a run."""
+async def _foreign(plan: Plan) -> list[_Foreign]:
+    """Currencies of documents that are not the tenant's, and their tax dates, at the latest the day of issue; the rates
+    of these days are looked up once a run."""
     found = [
-        each.currency
+        _Foreign(each.currency, each.rated_on - timedelta(days=1))
         for each in await rows(
-            _Foreign, "SELECT DISTINCT currency FROM stage_line WHERE currency <> :base", base=plan.base
+            _Foreign,
+            f"SELECT DISTINCT currency, {_RATED_UNTIL} AS rated_on FROM stage_line WHERE currency <> :base"
+            " GROUP BY payer_id, currency, split_id ORDER BY currency, rated_on",
+            base=plan.base,
+            tomorrow=plan.values["tomorrow"],
         )
     ]
-    for currency in found:
-        if currency not in plan.rates:
-            plan.rates[currency] = await find_rate(currency, plan.base, plan.issued_on)
+    for each in found:
+        if each not in plan.rates:
+            plan.rates[each] = await find_rate(each.currency, plan.base, each.rated_on)
     return found
 
 
-async def _park_without_rate(plan: Plan, foreign: Sequence[str]) -> int:
+_RATED_UNTIL: Final = (
+    "CASE WHEN max(coalesce(tax_until, :tomorrow::date)) < :tomorrow::date"
+    " THEN max(coalesce(tax_until, :tomorrow::date)) ELSE :tomorrow::date END"
+)
+
+
+async def _park_without_rate(plan: Plan, foreign: Sequence[_Foreign]) -> int:
     """Payers in a currency whose rate nobody entered."""
     parked = 0
-    for currency in foreign:
-        if plan.rates[currency] is None:
+    for each in foreign:
+        if plan.rates[each] is None:
             parked += await execute(
-                "INSERT INTO stage_parked (payer_id, reason) SELECT DISTINCT payer_id, 'no_fx_rate' FROM stage_line"
-                " WHERE currency = :currency AND payer_id NOT IN (SELECT payer_id FROM stage_parked)",
-                currency=currency,
+                "INSERT INTO stage_parked (payer_id, reason) SELECT DISTINCT payer_id, 'no_fx_rate' FROM ("
+                "SELECT payer_id FROM stage_line WHERE currency = :currency GROUP BY payer_id, split_id"
+                f" HAVING {_RATED_UNTIL} = :until::date) d"
+                " WHERE payer_id NOT IN (SELECT payer_id FROM stage_parked)",
+                currency=each.currency,
+                until=each.rated_on + timedelta(days=1),
+                tomorrow=plan.values["tomorrow"],
             )
     if parked:
         await _drop_parked()
     return parked
 
 
-async def convert_documents(base: str, currency: str, rate_e10: int | None) -> None:
+async def convert_documents(
+    base: str, currency: str, rate_e10: int | None, rated_on: date | None = None, issued_on: date | None = None
+) -> None:
     """The amounts of staged documents in the tenant's currency, by the official rate: exact, so not in SQL.
+
+    `rated_on`: only those of this tax date, or of a later one where it is the day of issue.
 
     A total is converted once and its parts come to it, so that each transaction sums to zero in both.
     """
     assert rate_e10 is not None
+    days: dict[str, Any] = {}
+    which = "TRUE"
+    if rated_on is not None:
+        days["rated_on"] = rated_on
+        which = "d.tax_on = :rated_on" if rated_on != issued_on else "d.tax_on >= :rated_on"
     lines = await rows(
         _ForeignLine,
-        "SELECT l.id, d.id AS document_id, l.net_minor, l.tax_minor, l.deferred_minor FROM stage_line l"
+        "SELECT l.id, d.id AS document_id, l.net_minor, l.tax_minor, d.rounding_minor, l.deferred_minor"
+        " FROM stage_line l"
         " JOIN stage_document d ON d.payer_id = l.payer_id AND d.currency = l.currency AND d.split_id = l.split_id"
-        " WHERE d.currency = :currency ORDER BY d.id, l.id",
+        f" WHERE d.currency = :currency AND {which} ORDER BY d.id, l.id",
         currency=currency,
+        **days,
     )
     by_document: dict[int, list[_ForeignLine]] = {}
     for line in lines:
@@ -627,6 +756,7 @@ async def convert_documents(base: str, currency: str, rate_e10: int | None) -> N
     totals: list[dict[str, Any]] = []
     for document_id, some in by_document.items():
         amounts = [part for line in some for part in (line.net_minor, line.tax_minor)]
+        amounts.append(some[0].rounding_minor)
         total, shares = convert_parts(amounts, currency, base, rate_e10)
         parts = iter(shares)
         for line in some:
@@ -634,10 +764,14 @@ async def convert_documents(base: str, currency: str, rate_e10: int | None) -> N
             earned = line.net_minor - line.deferred_minor
             deferred, _ = allocate(net, [line.deferred_minor, earned])
             converted.append({"id": line.id, "net": net, "tax": tax, "deferred": deferred})
-        totals.append({"id": document_id, "base": total, "rate": rate_e10})
+        totals.append({"id": document_id, "base": total, "rounding": shares[-1], "rate": rate_e10})
     await execute_many(
         "UPDATE stage_line SET base_net_minor = :net, base_tax_minor = :tax, base_deferred_minor = :deferred"
         " WHERE id = :id",
         converted,
     )
-    await execute_many("UPDATE stage_document SET base_minor = :base, rate_e10 = :rate WHERE id = :id", totals)
+    await execute_many(
+        "UPDATE stage_document SET base_minor = :base, base_rounding_minor = :rounding, rate_e10 = :rate"
+        " WHERE id = :id",
+        totals,
+    )

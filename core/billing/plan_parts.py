@@ -14,6 +14,7 @@ from core.web.templating import written
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.billing.actions.late_fees import LateFee
     from core.billing.schemas import DocumentDetail
 
 
@@ -47,6 +48,21 @@ def documents_part(made: Sequence[DocumentDetail], locale: str) -> PlanPart:
             value=total,
         ),
     )
+
+
+def late_fees_part(before: Sequence[LateFee], after: Sequence[LateFee]) -> list[PlanPart]:
+    """What becomes of the late fees of an invoice that is credited in full; nothing where it has none."""
+    stay = {fee.charge_id for fee in after}
+    lines = []
+    for fee in before:
+        if not fee.is_issued:
+            text, detail = _("Late fee, not invoiced yet"), _("waived")
+        else:
+            text, detail = _("Late fee on %(number)s", number=fee.number), _("credited")
+        if fee.charge_id in stay:
+            detail = _("stays")
+        lines.append(PlanLine(text=text, detail=detail, value=format_amount(fee.amount_minor, fee.currency)))
+    return [PlanPart(title=_("Late fees"), lines=lines)] if lines else []
 
 
 def settled_lines(document: DocumentDetail) -> list[PlanLine]:

@@ -69,6 +69,7 @@ class _Planned(Struct, frozen=True):
     invoices: int
     net_minor: int
     tax_minor: int
+    rounding_minor: int
     total_minor: int
 
 
@@ -144,13 +145,14 @@ async def _add_documents(
     for each in await rows(
         _Planned,
         "SELECT currency, count(*) AS invoices, CAST(sum(net_minor) AS bigint) AS net_minor,"
-        " CAST(sum(tax_minor) AS bigint) AS tax_minor, CAST(sum(total_minor) AS bigint) AS total_minor"
-        " FROM stage_document GROUP BY currency",
+        " CAST(sum(tax_minor) AS bigint) AS tax_minor, CAST(sum(rounding_minor) AS bigint) AS rounding_minor,"
+        " CAST(sum(total_minor) AS bigint) AS total_minor FROM stage_document GROUP BY currency",
     ):
         report.invoices += each.invoices
         for sums, minor in (
             (report.net, each.net_minor),
             (report.tax, each.tax_minor),
+            (report.rounding, each.rounding_minor),
             (report.totals, each.total_minor),
         ):
             sums[each.currency] = sums.get(each.currency, 0) + minor
@@ -207,6 +209,7 @@ class PreviewDocument(Struct, frozen=True):
     currency: str
     net_minor: int
     tax_minor: int
+    rounding_minor: int
     total_minor: int
     due_on: date
     lines: list[PreviewLine]
@@ -217,6 +220,7 @@ class _Document(Struct, frozen=True):
     split_id: int
     net_minor: int
     tax_minor: int
+    rounding_minor: int
     total_minor: int
     due_on: date
 
@@ -235,8 +239,8 @@ async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[Previe
         await work_out(plan)
         for each in await rows(
             _Document,
-            "SELECT currency, split_id, net_minor, tax_minor, total_minor, due_on FROM stage_document"
-            " ORDER BY currency, split_id",
+            "SELECT currency, split_id, net_minor, tax_minor, rounding_minor, total_minor, due_on"
+            " FROM stage_document ORDER BY currency, split_id",
         ):
             lines = await rows(
                 PreviewLine,
@@ -249,6 +253,14 @@ async def preview_payer(scope: Scope, payer_id: int, as_of: date) -> list[Previe
                 split=each.split_id,
             )
             found.append(
-                PreviewDocument(each.currency, each.net_minor, each.tax_minor, each.total_minor, each.due_on, lines)
+                PreviewDocument(
+                    each.currency,
+                    each.net_minor,
+                    each.tax_minor,
+                    each.rounding_minor,
+                    each.total_minor,
+                    each.due_on,
+                    lines,
+                )
             )
     return found

@@ -19,7 +19,7 @@ from core.billing.schemas import (
     SettlementRow,
     TaxRow,
 )
-from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document
+from core.billing.tables import BillingParked, BillingRun, CreditEntry, Document, DocumentState
 from core.database import all_of, row, rows, value, values, within
 from core.errors import NotFound
 from core.lists.columns import ListChoice, ListColumn
@@ -27,7 +27,7 @@ from core.periods import Cycle, nth
 from core.texts import N_, _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.scope import Scope
 
@@ -101,7 +101,7 @@ SELECT document.id, document.kind, document.state, document.number, document.pay
                 SELECT coalesce(sum(n.total_minor), 0) FROM document n
                 WHERE n.corrects_id = document.id AND n.state = 'issued' AND n.kind = 'credit_note') THEN 'credited'
             ELSE 'paid' END AS settlement,
-       document.corrects_id, document.run_id, s.sent_at
+       document.corrects_id, document.run_id, s.sent_at, document.rounding_minor
 """
 DOCUMENT_FROM: Final = """
 FROM document
@@ -116,7 +116,6 @@ class _More(Struct, frozen=True):
     reference: str
     note: str
     tax_on: date | None
-    rounding_minor: int
     fx_rate_e10: int | None
     tax_fx_rate_e10: int | None
     tax_currency_minor: int | None
@@ -141,7 +140,7 @@ async def get_document(scope: Scope, document_id: int) -> DocumentDetail:
         raise NotFound(f"document {document_id}")
     rest = await row(
         _More,
-        "SELECT d.terms_days, d.language, d.reference, d.note, d.tax_on, d.rounding_minor, d.fx_rate_e10,"
+        "SELECT d.terms_days, d.language, d.reference, d.note, d.tax_on, d.fx_rate_e10,"
         " d.tax_fx_rate_e10, d.tax_currency_minor, d.seller_id, d.version, d.created_at, d.issued_at,"
         " coalesce(p.snapshot, '') AS buyer, coalesce(n.snapshot, '') AS seller FROM document d"
         " LEFT JOIN document_party p ON p.document_id = d.id AND p.role = 'buyer'"
@@ -271,6 +270,7 @@ async def list_documents(
     state: str = "",
     only_open: bool = False,
     run_id: int | None = None,
+    ids: Sequence[int] | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[DocumentRow]:
@@ -281,6 +281,7 @@ async def list_documents(
         bool(state) and "document.state = :state",
         only_open and "s.open_minor > 0",
         run_id is not None and "document.run_id = :run_id",
+        ids is not None and "document.id IN :ids",
         before is not None and "document.id < :before",
     )
     return await rows(
@@ -291,10 +292,34 @@ async def list_documents(
         kind=kind,
         state=state,
         run_id=run_id,
+        ids=list(ids or ()),
         before=before,
         limit=limit,
         within=within(Document, scope.actor.reach),
     )
+
+
+class _Amount(Struct, frozen=True):
+    document_id: int
+    open_minor: int
+
+
+async def open_amounts(scope: Scope, payer_id: int) -> dict[int, int]:
+    """What is open of a payer, by document: all of it."""
+    found = await rows(
+        _Amount,
+        "SELECT document_id, open_minor FROM document_state WHERE payer_id = :id AND open_minor > 0 AND :within",
+        id=payer_id,
+        within=within(DocumentState, scope.actor.reach),
+    )
+    return {each.document_id: each.open_minor for each in found}
+
+
+async def list_opened(scope: Scope, payer_id: int, before: Mapping[int, int]) -> list[DocumentRow]:
+    """The documents of a payer of which more, or less, is open than before; what is settled now is not among them."""
+    now = await open_amounts(scope, payer_id)
+    changed = [each for each, minor in now.items() if before.get(each) != minor]
+    return await list_documents(scope, ids=changed, limit=len(changed)) if changed else []
 
 
 async def latest_document(scope: Scope) -> int:
@@ -339,13 +364,23 @@ async def find_document_by_number(scope: Scope, number: str) -> int | None:
     return int(found) if found is not None else None
 
 
-async def list_credits(scope: Scope, customer_id: int, *, only_free: bool = False) -> list[CreditRow]:
+_CREDIT: Final = (
+    "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
+    " created_on FROM credit_entry"
+)
+
+
+async def list_credits(
+    scope: Scope, customer_id: int, *, only_free: bool = False, before: int = 0, limit: int = 200
+) -> list[CreditRow]:
+    """The newest first, from before an id on."""
+    asked = all_of(only_free and "left_minor > 0", bool(before) and "id < :before")
     return await rows(
         CreditRow,
-        "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
-        " created_on FROM credit_entry WHERE customer_id = :id"
-        f" AND {all_of(only_free and 'left_minor > 0')} AND :within ORDER BY id DESC LIMIT 200",
+        f"{_CREDIT} WHERE customer_id = :id AND {asked} AND :within ORDER BY id DESC LIMIT :limit",
         id=customer_id,
+        before=before,
+        limit=limit,
         within=within(CreditEntry, scope.actor.reach),
     )
 
@@ -353,9 +388,19 @@ async def list_credits(scope: Scope, customer_id: int, *, only_free: bool = Fals
 async def find_credit(scope: Scope, credit_id: int) -> CreditRow | None:
     return await row(
         CreditRow,
-        "SELECT id, customer_id, currency, source_kind, source_id, subscription_id, reason, amount_minor, left_minor,"
-        " created_on FROM credit_entry WHERE id = :id AND :within",
+        f"{_CREDIT} WHERE id = :id AND :within",
         id=credit_id,
+        within=within(CreditEntry, scope.actor.reach),
+    )
+
+
+async def find_credit_of(scope: Scope, source_kind: str, source_id: int) -> CreditRow | None:
+    """The credit that came of a payment, a credit note."""
+    return await row(
+        CreditRow,
+        f"{_CREDIT} WHERE source_kind = :kind AND source_id = :id AND :within",
+        kind=source_kind,
+        id=source_id,
         within=within(CreditEntry, scope.actor.reach),
     )
 
@@ -446,6 +491,7 @@ class RunSums(Struct, frozen=True):
     invoices: int
     net_minor: int
     tax_minor: int
+    rounding_minor: int
     total_minor: int
 
 
@@ -467,7 +513,7 @@ async def sums_of_run(scope: Scope, run_id: int) -> list[RunSums]:
         RunSums,
         "SELECT currency, count(DISTINCT payer_id) AS payers, count(*) AS invoices,"
         " CAST(sum(net_minor) AS bigint) AS net_minor, CAST(sum(tax_minor) AS bigint) AS tax_minor,"
-        " CAST(sum(total_minor) AS bigint) AS total_minor"
+        " CAST(sum(rounding_minor) AS bigint) AS rounding_minor, CAST(sum(total_minor) AS bigint) AS total_minor"
         " FROM document WHERE run_id = :id AND :within GROUP BY currency ORDER BY currency",
         id=run_id,
         within=within(Document, scope.actor.reach),

@@ -10,13 +10,14 @@ from litestar.params import FromPath
 from core.activity.queries import timeline
 from core.billing import actions, pages, queries
 from core.billing.actions.allocation import change_waits
+from core.billing.actions.late_fees import list_late_fees
 from core.billing.actions.notes import list_left
 from core.billing.actions.proformas import why_no_draft
 from core.billing.draft_routes import draft_page
 from core.billing.dunning_pages import dunning_of
 from core.billing.listing import DOCUMENTS
 from core.billing.mailing import document_file, send_document
-from core.billing.plan_parts import balance_part, document_place, documents_part
+from core.billing.plan_parts import balance_part, document_place, documents_part, late_fees_part
 from core.billing.schemas import CreditLine, NewCreditNote
 from core.billing.sheets import document_of, tax_name_of
 from core.billing.status import Charges
@@ -41,7 +42,7 @@ from core.web.amounts import Fields, typed_amount
 from core.web.assets import load_manifest
 from core.web.changes import ChangePlan, Place, PlanLine, asked, do_plan, show_plan
 from core.web.forms import from_form
-from core.web.parts import Field, MenuEntry, spoken
+from core.web.parts import Choice, Field, MenuEntry, spoken
 from core.web.routing import get, post
 from core.web.templating import written
 from core.web.view import HTML, View
@@ -49,6 +50,7 @@ from core.web.view import HTML, View
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from core.billing.actions.late_fees import LateFee
     from core.billing.schemas import DocumentDetail
     from core.payments.schemas import NamingRow
     from core.scope import Scope
@@ -270,9 +272,25 @@ async def _void_place(scope: Scope, document: DocumentDetail) -> Place:
             Field(
                 name="charges", label=_("Its charges are"), kind="select", value="waive", choices=spoken(pages.CHARGES)
             ),
+            *_late_fee_fields(await list_late_fees(document.id)),
             *await _refund_fields(scope, document),
         ],
     )
+
+
+def _late_fee_fields(fees: Sequence[LateFee]) -> list[Field]:
+    """What becomes of its late fees that were invoiced: where there are any."""
+    if not any(fee.is_issued for fee in fees):
+        return []
+    return [
+        Field(
+            name="late_fees",
+            label=_("Its late fees that were invoiced are"),
+            kind="select",
+            value="credit",
+            choices=[Choice("credit", _("Credited, too")), Choice("keep", _("Left as they are"))],
+        )
+    ]
 
 
 async def _void(scope: Scope, invoice_id: int, form: pages.Voiding, *, must: bool = False) -> ChangePlan:
@@ -281,7 +299,12 @@ async def _void(scope: Scope, invoice_id: int, form: pages.Voiding, *, must: boo
     return await _credited(
         scope,
         invoice_id,
-        NewCreditNote(document_id=invoice_id, reason=form.reason or "–", charges=Charges(form.charges).value),
+        NewCreditNote(
+            document_id=invoice_id,
+            reason=form.reason or "–",
+            charges=Charges(form.charges).value,
+            late_fees=form.late_fees,
+        ),
         form.refund,
         form.refund_method,
         voids=True,
@@ -294,6 +317,7 @@ async def _credited(
     """The plan of a credit note, whatever it credits, and of what of it is paid back."""
     before = await queries.get_document(scope, invoice_id)
     balance = await ledger.get_balance(scope, before.payer_id, before.currency)
+    fees = await list_late_fees(invoice_id)
     with Fields() as read:
         back = read("refund", typed_amount, refund, before.currency, scope.locale, default=0)
     note = await queries.get_document(scope, await _credit_note(scope, data, back, method))
@@ -318,6 +342,7 @@ async def _credited(
         keep=_("Keep the invoice") if voids else _("Leave as it is"),
         parts=[
             documents_part([note], scope.locale),
+            *(late_fees_part(fees, await list_late_fees(invoice_id)) if after.settlement == "credited" else []),
             balance_part(balance, await ledger.get_balance(scope, before.payer_id, before.currency), money),
         ],
     )

@@ -166,7 +166,9 @@ def comparison_of(report: RunReport, last: RunRow | None, sums: Sequence[RunSums
         figures.insert(0, _compared(_("Accounts billed"), report.payers, paid_before))
     for currency in sorted({*report.totals, *before}):
         was = before.get(currency)
-        net, tax, total = (sums_.get(currency, 0) for sums_ in (report.net, report.tax, report.totals))
+        net, tax, rounded, total = (
+            sums_.get(currency, 0) for sums_ in (report.net, report.tax, report.rounding, report.totals)
+        )
         figures += [
             _compared(
                 _("Net, %(currency)s", currency=currency),
@@ -180,6 +182,17 @@ def comparison_of(report: RunReport, last: RunRow | None, sums: Sequence[RunSums
                 (was.tax_minor if was else 0) if last else None,
                 currency,
             ),
+        ]
+        if rounded or (was and was.rounding_minor):
+            figures.append(
+                _compared(
+                    _("Rounding, %(currency)s", currency=currency),
+                    rounded,
+                    (was.rounding_minor if was else 0) if last else None,
+                    currency,
+                )
+            )
+        figures += [
             _compared(
                 _("Total, %(currency)s", currency=currency),
                 total,
@@ -376,8 +389,11 @@ def figures_of(
         for label, name in (
             (_("Net, %(currency)s", currency=currency), "net_minor"),
             (_("Tax, %(currency)s", currency=currency), "tax_minor"),
+            (_("Rounding, %(currency)s", currency=currency), "rounding_minor"),
             (_("Total, %(currency)s", currency=currency), "total_minor"),
         ):
+            if name == "rounding_minor" and not any(each and each.rounding_minor for each in (this, was)):
+                continue
             found.append(
                 _compared(
                     label,

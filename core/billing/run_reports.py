@@ -43,7 +43,8 @@ class RunReport(Struct, kw_only=True):
 
     `question`: it waits for a person who says yes (`confirmed`). `renewed`, `not_covered`: prepaid subscriptions that
     balances paid for, or did not. Of a preview alone: `payers`, `net`, `tax`,
-    `products`, and how many payers are more than 30 % off the run `compared_with`, with the largest `differences`.
+    `rounding`, `products`, and how many payers are more than 30 % off the run `compared_with`, with the largest
+    `differences`.
     """
 
     run_id: int | None
@@ -61,6 +62,7 @@ class RunReport(Struct, kw_only=True):
     payers: int = 0
     net: dict[str, int] = {}
     tax: dict[str, int] = {}
+    rounding: dict[str, int] = {}
     products: list[ProductTotal] = []
     compared_with: int | None = None
     differing: int = 0

@@ -75,12 +75,16 @@ class CreditLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class NewCreditNote(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A credit note over an invoice: some of its lines, or all that is left of it."""
+    """A credit note over an invoice: some of its lines, or all that is left of it.
+
+    `late_fees`: what becomes of its late fees that were invoiced already, where all that is left is credited.
+    """
 
     document_id: Id
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     lines: list[CreditLine] | None = None
     charges: Literal["waive", "bill_again"] = "waive"
+    late_fees: Literal["keep", "credit"] = "keep"
 
 
 class FreeCreditLine(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -192,6 +196,8 @@ class DocumentRow(Struct, frozen=True):
     corrects_id: int | None
     run_id: int | None
     sent_at: datetime | None
+    rounding_minor: int = 0
+    """What rounds its total to what can be paid in cash; outside tax."""
 
 
 class DocumentDetail(DocumentRow, frozen=True, kw_only=True):
@@ -205,7 +211,6 @@ class DocumentDetail(DocumentRow, frozen=True, kw_only=True):
     reference: str = ""
     note: str = ""
     tax_on: date | None = None
-    rounding_minor: int = 0
     fx_rate_e10: int | None = None
     tax_fx_rate_e10: int | None = None
     tax_currency_minor: int | None = None

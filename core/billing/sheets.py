@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,7 @@ async def document_of(scope: Scope, document_id: int) -> Document:
     german = language.startswith("de")
     why = str(_snapshot(found.buyer).get("tax_reason", ""))
     tax = tax_of_snapshot(_snapshot(found.seller))
-    gross = bool(found.lines) and all(line.tax_inclusive for line in found.lines)
+    gross = bool(found.lines) and all(line.tax_inclusive for line in found.lines) and not _net_first(found)
     return Document(
         kind=DocumentKind(found.kind) if found.kind in set(DocumentKind) else DocumentKind.INVOICE,
         language=language,
@@ -64,7 +65,7 @@ async def document_of(scope: Scope, document_id: int) -> Document:
         number=found.number,
         issued_on=found.issued_on,
         due_on=found.due_on,
-        tax_date=found.tax_on if found.tax_on != found.issued_on else None,
+        tax_date=_tax_date(found),
         for_number=(corrected.number or "") if corrected is not None else "",
         prices_include_tax=gross,
         tax_in_currency=_tax_in_currency(scope, found),
@@ -90,13 +91,35 @@ def _notes(found: DocumentDetail, words: Words) -> tuple[str, ...]:
     """What was typed for it and for all documents, and how tax was rounded where that is not on the total."""
     said = _snapshot(found.seller)
     rounded = words.by_line.format(words.vat_long) if said.get("tax_rounding") == "line" else ""
-    return tuple(text for text in (found.note, rounded, said.get("footer", "")) if text)
+    day = {"start": words.tax_on_start, "issue": words.tax_on_issue}.get(said.get("tax_date", ""), "")
+    dated = day.format(words.vat_long) if found.kind != DocumentKind.CREDIT_NOTE else ""
+    parted = words.net_first.format(words.vat_long) if _net_first(found) else ""
+    return tuple(text for text in (found.note, rounded, parted, dated, said.get("footer", "")) if text)
 
 
 async def assets_of_document(scope: Scope, document_id: int) -> dict[str, bytes]:
     """The pictures that its PDF shows: the logo that it was issued with."""
     found = await get_document(scope, document_id)
     return await assets_of(scope, of_snapshot(_snapshot(found.seller)))
+
+
+def _net_first(found: DocumentDetail) -> bool:
+    """Whether prices with tax in them do not add up to it: their nets were rounded first. A credit note says it of its
+    invoice, whose lines it has."""
+    inclusive = [line for line in found.lines if line.tax_inclusive]
+    if found.kind == DocumentKind.CREDIT_NOTE:
+        return any(line.amount_minor != line.net_minor + line.tax_minor for line in inclusive)
+    return bool(inclusive) and "inclusive_prices" in _snapshot(found.seller)
+
+
+def _tax_date(found: DocumentDetail) -> date | None:
+    """Where it is another day than that of issue: of tax that is stated in the tenant's currency the day of its rate,
+    and where the tenant chose the day. By default lines tell it by their periods."""
+    if found.kind == DocumentKind.CREDIT_NOTE or found.tax_on is None or found.issued_on is None:
+        return None
+    chosen = "tax_date" in _snapshot(found.seller)
+    stated = bool(found.tax_currency_minor) and found.tax_on < found.issued_on
+    return found.tax_on if found.tax_on != found.issued_on and (chosen or stated) else None
 
 
 def _settled_at_issue(found: DocumentDetail) -> int:

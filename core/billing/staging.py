@@ -62,6 +62,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_line (
     currency text NOT NULL,
     tax_category text NOT NULL,
     tax_inclusive boolean NOT NULL,
+    tax_until date,
     source_key text,
     place integer NOT NULL,
     split_id bigint NOT NULL,
@@ -96,7 +97,8 @@ CREATE TEMP TABLE IF NOT EXISTS stage_tax (
     tax_inclusive boolean NOT NULL,
     net_minor bigint NOT NULL,
     tax_minor bigint NOT NULL,
-    rest_minor bigint NOT NULL
+    rest_minor bigint NOT NULL,
+    tax_until date
 ) FORGET;
 CREATE TEMP TABLE IF NOT EXISTS stage_document (
     id DOCUMENT_ID,
@@ -107,10 +109,13 @@ CREATE TEMP TABLE IF NOT EXISTS stage_document (
     split_id bigint NOT NULL,
     net_minor bigint NOT NULL,
     tax_minor bigint NOT NULL,
+    rounding_minor bigint NOT NULL DEFAULT 0,
     total_minor bigint NOT NULL,
     base_minor bigint NOT NULL,
+    base_rounding_minor bigint NOT NULL DEFAULT 0,
     rate_e10 bigint NOT NULL,
     due_on date NOT NULL,
+    tax_on date,
     language text NOT NULL,
     corrects_id bigint,
     UNIQUE (payer_id, currency, split_id)
@@ -216,6 +221,10 @@ def days_after(day: str, days: str) -> str:
     if dialect() == "sqlite":
         return f"date({day}, '+' || ({days}) || ' days')"
     return f"({day} + ({days}))"
+
+
+def day_before(day: str) -> str:
+    return f"date({day}, '-1 day')" if dialect() == "sqlite" else f"({day} - 1)"
 
 
 def json_object(**parts: str) -> str:

@@ -36,6 +36,14 @@ class Settlement(StrEnum):
     OVERDUE = "overdue"
 
 
+class Ending(StrEnum):
+    """How an invoice was settled: what became of a promise to pay it, and of a dispute."""
+
+    PAID = "paid"
+    CREDITED = "credited"
+    WRITTEN_OFF = "written_off"
+
+
 class Charges(StrEnum):
     """What becomes of the charges of a draft that is deleted, or an invoice that is voided."""
 

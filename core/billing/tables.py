@@ -448,7 +448,8 @@ class DunningEvent(Table):
     """A step that an invoice had: its key lets it have it once for ever.
 
     `counted_on` is the day from which the next steps are counted: the step's own, or the day on which it was made up
-    for. `effect` is the status that was set, `refused` why none was.
+    for. `days` and `message` are as the step had them then, and as it was written; `effect` is the status that was set,
+    `refused` why none was.
     """
 
     belongs = via("document_id")
@@ -458,8 +459,10 @@ class DunningEvent(Table):
     payer_id = ForeignKey(Customer, index=True)
     done_on = Date()
     counted_on = Date()
+    days = Integer()
     effect = Text()
     refused = Text()
+    message = Text()
     message_id = BigInt(null=True)
     charge_id = ForeignKey(Charge, null=True)
     fee_minor = BigInt()

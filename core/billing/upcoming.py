@@ -156,7 +156,7 @@ def next_invoices(found: Sequence[Glance], today: date) -> list[NextInvoice]:
 
 
 class Upcoming(Struct, frozen=True):
-    """An invoice of a day to come. Sums in its currency.
+    """An invoice of a day to come, or a credit note that a planned change or pause makes then. Sums in its currency.
 
     `prepaid`: a renewal that the balance pays; `missing_minor`: by how much it will be short, if nothing comes in.
     """
@@ -169,6 +169,8 @@ class Upcoming(Struct, frozen=True):
     lines: list[PreviewLine]
     prepaid: bool = False
     missing_minor: int = 0
+    kind: Literal["invoice", "credit_note"] = "invoice"
+    rounding_minor: int = 0
 
 
 async def upcoming_invoices(scope: Scope, payer_id: int, on: date | None = None) -> list[Upcoming]:
@@ -269,9 +271,9 @@ async def _of_day(scope: Scope, payer_id: int, day: date) -> list[Upcoming]:
     }
     made = [each for each in await documents.list_documents(then, payer_id=payer_id, limit=MOST) if each.id > latest]
     return [
-        _invoice(at, await documents.get_document(then, each.id), renewed.get(each.id))
+        _document(at, await documents.get_document(then, each.id), renewed.get(each.id))
         for each in sorted(made, key=lambda one: one.id)
-        if each.kind == "invoice"
+        if each.kind in ("invoice", "credit_note")
     ]
 
 
@@ -340,7 +342,7 @@ async def _lend(scope: Scope, payer_id: int) -> dict[int, int]:
         await grant_credit(scope, payer_id, following.missing_minor, "Lent while it is worked out")
 
 
-def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcoming:
+def _document(on: date, document: DocumentDetail, missing: int | None) -> Upcoming:
     """As it would be issued."""
     return Upcoming(
         on,
@@ -365,4 +367,6 @@ def _invoice(on: date, document: DocumentDetail, missing: int | None) -> Upcomin
         ],
         prepaid=missing is not None,
         missing_minor=missing or 0,
+        kind="credit_note" if document.kind == "credit_note" else "invoice",
+        rounding_minor=document.rounding_minor,
     )

@@ -57,12 +57,15 @@ async def show_upcoming(view: View, customer_id: FromPath[int]) -> Response[str]
 
 
 def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
+    sign = -1 if each.kind == "credit_note" else 1
     return {
         "on": each.on,
+        "kind": each.kind,
         "currency": each.currency,
-        "net": format_amount(each.net_minor, each.currency),
-        "tax": format_amount(each.tax_minor, each.currency),
-        "total": format_amount(each.total_minor, each.currency),
+        "net": format_amount(sign * each.net_minor, each.currency),
+        "tax": format_amount(sign * each.tax_minor, each.currency),
+        "rounding": format_amount(sign * each.rounding_minor, each.currency) if each.rounding_minor else "",
+        "total": format_amount(sign * each.total_minor, each.currency),
         "prepaid": each.prepaid,
         "missing": format_money(each.missing_minor, each.currency, scope.locale) if each.missing_minor else "",
         "lines": [
@@ -72,8 +75,8 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
                 "period": period_words(line.period_from, line.period_to, scope.locale)
                 if line.period_from and line.period_to
                 else "",
-                "net": format_amount(line.net_minor, line.currency),
-                "tax": format_amount(line.tax_minor, line.currency),
+                "net": format_amount(sign * line.net_minor, line.currency),
+                "tax": format_amount(sign * line.tax_minor, line.currency),
             }
             for line in each.lines
         ],
@@ -85,8 +88,9 @@ def _item(scope: Scope, each: Upcoming) -> dict[str, Any]:
     permission="documents.view",
     summary="What a customer will be billed next",
     description="On its next three dates, or as a run on a day would bill it. Nothing is written. Prepaid renewals are"
-    " in it, with what the balance lacks for them, changes and pauses that are planned, and what plugins have metered"
-    " by now; not what will be metered later.",
+    " in it, with what the balance lacks for them, changes and pauses that are planned, also the credit notes that they"
+    " make (`kind`; their sums are positive, as of any credit note), and what plugins have metered by now; not what"
+    " will be metered later.",
 )
 async def list_upcoming(
     call: Call,

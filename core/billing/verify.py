@@ -281,6 +281,15 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "V4",
+        "What a customer is sorted by beside its parent is the parent's name.",
+        """
+        SELECT 'customer ' || CAST(c.id AS text) AS what
+        FROM customer c LEFT JOIN customer p ON p.id = c.parent_id
+        WHERE c.parent_key <> coalesce(p.name_key, '')
+        """,
+    ),
+    (
+        "V4",
         "What a customer pays a month is the sum of its steps.",
         """
         SELECT 'customer ' || CAST(customer_id AS text) || ' ' || currency AS what FROM (
@@ -332,6 +341,21 @@ RULES: Final[tuple[tuple[str, str, str], ...]] = (
           AND (t.id IS NULL OR s.document_id IS NULL OR b.document_id IS NULL
                OR coalesce(p.amount_minor, 0) <> CASE WHEN d.kind = 'credit_note' THEN -d.total_minor
                    ELSE d.total_minor END)
+        """,
+    ),
+    (
+        "V5",
+        "What a document is rounded by is what was booked as its rounding.",
+        """
+        SELECT 'document ' || CAST(d.id AS text) AS what
+        FROM document d
+        JOIN ledger_transaction t ON t.source_kind = 'document' AND t.source_id = d.id
+        LEFT JOIN (SELECT p.transaction_id, sum(p.amount_minor) AS amount FROM posting p
+                   JOIN account a ON a.id = p.account_id AND a.code = '7100' GROUP BY p.transaction_id) r
+            ON r.transaction_id = t.id
+        WHERE d.kind IN ('invoice', 'credit_note')
+          AND coalesce(r.amount, 0) <> CASE WHEN d.kind = 'credit_note' THEN d.rounding_minor
+              ELSE -d.rounding_minor END
         """,
     ),
     (

@@ -1,167 +1,33 @@
-"""Why amounts and states are so: the rule, what it was reckoned from, the event behind it and its time."""
+"""Why amounts and states are so, beside them on their pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from litestar import Response
 from litestar.params import FromPath
-from msgspec import Struct
 
-from core.activity.queries import timeline
-from core.billing import queries
-from core.billing.tables import DocumentState
-from core.billing.vat_checks import proof_of
-from core.clock import date_in
+from core.billing import queries, whys
 from core.customers.queries import get_customer
-from core.customers.timeline import in_words
-from core.database import rows, value, within
-from core.hooks import Fact
-from core.ledger.queries import get_balance
-from core.money import format_money
-from core.texts import N_, _, ngettext
+from core.customers.whys import why_page
 from core.web.routing import get
-from core.web.templating import written
 from core.web.view import View
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from core.billing.schemas import DocumentDetail
-    from core.scope import Scope
-    from core.web.view import PageView
-
-STATES: Final = {
-    "draft": N_("It has no number yet and is in no balance."),
-    "open": N_("Nothing was paid on it, and its day is not over."),
-    "partly_paid": N_("Something was paid on it, and something is open."),
-    "paid": N_("Its total is covered by money or credit: nothing is open."),
-    "credited": N_("Credit notes took back what was left of it."),
-    "written_off": N_("What was open was given up."),
-    "overdue": N_("Something is open, and the day by which it was due is over."),
-    "invoiced": N_("The invoice that takes its place was issued."),
-    "superseded": N_("A later proforma took its place, or its draft was changed since."),
-    "expired": N_("Its draft was deleted, and let go of its charges."),
-}
-MONEY_EVENTS: Final = (
-    "invoice_issued",
-    "invoice_settled",
-    "invoice_reopened",
-    "invoice_written_off",
-    "credit_note_issued",
-    "credit_granted",
-    "credit_taken_back",
-    "credit_forfeited",
-    "credit_refunded",
-    "refund_failed",
-    "credit_transferred",
-    "deposit_applied",
-    "payment_assigned",
-    "payment_received",
-    "payment_reversed",
-    "opening_balance_booked",
-    "opening_balance_reversed",
-)
-"""What moves a balance."""
-
-
-class _Open(Struct, frozen=True):
-    documents: int
-    minor: int
 
 
 @get("/customers/{customer_id:int}/balance/why", permission="documents.view")
 async def why_balance(view: View, customer_id: FromPath[int]) -> Response[str]:
-    """Free credit less what is open; and what stands beside it."""
-    scope = view.scope
-    await get_customer(scope, customer_id)
+    await get_customer(view.scope, customer_id)
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}")
-    balance = await get_balance(scope, customer_id)
-    given = {"id": customer_id, "currency": balance.currency}
-    (opened,) = await rows(
-        _Open,
-        "SELECT count(*) AS documents, CAST(coalesce(sum(open_minor), 0) AS bigint) AS minor FROM document_state"
-        " WHERE payer_id = :id AND currency = :currency AND open_minor > 0 AND :within",
-        within=within(DocumentState, scope.actor.reach),
-        **given,
-    )
-    drafts = int(await value("SELECT count(*) FROM document WHERE payer_id = :id AND state = 'draft'", id=customer_id))
-    free = balance.balance_minor + opened.minor
-
-    def money(minor: int) -> str:
-        return format_money(minor, balance.currency, scope.locale)
-
-    count = ngettext("%(num)s invoice", "%(num)s invoices", opened.documents)
-    facts = [
-        Fact(label=_("Rule"), value=_("Free credit less what is open on invoices")),
-        Fact(label=_("Free credit"), value=money(free)),
-        Fact(label=_("Open"), value=_("%(amount)s on %(invoices)s", amount=money(opened.minor), invoices=count)),
-    ]
-    if drafts:
-        told = ngettext("%(num)s draft", "%(num)s drafts", drafts)
-        facts.append(Fact(label=_("Not in it"), value=told))
-    return await _answer(view, _balance_words(scope, balance.balance_minor, balance.currency), facts, customer_id)
-
-
-def _balance_words(scope: Scope, minor: int, currency: str) -> str:
-    return _("balance %(amount)s", amount=format_money(minor, currency, scope.locale))
+    return why_page(view, await whys.why_balance(view.scope, customer_id))
 
 
 @get("/invoices/{invoice_id:int}/why", permission="documents.view")
 async def why_document(view: View, invoice_id: FromPath[int]) -> Response[str]:
-    """What is open of it, and so what state it is in."""
-    scope = view.scope
-    document = await queries.get_document(scope, invoice_id)
+    document = await queries.get_document(view.scope, invoice_id)
     if not view.is_htmx:
         return view.go(f"/invoices/{invoice_id}")
-
-    def money(minor: int) -> str:
-        return format_money(minor, document.currency, scope.locale)
-
-    facts = [Fact(label=_("Rule"), value=_(STATES.get(document.settlement, STATES["open"])))]
-    if document.state == "issued":
-        facts += [
-            Fact(label=_("Total"), value=money(document.total_minor)),
-            Fact(label=_("Covered"), value=money(document.total_minor - document.open_minor)),
-            Fact(label=_("Open"), value=money(document.open_minor)),
-        ]
-        facts += await _reverse_charge(scope, document)
-    subject = ("invoice" if document.kind != "credit_note" else "credit_note", invoice_id)
-    return await _answer(view, document.number or _("draft"), facts, document.payer_id, subject)
-
-
-async def _reverse_charge(scope: Scope, document: DocumentDetail) -> list[Fact]:
-    """The check of the buyer's VAT id that it has no tax by: what an auditor asks for."""
-    if document.kind != "invoice" or "AE" not in {tax.category for tax in document.taxes}:
-        return []
-    proof = await proof_of(document.id)
-    if proof is None:
-        return [Fact(label=_("Reverse charge"), value=_("Chosen by staff, under Tax"))]
-    on = written(date_in(proof.checked_at, scope.tenant.time_zone), scope.locale)
-    told = _("%(vat_id)s was found valid on %(day)s", vat_id=proof.vat_id, day=on)
-    return [Fact(label=_("Reverse charge"), value=", ".join(filter(None, (told, proof.consultation))))]
-
-
-async def _answer(
-    view: PageView, title: str, facts: Sequence[Fact], customer_id: int, subject: tuple[str, int] | None = None
-) -> Response[str]:
-    scope = view.scope
-    last = []
-    if scope.may("activity.view"):
-        found = await timeline(scope, subject=subject, limit=1) if subject is not None else []
-        found = found or await timeline(scope, customer_id=customer_id, kinds=MONEY_EVENTS, limit=1)
-        last = await in_words(scope, found)
-    events = [
-        fact
-        for one in last
-        for fact in (
-            Fact(label=_("Last event"), value=one.text),
-            Fact(label=_("At"), value=view.part("customers/_since.html", at=one.at).strip()),
-            Fact(label=_("By"), value=one.by),
-        )
-    ]
-    return view.page("_partials/why.html", title=title, reasons=[*facts, *events])
+    return why_page(view, await whys.why_document(view.scope, document))
 
 
 HANDLERS: Final = (why_balance, why_document)

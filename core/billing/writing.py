@@ -201,8 +201,10 @@ FROM stage_document d THEN JOIN customer c ON c.id = d.payer_id
 """
 
 
-def postings() -> str:
-    """Rows 1 to 4, 11 and 23 of the table of postings: the whole to the customer, its parts to revenue and tax."""
+def postings(*, rounded: bool = False) -> str:
+    """Rows 1 to 5, 11 and 23 of the table of postings: the whole to the customer, its parts to revenue and tax.
+
+    `rounded`: some may be rounded to what can be paid in cash."""
     sign = "CASE WHEN d.kind = 'credit_note' THEN -1 ELSE 1 END"
     base = "CASE WHEN d.currency = :base THEN l.{amount} ELSE l.base_{amount} END"
     net, tax, deferred = (base.format(amount=f"{part}_minor") for part in ("net", "tax", "deferred"))
@@ -249,6 +251,12 @@ HAVING sum({amount}) <> 0 OR sum({in_base}) <> 0"""
         "l.tax_rate_id",
         "l.tax_minor <> 0",
     )
+    rounding = f"""
+SELECT d.transaction_id, {_TAX_LINES - 1}, a.id, NULL::bigint, NULL::bigint, NULL::bigint, :issued_on::date, d.currency,
+       -({sign}) * d.rounding_minor, -({sign}) * d.base_rounding_minor
+FROM stage_document d
+THEN JOIN account a ON a.book_id = :book_id AND a.code = '{Code.ROUNDING}'
+WHERE d.rounding_minor <> 0 OR d.base_rounding_minor <> 0"""
     return f"""
 INSERT INTO posting (transaction_id, line, account_id, customer_id, product_id, tax_rate_id, booked_on, currency,
     amount_minor, base_minor)
@@ -261,6 +269,7 @@ WHERE d.total_minor <> 0 OR d.base_minor <> 0
 UNION ALL {earned}
 UNION ALL {later}
 UNION ALL {taxes}
+{f"UNION ALL {rounding}" if rounded else ""}
 """
 
 
@@ -278,12 +287,13 @@ def documents() -> str:
     """The documents, issued, with their numbers in the order of payers."""
     return f"""
 INSERT INTO document (id, kind, state, series_id, year, seq, number, payer_id, seller_id, seller_snapshot_id, book_id,
-    issued_on, due_on, tax_on, currency, net_minor, tax_minor, total_minor, fx_rate_e10, tax_fx_rate_e10,
-    tax_currency_minor, corrects_id, language, note, run_id, group_key, created_at, issued_at)
+    issued_on, due_on, tax_on, currency, net_minor, tax_minor, rounding_minor, total_minor, fx_rate_e10,
+    tax_fx_rate_e10, tax_currency_minor, corrects_id, language, note, run_id, group_key, created_at, issued_at)
 SELECT q.id, q.kind, 'issued', :series_id::bigint, :year::integer, q.seq, {number_text()}, q.payer_id,
     :seller_id::bigint,
-       :snapshot_id::bigint, :book_id::bigint, :issued_on::date, q.due_on, :issued_on::date, q.currency, q.net_minor,
-       q.tax_minor, q.total_minor, CASE WHEN q.currency = :base THEN NULL ELSE q.rate_e10 END,
+       :snapshot_id::bigint, :book_id::bigint, :issued_on::date, q.due_on, coalesce(q.tax_on, :issued_on::date),
+       q.currency, q.net_minor, q.tax_minor, q.rounding_minor, q.total_minor,
+       CASE WHEN q.currency = :base THEN NULL ELSE q.rate_e10 END,
        CASE WHEN q.currency = :base THEN NULL ELSE q.rate_e10 END,
        CASE WHEN q.currency = :base THEN NULL ELSE (
            SELECT CAST(sum(base_tax_minor) AS bigint) FROM stage_line l
@@ -513,7 +523,9 @@ async def tell_listeners(scope: Scope, select: str) -> None:
         await callback(scope, select, {})
 
 
-def document_statements(plan: Plan, *, taxes: bool = True) -> list[tuple[str, dict[str, Any]]]:
+def document_statements(
+    plan: Plan, *, taxes: bool = True, rounded: bool | None = None
+) -> list[tuple[str, dict[str, Any]]]:
     """Taxes, parties, proofs, states and postings of the staged documents; not yet the documents themselves."""
     issued_on, book_id = plan.issued_on, plan.seller.book_id
     return [
@@ -521,7 +533,10 @@ def document_statements(plan: Plan, *, taxes: bool = True) -> list[tuple[str, di
         (parties(), {"retain_until": retain_until(issued_on, plan.settings.retain_years)}),
         (PROOFS, {}),
         (STATES, {"issued_on": issued_on}),
-        (postings(), {"issued_on": issued_on, "base": plan.base, "book_id": book_id}),
+        (
+            postings(rounded=bool(plan.settings.cash_steps) if rounded is None else rounded),
+            {"issued_on": issued_on, "base": plan.base, "book_id": book_id},
+        ),
         (LEDGER, {"issued_on": issued_on, "run_id": plan.run_id, "book_id": book_id}),
     ]
 

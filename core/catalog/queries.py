@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.catalog.schemas import ChangePolicy, GroupRow, PriceRow, ProductDetail, ProductRow, TaxCategoryRow, TaxRateRow
 from core.database import all_of, row, rows, value
 from core.errors import NotFound
+from core.settings.offers import offer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -163,3 +164,10 @@ async def list_filter_values() -> list[Offered]:
 
 async def list_tax_categories() -> list[TaxCategoryRow]:
     return await rows(TaxCategoryRow, "SELECT id, code, name, einvoice_code FROM tax_category ORDER BY position, id")
+
+
+async def _offered_categories() -> list[tuple[str, str]]:
+    return [(each.code, each.name) for each in await list_tax_categories()]
+
+
+offer("tax_category", _offered_categories)

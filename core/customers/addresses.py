@@ -1,9 +1,10 @@
-"""E-mails, phones, countries, VAT ids and zones as people type them, in the one form that is stored."""
+"""E-mails, phones, countries, VAT ids, zones and days as people type them, in the one form that is stored."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import date, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -29,6 +30,10 @@ BEFORE: Final = {"AU": ("ABN",), "BR": ("CNPJ",), "IN": ("GSTIN",), "JP": ("JPT"
 """What is written before an id, by country, beside the country's letters."""
 KEPT_BEFORE: Final = {"T": "T", "JPT": "T"}
 """Letters that belong to it: to the number of who may write invoices in Japan."""
+EARLIEST: Final = date(1900, 1, 1)
+"""Before it nobody who is a customer today became one."""
+AHEAD: Final = timedelta(days=366)
+"""So far ahead a day of joining may be typed: what is farther is a slip."""
 _IMPOSSIBLE: Final = {
     ValidationResult.TOO_SHORT: N_("“%(text)s” has too few digits for a phone number."),
     ValidationResult.TOO_LONG: N_("“%(text)s” has too many digits for a phone number."),
@@ -117,6 +122,13 @@ def check_country(typed: str, field: str, errors: list[FieldError]) -> str:
         )
         return ""
     return code
+
+
+def why_not_joined_on(day: date, today: date) -> str:
+    """Why nobody joined on that day; nothing where somebody may have."""
+    if EARLIEST <= day <= today + AHEAD:
+        return ""
+    return _("Give a day from %(first)s to %(last)s.", first=EARLIEST, last=today + AHEAD)
 
 
 def check_language(typed: str, field: str, errors: list[FieldError]) -> str:

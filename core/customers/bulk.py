@@ -12,13 +12,15 @@ from core.customers import actions, queries
 from core.customers.actions.customers import UNTAXED, why_untaxed
 from core.customers.actions.deletion import delete_customers
 from core.customers.schemas import TAG_LENGTH, AddressData, BillingData, MainData, Text
-from core.customers.sections import SEND_BY, TAX, country_choices, language_choices, zone_choices
+from core.customers.sections import BILLING_TYPES, SEND_BY, TAX, country_choices, language_choices, zone_choices
 from core.customers.status import StatusKey
 from core.database import value
 from core.errors import Invalid
 from core.hooks import BulkAction, BulkField, Effect, NothingToAsk
 from core.ids import Id, sort_key
+from core.money import format_money, parse_amount
 from core.texts import N_, _
+from core.web.parts import Choice
 from core.web.templating import written
 
 if TYPE_CHECKING:
@@ -70,10 +72,10 @@ async def _move(scope: Scope, customer_id: int, form: ToStatus) -> Sequence[Effe
 
 
 def _step(scope: Scope, plan: StatusPlan) -> Effect:
-    text = _("%(before)s becomes %(after)s", before=plan.from_label, after=plan.to.label)
+    text = _("%(before)s becomes %(after)s", before=_(plan.from_label), after=_(plan.to.label))
     if plan.later:
         day = written(plan.on, scope.locale)
-        text = _("%(before)s becomes %(after)s on %(day)s", before=plan.from_label, after=plan.to.label, day=day)
+        text = _("%(before)s becomes %(after)s on %(day)s", before=_(plan.from_label), after=_(plan.to.label), day=day)
     return Effect(kind="change", text=text, inputs=f"{plan.from_key} {plan.to.key}")
 
 
@@ -192,14 +194,22 @@ LEAVE: Final = "leave"
 
 
 class FieldsOf(Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields of customers that may be the same for many; what is left out stays as it is."""
+    """Fields of customers that may be the same for many; what is left out stays as it is.
+
+    `billing_day` is a number, or "joined" for the day of joining; `minimum_balance` an amount in the customer's own
+    currency; `as_settings` says which of payment terms and grace are as the tenant's settings say.
+    """
 
     language: Annotated[str, Meta(max_length=35)] = LEAVE
     time_zone: Annotated[str, Meta(max_length=60)] = LEAVE
     city: Annotated[str, Meta(max_length=200)] = ""
     country: Annotated[str, Meta(max_length=5)] = LEAVE
+    billing_type: Literal["leave", "recurring", "prepaid"] = "leave"
+    billing_day: Annotated[str, Meta(pattern=r"\A(leave|joined|[1-9]|[12][0-9]|3[01])\Z")] = LEAVE
     terms_days: Annotated[int, Meta(ge=0, le=365)] | None = None
     grace_days: Annotated[int, Meta(ge=0, le=365)] | None = None
+    as_settings: Literal["leave", "terms_days", "grace_days", "both"] = "leave"
+    minimum_balance: Annotated[str, Meta(max_length=40)] = ""
     send_by: Literal["leave", "email", "post", "none"] = "leave"
     tax_profile: Literal["leave", "standard", "reverse_charge", "exempt", "outside"] = "leave"
     tax_reason: Text = ""
@@ -210,9 +220,19 @@ class FieldsOf(Struct, frozen=True, forbid_unknown_fields=True):
 
     def wanted(self) -> dict[str, Any]:
         found = {name: given for name in self.__struct_fields__ if (given := getattr(self, name)) not in (LEAVE, None)}
-        for name in ("city", "tax_reason"):
+        for name in ("city", "tax_reason", "minimum_balance"):
             if not found[name]:
                 found.pop(name)
+        if "billing_day" in found:
+            found["billing_day"] = None if self.billing_day == "joined" else int(self.billing_day)
+        if self.minimum_balance and not any(one.isdecimal() for one in self.minimum_balance):
+            raise Invalid(_("Type an amount."), field="minimum_balance")
+        as_settings = found.pop("as_settings", "")
+        for name in ("terms_days", "grace_days"):
+            if as_settings in {name, "both"}:
+                if name in found:
+                    raise Invalid(_("Either so many days, or as in the settings."), field=name)
+                found[name] = None
         if "never_block" in found:
             found["never_block"] = self.never_block == "yes"
         if not found:
@@ -230,8 +250,12 @@ _LABELS: Final = {
     "time_zone": N_("Time zone"),
     "city": N_("City"),
     "country": N_("Country"),
+    "billing_type": N_("Billing type"),
+    "billing_day": N_("Billing day"),
     "terms_days": N_("Payment terms"),
     "grace_days": N_("Grace"),
+    "as_settings": N_("Terms from the settings"),
+    "minimum_balance_minor": N_("Minimum balance"),
     "send_by": N_("Documents by"),
     "tax_profile": N_("Tax"),
     "tax_reason": N_("Reason"),
@@ -239,13 +263,29 @@ _LABELS: Final = {
 }
 
 
+_AS_SETTINGS: Final = (
+    Choice("terms_days", N_("Payment terms")),
+    Choice("grace_days", N_("Grace")),
+    Choice("both", N_("Payment terms and grace")),
+)
+
+
 async def _edit_fields(scope: Scope, form: FieldsOf, customer_id: int) -> Sequence[Effect]:
     wanted = form.wanted()
     now = await queries.get_customer(scope, customer_id)
+    if "minimum_balance" in wanted:
+        minor = parse_amount(wanted.pop("minimum_balance"), now.currency, scope.locale)
+        wanted["minimum_balance_minor"] = minor
     effects = [
         Effect(
             kind="change",
-            text=_("%(field)s becomes %(value)s", field=_(_LABELS[name]), value=_read(scope, name, given)),
+            text=_(
+                "%(field)s becomes %(value)s",
+                field=_(_LABELS[name]),
+                value=format_money(given, now.currency, scope.locale)
+                if name == "minimum_balance_minor"
+                else _read(scope, name, given),
+            ),
             inputs=str(getattr(now, name)),
         )
         for name, given in wanted.items()
@@ -274,7 +314,14 @@ async def _save(
 def _read(scope: Scope, name: str, given: Any) -> str:
     if isinstance(given, bool):
         return _("Yes") if given else _("No")
-    choices = {"send_by": SEND_BY, "tax_profile": TAX, "country": country_choices(scope.locale)}.get(name, ())
+    if given is None:
+        return _("Day of joining") if name == "billing_day" else _("As in the settings")
+    choices = {
+        "send_by": SEND_BY,
+        "tax_profile": TAX,
+        "billing_type": BILLING_TYPES,
+        "country": country_choices(scope.locale),
+    }.get(name, ())
     if name == "language":
         choices = language_choices(scope, str(given))
     if name == "time_zone":
@@ -295,8 +342,20 @@ async def _edit_choices(scope: Scope) -> Sequence[BulkField]:
         select("time_zone", zone_choices(scope)),
         BulkField(name="city", label=_("City"), help=empty, max_length=200),
         select("country", country_choices(scope.locale)[1:]),
+        select("billing_type", BILLING_TYPES),
+        select(
+            "billing_day",
+            [Choice("joined", N_("Day of joining")), *(Choice(str(day), str(day)) for day in range(1, 32))],
+        ),
         BulkField(name="terms_days", label=_("Payment terms"), kind="number", help=_("Days. Empty: leave as it is")),
         BulkField(name="grace_days", label=_("Grace"), kind="number", help=_("Days. Empty: leave as it is")),
+        select("as_settings", _AS_SETTINGS),
+        BulkField(
+            name="minimum_balance",
+            label=_("Minimum balance"),
+            help=_("In the currency of each customer; minus is a credit limit. Empty: leave as it is"),
+            max_length=40,
+        ),
         select("send_by", SEND_BY),
         select("tax_profile", TAX),
         BulkField(

@@ -18,6 +18,7 @@ from core.customers.importing import actions, steps
 from core.customers.importing.actions import Mode
 from core.customers.importing.files import count_lines
 from core.customers.importing.profiles import Mapping
+from core.customers.importing.queries import get_batch
 from core.customers.importing.report import Report
 from core.customers.jobs import plan_names
 from core.errors import Invalid
@@ -97,6 +98,9 @@ async def import_step_command(
     off goes on, what was refused is tried again.
     """
     chosen = dict(_choice(text) for text in choices) or None
+    known = [step.key for step in await steps.find_steps(scope, await get_batch(scope, batch_id))]
+    if known and key not in known:
+        raise Invalid(_("No step is called so. This import has: %(steps)s.", steps=", ".join(known)), field="step")
     batch, step, state, told = await steps.preview_step(scope, batch_id, key, chosen)
     if preview:
         report = StepReport(batch=batch.id, step=key, state=state.state, preview=told)

@@ -44,6 +44,7 @@ async def head_values(view: View, customer_id: int, tab: str) -> dict[str, Any]:
         "facts": await _facts(scope, customer, known),
         "tabs": await _tabs(scope, known, head),
         "tab": tab,
+        "menu_place": f"/customers/{customer_id}",
         "may_edit": scope.may("customers.edit") and customer.anonymised_at is None,
         **await _menus(scope, known, head),
     }

@@ -46,7 +46,7 @@ async def suggest_customers(view: View) -> Response[str]:
     typed = next((text for text in view.query.values() if text.strip()), "").strip()[:200]
     found = await queries.search_customers(view.scope, typed, limit=MOST_SUGGESTED) if typed else []
     options = [
-        {"value": f"{one.id} {one.full_name}", "label": one.full_name, "detail": f"{one.id}, {one.status_label}"}
+        {"value": f"{one.id} {one.full_name}", "label": one.full_name, "detail": f"{one.id}, {_(one.status_label)}"}
         for one in found
     ]
     return view.page("_partials/suggestions.html", options=options, typed=typed)

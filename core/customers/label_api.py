@@ -72,10 +72,14 @@ async def remove_tag(call: Call, customer_id: FromPath[int], tag_id: FromPath[in
     return await queries.list_customer_tags(customer_id)
 
 
-@api_get("/locations", permission="customers.view", summary="List locations")
+@api_get(
+    "/locations",
+    permission="customers.view",
+    summary="List locations",
+    description="All of them, with how many customers are there of those that you see.",
+)
 async def list_locations(call: Call) -> list[LocationUse]:
-    check_sees_everyone(call.scope)
-    return await queries.list_location_uses()
+    return await queries.list_location_uses(call.scope)
 
 
 @api_post("/locations", permission="settings.edit", summary="Add a location")

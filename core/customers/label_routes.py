@@ -247,7 +247,7 @@ async def _locations(view: PageView, errors: dict[str, str] | None = None, *, st
     return view.page(
         "customers/locations.html",
         status=status,
-        locations=await queries.list_location_uses(),
+        locations=await queries.list_location_uses(view.scope),
         fields=_location_fields(None),
         values=view.shown(),
         errors=errors or {},

@@ -50,7 +50,7 @@ async def _convert(scope: Scope, customer: CustomerDetail) -> ChangePlan:
     before = await statuses.get_status(scope, customer.status)
     plan = await actions.change_status(scope, customer.id, LEAD, note=_("Converted to a lead"))
     if plan is None:
-        raise Conflict(_("It is %(status)s already.", status=before.label))
+        raise Conflict(_("It is %(status)s already.", status=_(before.label)))
     shown = change_plan(scope, plan, before, await statuses.get_status(scope, plan.to.key))
     return msgspec.structs.replace(
         shown, title=_("Convert %(name)s to a lead", name=customer.full_name), button=_("Convert to lead")

@@ -18,7 +18,7 @@ from core.customers.tables import Customer
 from core.lists.columns import ListChoice, ListColumn, Loaded
 from core.lists.drawing import NOTHING, Given, link, pill
 from core.lists.listing import Choices, Listing
-from core.texts import N_, ngettext
+from core.texts import N_, _, ngettext
 from core.web.templating import marked, shown
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ CUSTOMERS: Final = Listing(
             indexed=True,
             beside=("name",),
             kind="choice",
-            field="status_label",
+            value=lambda row: _(row.status_label),
             role="c-status",
-            cell=lambda row, given: pill(row.status_label, row.status_colour),
+            cell=lambda row, given: pill(_(row.status_label), row.status_colour),
         ),
         ListColumn(
             key="login",
@@ -227,14 +227,21 @@ CUSTOMERS: Final = Listing(
             shown=False,
         ),
         ListColumn(
-            key="location", label=N_("Location"), expr="customer.location_id", kind="choice", sorts=False, shown=False
+            key="location",
+            label=N_("Location"),
+            expr="customer.location_id",
+            by="coalesce((SELECT location.name_key FROM location WHERE location.id = customer.location_id), '')",
+            groups="SELECT location.name_key AS at, location.id FROM location",
+            kind="choice",
+            shown=False,
         ),
         ListColumn(
             key="parent",
             label=N_("Parent"),
             expr="customer.parent_id",
+            by="customer.parent_key",
+            indexed=True,
             kind="choice",
-            sorts=False,
             shown=False,
             value=lambda row: row.parent or (str(row.parent_id) if row.parent_id is not None else ""),
         ),

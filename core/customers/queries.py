@@ -22,7 +22,7 @@ from core.customers.schemas import (
 from core.customers.search import RARE, customer_search
 from core.customers.settings import CustomerSettings
 from core.customers.tables import Contact, Customer, Note
-from core.database import dialect, row, rows, value, values, within
+from core.database import Everything, dialect, row, rows, value, values, within
 from core.errors import Conflict, Invalid, NotFound
 from core.hooks import CurrencyLock
 from core.ids import hash_token, sort_key
@@ -62,19 +62,25 @@ LEFT JOIN location ON location.id = customer.location_id
 WHERE customer.id = :id AND :within
 """
 
-ITEMS = """
+_ITEMS: Final = """
 SELECT customer.id, customer.full_name, customer.company, customer.email_key AS email, customer.phone_e164 AS phone,
        customer.city, customer.country, status.key AS status, customer.status_id, status.label AS status_label,
        status.kind AS status_kind, status.colour AS status_colour, customer.live_subscriptions, customer.joined_on,
        location.name AS location, customer.parent_id, parent.full_name AS parent, customer.login, customer.street,
        customer.zip, customer.billing_type, customer.currency,
-       coalesce(customer.external_ref, '') AS external_ref, status.may_order
+       coalesce(customer.external_ref, '') AS external_ref, status.may_order{further}
 FROM customer
 JOIN status ON status.id = customer.status_id
 LEFT JOIN location ON location.id = customer.location_id
 LEFT JOIN customer parent ON parent.id = customer.parent_id
     AND coalesce(parent.partition_id, 0) = coalesce(customer.partition_id, 0)
 """
+ITEMS: Final = _ITEMS.format(further="")
+
+
+def items_with(**further: str) -> str:
+    """The same with further columns: SQL by their names."""
+    return _ITEMS.format(further="".join(f", {sql} AS {name}" for name, sql in further.items()))
 
 
 class _Attached(Struct, frozen=True):
@@ -458,18 +464,24 @@ async def list_locations() -> list[LocationRow]:
 
 _LOCATION_USE = (
     "SELECT location.id, location.name,"
-    " (SELECT count(*) FROM customer WHERE location_id = location.id) AS customers FROM location"
+    " (SELECT count(*) FROM customer WHERE location_id = location.id AND :within) AS customers FROM location"
 )
 
 
-async def list_location_uses() -> list[LocationUse]:
-    """All locations by name, with how many customers are at each."""
-    return await rows(LocationUse, f"{_LOCATION_USE} ORDER BY location.name_key, location.id")
+async def list_location_uses(scope: Scope) -> list[LocationUse]:
+    """All locations by name, with how many customers in reach are at each."""
+    return await rows(
+        LocationUse,
+        f"{_LOCATION_USE} ORDER BY location.name_key, location.id",
+        within=within(Customer, scope.actor.reach),
+    )
 
 
 async def get_location(location_id: int) -> LocationUse:
     """Raises NotFound."""
-    found = await row(LocationUse, f"{_LOCATION_USE} WHERE location.id = :id", id=location_id)
+    found = await row(
+        LocationUse, f"{_LOCATION_USE} WHERE location.id = :id", id=location_id, within=within(Customer, Everything())
+    )
     if found is None:
         raise NotFound(f"location {location_id}")
     return found

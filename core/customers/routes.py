@@ -28,6 +28,7 @@ from core.database import current
 from core.errors import Invalid
 from core.hooks import Permission, note_failure
 from core.ledger import queries as ledger
+from core.messages import queries as messages
 from core.texts import N_, _
 from core.web.feeds import feed
 from core.web.forms import from_form
@@ -53,6 +54,7 @@ CUSTOMER_LIST: Final = replace(
     CUSTOMERS,
     # status and balance are seen also where there are many tags
     columns=(*_OTHERS[:_SHOWN], ledger.MAIN_BALANCE, *_TAGS, *_OTHERS[_SHOWN:], billing.OVERDUE),
+    select=queries.items_with(has_mail=messages.MAIL_IS_SET_UP),
     ends=ends_of,
     first_views={
         N_("Active"): {"status": "active"},

@@ -46,7 +46,9 @@ async def ends_of(scope: Scope, rows: Sequence[CustomerItem]) -> RowEnds:
 def _icons(scope: Scope, row: CustomerItem) -> list[RowIcon]:
     icons = []
     if scope.may("messages.send"):
-        icons.append(RowIcon(icon="mail", label=_("Write e-mail"), href="/customers/{id}/messages/new"))
+        href = "/customers/{id}/messages/new"
+        refused = "" if row.has_mail else _("No mail server is set up: see Settings, Mail")
+        icons.append(RowIcon(icon="mail", label=_("Write e-mail"), href=href, refused=refused))
     if scope.may("documents.edit"):
         icons.append(RowIcon(icon="file-plus", label=_("New invoice"), href="/customers/{id}/invoices/new"))
     if scope.may("subscriptions.change"):

@@ -441,6 +441,8 @@ class CustomerItem(Struct, frozen=True):
     external_ref: str
     may_order: bool
     """Whether its status lets it take new subscriptions."""
+    has_mail: bool = True
+    """Whether the tenant can send e-mail, where a list asks for it with its rows."""
 
 
 class NoteRow(Struct, frozen=True):

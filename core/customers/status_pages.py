@@ -45,7 +45,7 @@ def status_fields(choices: Sequence[StatusRow], today: date) -> list[Field]:
             label=_("New status"),
             kind="select",
             required=True,
-            choices=(Choice("", _("Choose…")), *(Choice(one.key, one.label) for one in choices)),
+            choices=(Choice("", _("Choose…")), *(Choice(one.key, _(one.label)) for one in choices)),
         ),
         Field(
             name="on",
@@ -66,14 +66,14 @@ def change_plan(scope: Scope, plan: StatusPlan, before: StatusFull, after: Statu
         if kind == "when":
             day = written(plan.on, scope.locale)
             begins = _("%(day)s, when the day begins", day=day) if plan.later else _("At once")
-            lines.insert(0, PlanLine(text=_("Becomes %(status)s", status=plan.to.label), value=begins))
+            lines.insert(0, PlanLine(text=_("Becomes %(status)s", status=_(plan.to.label)), value=begins))
         if kind == "service":
             lines += _switched(before, after)
         if lines:
             parts.append(PlanPart(title=_(title), lines=lines))
     warnings = [each.text for each in plan.effects if each.kind == "warning"]
     return ChangePlan(
-        title=_("%(before)s becomes %(after)s", before=plan.from_label, after=plan.to.label),
+        title=_("%(before)s becomes %(after)s", before=_(plan.from_label), after=_(plan.to.label)),
         button=_button(scope, plan),
         parts=parts,
         warnings=warnings,
@@ -105,7 +105,7 @@ def _switched(before: StatusFull, after: StatusFull) -> list[PlanLine]:
 def _button(scope: Scope, plan: StatusPlan) -> str:
     if plan.later:
         day = written(plan.on, scope.locale, year=False)
-        return _("Set %(status)s for %(day)s", status=plan.to.label, day=day)
+        return _("Set %(status)s for %(day)s", status=_(plan.to.label), day=day)
     found = [
         (each.amount_minor, each.currency)
         for each in plan.effects
@@ -115,9 +115,9 @@ def _button(scope: Scope, plan: StatusPlan) -> str:
         minor, currency = max(found)
         amount = format_money(abs(minor), currency, scope.locale)
         if minor < 0:
-            return _("Change to %(status)s and credit %(amount)s", status=plan.to.label, amount=amount)
-        return _("Change to %(status)s and invoice %(amount)s", status=plan.to.label, amount=amount)
-    return _("Change to %(status)s", status=plan.to.label)
+            return _("Change to %(status)s and credit %(amount)s", status=_(plan.to.label), amount=amount)
+        return _("Change to %(status)s and invoice %(amount)s", status=_(plan.to.label), amount=amount)
+    return _("Change to %(status)s", status=_(plan.to.label))
 
 
 def why_facts(why: StatusWhy, by: str, on_behalf_of: str, since: str) -> list[Fact]:

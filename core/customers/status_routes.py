@@ -88,7 +88,7 @@ async def _deed(scope: Scope, customer: CustomerDetail, typed: Typed) -> ChangeP
     else:
         plan = await actions.plan_status(scope, customer.id, wanted.status, wanted.on, note=wanted.reason)
     if plan is None:
-        raise Conflict(_("It is %(status)s already.", status=before.label))
+        raise Conflict(_("It is %(status)s already.", status=_(before.label)))
     return change_plan(scope, plan, before, await statuses.get_status(scope, plan.to.key))
 
 
@@ -105,7 +105,7 @@ async def show_why(view: View, customer_id: FromPath[int]) -> Response[str]:
     since = view.part("customers/_since.html", at=why.since) if why.since is not None else ""
     return view.page(
         "_partials/why.html",
-        title=why.label,
+        title=_(why.label),
         reasons=why_facts(why, names.get(why.by, ""), names.get(why.on_behalf_of, ""), since.strip()),
     )
 
@@ -174,7 +174,7 @@ async def _cancel(view: PageView, planned_id: int) -> ChangePlan:
                 title=_("When"),
                 lines=[
                     PlanLine(
-                        text=_("Stays %(status)s", status=planned.from_label),
+                        text=_("Stays %(status)s", status=_(planned.from_label)),
                         before=_("%(status)s from %(day)s", status=planned.label, day=day),
                         value=_("No change"),
                     )

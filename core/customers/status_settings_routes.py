@@ -69,7 +69,7 @@ async def show_statuses(view: View) -> Response[str]:
         switches=[(name, _(label), _(meaning)) for name, (label, meaning) in SWITCHES.items()],
         ways=_ways(known, await statuses.list_ways()),
         rules=[
-            (f"{known[one].label} → {known[other].label}", _(reason))
+            (f"{_(known[one].label)} → {_(known[other].label)}", _(reason))
             for (one, other), reason in NEEDED.items()
             if one in known and other in known
         ],
@@ -83,9 +83,9 @@ def _ways(known: dict[str, StatusFull], ways: list[statuses.Way]) -> list[WayLin
     found: dict[tuple[str, str, str], list[str]] = {}
     for way in ways:
         said = (way.from_key, *_condition(known[way.from_key], known[way.to_key]))
-        found.setdefault(said, []).append(known[way.to_key].label)
+        found.setdefault(said, []).append(_(known[way.to_key].label))
     return [
-        WayLine(label=known[one].label, colour=known[one].colour, to=to, only_if=only_if, then=then)
+        WayLine(label=_(known[one].label), colour=known[one].colour, to=to, only_if=only_if, then=then)
         for (one, only_if, then), to in found.items()
     ]
 
@@ -150,7 +150,7 @@ async def _change(scope: Scope, typed: Typed) -> ChangePlan:
         raise Conflict(_("Nothing is changed."))
     parts = [_part(scope, one) for one in changes]
     if len(changes) == 1:
-        title = _("“%(status)s” is changed", status=changes[0].before.label)
+        title = _("“%(status)s” is changed", status=_(changes[0].before.label))
     else:
         title = ngettext("%(num)s status is changed", "%(num)s statuses are changed", len(changes))
     customers = sum(one.after.customers for one in changes if one.before.switches != one.after.switches)

@@ -76,7 +76,7 @@ def _happening(entry: Entry, people: Mapping[str, str], names: Names, locale: st
         href=href,
         changes=[
             Change(
-                label=label_of(change.field),
+                label=label_of(change.field, entry.kind),
                 old=names.shown(entry, change.field, change.old),
                 new=_("erased") if change.emptied else names.shown(entry, change.field, change.new),
             )

@@ -1,6 +1,7 @@
 """How old and new values of the activity are read: what their fields are called, and what ids, codes and amounts say.
 
-They are recorded as they are stored, and put in words where they are shown: in the reader's language, with the names
+An event may declare how its own fields read (`fields=` of its class line); what the core's are called stands here. They
+are recorded as they are stored, and put in words where they are shown: in the reader's language, with the names
 that places and customers have now, as far as the reader sees these.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from core.activity.events import Reading, reading_of
 from core.customers import contact_pages
 from core.customers.addresses import country_name
 from core.customers.sections import BILLING_TYPES, KINDS, LABELS, SEND_BY, TAX, language_name
@@ -93,7 +95,11 @@ def is_told(field: str) -> bool:
     return not field.endswith(("_key", "_e164"))
 
 
-def label_of(field: str) -> str:
+def label_of(field: str, kind: str = "") -> str:
+    """What a field is called that an event of this kind changed."""
+    declared = reading_of(kind, field)
+    if declared is not None:
+        return _(declared.label)
     return _(_LABELS.get(field, field.replace("_", " ").capitalize()))
 
 
@@ -113,13 +119,16 @@ class Names:
         """A value as it is read; empty for none."""
         if not value:
             return ""
+        declared = reading_of(entry.kind, field)
+        if declared is not None and value in declared.words:
+            return _(declared.words[value])
         if _DAY.fullmatch(value):
             with suppress(ValueError):  # 2026-02-30 was typed by somebody
                 return written(date.fromisoformat(value), self._scope.locale)
         if field in _YES_OR_NO and value in _YES:
             return _(_YES[value])
         if field.endswith(_MINOR) and value.removeprefix("-").isdecimal():
-            return format_money(int(value), self._currency(entry), self._scope.locale)
+            return format_money(int(value), self._currency(entry, declared), self._scope.locale)
         if field in _NAMED and value.isdecimal():
             return self._found.get((_NAMED[field], int(value)), value)
         if field in _READ:
@@ -127,7 +136,9 @@ class Names:
         word = _WORDS.get((field, value), value if field in _SPOKEN else "")
         return _(word) if word else value
 
-    def _currency(self, entry: Entry) -> str:
+    def _currency(self, entry: Entry, declared: Reading | None) -> str:
+        if declared is not None and declared.own:
+            return self._scope.tenant.currency
         own = entry.facts.get("currency")
         if isinstance(own, str):
             return own
@@ -155,7 +166,9 @@ async def names_in(scope: Scope, entries: Sequence[Entry]) -> Names:
             if change.field in _NAMED:
                 ids[_NAMED[change.field]] |= {int(one) for one in (change.old, change.new) if one and one.isdecimal()}
             elif change.field.endswith(_MINOR) and "currency" not in entry.facts and entry.customer_id:
-                ids["billed"].add(entry.customer_id)
+                declared = reading_of(entry.kind, change.field)
+                if declared is None or not declared.own:
+                    ids["billed"].add(entry.customer_id)
     names: dict[tuple[str, int], str] = {}
     if ids["role"]:
         names = {("role", one.id): _(one.label) for one in await list_roles(scope)}

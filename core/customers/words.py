@@ -8,7 +8,7 @@ from typing import Final
 from core.database import dialect, run_sql
 from core.database.migrations import MigrationApp, load
 
-MIGRATION: Final = "2026-11-23T00:27:00"
+MIGRATION: Final = "2026-11-23T00:39:00"
 """The one that says which words a customer has."""
 PIECES: Final = "2026-11-23T00:31:00"
 """The one that says of which columns there are pieces."""

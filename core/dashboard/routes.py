@@ -159,7 +159,7 @@ async def _customers(view: PageView, q: str) -> HitGroup:
             href=f"/customers/{one.id}",
             icon="user-circle",
             detail=" · ".join(filter(None, (one.city, str(one.id)))),
-            pill=Pill(one.status_label, one.status_colour),
+            pill=Pill(_(one.status_label), one.status_colour),
         )
         for one in found[:HITS]
     ]

@@ -263,8 +263,10 @@ async def _rebuild(table: str, definition: str, columns: dict[str, str]) -> None
     await execute("PRAGMA legacy_alter_table = OFF")
     for statement in kept:
         await session().script(statement)
+    if await _has_table("sqlite_sequence"):  # of no rows it keeps that none was, which a new table does not
+        lost = "" if never_reused else " AND seq = 0"
+        await execute(f"DELETE FROM sqlite_sequence WHERE name = :table{lost}", table=table)
     if never_reused:
-        await execute("DELETE FROM sqlite_sequence WHERE name = :table", table=table)
         await execute("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)", table=table, last=never_reused)
 
 

@@ -445,12 +445,18 @@ _COLUMNS: Final = re.compile(r"\(([^)]*)\)=")
 
 
 def translated(error: Exception) -> Exception:
-    """The product's own words for what PostgreSQL refuses; an error of ours in the SQL stays what it is."""
+    """The product's own words for what PostgreSQL refuses; an error of ours in the SQL stays what it is, without the
+    row that PostgreSQL adds: errors stand in logs and at jobs, rows are somebody's.
+    """
+    detail = ""
+    if isinstance(error, asyncpg.PostgresError):
+        detail = vars(error).setdefault("unsaid", error.detail or "")
+        error.detail = None
     match error:
         case asyncpg.QueryCanceledError():
             return error
         case asyncpg.UniqueViolationError():
-            columns = _COLUMNS.search(error.detail or "")
+            columns = _COLUMNS.search(detail)
             return Duplicate(
                 error.table_name or "", tuple((columns[1] if columns else "").replace('"', "").split(", "))
             )

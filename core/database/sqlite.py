@@ -758,6 +758,8 @@ def translated(error: sqlite3.Error) -> Exception:
     """The product's own words for what SQLite refuses; an error of ours in the SQL stays what it is."""
     code = getattr(error, "sqlite_errorcode", 0)
     message = str(error)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the first file that is made beside a database when it is opened
+        return DiskFull()
     match code & 0xFF:
         case sqlite3.SQLITE_CONSTRAINT:
             return _constraint(code, message)

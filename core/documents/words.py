@@ -50,6 +50,9 @@ class Words(Struct, frozen=True, kw_only=True):
     no_days: str
     vat_in: str
     by_line: str
+    net_first: str
+    tax_on_start: str
+    tax_on_issue: str
     pay_heading: str
     pay_heading_by: str
     pay_online: str
@@ -106,6 +109,9 @@ ENGLISH: Final = Words(
     no_days="part of a period, not charged",
     vat_in="{tax} in {currency}: {amount}, at 1 {of} = {rate} {currency}.",
     by_line="{} is rounded line by line.",
+    net_first="Of prices with {} in them the net is rounded first.",
+    tax_on_start="{} of each line is that of the first day of its period.",
+    tax_on_issue="{} of each line is that of the day of issue.",
     pay_heading="Pay {amount}",
     pay_heading_by="Pay {amount} by {day}",
     pay_online="Or pay online:",
@@ -162,6 +168,9 @@ GERMAN: Final = Words(
     no_days="Teil eines Zeitraums, nicht berechnet",
     vat_in="{tax} in {currency}: {amount}, Kurs 1 {of} = {rate} {currency}.",
     by_line="Die {} ist je Position gerundet.",
+    net_first="Bei Preisen mit {} ist zuerst der Nettobetrag gerundet.",
+    tax_on_start="Für die {} jeder Position gilt der erste Tag ihres Zeitraums.",
+    tax_on_issue="Für die {} jeder Position gilt der Tag der Ausstellung.",
     pay_heading="{amount} zu zahlen",
     pay_heading_by="{amount} zu zahlen bis {day}",
     pay_online="Oder online zahlen:",

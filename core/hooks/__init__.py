@@ -3,7 +3,7 @@
 from core.hooks.discovery import Plugin, find_plugins, usable
 from core.hooks.faults import PluginError, PluginFailed
 from core.hooks.gateways import GatewayNews, MoneyState, PayBack, PaymentGateway, PayOrder, PayPage
-from core.hooks.manifest import HOOK_VERSION, Door, JobKind, Manifest, Permission, Route, is_fact
+from core.hooks.manifest import HOOK_VERSION, Door, JobKind, Manifest, MessageKind, Permission, Route, Schedule, is_fact
 from core.hooks.markers import hookimpl, hookspec
 from core.hooks.registry import Answer, Hooks, HookSets, note_failure
 from core.hooks.values import (
@@ -68,6 +68,7 @@ __all__ = [
     "KnownCustomer",
     "Manifest",
     "MenuItem",
+    "MessageKind",
     "MessageLink",
     "MoneyState",
     "NothingToAsk",
@@ -82,6 +83,7 @@ __all__ = [
     "PluginFailed",
     "PortalPage",
     "Route",
+    "Schedule",
     "SearchHit",
     "Tab",
     "VatAnswer",

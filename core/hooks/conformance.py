@@ -23,7 +23,11 @@ def type_faults(specs: ModuleType, module: ModuleType) -> Iterator[str]:
         if not is_implementation(implementation):
             continue
         where = f"{module.__name__}.{name}"
-        wanted, given = type_hints_of(spec), type_hints_of(implementation)
+        try:
+            wanted, given = type_hints_of(spec), type_hints_of(implementation)
+        except NameError as error:
+            yield f"{where}: {error}: import it, under `if TYPE_CHECKING:` where it is a type alone"
+            continue
         for argument in inspect.signature(implementation).parameters:
             if argument not in given:
                 yield f"{where}: {argument} has no type; it is {_shown(wanted[argument])}"

@@ -54,6 +54,26 @@ class JobKind(Protocol):
     def name(self) -> str: ...
 
 
+class Schedule(Protocol):
+    """A job that comes again and again, as core.jobs.schedules.Schedule says it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str | JobKind: ...
+
+
+class MessageKind(Protocol):
+    """A kind of message, as declared with core.messages.kinds.MessageKind."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+
 class Door(Protocol):
     """How people of the plugin's own kind come in, as core.web.doors.Door says it."""
 
@@ -97,6 +117,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """A form for the tenant is made from it; what is marked as secret is stored encrypted."""
     jobs: tuple[JobKind, ...] = ()
     """Called NAME_something."""
+    schedules: tuple[Schedule, ...] = ()
+    """Which of its jobs the clock starts, and when; each is called NAME_something."""
+    messages: tuple[MessageKind, ...] = ()
+    """Kinds of messages that it sends, whose words the tenant can edit; each is called NAME_something."""
     events: tuple[str, ...] = ()
     """The past-tense hooks that it implements: what it hears about."""
     menu: tuple[MenuItem, ...] = ()
@@ -168,14 +192,32 @@ def _faults(
     for kind in manifest.jobs:
         if not kind.name.startswith((f"{manifest.name}.", f"{manifest.name}_")):
             yield f"the kind of job {kind.name} must be called {manifest.name}_…"
+    for schedule in manifest.schedules:
+        if not schedule.name.startswith((f"{manifest.name}.", f"{manifest.name}_")):
+            yield f"the schedule {schedule.name} must be called {manifest.name}_…"
+        started = schedule.kind if isinstance(schedule.kind, str) else schedule.kind.name
+        if started not in {kind.name for kind in manifest.jobs}:
+            yield f"the schedule {schedule.name} starts {started}, which is none of its jobs"
+    for message in manifest.messages:
+        if not message.key.startswith((f"{manifest.name}.", f"{manifest.name}_")):
+            yield f"the kind of message {message.key} must be called {manifest.name}_…"
     for one in manifest.lists:
         if not one.key.startswith(f"{manifest.name}."):
             yield f"the list {one.key} must be called {manifest.name}.…"
+        sortable = {column.key for column in one.columns if column.can_sort}
+        for key in (part.removeprefix("-") for part in one.sort.split(",")):
+            if key not in sortable:
+                yield f"the list {one.key} begins sorted by {key}, which is none of its columns that can be sorted"
     yield from _event_faults(manifest, module, specs)
     known = {permission.key for permission in manifest.permissions}
-    for item in manifest.menu:
-        if item.permission.startswith(f"{manifest.name}.") and item.permission not in known:
-            yield f"the menu entry {item.label} needs the permission {item.permission}, which it does not declare"
+    needed = [
+        *((f"menu entry {item.label}", item.permission) for item in (*manifest.menu, *manifest.deeds)),
+        *((f"list {one.key}", one.permission) for one in manifest.lists),
+        *((f"route {path}", route.opt.get("permission", "")) for route in manifest.routes for path in route.paths),
+    ]
+    for what, permission in needed:
+        if str(permission).startswith(f"{manifest.name}.") and permission not in known:
+            yield f"the {what} needs the permission {permission}, which it does not declare"
     for host in manifest.outbound_hosts:
         if not re.fullmatch(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)+", host):
             yield f"the outbound host {host} is no host name"
@@ -217,5 +259,7 @@ def _lists(manifest: Manifest) -> dict[str, list[str]]:
         "table": [table._meta.tablename for table in manifest.tables],
         "permission": [permission.key for permission in manifest.permissions],
         "kind of job": [kind.name for kind in manifest.jobs],
+        "schedule": [schedule.name for schedule in manifest.schedules],
+        "kind of message": [message.key for message in manifest.messages],
         "event": list(manifest.events),
     }

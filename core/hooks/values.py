@@ -21,7 +21,7 @@ Tone = Literal["", "warn", "bad"]
 Area = Literal["", "billing", "work", "network", "settings"]
 ActionGroup = Literal["message", "create", "change"]
 EffectKind = Literal["when", "change", "document", "service", "money", "message", "data", "warning"]
-ColumnKind = Literal["text", "number", "amount", "date", "datetime", "flag"]
+ColumnKind = Literal["text", "number", "amount", "date", "datetime", "flag", "choice"]
 CellValue = str | int | Money | date | datetime | None
 
 
@@ -102,11 +102,28 @@ class PortalPage(Struct, frozen=True, kw_only=True):
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """A column of a list. Its values come in bulk; the key begins with the plugin's name ("inventory.items")."""
+    """A column of a list. Its values come in bulk; the key begins with the plugin's name ("inventory.items").
+
+    With an `expr` the list can be filtered and sorted by it: SQL of one value for the row, over the plugin's own
+    tables, such as "(SELECT count(*) FROM loans_loan WHERE loans_loan.customer_id = customer.id)". What may be NULL is
+    filtered by alone: `sorts=False`. An amount is in minor units there, an instant as it is stored. More than 100,000
+    rows are not sorted by it. A `choice` has its `choices` (value, label), and the value for its rows; without an
+    `expr` it is shown alone. What is not `shown` is hidden until somebody shows it.
+    """
 
     key: str
     label: str
     kind: ColumnKind = "text"
+    expr: str = ""
+    sorts: bool = True
+    choices: tuple[tuple[str, str], ...] = ()
+    shown: bool = True
+
+    def __post_init__(self) -> None:
+        if ";" in self.expr or "--" in self.expr:
+            raise ValueError(f"“{self.expr}” is no SQL of one value")
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("a column of choices has the kind choice, and choices")
 
 
 class Action(Struct, frozen=True, kw_only=True):

@@ -58,4 +58,4 @@ async def check_open(on: date) -> None:
     """Raises Conflict where the books of a day are closed."""
     until = await value_as(date, "SELECT closed_until FROM ledger_lock")
     if until is not None and on <= until:
-        raise Conflict(_("The books are closed until %(day)s. Book it on a later day.", day=until.isoformat()))
+        raise Conflict(_("The books are closed until %(day)s. Book it on a later day.", day=until))

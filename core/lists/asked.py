@@ -73,6 +73,11 @@ class Asked:
         first = self.sorts[0].column
         return first.is_carried and (len(self.sorts) == 1 or first.kind != "choice")
 
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the rows of one choice come after those of another, in the order of their names."""
+        return len(self.sorts) == 1 and bool(self.sorts[0].column.groups)
+
     def held_in(self, reach: Reach) -> Asked:
         """The same, told whether it `is_held`."""
         column, filtered = self.sorts[0].column, {one.column for one in self.filters}

@@ -117,6 +117,26 @@ async def choose_rows(
     return run_id
 
 
+AGAIN: Final[Mapping[str, tuple[RowState, ...]]] = {
+    "refused": (RowState.REFUSED, RowState.CHANGED),
+    "changed": (RowState.CHANGED,),
+    "ready": (RowState.READY,),
+    "left": (RowState.READY, RowState.CHOSEN),
+}
+"""Which rows of a run a further one is for."""
+
+
+async def choose_for_repetition(scope: Scope, of: Listing[Any], run: RunRow, which: str) -> int:
+    """The same deed once more: for rows of this run, or (`filter`) for all that its filter finds now; gives the new
+    run's id. Raises Invalid where this is not known."""
+    action = await get_action(scope, of.key, run.action)
+    if which == "filter" and run.address is not None:
+        return await choose_rows(scope, of, action, address=run.filters)
+    if which not in AGAIN:
+        raise Invalid(_("This is not known here. Load the page again."), field="which")
+    return await choose_again(scope, run, AGAIN[which])
+
+
 async def choose_again(scope: Scope, run: RunRow, states: Sequence[RowState]) -> int:
     """The same deed for those rows of a run that are in these states; gives the new run's id. What it takes is kept."""
     async with unit_of_work(scope):

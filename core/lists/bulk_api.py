@@ -4,7 +4,7 @@ every list whose rows can be ticked."""
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -49,6 +49,13 @@ class BulkExecution(Struct, frozen=True, forbid_unknown_fields=True):
 
     plan: Annotated[str, Meta(max_length=64)]
     anyway: bool = False
+
+
+class BulkRepetition(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which rows: those of this run that were `refused` (or changed meanwhile), that `changed`, that are `ready`, or
+    that are `left`, not yet looked at either; or all that the `filter` finds now, where the run is of one."""
+
+    which: Literal["refused", "changed", "ready", "left", "filter"]
 
 
 class BulkLine(Struct, frozen=True):
@@ -185,6 +192,23 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         await bulk.go_on(call.scope, listing, bulk_id)
         return await _answer(call.scope, listing, bulk_id)
 
+    @api_post(
+        f"{base}/{{bulk_id:int}}/repetition",
+        permission=permission,
+        operation_id=f"{area}_repeat_bulk",
+        summary="The same once more",
+        description="A further run with the same values is worked out: ask until it is planned.",
+    )
+    async def repeat_bulk(call: Call, bulk_id: FromPath[int], data: JSONBody[BulkRepetition]) -> BulkAnswer:
+        scope = call.scope
+        run = await get_run(scope, listing.key, bulk_id)
+        if data.which == "filter" and run.address is None:
+            raise Invalid(_("Rows were named here one by one: there is no filter."), field="which")
+        async with unit_of_work(scope):
+            again_id = await bulk.choose_for_repetition(scope, listing, run, data.which)
+            await bulk.start_plan(scope, listing, again_id, run.typed(), wait=False)
+        return await _answer(scope, listing, again_id)
+
     @api_get(
         f"{base}/{{bulk_id:int}}/file",
         permission=permission,
@@ -195,7 +219,16 @@ def bulk_operations(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
     async def take_bulk(call: Call, bulk_id: FromPath[int]) -> Stream:
         return await file_answer(call.scope, listing, bulk_id)
 
-    return (order_bulk, get_bulk, list_bulk_rows, execute_bulk, cancel_bulk, continue_bulk, take_bulk)
+    return (
+        order_bulk,
+        get_bulk,
+        list_bulk_rows,
+        execute_bulk,
+        cancel_bulk,
+        continue_bulk,
+        repeat_bulk,
+        take_bulk,
+    )
 
 
 async def _answer(scope: Scope, listing: Listing[Any], run_id: int) -> BulkAnswer:

@@ -67,13 +67,6 @@ PARTS: Final = (
 """Kinds of lines in the order in which a plan tells them."""
 SHOWN: Final = 50
 """Rows of a page of the report."""
-AGAIN: Final[Mapping[str, tuple[RowState, ...]]] = {
-    "refused": (RowState.REFUSED, RowState.CHANGED),
-    "changed": (RowState.CHANGED,),
-    "ready": (RowState.READY,),
-    "left": (RowState.READY, RowState.CHOSEN),
-}
-"""Which rows of a run a further one is for."""
 
 
 class Chosen(Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,13 +184,7 @@ def bulk_handlers(listing: Listing[Any]) -> tuple[HTTPRouteHandler, ...]:
         scope = view.scope
         run = await get_run(scope, listing.key, bulk_id)
         which = (await view.form(Repetition)).which
-        action = await bulk.get_action(scope, listing.key, run.action)
-        if which == "filter" and run.address is not None:
-            again_id = await bulk.choose_rows(scope, listing, action, address=run.filters)
-        elif which in AGAIN:
-            again_id = await bulk.choose_again(scope, run, AGAIN[which])
-        else:
-            raise Invalid(_("This is not known here. Load the page again."), field="which")
+        again_id = await bulk.choose_for_repetition(scope, listing, run, which)
         await bulk.start_plan(scope, listing, again_id, run.typed())
         return view.go(f"{base}/{again_id}")
 

@@ -50,16 +50,19 @@ class ListColumn(Struct, frozen=True, kw_only=True):
 
     `expr` is SQL that is never NULL where `sorts`, or `by` says what is sorted by in its place. `indexed`: an index on
     (what is sorted by, id) carries the sort; else the list is sorted by it only while `listing.SORTED` rows match at
-    most. `in_reach`: there is one that begins with the partition, too. `beside` names columns whose values its index
-    holds too: what its filter leaves is put in their order by the index alone. Without an `expr` the column is shown
-    alone. `keyed` says that it holds `sort_key`s, so that text is compared in that form. `join` is a further table that
-    `expr` stands in, with one row for each of the list's; `tie` is the list's id there, as the join's own index has it,
-    and `bare` that table by itself: what stands after FROM, up to a condition. What a row may have several of has
-    `among`: a SELECT of the list's ids up to the column that holds the choice ("SELECT customer_id FROM customer_tag
-    WHERE tag_id"). Of text that stands anywhere in it an index of pieces of three letters tells where: on SQLite
-    `pieces` names that table, an FTS5 of the list's columns and of the row's `reach` by the list's ids; on PostgreSQL
-    it is one of the list's table, where `pieces_further` of the column from its second letter on. `filled` names an
-    index of the rows that have something in it, and only these. `alike` says that few values are in it, by an index.
+    most. Of a choice that is sorted `by` its name, of some hundred at most, `groups` is a SELECT of the names' keys
+    (`at`) with the choices' ids, no two alike and none empty, as rows without a choice are; an index on (`expr`, id)
+    carries the sort. `in_reach`: there is one that begins with the partition, too. `beside` names columns whose values
+    its index holds too: what its filter leaves is put in their order by the index alone. Without an `expr` the column
+    is shown alone. `keyed` says that it holds `sort_key`s, so that text is compared in that form. `join` is a further
+    table that `expr` stands in, with one row for each of the list's; `tie` is the list's id there, as the join's own
+    index has it, and `bare` that table by itself: what stands after FROM, up to a condition. What a row may have
+    several of has `among`: a SELECT of the list's ids up to the column that holds the choice ("SELECT customer_id FROM
+    customer_tag WHERE tag_id"). Of text that stands anywhere in it an index of pieces of three letters tells where: on
+    SQLite `pieces` names that table, an FTS5 of the list's columns and of the row's `reach` by the list's ids; on
+    PostgreSQL it is one of the list's table, where `pieces_further` of the column from its second letter on. `filled`
+    names an index of the rows that have something in it, and only these. `alike` says that few values are in it, by an
+    index.
 
     Its value is the row's `field` (the key where left out), or what `load` gives for the page's rows; an amount is
     Money, or minor units in the row's currency. `cell` draws it otherwise: text, or Markup. `cls` are classes of its
@@ -76,6 +79,7 @@ class ListColumn(Struct, frozen=True, kw_only=True):
     keyed: bool = False
     sorts: bool = True
     indexed: bool = False
+    groups: str = ""
     in_reach: bool = False
     beside: tuple[str, ...] = ()
     join: str = ""

@@ -76,7 +76,7 @@ def filters_of(
         yield from _among(column, address, choices)
     elif choices:
         yield from _chosen(column, address, choices)
-    key, expr, slot = column.key, column.expr, f"filter_{column.key}"
+    key, expr, slot = column.key, column.expr, _slot(column)
     if column.kind == "text" and (text := address.get(f"{key}.has", "").strip()):
         looked_for = sort_key(text) if column.keyed else text
         yield (
@@ -99,10 +99,17 @@ def filters_of(
         empty, something = (f"{expr} = ''", f"{expr} > ''") if is_text else (f"{expr} IS NULL", f"{expr} IS NOT NULL")
         if column.kind == "text" and column.by:
             empty, something = f"coalesce({expr}, '') = ''", f"coalesce({expr}, '') > ''"
+        if column.kind == "choice" and column.by and column.indexed:  # by the index of the order, in its order
+            something = f"{column.by} > ''"
         yield (
             Condition(empty if text == "yes" else something),
             Filter(f"{key}.empty", _(column.label), _("is"), _("empty") if text == "yes" else _("not empty")),
         )
+
+
+def _slot(column: ListColumn) -> str:
+    """What its values are called in a statement: the key of a plugin's column has a point."""
+    return f"filter_{column.key.replace('.', '__')}"
 
 
 def _having(column: ListColumn, text: str, slot: str, reach: Reach) -> Condition:
@@ -178,7 +185,7 @@ def _pieces(text: str) -> list[str]:
 
 def _within_days(column: ListColumn, address: Mapping[str, str], scope: Scope) -> Iterator[tuple[Condition, Filter]]:
     """An instant is filtered by the days of the tenant's zone that it lies in."""
-    key, slot = column.key, f"filter_{column.key}"
+    key, slot = column.key, _slot(column)
     for end, relation in (("", _("is")), ("from", _("from")), ("to", _("to"))):
         name = f"{key}.{end}" if end else key
         if text := address.get(name, "").strip():
@@ -201,7 +208,7 @@ def _within_days(column: ListColumn, address: Mapping[str, str], scope: Scope) -
 def _chosen(
     column: ListColumn, address: Mapping[str, str], choices: Sequence[ListChoice]
 ) -> Iterator[tuple[Condition, Filter]]:
-    key, slot = column.key, f"filter_{column.key}"
+    key, slot = column.key, _slot(column)
     text = address.get(key, "")
     if not text:
         return
@@ -243,9 +250,7 @@ def _among(
             continue
         if any(one not in known for one in asked):
             raise Invalid(_("This is none of the choices of %(label)s.", label=_(column.label)), field=name)
-        slots = {
-            f"filter_{column.key}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)
-        }
+        slots = {f"{_slot(column)}_{'all' if every else 'any'}_{at}": known[one].value for at, one in enumerate(asked)}
         tests = [f"{column.tie} IN ({column.among} = :{slot})" for slot in slots]
         several = f" {_('and') if every else _('or')} "
         yield (

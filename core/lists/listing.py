@@ -39,7 +39,7 @@ import msgspec
 from msgspec import Struct
 
 from core.database import Everything, rows, value, within
-from core.errors import Invalid
+from core.errors import FieldError, Invalid
 from core.lists.asked import Asked, all_of, order_of
 from core.lists.columns import SIZE, Condition, ListChoice, ListColumn
 from core.lists.filters import Filter, filters_of, names_of
@@ -47,6 +47,7 @@ from core.lists.ordering import Order, Sorted
 from core.lists.ways import Key, Ways
 from core.texts import N_, _, number
 from core.web.jsonapi import Page, decode_cursor, encode_cursor
+from core.web.routing import names_sent
 
 if TYPE_CHECKING:
     from litestar import Response
@@ -191,14 +192,21 @@ class Listing(Generic[R]):
 
     async def api(self, call: Call, *, cursor: str, limit: int, **asked: str) -> Page[R]:
         """The operation that lists it: its parameters are those of the page's address, also `view`, a saved view's id.
-        `asked` stands for parameters of other names."""
+        `asked` stands for parameters of other names. Raises Invalid for one that there is not: left out, it would let
+        all rows through.
+        """
         from core.lists.views import expanded  # which keeps what is declared here
 
-        address = await expanded(call.scope, self, {**dict(call.request.query_params), **asked})
-        choices = await self.choices_for(call.scope, address)
+        whole = await self.whole(call.scope)
+        known = whole.parameters() | {"view"} | {*names_sent(call.request).values()}
+        if unknown := [name for name in call.request.query_params if name not in known]:
+            told = N_("There is no parameter “%(name)s” here.")
+            raise Invalid(errors=[FieldError(name, _(told, name=name)) for name in unknown])
+        address = await expanded(call.scope, whole, {**dict(call.request.query_params), **asked})
+        choices = await whole.choices_for(call.scope, address)
         if not cursor:
-            await self.check_order(call.scope, self.asked(call.scope, address, choices))
-        return await self.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
+            await whole.check_order(call.scope, whole.asked(call.scope, address, choices))
+        return await whole.api_page(call.scope, address, choices=choices, cursor=cursor, limit=limit)
 
     async def api_page(
         self, scope: Scope, address: Mapping[str, str], *, choices: Choices, cursor: str, limit: int
@@ -274,7 +282,7 @@ class Listing(Generic[R]):
 
     async def check_order(self, scope: Scope, asked: Asked) -> None:
         """Raises Invalid where no index carries the sort and more rows match than are sorted for a page."""
-        if asked.is_carried:
+        if asked.is_carried or asked.is_grouped:
             return
         if await self.count(scope, asked, SORTED + 1) > SORTED:
             labels = ", ".join(_(one.column.label) for one in asked.sorts)
@@ -349,7 +357,10 @@ class Listing(Generic[R]):
         place = _place(asked, cursor)
         order = Order(asked.sorts, self.row_id, backwards, place, limit + 1)
         ways = Ways(self.table_name, self.row_id, self.by_id, everything, reach, asked, order)
-        keys, many, asked = await (ways.walked() if known else ways.keys(widely=not cursor))
+        if asked.is_grouped:
+            keys, many = await ways.grouped()
+        else:
+            keys, many, asked = await (ways.walked() if known else ways.keys(widely=not cursor))
         more, keys = len(keys) > limit, keys[:limit]
         if backwards:
             keys.reverse()

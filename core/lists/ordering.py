@@ -53,6 +53,10 @@ class Order:
             return f"{self.source}.id"
         return self.sorts[0].column.tie or self.row_id
 
+    @property
+    def is_down(self) -> bool:
+        return self._down(0)
+
     def _down(self, at: int) -> bool:
         return self.sorts[min(at, len(self.sorts) - 1)].descending is not self.backwards
 

@@ -71,6 +71,15 @@ class _Counted(Struct, frozen=True):
     at_2: Any = None
 
 
+class _Group(Struct, frozen=True):
+    at: str
+    id: int | None
+
+
+class _Id(Struct, frozen=True):
+    id: int
+
+
 class _Near(_Counted, frozen=True, kw_only=True):
     looked: int
     """Of so many."""
@@ -109,6 +118,49 @@ class Ways:
         asked = self.asked.wide if self.asked.widely else self.asked
         ways = replace(self, asked=asked, order=replace(self.order, sorts=asked.sorts))
         return await ways._walked(), COUNTED + 1, asked
+
+    async def grouped(self) -> tuple[list[Key], int]:
+        """The keys of a page in the order of the names of choices, and how many rows are left in all: the rows of one
+        choice come after those of another, each by their ids, as the index of the choice has them."""
+        asked, order = self.asked, self.order
+        if asked.conditions or not self.everything:
+            found, many = await self._first()
+            if found is not None:
+                return found, many
+        else:
+            many = int(await value(f"SELECT count(*) FROM (SELECT 1 FROM {self.table_name} LIMIT {COUNTED + 1}) AS c"))
+        column, (beyond, way) = order.sorts[0].column, ("<", "DESC") if order.is_down else (">", "ASC")
+        at, after = order.place or (None, None)
+        groups = await rows(
+            _Group,
+            f"SELECT at, id FROM ({column.groups}) AS named"
+            f" WHERE EXISTS (SELECT 1 FROM {self.table_name} WHERE {column.expr} = named.id) ORDER BY at",
+        )
+        groups.insert(0, _Group("", None))
+        if order.is_down:
+            groups.reverse()
+        tests = all_of(one.one_by_one for one in asked.conditions)
+        keys: list[Key] = []
+        for group in groups:
+            if at is not None and (group.at > at if order.is_down else group.at < at):
+                continue
+            among = f"{column.expr} IS NULL" if group.id is None else f"{column.expr} = :list_group"
+            further = f" AND {self.row_id} {beyond} :list_id" if group.at == at else ""
+            ids = await rows(  # IS TRUE: by no other index
+                _Id,
+                f"SELECT {self.row_id} AS id FROM {self.table_name} {' '.join(asked.joins)}"
+                f" WHERE {among}{further} AND ({tests}) IS TRUE"
+                f" ORDER BY {column.expr} {way}, {self.row_id} {way} LIMIT :list_limit",
+                **asked.given,
+                list_reach=self.reach,
+                list_limit=order.limit - len(keys),
+                **({} if group.id is None else {"list_group": group.id}),
+                **({"list_id": after} if further else {}),
+            )
+            keys += [Key(group.at, one.id) for one in ids]
+            if len(keys) == order.limit:
+                break
+        return keys, many
 
     async def _near(self) -> tuple[list[Key] | None, int]:
         """The same as `_first`, where so many are left that the page is full among the first of all."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from core.activity.unit import record, unit_of_work
-from core.database import execute, execute_many, scoped, value, values
+from core.database import execute, execute_many, rows, scoped, value, values
 from core.documents.files import list_files
 from core.errors import Conflict, Invalid, NotFound
 from core.jobs.actions import cancel_job, enqueue, hurry, let_held_go, settle_as_done, start_again
@@ -93,6 +93,38 @@ async def queue(
 
 def _sealed(scope: Scope, fields: Struct) -> str:
     return _json(Sealed(scope.keys.seal(_json(fields))))
+
+
+class _Kept(Struct, frozen=True):
+    id: int
+    fields: str
+
+
+async def reseal_messages(scope: Scope, *, size: int = 500) -> int:
+    """Seal again with the newest key what an older one sealed of messages. Gives how many."""
+    done, last = 0, 0
+    while True:
+        async with unit_of_work(scope):
+            some = await rows(
+                _Kept,
+                "SELECT id, fields FROM message WHERE id > :last AND fields LIKE :sealed ORDER BY id LIMIT :size",
+                last=last,
+                sealed='{"sealed":"%',
+                size=size,
+            )
+            for each in some:
+                sealed = msgspec.json.decode(each.fields, type=Sealed).sealed
+                fresh = scope.keys.rotate(sealed)
+                if fresh != sealed:
+                    done += await execute(
+                        "UPDATE message SET fields = :fields WHERE id = :id AND fields = :was",
+                        fields=_json(Sealed(fresh)),
+                        id=each.id,
+                        was=each.fields,
+                    )
+        if len(some) < size:
+            return done
+        last = some[-1].id
 
 
 async def write_message(

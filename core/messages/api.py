@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from litestar import Response
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Struct
 
 from core.customers.queries import get_customer
+from core.documents.files import read_file
 from core.messages import actions, queries
 from core.messages.listing import MESSAGES
+from core.messages.routes import file_answer, message_file
 from core.messages.schemas import MessageFull, MessageRow, NewMessage
 from core.web.jsonapi import Call, Page, api_get, api_post
 
@@ -66,4 +70,40 @@ async def cancel_message(call: Call, message_id: FromPath[int]) -> MessageFull:
     return await queries.get_message(call.scope, message_id)
 
 
-HANDLERS: Final = (list_messages, get_message, write_message, send_again, mark_as_sent, cancel_message)
+class MessageFile(Struct, frozen=True):
+    """A file that goes with a message."""
+
+    id: int
+    name: str
+    media_type: str
+    size: int
+
+
+@api_get("/messages/{message_id:int}/files", permission="messages.view", summary="The files that go with a message")
+async def list_files(call: Call, message_id: FromPath[int]) -> list[MessageFile]:
+    await queries.get_message(call.scope, message_id)
+    found = await queries.list_message_files(call.scope, message_id)
+    return [MessageFile(one.id, one.name, one.media_type, one.size) for one in found]
+
+
+@api_get(
+    "/messages/{message_id:int}/files/{file_id:int}",
+    permission="messages.view",
+    summary="A file that goes with a message, as it was sent",
+    media_type="application/octet-stream",
+)
+async def get_file(call: Call, message_id: FromPath[int], file_id: FromPath[int]) -> Response[bytes]:
+    file = await message_file(call.scope, message_id, file_id)
+    return file_answer(await read_file(call.scope, file), file.name, file.media_type, saved=True)
+
+
+HANDLERS: Final = (
+    list_messages,
+    get_message,
+    write_message,
+    send_again,
+    mark_as_sent,
+    cancel_message,
+    list_files,
+    get_file,
+)

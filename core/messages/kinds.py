@@ -1,12 +1,13 @@
 """Kinds of messages: each names the fields that its words may use, and brings words of its own.
 
 A feature or plugin declares them as `MESSAGE_KINDS: Final = (MessageKind(...), ...)`, a frozen struct of plain values
-for the fields of each. Texts, numbers, yes or no, dates, `Money`, lists and further structs may be fields.
+for the fields of each; a plugin names them in its manifest. Texts, numbers, yes or no, dates, `Money`, lists and
+further structs may be fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -62,6 +63,19 @@ class MessageKind:
 
 KINDS: Final[dict[str, MessageKind]] = {}
 """Every declared kind by its key."""
+
+_PLUGINS: Final[dict[str, str]] = {}
+"""The plugin that brings a kind, by the kind's key; none for the core's."""
+
+
+def brought_by(plugin: str, kinds: Iterable[str]) -> None:
+    """These kinds are for tenants that have the plugin switched on."""
+    _PLUGINS.update(dict.fromkeys(kinds, plugin))
+
+
+def kinds_for(plugins: Collection[str]) -> list[MessageKind]:
+    """The kinds of a tenant with these plugins."""
+    return [kind for kind in KINDS.values() if _PLUGINS.get(kind.key, "") in ("", *plugins)]
 
 
 def kind_of(key: str) -> MessageKind:

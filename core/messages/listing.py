@@ -15,7 +15,7 @@ from core.lists.columns import Condition, ListChoice, ListColumn
 from core.lists.drawing import NOTHING, link, pill
 from core.lists.listing import Choices, Listing
 from core.lists.row_ends import RowEnds
-from core.messages.kinds import KINDS
+from core.messages.kinds import KINDS, kinds_for
 from core.messages.queries import LISTED, state_by
 from core.messages.schemas import ListedMessage
 from core.messages.status import FOR_A_PERSON, UNDER_WAY, MessageState
@@ -70,7 +70,7 @@ def _in_states(*states: MessageState) -> str:
 
 async def message_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
     """What columns of choices can be filtered by, with the customer that this address asks for."""
-    kinds = sorted(KINDS.values(), key=lambda kind: sort_key(_(kind.label)))
+    kinds = sorted(kinds_for(scope.plugins), key=lambda kind: sort_key(_(kind.label)))
     return {
         "state": [
             ListChoice(PERSON, _("For you to settle"), sql=_in_states(*FOR_A_PERSON), tone="bad"),

@@ -74,6 +74,13 @@ class TemplateRow(Struct, frozen=True, kw_only=True):
     version: int
 
 
+MAIL_IS_SET_UP: Final = """EXISTS (SELECT 1 FROM setting WHERE key = 'mail'
+    AND value LIKE '%"host":"%' AND value NOT LIKE '%"host":""%'
+    AND value LIKE '%"sender_address":"%' AND value NOT LIKE '%"sender_address":""%')"""
+"""The same as `mail_is_set_up` for who reads other rows at the same time. Settings are JSON without spaces, in which a
+quote that was typed has a stroke before it."""
+
+
 async def mail_is_set_up() -> bool:
     """Whether there is a mail server and a sender, so that messages need not wait."""
     kept = await stored(MailSettings)

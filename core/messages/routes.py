@@ -17,7 +17,7 @@ from core.hooks import Permission
 from core.messages import actions, queries, words
 from core.messages.addresses import check_addresses, on_the_wire, typed_addresses
 from core.messages.jobs import try_connection
-from core.messages.kinds import KINDS, MessageKind, known_kind
+from core.messages.kinds import KINDS, MessageKind, kinds_for
 from core.messages.listing import MESSAGES, PERSON, UNSENT, pill_of, subject_of
 from core.messages.schemas import MessageFull, TypedMessage, TypedWords
 from core.messages.settings import MailSettings
@@ -34,6 +34,7 @@ from core.web.view import View, errors_by_field
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from core.documents.files import FileRow
     from core.scope import Scope
     from core.web.view import PageView
 
@@ -109,11 +110,16 @@ async def show_row_menu(view: View, message_id: FromPath[int]) -> Response[str]:
 
 @get("/messages/{message_id:int}/files/{file_id:int}", permission="messages.view")
 async def show_file(view: View, message_id: FromPath[int], file_id: FromPath[int]) -> Response[bytes]:
-    files = await queries.list_message_files(view.scope, message_id)
+    file = await message_file(view.scope, message_id, file_id)
+    return file_answer(await read_file(view.scope, file), file.name, file.media_type)
+
+
+async def message_file(scope: Scope, message_id: int, file_id: int) -> FileRow:
+    files = await queries.list_message_files(scope, message_id)
     file = next((one for one in files if one.id == file_id), None)
     if file is None:
         raise NotFound(f"file {file_id} of message {message_id}")
-    return file_answer(await read_file(view.scope, file), file.name, file.media_type)
+    return file
 
 
 @post("/messages/{message_id:int}/repetition", permission="messages.send")
@@ -227,7 +233,7 @@ async def test_mail(view: View) -> Response[str]:
 @get("/settings/messages", permission="settings.view")
 async def list_kinds(view: View) -> Response[str]:
     own = {(row.kind, row.language) for row in await queries.list_templates()}
-    kinds = sorted((kind for kind in KINDS.values() if not kind.by_hand), key=lambda kind: _(kind.label))
+    kinds = sorted((kind for kind in kinds_for(view.scope.plugins) if not kind.by_hand), key=lambda kind: _(kind.label))
     return view.page(
         "messages/kinds.html", kinds=kinds, languages={key: _(label) for key, label in LANGUAGES.items()}, own=own
     )
@@ -235,14 +241,14 @@ async def list_kinds(view: View) -> Response[str]:
 
 @get("/settings/messages/{kind:str}/{language:str}", permission="settings.view")
 async def show_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
-    return await _words_page(view, _kind(kind), _language(language))
+    return await _words_page(view, words_kind(view.scope, kind), words_language(language))
 
 
 @post("/settings/messages/{kind:str}/{language:str}", permission="settings.edit")
 async def save_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
-    declared = _kind(kind)
+    declared = words_kind(view.scope, kind)
     try:
-        await words.save_words(view.scope, declared, _language(language), await view.form(TypedWords))
+        await words.save_words(view.scope, declared, words_language(language), await view.form(TypedWords))
     except Invalid as error:
         return await _words_page(view, declared, language, errors=errors_by_field(error), faults=error, status=422)
     except Stale as error:
@@ -256,7 +262,7 @@ async def preview_words(view: View, kind: FromPath[str], language: FromPath[str]
     faults: tuple[FieldError, ...] = ()
     try:
         typed = await view.form(TypedWords)
-        filled = await words.fill_sample(view.scope, _kind(kind), _language(language), typed)
+        filled = await words.fill_sample(view.scope, words_kind(view.scope, kind), words_language(language), typed)
     except Invalid as error:
         faults = error.errors
     return view.page("messages/_preview.html", filled=filled, faults=faults)
@@ -264,13 +270,14 @@ async def preview_words(view: View, kind: FromPath[str], language: FromPath[str]
 
 @post("/settings/messages/{kind:str}/{language:str}/reset", permission="settings.edit")
 async def reset_words(view: View, kind: FromPath[str], language: FromPath[str]) -> Response[str]:
-    await words.remove_words(view.scope, _kind(kind), _language(language))
+    await words.remove_words(view.scope, words_kind(view.scope, kind), words_language(language))
     return view.go(f"/settings/messages/{kind}/{language}", _("Back to the words that came with Tenantry."))
 
 
-def file_answer(data: bytes, name: str, media_type: str) -> Response[bytes]:
-    """A stored file for the browser: PDFs are shown, everything else is saved; never taken for something else."""
-    inline = media_type == "application/pdf"
+def file_answer(data: bytes, name: str, media_type: str, *, saved: bool = False) -> Response[bytes]:
+    """A stored file for the browser: PDFs are shown, everything else (and what is to be `saved`) is saved; never taken
+    for something else."""
+    inline = media_type == "application/pdf" and not saved
     ascii_name = name.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_")
     return Response(
         data,
@@ -404,7 +411,7 @@ async def _words_page(
         values=view.shown(subject=standing.subject, body=standing.body, version=str(own.version if own else 0)),
         version=own.version if own else 0,
         own=own is not None,
-        names=_names(words.schema_for(kind), kind),
+        names=names_of(words.schema_for(kind), kind),
         filled=preview,
         faults=faults.errors if faults else (),
         errors=errors or {},
@@ -412,7 +419,7 @@ async def _words_page(
     )
 
 
-def _names(schema: dict[str, Any], kind: MessageKind, above: str = "") -> list[tuple[str, str]]:
+def names_of(schema: dict[str, Any], kind: MessageKind, above: str = "") -> list[tuple[str, str]]:
     """Every field by its path, with what it is: “lines[].text” for what a loop gives."""
     found: list[tuple[str, str]] = []
     for name, shape in schema.items():
@@ -420,21 +427,23 @@ def _names(schema: dict[str, Any], kind: MessageKind, above: str = "") -> list[t
         if isinstance(shape, list):
             found.append((path, _(kind.names.get(path, N_("A list, for a loop")))))
             if isinstance(shape[0], dict):
-                found.extend(_names(shape[0], kind, f"{path}[]."))
+                found.extend(names_of(shape[0], kind, f"{path}[]."))
         elif isinstance(shape, dict):
-            found.extend(_names(shape, kind, f"{path}."))
+            found.extend(names_of(shape, kind, f"{path}."))
         else:
             found.append((path, _(kind.names[path]) if path in kind.names else ""))
     return found
 
 
-def _kind(key: str) -> MessageKind:
-    if key not in KINDS or KINDS[key].by_hand:
+def words_kind(scope: Scope, key: str) -> MessageKind:
+    """A kind with words to be edited. Raises NotFound, also where its plugin is off."""
+    found = next((kind for kind in kinds_for(scope.plugins) if kind.key == key and not kind.by_hand), None)
+    if found is None:
         raise NotFound(f"kind of message {key}")
-    return known_kind(key)
+    return found
 
 
-def _language(language: str) -> str:
+def words_language(language: str) -> str:
     if language not in LANGUAGES:
         raise NotFound(f"language {language}")
     return language

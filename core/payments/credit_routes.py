@@ -41,16 +41,14 @@ async def show_card(view: View, customer_id: FromPath[int]) -> Response[str]:
     customer = await customers.get_customer(scope, customer_id)
     if not view.is_htmx:
         return view.go(f"/customers/{customer_id}/transactions?show=credit")
-    found = await documents.list_credits(scope, customer_id)
-    free: dict[str, int] = {}
-    for each in found:
-        free[each.currency] = free.get(each.currency, 0) + each.left_minor
+    found = await documents.list_credits(scope, customer_id, limit=3)
+    free = [each for each in await ledger.list_balances(scope, customer_id) if each.credit_minor]
     return view.page(
         "payments/_credit_panel.html",
         customer_id=customer_id,
-        credits=[credit_item(each) for each in found[:3]],
-        one_currency=all(each.currency == customer.currency for each in found[:3]),
-        free=[format_money(minor, currency, scope.locale) for currency, minor in free.items() if minor],
+        credits=[credit_item(each) for each in found],
+        one_currency=all(each.currency == customer.currency for each in found),
+        free=[format_money(each.credit_minor, each.currency, scope.locale) for each in free],
         may_credit=scope.may("documents.credit"),
     )
 

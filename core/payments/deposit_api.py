@@ -5,15 +5,20 @@ from __future__ import annotations
 from litestar.params import FromPath, JSONBody
 
 from core.customers import queries as customers
+from core.lists.bulk_api import Cursor, Limit
 from core.payments import deposits
 from core.payments.deposits import Application, DepositDetail, NewDeposit, Repayment
-from core.web.jsonapi import Call, api_get, api_post
+from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
 
 
 @api_get("/customers/{customer_id:int}/deposits", permission="payments.view", summary="Deposits of a customer")
-async def list_deposits(call: Call, customer_id: FromPath[int]) -> list[DepositDetail]:
+async def list_deposits(
+    call: Call, customer_id: FromPath[int], limit: Limit = 50, cursor: Cursor = ""
+) -> Page[DepositDetail]:
     await customers.get_customer(call.scope, customer_id)
-    return await deposits.list_deposits(call.scope, customer_id)
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    found = await deposits.list_deposits(call.scope, customer_id, before=before, limit=limit + 1)
+    return Page(found[:limit], encode_cursor(found[limit - 1].id) if len(found) > limit else None)
 
 
 @api_post("/deposits", permission="payments.register", summary="Receive a deposit: held beside the balance")

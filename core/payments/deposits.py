@@ -12,7 +12,7 @@ from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_credit, open_credit
 from core.billing.actions.allocation import in_base, lock_balance
 from core.customers.tables import Customer
-from core.database import execute, row, rows, value, within
+from core.database import all_of, execute, row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import Id
 from core.ledger.accounts import Code
@@ -311,12 +311,15 @@ _DEPOSIT: Final = (
 )
 
 
-async def list_deposits(scope: Scope, customer_id: int) -> list[DepositDetail]:
-    """The newest first, each with what became of it."""
+async def list_deposits(scope: Scope, customer_id: int, *, before: int = 0, limit: int = 200) -> list[DepositDetail]:
+    """The newest first, from before an id on, each with what became of it."""
     found = await rows(
         DepositRow,
-        f"{_DEPOSIT} WHERE deposit.customer_id = :id AND :within ORDER BY deposit.id DESC LIMIT 200",
+        f"{_DEPOSIT} WHERE deposit.customer_id = :id AND {all_of(bool(before) and 'deposit.id < :before')}"
+        " AND :within ORDER BY deposit.id DESC LIMIT :limit",
         id=customer_id,
+        before=before,
+        limit=limit,
         within=within(Deposit, scope.actor.reach),
     )
     return await _with_uses(found)

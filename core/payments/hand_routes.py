@@ -35,7 +35,7 @@ from core.payments.batch import (
     pasted_rows,
     start_batch,
 )
-from core.payments.pages import order_warnings, order_words, said_of
+from core.payments.pages import chosen_currency, currency_fields, order_warnings, order_words, said_of
 from core.payments.suspense import (
     Assignment,
     NewReceipt,
@@ -424,6 +424,7 @@ def _balance(before: int, after: int, currency: str) -> PlanLine:
 
 
 class _Transferring(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    currency: Annotated[str, Meta(max_length=3)] = ""
     amount: Short = ""
     to_customer_id: Id | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
@@ -436,7 +437,7 @@ async def show_transfer(view: View, customer_id: FromPath[int]) -> Response[str]
     typed = asked(view)
     return await show_plan(
         view,
-        await _transfer_place(view.scope, customer),
+        await _transfer_place(view.scope, customer, typed.get("currency", [""])[-1]),
         typed,
         lambda: _transfer(view.scope, customer, from_form(_Transferring, typed)),
     )
@@ -448,22 +449,24 @@ async def transfer(view: View, customer_id: FromPath[int]) -> Response[str]:
     await view.read()
     return await do_plan(
         view,
-        await _transfer_place(view.scope, customer),
+        await _transfer_place(view.scope, customer, view.typed.get("currency", [""])[-1]),
         lambda: _transfer(view.scope, customer, from_form(_Transferring, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
         said=_("Credit transferred."),
     )
 
 
-async def _transfer_place(scope: Scope, customer: CustomerDetail) -> Place:
+async def _transfer_place(scope: Scope, customer: CustomerDetail, currency: str) -> Place:
     path = f"/customers/{customer.id}/credit/transfer"
-    free = (await ledger.get_balance(scope, customer.id)).credit_minor
+    offered = await queries.currencies_with_credit(scope, customer.id)
+    shown = chosen_currency(currency if any(each.currency == currency for each in offered) else "", offered)
     return Place(
         title=_("Transfer credit"),
         asked=path,
         sent=path,
         plan_only_with="to_customer_id",
         options=[
+            *currency_fields(shown, offered),
             Field(
                 name="to_customer_id",
                 label=_("To the customer with the id"),
@@ -472,9 +475,9 @@ async def _transfer_place(scope: Scope, customer: CustomerDetail) -> Place:
             ),
             Field(
                 name="amount",
-                label=_("Amount, %(currency)s", currency=customer.currency),
+                label=_("Amount, %(currency)s", currency=shown.currency),
                 kind="money",
-                help=_("Empty: all free credit, %(amount)s", amount=format_amount(free, customer.currency)),
+                help=_("Empty: all free credit, %(amount)s", amount=format_amount(shown.credit_minor, shown.currency)),
             ),
             Field(name="reason", label=_("Reason"), required=True, max_length=500, wide=True),
         ],
@@ -482,8 +485,10 @@ async def _transfer_place(scope: Scope, customer: CustomerDetail) -> Place:
 
 
 async def _transfer(scope: Scope, customer: CustomerDetail, form: _Transferring, *, must: bool = False) -> ChangePlan:
+    mine = chosen_currency(form.currency, await queries.currencies_with_credit(scope, customer.id))
+    currency = mine.currency
     with Fields() as read:
-        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        amount = read("amount", typed_amount, form.amount, currency, scope.locale, least=1, default=0)
         if must and not form.reason:
             read.wrong("reason", _("Say why it is transferred."))
         if form.to_customer_id is None:
@@ -493,18 +498,20 @@ async def _transfer(scope: Scope, customer: CustomerDetail, form: _Transferring,
         other = await customers.get_customer(scope, form.to_customer_id)
     except NotFound:
         raise Invalid(_("There is no such customer."), field="to_customer_id") from None
-    mine, theirs = await ledger.get_balance(scope, customer.id), await ledger.get_balance(scope, other.id)
+    theirs = await ledger.get_balance(scope, other.id, currency)
     try:
         moved = await transfer_credit(
             scope,
             customer.id,
-            NewTransfer(to_customer_id=other.id, amount_minor=amount or None, reason=form.reason or "–"),
+            NewTransfer(
+                to_customer_id=other.id, currency=currency, amount_minor=amount or None, reason=form.reason or "–"
+            ),
         )
     except Invalid as error:
         fault = error.errors[0]
         raise Invalid(fault.message, field="amount" if fault.field == "amount_minor" else fault.field) from None
-    after = await ledger.get_balance(scope, other.id)
-    written = format_money(moved, customer.currency, scope.locale)
+    after = await ledger.get_balance(scope, other.id, currency)
+    written = format_money(moved, currency, scope.locale)
     return ChangePlan(
         title=_("Transfer %(amount)s to %(name)s", amount=written, name=other.full_name),
         button=_("Transfer %(amount)s", amount=written),
@@ -515,8 +522,8 @@ async def _transfer(scope: Scope, customer: CustomerDetail, form: _Transferring,
                 lines=[
                     _balance(
                         mine.balance_minor,
-                        (await ledger.get_balance(scope, customer.id)).balance_minor,
-                        customer.currency,
+                        (await ledger.get_balance(scope, customer.id, currency)).balance_minor,
+                        currency,
                     )
                 ],
             ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
+from core.lists.bulk_api import Cursor, Limit
 from core.payments import gateways, online, paying_back, unclear
 from core.payments.online import Begun, OnlineItem, PayOnline
 from core.payments.paying_back import PaidBack, PayingBackOnline
 from core.payments.unclear import GivingUp, SettlingByHand, Unclear
 from core.texts import _
-from core.web.jsonapi import Call, api_get, api_post
+from core.web.jsonapi import Call, Page, api_get, api_post, decode_cursor, encode_cursor
 
 BACK = "/payments/{payment_id}"
 """Where a payer comes back to whom a program sent to pay."""
@@ -80,8 +81,10 @@ async def pay_back(call: Call, payment_id: FromPath[int], data: JSONBody[PayingB
     permission="payments.view",
     summary="Online payments of which nobody knows whether they came, the oldest first",
 )
-async def list_unclear(call: Call) -> list[Unclear]:
-    return await unclear.list_unclear(call.scope)
+async def list_unclear(call: Call, limit: Limit = 50, cursor: Cursor = "") -> Page[Unclear]:
+    after = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    found = await unclear.list_unclear(call.scope, after=after, limit=limit + 1)
+    return Page(found[:limit], encode_cursor(found[limit - 1].payment_id) if len(found) > limit else None)
 
 
 @api_post(

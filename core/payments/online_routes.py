@@ -116,10 +116,7 @@ async def _pay_back(scope: Scope, payment: PaymentDetail, form: PayingBack, *, s
         if sure and not form.reason.strip():
             read.wrong("reason", _("Say why it is paid back."))
     before = await ledger.get_balance(scope, payment.payer_id, payment.currency)
-    opened = {
-        each.id: each.open_minor
-        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
-    }
+    opened = await documents.open_amounts(scope, payment.payer_id)
     given = await pay_back(
         scope,
         payment.id,
@@ -133,8 +130,7 @@ async def _pay_back(scope: Scope, payment: PaymentDetail, form: PayingBack, *, s
             value=format_amount(each.open_minor, each.currency),
             tone="owes",
         )
-        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
-        if opened.get(each.id) != each.open_minor
+        for each in await documents.list_opened(scope, payment.payer_id, opened)
     ]
     back = format_money(given.amount_minor, payment.currency, scope.locale)
     return ChangePlan(

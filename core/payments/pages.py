@@ -243,8 +243,8 @@ def buttons_of_list() -> tuple[MenuEntry, ...]:
     drawer = {"hx-get": "/payments/unidentified/new", "hx-target": "#plan", "hx-swap": "innerHTML"}
     return (
         MenuEntry(label=_("From nobody known…"), icon="help-circle", attrs=drawer),
-        MenuEntry(label=_("Batch…"), icon="table", href="/payments/batch"),
         MenuEntry(label=_("Unclear online"), icon="alert-triangle", href="/payments/unclear"),
+        MenuEntry(label=_("Batch…"), icon="table", href="/payments/batch"),
     )
 
 
@@ -312,7 +312,26 @@ def payment_fields(
     ]
 
 
+def chosen_currency(typed: str, offered: Sequence[Balance]) -> Balance:
+    """The balance that is meant: as it was typed, else the first one in which credit is free."""
+    if typed:
+        found = next((each for each in offered if each.currency == typed), None)
+        if found is None:
+            raise Invalid(_("Choose a currency of the list."), field="currency")
+        return found
+    return next((each for each in offered if each.credit_minor), offered[0])
+
+
+def currency_fields(chosen: Balance, offered: Sequence[Balance]) -> list[Field]:
+    """Asked only where there is a choice."""
+    if len(offered) < 2:
+        return []
+    choices = [Choice(each.currency, each.currency) for each in offered]
+    return [Field(name="currency", label=_("Currency"), kind="select", value=chosen.currency, choices=choices)]
+
+
 class Refunding(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    currency: Annotated[str, Meta(max_length=3)] = ""
     amount: Annotated[str, Meta(max_length=40)] = ""
     method: Annotated[str, Meta(max_length=60)] = "transfer"
     reason: Annotated[str, Meta(max_length=500)] = ""
@@ -445,6 +464,7 @@ def allocation_fields(documents: Sequence[DocumentRow], currency: str) -> list[F
 class Granting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`meant_for`: nothing, or "invoice:12", "subscription:3"."""
 
+    currency: Annotated[str, Meta(max_length=3)] = ""
     amount: Annotated[str, Meta(max_length=40)] = ""
     reason: Annotated[str, Meta(max_length=500)] = ""
     meant_for: Annotated[str, Meta(pattern="^$|^(invoice|subscription):[0-9]{1,18}$", max_length=40)] = ""

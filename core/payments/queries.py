@@ -10,11 +10,13 @@ from msgspec import Struct
 from core.billing.tables import CreditEntry, DocumentState
 from core.database import all_of, row, rows, value, within
 from core.errors import NotFound
+from core.ledger.queries import list_balances
 from core.payments.schemas import MethodRow, NamingRow, PaidRow, PaymentDetail, PaymentRow
 from core.payments.tables import Payment
 from core.subscriptions.tables import Subscription
 
 if TYPE_CHECKING:
+    from core.ledger.schemas import Balance
     from core.scope import Scope
 
 PAYMENT: Final = """
@@ -47,6 +49,29 @@ async def paid_on_invoices(scope: Scope, customer_id: int, currency: str) -> int
             within=within(CreditEntry, scope.actor.reach, alias="e"),
         )
     )
+
+
+async def currencies_with_credit(scope: Scope, customer_id: int) -> list[Balance]:
+    """Where a customer's credit can go elsewhere: balances with free credit, and that of the customer's currency."""
+    return [each for each in await list_balances(scope, customer_id) if each.is_main or each.credit_minor]
+
+
+async def currencies_paid(scope: Scope, customer_id: int) -> list[Balance]:
+    """Balances of which something can be paid back: free credit, or what was paid on invoices."""
+    return [
+        each
+        for each in await list_balances(scope, customer_id)
+        if each.is_main or each.credit_minor or await paid_on_invoices(scope, customer_id, each.currency)
+    ]
+
+
+async def currencies_owed(scope: Scope, customer_id: int) -> list[Balance]:
+    """Where goodwill can do something: the customer's currency, and those in which it owes or has credit."""
+    return [
+        each
+        for each in await list_balances(scope, customer_id)
+        if each.is_main or each.credit_minor or each.receivable_minor
+    ]
 
 
 async def get_payment(scope: Scope, payment_id: int) -> PaymentDetail:

@@ -31,8 +31,9 @@ from core.payments.schemas import NewPayment, NewRefund, Reversal, Share
 from core.subscriptions import queries as subscriptions
 from core.texts import N_, _
 from core.web.amounts import Fields, amount_text, typed_amount
-from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
+from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed, asked, do_plan, show_plan
 from core.web.forms import from_form
+from core.web.further import SIZE, place_in, read_on
 from core.web.parts import Choice, Field, Figure
 from core.web.routing import get, post
 from core.web.view import View
@@ -126,19 +127,25 @@ async def _payments(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
 
 
 async def _credit(view: PageView, customer: CustomerDetail) -> dict[str, Any]:
-    found = await documents.list_credits(view.scope, customer.id)
+    base = f"/customers/{customer.id}/transactions?show=credit"
+    found = await documents.list_credits(view.scope, customer.id, before=place_in(view, "before"), limit=SIZE + 1)
+    found, pages_of_credit = read_on(view, "before", found, [each.id for each in found], base)
     uses: dict[int, list[documents.CreditUse]] = {}
     for use in await documents.list_credit_uses(view.scope, [each.id for each in found]):
         uses.setdefault(use.credit_id, []).append(use)
     may_credit = view.scope.may("documents.credit")
-    held = await list_deposits(view.scope, customer.id)
+    held = await list_deposits(view.scope, customer.id, before=place_in(view, "deposits"), limit=SIZE + 1)
+    held, pages_of_deposits = read_on(view, "deposits", held, [each.id for each in held], base)
+    balances = await ledger.list_balances(view.scope, customer.id)
+    any_free = any(each.credit_minor for each in balances)
     return {
         "deposits": [deposit_item(each) for each in held],
+        "pages_of_credit": pages_of_credit,
+        "pages_of_deposits": pages_of_deposits,
         "credits": [pages.credit_item(each, uses.get(each.id, ()), may_credit=may_credit) for each in found],
         "one_currency": all(each.currency == customer.currency for each in found),
-        "free": any(each.left_minor for each in found)
-        or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
-        "any_free": any(each.left_minor for each in found),
+        "free": any_free or bool(await queries.paid_on_invoices(view.scope, customer.id, customer.currency)),
+        "any_free": any_free,
         "may_refund": view.scope.may("payments.refund"),
     }
 
@@ -342,7 +349,7 @@ async def show_refund(view: View, customer_id: FromPath[int]) -> Response[str]:
     typed = asked(view)
     return await show_plan(
         view,
-        _refund_place(customer_id, await _refund_fields(scope, customer)),
+        _refund_place(customer_id, await _refund_fields(scope, customer, typed)),
         typed,
         lambda: _refund(scope, customer, from_form(pages.Refunding, typed)),
     )
@@ -355,25 +362,33 @@ async def refund(view: View, customer_id: FromPath[int]) -> Response[str]:
     await view.read()
     return await do_plan(
         view,
-        _refund_place(customer_id, await _refund_fields(scope, customer)),
+        _refund_place(customer_id, await _refund_fields(scope, customer, view.typed)),
         lambda: _refund(scope, customer, from_form(pages.Refunding, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
         said=_("Refunded."),
     )
 
 
-async def _refund_fields(scope: Scope, customer: CustomerDetail) -> list[Field]:
-    balance = await ledger.get_balance(scope, customer.id)
-    paid = await queries.paid_on_invoices(scope, customer.id, customer.currency)
-    return pages.refund_fields(await queries.list_methods(), balance.credit_minor, paid, customer.currency)
+async def _refund_fields(scope: Scope, customer: CustomerDetail, typed: Typed) -> list[Field]:
+    offered = await queries.currencies_paid(scope, customer.id)
+    balance = _shown_currency(typed, offered)
+    paid = await queries.paid_on_invoices(scope, customer.id, balance.currency)
+    fields = pages.refund_fields(await queries.list_methods(), balance.credit_minor, paid, balance.currency)
+    return [*pages.currency_fields(balance, offered), *fields]
+
+
+def _shown_currency(typed: Typed, offered: Sequence[Balance]) -> Balance:
+    """What a drawer asks in: one that is not offered is refused by the deed, beside its field."""
+    currency = typed.get("currency", [""])[-1]
+    return pages.chosen_currency(currency if any(each.currency == currency for each in offered) else "", offered)
 
 
 async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding, *, must: bool = False) -> ChangePlan:
     if must and not form.reason:
         raise Invalid(_("Say why it is paid back."), field="reason")
-    before = await ledger.get_balance(scope, customer.id)
+    before = pages.chosen_currency(form.currency, await queries.currencies_paid(scope, customer.id))
     with Fields() as read:
-        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        amount = read("amount", typed_amount, form.amount, before.currency, scope.locale, least=1, default=0)
     amount = amount or before.credit_minor
     if not amount:
         raise Conflict(_("There is no free credit to pay back: type how much of what was paid is."))
@@ -381,6 +396,7 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
         scope,
         NewRefund(
             customer_id=customer.id,
+            currency=before.currency,
             amount_minor=amount,
             method=form.method,
             reason=form.reason or "–",
@@ -388,8 +404,8 @@ async def _refund(scope: Scope, customer: CustomerDetail, form: pages.Refunding,
             reopen=form.reopen,
         ),
     )
-    after = await ledger.get_balance(scope, customer.id)
-    back = format_money(amount, customer.currency, scope.locale)
+    after = await ledger.get_balance(scope, customer.id, before.currency)
+    back = format_money(amount, before.currency, scope.locale)
     return ChangePlan(
         title=_("Refund %(amount)s", amount=back),
         button=_("Refund %(amount)s", amount=back),
@@ -430,7 +446,7 @@ async def show_grant(view: View, customer_id: FromPath[int]) -> Response[str]:
     typed = asked(view)
     return await show_plan(
         view,
-        await _grant_place(scope, customer),
+        await _grant_place(scope, customer, typed),
         typed,
         lambda: _grant(scope, customer, from_form(pages.Granting, typed)),
     )
@@ -443,7 +459,7 @@ async def grant(view: View, customer_id: FromPath[int]) -> Response[str]:
     await view.read()
     return await do_plan(
         view,
-        await _grant_place(scope, customer),
+        await _grant_place(scope, customer, view.typed),
         lambda: _grant(scope, customer, from_form(pages.Granting, view.typed), must=True),
         to=f"/customers/{customer_id}/transactions?show=credit",
         said=_("Credit granted."),
@@ -451,13 +467,14 @@ async def grant(view: View, customer_id: FromPath[int]) -> Response[str]:
 
 
 async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *, must: bool = False) -> ChangePlan:
+    offered = await queries.currencies_owed(scope, customer.id)
+    before = pages.chosen_currency(form.currency or customer.currency, offered)
     with Fields() as read:
-        amount = read("amount", typed_amount, form.amount, customer.currency, scope.locale, least=1, default=0)
+        amount = read("amount", typed_amount, form.amount, before.currency, scope.locale, least=1, default=0)
         if not form.amount:
             read.wrong("amount", _("Fill this in."))
         if must and not form.reason:
             read.wrong("reason", _("Say what the credit is for."))
-    before = await ledger.get_balance(scope, customer.id)
     purpose, _colon, number = form.meant_for.partition(":")
     await billing.grant_credit(
         scope,
@@ -466,9 +483,10 @@ async def _grant(scope: Scope, customer: CustomerDetail, form: pages.Granting, *
         form.reason or "–",
         document_id=int(number) if purpose == "invoice" else None,
         subscription_id=int(number) if purpose == "subscription" else None,
+        currency=before.currency,
     )
-    after = await ledger.get_balance(scope, customer.id)
-    granted = format_money(amount, customer.currency, scope.locale)
+    after = await ledger.get_balance(scope, customer.id, before.currency)
+    granted = format_money(amount, before.currency, scope.locale)
     return ChangePlan(
         title=_("Grant credit of %(amount)s", amount=granted),
         button=_("Grant %(amount)s", amount=granted),
@@ -582,9 +600,8 @@ async def _allocate(scope: Scope, payment: PaymentDetail, form: pages.Allocating
     most = min(payment.free_minor, document.open_minor)
     with Fields() as read:
         amount = read("amount", typed_amount, form.amount, payment.currency, scope.locale, least=1, default=most)
-    entries = await documents.list_credits(scope, payment.payer_id, only_free=True)
-    entry = next((each for each in entries if (each.source_kind, each.source_id) == ("payment", payment.id)), None)
-    if entry is None:
+    entry = await documents.find_credit_of(scope, "payment", payment.id)
+    if entry is None or not entry.left_minor:
         raise Conflict(_("Nothing of this payment is free."))
     try:
         await billing.allocate_by_hand(scope, entry.id, document.id, amount)
@@ -659,10 +676,7 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
         amount = read("amount", typed_amount, form.amount, payment.currency, scope.locale, least=1, default=0)
         fee = read("fee", typed_amount, form.fee, payment.bank_currency, scope.locale, default=0)
     before = await ledger.get_balance(scope, payment.payer_id, payment.currency)
-    opened = {
-        each.id: each
-        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
-    }
+    opened = await documents.open_amounts(scope, payment.payer_id)
     try:
         charge_id = await actions.reverse(
             scope,
@@ -676,18 +690,18 @@ async def _reverse(scope: Scope, payment: PaymentDetail, form: pages.Reversing) 
     lines = [
         PlanLine(
             text=_("Open of %(number)s", number=each.number),
-            before=format_amount(opened[each.id].open_minor if each.id in opened else 0, each.currency),
+            before=format_amount(opened.get(each.id, 0), each.currency),
             value=format_amount(each.open_minor, each.currency),
             tone="owes",
         )
-        for each in await documents.list_documents(scope, payer_id=payment.payer_id, only_open=True, limit=200)
-        if each.id not in opened or opened[each.id].open_minor != each.open_minor
+        for each in await documents.list_opened(scope, payment.payer_id, opened)
     ]
-    charged = [
-        PlanLine(text=each.description, value=format_money(each.amount_minor, each.currency, scope.locale))
-        for each in await subscriptions.list_charges(scope, customer_id=payment.payer_id, state="open")
-        if each.id == charge_id
-    ]
+    charge = await subscriptions.find_charge(scope, charge_id) if charge_id is not None else None
+    charged = (
+        [PlanLine(text=charge.description, value=format_money(charge.amount_minor, charge.currency, scope.locale))]
+        if charge is not None
+        else []
+    )
     ours = [] if charged or not fee else [PlanLine(text=_("Fee of the bank, ours"), value=_fee_of(payment, fee, scope))]
     taken = amount or payment.amount_minor - payment.reversed_minor
     back = format_money(taken, payment.currency, scope.locale)
@@ -736,15 +750,17 @@ def _refund_place(customer_id: int, options: Sequence[Field]) -> Place:
     return Place(title=_("Refund credit"), asked=path, sent=path, options=options)
 
 
-async def _grant_place(scope: Scope, customer: CustomerDetail) -> Place:
+async def _grant_place(scope: Scope, customer: CustomerDetail, typed: Typed) -> Place:
     path = f"/customers/{customer.id}/credit"
-    purposes = await queries.list_purposes(scope, customer.id, customer.currency)
-    choices = [Choice(each.value, _purpose(each, customer.currency, scope.locale)) for each in purposes]
+    offered = await queries.currencies_owed(scope, customer.id)
+    shown = _shown_currency({"currency": [customer.currency], **typed}, offered)
+    purposes = await queries.list_purposes(scope, customer.id, shown.currency)
+    choices = [Choice(each.value, _purpose(each, shown.currency, scope.locale)) for each in purposes]
     return Place(
         title=_("Grant credit"),
         asked=f"{path}/new",
         sent=path,
-        options=pages.grant_fields(customer.currency, choices),
+        options=[*pages.currency_fields(shown, offered), *pages.grant_fields(shown.currency, choices)],
         plan_only_with="amount",
     )
 

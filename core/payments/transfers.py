@@ -9,13 +9,13 @@ from msgspec import Meta, Struct
 from core.activity.unit import record, unit_of_work
 from core.billing.actions import allocate_credit, open_credit
 from core.billing.actions.allocation import lock_balance, lock_credit, use_credit
-from core.database import values
+from core.database import value, values
 from core.errors import Conflict, Invalid
 from core.ids import Id
 from core.ledger.accounts import Code
 from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
-from core.money import format_amount
+from core.money import check_currency, format_amount
 from core.payments.actions import require_customer
 from core.payments.events import CreditTransferred
 from core.payments.schemas import AmountMinor
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 
 class NewTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Free credit to another customer; all that is free in the customer's currency when the amount is left out."""
+    """Free credit to another customer; all that is free when the amount is left out. The currency is the customer's, or
+    one in which it has credit."""
 
     to_customer_id: Id
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     amount_minor: AmountMinor | None = None
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
@@ -36,13 +38,20 @@ class NewTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 async def transfer_credit(scope: Scope, from_id: int, data: NewTransfer) -> int:
     """Free credit, the oldest first, becomes another customer's; gives how much. There it settles what is due longest.
 
-    Both have the same currency. What of it came from a subscription is not forfeited with that any more.
+    It is the other one's currency, or one in which that has a balance. What of it came from a subscription is not
+    forfeited with that any more.
     """
     async with unit_of_work(scope):
-        currency = await require_customer(scope, from_id, "customer_id")
+        currency = check_currency(data.currency or await require_customer(scope, from_id, "customer_id"))
+        await require_customer(scope, from_id, "customer_id")
         if data.to_customer_id == from_id:
             raise Invalid(_("Choose another customer."), field="to_customer_id")
-        if await require_customer(scope, data.to_customer_id, "to_customer_id") != currency:
+        theirs = await require_customer(scope, data.to_customer_id, "to_customer_id")
+        if theirs != currency and not await value(
+            "SELECT 1 FROM customer_balance WHERE customer_id = :id AND currency = :currency",
+            id=data.to_customer_id,
+            currency=currency,
+        ):
             raise Invalid(
                 _("Choose a customer whose currency is %(currency)s.", currency=currency), field="to_customer_id"
             )

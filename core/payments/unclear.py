@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 LONG: Final = timedelta(days=1)
 """By then a gateway that works has answered."""
-MOST: Final = 200
 
 
 class SettlingByHand(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -65,8 +64,9 @@ class Unclear(Struct, frozen=True, kw_only=True):
     for_long: bool = False
 
 
-async def list_unclear(scope: Scope) -> list[Unclear]:
-    """All that are unknown, and those that were given up and asked about in vain; the oldest first."""
+async def list_unclear(scope: Scope, *, after: int = 0, limit: int = 200) -> list[Unclear]:
+    """All that are unknown, and those that were given up and asked about in vain; in the order of their ids, which is
+    the oldest first, from behind one on."""
     found = await rows(
         Unclear,
         "SELECT payment.id AS payment_id, payment.payer_id, c.full_name AS payer, payment.currency,"
@@ -75,9 +75,11 @@ async def list_unclear(scope: Scope) -> list[Unclear]:
         " JOIN online_payment o ON o.payment_id = payment.id JOIN customer c ON c.id = payment.payer_id"
         " WHERE payment.id IN (SELECT id FROM payment WHERE state = 'unknown' UNION ALL SELECT payment_id"
         " FROM online_payment WHERE given_up_at IS NOT NULL AND asked_after >= :asks)"
-        " AND payment.state IN ('unknown', 'failed') AND :within ORDER BY payment.created_at, payment.id LIMIT :most",
+        " AND payment.state IN ('unknown', 'failed') AND payment.id > :after AND :within"
+        " ORDER BY payment.id LIMIT :limit",
         asks=len(ASKS_ONCE_GIVEN_UP),
-        most=MOST,
+        after=after,
+        limit=limit,
         within=within(Payment, scope.actor.reach),
     )
     return [msgspec.structs.replace(each, for_long=each.created_at <= scope.now() - LONG) for each in found]

@@ -19,6 +19,7 @@ from core.texts import _
 from core.web.amounts import Fields, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, asked, do_plan, show_plan
 from core.web.forms import from_form
+from core.web.further import SIZE, place_in, read_on
 from core.web.parts import Field
 from core.web.routing import get, post
 from core.web.view import View
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 
 @get("/payments/unclear", permission="payments.view")
 async def show_unclear(view: View) -> Response[str]:
+    found = await list_unclear(view.scope, after=place_in(view, "after"), limit=SIZE + 1)
+    items, pages = read_on(view, "after", found, [each.payment_id for each in found], "/payments/unclear")
     return view.page(
         "payments/unclear.html",
-        items=await list_unclear(view.scope),
+        items=items,
+        pages=pages,
         gateways={gateway.key: _(gateway.label) for gateway in await list_gateways(view.scope)},
         may_act=view.scope.may("payments.register"),
     )

@@ -551,7 +551,9 @@ def tax_sheets(found: TaxReport, since: date, until: date) -> list[Sheet]:
                         Money(each.tax_minor, base),
                     ),
                     {
-                        "part": _documents_of(
+                        "part": f"/ledger/journal?{urlencode({**days, 'account': Code.FORFEITED_CREDIT})}"
+                        if each.part == "forfeited"
+                        else _documents_of(
                             days, part=each.part, country=each.country or "-", code=each.code, rate=each.rate_ppm
                         )
                     },

@@ -19,11 +19,14 @@ PARTS: Final = {
     "exempt": N_("Exempt"),
     "zero": N_("Zero rate"),
     "outside": N_("Outside the scope"),
+    "forfeited": N_("Forfeited credit"),
 }
 
 
 class TaxLine(Struct, frozen=True):
-    """Net and tax of a part, country, category (code of EN 16931) and rate; credit notes are taken off."""
+    """Net and tax of a part, country, category (code of EN 16931) and rate; credit notes are taken off.
+
+    Of forfeited credit that carries tax `documents` counts how often it was forfeited: no document says it."""
 
     part: str
     country: str
@@ -160,6 +163,9 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         """,
         **values,
     )
+    lines += await rows(
+        TaxLine, _FORFEITED, account_code=str(Code.FORFEITED_CREDIT), code=str(Code.TAX_PAYABLE), **values
+    )
     charged = await _reverse_charged(since, until) if any(each.code == "AE" for each in lines) else []
     account = "(SELECT id FROM account WHERE book_id = :book AND code = :code)"
     in_books = await value(
@@ -176,6 +182,22 @@ async def tax_report(currency: str, since: date, until: date) -> TaxReport:
         tax_minor=sum(each.tax_minor for each in lines),
         booked_minor=int(in_books),
     )
+
+
+_FORFEITED: Final = """
+SELECT 'forfeited' AS part, r.country, 'S' AS code, r.rate_ppm, count(*) AS documents,
+       CAST(-sum(p.base_minor) AS bigint) AS net_minor, CAST(-sum(x.base_minor) AS bigint) AS tax_minor
+FROM posting p
+JOIN ledger_transaction t ON t.id = p.transaction_id AND t.kind = 'forfeit'
+JOIN posting x ON x.transaction_id = p.transaction_id
+    AND x.account_id = (SELECT id FROM account WHERE book_id = :book AND code = :code)
+JOIN tax_rate r ON r.id = x.tax_rate_id
+WHERE p.account_id = (SELECT id FROM account WHERE book_id = :book AND code = :account_code)
+  AND p.booked_on BETWEEN :since AND :until
+GROUP BY r.country, r.rate_ppm
+ORDER BY r.country, r.rate_ppm DESC
+"""
+"""What was forfeited with tax in it; what carries none is no supply and stands in no report of taxes."""
 
 
 async def _reverse_charged(since: date, until: date) -> list[ReverseCharged]:

@@ -12,6 +12,7 @@ from core.database import execute, rows
 from core.errors import Invalid
 from core.settings.events import SettingsChanged
 from core.settings.fields import S, check, parse_form, secrets_of, settings_key
+from core.settings.offers import not_offered
 from core.settings.queries import load_settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def save_form(scope: Scope, struct: type[S], typed: Mapping[str, str | Seq
     async with unit_of_work(scope):
         settings = parse_form(struct, typed, kept=await load_settings(struct, scope.keys))
         tells: Callable[[], Sequence[FieldError]] | None = getattr(settings, "faults", None)
-        if tells is not None and (faults := tells()):
+        if faults := [*(tells() if tells is not None else ()), *await not_offered(settings)]:
             raise Invalid(errors=faults)
         await save_settings(scope, settings)
     return settings
@@ -81,12 +82,6 @@ async def rotate_sealed(scope: Scope) -> int:
                 await execute("UPDATE setting SET value = :value WHERE key = :key", key=row.key, value=value)
                 changed += 1
     return changed
-
-
-def _rotated(scope: Scope, value: object) -> object:
-    if isinstance(value, dict) and "sealed" in value:
-        return {"sealed": scope.keys.rotate(value["sealed"])}
-    return value
 
 
 def _builtins(settings: Struct) -> dict[str, Any]:

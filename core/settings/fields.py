@@ -53,7 +53,7 @@ class FieldSpec(Struct, frozen=True):
     pattern: str | None = None
     choices: tuple[tuple[str, str], ...] = ()
     offered: str = ""
-    """A text that pages let choose from what there is: country, currency, time_zone, language."""
+    """A text that pages let choose from what there is: country, currency, time_zone, language, tax_category."""
 
 
 def settings_key(struct: type[Struct]) -> str:

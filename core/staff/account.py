@@ -9,7 +9,7 @@ from core.database import execute
 from core.errors import Invalid, NotFound
 from core.ids import sort_key
 from core.staff import queries
-from core.staff.actions import FULL, end_everywhere, notify
+from core.staff.actions import FULL, end_everywhere, notify, staff_behind
 from core.staff.events import PasswordChanged, SessionsEnded, StaffChanged
 from core.staff.passwords import PASSWORDS, check_password
 from core.staff.zones import TIME_ZONES
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 async def get_own(scope: Scope) -> queries.Known:
-    """The staff user that acts. Raises NotFound for a program."""
-    known = await queries.find_known(scope.actor.id or 0) if scope.actor.kind == "staff" else None
+    """The staff user that acts, or that is behind the API token. Raises NotFound where nobody is."""
+    known = await queries.find_known(await staff_behind(scope))
     if known is None:
         raise NotFound("There is no staff user to keep this with.")
     return known

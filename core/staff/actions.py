@@ -40,7 +40,7 @@ from core.staff.schemas import AS_ASKED, MailNotice, MailStaff, StaffChange
 from core.staff.settings import SecuritySettings
 from core.staff.tables import ApiToken, OneTimeLink, Role, Staff
 from core.texts import N_, _, ngettext, pgettext
-from core.web.sessions import LASTS, begin_session, end_session, end_sessions
+from core.web.sessions import LASTS, begin_session, end_session, end_sessions, list_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -268,11 +268,23 @@ async def end_sessions_of(scope: Scope, staff_id: int) -> int:
     """Log somebody else out everywhere. Gives how many sessions ended."""
     async with unit_of_work(scope):
         await touchable(scope, staff_id)
-        if is_own(scope, staff_id):
+        if await is_own(scope, staff_id):
             raise Conflict(_("These are your own sessions: end them in your profile."))
         if ended := await end_everywhere(scope, staff_id):
             record(scope, SessionsEnded(staff_id=staff_id, sessions=ended))
         return ended
+
+
+async def end_session_of(scope: Scope, staff_id: int, session_id: int) -> None:
+    """Log somebody else out on one device."""
+    async with unit_of_work(scope):
+        await touchable(scope, staff_id)
+        if await is_own(scope, staff_id):
+            raise Conflict(_("These are your own sessions: end them in your profile."))
+        if session_id not in {one.id for one in await list_sessions(FULL, staff_id, scope.now())}:
+            raise NotFound(f"session {session_id}")
+        await end_session(scope, session_id)
+        record(scope, SessionsEnded(staff_id=staff_id, sessions=1))
 
 
 async def end_staff_session(scope: Scope, session_id: int) -> None:
@@ -302,7 +314,7 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange, *, versio
         if staff.version != version:
             raise Stale(fields=changes, version=staff.version)
         staff.version = version + 1
-        if is_own(scope, staff_id) and {"role_id", "active"} & set(changes):
+        if await is_own(scope, staff_id) and {"role_id", "active"} & set(changes):
             raise Conflict(_("Nobody takes the own role or log-in away. Ask another person who manages the staff."))
         if "name" in changes:
             staff.name_key = sort_key(staff.name)
@@ -320,9 +332,9 @@ async def change_staff(scope: Scope, staff_id: int, data: StaffChange, *, versio
         record(scope, StaffChanged(staff_id=staff_id), changes=changes)
 
 
-def is_own(scope: Scope, staff_id: int) -> bool:
-    """Whether the actor is this staff user."""
-    return scope.actor.kind == "staff" and scope.actor.id == staff_id
+async def is_own(scope: Scope, staff_id: int) -> bool:
+    """Whether this staff user is the actor, or behind the API token that acts."""
+    return staff_id == await staff_behind(scope)
 
 
 async def notify(scope: Scope, staff_id: int, what: str, *, to: str = "") -> None:
@@ -370,16 +382,17 @@ def _refuse_nobody(before: _Administrators, after: _Administrators) -> None:
 
 async def set_preferences(scope: Scope, *, theme: str = "", narrow: str = "", language: str = "") -> None:
     """How the pages look for the staff user itself; not worth a line in the activity."""
-    if scope.actor.kind != "staff":
+    staff_id = await staff_behind(scope)
+    if not staff_id:
         raise NotFound("There is no staff user to keep this with.")
     async with unit_of_work(scope):
         if theme:
-            await execute("UPDATE staff SET theme = :theme WHERE id = :id", theme=theme, id=scope.actor.id)
+            await execute("UPDATE staff SET theme = :theme WHERE id = :id", theme=theme, id=staff_id)
         if narrow:
-            await execute("UPDATE staff SET narrow = :narrow WHERE id = :id", narrow=narrow == "yes", id=scope.actor.id)
+            await execute("UPDATE staff SET narrow = :narrow WHERE id = :id", narrow=narrow == "yes", id=staff_id)
         if language:
             kept = "" if language == AS_ASKED else language
-            await execute("UPDATE staff SET language = :language WHERE id = :id", language=kept, id=scope.actor.id)
+            await execute("UPDATE staff SET language = :language WHERE id = :id", language=kept, id=staff_id)
 
 
 async def create_role(scope: Scope, data: NewRole, known: Collection[str]) -> int:
@@ -436,7 +449,7 @@ async def require_second_factor(scope: Scope, role_id: int | None = None) -> Non
             " AND NOT EXISTS (SELECT 1 FROM passkey WHERE passkey.staff_id = staff.id)",
             role_id=role_id,
         )
-        if any(is_own(scope, staff_id) for staff_id in without):
+        if await staff_behind(scope) in without:
             raise Invalid(_("Set up your own second factor first, in your profile."), field="second_factor")
         for staff_id in without:
             await end_everywhere(scope, staff_id)
@@ -462,10 +475,10 @@ async def ask_for_second_factor(scope: Scope, staff_id: int, *, needed: bool) ->
         staff = await touchable(scope, staff_id)
         if bool(staff.second_factor) is needed:
             return False
-        if not needed and is_own(scope, staff_id):
+        if not needed and await is_own(scope, staff_id):
             raise Conflict(_("Nobody takes the own second factor away. Ask another person who manages the staff."))
         has_one = (await queries.get_staff(scope, staff_id)).has_second_factor
-        if needed and not has_one and is_own(scope, staff_id):
+        if needed and not has_one and await is_own(scope, staff_id):
             raise Conflict(_("Set up your own second factor first, in your profile."))
         await execute("UPDATE staff SET second_factor = :needed WHERE id = :id", needed=needed, id=staff_id)
         if needed and not has_one:
@@ -543,7 +556,7 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
         own = await value_as(datetime, "SELECT expires_at FROM api_token WHERE id = :id", id=scope.actor.id)
         expires_at = min(expires_at, own or expires_at)
     async with unit_of_work(scope):
-        staff_id = await value(_BEHIND[scope.actor.kind], id=scope.actor.id) if scope.actor.kind in _BEHIND else None
+        staff_id = await value("SELECT id FROM staff WHERE id = :id", id=await staff_behind(scope))
         made = ApiToken(
             name=data.name.strip(),
             token_hash=hash_token(token),
@@ -560,10 +573,13 @@ async def create_token(scope: Scope, data: NewToken, known: Collection[str]) -> 
     return CreatedToken(id=int(made.id), token=token)
 
 
-_BEHIND: Final = {
-    "staff": "SELECT id FROM staff WHERE id = :id",
-    "token": "SELECT staff_id FROM api_token WHERE id = :id",
-}
+async def staff_behind(scope: Scope) -> int:
+    """The id of the staff user that acts: itself, or through an API token. 0 where nobody is."""
+    if scope.actor.kind == "staff":
+        return scope.actor.id or 0
+    if scope.actor.kind != "token":
+        return 0
+    return int(await value("SELECT staff_id FROM api_token WHERE id = :id", id=scope.actor.id) or 0)
 
 
 async def note_token_use(scope: Scope, token_id: int) -> None:

@@ -19,6 +19,7 @@ from core.staff.schemas import (
     NewToken,
     RoleItem,
     RoleRow,
+    SessionItem,
     StaffItem,
     StaffPut,
     StaffRow,
@@ -26,6 +27,7 @@ from core.staff.schemas import (
     TokenRow,
 )
 from core.staff.second_factors import reset_second_factor as reset_factor
+from core.web import sessions
 from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, version_read
 
 if TYPE_CHECKING:
@@ -213,6 +215,22 @@ async def make_link(call: Call, staff_id: FromPath[int]) -> InvitedStaff:
     return InvitedStaff(_staff(await queries.get_staff(call.scope, staff_id)), link)
 
 
+@api_get("/staff/{staff_id:int}/sessions", permission="staff.view", summary="Where a staff user is logged in")
+async def list_sessions(call: Call, staff_id: FromPath[int]) -> list[SessionItem]:
+    await queries.get_staff(call.scope, staff_id)
+    return [SessionItem.of(one) for one in await sessions.list_sessions(actions.FULL, staff_id, call.scope.now())]
+
+
+@api_delete(
+    "/staff/{staff_id:int}/sessions/{session_id:int}",
+    permission="staff.edit",
+    summary="Log a staff user out on one device",
+)
+async def end_session(call: Call, staff_id: FromPath[int], session_id: FromPath[int]) -> EndedSessions:
+    await actions.end_session_of(call.scope, staff_id, session_id)
+    return EndedSessions(1)
+
+
 @api_delete("/staff/{staff_id:int}/sessions", permission="staff.edit", summary="Log a staff user out everywhere")
 async def end_sessions(call: Call, staff_id: FromPath[int]) -> EndedSessions:
     return EndedSessions(await actions.end_sessions_of(call.scope, staff_id))
@@ -302,6 +320,8 @@ HANDLERS = (
     ask_for_second_factor,
     reset_second_factor,
     make_link,
+    list_sessions,
+    end_session,
     end_sessions,
     list_tokens,
     create_token,

@@ -125,10 +125,6 @@ async def token_choices(scope: Scope, address: Mapping[str, str]) -> Choices:
     }
 
 
-def _with(text: str) -> str:
-    return "%" + "".join(f"~{one}" if one in "%_~" else one for one in text) + "%"
-
-
 def staff_search(typed: str) -> Condition | None:
     """By any part of the name or the address."""
     key = sort_key(typed)
@@ -136,14 +132,14 @@ def staff_search(typed: str) -> Condition | None:
         return None
     return Condition(
         "staff.name_key LIKE :staff_with ESCAPE '~' OR staff.email_key LIKE :staff_with ESCAPE '~'",
-        {"staff_with": _with(key)},
+        {"staff_with": queries.anywhere(key)},
     )
 
 
 def token_search(typed: str) -> Condition:
     """By any part of the name."""
     like = "ILIKE" if dialect() == "postgresql" else "LIKE"
-    return Condition(f"api_token.name {like} :token_with ESCAPE '~'", {"token_with": _with(typed)})
+    return Condition(f"api_token.name {like} :token_with ESCAPE '~'", {"token_with": queries.anywhere(typed)})
 
 
 def _name(row: StaffRow, given: Given) -> Markup:

@@ -107,13 +107,13 @@ async def add_passkey(scope: Scope, name: str, credential: str) -> list[str]:
 
 async def rename_passkey(scope: Scope, passkey_id: int, name: str) -> None:
     async with unit_of_work(scope):
-        one = await _own(scope, passkey_id)
+        known, one = await get_own(scope), await _own(scope, passkey_id)
         name = name.strip()
         if not name:
             raise Invalid(_("Fill this in."), field="name")
         if one.name != name:
             await execute("UPDATE passkey SET name = :name WHERE id = :id", name=name, id=passkey_id)
-            record(scope, PasskeyRenamed(staff_id=scope.actor.id or 0), changes={"name": (one.name, name)})
+            record(scope, PasskeyRenamed(staff_id=known.id), changes={"name": (one.name, name)})
 
 
 async def remove_passkey(scope: Scope, passkey_id: int) -> None:

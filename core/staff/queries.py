@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core.database import Everything, row, rows, value, within
 from core.errors import NotFound, Unauthenticated
-from core.ids import hash_token
+from core.ids import hash_token, sort_key
 from core.scope import ALL_PERMISSIONS, Actor
 from core.staff.schemas import RoleRow, StaffRow, TokenRow
 from core.staff.tables import ApiToken, Role, Staff
@@ -58,6 +58,34 @@ async def find_by_address(scope: Scope, email_key: str) -> int | None:
         within=within(Staff, scope.actor.reach),
     )
     return found
+
+
+class StaffHit(Struct, frozen=True):
+    """A staff user that a search found."""
+
+    id: int
+    name: str
+    email: str
+
+
+async def search_staff(scope: Scope, text: str, *, limit: int) -> list[StaffHit]:
+    """By any part of the name or the address, those who may log in first."""
+    key = sort_key(text)
+    if not key:
+        return []
+    return await rows(
+        StaffHit,
+        "SELECT id, name, email FROM staff WHERE (name_key LIKE :like ESCAPE '~' OR email_key LIKE :like ESCAPE '~')"
+        " AND :within ORDER BY active DESC, name_key, id LIMIT :limit",
+        like=anywhere(key),
+        within=within(Staff, scope.actor.reach),
+        limit=limit,
+    )
+
+
+def anywhere(text: str) -> str:
+    """A pattern for LIKE … ESCAPE '~' that finds a text wherever it stands."""
+    return "%" + "".join(f"~{one}" if one in "%_~" else one for one in text) + "%"
 
 
 async def list_roles(scope: Scope) -> list[RoleRow]:

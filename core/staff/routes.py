@@ -211,7 +211,7 @@ async def _one_staff_page(
         version=(view.typed.get("version") or [str(one.version)])[-1],
         conflict=conflict,
         mail=await mail_is_set_up(),
-        own=actions.is_own(view.scope, staff_id),
+        own=await actions.is_own(view.scope, staff_id),
         tokens=len(tokens),
         losses=losses,
         out_of_reach=not actions.may_give(view.scope, one.permissions),

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
 from core.ids import Id
 from core.texts import LANGUAGES
 
+if TYPE_CHECKING:
+    from core.web.sessions import SessionRow
+
 AS_ASKED: Final = "browser"
 """Instead of a language: the one that the browser asks for."""
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class SessionItem(Struct, frozen=True, kw_only=True):
+    """Where the person is logged in."""
+
+    id: int
+    device: str
+    address: str
+    created_at: datetime
+    last_used_at: datetime
+
+    @classmethod
+    def of(cls, one: SessionRow) -> SessionItem:
+        return cls(
+            id=one.id,
+            device=one.device,
+            address=one.address,
+            created_at=one.created_at,
+            last_used_at=one.last_used_at,
+        )
 
 
 class LogIn(Struct, forbid_unknown_fields=True, frozen=True):
@@ -114,7 +137,7 @@ class NewRole(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class NewToken(Struct, forbid_unknown_fields=True, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    name: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
     permissions: list[Annotated[str, Meta(max_length=80)]]
     days: Annotated[int, Meta(ge=1, le=3650)] = 365
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from core.activity.unit import record, unit_of_work
 from core.clock import SystemClock
 from core.config import SealedOtherwise
-from core.database import execute, execute_many, value
+from core.database import execute, execute_many, rows, value
 from core.errors import Conflict, Invalid
 from core.ids import hash_token
 from core.settings.queries import load_settings
@@ -106,6 +106,27 @@ async def set_app(scope: Scope, sealed: str, code: str) -> list[str]:
         await notify(scope, known.id, N_("An authenticator app was set up for your account."))
         await end_everywhere(scope, known.id)
         return await make_recovery_codes(scope)
+
+
+class _Secret(Struct, frozen=True):
+    id: int
+    totp_sealed: str
+
+
+async def reseal_apps(scope: Scope) -> int:
+    """Seal again with the newest key the secrets of apps that an older one sealed. Gives how many."""
+    done = 0
+    async with unit_of_work(scope):
+        for each in await rows(_Secret, "SELECT id, totp_sealed FROM staff WHERE totp_sealed <> '' ORDER BY id"):
+            fresh = scope.keys.rotate(each.totp_sealed)
+            if fresh != each.totp_sealed:
+                done += await execute(
+                    "UPDATE staff SET totp_sealed = :fresh WHERE id = :id AND totp_sealed = :was",
+                    fresh=fresh,
+                    id=each.id,
+                    was=each.totp_sealed,
+                )
+    return done
 
 
 async def remove_app(scope: Scope) -> None:

@@ -27,7 +27,7 @@ from core.subscriptions.schemas import (
 from core.subscriptions.status import SubscriptionState
 from core.texts import _
 from core.web.changes import rehearse
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post
+from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, decode_cursor, encode_cursor
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows of a page")]
 Cursor = Annotated[str, QueryParameter(max_length=1000, description="`next` of the page before")]
@@ -66,6 +66,8 @@ class Withdrawn(Struct, frozen=True):
     unused_minor: int
     forfeited_minor: int
     fee_minor: int
+    forfeited_tax_minor: int = 0
+    """Tax in what is forfeited."""
 
 
 class TrialInvoice(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -122,10 +124,22 @@ async def get_subscription(call: Call, subscription_id: FromPath[int]) -> Subscr
     return await queries.get_subscription(call.scope, subscription_id)
 
 
-@api_get("/subscriptions/{subscription_id:int}/charges", permission="subscriptions.view", summary="Its latest charges")
-async def list_charges(call: Call, subscription_id: FromPath[int]) -> list[ChargeRow]:
+@api_get(
+    "/subscriptions/{subscription_id:int}/charges",
+    permission="subscriptions.view",
+    summary="Its charges, the newest first",
+)
+async def list_charges(
+    call: Call, subscription_id: FromPath[int], limit: Limit = 50, cursor: Cursor = ""
+) -> Page[ChargeRow]:
     await queries.get_subscription(call.scope, subscription_id)
-    return await queries.list_charges(call.scope, subscription_id=subscription_id)
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    found = await queries.list_charges(call.scope, subscription_id=subscription_id, before=before, limit=limit + 1)
+    return _page(found, limit)
+
+
+def _page(found: list[ChargeRow], limit: int) -> Page[ChargeRow]:
+    return Page(found[:limit], encode_cursor(found[limit - 1].id) if len(found) > limit else None)
 
 
 @api_post(
@@ -225,6 +239,7 @@ async def _withdraw(call: Call, subscription_id: int, data: WithdrawalOf) -> Wit
         given_up.unused_minor,
         given_up.forfeited_minor,
         given_up.fee_minor,
+        given_up.forfeited_tax_minor,
     )
 
 
@@ -244,18 +259,24 @@ async def list_boxes(
 
 
 @api_get(
-    "/customers/{customer_id:int}/charges", permission="subscriptions.view", summary="Latest charges of a customer"
+    "/customers/{customer_id:int}/charges",
+    permission="subscriptions.view",
+    summary="Charges of a customer, the newest first",
 )
-async def list_customer_charges(call: Call, customer_id: FromPath[int]) -> list[ChargeRow]:
+async def list_customer_charges(
+    call: Call, customer_id: FromPath[int], limit: Limit = 50, cursor: Cursor = ""
+) -> Page[ChargeRow]:
     await customers.get_customer(call.scope, customer_id)
-    return await queries.list_charges(call.scope, customer_id=customer_id)
+    before = decode_cursor(cursor, tuple[int])[0] if cursor else 0
+    return _page(await queries.list_charges(call.scope, customer_id=customer_id, before=before, limit=limit + 1), limit)
 
 
 @api_post("/charges", permission="subscriptions.change", summary="Add something to be paid once")
 async def add_charge(call: Call, data: JSONBody[NewCharge]) -> ChargeRow:
     charge_id = await actions.add_charge(call.scope, data)
-    found = await queries.list_charges(call.scope, customer_id=data.customer_id)
-    return next(each for each in found if each.id == charge_id)
+    charge = await queries.find_charge(call.scope, charge_id)
+    assert charge is not None
+    return charge
 
 
 class Waived(Struct, frozen=True):

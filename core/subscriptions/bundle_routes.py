@@ -399,6 +399,13 @@ async def _withdraw(scope: Scope, act: Act, mine: CustomerBundleRow) -> Done:
                 credit=format_money(given_up.forfeited_minor, given_up.currency, locale),
             )
         )
+    if given_up.forfeited_tax_minor:
+        warnings.append(
+            _(
+                "%(tax)s of the forfeited credit is tax that you owe.",
+                tax=format_money(given_up.forfeited_tax_minor, given_up.currency, locale),
+            )
+        )
     amount = format_money(lost, given_up.currency, locale)
     return Done(mine.id, _("Withdraw, forfeit %(amount)s", amount=amount) if lost else _("Withdraw"), warnings)
 

@@ -110,10 +110,10 @@ async def _change(scope: Scope, mine: SubscriptionRow, form: ChangeForm) -> Chan
 
 
 async def _button(scope: Scope, changed: Changed) -> str:
-    """Change and invoice €4.00: what is to be paid for it, less what is credited."""
+    """Change and invoice €4.00: what is to be paid for it, less what is credited; neither where that is nothing."""
     made = [await documents.get_document(scope, each) for each in changed.document_ids]
     total = sum(-each.total_minor if each.kind == "credit_note" else each.total_minor for each in made)
-    if not made:
+    if not total:
         return _("Change now")
     amount = format_money(abs(total), made[0].currency, scope.locale)
     if changed.waits_until is not None:

@@ -39,7 +39,7 @@ async def customer_actions(scope: Scope, customer: KnownCustomer) -> Sequence[Ac
     if not scope.may("subscriptions.change"):
         return ()
     refused = (
-        "" if customer.may_order else _("A customer that is %(status)s cannot order", status=customer.status_label)
+        "" if customer.may_order else _("A customer that is %(status)s cannot order", status=_(customer.status_label))
     )
     return (
         Action(

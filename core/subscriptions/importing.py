@@ -397,7 +397,7 @@ def _state(found: _Service) -> tuple[SubscriptionState, bool]:
     """As the status of its customer has it: who is blocked or inactive is not served; whether it is charged."""
     assert found.status_key is not None
     if found.status_kind == StatusKind.LEAD or found.status_key in _NO_MORE:
-        told = _("Its customer is %(status)s: it has no services.", status=found.status_label)
+        told = _("Its customer is %(status)s: it has no services.", status=_(found.status_label or ""))
         raise _Refused("status", told, found.status_label or "")
     if found.status_kind in {StatusKind.BLOCKED, StatusKind.ENDED}:
         return SubscriptionState.SUSPENDED, not found.bill

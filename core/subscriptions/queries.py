@@ -98,24 +98,43 @@ OF_CUSTOMER: Final = """
 """Charges of a customer: those of subscriptions are found by these, whose index a run keeps anyway."""
 
 
+_CHARGE: Final = (
+    "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
+    " discount_minor, amount_minor, currency, state, revision FROM charge"
+)
+
+
 async def list_charges(
-    scope: Scope, *, customer_id: int | None = None, subscription_id: int | None = None, state: str = ""
+    scope: Scope,
+    *,
+    customer_id: int | None = None,
+    subscription_id: int | None = None,
+    state: str = "",
+    before: int = 0,
+    limit: int = 200,
 ) -> list[ChargeRow]:
-    """The latest charges of a customer or subscription, the newest first."""
+    """Charges of a customer or subscription, the newest first, from before an id on."""
     asked = all_of(
         customer_id is not None and f"id IN ({OF_CUSTOMER})",
         subscription_id is not None and "subscription_id = :subscription_id",
         bool(state) and "state = :state",
+        bool(before) and "id < :before",
     )
     return await rows(
         ChargeRow,
-        "SELECT id, subscription_id, kind, description, period_start, period_end, quantity_e6, unit_price_e6,"
-        " discount_minor, amount_minor, currency, state, revision FROM charge"
-        f" WHERE {asked} AND :within ORDER BY id DESC LIMIT 200",
+        f"{_CHARGE} WHERE {asked} AND :within ORDER BY id DESC LIMIT :limit",
         customer_id=customer_id,
         subscription_id=subscription_id,
         state=state,
+        before=before,
+        limit=limit,
         within=within(Charge, scope.actor.reach),
+    )
+
+
+async def find_charge(scope: Scope, charge_id: int) -> ChargeRow | None:
+    return await row(
+        ChargeRow, f"{_CHARGE} WHERE id = :id AND :within", id=charge_id, within=within(Charge, scope.actor.reach)
     )
 
 
@@ -215,7 +234,7 @@ def _refusal(
 ) -> str:
     """Why the customer cannot have this product now; empty where it can."""
     if not buyer.may_order:
-        return _("A customer that is %(status)s cannot order.", status=buyer.status_label)
+        return _("A customer that is %(status)s cannot order.", status=_(buyer.status_label))
     if not _sold(product, today):
         return _("It is not sold today.")
     if product.one_live:

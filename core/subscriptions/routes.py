@@ -44,6 +44,7 @@ from core.texts import N_, _
 from core.web.amounts import Fields, typed_amount, typed_decimal
 from core.web.changes import ChangePlan, Place, Typed, asked, do_plan, show_plan
 from core.web.forms import checked, from_form
+from core.web.further import SIZE, Further, place_in, read_on
 from core.web.once import once
 from core.web.parts import Figure
 from core.web.routing import get, post
@@ -75,14 +76,14 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
     head = await head_values(view, customer_id, _("Subscriptions"))
     if view.query.get("show") == "all":
         found = await queries.list_subscriptions(scope, customer_id=customer_id)
+        base = f"/customers/{customer_id}/subscriptions?show=all"
+        charges, further = await _charges(view, base, customer_id=customer_id, state="open")
         return view.page(
             "subscriptions/all.html",
             **head,
             items=[pages.item_of(each, scope.today(), scope.locale) for each in found],
-            charges=[
-                pages.charge_item(each, scope.locale)
-                for each in await queries.list_charges(scope, customer_id=customer_id, state="open")
-            ],
+            charges=charges,
+            pages_of_charges=further,
             may_change=scope.may("subscriptions.change"),
         )
     customer: CustomerDetail = head["customer"]
@@ -94,6 +95,12 @@ async def show_tab(view: View, customer_id: FromPath[int]) -> Response[str]:
         note=pages.tax_note(prices) if prices else "",
         prepaid=await _prepaid_note(scope, customer, groups),
     )
+
+
+async def _charges(view: PageView, base: str, **which: Any) -> tuple[list[pages.ChargeItem], Further]:
+    found = await queries.list_charges(view.scope, **which, before=place_in(view, "before"), limit=SIZE + 1)
+    shown, further = read_on(view, "before", found, [each.id for each in found], base)
+    return [pages.charge_item(each, view.scope.locale) for each in shown], further
 
 
 async def _prepaid_note(
@@ -477,6 +484,13 @@ async def _withdraw(scope: Scope, subscription_id: int, change: Change) -> _Done
                 credit=format_money(given_up.forfeited_minor, given_up.currency, scope.locale),
             )
         )
+    if given_up.forfeited_tax_minor:
+        warnings.append(
+            _(
+                "%(tax)s of the forfeited credit is tax that you owe.",
+                tax=format_money(given_up.forfeited_tax_minor, given_up.currency, scope.locale),
+            )
+        )
     if given_up.fee_minor:
         warnings.append(contract_pages.fee_words(given_up.fee_minor, given_up.currency, scope.locale))
     amount = format_money(lost, given_up.currency, scope.locale)
@@ -506,6 +520,7 @@ async def list_subscriptions(view: View) -> Response[str]:
 async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
     scope, locale = view.scope, view.scope.locale
     mine = await queries.get_subscription(scope, subscription_id)
+    charges, further = await _charges(view, f"/subscriptions/{mine.id}", subscription_id=mine.id)
     box = next(
         (
             each
@@ -549,10 +564,8 @@ async def show(view: View, subscription_id: FromPath[int]) -> Response[str]:
         figures=_figures(mine, locale),
         ahead=change_pages.ahead_words(box.planned, locale) if box is not None and box.planned is not None else "",
         buttons=buttons,
-        charges=[
-            pages.charge_item(each, locale)
-            for each in await queries.list_charges(scope, subscription_id=subscription_id)
-        ],
+        charges=charges,
+        pages_of_charges=further,
         quantity=pages.quantity_text(mine.quantity_e6),
         timing={"advance": _("in advance"), "arrears": _("in arrears"), "prepaid": _("prepaid")}[mine.timing],
         reason=pages.reason_of(mine.state_reason),

@@ -6,12 +6,14 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from traceback import walk_tb
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.serialization import decode_json
 from msgspec import Struct
 
 from core.clock import Seldom
@@ -19,6 +21,7 @@ from core.database import Damaged, DiskFull
 from core.errors import DomainError, FieldError, Invalid, NotFound, TooMany, TryAgain, Unauthenticated, Unavailable
 from core.texts import N_, _
 from core.web.forms import field_of, in_words
+from core.web.routing import names_sent
 from core.web.visit import API_PREFIX, STATE_KEY, bound_in, visit_of
 
 LOG: Final = logging.getLogger("tenantry.web")
@@ -57,7 +60,7 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         status = error.status_code
         if isinstance(error, ValidationException):
-            return domain(request, Invalid(errors=_faults(error)))
+            return domain(request, Invalid(errors=_faults(error, request)))
         if (status == 400 and " - at `$" in error.detail) or ("Object " in error.detail and status == 400):
             return domain(request, Invalid(in_words(error.detail), field=field_of(error.detail)))
         if status >= 500:
@@ -69,6 +72,8 @@ def error_handlers(render: RenderError) -> dict[Any, Any]:
         )
 
     def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        if _unreadable(error):
+            return _answer(request, render, 400, _(_TEXTS[400]), None)
         LOG.error("unforeseen error", extra={"request_id": request_id(request)}, exc_info=error)
         return _answer(request, render, 500, _("Something broke on our side. Nothing was saved."), None)
 
@@ -83,19 +88,32 @@ _TEXTS: Final = {
 }
 
 
+def _unreadable(error: Exception) -> bool:
+    """Whether the body is no text, or nested so deeply that nobody means it: the decoder has other words for these."""
+    if not isinstance(error, UnicodeDecodeError | RecursionError):
+        return False
+    *_, (frame, _line) = walk_tb(error.__traceback__)
+    return frame.f_code is decode_json.__code__
+
+
 def request_id(request: Request[Any, Any, Any]) -> str:
     visit = request.scope.get("state", {}).get(STATE_KEY)
     return visit.request_id if visit is not None else ""
 
 
-def _faults(error: ValidationException) -> list[FieldError]:
+def _faults(error: ValidationException, request: Request[Any, Any, Any]) -> list[FieldError]:
     extra = error.extra if isinstance(error.extra, list) else []
     faults = [
-        FieldError(field_of(_as_msgspec(item)), in_words(str(item.get("message", ""))))
+        FieldError(_as_sent(field_of(_as_msgspec(item)), request), in_words(str(item.get("message", ""))))
         for item in extra
         if isinstance(item, dict)
     ]
     return faults or [FieldError(field_of(error.detail), in_words(error.detail))]
+
+
+def _as_sent(field: str, request: Request[Any, Any, Any]) -> str:
+    """What the address calls a parameter that the function calls otherwise: `state` is its `in_state`."""
+    return names_sent(request).get(field, field)
 
 
 def _as_msgspec(item: Mapping[str, Any]) -> str:

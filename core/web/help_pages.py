@@ -12,7 +12,7 @@ from msgspec import Struct
 from core.errors import NotFound
 from core.settings.company import CompanySettings
 from core.settings.queries import load_settings
-from core.texts import _
+from core.texts import _, language_of, locale_now
 from core.web.manual import CHAPTERS, chapter, part_for
 from core.web.routing import SIGNED_IN, get
 from core.web.view import View
@@ -36,7 +36,7 @@ async def show_help(view: View) -> Response[str]:
 
 @get("/help/{chapter_name:str}", permission=SIGNED_IN)
 async def show_chapter(view: View, chapter_name: FromPath[str]) -> Response[str]:
-    found = chapter(chapter_name)
+    found = chapter(chapter_name, language_of(locale_now()))
     if found is None and chapter_name not in dict(CHAPTERS):
         raise NotFound(f"chapter {chapter_name}")
     company = await load_settings(CompanySettings, view.scope.keys)

@@ -19,7 +19,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from core.activity.unit import unit_of_work
-from core.errors import Conflict, Invalid
+from core.errors import Conflict, FieldError, Invalid
 from core.texts import _
 from core.web.errors import Problem
 from core.web.once import find_answer, keep_answer
@@ -27,6 +27,8 @@ from core.web.routing import Decorator, Handler, once_more
 from core.web.visit import visit_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from core.scope import Scope
     from core.web.visit import Visit
 
@@ -116,7 +118,7 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
     def decorate(handler: Handler) -> HTTPRouteHandler:
         options.setdefault("operation_id", f"{key_of(options['tags'][0])}_{handler.__name__}")
         wrapped = _idempotent(handler, status=options["status_code"], sealed=sealed)
-        function = handler if method == "GET" else once_more(wrapped if kept else handler)
+        function = handler if method == "GET" else once_more(_storable(wrapped if kept else handler))
         return HTTPRouteHandler(
             f"/api/v1{path}",
             http_method=[HttpMethod(method)],
@@ -127,6 +129,30 @@ def _api(method: str, path: str, permission: str, options: dict[str, Any], *, st
         )(function)
 
     return decorate
+
+
+def _storable(handler: Handler) -> Handler:
+    """Before anything is done, texts of a body that no database takes are told by their fields."""
+
+    @functools.wraps(handler)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        request: Request[Any, Any, Any] = kwargs["call"].request
+        if request.content_type[0] == RequestEncodingType.JSON and rb"\u0000" in (body := await request.body()):
+            told = _("This contains a character that cannot be stored (NUL).")
+            if errors := [FieldError(field, told) for field in _unstorable(msgspec.json.decode(body))]:
+                raise Invalid(errors=errors)
+        return await handler(*args, **kwargs)
+
+    return run
+
+
+def _unstorable(sent: Any, at: str = "") -> Iterator[str]:
+    """Where in a body a text holds NUL: `contacts.0.email`."""
+    if isinstance(sent, str) and "\0" in sent:
+        yield at
+    parts = sent.items() if isinstance(sent, dict) else enumerate(sent) if isinstance(sent, list) else ()
+    for name, part in parts:
+        yield from _unstorable(part, f"{at}.{name}".removeprefix("."))
 
 
 def area_of(path: str) -> str:

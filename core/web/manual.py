@@ -1,4 +1,5 @@
-"""The manual inside the product: the pages of docs/ for operators, and which part of them a page belongs to."""
+"""The manual inside the product: the pages of docs/ for operators, and which part of them a page belongs to. Other
+languages stand beside them, docs/de/operators.md, with the same headings in the same order."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from core.ids import sort_key
-from core.texts import N_
+from core.texts import LANGUAGES, N_, SOURCE
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -23,7 +24,7 @@ CHAPTERS: Final = (
     ("operators", N_("Manual")),
     ("importing", N_("Importing")),
     ("money", N_("How money is worked out")),
-    ("glossary", N_("Words")),
+    ("glossary", N_("Glossary")),
 )
 """By the names of their files."""
 
@@ -102,6 +103,7 @@ class Chapter(Struct, frozen=True):
     """A page of the manual, ready to be shown."""
 
     name: str
+    language: str
     title: str
     html: str
     parts: Sequence[Part]
@@ -116,21 +118,30 @@ def part_for(path: str) -> str:
     return next(fitting, PARTS[-1][1])
 
 
-@lru_cache(maxsize=len(CHAPTERS))
-def chapter(name: str) -> Chapter | None:
-    """A chapter; None where there is none of this name, or the manual does not lie beside the product."""
-    file = DOCS / f"{name}.md"
-    if name not in dict(CHAPTERS) or not file.is_file():
+def file_of(name: str, language: str = SOURCE) -> Path:
+    """Where a chapter is written in a language."""
+    return (DOCS if language == SOURCE else DOCS / language) / f"{name}.md"
+
+
+@lru_cache(maxsize=len(CHAPTERS) * (1 + len(LANGUAGES)))
+def chapter(name: str, language: str = SOURCE) -> Chapter | None:
+    """A chapter, in English where it is not written in this language; None where there is none of this name, or the
+    manual does not lie beside the product."""
+    if name not in dict(CHAPTERS):
         return None
+    file = file_of(name, language)
+    if not file.is_file():
+        return None if language == SOURCE else chapter(name)
     from markdown_it import MarkdownIt  # which nobody waits for at a start
 
+    english = None if language == SOURCE else chapter(name)
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(file.read_text(encoding="utf-8"))
     parts: list[Part] = []
     for at, token in enumerate(tokens):
         if token.type == "heading_open" and token.tag == "h2":
             title = _plain(tokens[at + 1])
-            parts.append(Part(_anchor(title), title))
+            parts.append(Part(_anchor(title, len(parts), english), title))
             token.attrSet("id", parts[-1].anchor)
         elif token.type == "table_open":
             token.attrSet("class", "t-table plain wrap")
@@ -138,14 +149,17 @@ def chapter(name: str) -> Chapter | None:
             _lead_inside(token.children or [])
     title = _plain(tokens[1]) if tokens and tokens[0].tag == "h1" else name
     html = markdown.renderer.render(tokens[3:], markdown.options, {})
-    return Chapter(name, title, Markup(html), tuple(parts))
+    return Chapter(name, language, title, Markup(html), tuple(parts))
 
 
 def _plain(token: Token) -> str:
     return "".join(child.content for child in token.children or ())
 
 
-def _anchor(title: str) -> str:
+def _anchor(title: str, place: int, english: Chapter | None) -> str:
+    """The same in every language: a link into the manual leads to the same part for each reader."""
+    if english is not None and place < len(english.parts):
+        return english.parts[place].anchor
     return re.sub(r"[^a-z0-9]+", "-", sort_key(title)).strip("-")
 
 

@@ -53,7 +53,7 @@ class PageMaker:
         self._settings = tuple(settings)
 
     def page(self, view: PageView, template: str, values: dict[str, Any]) -> str:
-        known = self._known(view.visit, view.request)
+        known = self._known(view.visit, view.request, values.get("menu_place", ""))
         return self._pages.render(template, {**known, **values})
 
     def menu(self, scope: Scope) -> list[MenuEntry]:
@@ -88,7 +88,8 @@ class PageMaker:
         visit: Visit = request.scope["state"][STATE_KEY]
         return self._pages.render(template, {**self._known(visit, request), **values})
 
-    def _known(self, visit: Visit, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    def _known(self, visit: Visit, request: Request[Any, Any, Any], place: str = "") -> dict[str, Any]:
+        """`place`: the address that stands for the page in the menu, where its own does not."""
         path = request.scope["path"]
         known = page_values(
             visit.scope,
@@ -97,7 +98,7 @@ class PageMaker:
             theme=visit.looks.theme,
             narrow=visit.looks.narrow,
             reader_zone=visit.looks.time_zone,
-            nav=self._areas(visit.scope, path) if visit.signed_in and visit.door is None else (),
+            nav=self._areas(visit.scope, place or path) if visit.signed_in and visit.door is None else (),
             toast=unquote(request.cookies.get(TOAST, "")),
         )
         if visit.door is not None:

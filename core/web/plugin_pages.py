@@ -16,6 +16,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.hooks import Fact, Manifest, Plugin
 from core.settings.actions import save_form
 from core.settings.fields import describe
+from core.settings.offers import offered_to
 from core.settings.queries import form_values
 from core.texts import N_, _, ngettext, number
 from core.web.parts import FieldGroup, Pill
@@ -176,7 +177,11 @@ async def _detail(view: PageView, name: str, state: ReaderState | None) -> tuple
         return None, {}
     manifest, on = plugin.manifest, name in view.scope.plugins
     stored: dict[str, Any] = await form_values(manifest.settings) if manifest.settings is not None and on else {}
-    groups = groups_of(manifest.settings, stored, _(manifest.label)) if manifest.settings is not None and on else []
+    groups = (
+        groups_of(manifest.settings, stored, _(manifest.label), await offered_to(manifest.settings))
+        if manifest.settings is not None and on
+        else []
+    )
     detail = PluginDetail(
         name=name,
         title=_(manifest.label),
@@ -200,6 +205,7 @@ def declared_by(manifest: Manifest) -> list[Fact]:
         _("Permissions"): ", ".join(_(permission.label) for permission in manifest.permissions),
         _("Hears of"): ", ".join(event.replace("_", " ") for event in manifest.events),
         _("Work in the background"): ", ".join(kind.name for kind in manifest.jobs),
+        _("Messages"): ", ".join(_(message.label) for message in manifest.messages),
         _("Connects to"): ", ".join(manifest.outbound_hosts),
         _("Asks the browser for"): ", ".join(_(USED[one]) for one in manifest.uses),
         _("Needs"): ", ".join(manifest.needs),

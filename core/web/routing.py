@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 
 from core.errors import TryAgain
@@ -15,7 +16,7 @@ from core.web.csp import PERMISSIONS, permissions_policy
 from core.web.public import KEY_MARK, PUBLIC_ROUTES, SECRET
 
 if TYPE_CHECKING:
-    from litestar import Litestar
+    from litestar import Litestar, Request
 
 PUBLIC: Final = "public"
 """Anybody; only for the routes listed in core/web/public.py."""
@@ -79,6 +80,13 @@ def once_more(handler: Handler) -> Handler:
             return await handler(*args, **kwargs)
 
     return run
+
+
+def names_sent(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """What the address calls the parameters of the function that answers it."""
+    known = request.route_handler.parsed_fn_signature.parameters
+    named = {name: each.kwarg_definition for name, each in known.items()}
+    return {name: each.name or name if isinstance(each, ParameterKwarg) else name for name, each in named.items()}
 
 
 def http_handlers(app: Litestar) -> Iterable[tuple[str, str, HTTPRouteHandler]]:

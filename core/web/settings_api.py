@@ -9,6 +9,7 @@ import msgspec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
+from core.database import Everything
 from core.errors import Conflict, FieldError, Invalid, NotFound
 from core.settings.actions import save_form
 from core.settings.fields import FieldSpec, describe
@@ -16,11 +17,13 @@ from core.settings.queries import form_values
 from core.texts import _
 from core.web.jsonapi import Call, api_get, api_patch, api_put
 from core.web.plugin_pages import MAY_CHANGE
+from core.web.reach import check_sees_everyone
 from core.web.settings_pages import declared, text_of
 
 if TYPE_CHECKING:
     from core.hooks import Manifest, Plugin
     from core.web.jsonapi import ApiCall
+    from core.web.settings_pages import Declared
 
 Given = (
     Annotated[str, Meta(max_length=20_000)]
@@ -71,14 +74,12 @@ class PluginSwitch(Struct, frozen=True, forbid_unknown_fields=True):
 
 @api_get("/settings", permission="settings.view", summary="Areas of settings, as the pages have them")
 async def list_areas(call: Call) -> list[str]:
-    return sorted(area for area, one in declared().items() if call.scope.may(one.read))
+    return sorted(area for area, one in declared().items() if call.scope.may(one.read) and _is_open(call, one))
 
 
 @api_get("/settings/{area:str}", permission="settings.view", summary="The settings of an area")
 async def show_area(call: Call, area: FromPath[str]) -> SettingsItem:
-    one = declared().get(area)
-    if one is None:
-        raise NotFound(f"settings {area}")
+    one = _declared(call, area)
     call.scope.require(one.read)
     return await _item(area, one.struct)
 
@@ -91,9 +92,7 @@ async def show_area(call: Call, area: FromPath[str]) -> SettingsItem:
     " `staff.edit` too.",
 )
 async def change_area(call: Call, area: FromPath[str], data: JSONBody[SettingsChange]) -> SettingsItem:
-    one = declared().get(area)
-    if one is None:
-        raise NotFound(f"settings {area}")
+    one = _declared(call, area)
     call.scope.require(one.write)
     await one.save(call.scope, await _as_typed(one.struct, data.values))
     return await _item(area, one.struct)
@@ -139,6 +138,19 @@ async def change_plugin_settings(
     struct = _settings_of(call, plugin_name)
     await save_form(call.scope, struct, await _as_typed(struct, data.values))
     return await _item(plugin_name, struct)
+
+
+def _declared(call: ApiCall, area: str) -> Declared:
+    one = declared().get(area)
+    if one is None:
+        raise NotFound(f"settings {area}")
+    if one.everyone:
+        check_sees_everyone(call.scope)
+    return one
+
+
+def _is_open(call: ApiCall, one: Declared) -> bool:
+    return not one.everyone or isinstance(call.scope.actor.reach, Everything)
 
 
 def _plugins(call: ApiCall) -> Mapping[str, Plugin]:

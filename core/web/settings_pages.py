@@ -14,6 +14,7 @@ from core.hooks import Permission
 from core.settings.actions import save_form
 from core.settings.company import CompanySettings
 from core.settings.fields import FieldSpec, describe
+from core.settings.offers import offered_to
 from core.settings.queries import form_values
 from core.texts import N_, _, locale_now
 from core.web.choices import offered
@@ -47,12 +48,14 @@ Saver = Callable[["Scope", Mapping[str, str | Sequence[str]]], Awaitable[object]
 
 
 class Declared(Struct, frozen=True):
-    """Settings that a page has, for the API: `save` takes what was typed, as the page's form sends it."""
+    """Settings that a page has, for the API: `save` takes what was typed, as the page's form sends it; `everyone`:
+    whoever sees only some of the customers neither reads nor changes them."""
 
     struct: type[Struct]
     read: str
     write: str
     save: Saver
+    everyone: bool = False
 
 
 _DECLARED: dict[str, Declared] = {}
@@ -70,13 +73,14 @@ def declare_settings(
     read: str = "settings.view",
     write: str = "settings.edit",
     save: Saver | None = None,
+    everyone: bool = False,
 ) -> None:
     """Let the API read and change what this page shows, too."""
 
     async def as_form(scope: Scope, typed: Mapping[str, str | Sequence[str]]) -> object:
         return await save_form(scope, struct, typed)
 
-    _DECLARED[path.rpartition("/")[2]] = Declared(struct, read, write, save or as_form)
+    _DECLARED[path.rpartition("/")[2]] = Declared(struct, read, write, save or as_form, everyone)
 
 
 def settings_form(
@@ -132,7 +136,7 @@ async def form_page(
         title=_(title),
         noun=_(noun),
         action=path,
-        groups=groups_of(struct, stored, _(title)),
+        groups=groups_of(struct, stored, _(title), await offered_to(struct)),
         values=view.shown(**{name: text_of(each) for name, each in stored.items()}),
         errors=errors or {},
         may_change=view.scope.may(write),
@@ -141,13 +145,22 @@ async def form_page(
     )
 
 
-def groups_of(struct: type[Struct], stored: Mapping[str, Any], title: str) -> list[FieldGroup]:
-    return [FieldGroup(key="all", title=title, fields=[_field(spec, stored[spec.name]) for spec in describe(struct)])]
+def groups_of(
+    struct: type[Struct],
+    stored: Mapping[str, Any],
+    title: str,
+    offers: Mapping[str, Sequence[tuple[str, str]]],
+) -> list[FieldGroup]:
+    """One group of all fields; `offers`: see `offered_to`."""
+    fields = [_field(spec, stored[spec.name], offers.get(spec.name)) for spec in describe(struct)]
+    return [FieldGroup(key="all", title=title, fields=fields)]
 
 
-def _field(spec: FieldSpec, stored: object) -> Field:
+def _field(spec: FieldSpec, stored: object, offer: Sequence[tuple[str, str]] | None) -> Field:
     choices: Sequence[Choice] = [Choice(value, _(label)) for value, label in spec.choices]
-    if spec.offered:
+    if offer is not None:
+        choices = [Choice(value, _(label)) for value, label in offer]
+    elif spec.offered:
         choices = offered(spec.offered, locale_now(), text_of(stored))
     return Field(
         name=spec.name,

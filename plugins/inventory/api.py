@@ -16,7 +16,17 @@ from core.documents.pictures import MEDIA_TYPE
 from core.errors import Invalid
 from core.ids import LARGEST_ID, Id
 from core.texts import _
-from core.web.jsonapi import Call, Page, api_delete, api_get, api_post, api_put, decode_cursor, encode_cursor
+from core.web.jsonapi import (
+    Call,
+    Page,
+    api_delete,
+    api_get,
+    api_post,
+    api_put,
+    decode_cursor,
+    encode_cursor,
+    version_read,
+)
 from core.web.reach import check_sees_everyone
 from plugins.inventory import actions, importing, listing, queries
 from plugins.inventory.importing import ImportRow, Report
@@ -26,6 +36,7 @@ from plugins.inventory.schemas import (
     ItemChange,
     ItemRow,
     LocationFields,
+    LocationPut,
     LocationRow,
     Move,
     NewItem,
@@ -37,6 +48,7 @@ from plugins.inventory.schemas import (
     Sale,
     Valuation,
     VendorFields,
+    VendorPut,
     VendorRow,
     WriteOff,
 )
@@ -81,7 +93,12 @@ async def get_item(call: Call, item_id: FromPath[int]) -> ItemRow:
     return await queries.get_item(call.scope, item_id)
 
 
-@api_put("/inventory/items/{item_id:int}", permission="inventory.edit", summary="Change what an item is known by")
+@api_put(
+    "/inventory/items/{item_id:int}",
+    permission="inventory.edit",
+    summary="Change what an item is known by",
+    description="With `product_id` it is of another product: for what was typed in wrongly.",
+)
 async def change_item(call: Call, item_id: FromPath[int], data: JSONBody[ItemChange]) -> ItemRow:
     await actions.change_item(call.scope, item_id, data, version=data.version)
     return await queries.get_item(call.scope, item_id)
@@ -280,9 +297,14 @@ async def add_vendor(call: Call, data: JSONBody[VendorFields]) -> VendorRow:
     return await queries.get_vendor(await actions.add_vendor(call.scope, data))
 
 
-@api_put("/inventory/vendors/{vendor_id:int}", permission="inventory.edit", summary="Change a vendor")
-async def change_vendor(call: Call, vendor_id: FromPath[int], data: JSONBody[VendorFields]) -> VendorRow:
-    await actions.change_vendor(call.scope, vendor_id, data)
+@api_put(
+    "/inventory/vendors/{vendor_id:int}",
+    permission="inventory.edit",
+    summary="Change a vendor",
+    description="Against the `version` that was read, there or in `If-Match`; 409 where somebody saved it since.",
+)
+async def change_vendor(call: Call, vendor_id: FromPath[int], data: JSONBody[VendorPut]) -> VendorRow:
+    await actions.change_vendor(call.scope, vendor_id, data, version=version_read(call, data.version))
     return await queries.get_vendor(vendor_id)
 
 
@@ -302,9 +324,14 @@ async def add_location(call: Call, data: JSONBody[LocationFields]) -> LocationRo
     return await queries.get_location(await actions.add_location(call.scope, data))
 
 
-@api_put("/inventory/locations/{place_id:int}", permission="inventory.edit", summary="Change a location")
-async def change_location(call: Call, place_id: FromPath[int], data: JSONBody[LocationFields]) -> LocationRow:
-    await actions.change_location(call.scope, place_id, data)
+@api_put(
+    "/inventory/locations/{place_id:int}",
+    permission="inventory.edit",
+    summary="Change a location",
+    description="Against the `version` that was read, there or in `If-Match`; 409 where somebody saved it since.",
+)
+async def change_location(call: Call, place_id: FromPath[int], data: JSONBody[LocationPut]) -> LocationRow:
+    await actions.change_location(call.scope, place_id, data, version=version_read(call, data.version))
     return await queries.get_location(place_id)
 
 

@@ -14,7 +14,7 @@ from core.customers.queries import find_customer, get_customer
 from core.errors import Invalid, NotFound
 from core.ids import Id
 from core.money import format_money
-from core.subscriptions.queries import get_subscription, list_charges
+from core.subscriptions.queries import find_charge, get_subscription
 from core.texts import N_, _
 from core.web.amounts import amount_text, typed_amount
 from core.web.changes import ChangePlan, Place, PlanLine, PlanPart, Typed
@@ -82,6 +82,7 @@ class DeedForm(Struct, frozen=True, forbid_unknown_fields=True):
     checked: Literal["yes", "no"] = "yes"
     rent: Literal["today", "expiry", "leave"] = "today"
     amount: Annotated[str, Meta(max_length=40)] = ""
+    tax_category: Annotated[str, Meta(max_length=60)] = ""
     invoice: Literal["next", "now"] = "next"
     price_id: Id | None = None
     starts_on: date | None = None
@@ -164,7 +165,14 @@ async def _sale_options(scope: Scope, item: ItemRow, customer: CustomerDetail | 
             kind="money",
             value=usual,
             help=_("It includes tax") if product.tax_inclusive else _("Tax is added"),
-        )
+        ),
+        Field(
+            name="tax_category",
+            label=_("Tax"),
+            kind="select",
+            value=product.tax_category,
+            choices=tuple(Choice(one.code, one.name) for one in await catalogue.list_tax_categories()),
+        ),
     ]
     if scope.may("documents.issue"):
         fields.append(
@@ -334,7 +342,14 @@ async def _do(
         case Deed.SELL:
             await _named(
                 actions.sell_item(
-                    scope, item.id, Sale(customer_id=customer_id, amount_minor=amount, invoice=form.invoice)
+                    scope,
+                    item.id,
+                    Sale(
+                        customer_id=customer_id,
+                        amount_minor=amount,
+                        tax_category=form.tax_category or None,
+                        invoice=form.invoice,
+                    ),
                 )
             )
         case Deed.RENT:
@@ -423,10 +438,8 @@ def _item_part(before: ItemRow, after: ItemRow) -> PlanPart:
 async def _charge(scope: Scope, item: ItemRow) -> str | None:
     if item.charge_id is None or item.customer_id is None:
         return None
-    for charge in await list_charges(scope, customer_id=item.customer_id):
-        if charge.id == item.charge_id:
-            return format_money(charge.amount_minor, charge.currency, scope.locale)
-    return None
+    charge = await find_charge(scope, item.charge_id)
+    return format_money(charge.amount_minor, charge.currency, scope.locale) if charge is not None else None
 
 
 async def _money_part(scope: Scope, before: ItemRow, after: ItemRow, *, invoiced: bool) -> PlanPart | None:
@@ -439,12 +452,10 @@ async def _money_part(scope: Scope, before: ItemRow, after: ItemRow, *, invoiced
             )
         )
     if before.charge_id is not None and after.charge_id is None:
-        for charge in await list_charges(scope, customer_id=before.customer_id):
-            if charge.id == before.charge_id and charge.state == "waived":
-                shown = format_money(charge.amount_minor, charge.currency, scope.locale)
-                lines.append(
-                    PlanLine(text=_("Charge for %(name)s", name=before.name), before=shown, value=_("given up"))
-                )
+        charge = await find_charge(scope, before.charge_id)
+        if charge is not None and charge.state == "waived":
+            shown = format_money(charge.amount_minor, charge.currency, scope.locale)
+            lines.append(PlanLine(text=_("Charge for %(name)s", name=before.name), before=shown, value=_("given up")))
     return PlanPart(title=_("Money"), lines=lines) if lines else None
 
 

@@ -65,6 +65,7 @@ def warranty_text(months: int) -> str:
 class ItemForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An item's section as it is typed."""
 
+    product_id: Id | None = None
     serial: Annotated[str, Meta(min_length=1, max_length=120)]
     mac: Annotated[str, Meta(max_length=40)] = ""
     barcode: Annotated[str, Meta(max_length=80)] = ""
@@ -74,15 +75,23 @@ class ItemForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     note: Note = ""
 
 
-class NewItemForm(ItemForm, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NewItemForm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A new item as it is typed."""
 
     product: Annotated[str, Meta(min_length=1, max_length=120)]
     vendor: Text = ""
     location: Text = ""
+    serial: Annotated[str, Meta(min_length=1, max_length=120)]
+    mac: Annotated[str, Meta(max_length=40)] = ""
+    barcode: Annotated[str, Meta(max_length=80)] = ""
+    condition: Shape = "new"
+    cost: Amount = ""
+    bought_on: date | None = None
+    note: Note = ""
 
 
 ITEM_LABELS: Final = {
+    "product_id": N_("Product"),
     "product": N_("Model"),
     "vendor": N_("Vendor"),
     "location": N_("Location"),
@@ -98,7 +107,7 @@ ITEM_LABELS: Final = {
 
 
 def item_of(form: ItemForm, currency: str, locale: str) -> ItemFields:
-    return checked(ItemFields, _item_values(form, currency, locale))
+    return checked(ItemFields, {**_item_values(form, currency, locale), "product_id": form.product_id})
 
 
 def new_item_of(form: NewItemForm, currency: str, locale: str) -> NewItem:
@@ -113,7 +122,7 @@ def new_item_of(form: NewItemForm, currency: str, locale: str) -> NewItem:
     )
 
 
-def _item_values(form: ItemForm, currency: str, locale: str) -> dict[str, object]:
+def _item_values(form: ItemForm | NewItemForm, currency: str, locale: str) -> dict[str, object]:
     with Fields() as read:
         cost = read("cost", typed_amount, form.cost, currency, locale, default=None)
     return {
@@ -127,7 +136,9 @@ def _item_values(form: ItemForm, currency: str, locale: str) -> dict[str, object
     }
 
 
-def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
+def item_section(item: ItemRow, product: ProductRow, scope: Scope, products: Sequence[ProductRow] = ()) -> Section:
+    """`products` are those that it can be corrected to, where it is edited."""
+    known = {item.product_id: item.name, **{one.id: one.full_name for one in products}}
     currency = scope.tenant.currency
     if item.cost_minor is not None:
         cost = f"{format_amount(item.cost_minor, currency)} {currency}"
@@ -143,6 +154,13 @@ def item_section(item: ItemRow, product: ProductRow, scope: Scope) -> Section:
         version=item.version,
         editable=scope.may("inventory.edit"),
         fields=[
+            _field(
+                "product_id",
+                str(item.product_id),
+                kind="select",
+                choices=tuple(Choice(str(key), name) for key, name in known.items()),
+                wide=True,
+            ),
             _field("serial", item.serial, required=True, max_length=120),
             _field("mac", item.mac_text, max_length=40),
             _field("barcode", item.barcode, max_length=80),
@@ -315,7 +333,17 @@ def conflict_of(error: Stale, section: Section, by: str, at: datetime | None, cu
         name = column.removesuffix("_minor")
         if name in fields:
             texts = [_text(one, currency, money=column.endswith("_minor")) for one in (theirs, yours)]
-            differences.append(Difference(field=name, label=fields[name].label, theirs=texts[0], yours=texts[1]))
+            names = {choice.value: choice.label for choice in fields[name].choices}
+            differences.append(
+                Difference(
+                    field=name,
+                    label=fields[name].label,
+                    theirs=texts[0],
+                    yours=texts[1],
+                    theirs_shown=names.get(texts[0], ""),
+                    yours_shown=names.get(texts[1], ""),
+                )
+            )
     return Conflict(by=by, at=at, differences=differences)
 
 
@@ -325,6 +353,14 @@ def _text(value: object, currency: str, *, money: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     return "" if value is None else str(value)
+
+
+def saved_meanwhile(error: Stale) -> dict[str, str]:
+    """Errors of a form that somebody else saved first: what stands there now, and that saving again keeps one's own."""
+    theirs = {
+        name: _("It says now: %(theirs)s", theirs=there or _("None")) for name, (there, _yours) in error.fields.items()
+    }
+    return {"": _("Somebody else saved this meanwhile. Nothing was saved; save again to keep yours."), **theirs}
 
 
 # -- vendors and locations --------------------------------------------------------------------------------------------

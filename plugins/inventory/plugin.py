@@ -42,13 +42,20 @@ from plugins.inventory.tables import (
 if TYPE_CHECKING:
     from core.customers.events import CustomerStatusChanged
     from core.scope import Scope
+    from core.subscriptions.events import SubscriptionEnded
 
 
 class InventorySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How the operator works with hardware."""
 
     ask_back: Annotated[
-        bool, Meta(title=N_("Ask for hardware back"), description=N_("When a customer is cancelled or terminated"))
+        bool,
+        Meta(
+            title=N_("Ask for hardware back"),
+            description=N_(
+                "When a customer is cancelled or terminated, or the subscription that an item is rented as is over"
+            ),
+        ),
     ] = True
 
 
@@ -69,7 +76,7 @@ MANIFEST = Manifest(
     migrations=Path(__file__).parent / "migrations",
     settings=InventorySettings,
     jobs=(TAKE_IMPORT,),
-    events=("customer_status_changed",),
+    events=("customer_status_changed", "subscription_ended"),
     deeds=(
         MenuItem(
             area="network", label=N_("Add item"), href="/inventory/items/new", icon="plus", permission="inventory.edit"
@@ -212,3 +219,10 @@ async def customer_status_changed(scope: Scope, events: Sequence[CustomerStatusC
     for event in events:
         if event.to_key in ENDED:
             await actions.ask_back(scope, event.customer_id)
+
+
+@hookimpl
+async def subscription_ended(scope: Scope, events: Sequence[SubscriptionEnded]) -> None:
+    """What was rented as a subscription that is over, however it came to its end, is asked back."""
+    if (await load_settings(InventorySettings)).ask_back:
+        await actions.ask_back_rented(scope, [event.subscription_id for event in events])

@@ -154,6 +154,17 @@ async def lent_to(customer_id: int) -> list[ItemRow]:
     )
 
 
+async def rented_as(subscription_ids: Sequence[int]) -> list[ItemRow]:
+    """What customers have as these subscriptions, and was not asked back yet."""
+    return await rows(
+        ItemRow,
+        f"{ITEMS} WHERE inventory_item.subscription_id IN :ids AND inventory_item.status = :status"
+        " ORDER BY inventory_item.id",
+        ids=list(subscription_ids),
+        status=ItemStatus.RENTED.value,
+    )
+
+
 class _Count(Struct, frozen=True):
     customer_id: int
     items: int
@@ -185,19 +196,24 @@ async def count_waiting(scope: Scope) -> int:
 # -- vendors, products, locations -------------------------------------------------------------------------------------
 
 
+_VENDORS: Final = (
+    "SELECT id, name, contact, version,"
+    " (SELECT count(*) FROM inventory_product p WHERE p.vendor_id = inventory_vendor.id) AS products"
+    " FROM inventory_vendor"
+)
+
+
 async def list_vendors() -> list[VendorRow]:
     return await rows(
         VendorRow,
-        "SELECT id, name, contact, (SELECT count(*) FROM inventory_product p WHERE p.vendor_id = inventory_vendor.id)"
-        " AS products FROM inventory_vendor ORDER BY name_key, id",
+        f"{_VENDORS} ORDER BY name_key, id",
     )
 
 
 async def get_vendor(vendor_id: int) -> VendorRow:
     found = await row(
         VendorRow,
-        "SELECT id, name, contact, (SELECT count(*) FROM inventory_product p WHERE p.vendor_id = inventory_vendor.id)"
-        " AS products FROM inventory_vendor WHERE id = :id",
+        f"{_VENDORS} WHERE id = :id",
         id=vendor_id,
     )
     if found is None:
@@ -206,8 +222,9 @@ async def get_vendor(vendor_id: int) -> VendorRow:
 
 
 _LOCATIONS: Final = (
-    "SELECT id, name, note, (SELECT count(*) FROM inventory_item i WHERE i.location_id = inventory_location.id)"
-    " AS items FROM inventory_location"
+    "SELECT id, name, note, version,"
+    " (SELECT count(*) FROM inventory_item i WHERE i.location_id = inventory_location.id) AS items"
+    " FROM inventory_location"
 )
 
 

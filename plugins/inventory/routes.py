@@ -29,7 +29,7 @@ from plugins.inventory import actions, deeds, importing, labels, listing, pages,
 from plugins.inventory.labels import LabelSheet
 from plugins.inventory.schemas import LocationFields, VendorFields
 from plugins.inventory.status import Deed, ItemStatus, pill_of
-from plugins.inventory.valuation import valuation
+from plugins.inventory.valuation import first_of, valuation
 from plugins.inventory.words import items, products
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
     scope = view.scope
     item = await queries.get_item(scope, item_id)
     product = await queries.get_product(item.product_id)
-    entries = await timeline(scope, subject=("inventory_item", item_id), limit=50)
+    history = await _history(view, ("inventory_item", item_id), f"/inventory/items/{item_id}")
     label, kind = pill_of(item.status)
     return view.page(
         "inventory/item.html",
@@ -123,7 +123,7 @@ async def show_item(view: View, item_id: FromPath[int]) -> Response[str]:
             }
             for deed in deeds.may_do(scope, item)
         ],
-        happenings=await in_words(scope, entries),
+        **history,
         may_remove=item.status == ItemStatus.IN_STOCK and scope.may("inventory.edit"),
     )
 
@@ -135,13 +135,13 @@ async def show_item_section(view: View, item_id: FromPath[int]) -> Response[str]
 
 @get("/inventory/items/{item_id:int}/section/edit", permission="inventory.edit")
 async def edit_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
-    return _section(view, await _item_section(view, item_id), editing=True)
+    return _section(view, await _item_section(view, item_id, editing=True), editing=True)
 
 
 @put("/inventory/items/{item_id:int}/section", permission="inventory.edit")
 async def save_item_section(view: View, item_id: FromPath[int]) -> Response[str]:
     scope = view.scope
-    section = await _item_section(view, item_id)
+    section = await _item_section(view, item_id, editing=True)
     try:
         version, form = await _versioned(view, pages.ItemForm)
         await actions.change_item(
@@ -154,15 +154,32 @@ async def save_item_section(view: View, item_id: FromPath[int]) -> Response[str]
     return _section(view, await _item_section(view, item_id))
 
 
-async def _item_section(view: PageView, item_id: int) -> Section:
+async def _item_section(view: PageView, item_id: int, *, editing: bool = False) -> Section:
     item = await queries.get_item(view.scope, item_id)
-    return pages.item_section(item, await queries.get_product(item.product_id), view.scope)
+    products = await queries.list_product_names() if editing else ()
+    return pages.item_section(item, await queries.get_product(item.product_id), view.scope, products)
 
 
 @delete("/inventory/items/{item_id:int}", permission="inventory.edit")
 async def remove_item(view: View, item_id: FromPath[int]) -> Response[str]:
     await actions.remove_item(view.scope, item_id)
     return view.go("/inventory/items", _("Item removed."))
+
+
+HISTORY_PAGE: Final = 50
+
+
+async def _history(view: PageView, subject: tuple[str, int], at: str) -> dict[str, Any]:
+    """What happened to it, the latest first, with the ways to what came before and back."""
+    text = view.query.get("before", "")
+    before = int(text) if text.isdecimal() and len(text) < 19 else None
+    found = await timeline(view.scope, subject=subject, before=before, limit=HISTORY_PAGE + 1)
+    shown = found[:HISTORY_PAGE]
+    return {
+        "happenings": await in_words(view.scope, shown),
+        "older": f"{at}?before={shown[-1].position}" if len(found) > HISTORY_PAGE else "",
+        "newest": at if before is not None else "",
+    }
 
 
 # -- deeds ------------------------------------------------------------------------------------------------------------
@@ -256,6 +273,7 @@ async def show_customer(view: View, customer_id: FromPath[int]) -> Response[str]
     return view.page(
         "inventory/customer.html",
         **head,
+        sees_stock=isinstance(view.scope.actor.reach, Everything),
         first=base if after else "",
         further=f"{base}?after={items[-1].id}" if more else "",
         items=[
@@ -325,7 +343,6 @@ async def show_product(view: View, model_id: FromPath[int]) -> Response[str]:
 async def _product(view: PageView, model_id: int, errors: dict[str, str], *, status: int = 200) -> Response[str]:
     scope = view.scope
     found = await queries.get_product(model_id)
-    entries = await timeline(scope, subject=("inventory_product", model_id), limit=20)
     return view.page(
         "inventory/product.html",
         status=status,
@@ -336,7 +353,7 @@ async def _product(view: PageView, model_id: int, errors: dict[str, str], *, sta
         tax={one.code: one.name for one in await list_tax_categories()}.get(found.tax_category, ""),
         section=await pages.product_section(found, scope),
         items_at=pages.items_at(**{"product.has": found.name}),
-        happenings=await in_words(scope, entries),
+        **await _history(view, ("inventory_product", model_id), f"/inventory/products/{model_id}"),
         may_remove=not found.items and scope.may("inventory.edit"),
     )
 
@@ -443,9 +460,12 @@ async def edit_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
 @post("/inventory/vendors/{vendor_id:int}", permission="inventory.edit")
 async def save_vendor(view: View, vendor_id: FromPath[int]) -> Response[str]:
     try:
-        await actions.change_vendor(view.scope, vendor_id, await view.form(VendorFields))
+        version, form = await _versioned(view, VendorFields)
+        await actions.change_vendor(view.scope, vendor_id, form, version=version)
     except Invalid as error:
         return await _vendor(view, vendor_id, errors_by_field(error), status=422)
+    except Stale as error:
+        return await _vendor(view, vendor_id, pages.saved_meanwhile(error), status=409)
     return view.go("/inventory/vendors", _("Vendor saved."))
 
 
@@ -456,6 +476,7 @@ async def _vendor(view: PageView, vendor_id: int, errors: dict[str, str], *, sta
         status=status,
         title=_("Vendor"),
         at=f"/inventory/vendors/{vendor_id}",
+        version=_read(view, status, found.version),
         refused=_("It has %(products)s", products=products(found.products)) if found.products else "",
         plural=_("Vendors"),
         fields=pages.vendor_fields(found),
@@ -504,9 +525,12 @@ async def edit_location(view: View, place_id: FromPath[int]) -> Response[str]:
 @post("/inventory/locations/{place_id:int}", permission="inventory.edit")
 async def save_location(view: View, place_id: FromPath[int]) -> Response[str]:
     try:
-        await actions.change_location(view.scope, place_id, await view.form(LocationFields))
+        version, form = await _versioned(view, LocationFields)
+        await actions.change_location(view.scope, place_id, form, version=version)
     except Invalid as error:
         return await _location(view, place_id, errors_by_field(error), status=422)
+    except Stale as error:
+        return await _location(view, place_id, pages.saved_meanwhile(error), status=409)
     return view.go("/inventory/locations", _("Location saved."))
 
 
@@ -517,6 +541,7 @@ async def _location(view: PageView, place_id: int, errors: dict[str, str], *, st
         status=status,
         title=_("Location"),
         at=f"/inventory/locations/{place_id}",
+        version=_read(view, status, found.version),
         refused=_("It holds %(items)s", items=items(found.items)) if found.items else "",
         plural=_("Locations"),
         fields=pages.place_fields(found),
@@ -622,12 +647,19 @@ async def discard_import(view: View, import_id: FromPath[int]) -> Response[str]:
 # -- valuation and labels ---------------------------------------------------------------------------------------------
 
 
+VALUED: Final = 25
+"""Products that the valuation shows by themselves, those of the highest value first; the address `?all=yes` all."""
+
+
 @get("/inventory/valuation", permission="inventory.view")
 async def show_valuation(view: View) -> Response[str]:
     found = await valuation(view.scope)
+    most = len(found.by_product) if view.query.get("all") == "yes" else VALUED
+    shown, others = first_of(found.by_product, most)
     return view.page(
         "inventory/valuation.html",
         found=found,
+        others=others,
         figures=[
             Figure(label=_("At cost"), value=format_money(found.cost_minor, found.currency, view.scope.locale)),
             Figure(label=_("Items"), value=number(found.items), detail=_("without those sold and written off")),
@@ -637,8 +669,8 @@ async def show_valuation(view: View) -> Response[str]:
         ],
         parts=[
             (_("By location"), "location", found.by_location),
-            (_("By product"), "product", found.by_product),
             (_("By state"), "state", found.by_state),
+            (_("By product"), "product", shown),
         ],
         heads={"location": _("Location"), "product": _("Product"), "state": _("State")},
         tabs=pages.tabs(view.scope),
@@ -675,6 +707,12 @@ async def _versioned(view: PageView, form: Any) -> tuple[int, Any]:
     if not text.isdecimal() or len(text) > 18:
         raise Invalid(_("Load the page again."), field="version")
     return int(text), from_form(form, {name: texts for name, texts in view.typed.items() if name != "version"})
+
+
+def _read(view: PageView, status: int, latest: int) -> int:
+    """The version that a form is against: the one it was begun with while something in it is wrong, else the latest."""
+    text = view.typed.get("version", [""])[-1]
+    return int(text) if status == 422 and text.isdecimal() and len(text) < 19 else latest
 
 
 def _section(

@@ -24,11 +24,23 @@ class VendorFields(Struct, frozen=True, forbid_unknown_fields=True):
     contact: Annotated[str, Meta(max_length=500)] = ""
 
 
+class VendorPut(VendorFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of a vendor, against the version that was read: in `version`, or in `If-Match`."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+
 class LocationFields(Struct, frozen=True, forbid_unknown_fields=True):
     """Where hardware lies: a store room, a van, a site."""
 
     name: Name
     note: Annotated[str, Meta(max_length=500)] = ""
+
+
+class LocationPut(LocationFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of a location, against the version that was read: in `version`, or in `If-Match`."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
 
 
 class ProductFields(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,8 +83,9 @@ class NewItem(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class ItemFields(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What can be changed about a device that is there."""
+    """What can be changed about a device that is there. Without `product_id` it stays what it is."""
 
+    product_id: Id | None = None
     serial: Name
     mac: Annotated[str, Meta(max_length=40)] = ""
     barcode: Annotated[str, Meta(max_length=80)] = ""
@@ -147,6 +160,7 @@ class VendorRow(Struct, frozen=True):
     id: int
     name: str
     contact: str
+    version: int
     products: int
 
 
@@ -154,6 +168,7 @@ class LocationRow(Struct, frozen=True):
     id: int
     name: str
     note: str
+    version: int
     items: int
 
 

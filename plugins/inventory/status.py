@@ -73,7 +73,7 @@ LABELS: Final = {
     ItemStatus.INTERNAL_USE: (N_("Internal use"), "lead"),
     ItemStatus.ASSIGNED: (N_("Assigned"), "live"),
     ItemStatus.RENTED: (N_("Rented"), "live"),
-    ItemStatus.SOLD: (N_("Sold"), "ended"),
+    ItemStatus.SOLD: (N_("Sold to customer"), "ended"),
     ItemStatus.TO_RETURN: (N_("To be returned"), "warn"),
     ItemStatus.RETURNED: (N_("Returned, to be checked"), "warn"),
     ItemStatus.WRITTEN_OFF: (N_("Written off"), "ended"),

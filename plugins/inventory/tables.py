@@ -17,6 +17,7 @@ class InventoryVendor(Table):
     name = Text()
     name_key = Text(unique=True)
     contact = Text()
+    version = BigInt()
 
 
 class InventoryProduct(Table):
@@ -52,6 +53,7 @@ class InventoryLocation(Table):
     name = Text()
     name_key = Text(unique=True)
     note = Text()
+    version = BigInt()
 
 
 class InventoryImport(Table):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from core.database import rows
-from core.texts import N_, _
+from core.texts import N_, _, ngettext
 from core.web.reach import check_sees_everyone
 from plugins.inventory.schemas import Valuation, ValueRow
 from plugins.inventory.status import OWNED, pill_of
@@ -66,4 +66,18 @@ async def valuation(scope: Scope) -> Valuation:
         by_location=by_location,
         by_product=by_product,
         by_state=[msgspec.structs.replace(one, label=pill_of(one.label)[0]) for one in by_state],
+    )
+
+
+def first_of(lines: list[ValueRow], most: int) -> tuple[list[ValueRow], ValueRow | None]:
+    """The first of them, and all others in one; None where there is no more than one other."""
+    rest = lines[most:]
+    if len(rest) < 2:
+        return lines, None
+    return lines[:most], ValueRow(
+        id=None,
+        label=ngettext("%(num)s other product", "%(num)s other products", len(rest)),
+        items=sum(one.items for one in rest),
+        unpriced=sum(one.unpriced for one in rest),
+        cost_minor=sum(one.cost_minor for one in rest),
     )

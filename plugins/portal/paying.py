@@ -94,18 +94,24 @@ async def _choice(
     status: int = 200,
     unclear: int | None = None,
 ) -> Response[str]:
-    """Without a choice, all that is open in that currency is ticked; in the first where it says none."""
+    """Without a choice, or of what is not open, all that is open in that currency is ticked; in the first where it says
+    none.
+    """
     debts = await queries.list_debts(view.scope)
     known = {each.id: debt for debt in debts for each in debt.documents}
     debt = next((known[each] for each in sorted(wanted) if each in known), None)
     if debt is None:
         debt = next((each for each in debts if not currency or each.currency == currency), None)
+    gone = bool(wanted) and not errors and not any(each in known for each in wanted)
+    some = some and not gone
+    wanted = set() if gone else wanted
     documents: list[DocumentRow] = debt.documents[:MOST_DOCUMENTS] if debt is not None else []
     chosen = [each for each in documents if each.id in wanted or not (wanted or some)]
     return view.page(
         "portal/pay.html",
         status=status,
         documents=documents,
+        gone=gone,
         chosen={each.id for each in chosen},
         sum_minor=sum(each.open_minor for each in chosen),
         currency=debt.currency if debt is not None else "",

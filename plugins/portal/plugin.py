@@ -36,6 +36,7 @@ MANIFEST = Manifest(
     migrations=Path(__file__).parent / "migrations",
     settings=PortalSettings,
     jobs=jobs.JOBS,
+    messages=(jobs.LINK_MAIL,),
 )
 
 

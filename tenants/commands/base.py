@@ -23,6 +23,7 @@ from core.scope import command_actor
 from core.web.assets import MissingAsset
 from core.web.routing import RouteFault
 from tenants.deployment import Deployment
+from tenants.registry import RegistryClosed
 from tenants.waking import Waking
 
 if TYPE_CHECKING:
@@ -37,7 +38,16 @@ R = TypeVar("R")
 OPTIONS: Final = {"time_zone": "--zone", "placement": "--database"}
 AT_MOST: Final = 10_000
 """Columns of a table that goes into a file or to another program: nothing is cut off there."""
-EXPECTED: Final = (ConfigError, DomainError, MissingAsset, PluginError, RouteFault, UnsafeServer, WrongDatabase)
+EXPECTED: Final = (
+    ConfigError,
+    DomainError,
+    MissingAsset,
+    PluginError,
+    RegistryClosed,
+    RouteFault,
+    UnsafeServer,
+    WrongDatabase,
+)
 
 
 def fail(message: str) -> None:

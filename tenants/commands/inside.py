@@ -27,6 +27,7 @@ from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import create_token
 from core.staff.schemas import NewToken
+from core.web.forms import checked
 from tenants.commands.base import at_tenant, deployed, json_option, quiet, running, show, tenant_option
 from tenants.console import CONSOLE
 from tenants.demo import SHOWN, Told, fill
@@ -224,9 +225,6 @@ async def token_create(slug: str, name: str, permissions: tuple[str, ...], days:
         brought = {**deployment.plugins, **({CONSOLE.name: CONSOLE} if record.is_provider else {})}
         known = {permission.key for permission in permissions_of(brought)}
         async with deployment.scope(record, command_actor("token create")) as scope:
-            made = await again(
-                lambda: create_token(
-                    scope, NewToken(name=name, permissions=list(permissions) or ["*"], days=days), known
-                )
-            )
+            wanted = checked(NewToken, {"name": name, "permissions": list(permissions) or ["*"], "days": days})
+            made = await again(lambda: create_token(scope, wanted, known))
     click.echo(msgspec.json.encode(made).decode() if as_json else made.token)

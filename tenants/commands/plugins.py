@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -78,8 +79,7 @@ async def plugin_new(name: str, folder: Path) -> None:
 async def plugin_check(name: str) -> None:
     """Say what does not fit about an installed plugin; exit code 1 if anything."""
     found = find_plugins(hookspecs, taken=RESERVED)
-    if name not in found:
-        raise Invalid(f"There is no plugin “{name}”. Installed: {', '.join(found) or 'none'}.", field="NAME")
+    _refuse_unknown(name, found)
     one = found[name]
     faults = [one.error] if one.error else list(type_faults(hookspecs, one.module))
     if not one.error:
@@ -100,9 +100,7 @@ async def plugin_enable(name: str, slug: str) -> None:
     """Switch a plugin on for a tenant; its tables are made."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
-        if name not in deployment.plugins:
-            known = ", ".join(deployment.plugins) or "none"
-            raise Invalid(f"There is no plugin “{name}”. Installed: {known}.", field="NAME")
+        _refuse_unknown(name, deployment.plugins)
         await enable_plugin(deployment, record, name, command_actor("plugin enable"))
     click.echo(f"{name} is on for {slug}.")
 
@@ -115,5 +113,12 @@ async def plugin_disable(name: str, slug: str) -> None:
     """Switch a plugin off for a tenant; its data are kept."""
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
+        if name not in record.plugins:  # one that is gone from here may still be on
+            _refuse_unknown(name, deployment.plugins)
         await disable_plugin(deployment, record, name, command_actor("plugin disable"))
     click.echo(f"{name} is off for {slug}.")
+
+
+def _refuse_unknown(name: str, installed: Collection[str]) -> None:
+    if name not in installed:
+        raise Invalid(f"There is no plugin “{name}”. Installed: {', '.join(installed) or 'none'}.", field="NAME")

@@ -13,21 +13,23 @@ from rich.console import Console
 from rich.progress import Progress
 
 from core.customers.vocabularies import VOCABULARIES
-from core.errors import Invalid
+from core.errors import Invalid, Unavailable
 from core.ids import sort_key
 from core.money import format_money
 from core.scope import command_actor
 from core.staff.actions import make_link
 from core.staff.queries import find_by_address
 from core.staff.second_factors import reset_second_factor
-from tenants.backups import BackedUp, back_up, back_up_all
+from core.web.forms import checked
+from tenants.backups import REGISTRY, BackedUp, back_up, back_up_all, back_up_registry
 from tenants.clocks import Ahead, run_forward, try_time
 from tenants.commands.base import deployed, json_option, quiet, running, show
 from tenants.deployment import Deployment
 from tenants.ending import archive_tenant, delete_tenant, may_become, rename_tenant
 from tenants.forms import NewTenantForm, new_tenant_of
 from tenants.moving import move_tenant
-from tenants.provisioning import create_tenant
+from tenants.pausing import refuse_paused
+from tenants.provisioning import create_tenant, host_name
 from tenants.restoring import Restored, restore
 from tenants.sizes import Size, size_of
 from tenants.status import TenantStatus
@@ -35,6 +37,12 @@ from tenants.upgrading import upgrade_all, upgrade_tenant
 
 if TYPE_CHECKING:
     from tenants.registry import TenantRecord
+
+
+class HostLine(msgspec.Struct, frozen=True):
+    host: str
+    address: str
+    main: bool
 
 
 @click.group()
@@ -60,6 +68,10 @@ class TenantLine(msgspec.Struct, frozen=True):
     last_activity_at: datetime | None
     archive: str
     """Of an archived one: the file that brings it back."""
+    hosts: tuple[str, ...]
+    """The main one first."""
+    clock_at: datetime | None
+    """What its test clock shows."""
 
 
 @tenant.command("create")
@@ -108,6 +120,7 @@ async def tenant_create(
         placement=placement,
     )
     new = msgspec.structs.replace(new_tenant_of(typed), hosts=hosts, is_provider=is_provider)
+    checked(NewTenantForm, msgspec.structs.asdict(typed))  # no longer than the console takes it
     async with deployed() as deployment:
         made = await create_tenant(deployment, new)
         address = deployment.config.server.address_of(made.record.host)
@@ -126,13 +139,18 @@ async def tenant_list(as_json: bool) -> None:
     """All tenants of this deployment."""
     async with deployed() as deployment:
         lines = [
-            _line(deployment, record, await size_of(deployment, record))
+            _line(
+                deployment,
+                record,
+                await size_of(deployment, record),
+                tuple(await deployment.registry.hosts(record.uuid)),
+            )
             for record in await deployment.registry.list_tenants()
         ]
     show(lines, ("slug", "name", "status", "address", "placement", "plugins"), as_json=as_json, empty="No tenants yet.")
 
 
-def _line(deployment: Deployment, record: TenantRecord, size: Size) -> TenantLine:
+def _line(deployment: Deployment, record: TenantRecord, size: Size, hosts: tuple[str, ...]) -> TenantLine:
     return TenantLine(
         slug=record.slug,
         uuid=str(record.uuid),
@@ -148,6 +166,8 @@ def _line(deployment: Deployment, record: TenantRecord, size: Size) -> TenantLin
         schema_version=size.schema_version,
         last_activity_at=size.last_activity_at,
         archive=record.archive,
+        hosts=hosts,
+        clock_at=record.clock_at,
     )
 
 
@@ -160,6 +180,7 @@ async def tenant_suspend(slug: str, reason: str) -> None:
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
         may_become(record, TenantStatus.SUSPENDED)
+        refuse_paused(record)
         await deployment.registry.set_status(record.uuid, TenantStatus.SUSPENDED, reason)
     click.echo(f"{slug} is suspended.")
 
@@ -172,6 +193,7 @@ async def tenant_resume(slug: str) -> None:
     async with deployed() as deployment:
         record = await deployment.registry.get_by_slug(slug)
         may_become(record, TenantStatus.ACTIVE)
+        refuse_paused(record)
         await deployment.registry.set_status(record.uuid, TenantStatus.ACTIVE)
     click.echo(f"{slug} is served again.")
 
@@ -231,6 +253,10 @@ async def tenant_backup(slug: str | None, everyone: bool, folder: Path | None, a
                 results = [await back_up(deployment, await deployment.registry.get_by_slug(slug), folder, told=told)]
             else:
                 results = await back_up_all(deployment, folder, told)
+                try:
+                    results.append(await back_up_registry(deployment, folder))
+                except Unavailable as error:
+                    results.append(BackedUp(REGISTRY, error=error.message))
     show(results, ("slug", "file", "size", "seconds", "missing", "error"), as_json=as_json, empty="No tenants yet.")
     if any(result.error for result in results):
         sys.exit(1)
@@ -367,14 +393,21 @@ async def tenant_archive(slug: str, folder: Path | None) -> None:
     type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
     help="Folder of its last backup.",
 )
+@click.option("--no-backup", is_flag=True, help="Where it is too damaged for one: nothing of it is left.")
 @running
-async def tenant_delete(slug: str, repeated: str, folder: Path | None) -> None:
+async def tenant_delete(slug: str, repeated: str, folder: Path | None, no_backup: bool) -> None:
     """Take a tenant away, all of it but a last backup. Its short name is free afterwards."""
     if repeated != slug:
         raise Invalid(f"To delete {slug}, repeat its short name: --yes {slug}. Nothing was changed.", field="--yes")
     async with deployed() as deployment:
-        file = await delete_tenant(deployment, await deployment.registry.get_by_slug(slug), folder)
-    click.echo(f"{slug} is deleted. Its last backup is kept: {file}")
+        record = await deployment.registry.get_by_slug(slug)
+        try:
+            file = await delete_tenant(deployment, record, folder, back_up=not no_backup)
+        except Unavailable as error:
+            if no_backup:
+                raise
+            raise Unavailable(f"{error.message} To delete it without one: --no-backup") from error
+    click.echo(f"{slug} is deleted. " + (f"Its last backup is kept: {file}" if file else "Nothing of it is left."))
 
 
 @tenant.command("rename")
@@ -384,11 +417,42 @@ async def tenant_delete(slug: str, repeated: str, folder: Path | None) -> None:
 @running
 async def tenant_rename(slug: str, new: str | None, name: str) -> None:
     """Give a tenant another short name, and with it another address; the old address goes on to lead there."""
+    if len(name) > 200:
+        raise Invalid("Use at most 200 characters.", field="--name")
     async with deployed() as deployment:
-        await rename_tenant(deployment, await deployment.registry.get_by_slug(slug), slug=new or "", name=name)
+        record = await deployment.registry.get_by_slug(slug)
+        await rename_tenant(deployment, record, slug=new or "", name=" ".join(name.split()))
         record = await deployment.registry.get_by_slug(new or slug)
         address = deployment.config.server.address_of(record.host)
     click.echo(f"{record.slug} ({record.name}) answers at {address}")
+
+
+@tenant.command("hosts")
+@click.argument("slug")
+@click.option("--add", multiple=True, metavar="HOST", help="Leads to it from now on, such as isp.example.net.")
+@click.option("--remove", multiple=True, metavar="HOST", help="Leads to it no longer, and is free.")
+@click.option("--main", default="", metavar="HOST", help="In its links from now on; added where it is not there yet.")
+@json_option
+@running
+async def tenant_hosts(slug: str, add: tuple[str, ...], remove: tuple[str, ...], main: str, as_json: bool) -> None:
+    """The host names that lead to a tenant, the main one first; with options, other ones."""
+    wanted = tuple(map(host_name, (*add, *([main] if main else ()))))
+    gone = tuple(map(host_name, remove))
+    async with deployed() as deployment:
+        record = await deployment.registry.get_by_slug(slug)
+        known = await deployment.registry.hosts(record.uuid)
+        for host in gone:
+            if host not in known:
+                raise Invalid(f"{host} does not lead to {slug}. There are: {', '.join(known)}.", field="--remove")
+        if wanted or gone:
+            await deployment.registry.change_hosts(
+                record.uuid, add=wanted, remove=gone, main=wanted[-1] if main else ""
+            )
+        lines = [
+            HostLine(host, deployment.config.server.address_of(host), main=number == 0)
+            for number, host in enumerate(await deployment.registry.hosts(record.uuid))
+        ]
+    show(lines, ("host", "address", "main"), as_json=as_json, empty="No host name leads to it.")
 
 
 @tenant.command("link")

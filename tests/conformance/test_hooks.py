@@ -21,6 +21,7 @@ from core.hooks.reference import hooks_markdown
 from core.scope import Scope
 from core.testing import installed
 from tenants.generated import generated_pages
+from tests.core.hooks.modules import module
 
 ROOT = Path(__file__).parents[2]
 HOOKS: dict[str, Callable[..., object]] = dict(inspect.getmembers(hookspecs, is_spec))
@@ -40,6 +41,15 @@ def test_every_implementation_has_the_types_of_its_hook() -> None:
     faults = [fault for _, module in IMPLEMENTATIONS for fault in type_faults(hookspecs, module)]
 
     assert faults == []
+
+
+def test_a_type_that_its_module_does_not_know_is_named_instead_of_breaking_the_check() -> None:
+    def customer_tabs(scope: Scop, customer_id: int) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # the fault
+
+    faults = list(type_faults(hookspecs, module("probe", customer_tabs=customer_tabs)))
+
+    assert len(faults) == 1
+    assert faults[0].startswith("probe.customer_tabs: name 'Scop' is not defined: import it")
 
 
 def test_all_implementations_fit_together() -> None:

@@ -39,6 +39,20 @@ def test_nothing_needs_to_be_configured(tmp_path: Path, monkeypatch: pytest.Monk
     assert config.data.is_dir()
 
 
+@pytest.mark.parametrize(("server", "own"), [("", True), ("secure = true", False), ('host = "0.0.0.0"', False)])
+def test_this_machine_is_called_only_where_it_serves_nobody_else(data: Path, server: str, own: bool) -> None:
+    config = load(data, f'[server]\n{server}\n[outbound]\ninternal_hosts = "Relay.example.net"')
+
+    assert ("127.0.0.1" in config.internal_hosts, "localhost" in config.internal_hosts) == (own, own)
+    assert "relay.example.net" in config.internal_hosts
+
+
+@pytest.mark.parametrize("domain", ["", "https://example.net", "Example.net", "example.net:8000", "*.example.net"])
+def test_a_domain_under_which_nobody_would_be_found_stops_the_start(data: Path, domain: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.domain: .* is no name of the DNS"):
+        load(data, f'[server]\ndomain = "{domain}"')
+
+
 def test_the_file_is_read(data: Path) -> None:
     config = load(
         data,
@@ -252,8 +266,17 @@ def test_after_a_new_key_old_secrets_open_and_rotating_seals_them_anew(tmp_path:
     assert rotated.startswith(f"{new.ids[0]}:")
     assert new.open(rotated) == "geheim"
     assert new.rotate(rotated) == rotated
-    with pytest.raises(SealedOtherwise):
-        old.open(rotated)
+
+
+def test_who_runs_meanwhile_takes_a_new_key_from_the_file_and_only_from_there(tmp_path: Path) -> None:
+    running, gone = Keys.of_file(tmp_path / "keys"), Keys.of_file(tmp_path / "keys")
+    rotated = Keys.add_to_file(tmp_path / "keys").seal("geheim")
+
+    assert running.open(rotated) == "geheim"
+    assert running.seal("neu").startswith(rotated.partition(":")[0])
+    (tmp_path / "keys").unlink()
+    with pytest.raises(SealedOtherwise, match="here are only"):
+        gone.open(rotated)
 
 
 def test_keys_that_others_can_read_stop_the_start(data: Path) -> None:

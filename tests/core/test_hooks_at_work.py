@@ -305,6 +305,80 @@ async def test_a_plugin_s_column_stands_behind_the_list_s_own_with_one_question_
     )
 
 
+async def test_a_plugin_s_columns_are_filtered_and_sorted_by_on_the_page_over_json_and_in_a_saved_view(
+    tenant: TestTenant, switch_on: SwitchOn
+) -> None:
+    """Their keys have a point; what they stand for is SQL over the plugin's own tables."""
+    notes = "FROM note WHERE note.customer_id = customer.id"
+    columns = [
+        Column(key="probe.notes", label="Remarks", kind="number", expr=f"(SELECT count(*) {notes})"),
+        Column(
+            key="probe.known",
+            label="Known",
+            kind="choice",
+            choices=(("yes", "Well known"), ("no", "Hardly")),
+            expr=f"(CASE WHEN EXISTS (SELECT 1 {notes}) THEN 'yes' ELSE 'no' END)",
+        ),
+        Column(key="probe.mind", label="Mind", expr=f"(SELECT min(text) {notes})", sorts=False, shown=False),
+    ]
+
+    async def customer_column_values(customer_ids: Sequence[int]) -> dict[str, dict[int, CellValue]]:
+        return {"probe.known": dict.fromkeys(customer_ids, "yes")}
+
+    switch_on(customer_columns=answering(columns), customer_column_values=customer_column_values)
+    ann, bob, _cid = [
+        await actions.create_customer(tenant.scope(), NewCustomer(full_name=name)) for name in ("Ann", "Bob", "Cid")
+    ]
+    for customer_id, text in ((bob, "Rings twice"), (bob, "Pays"), (ann, "Late")):
+        await add_note(tenant.scope(), customer_id, text)
+    api, browser = await tenant.api(), await tenant.browser()
+
+    async def found(query: str) -> list[str]:
+        """The names in the API's order, page by page; the page has the same."""
+        answer = (await api.get(f"/api/v1/customers?limit=2&{query}")).json()
+        names = [row["full_name"] for row in answer["items"]]
+        if answer["next"]:
+            rest = (await api.get(f"/api/v1/customers?limit=2&{query}&cursor={answer['next']}")).json()
+            names += [row["full_name"] for row in rest["items"]]
+        page = await browser.get(f"/customers?{query}")
+        assert page.status_code == 200, page.text
+        assert [name for name in ("Ann", "Bob", "Cid") if f">{name}</a>" in page.text] == sorted(names)
+        return names
+
+    by_count = await found("sort=-probe.notes")
+    by_two = await found("sort=probe.known,-name")
+    filtered = {
+        query: await found(query)
+        for query in (
+            "probe.notes=2",
+            "probe.notes.from=1&probe.notes.to=1",
+            "probe.known=no",
+            "probe.known=yes,no&probe.mind.has=ate",
+            "probe.mind.empty=yes",
+        )
+    }
+    saved = await api.post(
+        "/api/v1/lists/customers/views", json={"name": "Noted", "shared": True, "filters": {"probe.known": "yes"}}
+    )
+    shown = await browser.get("/customers")
+    refused = await api.get("/api/v1/customers?probe.known=maybe")
+    unsorted = await api.get("/api/v1/customers?sort=probe.mind")
+
+    assert (by_count, by_two) == (["Bob", "Ann", "Cid"], ["Cid", "Bob", "Ann"])
+    assert filtered == {
+        "probe.notes=2": ["Bob"],
+        "probe.notes.from=1&probe.notes.to=1": ["Ann"],
+        "probe.known=no": ["Cid"],
+        "probe.known=yes,no&probe.mind.has=ate": ["Ann"],
+        "probe.mind.empty=yes": ["Cid"],
+    }
+    assert await found(f"view={saved.json()['id']}") == ["Ann", "Bob"]
+    assert "Well known</td>" in shown.text
+    assert "Mind</th>" not in shown.text
+    assert (refused.status_code, unsorted.status_code) == (422, 422)
+    assert "Known is one of yes, no" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize("hook", ["customer_columns", "customer_column_values"])
 async def test_a_column_that_breaks_leaves_the_list(tenant: TestTenant, switch_on: SwitchOn, hook: str) -> None:
     async def broken() -> None:

@@ -70,7 +70,7 @@ async def office(
                 for at, (code, quantity) in enumerate(members)
             ],
             prices=[
-                NewBundlePrice(cycle_unit=per, amount_minor=amount_minor, valid_from=LONG_AGO, **price)  # type: ignore[arg-type]
+                NewBundlePrice(cycle_unit=per, amount_minor=amount_minor, valid_from=LONG_AGO, **price)  # type: ignore[arg-type]  # by name
             ],
         ),
     )

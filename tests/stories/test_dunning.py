@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.activity.unit import unit_of_work
-from core.billing.actions import dunning, write_off
+from core.billing.actions import create_credit_note, create_draft, dunning, reissue, write_off
 from core.billing.actions.dunning import (
     Closed,
     DunningReport,
@@ -32,6 +33,7 @@ from core.billing.dunning import (
     Step,
     StepFields,
     list_dunning,
+    list_pauses,
     list_steps,
     next_step,
     preview,
@@ -39,6 +41,7 @@ from core.billing.dunning import (
 from core.billing.dunning_mail import remind
 from core.billing.jobs import dun_daily
 from core.billing.queries import list_documents
+from core.billing.schemas import NewCreditNote, NewDraft, NewLine, Reissue
 from core.billing.verify import verify
 from core.customers.actions import anonymise_customer, change_status
 from core.customers.queries import get_customer
@@ -418,6 +421,106 @@ async def test_a_promise_that_is_paid_is_kept_and_one_taken_back_is_dunned_on(st
         await withdraw_promise(story.scope, back)
 
 
+async def pauses(story: Story, document_id: int) -> list[tuple[str, str, str]]:
+    """Promises and disputes of an invoice: how each ended, and when."""
+    return [(each.kind, each.state, str(each.closed_on)) for each in await list_pauses(story.scope, document_id)]
+
+
+async def paused(story: Story, document_id: int) -> None:
+    await promise(story.scope, document_id, NewPromise(until_on=day("2027-06-01")))
+    await open_dispute(story.scope, document_id, NewDispute(reason="Nobody came"))
+
+
+async def test_B9_a_promise_is_kept_and_a_dispute_settled_only_where_it_is_paid(story: Story) -> None:
+    given_up = await owes(story)
+    paid, void, rest_credited, part_credited, again = [
+        await story.is_invoiced(("Line", 2500), terms_days=14) for _ in range(5)
+    ]
+    for each in (given_up, paid, void, rest_credited, part_credited, again):
+        await paused(story, each)
+    story.on("2027-04-10")
+
+    await write_off(story.scope, given_up, "Gone")
+    await story.pays(3000, paid)
+    await story.voids(void)
+    await story.pays(1800, rest_credited)
+    await story.credits(rest_credited, 1000)
+    await story.credits(part_credited, 1000)
+    await story.pays(1800, part_credited)
+    await promise(story.scope, again, NewPromise(until_on=day("2027-06-10")))
+
+    on = "2027-04-10"
+    assert await pauses(story, given_up) == [("dispute", "written_off", on), ("promise", "written_off", on)]
+    assert await pauses(story, paid) == [("dispute", "settled", on), ("promise", "kept", on)]
+    assert await pauses(story, void) == [("dispute", "credited", on), ("promise", "credited", on)]
+    assert await pauses(story, rest_credited) == [("dispute", "credited", on), ("promise", "credited", on)]
+    assert await pauses(story, part_credited) == [("dispute", "settled", on), ("promise", "kept", on)]
+    assert await pauses(story, again) == [
+        ("dispute", "open", "None"),
+        ("promise", "replaced", on),
+        ("promise", "open", "None"),
+    ]
+
+
+async def test_a_void_of_a_paid_invoice_ends_what_paused_it_as_credited(story: Story) -> None:
+    invoice = await owes(story)
+    await story.pays(1000, invoice)
+    await paused(story, invoice)
+
+    await story.voids(invoice)
+
+    assert {state for _, state, _ in await pauses(story, invoice)} == {"credited"}
+
+
+async def test_what_an_invoice_had_stays_as_it_was_when_the_policy_changes(story: Story) -> None:
+    invoice = await owes(story)
+    await every_day(story)
+    first, *_ = await list_steps()
+    await days_pass(story, "2027-04-18")
+
+    await save_step(story.scope, StepFields(days=20, message="payment_warning"), first.id)
+
+    (had_then,) = await list_dunning(story.scope, invoice)
+    assert (had_then.days, had_then.message) == (3, "payment_reminder")
+
+
+async def test_a_step_that_wrote_to_nobody_or_something_else_says_so(story: Story) -> None:
+    silent = await owes(story, billing_emails=[])
+    await every_day(story)
+    await days_pass(story, "2027-04-18")
+    assert [each.message for each in await list_dunning(story.scope, silent)] == [""]
+
+    invoice = await owes(story)
+    await story.becomes("blocked")
+    await days_pass(story, "2027-05-01")
+
+    last = (await list_dunning(story.scope, invoice))[-1]
+    assert (last.days, last.message) == (14, "payment_reminder")
+
+
+async def test_an_upgrade_tells_what_was_sent_and_how_promises_of_before_ended(story: Story) -> None:
+    given_up = await owes(story)
+    paid, void = [await story.is_invoiced(("Line", 2500), terms_days=14) for _ in range(2)]
+    await every_day(story)
+    await days_pass(story, "2027-04-18")
+    for each in (given_up, paid, void):
+        await paused(story, each)
+    await write_off(story.scope, given_up, "Gone")
+    await story.pays(3000, paid)
+    await story.voids(void)
+    async with unit_of_work(story.scope):
+        await execute("UPDATE dunning_event SET days = 0, message = ''")
+        await execute("UPDATE promise SET state = 'kept'")
+        await execute("UPDATE dispute SET state = 'settled'")
+
+        await import_module("core.billing.migrations.2026_11_23_0050_dunning_as_it_was").tell_of_before()
+
+    assert [(each.days, each.message) for each in await list_dunning(story.scope, paid)] == [(3, "payment_reminder")]
+    for document_id, ended in ((given_up, "written_off"), (void, "credited")):
+        assert {state for _, state, _ in await pauses(story, document_id)} == {ended}
+    assert {state for _, state, _ in await pauses(story, paid)} == {"kept", "settled"}
+
+
 async def test_B9_a_dispute_pauses_that_invoice_until_it_is_closed(story: Story) -> None:
     invoice = await owes(story)
     await every_day(story)
@@ -698,3 +801,101 @@ async def test_what_has_no_step_today_costs_no_query_of_its_own(story: Story) ->
     (few, some), (many, as_many) = counts
     assert (few, many) == (1, 8)
     assert some == as_many
+
+
+async def charged_late(story: Story) -> int:
+    """An invoice of 30.00 with a fee of 5.00 that waits for the next one."""
+    invoice = await owes(story)
+    await every_day(story)
+    await with_a_fee(story)
+    await days_pass(story, "2027-04-18")
+    return invoice
+
+
+async def fees(story: Story) -> list[str]:
+    return [str(each) for each in await values("SELECT state FROM charge WHERE kind = 'fee' ORDER BY id")]
+
+
+@pytest.mark.parametrize("then", ["waive", "bill_again"])
+async def test_a_late_fee_that_is_not_invoiced_goes_with_the_invoice_that_is_voided(story: Story, then: str) -> None:
+    invoice = await charged_late(story)
+
+    await story.voids(invoice, then=then)  # type: ignore[arg-type]  # as parametrised
+
+    assert await fees(story) == ["waived"]
+    story.on("2027-05-01")
+    await story.bill()
+    assert await value("SELECT count(*) FROM document_line WHERE kind = 'fee'") == 0
+
+
+async def test_a_late_fee_on_a_draft_leaves_it_with_the_invoice_that_is_voided(story: Story) -> None:
+    invoice = await charged_late(story)
+    fee = int(await value("SELECT id FROM charge WHERE kind = 'fee'"))
+    draft = await create_draft(
+        story.scope,
+        NewDraft(
+            payer_id=story.customer,
+            charge_ids=[fee],
+            lines=[NewLine(description="Cable", unit_price_e6=10_000_000)],
+        ),
+    )
+    before = await story.document(draft)
+
+    await story.voids(invoice)
+
+    after = await story.document(draft)
+    assert [line.kind for line in before.lines].count("fee") == 1
+    assert ([line.kind for line in after.lines].count("fee"), after.total_minor) == (0, before.total_minor - 500)
+    assert after.version > before.version
+    assert await fees(story) == ["waived"]
+
+
+@pytest.mark.parametrize("beside", [0, 1000], ids=["alone", "beside a visit"])
+async def test_a_late_fee_that_was_invoiced_stays_or_is_credited_as_chosen(story: Story, beside: int) -> None:
+    invoices = [await charged_late(story)]
+    later = []
+    for _ in range(2):
+        if beside:
+            await story.is_charged("Visit", beside)
+        await story.bill()
+        later.append(await story.last_document())
+        if len(invoices) == 1:
+            invoices.append(await story.is_invoiced(("Line", 2500), terms_days=0))
+            await days_pass(story, str(story.today + timedelta(days=3)))
+
+    await story.voids(invoices[0])
+    kept = await fees(story)
+    await create_credit_note(
+        story.scope, NewCreditNote(document_id=invoices[1], reason="Never ordered", late_fees="credit")
+    )
+
+    assert kept == ["invoiced", "invoiced"]
+    assert await fees(story) == ["invoiced", "waived"]
+    assert [(await story.document(each.id)).open_minor for each in later] == [
+        later[0].total_minor,
+        later[1].total_minor - 500,
+    ]
+    notes = "SELECT corrects_id FROM document WHERE kind = 'credit_note' ORDER BY id"
+    assert await values(notes) == [*invoices, later[1].id]
+    assert await verify(story.scope) == []
+
+
+async def test_a_late_fee_goes_on_as_its_next_revision_when_its_invoice_is_issued_anew_or_billed_again(
+    story: Story,
+) -> None:
+    invoice = await charged_late(story)
+    await story.bill()
+    first = await story.last_document()
+    again = await reissue(story.scope, first.id, Reissue(reason="Address"))
+    await story.voids(again.invoice_id, then="bill_again")
+    assert await fees(story) == ["reversed", "reversed", "open"]
+
+    await story.voids(invoice)
+
+    assert await fees(story) == ["reversed", "reversed", "waived"]
+
+
+async def test_a_late_fee_stays_when_its_invoice_is_issued_anew(story: Story) -> None:
+    invoice = await charged_late(story)
+    await reissue(story.scope, invoice, Reissue(reason="Address"))
+    assert await fees(story) == ["open"]

@@ -20,6 +20,7 @@ from core.ledger.days import add_up_days
 from core.ledger.posting import post
 from core.ledger.queries import closed_until, trial_balance
 from core.periods import Cycle, nth
+from core.texts import speaking
 from tests.stories.story import Story
 
 
@@ -233,8 +234,9 @@ async def test_B5_books_are_closed_with_all_that_is_earned_and_nothing_is_booked
     done = await close_until(story.scope, date(2027, 2, 28))
     with pytest.raises(Invalid, match="Today is still being booked"):
         await close_until(story.scope, date(2027, 3, 10))
-    with pytest.raises(Conflict, match="closed until 2027-02-28"):
-        await check_open(date(2027, 2, 28))
+    for language, words in (("en", "closed until 28 Feb 2027"), ("de", r"bis 28\. Feb\. 2027")):
+        with speaking(language), pytest.raises(Conflict, match=words):
+            await check_open(date(2027, 2, 28))
     with pytest.raises(Exception, match="books of this day are closed"):
         async with unit_of_work(story.scope):
             await post([], kind="test", source_kind="test", source_id=1, booked_on=date(2027, 2, 28))

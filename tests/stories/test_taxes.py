@@ -13,12 +13,14 @@ from core.billing.actions import change_draft, change_seller, create_draft, defa
 from core.billing.schemas import DraftFields, NewDraft, NewLine, Reissue, SellerFields
 from core.billing.sheets import document_of
 from core.billing.vat_checks import NewVatCheck, VatStanding, note_check, standing_of
+from core.billing.verify import verify
 from core.catalog.actions import create_tax_category
 from core.catalog.schemas import NewTaxCategory
 from core.customers.actions import change_customer
 from core.customers.queries import get_customer
 from core.customers.schemas import BillingData
 from core.database import execute, rows, value, values
+from core.reports.taxes import tax_report
 
 if TYPE_CHECKING:
     from tests.stories.story import Story
@@ -71,6 +73,54 @@ async def test_B6_tax_can_be_rounded_line_by_line_and_the_document_says_so(story
     await story.voids(at_once.id)
     assert await story.books("2200", "4000", "1100") == ["0.00", "0.00", "0.00"]
     await story.nothing_more_is_due()
+
+
+async def test_B6_of_prices_with_tax_in_them_the_net_can_be_rounded_first_and_the_document_says_so(
+    story: Story,
+) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(190_000)
+    lines = [NewLine(description=name, unit_price_e6=990_000, tax_inclusive=True) for name in ("One", "Two", "Three")]
+    new = NewDraft(payer_id=story.customer, lines=lines)
+    gross_id = await create_draft(story.scope, new)
+    await issue(story.scope, gross_id)
+    await story.bills(inclusive_prices="net")
+    net_id = await create_draft(story.scope, new)
+    await issue(story.scope, net_id)
+    gross, net = [await story.document(each) for each in (gross_id, net_id)]
+    printed = [await document_of(story.scope, each) for each in (gross_id, net_id)]
+
+    note = await story.credits(net_id, 99)
+    report = await tax_report("EUR", date(2027, 5, 1), date(2027, 5, 31))
+
+    # 2.97 is kept; or 3 x 0.83 = 2.49 net, whose tax is 0.47
+    assert (gross.net_minor, gross.tax_minor, gross.total_minor) == (250, 47, 297)
+    assert (net.net_minor, net.tax_minor, net.total_minor) == (249, 47, 296)
+    assert [each.prices_include_tax for each in printed] == [True, False]
+    assert [each.notes for each in printed] == [(), ("Of prices with VAT in them the net is rounded first.",)]
+    assert (note.net_minor, note.tax_minor) == (83, 16)
+    assert (report.net_minor, report.tax_minor, report.other_minor) == (250 + 249 - 83, 47 + 47 - 16, 0)
+    for each in (gross_id, net_id):
+        await story.voids(each)
+    assert await story.books("2200", "4000", "1100", "2000") == ["0.00"] * 4
+    assert await verify(story.scope) == []
+
+
+async def test_B6_a_run_rounds_the_net_first_too_and_a_note_of_all_is_the_whole_of_it(story: Story) -> None:
+    await story.begins("2027-05-01")
+    await story.taxes(81_000)
+    await story.bills(inclusive_prices="net", tax_rounding="line")
+    await story.sells("fibre", 7, tax_inclusive=True)
+    await story.subscribes("fibre")
+
+    await story.bill()
+    issued = await story.document(1)
+    note = await story.voids(1)
+
+    # 0.07 / 1.081 is 0.06 net; 8.1 % of it are 0.00
+    assert [(each.net_minor, each.tax_minor, each.total_minor) for each in (issued, note)] == [(6, 0, 6)] * 2
+    assert [(each.lines[0].amount_minor, each.lines[0].unit_price_e6) for each in (issued, note)] == [(7, 70_000)] * 2
+    assert await verify(story.scope) == []
 
 
 async def test_B6_rounded_by_line_a_price_with_tax_in_it_keeps_its_gross_and_a_run_does_the_same(story: Story) -> None:

@@ -23,6 +23,7 @@ RATES: Final = {"r0": 0, "r25": 25_000, "r55": 55_000, "r81": 81_000, "r190": 19
 """Parts of a million by category."""
 CASES: Final = [pytest.param(150, id="150"), pytest.param(10_000, marks=pytest.mark.long, id="10000")]
 Rounding = Literal["total", "line"]
+Inclusive = Literal["gross", "net"]
 
 
 def half_away(exact: Fraction) -> int:
@@ -88,6 +89,25 @@ async def are_charged(story: Story, documents: int) -> None:
     )
 
 
+def check_net_first(lines: list[_Line], rounding: Rounding) -> int:
+    """Of one document whose prices with tax in them were rounded to their nets first. Gives its tax."""
+    groups: dict[int, list[_Line]] = defaultdict(list)
+    for line in lines:
+        groups[line.rate_ppm].append(line)
+        exact = Fraction(line.amount_minor * 10**6, 10**6 + line.rate_ppm if line.tax_inclusive else 10**6)
+        assert line.net_minor == half_away(exact), line
+        assert abs(line.tax_minor - exact_tax(line.net_minor, line.rate_ppm, inclusive=False)) < 1, line
+    tax = 0
+    for ppm, some in groups.items():
+        of_lines = [tax_of(line.net_minor, ppm, inclusive=False) for line in some]
+        if rounding == "line":
+            assert [line.tax_minor for line in some] == of_lines
+        of_rate = tax_of(sum(line.net_minor for line in some), ppm, inclusive=False)
+        tax += sum(of_lines) if rounding == "line" else of_rate
+    assert sum(line.tax_minor for line in lines) == tax
+    return tax
+
+
 def check_lines(lines: list[_Line], rounding: Rounding) -> int:
     """Of one document. Gives its tax."""
     groups: dict[tuple[int, bool], list[_Line]] = defaultdict(list)
@@ -111,14 +131,15 @@ def check_lines(lines: list[_Line], rounding: Rounding) -> int:
 
 @pytest.mark.parametrize("documents", CASES)
 @pytest.mark.parametrize("rounding", ["total", "line"])
+@pytest.mark.parametrize("inclusive", ["gross", "net"])
 async def test_B6_of_any_lines_the_tax_of_each_rate_is_rounded_as_told_and_all_is_booked_to_the_cent(
-    story: Story, rounding: Rounding, documents: int
+    story: Story, inclusive: Inclusive, rounding: Rounding, documents: int
 ) -> None:
     story.on("2027-05-01")
     for code, ppm in RATES.items():
         await create_tax_category(story.scope, NewTaxCategory(code=code, name=code))
         await story.taxes(ppm, code)
-    await story.bills(tax_rounding=rounding)
+    await story.bills(tax_rounding=rounding, inclusive_prices=inclusive)
     await are_charged(story, documents)
 
     await story.bill(confirmed=True)
@@ -137,7 +158,8 @@ async def test_B6_of_any_lines_the_tax_of_each_rate_is_rounded_as_told_and_all_i
     assert len(found) == len(by_document) == documents
     for document in found:
         lines = by_document[document.id]
-        assert document.tax_minor == check_lines(lines, rounding)
+        checked = check_lines if inclusive == "gross" else check_net_first
+        assert document.tax_minor == checked(lines, rounding)
         assert document.net_minor == sum(line.net_minor for line in lines)
         assert document.total_minor == document.net_minor + document.tax_minor == document.owed_minor
     assert await sums_that_are_not_zero() == 0

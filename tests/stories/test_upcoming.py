@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
 import pytest
 
@@ -12,6 +13,8 @@ from core.billing.actions import issue
 from core.billing.actions.pausing import pause
 from core.billing.actions.setup import default_seller
 from core.billing.numbering import take_numbers
+from core.billing.queries import list_documents
+from core.billing.schemas import DocumentDetail
 from core.billing.upcoming import Upcoming, at_a_glance, next_invoices, upcoming_invoices
 from core.database import spawn, value
 from core.subscriptions.actions import cancel_at_expiry
@@ -161,15 +164,17 @@ async def _takes(story: Story, seller: int) -> int:
 
 
 async def _as_shown(story: Story, shown: list[Upcoming]) -> None:
-    """The runs of these days make just these invoices."""
-    made = []
-    for each in shown:
-        await story.days_pass((each.on - story.today).days)
-        last = await story.last_document()
-        assert last.kind == "invoice"
-        made.append((last.issued_on, last.total_minor, [line.description for line in last.lines]))
+    """The runs of these days make just these invoices and credit notes."""
+    latest = (await story.last_document()).id
+    await story.days_pass((shown[-1].on - story.today).days)
+    rows = await list_documents(story.scope, payer_id=story.customer, limit=50)
+    made = [await story.document(each.id) for each in reversed(rows) if each.id > latest]
 
-    assert [(each.on, each.total_minor, [line.description for line in each.lines]) for each in shown] == made
+    assert [_told(each.on, each) for each in shown] == [_told(each.issued_on, each) for each in made]
+
+
+def _told(on: date | None, each: Upcoming | DocumentDetail) -> tuple[date | None, str, int, list[str]]:
+    return on, each.kind, each.total_minor, [line.description for line in each.lines]
 
 
 async def test_P14_a_change_that_is_planned_is_in_the_invoices_from_its_day_on(story: Story) -> None:
@@ -189,10 +194,11 @@ async def test_P14_a_change_that_is_planned_is_in_the_invoices_from_its_day_on(s
     assert [(each.on, each.total_minor) for each in downgraded] == [
         (day(f"2027-0{month}-01"), 3_600) for month in (2, 3, 4)
     ]
-    assert [(str(each.on), each.net_minor) for each in yearly] == [
-        ("2027-02-01", 9_000),
-        ("2027-02-11", 30_000),
-        ("2028-02-11", 30_000),
+    assert [(str(each.on), each.kind, each.net_minor) for each in yearly] == [
+        ("2027-02-01", "invoice", 9_000),
+        ("2027-02-11", "credit_note", 5_786),
+        ("2027-02-11", "invoice", 30_000),
+        ("2028-02-11", "invoice", 30_000),
     ]
     await _as_shown(story, yearly)
     await story.nothing_more_is_due()
@@ -208,10 +214,11 @@ async def test_P14_a_pause_that_is_planned_leaves_its_days_out_and_its_fee_in(st
 
     shown = await upcoming_invoices(story.scope, story.customer)
 
-    assert [(str(each.on), each.net_minor) for each in shown] == [
-        ("2027-01-22", 500),
-        ("2027-03-11", 2_100),
-        ("2027-04-01", 3_100),
+    assert [(str(each.on), each.kind, each.net_minor) for each in shown] == [
+        ("2027-01-22", "credit_note", 1_000),
+        ("2027-01-22", "invoice", 500),
+        ("2027-03-11", "invoice", 2_100),
+        ("2027-04-01", "invoice", 3_100),
     ]
     await _as_shown(story, shown)
     await story.nothing_more_is_due()

@@ -187,7 +187,7 @@ async def test_H6_a_tenant_in_real_time_and_a_day_that_has_been_are_refused(depl
         await run_forward(deployment, copy, now.date() - timedelta(days=1))
     with pytest.raises(Invalid, match="ten years"):
         await run_forward(deployment, copy, now.date() + timedelta(days=4000))
-    with pytest.raises(Conflict, match="another tenant"):
+    with pytest.raises(Conflict, match="There is a tenant"):
         await try_time(deployment, record, "alpha-try")
 
 

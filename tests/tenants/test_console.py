@@ -428,6 +428,7 @@ async def test_H4_the_list_is_of_the_registry_and_says_how_old_its_figures_are(d
             "placement",
             "plugins",
             "customers",
+            "users",
             "size",
             "backup",
             "used",
@@ -440,7 +441,7 @@ async def test_H4_the_list_is_of_the_registry_and_says_how_old_its_figures_are(d
     assert "looked at every half hour" in looked.text
     row = re.search(rf'<tr id="tenant-{tenant.id}">.*?</tr>', looked.text, re.DOTALL)
     assert row is not None
-    assert '<td class="t-num">1</td>' in row[0]
+    assert '<td class="t-num">1</td><td class="t-num">1</td>' in row[0], "a customer, and its administrator"
     assert "Well" in row[0]
     assert not opened, "the list opens no tenant"
     assert {answer.status_code for answer in sorted_by} == {200}

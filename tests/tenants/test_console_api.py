@@ -41,7 +41,7 @@ async def test_H1_a_tenants_life_over_json(deployment: Deployment) -> None:
     backup = (await api.post(f"{at}/backups")).json()
     await worked(deployment, host)
     backup = (await api.get(f"/api/v1/tenants/work/{backup['id']}")).json()
-    files = (await api.get(f"{at}/backups")).json()
+    files = (await api.get(f"{at}/backups")).json()["items"]
     copy = await api.post("/api/v1/tenants/backups/copies", json={"file": backup["file"], "slug": "copied"})
     upgrade = await api.post(f"{at}/upgrade")
     await worked(deployment, host)
@@ -119,6 +119,59 @@ async def test_H1_work_databases_and_moving_over_json(deployment: Deployment) ->
     assert {one["name"]: one["tenants"] for one in places}[tenant.placement] == 2
     for answer in (there, nowhere):
         assert [one["field"] for one in answer.json()["errors"]] == ["placement"], answer.text
+
+
+async def test_H1_backups_are_paged_and_downloaded_over_json(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    api, viewer = await program(deployment, host), await program(deployment, host, ["tenants.view", "tenants.manage"])
+    for _ in range(3):
+        await api.post(f"/api/v1/tenants/{tenant.id}/backups")
+        await worked(deployment, host)
+
+    pages = {}
+    for path in ("/api/v1/tenants/backups?slug=alpha", f"/api/v1/tenants/{tenant.id}/backups?"):
+        first = (await api.get(f"{path}&limit=2")).json()
+        rest = (await api.get(f"{path}&limit=2&cursor={first['next']}")).json()
+        pages[path] = [len(first["items"]), len(rest["items"]), rest["next"]]
+        files = [one["file"] for one in (*first["items"], *rest["items"])]
+        assert files == sorted(files, reverse=True)
+        assert len(set(files)) == 3
+    exact = (await api.get("/api/v1/tenants/backups?slug=alpha&limit=3")).json()
+    wrong = await api.get("/api/v1/tenants/backups?cursor=nonsense")
+    took = await api.post(f"/api/v1/tenants/backups/{files[0]}/download")
+    refused = await viewer.post(f"/api/v1/tenants/backups/{files[0]}/download")
+    missing = [
+        await api.post(f"/api/v1/tenants/backups/{name}/download")
+        for name in ("..%2Fkeys", "keys", "alpha-20261122T000000000000Z.tar", "control.sqlite")
+    ]
+
+    assert list(pages.values()) == [[2, 1, None], [2, 1, None]]
+    assert exact["next"] is None
+    assert wrong.status_code == 422
+    assert took.status_code == 200
+    assert took.content == (deployment.config.data / "backups" / files[0]).read_bytes()
+    assert (took.headers["content-type"], took.headers["cache-control"]) == ("application/x-tar", "no-store")
+    assert refused.status_code == 403
+    assert {one.status_code for one in missing} == {404}
+    assert (await happened(deployment, host)).count("backup_downloaded") == 1
+
+
+async def test_H4_a_tenant_says_how_many_people_it_has_and_is_looked_at_anew_over_json(deployment: Deployment) -> None:
+    host, tenant = await provider(deployment), (await made(deployment, "alpha")).record
+    api, viewer = await program(deployment, host), await program(deployment, host, ["tenants.create"])
+
+    before = (await api.get("/api/v1/tenants?q=alpha")).json()["items"][0]
+    looked = await api.post("/api/v1/tenants/looks")
+    await worked(deployment, host)
+    after = (await api.get("/api/v1/tenants?q=alpha")).json()["items"][0]
+    one = (await api.get(f"/api/v1/tenants/{tenant.id}")).json()
+    refused = await viewer.post("/api/v1/tenants/looks")
+
+    assert (before["users"], before["looked_at"]) == (None, None)
+    assert looked.status_code == 202
+    assert (after["users"], after["customers"]) == (1, 0)
+    assert (one["users"], one["customers"], one["waiting"]) == (1, 0, 0)
+    assert refused.status_code == 403
 
 
 @pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)

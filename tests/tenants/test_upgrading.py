@@ -145,6 +145,36 @@ async def test_the_backup_is_the_database_as_it_was(deployment: Deployment) -> N
         await copy.close()
 
 
+@pytest.mark.parametrize("deployment", ["sqlite"], indirect=True)
+async def test_copies_that_are_older_than_any_way_back_go_with_the_next_upgrade_that_succeeds(
+    deployment: Deployment,
+) -> None:
+    record = (await made(deployment, "alpha")).record
+    clock, kept = deployment.clock, deployment.config.placement.keep_upgraded
+    assert isinstance(clock, FixedClock)
+    for days in (0, 2, kept - 1):
+        clock.move(timedelta(days=days))
+        await set_back(deployment, record)
+        (last,) = await upgrade_all(deployment)
+        assert last.ran
+    folder = Path(last.backup).parent
+    own = folder / "before-upgrade-of-ours.sqlite"
+    own.write_text("kept by hand")
+    before = sorted(path.name for path in folder.glob("before-upgrade-2*"))
+
+    await set_back(deployment, record)
+    with bind(migrating(deployment, record)):
+        await run_sql("CREATE TABLE session (id integer)")
+    clock.move(timedelta(days=kept * 2))
+    (failed,) = await upgrade_all(deployment)
+    after_failure = sorted(path.name for path in folder.glob("before-upgrade-2*"))
+
+    assert len(before) == 2, "the first is older, the second by a day not"
+    assert failed.error
+    assert {*before} < {*after_failure}, "what failed takes nothing away"
+    assert own.exists()
+
+
 async def test_a_tenant_that_is_current_is_left_as_it_is(deployment: Deployment) -> None:
     record = (await made(deployment, "alpha")).record
 

@@ -9,15 +9,17 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 import structlog
 
 from core.config import Metrics
+from core.database import execute
+from core.errors import Unavailable
 from tenants import watching
+from tenants.status import TenantStatus
 from tests.hosts import made, visitor
 
 if TYPE_CHECKING:
-    import pytest
-
     from tenants.deployment import Deployment
 
 SERVER = "127.0.0.1"
@@ -59,6 +61,72 @@ async def test_the_servers_own_pages_are_not_at_a_tenants_name(deployment: Deplo
         found = [(await anybody.get(path)).status_code for path in ("/ready", "/metrics")]
 
     assert found == [404, 404]
+
+
+async def test_nobody_reaches_the_servers_own_pages_through_a_proxy(deployment: Deployment) -> None:
+    async with visitor(deployment, SERVER) as anybody:
+        anybody.headers["x-forwarded-for"] = "203.0.113.7"
+        found = [(await anybody.get(path)).status_code for path in watching.PATHS]
+
+    assert found == [404, 404, 404]
+
+
+async def test_figures_say_what_was_found_of_the_tenants_and_of_the_process(deployment: Deployment) -> None:
+    for slug in ("acme", "beta", "gamma"):
+        await made(deployment, slug)
+    async with deployment.registry.writing():
+        await execute(
+            "UPDATE tenant_facts SET state = 'warn', waiting = 3, looked_at = :now", now=deployment.clock.now()
+        )
+        await execute(
+            "UPDATE tenant_facts SET state = 'ok', waiting = 0, looked_at = NULL"
+            " WHERE tenant_id = (SELECT id FROM tenant WHERE slug = 'beta')"
+        )
+
+    async with visitor(deployment, SERVER) as scraper:
+        figures = (await scraper.get("/metrics")).text
+
+    assert 'tenantry_tenants_found{state="warn"} 2.0' in figures
+    assert 'tenantry_tenants_found{state="ok"} 0.0' in figures
+    assert "tenantry_waiting_for_a_person 6.0" in figures
+    assert "tenantry_disk_free_bytes" in figures
+    assert "process_resident_memory_bytes" in figures
+
+
+@pytest.mark.parametrize("status", [TenantStatus.SUSPENDED, TenantStatus.FAILED, TenantStatus.ARCHIVED])
+async def test_what_is_answered_in_a_tenants_place_has_an_id_that_stands_in_the_log(
+    deployment: Deployment, status: TenantStatus
+) -> None:
+    tenant = await made(deployment, "acme")
+    await deployment.registry.set_status(tenant.record.uuid, status)
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as said:
+        async with visitor(deployment, tenant.record.host) as page:
+            answer, called = await page.get("/customers"), await page.get("/api//v1/customers")
+            page.headers["host"] = "nobody.example"
+            unknown = await page.get("/login")
+
+    lines = [(line["request_id"], line.get("tenant"), line["status"]) for line in said if line["event"] == "request"]
+    assert lines == [
+        (answer.headers["x-request-id"], "acme", 503),
+        (called.headers["x-request-id"], "acme", 503),
+        (unknown.headers["x-request-id"], None, 404),
+    ]
+    assert called.headers["content-type"] == "application/problem+json"
+    assert called.json().keys() == {"title", "status", "detail", "code"}
+
+
+async def test_where_the_registry_does_not_answer_visitors_are_told_to_come_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(host: str) -> None:
+        raise Unavailable("The database file cannot be read or written at the moment.", retry_after=60)
+
+    monkeypatch.setattr(deployment.registry, "find_by_host", silent)
+    async with visitor(deployment, "acme.localhost") as page:
+        answer = await page.get("/login")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "database file" not in answer.text
 
 
 async def test_requests_are_counted_by_route_and_never_by_address(deployment: Deployment) -> None:

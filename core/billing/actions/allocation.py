@@ -25,6 +25,7 @@ from core.billing.events import (
 )
 from core.billing.lifting import close_pauses, lift
 from core.billing.settings import BillingSettings
+from core.billing.status import Ending
 from core.billing.tables import CreditEntry, DocumentState
 from core.customers.tables import Customer
 from core.database import all_of, dialect, execute, row, rows, scoped, value, values, within
@@ -32,7 +33,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.ledger.accounts import Code
 from core.ledger.fx import convert, find_rate, part_of_base
 from core.ledger.posting import Entry, credit, debit, post
-from core.money import format_amount
+from core.money import check_currency, format_amount
 from core.settings.queries import load_settings
 from core.subscriptions.actions import activate
 from core.texts import _
@@ -400,15 +401,15 @@ async def free_up(
         return freed
 
 
-async def settle(scope: Scope, document_id: int, payer_id: int, *, activates: bool = True) -> None:
+async def settle(scope: Scope, document_id: int, payer_id: int, ending: Ending | None = None) -> None:
     """Nothing is open on it any more: said, the subscriptions that waited for it are live from today, and a block by
     dunning is lifted where nothing overdue is left.
 
     An invoice that is credited in full or written off as a bad debt does not activate (domain.md, Invoice first).
     """
     record(scope, InvoiceSettled(invoice_id=document_id, customer_id=payer_id))
-    await close_pauses(scope, document_id)
-    if not activates:
+    await close_pauses(scope, document_id, ending)
+    if ending is Ending.WRITTEN_OFF:
         return
     for subscription_id in await waiting_for(document_id):
         await activate(scope, subscription_id, scope.today())
@@ -488,8 +489,10 @@ async def grant_credit(
     *,
     document_id: int | None = None,
     subscription_id: int | None = None,
+    currency: str | None = None,
 ) -> int:
-    """Goodwill: credit without a document, outside VAT (row 17). Gives the credit's id.
+    """Goodwill: credit without a document, outside VAT (row 17), in the customer's currency unless another is named.
+    Gives the credit's id.
 
     It settles the invoice that it is meant for, or those of the subscription that it is meant for; then what is open,
     the oldest due first; what is left pays new invoices as they are issued. What is meant for a subscription is
@@ -500,13 +503,14 @@ async def grant_credit(
     if amount_minor <= 0:
         raise Invalid(_("The amount must be more than 0."), field="amount_minor")
     async with unit_of_work(scope):
-        currency = await value(
+        own = await value(
             "SELECT currency FROM customer WHERE id = :id AND :within",
             id=customer_id,
             within=within(Customer, scope.actor.reach),
         )
-        if currency is None:
+        if own is None:
             raise NotFound(f"customer {customer_id}")
+        currency = check_currency(currency or str(own))
         named = await _meant_for(customer_id, currency, document_id, subscription_id)
         base = await in_base(scope, amount_minor, currency)
         entry_id = await open_credit(
@@ -550,7 +554,7 @@ async def _meant_for(
         if found is None or found.payer_id != customer_id:
             raise Invalid(_("Choose an invoice of this customer."), field="invoice_id")
         if not found.open_minor or found.currency != currency:
-            raise Invalid(_("Choose an invoice that is open, in the customer's currency."), field="invoice_id")
+            raise Invalid(_("Choose an invoice that is open, in the currency of the credit."), field="invoice_id")
         return [document_id]
     if subscription_id is None:
         return []
@@ -639,7 +643,7 @@ async def write_off(scope: Scope, document_id: int, reason: str, amount_minor: i
             changes={"reason": (None, reason)},
         )
         if amount == document.open_minor:
-            await settle(scope, document_id, document.payer_id, activates=False)
+            await settle(scope, document_id, document.payer_id, Ending.WRITTEN_OFF)
 
 
 class _Lost(Struct, frozen=True):

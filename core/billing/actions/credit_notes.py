@@ -19,11 +19,13 @@ from core.billing.actions.allocation import (
     waiting_for,
 )
 from core.billing.actions.free_notes import refuse_less_than_given_back, refuse_more_than_charged, with_tax_left
+from core.billing.actions.late_fees import goes_on_as, waive_late_fees
 from core.billing.actions.notes import (
     Corrected,
     Left,
     Part,
     Why,
+    credited_by,
     in_words,
     issue_note,
     list_left,
@@ -31,9 +33,10 @@ from core.billing.actions.notes import (
     put_tax,
     settle_corrected,
 )
+from core.billing.lifting import close_pauses
 from core.billing.schemas import CreditLine, NewCreditNote
-from core.billing.status import Charges
-from core.database import execute, value
+from core.billing.status import Charges, Ending
+from core.database import execute, value, values
 from core.errors import Conflict, Invalid
 from core.money import format_amount, half_up
 from core.subscriptions.actions import lapse, when_plan_is_over
@@ -50,8 +53,9 @@ if TYPE_CHECKING:
 async def create_credit_note(scope: Scope, data: NewCreditNote, why: Why = "") -> int:
     """Credit some lines of an issued invoice, or all that is left of it; gives the credit note's id.
 
-    It is issued at once. Its credit settles what is open of its invoice; the rest is free credit of the customer.
-    `why`: its reason, where nobody typed one.
+    It is issued at once. Its credit settles what is open of its invoice; the rest is free credit of the customer. With
+    all that is left go the late fees of the invoice: those not invoiced yet are waived, the others credited, too, where
+    that is asked for. `why`: its reason, where nobody typed one.
     """
     async with unit_of_work(scope):
         invoice = await lock_invoice(scope, data.document_id)
@@ -65,11 +69,13 @@ async def create_credit_note(scope: Scope, data: NewCreditNote, why: Why = "") -
             all(part.net_minor == line.net_minor for part, line in _beside(parts, left)) and _covers(parts, left)
         ):
             note_id = await credit_in_full(scope, invoice, left, reason, take_charges)
+            await _take_late_fees_back(scope, invoice.id, why or data.reason, credits=data.late_fees == "credit")
             await credit_came(scope, invoice.payer_id, invoice.currency)
             return note_id
         put_tax(parts, left)
-        note_id = await issue_note(scope, invoice, await with_tax_left(scope, invoice, parts), reason)
-        await settle_corrected(scope, invoice, parts)
+        parts = await with_tax_left(scope, invoice, parts)
+        note_id = await issue_note(scope, invoice, parts, reason)
+        await settle_corrected(scope, invoice, parts, note_id)
         return note_id
 
 
@@ -87,10 +93,22 @@ async def void(scope: Scope, document_id: int, reason: Why, charges: Charges = C
 async def void_of(scope: Scope, document_id: int, subscription_ids: Sequence[int], reason: Why) -> None:
     """Take back what is left of what an invoice charges for some subscriptions: where there is nothing else on it, the
     invoice."""
+    await _void_lines(scope, document_id, lambda line: line.subscription_id in subscription_ids, reason)
+
+
+async def _take_late_fees_back(scope: Scope, document_id: int, reason: Why, *, credits: bool) -> None:
+    issued = await waive_late_fees(scope, document_id)
+    charge_ids = [fee.charge_id for fee in issued]
+    for invoice_id in dict.fromkeys(fee.document_id for fee in issued if credits and fee.document_id is not None):
+        await _void_lines(scope, invoice_id, lambda line: line.charge_id in charge_ids, reason)
+
+
+async def _void_lines(scope: Scope, document_id: int, is_one: Callable[[Left], bool], reason: Why) -> None:
+    """What is left of some lines, with their charges; the invoice, where there is nothing else on it."""
     async with unit_of_work(scope):
         invoice = await lock_invoice(scope, document_id)
         left = await list_left(invoice.id)
-        parts = [Part(line, line.net_minor) for line in left if line.subscription_id in subscription_ids]
+        parts = [Part(line, line.net_minor) for line in left if is_one(line)]
         if not any(part.line.net_minor or part.line.tax_minor for part in parts):
             return
         if len(parts) == len(left):
@@ -101,12 +119,7 @@ async def void_of(scope: Scope, document_id: int, subscription_ids: Sequence[int
         parts = [part for part in await with_tax_left(scope, invoice, parts) if part.net_minor or part.tax_minor]
         note_id = await issue_note(scope, invoice, parts, in_words(reason, invoice.language))
         charges = [part.line.charge_id for part in parts if part.line.charge_id is not None]
-        await execute("DELETE FROM credited_span WHERE charge_id IN :ids", ids=charges)
-        await execute(
-            "UPDATE charge SET state = 'waived', closed_on = :today WHERE id IN :ids AND state = 'invoiced'",
-            ids=charges,
-            today=scope.today(),
-        )
+        await _waive(scope, "id IN :ids", ids=charges)
         await _take_its_place(scope, invoice, parts, note_id)
         await credit_came(scope, invoice.payer_id, invoice.currency)
 
@@ -131,6 +144,7 @@ async def credit_in_full(
     if not parts:
         raise Conflict(_("Nothing is left of this invoice: it was credited in full."))
     note_id = await issue_note(scope, invoice, parts, reason)
+    await close_pauses(scope, invoice.id, Ending.CREDITED)
     await _take_its_place(scope, invoice, parts, note_id, take_charges)
     return note_id
 
@@ -143,18 +157,19 @@ async def _take_its_place(
     take_charges: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """The credit settles what is open of its invoice, and takes the place of what was paid on it beyond that."""
-    total = sum(part.net_minor + part.tax_minor for part in parts if part.line.id)
+    total = await credited_by(note_id, parts)
     still_open = int(await value("SELECT open_minor FROM document_state WHERE document_id = :id", id=invoice.id))
     if still_open < total:
         still_open += await take_write_offs_back(scope, invoice.id, total - still_open)
     if still_open < total:
         await free_up(scope, document_id=invoice.id, amount_minor=total - still_open)
-    entry_id = int(
-        await value("SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id)
+    entries = await values(
+        "SELECT id FROM credit_entry WHERE source_kind = 'credit_note' AND source_id = :id", id=note_id
     )
     if take_charges is not None:
         await take_charges()
-    await settle_open(scope, invoice.payer_id, invoice.currency, [invoice.id], [entry_id])
+    if entries:
+        await settle_open(scope, invoice.payer_id, invoice.currency, [invoice.id], [int(each) for each in entries])
     # More may be open than it credits: a payment is un-allocated whole, an earlier note had credited a part.
     await allocate_one(scope, invoice.id)
 
@@ -203,18 +218,37 @@ async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -
     for subscription_id in await waiting_for(document_id):
         await not_paid(scope, subscription_id)
     of_invoice = "id IN (SELECT charge_id FROM document_line WHERE document_id = :id AND charge_id IS NOT NULL)"
-    credited = f"credited_span WHERE charge_{of_invoice}"
-    if charges is Charges.BILL_AGAIN and await value(f"SELECT 1 FROM {credited} LIMIT 1", id=document_id):
-        raise Conflict(_("Days of it were credited for an end already: void it without billing it again."))
-    await execute(f"DELETE FROM {credited}", id=document_id)
     if charges is Charges.WAIVE:
-        await execute(
-            f"UPDATE charge SET state = 'waived', closed_on = :today WHERE {of_invoice} AND state = 'invoiced'",
-            id=document_id,
-            today=scope.today(),
-        )
+        await _waive(scope, of_invoice, id=document_id)
         return
+    if await value(f"SELECT 1 FROM credited_span WHERE charge_{of_invoice} LIMIT 1", id=document_id):
+        raise Conflict(_("Days of it were credited for an end already: void it without billing it again."))
+    fees = await values(f"SELECT charge_id FROM dunning_event WHERE charge_{of_invoice} ORDER BY 1", id=document_id)
+    await execute(_anew(f"k.{of_invoice} AND k.id NOT IN :fees"), id=document_id, fees=fees)
+    for fee_id in fees:
+        await goes_on_as(int(fee_id), int(await value(f"{_anew('k.id = :id')} RETURNING id", id=fee_id)))
     await execute(
+        "UPDATE charge SET state = CASE WHEN kind = 'recurring' AND period_start IS NULL THEN 'waived'"
+        " ELSE 'reversed' END,"
+        f" closed_on = :today WHERE {of_invoice} AND state = 'invoiced'",
+        id=document_id,
+        today=scope.today(),
+    )
+
+
+async def _waive(scope: Scope, which: str, **named: object) -> None:
+    """Charges of an invoice are given up; what of their days was credited before, for an end, counts no more."""
+    await execute(f"DELETE FROM credited_span WHERE charge_{which}", **named)
+    await execute(
+        f"UPDATE charge SET state = 'waived', closed_on = :today WHERE {which} AND state = 'invoiced'",
+        today=scope.today(),
+        **named,
+    )
+
+
+def _anew(which: str) -> str:
+    """The next revision of charges that were invoiced, open again; what has no days yet is asked for anew instead."""
+    return (
         "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component, description,"
         " period_start, period_end, days, of_days, quantity_e6, unit_price_e6, discount_minor, amount_minor, currency,"
         " tax_category, tax_inclusive, revision, state, replaced_from)"
@@ -222,16 +256,8 @@ async def _take_charges_back(scope: Scope, document_id: int, charges: Charges) -
         " k.component, k.description, k.period_start, k.period_end, k.days, k.of_days, k.quantity_e6, k.unit_price_e6,"
         " k.discount_minor, k.amount_minor, k.currency, k.tax_category, k.tax_inclusive, k.revision + 1, 'open',"
         " k.replaced_from"
-        f" FROM charge k JOIN customer c ON c.id = k.customer_id WHERE k.{of_invoice} AND k.state = 'invoiced'"
-        " AND NOT (k.kind = 'recurring' AND k.period_start IS NULL)",
-        id=document_id,
-    )
-    await execute(
-        "UPDATE charge SET state = CASE WHEN kind = 'recurring' AND period_start IS NULL THEN 'waived'"
-        " ELSE 'reversed' END,"
-        f" closed_on = :today WHERE {of_invoice} AND state = 'invoiced'",
-        id=document_id,
-        today=scope.today(),
+        f" FROM charge k JOIN customer c ON c.id = k.customer_id WHERE {which} AND k.state = 'invoiced'"
+        " AND NOT (k.kind = 'recurring' AND k.period_start IS NULL)"
     )
 
 

@@ -137,11 +137,13 @@ async def _take_step(scope: Scope, due: NextStep, settings: DunningSettings, rep
         message = "payment_reminder"  # what was not done is not told
     message_id = await remind(scope, due, message, fee) if message and document.notify else None
     await execute(
-        "UPDATE dunning_event SET effect = :effect, refused = :refused, message_id = :message, charge_id = :charge,"
-        " fee_minor = :fee WHERE id = :id",
+        "UPDATE dunning_event SET days = :days, effect = :effect, refused = :refused, message = :message,"
+        " message_id = :message_id, charge_id = :charge, fee_minor = :fee WHERE id = :id",
+        days=step.days,
         effect=effect,
         refused=refused,
-        message=message_id,
+        message=message if message_id is not None else "",
+        message_id=message_id,
         charge=charge_id,
         fee=fee,
         id=event_id,
@@ -214,11 +216,12 @@ async def _change(scope: Scope, customer_id: int, to: str) -> tuple[str, str]:
 
 
 async def _charge_fee(scope: Scope, due: NextStep) -> tuple[int | None, int]:
-    """The fee on the payer's next invoice, outside VAT; none on what is a fee itself, none without a rate."""
+    """The fee on the payer's next invoice, outside VAT or with the tax in it that the tenant says; none on what is a
+    fee itself, none without a rate."""
     document = due.document
     fees = await value(
-        "SELECT CAST(coalesce(sum(net_minor + tax_minor), 0) AS bigint) FROM document_line"
-        " WHERE document_id = :id AND kind = 'fee'",
+        "SELECT CAST(coalesce(sum(l.net_minor + l.tax_minor), 0) + max(d.rounding_minor) AS bigint)"
+        " FROM document d LEFT JOIN document_line l ON l.document_id = d.id AND l.kind = 'fee' WHERE d.id = :id",
         id=document.document_id,
     )
     if document.open_minor <= int(fees):
@@ -228,6 +231,7 @@ async def _charge_fee(scope: Scope, due: NextStep) -> tuple[int | None, int]:
     if rate is None or currency != document.currency:
         return None, 0
     fee = convert(due.step.fee_minor, scope.tenant.currency, currency, rate)
+    category = (await load_settings(BillingSettings)).fee_tax
     with speaking(await payers_language(scope, document.payer_id)):
         description = _("Late fee for invoice %(number)s", number=document.number)
     charge_id = await add_charge(
@@ -237,6 +241,8 @@ async def _charge_fee(scope: Scope, due: NextStep) -> tuple[int | None, int]:
             description=description,
             amount_minor=fee,
             kind="fee",
+            tax_category=category,
+            tax_inclusive=category != "outside",
             source_key=f"dunning:{document.document_id}:{due.step.id}",
         ),
     )
@@ -354,7 +360,7 @@ async def promise(scope: Scope, document_id: int, data: NewPromise) -> None:
             raise Conflict(_("Nothing is open on it."))
         if not today <= data.until_on <= today + timedelta(days=MOST_DAYS_PROMISED):
             raise Invalid(_("Choose today or a day within a year."), field="until_on")
-        await _close_promise(document_id, "withdrawn", today)
+        await _close_promise(document_id, "replaced", today)
         await execute(
             "INSERT INTO promise (document_id, until_on, note, made_by, made_on)"
             " VALUES (:id, :until, :note, :by, :today)",

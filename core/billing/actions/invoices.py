@@ -289,7 +289,7 @@ async def issue(scope: Scope, document_id: int) -> None:
         numbers = await take_numbers("invoice", plan.seller.id, plan.issued_on, 1)
         await execute(
             "UPDATE document SET state = 'issued', series_id = :series_id, year = :year, seq = :seq, number = :number,"
-            " seller_snapshot_id = :snapshot_id, issued_on = :issued_on, due_on = d.due_on, tax_on = :issued_on,"
+            " seller_snapshot_id = :snapshot_id, issued_on = :issued_on, due_on = d.due_on, tax_on = d.tax_on,"
             " fx_rate_e10 = CASE WHEN d.currency = :base THEN NULL ELSE d.rate_e10 END,"
             " tax_fx_rate_e10 = CASE WHEN d.currency = :base THEN NULL ELSE d.rate_e10 END,"
             " tax_currency_minor = CASE WHEN d.currency = :base THEN NULL ELSE"
@@ -477,7 +477,8 @@ async def work_out_draft(plan: Plan, document_id: int) -> None:
     await execute("DELETE FROM document_tax WHERE document_id = :id", id=document_id)
     if not lines:
         await execute(
-            "UPDATE document SET net_minor = 0, tax_minor = 0, total_minor = 0 WHERE id = :id", id=document_id
+            "UPDATE document SET net_minor = 0, tax_minor = 0, rounding_minor = 0, total_minor = 0 WHERE id = :id",
+            id=document_id,
         )
         return
     await execute("UPDATE stage_line SET split_id = 0")
@@ -493,7 +494,7 @@ async def work_out_draft(plan: Plan, document_id: int) -> None:
     await staged(LINES, base=plan.base)
     await staged(TAXES)
     await execute(
-        "UPDATE document SET net_minor = d.net_minor, tax_minor = d.tax_minor, total_minor = d.total_minor"
-        " FROM stage_document d WHERE document.id = :id",
+        "UPDATE document SET net_minor = d.net_minor, tax_minor = d.tax_minor, rounding_minor = d.rounding_minor,"
+        " total_minor = d.total_minor, tax_on = d.tax_on FROM stage_document d WHERE document.id = :id",
         id=document_id,
     )

@@ -36,7 +36,7 @@ from core.billing.writing import (
 )
 from core.database import execute, execute_many, row, rows, value, within
 from core.errors import Conflict, Invalid, NotFound
-from core.ledger.fx import part_of_base
+from core.ledger.fx import convert, part_of_base
 from core.money import allocate, half_up
 from core.subscriptions.terms import unit_price_e6
 from core.texts import _, speaking
@@ -44,6 +44,7 @@ from core.texts import _, speaking
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.billing.plan import Plan
     from core.scope import Scope
 
 
@@ -158,12 +159,20 @@ async def list_left(document_id: int) -> list[Left]:
     return await rows(Left, _left(), id=document_id, earned_until=await first_unearned_day())
 
 
-async def settle_corrected(scope: Scope, invoice: Corrected, parts: Sequence[Part], *, tell: bool = True) -> None:
+async def credited_by(note_id: int, parts: Sequence[Part]) -> int:
+    """What a note over these parts credits of its invoice, as it was rounded."""
+    total = int(await value("SELECT total_minor FROM document WHERE id = :id", id=note_id))
+    return total - sum(part.net_minor + part.tax_minor for part in parts if not part.line.id)
+
+
+async def settle_corrected(
+    scope: Scope, invoice: Corrected, parts: Sequence[Part], note_id: int, *, tell: bool = True
+) -> None:
     """The credit goes to what is open of its invoice first; a loss on it is taken back, and gives no credit.
 
     Without `tell` nobody hears of what is left of it: the caller has a use for it, and says `credit_came` then.
     """
-    total = sum(part.net_minor + part.tax_minor for part in parts)
+    total = await credited_by(note_id, parts)
     if invoice.open_minor < total:
         await take_write_offs_back(scope, invoice.id, total - invoice.open_minor)
     settle_with = allocate_credit if tell else settle_open
@@ -201,29 +210,34 @@ async def issue_note(
     reason: str,
 ) -> int:
     """The credit note itself: document, posting (row 11) and the credit that comes of it, not allocated yet."""
-    total = sum(part.net_minor + part.tax_minor for part in parts)
-    if total <= 0:
+    credited = sum(part.net_minor + part.tax_minor for part in parts)
+    if credited <= 0:
         raise Invalid(_("A credit note must be of more than 0."), field="lines")
     plan = await plan_for(scope, invoice.seller_id)
     await lock_balance(invoice.payer_id, invoice.currency)
+    rounding = await _rounding(plan, invoice, parts)
+    total = credited + rounding.minor
     await prepare()
-    base_total = await _stage(plan.base, invoice, parts, plan.issued_on)
+    base_total = await _stage(plan.base, invoice, parts, plan.issued_on, rounding)
     note_id = int(await value("SELECT id FROM stage_document"))
     await staged_all(
-        (number_transactions("stage_document"), {}), (LINES, {"base": plan.base}), *document_statements(plan)
+        (number_transactions("stage_document"), {}),
+        (LINES, {"base": plan.base}),
+        *document_statements(plan, rounded=bool(rounding.minor or rounding.base_minor)),
     )
     subscriptions = {part.line.subscription_id for part in parts if part.net_minor or part.line.id}
-    await open_credit(
-        scope,
-        invoice.payer_id,
-        currency=invoice.currency,
-        source_kind="credit_note",
-        source_id=note_id,
-        amount_minor=total,
-        base_minor=base_total,
-        subscription_id=subscriptions.pop() if len(subscriptions) == 1 else None,
-        reason=reason,
-    )
+    if total:
+        await open_credit(
+            scope,
+            invoice.payer_id,
+            currency=invoice.currency,
+            source_kind="credit_note",
+            source_id=note_id,
+            amount_minor=total,
+            base_minor=base_total,
+            subscription_id=subscriptions.pop() if len(subscriptions) == 1 else None,
+            reason=reason,
+        )
     await tell_listeners(scope, QUEUED)
     await number_documents(plan, 1, "credit_note", note=reason)
     record(
@@ -240,7 +254,68 @@ async def issue_note(
     return note_id
 
 
-async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on: date) -> int:
+class _Rounding(Struct, frozen=True):
+    """What rounds a credit note, in its currency and in the tenant's."""
+
+    minor: int = 0
+    base_minor: int = 0
+
+
+class _Rounded(Struct, frozen=True):
+    """An invoice and its credit notes: their nets and taxes, their totals, and what of these was rounding in the
+    tenant's currency. Tax that free credit notes left is no part of the invoice."""
+
+    charged_minor: int
+    total_minor: int
+    credited_minor: int
+    credited_total_minor: int
+    base_minor: int
+
+
+_ROUNDED: Final = """
+SELECT d.net_minor + d.tax_minor AS charged_minor, d.total_minor,
+       coalesce(CAST(sum(n.net_minor + n.tax_minor - n.beside_minor) AS bigint), 0) AS credited_minor,
+       coalesce(CAST(sum(n.total_minor - n.beside_minor) AS bigint), 0) AS credited_total_minor,
+       coalesce((SELECT CAST(-sum(p.base_minor) AS bigint) FROM ledger_transaction t
+           JOIN posting p ON p.transaction_id = t.id JOIN account a ON a.id = p.account_id AND a.code = '7100'
+           WHERE t.source_kind = 'document' AND t.source_id IN (
+               SELECT o.id FROM document o WHERE o.id = :id OR o.corrects_id = :id AND o.kind = 'credit_note')), 0)
+           AS base_minor
+FROM document d
+LEFT JOIN (
+    SELECT o.corrects_id, o.net_minor, o.tax_minor, o.total_minor,
+           coalesce((SELECT CAST(sum(l.net_minor + l.tax_minor) AS bigint) FROM document_line l
+               WHERE l.document_id = o.id AND l.corrects_line_id IS NULL), 0) AS beside_minor
+    FROM document o WHERE o.corrects_id = :id AND o.kind = 'credit_note' AND o.state = 'issued'
+) n ON n.corrects_id = d.id
+WHERE d.id = :id
+GROUP BY d.id, d.net_minor, d.tax_minor, d.total_minor
+"""
+
+
+async def _rounding(plan: Plan, invoice: Corrected, parts: Sequence[Part]) -> _Rounding:
+    """Credit notes of an invoice are rounded together, so what is left open of it can be paid in cash, and the one that
+    credits the rest takes its rounding back, whatever the tenant says by then. A free one is rounded by itself."""
+    step = plan.settings.cash_steps.get(invoice.currency, 1)
+    own = sum(part.net_minor + part.tax_minor for part in parts if part.line.id)
+    if not invoice.id:
+        alone = sum(part.net_minor + part.tax_minor for part in parts)
+        minor = half_up(alone, step) * step - alone
+        rate = invoice.rate_e10
+        return _Rounding(minor, convert(minor, invoice.currency, plan.base, rate)) if minor else _Rounding()
+    before = await row(_Rounded, _ROUNDED, id=invoice.id)
+    assert before is not None
+    left = before.total_minor - before.credited_total_minor
+    credited = before.credited_minor + own
+    if credited == before.charged_minor:
+        return _Rounding(left - own, before.base_minor)
+    wanted = half_up(credited, step) * step - before.credited_total_minor if step > 1 else own
+    if credited < before.charged_minor:
+        wanted = max(0, min(wanted, left))
+    return _Rounding(wanted - own, convert(wanted - own, invoice.currency, plan.base, invoice.rate_e10))
+
+
+async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on: date, rounding: _Rounding) -> int:
     """Into the staging tables, with the invoice's own rates and base amounts; gives the total in the base currency.
 
     What is not earned yet is taken back first: credited are the days to come.
@@ -257,6 +332,8 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
         )
         base_total += base_net + base_tax
         amount = part.net_minor + part.tax_minor if line.tax_inclusive else part.net_minor
+        if line.id and (part.net_minor, part.tax_minor) == (line.full_net_minor, line.tax_minor):
+            amount = line.full_amount_minor
         lines.append(
             {
                 "id": -at,
@@ -298,16 +375,22 @@ async def _stage(base: str, invoice: Corrected, parts: Sequence[Part], issued_on
         " CAST(sum(tax_minor) AS bigint), 0 FROM stage_line"
         " GROUP BY payer_id, currency, tax_code, rate_ppm, tax_inclusive"
     )
+    nothing = not rounding.minor + sum(part.net_minor + part.tax_minor for part in parts)
+    base_rounding = -base_total if nothing else rounding.base_minor
+    base_total += base_rounding
     await execute(
-        "INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, total_minor,"
-        " base_minor, rate_e10, due_on, language, corrects_id)"
+        "INSERT INTO stage_document (id, kind, payer_id, currency, split_id, net_minor, tax_minor, rounding_minor,"
+        " total_minor, base_minor, base_rounding_minor, rate_e10, due_on, language, corrects_id)"
         f" SELECT {next_id('stage_document')}, 'credit_note', :payer_id::bigint,"
-        " :currency::text, 0, CAST(sum(net_minor) AS bigint), CAST(sum(tax_minor) AS bigint),"
-        " CAST(sum(net_minor + tax_minor) AS bigint), :base_total::bigint, :rate::bigint, :issued_on::date,"
+        " :currency::text, 0, CAST(sum(net_minor) AS bigint), CAST(sum(tax_minor) AS bigint), :rounding::bigint,"
+        " CAST(sum(net_minor + tax_minor) AS bigint) + :rounding::bigint, :base_total::bigint,"
+        " :base_rounding::bigint, :rate::bigint, :issued_on::date,"
         " :language::text, :corrects::bigint FROM stage_line",
         payer_id=invoice.payer_id,
         currency=invoice.currency,
         base_total=base_total,
+        rounding=rounding.minor,
+        base_rounding=base_rounding,
         rate=invoice.rate_e10,
         issued_on=issued_on,
         language=invoice.language,

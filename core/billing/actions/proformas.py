@@ -48,10 +48,11 @@ async def issue_proforma(scope: Scope, draft_id: int) -> int:
             terms = (await get_customer(scope, draft.payer_id)).terms_days
         proforma_id = int(
             await value(
-                "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, net_minor,"
-                " tax_minor, total_minor, corrects_id, language, reference, note, created_at)"
-                " SELECT 'proforma', 'draft', payer_id, seller_id, book_id, currency, terms_days, net_minor, tax_minor,"
-                " total_minor, (SELECT p.id FROM document p WHERE p.id = document.corrects_id AND p.kind = 'proforma'),"
+                "INSERT INTO document (kind, state, payer_id, seller_id, book_id, currency, terms_days, tax_on,"
+                " net_minor, tax_minor, rounding_minor, total_minor, corrects_id, language, reference, note,"
+                " created_at) SELECT 'proforma', 'draft', payer_id, seller_id, book_id, currency, terms_days, tax_on,"
+                " net_minor, tax_minor, rounding_minor, total_minor,"
+                " (SELECT p.id FROM document p WHERE p.id = document.corrects_id AND p.kind = 'proforma'),"
                 " language, reference, note, :now FROM document WHERE id = :id RETURNING id",
                 id=draft_id,
                 now=scope.now(),
@@ -83,7 +84,7 @@ async def issue_proforma(scope: Scope, draft_id: int) -> int:
         numbers = await take_numbers("proforma", plan.seller.id, plan.issued_on, 1)
         await execute(
             "UPDATE document SET state = 'issued', series_id = :series, year = :year, seq = :seq, number = :number,"
-            " seller_snapshot_id = :snapshot, issued_on = :on, due_on = :due, tax_on = :on, issued_at = :now"
+            " seller_snapshot_id = :snapshot, issued_on = :on, due_on = :due, issued_at = :now"
             " WHERE id = :id",
             id=proforma_id,
             series=numbers.series_id,

@@ -15,6 +15,7 @@ from core.billing.actions.allocation import change_waits, credit_came, lock_bala
 from core.billing.actions.credit_notes import credit_in_full, not_paid
 from core.billing.actions.free_notes import AtRate
 from core.billing.actions.invoices import amount_of, check_discount, draft_of, issue
+from core.billing.actions.late_fees import goes_on_as
 from core.billing.actions.notes import list_left, lock_invoice
 from core.billing.events import InvoiceReissued
 from core.billing.part_periods import share_of
@@ -40,6 +41,7 @@ class Reissued(Struct, frozen=True):
 
 class _Line(Struct, frozen=True):
     id: int
+    kind: str
     charge_id: int | None
     subscription_id: int | None
     waits: bool
@@ -131,7 +133,7 @@ async def list_reissuable(document_id: int) -> list[_Line]:
     """The lines of an invoice as they can be written anew."""
     return await rows(
         _Line,
-        "SELECT l.id, l.charge_id, k.subscription_id,"
+        "SELECT l.id, l.kind, l.charge_id, k.subscription_id,"
         " coalesce(k.kind = 'recurring' AND k.period_start IS NULL, FALSE) AS waits, l.description, l.quantity_e6,"
         " l.unit_price_e6, coalesce(k.days, 1) AS days, coalesce(k.of_days, 1) AS of_days, l.discount_minor,"
         " l.amount_minor, l.product_id, l.tax_category, l.tax_inclusive, l.period_from, l.period_to"
@@ -196,31 +198,32 @@ async def _rate_anew(
         if not same:
             check_discount(_bare(each), currency, at, days, of_days)
         kept.add(line.charge_id)
-        made.append(
-            int(
-                await value(
-                    "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component,"
-                    " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6,"
-                    " discount_minor, amount_minor, currency, tax_category, tax_inclusive, revision, state,"
-                    " replaced_from)"
-                    " SELECT subscription_id, term_id, customer_id, :payer_id, product_id, kind, component,"
-                    " :description, period_start, period_end, :days, :of_days, :quantity, :price, :discount, :amount,"
-                    " currency, :category, :inclusive, revision + 1, 'open', replaced_from FROM charge"
-                    " WHERE id = :id RETURNING id",
-                    id=line.charge_id,
-                    payer_id=payer_id,
-                    description=each.description,
-                    quantity=each.quantity_e6,
-                    price=each.unit_price_e6,
-                    discount=each.discount_minor,
-                    days=days,
-                    of_days=of_days,
-                    amount=line.amount_minor if same else amount_of(each, currency, days, of_days),
-                    category=each.tax_category or line.tax_category,
-                    inclusive=each.tax_inclusive,
-                )
+        anew_id = int(
+            await value(
+                "INSERT INTO charge (subscription_id, term_id, customer_id, payer_id, product_id, kind, component,"
+                " description, period_start, period_end, days, of_days, quantity_e6, unit_price_e6,"
+                " discount_minor, amount_minor, currency, tax_category, tax_inclusive, revision, state,"
+                " replaced_from)"
+                " SELECT subscription_id, term_id, customer_id, :payer_id, product_id, kind, component,"
+                " :description, period_start, period_end, :days, :of_days, :quantity, :price, :discount, :amount,"
+                " currency, :category, :inclusive, revision + 1, 'open', replaced_from FROM charge"
+                " WHERE id = :id RETURNING id",
+                id=line.charge_id,
+                payer_id=payer_id,
+                description=each.description,
+                quantity=each.quantity_e6,
+                price=each.unit_price_e6,
+                discount=each.discount_minor,
+                days=days,
+                of_days=of_days,
+                amount=line.amount_minor if same else amount_of(each, currency, days, of_days),
+                category=each.tax_category or line.tax_category,
+                inclusive=each.tax_inclusive,
             )
         )
+        if line.kind == "fee":
+            await goes_on_as(line.charge_id, anew_id)
+        made.append(anew_id)
     await _close(scope, [each for each in old if each.charge_id is not None], kept)
     return made
 

@@ -149,6 +149,10 @@ async def snapshot_of(seller: Seller) -> int:
     billing, taxes = await stored_of(BillingSettings, TaxSettings)
     if (rounding := billing.get("tax_rounding", "total")) != "total":
         said["tax_rounding"] = rounding
+    if (tax_date := billing.get("tax_date", "end")) != "end":
+        said["tax_date"] = tax_date
+    if (inclusive := billing.get("inclusive_prices", "gross")) != "gross":
+        said["inclusive_prices"] = inclusive
     if (tax := named(seller.country, msgspec.convert(taxes, TaxSettings))) != VAT:
         said["tax"] = msgspec.to_builtins(tax)
     text = msgspec.json.encode(said).decode()
@@ -222,7 +226,11 @@ async def change_series(scope: Scope, kind: str, *, pattern: str, reset: str, se
             raise NotFound(f"number series {kind} of seller {seller.id}")
         old = await value("SELECT pattern FROM number_series WHERE id = :id", id=series_id)
         old_reset = await value("SELECT reset FROM number_series WHERE id = :id", id=series_id)
-        if old_reset != reset and await value(
+        both = {"pattern": (old, pattern), "reset": (old_reset, reset)}
+        changes = {name: each for name, each in both.items() if each[0] != each[1]}
+        if not changes:
+            return
+        if "reset" in changes and await value(
             "SELECT 1 FROM number_counter WHERE series_id = :id LIMIT 1", id=series_id
         ):
             raise Conflict(_("When the count begins anew cannot be changed once numbers were given."))
@@ -232,4 +240,4 @@ async def change_series(scope: Scope, kind: str, *, pattern: str, reset: str, se
             pattern=pattern,
             reset=reset,
         )
-        record(scope, NumberSeriesChanged(number_series_id=int(series_id)), changes={"pattern": (old, pattern)})
+        record(scope, NumberSeriesChanged(number_series_id=int(series_id)), changes=changes)

@@ -26,13 +26,19 @@ from core.billing.actions.notes import (
     put_tax,
     settle_corrected,
 )
+from core.billing.actions.setup import default_seller
 from core.billing.events import CreditForfeited
 from core.billing.recognition import earn_unused
+from core.billing.settings import BillingSettings
 from core.billing.unused import Unused, unused_lines, unused_of
-from core.database import execute_many, rows, scoped, value_as, values, within
+from core.billing.writing import parked_reason
+from core.database import execute_many, row, rows, scoped, value, value_as, values, within
+from core.errors import Conflict
 from core.ledger.accounts import Code
+from core.ledger.fx import part_of_base
 from core.ledger.posting import credit, debit, post
-from core.money import allocate
+from core.money import allocate, half_up
+from core.settings.queries import load_settings
 from core.subscriptions.actions import cancel_at_expiry, charge_fee, ending_with, termination_fee, withdraw
 from core.subscriptions.actions.shared import lock, refuse_part
 from core.subscriptions.status import SubscriptionState
@@ -81,9 +87,10 @@ async def credit_unused(
                 continue
             put_tax(parts, left)
             parts_with_tax = await with_tax_left(scope, invoice, parts)
-            notes.append(await issue_note(scope, invoice, parts_with_tax, in_words(reason, invoice.language)))
+            note_id = await issue_note(scope, invoice, parts_with_tax, in_words(reason, invoice.language))
+            notes.append(note_id)
             await _note_credited(subscription_id, parts, pause_id)
-            await settle_corrected(scope, invoice, parts, tell=tell)
+            await settle_corrected(scope, invoice, parts_with_tax, note_id, tell=tell)
         return notes
 
 
@@ -162,6 +169,8 @@ class Withdrawal(Struct, frozen=True):
     unused_minor: int
     forfeited_minor: int
     fee_minor: int = 0
+    forfeited_tax_minor: int = 0
+    """Tax in what was forfeited, where the tenant charges it."""
 
 
 async def preview_withdrawal(scope: Scope, subscription_id: int) -> Withdrawal:
@@ -235,28 +244,64 @@ async def withdraw_together(
             else:
                 await void_of(scope, document_id, subscription_ids, lambda: _("Withdrawn"))
         unused = await unused_of(subscription_ids, scope.today())
-        charged = 0
+        charged = taxed = 0
         for one, fee in zip(found, fees, strict=True):
             await earn_unused(scope, one.id)
-            await _forfeit(scope, one.id, one.customer_id)
+            taxed += await _forfeit(scope, one.id, one.customer_id)
             charged += await charge_fee(scope, one.id, fee)
         return Withdrawal(
             before[0].currency,
             sum(line.net_minor for some in unused.values() for line in some),
             sum(each.forfeited_minor for each in before),
             charged,
+            taxed,
         )
 
 
-async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None:
-    """Customer credit → forfeited credit, of the entries that carry this subscription only."""
+class _Rate(Struct, frozen=True):
+    id: int
+    rate_ppm: int
+
+
+async def _rate_of_forfeits(scope: Scope, customer_id: int) -> _Rate | None:
+    """The tenant's own rate of today for what is forfeited; none where it carries no tax, or its customer is charged
+    none by its settings. Raises Conflict where nobody entered the rate."""
+    category = (await load_settings(BillingSettings)).forfeit_tax
+    if category == "outside" or not await value(
+        "SELECT 1 FROM tax_category t, customer c WHERE t.code = :code AND t.einvoice_code = 'S'"
+        " AND c.id = :id AND c.tax_profile = 'standard'",
+        code=category,
+        id=customer_id,
+    ):
+        return None
+    found = await row(
+        _Rate,
+        "SELECT id, rate_ppm FROM tax_rate WHERE country = :home AND category = :code AND valid_from <= :today"
+        " ORDER BY valid_from DESC LIMIT 1",
+        home=(await default_seller(scope)).country,
+        code=category,
+        today=scope.today(),
+    )
+    if found is None:
+        raise Conflict(parked_reason("no_tax_rate"))
+    return found if found.rate_ppm else None
+
+
+async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> int:
+    """Customer credit → forfeited credit and the tax in it, of the entries that carry this subscription only; gives
+    the tax."""
     entries = await rows(
         Free,
         "SELECT id, customer_id, currency, source_kind, left_minor, base_left_minor FROM credit_entry"
         " WHERE subscription_id = :id AND left_minor > 0 ORDER BY id FOR UPDATE",
         id=subscription_id,
     )
+    rate = await _rate_of_forfeits(scope, customer_id) if entries else None
+    taxes = 0
     for each in entries:
+        tax = each.left_minor - half_up(each.left_minor * 10**6, 10**6 + rate.rate_ppm) if rate else 0
+        base_tax = part_of_base(each.base_left_minor, each.left_minor, tax)
+        taxes += tax
         use_id = await use_credit(scope, each.id, "forfeit", subscription_id, each.left_minor, each.base_left_minor)
         await post(
             [
@@ -267,7 +312,8 @@ async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None
                     each.base_left_minor,
                     customer_id=each.customer_id,
                 ),
-                credit(Code.FORFEITED_CREDIT, each.left_minor, each.currency, each.base_left_minor),
+                credit(Code.FORFEITED_CREDIT, each.left_minor - tax, each.currency, each.base_left_minor - base_tax),
+                credit(Code.TAX_PAYABLE, tax, each.currency, base_tax, tax_rate_id=rate.id if rate else None),
             ],
             kind="forfeit",
             source_kind="credit_use",
@@ -280,3 +326,4 @@ async def _forfeit(scope: Scope, subscription_id: int, customer_id: int) -> None
                 subscription_id=subscription_id, customer_id=each.customer_id, amount_minor=each.left_minor
             ),
         )
+    return taxes

@@ -20,6 +20,7 @@ from core.customers.addresses import (
     check_phones,
     check_vat_id,
     grouped,
+    why_not_joined_on,
 )
 from core.customers.events import (
     CustomerChanged,
@@ -74,6 +75,7 @@ async def create_customer(scope: Scope, data: NewCustomer) -> int:
     )
     if not sort_key(cleaned.columns["full_name"]):
         errors.append(FieldError("full_name", _("Fill this in.")))
+    _check_joined_on(scope, cleaned.columns["joined_on"], errors)
     _clean_addresses(cleaned, {name: getattr(data, name) for name in ADDRESS_KINDS}, country, errors)
     async with unit_of_work(scope):
         errors.extend(await _taken(cleaned, None))
@@ -109,6 +111,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "location_id": None,
     "partition_id": None,
     "parent_id": None,
+    "parent_key": "",
     "payer_id": None,
     "status_reason": "hand",
     "billing_type": "recurring",
@@ -261,6 +264,8 @@ def _clean(
             errors.append(FieldError("full_name", _("Fill this in.")))
         columns["external_ref"] = wanted["external_ref"].strip()
         columns["joined_on"] = wanted["joined_on"] or now.joined_on
+        if columns["joined_on"] != now.joined_on:
+            _check_joined_on(scope, columns["joined_on"], errors)
         columns["currency"] = check_currency(wanted["currency"] or now.currency, "currency", errors)
         columns["language"] = check_language(wanted["language"], "language", errors)
         columns["time_zone"] = wanted["time_zone"]
@@ -281,6 +286,11 @@ def _clean(
         if wanted["tax_profile"] == "reverse_charge" and not columns["vat_id"] and not told:
             errors.append(FieldError("vat_id", _("Reverse charge needs the customer's VAT id.")))
     return cleaned
+
+
+def _check_joined_on(scope: Scope, day: date, errors: list[FieldError]) -> None:
+    if refusal := why_not_joined_on(day, scope.today()):
+        errors.append(FieldError("joined_on", refusal))
 
 
 def why_untaxed() -> str:

@@ -89,7 +89,7 @@ async def remove_location(scope: Scope, location_id: int) -> None:
 
 async def _free_name(typed: str, own_id: int = 0) -> str:
     name = " ".join(typed.split())
-    if not name:
+    if not sort_key(name):
         raise Invalid(_("Fill this in."), field="name")
     if await value("SELECT 1 FROM location WHERE name_key = :key AND id <> :id", key=sort_key(name), id=own_id):
         raise Invalid(_("A location has this name already. Merge the two instead."), field="name")

@@ -109,9 +109,9 @@ async def _allowed(customer: CustomerDetail, to_key: str) -> StatusRow:
         raise Conflict(
             _(
                 "A customer that is %(status)s cannot become “%(wanted)s”. It can become: %(others)s.",
-                status=customer.status_label,
+                status=_(customer.status_label),
                 wanted=wanted or to_key,
-                others=", ".join(status.label for status in allowed) or _("no other"),
+                others=", ".join(_(status.label) for status in allowed) or _("no other"),
             )
         )
     return target
@@ -154,7 +154,7 @@ async def plan_status(
                 )
             )
         if customer.status == to_key:
-            raise Conflict(_("It is %(status)s already.", status=customer.status_label))
+            raise Conflict(_("It is %(status)s already.", status=_(customer.status_label)))
         plan = await _plan(scope, customer, to_key, on, StatusReason.SCHEDULE)
         at_once = await plan_status_date(scope, customer_id, to_key, on)
         plan = replace(plan, effects=(*plan.effects, *at_once))

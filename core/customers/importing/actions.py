@@ -564,7 +564,8 @@ async def _give_ids(piece: Mapping[str, Any]) -> int:
 _SAME_NAME: Final = (
     "kind", "full_name", "name_key", "company", "login", "login_key", "external_ref", "email_key", "phone_e164",
     "street", "zip", "city", "city_key", "country", "lat", "lon", "currency", "language", "vat_id", "tax_profile",
-    "billing_day", "joined_on",
+    "billing_day", "joined_on", "billing_type", "time_zone", "tax_reason", "terms_days", "grace_days",
+    "minimum_balance_minor", "never_block", "send_by",
 )  # fmt: skip
 _TAKE_OVER: Final = (
     f"INSERT INTO customer (id, {', '.join(_SAME_NAME)}, status_id, status_reason, location_id, created_at)"

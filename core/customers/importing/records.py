@@ -73,6 +73,19 @@ class ImportedContact(Struct, frozen=True, gc=False):
     email: str
 
 
+class ImportedTerms(Struct, frozen=True, gc=False):
+    """How a customer is billed, under the names of its columns; what is not said is as a new customer has it."""
+
+    billing_type: str = "recurring"
+    time_zone: str = ""
+    tax_reason: str = ""
+    terms_days: int | None = None
+    grace_days: int | None = None
+    minimum_balance_minor: int = 0
+    never_block: bool = False
+    send_by: str = "email"
+
+
 class ImportedCustomer(Struct, frozen=True, gc=False):
     """A customer as it will be created, with the keys it is found by."""
 
@@ -109,6 +122,8 @@ class ImportedCustomer(Struct, frozen=True, gc=False):
     addresses: tuple[ImportedAddress, ...]
     contact: ImportedContact | None
     tags: tuple[str, ...]
+    terms: ImportedTerms | None = None
+    """None where the file has no column of them."""
 
 
 class Row(Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from core.customers.importing.profiles import SECRET, Layout
 from core.customers.importing.profiles import Mapping as ColumnMapping
-from core.customers.importing.records import Context, Finding, ImportedCustomer, Row
+from core.customers.importing.records import Context, Finding, ImportedCustomer, ImportedTerms, Row
 from core.customers.importing.report import Examination, Report, examine
 from core.customers.importing.validating import Slice
 from core.customers.importing.validators import Validators
@@ -190,7 +190,8 @@ async def _find(column: str, keys: Sequence[str]) -> dict[str, int]:
 _TYPES: Final = {
     "batch_id": "bigint", "record": "bigint", "line": "bigint", "good": "boolean", "is_customer": "boolean",
     "lat": "double precision", "lon": "double precision", "billing_day": "integer", "joined_on": "date",
-    "opening_minor": "bigint", "continues": "boolean",
+    "opening_minor": "bigint", "continues": "boolean", "terms_days": "integer", "grace_days": "integer",
+    "minimum_balance_minor": "bigint", "never_block": "boolean",
 }  # fmt: skip
 """Of columns that are not text."""
 _PLAIN: Final = (
@@ -206,6 +207,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "continues": False,
 }
 """What the table puts where nothing is given; of other columns an empty text."""
+_NO_TERMS: Final = ImportedTerms()
+_TERMS: Final = tuple((name, attrgetter(name)) for name in ImportedTerms.__struct_fields__)
+_DEFAULTS.update({name: read(_NO_TERMS) for name, read in _TERMS})
 _ALWAYS: Final = frozenset({"batch_id", "record", "line", "name", "good", "is_customer"})
 _NOBODY: Final = ImportedCustomer(
     **{name: _DEFAULTS[name] for name in _PLAIN}, status="", child_refs=(), addresses=(), contact=None, tags=()
@@ -254,6 +258,9 @@ def _staged(
         "location_key": [sort_key(one.location) if one.location else "" for one in customers],
         "status_key": [one.status for one in customers],
     }
+    if any(one.terms is not None for one in customers):
+        terms = [one.terms or _NO_TERMS for one in customers]
+        staged.update({name: list(map(read, terms)) for name, read in _TERMS})
     if any(one.contact is not None for one in customers):
         for name in ("first_name", "surname", "role", "email"):
             staged[f"contact_{name}"] = ["" if one.contact is None else getattr(one.contact, name) for one in customers]

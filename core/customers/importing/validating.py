@@ -7,7 +7,7 @@ service in a record of its own) is judged by `gathering`, record by record in th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
@@ -18,6 +18,8 @@ from babel import Locale
 from babel.numbers import is_currency
 from msgspec import Struct
 
+from core.clock import check_zone
+from core.customers.addresses import why_not_joined_on
 from core.customers.importing import values
 from core.customers.importing.profiles import Column, Layout
 from core.customers.importing.records import (
@@ -27,9 +29,11 @@ from core.customers.importing.records import (
     ImportedContact,
     ImportedCustomer,
     ImportedService,
+    ImportedTerms,
     Row,
 )
 from core.customers.schemas import LOGIN_LENGTH, STREET_LENGTH, TAG_LENGTH
+from core.errors import Invalid
 from core.ids import sort_key
 from core.lists.reading import Record
 from core.texts import _, number, speaking
@@ -40,7 +44,7 @@ LONGEST: Final = {
     "full_name": 200, "company": 200, "login": LOGIN_LENGTH, "street": STREET_LENGTH, "zip": 20, "city": 100,
     "region": 100, "external_ref": 100, "note": 20_000, "location": 100, "contact": 200, "contact_role": 100,
     "phone": 60, "tag": TAG_LENGTH,
-    "service_plan": 200, "service_login": 100, "service_note": 2_000, "opening_number": 60,
+    "tax_reason": 200, "service_plan": 200, "service_login": 100, "service_note": 2_000, "opening_number": 60,
 }  # fmt: skip
 """Characters. What is longer is refused, never cut."""
 MOST_ADDRESSES: Final = 20
@@ -53,6 +57,26 @@ _KINDS: Final = {
     "organization": "company", "firma": "company", "geschäftskunde": "company", "geschäftlich": "company",
     "gewerbe": "company", "b2b": "company",
 }  # fmt: skip
+_BILLING_TYPES: Final = {
+    "recurring": "recurring", "postpaid": "recurring", "post-paid": "recurring", "wiederkehrend": "recurring",
+    "prepaid": "prepaid", "pre-paid": "prepaid", "vorausbezahlt": "prepaid",
+}  # fmt: skip
+_TAX_PROFILES: Final = {
+    "standard": "standard", "as in its country": "standard", "wie im jeweiligen land": "standard",
+    "reverse_charge": "reverse_charge", "reverse charge": "reverse_charge",
+    "steuerschuldnerschaft des empfängers": "reverse_charge", "exempt": "exempt", "steuerbefreit": "exempt",
+    "outside": "outside", "outside scope": "outside", "nicht steuerbar": "outside",
+}  # fmt: skip
+_SEND_BY: Final = {
+    "email": "email", "e-mail": "email", "mail": "email", "e-mail, pdf attached": "email",
+    "e-mail mit pdf": "email", "post": "post", "letter": "post", "brief": "post",
+    "none": "none", "not sent": "none", "kein versand": "none",
+}  # fmt: skip
+_DAYS: Final = re.compile(r"(?:net(?:to)? )?(\d{1,3})(?: ?(?:d|days?|tage?))?", re.IGNORECASE | re.ASCII)
+_TERMS: Final = frozenset({
+    "billing_type", "time_zone", "tax_reason", "terms_days", "grace_days", "minimum_balance", "never_block", "send_by",
+})  # fmt: skip
+"""Fields of `ImportedTerms`: most files have none of them."""
 
 
 def validate(layout: Layout, context: Context, records: Iterable[Record]) -> list[Row]:
@@ -106,6 +130,7 @@ class _Reader:
         self._has_money = not self._has.isdisjoint({"currency", "balance", "owes"})
         self._has_position = not self._has.isdisjoint({"coordinates", "latitude", "longitude"})
         self._has_contact = not self._has.isdisjoint({"contact_first_name", "contact_last_name", "contact_name"})
+        self._has_terms = not self._has.isdisjoint(_TERMS)
         self._has_numbers = not self._has.isdisjoint({"digits", "number_list"})
         self._is_plain_status = (
             self._has.isdisjoint({"status", "is_lead"}) and context.status and context.status != "lead"
@@ -132,7 +157,7 @@ class _Reader:
             continues = (
                 self._profile.repeats == "empty reference" and not self._text("external_ref") and not self._is_named()
             )
-            joined = None if continues else self._date("joined_on")
+            joined = None if continues else self._joined()
             customer = None if continues else self._customer(joined)
             wrong = len(self._errors)
             service = None
@@ -225,6 +250,13 @@ class _Reader:
             return None
         return self._read(field, lambda text: values.a_date(text, self._profile.dates, self._context.country))
 
+    def _joined(self) -> date | None:
+        day = self._date("joined_on")
+        if day is not None and (refusal := why_not_joined_on(day, self._context.today)):
+            self._fault(self._column("joined_on"), refusal, self._text("joined_on"))
+            return None
+        return day
+
     def _amount(self, field: str, currency: str) -> tuple[int, str] | None:
         return self._read(
             field, lambda text: values.amount(text, currency, self._profile.numbers, self._context.locale)
@@ -250,7 +282,12 @@ class _Reader:
         lat, lon = self._position() if self._has_position else (None, None)
         note = "\n".join(values.many_lines(text) for __, text in self._texts("note"))
         language = self._language() if "language" in self._has else ""
-        tax_exempt = self._read("tax_exempt", values.yes_or_no)
+        tax_profile = "exempt" if self._read("tax_exempt", values.yes_or_no) else "standard"
+        if "tax_profile" in self._has:
+            tax_profile = self._read("tax_profile", _one_of(_TAX_PROFILES)) or tax_profile
+        vat_id = self._read("vat_id", values.vat_id) or ""
+        if tax_profile == "reverse_charge" and not self._text("vat_id"):
+            self._fault(self._column("tax_profile"), _("Reverse charge needs the customer's VAT id."))
         if self._has_numbers:
             self._check_numbers()
         email = next((address for address in addresses if address.kind == "email"), None)
@@ -274,8 +311,8 @@ class _Reader:
             status=self._context.status if self._is_plain_status else self._status(),
             currency=currency,
             language=language,
-            vat_id=self._read("vat_id", values.vat_id) or "",
-            tax_profile="exempt" if tax_exempt else "standard",
+            vat_id=vat_id,
+            tax_profile=tax_profile,
             billing_day=self._read("billing_day", _billing_day),
             joined_on=joined or self._context.today,
             location=self._line("location"),
@@ -289,8 +326,25 @@ class _Reader:
             addresses=addresses,
             contact=self._contact(email.value if email else "") if self._has_contact else None,
             tags=self._tags() if "tags" in self._has else (),
+            terms=self._terms(tax_profile, currency) if self._has_terms else None,
         )
         return None if self._errors else customer
+
+    def _terms(self, tax_profile: str, currency: str) -> ImportedTerms:
+        minor, named = self._amount("minimum_balance", currency) or (0, currency)
+        if minor and named != currency:
+            told = _("It is in %(named)s, the customer’s currency is %(currency)s.", named=named, currency=currency)
+            self._fault(self._column("minimum_balance"), told, self._text("minimum_balance"))
+        return ImportedTerms(
+            billing_type=self._read("billing_type", _one_of(_BILLING_TYPES)) or "recurring",
+            time_zone=self._read("time_zone", _zone) or "",
+            tax_reason=self._line("tax_reason") if tax_profile == "exempt" else "",
+            terms_days=self._read("terms_days", _days),
+            grace_days=self._read("grace_days", _days),
+            minimum_balance_minor=minor,
+            never_block=self._read("never_block", values.yes_or_no) or False,
+            send_by=self._read("send_by", _one_of(_SEND_BY)) or "email",
+        )
 
     def _tags(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self._short("tags", values.one_line(tag), "tag") for tag in self._listed("tags")))
@@ -587,6 +641,34 @@ def _billing_day(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 31:
         raise ValueError(_("“%(text)s” is no day of the month, 1 to 31.", text=text[:20]))
     return int(text)
+
+
+def _one_of(words: Mapping[str, str]) -> Callable[[str], str]:
+    """Reads one of these words, whatever its capitals."""
+
+    def read(text: str) -> str:
+        found = words.get(text.strip().casefold())
+        if found is None:
+            known = ", ".join(dict.fromkeys(words.values()))
+            raise ValueError(_("“%(text)s” is none of %(known)s.", text=text[:40], known=known))
+        return found
+
+    return read
+
+
+def _zone(text: str) -> str:
+    try:
+        return check_zone(text)
+    except Invalid as wrong:
+        raise ValueError(wrong.message) from None
+
+
+def _days(text: str) -> int:
+    """So many days, as 14, 14 Tage or Net 30."""
+    found = _DAYS.fullmatch(text.strip())
+    if found is None or int(found[1]) > 365:
+        raise ValueError(_("“%(text)s” is no number of days, 0 to 365.", text=text[:20]))
+    return int(found[1])
 
 
 def _months(text: str) -> int:

@@ -54,7 +54,7 @@ def may_order(buyer: Buyer) -> None:
         raise Conflict(
             _(
                 "A customer that is %(status_label)s cannot order. Change its status first.",
-                status_label=buyer.status_label,
+                status_label=_(buyer.status_label),
             )
         )
 

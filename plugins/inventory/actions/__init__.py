@@ -2,6 +2,7 @@
 
 from plugins.inventory.actions.handing import (
     ask_back,
+    ask_back_rented,
     assign_item,
     keep_item,
     move_item,
@@ -33,6 +34,7 @@ __all__ = [
     "add_product",
     "add_vendor",
     "ask_back",
+    "ask_back_rented",
     "assign_item",
     "change_item",
     "change_location",

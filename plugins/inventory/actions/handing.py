@@ -28,7 +28,7 @@ from plugins.inventory.events import (
     InventoryItemWrittenOff,
     InventoryReturnAsked,
 )
-from plugins.inventory.queries import get_item, get_location, get_product, lent_to
+from plugins.inventory.queries import get_item, get_location, get_product, lent_to, rented_as
 from plugins.inventory.schemas import Move, Return, WriteOff
 from plugins.inventory.status import (
     AT_PLACE,
@@ -44,6 +44,8 @@ from plugins.inventory.status import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.customers.schemas import CustomerDetail
     from core.scope import Scope
     from plugins.inventory.schemas import ItemRow, ProductRow, Rental, Sale
@@ -196,21 +198,32 @@ async def _buyer(scope: Scope, item: ItemRow, customer_id: int | None) -> Custom
 async def ask_back(scope: Scope, customer_id: int) -> int:
     """All that a customer who has ended still has is to be returned; gives how many items."""
     async with unit_of_work(scope):
-        items = await lent_to(customer_id)
-        for item in items:
-            await _put(
-                scope,
-                item,
-                ItemStatus.TO_RETURN,
-                customer_id=customer_id,
-                subscription_id=item.subscription_id,
-            )
-            record(
-                scope,
-                InventoryReturnAsked(inventory_item_id=item.id, customer_id=customer_id, serial=item.serial),
-                changes=_status(item, ItemStatus.TO_RETURN),
-            )
-        return len(items)
+        return await _ask_for(scope, await lent_to(customer_id))
+
+
+async def ask_back_rented(scope: Scope, subscription_ids: Sequence[int]) -> int:
+    """What was rented as subscriptions that are over is to be returned; gives how many items."""
+    async with unit_of_work(scope):
+        return await _ask_for(scope, await rented_as(subscription_ids))
+
+
+async def _ask_for(scope: Scope, items: Sequence[ItemRow]) -> int:
+    for item in items:
+        if item.customer_id is None:
+            continue
+        await _put(
+            scope,
+            item,
+            ItemStatus.TO_RETURN,
+            customer_id=item.customer_id,
+            subscription_id=item.subscription_id,
+        )
+        record(
+            scope,
+            InventoryReturnAsked(inventory_item_id=item.id, customer_id=item.customer_id, serial=item.serial),
+            changes=_status(item, ItemStatus.TO_RETURN),
+        )
+    return len(items)
 
 
 async def keep_item(scope: Scope, item_id: int) -> None:

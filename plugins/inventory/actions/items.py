@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from core.activity.unit import record, unit_of_work
 from core.database import execute, value
-from core.errors import Conflict, FieldError, Invalid, Stale
+from core.errors import Conflict, FieldError, Invalid, NotFound, Stale
 from core.texts import _
 from core.web.reach import check_sees_everyone
 from plugins.inventory.actions.stock import location_named, product_named
 from plugins.inventory.events import InventoryItemAdded, InventoryItemChanged
 from plugins.inventory.identifiers import check_mac, one_line, serial_key
-from plugins.inventory.queries import get_item
+from plugins.inventory.queries import get_item, get_product
 from plugins.inventory.schemas import ItemFields
 from plugins.inventory.status import ItemStatus
 
@@ -53,15 +53,22 @@ async def change_item(scope: Scope, item_id: int, data: ItemFields, *, version: 
     async with unit_of_work(scope):
         now = await get_item(scope, item_id)
         changes = _against(now, data)
+        if data.product_id not in (None, now.product_id):
+            changes["product_id"] = (now.product_id, data.product_id)
         if now.version != version:
             raise Stale(fields=changes)
         if not changes:
             return version
+        if "product_id" in changes:
+            changes["product"] = (now.name, await _product_name(data.product_id))
+            del changes["product_id"]
         await execute(
-            "UPDATE inventory_item SET serial = :serial, serial_key = :serial_key, mac = :mac, barcode = :barcode,"
-            " barcode_key = :barcode_key, condition = :condition, cost_minor = :cost_minor, bought_on = :bought_on,"
-            " note = :note, changed_at = :now, version = version + 1 WHERE id = :id",
+            "UPDATE inventory_item SET product_id = :product_id, serial = :serial, serial_key = :serial_key,"
+            " mac = :mac, barcode = :barcode, barcode_key = :barcode_key, condition = :condition,"
+            " cost_minor = :cost_minor, bought_on = :bought_on, note = :note, changed_at = :now,"
+            " version = version + 1 WHERE id = :id",
             **await _known_by(data.serial, data.mac, data.barcode, item_id),
+            product_id=data.product_id or now.product_id,
             condition=data.condition,
             cost_minor=data.cost_minor,
             bought_on=data.bought_on,
@@ -73,6 +80,13 @@ async def change_item(scope: Scope, item_id: int, data: ItemFields, *, version: 
             scope, InventoryItemChanged(inventory_item_id=item_id, customer_id=now.customer_id), changes=dict(changes)
         )
         return version + 1
+
+
+async def _product_name(product_id: int | None) -> str:
+    try:
+        return (await get_product(product_id or 0)).full_name
+    except NotFound:
+        raise Invalid(_("Choose a product of the list."), field="product_id") from None
 
 
 async def remove_item(scope: Scope, item_id: int) -> None:
@@ -92,7 +106,7 @@ async def remove_item(scope: Scope, item_id: int) -> None:
 
 
 def _against(now: ItemRow, data: ItemFields) -> dict[str, tuple[object, object]]:
-    new = {name: getattr(data, name) for name in ItemFields.__struct_fields__}
+    new = {name: getattr(data, name) for name in ItemFields.__struct_fields__ if name != "product_id"}
     new["serial"], new["barcode"] = one_line(data.serial), one_line(data.barcode)
     new["mac"] = check_mac(data.mac)
     return {name: (getattr(now, name), value) for name, value in new.items() if getattr(now, name) != value}

@@ -53,21 +53,28 @@ async def add_vendor(scope: Scope, data: VendorFields) -> int:
         return vendor_id
 
 
-async def change_vendor(scope: Scope, vendor_id: int, data: VendorFields) -> None:
+async def change_vendor(scope: Scope, vendor_id: int, data: VendorFields, *, version: int) -> int:
+    """Gives the new version. Raises Stale where somebody saved it first."""
     check_sees_everyone(scope)
     async with unit_of_work(scope):
         now = await get_vendor(vendor_id)
+        changes = _differences({"name": (now.name, one_line(data.name)), "contact": (now.contact, data.contact)})
+        if now.version != version:
+            raise Stale(fields=changes, version=now.version)
         name = await _free_name("inventory_vendor", data.name, vendor_id)
+        if not changes:
+            return version
         await execute(
-            "UPDATE inventory_vendor SET name = :name, name_key = :key, contact = :contact WHERE id = :id",
+            "UPDATE inventory_vendor SET name = :name, name_key = :key, contact = :contact, version = version + 1"
+            " WHERE id = :id AND version = :version",
             name=name,
             key=sort_key(name),
             contact=data.contact,
             id=vendor_id,
+            version=version,
         )
-        changes = _differences({"name": (now.name, name), "contact": (now.contact, data.contact)})
-        if changes:
-            record(scope, InventoryVendorChanged(inventory_vendor_id=vendor_id), changes=changes)
+        record(scope, InventoryVendorChanged(inventory_vendor_id=vendor_id), changes=changes)
+        return version + 1
 
 
 async def remove_vendor(scope: Scope, vendor_id: int) -> None:
@@ -104,21 +111,28 @@ async def add_location(scope: Scope, data: LocationFields) -> int:
         return location_id
 
 
-async def change_location(scope: Scope, location_id: int, data: LocationFields) -> None:
+async def change_location(scope: Scope, location_id: int, data: LocationFields, *, version: int) -> int:
+    """Gives the new version. Raises Stale where somebody saved it first."""
     check_sees_everyone(scope)
     async with unit_of_work(scope):
         now = await get_location(location_id)
+        changes = _differences({"name": (now.name, one_line(data.name)), "note": (now.note, data.note)})
+        if now.version != version:
+            raise Stale(fields=changes, version=now.version)
         name = await _free_name("inventory_location", data.name, location_id)
+        if not changes:
+            return version
         await execute(
-            "UPDATE inventory_location SET name = :name, name_key = :key, note = :note WHERE id = :id",
+            "UPDATE inventory_location SET name = :name, name_key = :key, note = :note, version = version + 1"
+            " WHERE id = :id AND version = :version",
             name=name,
             key=sort_key(name),
             note=data.note,
             id=location_id,
+            version=version,
         )
-        changes = _differences({"name": (now.name, name), "note": (now.note, data.note)})
-        if changes:
-            record(scope, InventoryLocationChanged(inventory_location_id=location_id), changes=changes)
+        record(scope, InventoryLocationChanged(inventory_location_id=location_id), changes=changes)
+        return version + 1
 
 
 async def remove_location(scope: Scope, location_id: int) -> None:
@@ -236,7 +250,7 @@ async def change_product(scope: Scope, product_id: int, data: ProductFields, *, 
         await _check_product(data)
         vendor_id = await vendor_named(scope, data.vendor)
         name = await _free_model(vendor_id, data.name, product_id)
-        changes = {field: (old, new) for field, (old, new) in _against(now, data).items()}
+        changes = _against(now, data)
         if not changes:
             return version
         await execute(
@@ -246,6 +260,8 @@ async def change_product(scope: Scope, product_id: int, data: ProductFields, *, 
             " note = :note, version = version + 1 WHERE id = :id",
             **{**_columns(data), "vendor_id": vendor_id, "name": name, "key": sort_key(name), "id": product_id},
         )
+        if changes.pop("rent_product_id", None) is not None:
+            changes["rent_product"] = (now.rent_product, (await get_product(product_id)).rent_product)
         record(scope, InventoryProductChanged(inventory_product_id=product_id), changes=changes)
         return version + 1
 
@@ -276,7 +292,7 @@ async def _put_photo(scope: Scope, before: ProductRow, file_id: int | None) -> N
     record(
         scope,
         InventoryProductChanged(inventory_product_id=before.id),
-        changes={"photo": (before.photo_file_id, file_id)},
+        changes={"photo": (before.photo_file_id is not None, file_id is not None)},
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from core.billing import actions
-from core.billing.actions.dunning import run_dunning
-from core.billing.dunning import list_steps
+from core.billing.actions.dunning import run_dunning, save_step
+from core.billing.dunning import StepFields, list_steps
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import change_status, create_customer
 from core.customers.schemas import NewCustomer
@@ -78,6 +78,28 @@ async def test_a_step_is_added_changed_and_removed_in_drawers(tenant: TestTenant
     assert [each.days for each in await list_steps()] == [3, 10, 14]
 
 
+async def test_who_saves_a_step_that_somebody_changed_meanwhile_sees_that_and_is_asked_again(
+    tenant: TestTenant,
+) -> None:
+    page, scope = await tenant.browser(), tenant.scope()
+    step = (await list_steps())[0]
+    path, typed = f"/settings/dunning/steps/{step.id}", {"days": "4", "message": "payment_reminder", "fee": "2"}
+    plan = await page.get(path, params=typed, headers=PART)
+    await save_step(scope, StepFields(days=6, message="payment_warning", fee_minor=900), step.id)
+
+    again = await sent(page, path, plan, **typed)
+    between = next(each for each in await list_steps() if each.id == step.id)
+    done = await sent(page, path, again, **typed)
+
+    assert f"So far, after {step.days} days" in plan.text
+    assert again.status_code == 409, again.status_code
+    assert "So far, after 6 days" in again.text
+    assert "€9.00" in again.text
+    assert between.fee_minor == 900
+    assert done.headers.get("hx-redirect") == "/settings/dunning", done.text
+    assert next(each for each in await list_steps() if each.id == step.id).fee_minor == 200
+
+
 async def test_what_is_wrong_with_a_step_is_said_beside_its_field(tenant: TestTenant) -> None:
     page = await tenant.browser()
     for typed, field in (
@@ -120,6 +142,30 @@ async def test_B9_a_promise_and_a_dispute_are_noted_on_the_invoices_page(tenant:
     assert "Promised by" not in (await page.get(path)).text
 
 
+async def test_B9_promises_and_disputes_that_are_over_stand_in_the_dunning_of_the_invoice(tenant: TestTenant) -> None:
+    invoice = await an_overdue_invoice(tenant)
+    api, page = await tenant.api(), await tenant.browser()
+    at = f"/api/v1/invoices/{invoice}"
+    today = tenant.scope().today()
+    await api.put(f"{at}/promise", json={"until_on": (today + timedelta(days=9)).isoformat(), "note": "payday"})
+    await api.put(f"{at}/dispute", json={"reason": "Nobody came"})
+    open_now = (await api.get(f"{at}/dunning")).json()["pauses"]
+    await api.post(f"{at}/dispute/closing", json={"answer": "They came"})
+    await api.post(f"{at}/write-off", json={"reason": "Gone"})
+
+    shown = await page.get(f"/invoices/{invoice}")
+    told = (await api.get(f"{at}/dunning")).json()
+
+    for words in ("Promise over: the debt was written off", "payday", "Dispute closed", "Nobody came", "They came"):
+        assert words in shown.text, words
+    assert [(each["kind"], each["state"]) for each in open_now] == [("dispute", "open"), ("promise", "open")]
+    assert [(each["kind"], each["state"], each["said"], each["answer"]) for each in told["pauses"]] == [
+        ("dispute", "closed", "Nobody came", "They came"),
+        ("promise", "written_off", "payday", ""),
+    ]
+    assert (told["promised_until"], told["disputed_since"]) == (None, None)
+
+
 async def test_a_promise_for_the_past_is_refused_beside_its_field(tenant: TestTenant) -> None:
     invoice = await an_overdue_invoice(tenant)
     page = await tenant.browser()
@@ -157,3 +203,47 @@ async def test_dunning_over_the_api(tenant: TestTenant) -> None:
     assert removed.status_code == 200
     assert [each["days"] for each in (await api.get("/api/v1/dunning/steps")).json()["steps"]] == [3, 10, 14]
     assert (await api.get("/api/v1/invoices/999/dunning")).status_code == 404
+
+
+async def test_the_plan_of_a_void_names_its_late_fees_and_offers_to_credit_what_was_invoiced(
+    tenant: TestTenant,
+) -> None:
+    invoice = await an_overdue_invoice(tenant)
+    scope = tenant.scope()
+    first, second, *_ = await list_steps()
+    for step in (first, second):
+        await save_step(scope, StepFields(days=step.days, fee_minor=500 + step.days), step.id)
+    await run_dunning(scope, pause=0)
+    payer = int(await value("SELECT payer_id FROM document WHERE id = :id", id=invoice))
+    (fee_invoice,) = await actions.invoice_open_charges(scope, payer)
+    tenant.clock.move(timedelta(days=7))
+    await run_dunning(scope, pause=0)
+    page, api, path = await tenant.browser(), await tenant.api(), f"/invoices/{invoice}/void"
+
+    plan = await page.get(path, params={"reason": "Never ordered"}, headers=PART)
+    kept = await page.get(path, params={"reason": "Never ordered", "late_fees": "keep"}, headers=PART)
+    done = await sent(page, path, plan, reason="Never ordered", late_fees="credit")
+
+    number = await value("SELECT number FROM document WHERE id = :id", id=fee_invoice)
+    for words in ("Late fees", f"Late fee on {number}", "Late fee, not invoiced yet", "5.03", "5.10", "waived"):
+        assert words in plan.text, words
+    assert "stays" in kept.text
+    assert done.headers.get("hx-redirect") == f"/invoices/{invoice}", done.text
+    assert await value("SELECT count(*) FROM charge WHERE kind = 'fee' AND state = 'waived'") == 2
+    told = (await api.get(f"/api/v1/invoices/{fee_invoice}")).json()
+    assert (told["open_minor"], len(told["credit_note_ids"])) == (0, 1)
+
+
+async def test_a_void_over_the_api_credits_late_fees_that_were_invoiced_where_it_says_so(tenant: TestTenant) -> None:
+    invoice = await an_overdue_invoice(tenant)
+    scope, api = tenant.scope(), await tenant.api()
+    first, *_ = await list_steps()
+    await save_step(scope, StepFields(days=first.days, fee_minor=500), first.id)
+    await run_dunning(scope, pause=0)
+    payer = int(await value("SELECT payer_id FROM document WHERE id = :id", id=invoice))
+    (fee_invoice,) = await actions.invoice_open_charges(scope, payer)
+
+    made = await api.post(f"/api/v1/invoices/{invoice}/void", json={"reason": "Wrong", "late_fees": "credit"})
+
+    assert made.status_code == 201, made.text
+    assert (await api.get(f"/api/v1/invoices/{fee_invoice}")).json()["open_minor"] == 0

@@ -592,3 +592,32 @@ async def test_what_is_no_iban_bic_or_e_mail_is_not_printed_on_documents(tenant:
         assert f'id="f-{name}-e"' in refused.text
     assert saved.status_code == 303, saved.text
     assert await value("SELECT bic FROM seller") == "AIBKIE2D"
+
+
+@pytest.mark.parametrize(
+    ("currency", "country", "finer", "shown"),
+    [
+        ("JPY", "JP", 1_234_000_000, ("1,234", "1,234")),
+        ("JPY", "JP", 1_500_000, ("1.5", "2")),
+        ("KWD", "KW", 1_500_000, ("1.500", "1.500")),
+        ("EUR", "IE", 1_500_000, ("1.50", "1.50")),
+    ],
+)
+async def test_B7_prices_of_lines_have_the_decimals_of_their_currency(
+    tenant: TestTenant, currency: str, country: str, finer: int, shown: tuple[str, str]
+) -> None:
+    scope = tenant.scope()
+    if currency != "EUR":
+        await set_fx_rate(scope, NewFxRate(from_currency=currency, valid_on=scope.today(), rate_e10=61_000_000))
+    customer_id = await create_customer(scope, NewCustomer(full_name="Aiko", country=country, currency=currency))
+    line = NewLine(description="Visit", unit_price_e6=finer)
+    invoice = await actions.create_draft(scope, NewDraft(payer_id=customer_id, lines=[line]))
+    await actions.issue(scope, invoice)
+
+    page = await (await tenant.browser()).get(f"/invoices/{invoice}")
+    sheet = await (await tenant.browser()).get(f"/invoices/{invoice}/sheet")
+
+    cells = re.findall(r'<td class="t-num">([\d.,]+)</td>', page.text)
+    assert cells[0] == shown[0]
+    assert f'c-amount">{shown[1]}</td>' in page.text
+    assert shown[0] in re.sub(r"<[^>]+>", " ", sheet.text).split()

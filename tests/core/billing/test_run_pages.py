@@ -408,6 +408,11 @@ async def test_settings_of_billing_are_saved_and_refused_at_their_field(tenant: 
         "prepaid_notice_days": "0",
         "trial_notice_days": "3",
         "tax_rounding": "total",
+        "tax_date": "end",
+        "inclusive_prices": "gross",
+        "cash_rounding": "CHF 0.05",
+        "fee_tax": "outside",
+        "forfeit_tax": "standard",
         "use_credit": "yes",
         "confirm_above_minor": "1000000",
         "run_daily": "yes",
@@ -415,13 +420,17 @@ async def test_settings_of_billing_are_saved_and_refused_at_their_field(tenant: 
 
     saved = await page.post("/settings/billing", data=fields)
     refused = await page.post("/settings/billing", data={**fields, "terms_days": "400"})
+    no_coin = await page.post("/settings/billing", data={**fields, "cash_rounding": "five"})
     shown = await page.get("/settings/billing")
 
     assert saved.status_code == 303, saved.text
-    assert refused.status_code == 422
+    assert (refused.status_code, no_coin.status_code) == (422, 422)
+    assert "“five” is no currency with its coin: CHF 0.05." in no_coin.text
     assert "One field needs another look" in refused.text
     assert "Days to pay" in refused.text
     assert 'value="21"' in shown.text
+    assert "CHF 0.05</textarea>" in shown.text
+    assert '<option value="standard" selected>' in shown.text
 
 
 async def test_runs_over_json_are_previewed_started_listed_and_read(tenant: TestTenant) -> None:

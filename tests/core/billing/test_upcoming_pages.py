@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.billing.actions.pausing import pause
+from core.billing.run import run_billing
 from core.catalog.actions import create_product
 from core.catalog.schemas import NewPrice, NewProduct
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
 from core.database import value
+from core.money import format_amount
 from core.periods import Cycle, nth
 from core.subscriptions.actions import subscribe
 from core.subscriptions.pages import period_words
-from core.subscriptions.schemas import NewSubscription
+from core.subscriptions.schemas import NewPause, NewSubscription
 from core.testing import TestTenant
 from core.web.templating import written
 from tests.books import a_customer
@@ -65,3 +68,24 @@ async def test_P14_the_lines_of_whom_a_customer_pays_for_name_them(tenant: TestT
 
     assert shown.text.count("Branch one") == 1
     assert sorted(line["beneficiary"] for line in over_json[0]["lines"]) == ["", "Branch one"]
+
+
+async def test_P14_the_credit_note_of_a_planned_pause_is_shown_as_one(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ann Arbor", country="IE"))
+    price = NewPrice(cycle_unit="month", amount_minor=10_000, valid_from=scope.today())
+    product_id = await create_product(scope, NewProduct(code="line", name="Line", kind="plan", prices=[price]))
+    price_id = int(await value("SELECT id FROM price WHERE product_id = :id", id=product_id))
+    line = await subscribe(scope, NewSubscription(customer_id=customer_id, product_id=product_id, price_id=price_id))
+    await run_billing(scope, scope.today())
+    first = scope.today() + timedelta(days=10)
+    await pause(scope, line, NewPause(from_on=first, to_on=first + timedelta(days=5), hold_minor=0))
+    page, api = await tenant.browser(), await tenant.api()
+
+    shown = await page.get(f"/customers/{customer_id}/invoices/upcoming")
+    told = (await api.get(f"/api/v1/customers/{customer_id}/upcoming-invoices")).json()
+
+    assert [each["kind"] for each in told][:2] == ["credit_note", "invoice"]
+    assert told[0]["total_minor"] > 0
+    assert "Credit note" in shown.text
+    assert f"−{format_amount(told[0]['total_minor'], 'EUR')}" in shown.text

@@ -100,6 +100,7 @@ BROKEN: Final = (
     ("V4", "UPDATE document_state SET open_minor = open_minor + 1 WHERE document_id = 2"),
     ("V4", "UPDATE credit_entry SET left_minor = left_minor + 1"),
     ("V4", "UPDATE customer SET live_subscriptions = 7 WHERE id = 2"),
+    ("V4", "UPDATE customer SET parent_key = 'somebody' WHERE id = 2"),
     ("V5", "UPDATE document_line SET net_minor = net_minor + 1 WHERE id = 1"),
     ("V5", "UPDATE document_tax SET tax_minor = tax_minor + 1 WHERE document_id = 1"),
     ("V5", "DELETE FROM document_party WHERE document_id = 1"),
@@ -130,6 +131,15 @@ async def test_what_is_broken_is_named(books: Scope, key: str, sql: str) -> None
         assert await execute(sql) > 0
 
     assert key in {each.key for each in await verify(books)}
+
+
+async def test_rounding_that_was_not_booked_is_named(books: Scope) -> None:
+    async with behind_its_back():
+        await execute("UPDATE document SET rounding_minor = 5, tax_minor = tax_minor - 5 WHERE id = 1")
+
+    rules = {each.rule: each.example for each in await verify(books)}
+
+    assert rules["What a document is rounded by is what was booked as its rounding."] == "document 1"
 
 
 async def test_a_day_that_the_last_run_would_charge_again_is_named(books: Scope) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import httpx
 
 from core.billing import actions as billing
@@ -91,3 +93,31 @@ async def test_U8_who_may_not_see_the_activity_is_told_the_rule_alone(tenant: Te
 
     assert "Rule" in said
     assert "Last event" not in said
+
+
+async def test_U8_the_same_is_told_over_json_to_who_may_see_it(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Ada Adler", country="IE"))
+    invoice_id = await billing.create_draft(
+        scope, NewDraft(payer_id=customer_id, lines=[NewLine(description="Work", unit_price_e6=100_000_000)])
+    )
+    await billing.issue(scope, invoice_id)
+    await payments.receive(scope, NewPayment(payer_id=customer_id, amount_minor=2000))
+    message_id = await write_message(scope, customer_id, subject="Hello", text="x", to=["ada@posteo.example"])
+    api, some = await tenant.api(), await tenant.api(("documents.view",))
+    page = await tenant.browser()
+    paths = (f"/customers/{customer_id}/balance/why", f"/invoices/{invoice_id}/why", f"/messages/{message_id}/why")
+
+    for path in paths:
+        told, shown = (await api.get(f"/api/v1{path}")).json(), unescape(await why(page, path))
+        assert told["title"] in shown
+        assert told["event"]["text"] in shown
+        assert [one["label"] for one in told["facts"] if one["value"] not in shown] == []
+        assert told["facts"][0]["label"] == "Rule"
+
+    told = (await some.get(f"/api/v1{paths[1]}")).json()
+    assert told["event"] is None
+    assert told["facts"][0]["value"] == "Something was paid on it, and something is open."
+    assert (await some.get(f"/api/v1{paths[2]}")).status_code == 403
+    assert [(await api.get(f"/api/v1/{one}/999/why")).status_code for one in ("invoices", "messages")] == [404, 404]
+    assert (await api.get("/api/v1/customers/999/balance/why")).status_code == 404

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.activity.unit import unit_of_work
 from core.customers import actions, queries
 from core.customers.listing import CUSTOMERS, choices_for
 from core.customers.schemas import HierarchyFields, LocationFields, MainData, NewCustomer, TagFields
-from core.database import Partitions, value, values
+from core.database import Partitions, execute, value, values
 from core.errors import Conflict, Forbidden, Invalid
+from core.scope import ALL_PERMISSIONS, Actor
+from core.staff import queries as staff_queries
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -210,7 +213,7 @@ async def test_C20_a_location_is_renamed_merged_and_removed_when_nobody_is_there
 
     now = await queries.get_customer(scope, ann)
     assert (now.location, now.version) == ("Quayside", 3)
-    assert [(one.name, one.customers) for one in await queries.list_location_uses()] == [("Quayside", 1)]
+    assert [(one.name, one.customers) for one in await queries.list_location_uses(scope)] == [("Quayside", 1)]
 
 
 async def test_C20_a_location_in_use_leads_to_its_customers_instead_of_being_removed(tenant: TestTenant) -> None:
@@ -244,6 +247,31 @@ async def test_C20_locations_over_json(tenant: TestTenant) -> None:
     assert merged.json() == {"id": other["id"], "name": "Quay", "customers": 0}
     assert (await api.delete(f"/api/v1/locations/{other['id']}")).status_code == 200
     assert (await api.get("/api/v1/locations")).json() == []
+
+
+async def test_C20_who_sees_some_customers_only_gets_the_locations_with_those_over_json(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = tenant.scope()
+    place = await actions.add_location(scope, LocationFields(name="Quay"))
+    for partition in (7, 7, 8, None):
+        async with unit_of_work(scope):
+            await execute(
+                "UPDATE customer SET partition_id = :partition, location_id = :place WHERE id = :id",
+                partition=partition,
+                place=place,
+                id=await tagged(scope, "Ann"),
+            )
+
+    async def reseller(text: str, now: object) -> Actor:
+        return Actor("token", 1, "Reseller", Partitions((7,)), ALL_PERMISSIONS)
+
+    assert (await (await tenant.api()).get("/api/v1/locations")).json()[0]["customers"] == 4
+    monkeypatch.setattr(staff_queries, "find_token_actor", reseller)
+    some = await tenant.api()
+
+    assert (await some.get("/api/v1/locations")).json() == [{"id": place, "name": "Quay", "customers": 2}]
+    assert (await some.post("/api/v1/locations", json={"name": "Row"})).status_code == 403
 
 
 async def test_C2_the_list_shows_the_children_of_a_customer(scope: Scope) -> None:

@@ -486,3 +486,34 @@ async def test_C4_two_extensions_of_one_number_both_stay_and_the_same_number_twi
         "+353 65 555 0142 ext. 7",
         "+353 65 555 0142",
     ]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2027-11-24", "2999-01-01"])
+async def test_C4_a_day_on_which_nobody_can_have_joined_is_said_in_the_form_and_over_json(
+    tenant: TestTenant, day: str
+) -> None:
+    scope, page, api = tenant.scope(), await tenant.browser(), await tenant.api()
+    customer_id = await actions.create_customer(scope, NewCustomer(full_name="Ann", joined_on=date(2027, 11, 23)))
+    shown = {"version": "1", "full_name": "Ann", "currency": "EUR"}
+
+    formed = await page.put(f"/customers/{customer_id}/sections/main", data={**shown, "joined_on": day})
+    changed = await api.patch(f"/api/v1/customers/{customer_id}", json={"version": 1, "main": {"joined_on": day}})
+    made = await api.post("/api/v1/customers", json={"full_name": "Bo", "joined_on": day})
+
+    assert formed.status_code == changed.status_code == made.status_code == 422
+    assert "Give a day from 1 Jan 1900 to 23 Nov 2027." in formed.text
+    assert [one["field"] for one in made.json()["errors"]] == ["joined_on"], made.text
+    assert [one["field"] for one in changed.json()["errors"]] == ["joined_on"], changed.text
+
+
+async def test_C4_a_day_that_was_kept_before_days_had_bounds_keeps_nothing_from_being_saved(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await actions.create_customer(scope, NewCustomer(full_name="Ann"))
+    async with unit_of_work(scope):
+        await execute("UPDATE customer SET joined_on = '0001-01-01' WHERE id = :id", id=customer_id)
+
+    await actions.change_customer(
+        scope, customer_id, MainData(full_name="Bea", joined_on=date(1, 1, 1), currency="EUR"), version=1
+    )
+
+    assert (await queries.get_customer(scope, customer_id)).full_name == "Bea"

@@ -92,7 +92,6 @@ async def test_who_reads_german_reads_no_english_on_the_pages_of_customers(tenan
     texts = [message for message in catalogue_at(ROOT / "core" / "customers" / "locale" / "de.po", "de") if message.id]
     english = {one.id for one in texts if isinstance(one.id, str) and one.id != one.string}
     german = {one.string for one in texts if isinstance(one.string, str)}
-    own = {"New", "Active", "Blocked", "Inactive", "Closed", "Cancelled", "Terminated"}
 
     for path in ("", "/new", "/import", f"/{customer_id}", f"/{customer_id}/details", f"/{customer_id}/contacts",
                  f"/{customer_id}/notes", f"/{customer_id}/activity", f"/{customer_id}/sections/main/edit",
@@ -100,5 +99,5 @@ async def test_who_reads_german_reads_no_english_on_the_pages_of_customers(tenan
         shown = await page.get(f"/customers{path}")
         assert shown.status_code == 200, shown.text
         read = {unescape(text).strip() for text in re.findall(r">([^<>]+)<", shown.text)}
-        assert not (read & english) - own, path
+        assert not read & english, path
         assert read & german, path

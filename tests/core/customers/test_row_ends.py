@@ -8,6 +8,8 @@ from core.activity.unit import unit_of_work
 from core.customers import actions
 from core.customers.schemas import NewCustomer
 from core.database import execute
+from core.messages.settings import MailSettings
+from core.settings.actions import save_settings
 from core.testing import TestTenant
 
 PARTIAL = {"hx-request": "true", "hx-request-type": "partial"}
@@ -24,6 +26,10 @@ async def somebody(tenant: TestTenant, status: str, name: str = "Ada <Adler>") -
     return customer_id
 
 
+async def mail_set_up(tenant: TestTenant) -> None:
+    await save_settings(tenant.scope(), MailSettings(host="mail.example", sender_address="office@acme.example"))
+
+
 def row_of(page: str, customer_id: int) -> str:
     found = re.search(rf'<tr id="customer-{customer_id}">.*?</tr>', page, re.DOTALL)
     assert found is not None
@@ -34,6 +40,7 @@ async def test_L6_a_row_ends_with_what_can_be_made_from_there_the_rest_greyed_wi
     tenant: TestTenant,
 ) -> None:
     live, ended = await somebody(tenant, "active"), await somebody(tenant, "inactive")
+    await mail_set_up(tenant)
     page = await tenant.browser()
 
     listed = (await page.get("/customers")).text
@@ -45,6 +52,20 @@ async def test_L6_a_row_ends_with_what_can_be_made_from_there_the_rest_greyed_wi
     assert "Ada <Adler>" not in row
     assert f'href="/customers/{ended}/subscriptions"' not in row_of(listed, ended)
     assert "A customer that is Inactive cannot order" in row_of(listed, ended)
+
+
+async def test_M8_without_a_mail_server_the_icon_is_greyed_and_says_where_to_set_it_up(tenant: TestTenant) -> None:
+    customer_id = await somebody(tenant, "active")
+    page = await tenant.browser()
+
+    before = row_of((await page.get("/customers")).text, customer_id)
+    await mail_set_up(tenant)
+    after = row_of((await page.get("/customers")).text, customer_id)
+
+    assert 'aria-label="Write e-mail: No mail server is set up: see Settings, Mail"' in before
+    assert "messages/new" not in before
+    assert "No mail server" not in after
+    assert f'href="/customers/{customer_id}/messages/new"' in after
 
 
 async def test_L6_icons_stand_there_for_those_who_may(tenant: TestTenant) -> None:

@@ -142,7 +142,7 @@ async def test_F5_a_search_asks_each_of_those_that_know_something_once(tenant: T
     with watched() as asked:
         await page.get("/search?q=anna")
 
-    assert len(asked) <= 6, asked
+    assert len(asked) <= 7, asked
 
 
 @pytest.mark.plugins("inventory")
@@ -152,3 +152,37 @@ async def test_the_start_page_calls_plugins_by_their_names(tenant: TestTenant) -
     assert "Plugins that are on" in page
     assert ">Inventory</span>" in page
     assert ">inventory<" not in page
+
+
+async def test_F5_staff_are_found_by_who_sees_them(tenant: TestTenant) -> None:
+    await tenant.staff("Support", "nuala.brannock@staff.example")
+
+    assert "nuala.brannock@staff.example" in str(await found_of(tenant, "BRANNOCK", "staff.view"))
+    assert (await groups(tenant, "support pers", "staff.view"))["Staff"] == ["Support Person"]
+    assert "Staff" not in await groups(tenant, "brannock", "customers.view")
+    assert "Staff" not in await groups(tenant, "b_annock", "staff.view")
+
+
+async def found_of(tenant: TestTenant, q: str, *permissions: str, **params: int) -> list[dict[str, str]]:
+    api = await tenant.api(permissions or ("*",))
+    answer = await api.get("/api/v1/search", params={"q": q, **params})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json())
+
+
+async def test_F2_the_search_answers_over_json_with_what_the_token_sees(tenant: TestTenant) -> None:
+    for name in ("Harbour One", "Harbour Two", "Harbour Three"):
+        await customer(tenant, name)
+
+    every = await found_of(tenant, "harb")
+    some = await found_of(tenant, "harb", limit=2)
+    none = await found_of(tenant, "harb", "catalog.view")
+    api = await tenant.api()
+    wrong = [await api.get("/api/v1/search", params=given) for given in ({"q": "h"}, {}, {"q": "harb", "limit": "0"})]
+
+    assert sorted(one["label"] for one in every) == ["Harbour One", "Harbour Three", "Harbour Two"]
+    assert {one["kind"] for one in every} == {"Customers"}
+    assert every[0]["href"].startswith("/customers/")
+    assert (len(some), none) == (2, [])
+    assert [one.status_code for one in wrong] == [422, 422, 422]
+    assert (await tenant.anonymous().get("/api/v1/search", params={"q": "harb"})).status_code == 401

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, Literal
 from uuid import UUID
 
@@ -384,6 +385,23 @@ async def test_many_rows_go_in_with_one_statement(things: Database) -> None:
 
     assert count == 2500
     assert await value("SELECT sum(amount_minor)::bigint FROM thing") == 2500 * 2499 // 2
+
+
+async def test_what_is_refused_names_no_row_to_a_log(things: Database) -> None:
+    await execute("INSERT INTO thing (name, on_day) VALUES ('zoe@example.net', :day)", day=date(2027, 1, 1))
+    refused = (
+        ("UPDATE thing SET amount_minor = NULL", ConstraintFailed),
+        ("INSERT INTO thing (name, digest) SELECT 'forbidden', NULL FROM thing", ConstraintFailed),
+        ("INSERT INTO thing (name, on_day) SELECT name, on_day FROM thing", Duplicate),
+    )
+
+    for statement, kind in refused:
+        with pytest.raises(kind) as caught:
+            await execute(statement)
+        with pytest.raises(kind) as inside:
+            await in_a_transaction([(statement, {})])
+        for one in (caught, inside):
+            assert "zoe@example.net" not in "".join(format_exception(one.value))
 
 
 async def test_of_many_rows_all_go_in_or_none(things: Database) -> None:

@@ -35,7 +35,7 @@ class Page:
     """A route, as far as a manifest looks at it."""
 
     paths: frozenset[str]
-    opt: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    opt: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,40 @@ class Work:
     """A kind of job, as far as a manifest looks at it."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Hour:
+    """A schedule, as far as a manifest looks at it."""
+
+    name: str
+    kind: str | Work
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A kind of message, as far as a manifest looks at it."""
+
+    key: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A list's column, as far as a manifest looks at it."""
+
+    key: str
+    can_sort: bool = True
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A list, as far as a manifest looks at it."""
+
+    key: str
+    sort: str
+    permission: str = "maps.view"
+    columns: tuple[Head, ...] = (Head("name"), Head("map", can_sort=False))
 
 
 @dataclass(frozen=True)
@@ -65,6 +99,9 @@ def maps(**fields: Any) -> Manifest:
         "permissions": (Permission("maps.view", "See maps"), Permission("maps.points.edit", "Set points")),
         "routes": (Page(frozenset({"/maps"})), Page(frozenset({"/maps/points/{point_id:int}", "/api/v1/maps/points"}))),
         "jobs": (Work("maps_locate"),),
+        "schedules": (Hour("maps_nightly", Work("maps_locate")),),
+        "messages": (Mail("maps_moved"),),
+        "lists": (Rows("maps.points", "-name"),),
         "events": ("customer_moved",),
         "menu": (MenuItem(area="network", label="Map", href="/maps", permission="maps.view"),),
         "outbound_hosts": ("nominatim.openstreetmap.org",),
@@ -118,6 +155,27 @@ def test_a_manifest_is_data_and_cannot_be_changed() -> None:
             {"door": Way(log_in="/maps/in", home="/maps")},
             "its door leads to /maps/in, which is none of its routes",
         ),
+        (
+            {"routes": (Page(frozenset({"/maps"}), {"permission": "maps.veiw"}),)},
+            "the route /maps needs the permission maps.veiw, which it does not declare",
+        ),
+        ({"lists": (Rows("points", "name"),)}, "the list points must be called maps.…"),
+        (
+            {"lists": (Rows("maps.points", "-id"),)},
+            "the list maps.points begins sorted by id, which is none of its columns that can be sorted",
+        ),
+        ({"lists": (Rows("maps.points", "name,-map"),)}, "begins sorted by map, which is none of its columns"),
+        (
+            {"lists": (Rows("maps.points", "name", "maps.list"),)},
+            "the list maps.points needs the permission maps.list, which it does not declare",
+        ),
+        ({"schedules": (Hour("locate", Work("maps_locate")),)}, "the schedule locate must be called maps_…"),
+        (
+            {"schedules": (Hour("maps_daily", "maps_look"),)},
+            "the schedule maps_daily starts maps_look, which is none of its jobs",
+        ),
+        ({"messages": (Mail("moved"),)}, "the kind of message moved must be called maps_…"),
+        ({"messages": (Mail("maps_moved"),) * 2}, "the kind of message maps_moved is declared twice"),
         ({"jobs": (Work("locate"),)}, "the kind of job locate must be called maps_…"),
         ({"events": ("customer_sneezed", "customer_moved")}, "there is no event customer_sneezed to hear"),
         ({"events": ("customer_tabs", "customer_moved")}, "there is no event customer_tabs to hear"),

@@ -387,6 +387,48 @@ async def test_L5_many_are_exempt_with_one_reason_that_is_asked_for(tenant: Test
     assert await values("SELECT tax_profile || ' ' || tax_reason FROM customer") == ["exempt Section 72"] * 2
 
 
+async def test_L5_how_many_are_billed_is_changed_and_goes_back_to_the_settings(tenant: TestTenant) -> None:
+    ids = await some(tenant, 2)
+    async with unit_of_work(tenant.scope()):
+        await execute("UPDATE customer SET currency = 'JPY' WHERE id = :id", id=ids[1])
+    page = await tenant.browser()
+
+    async def done(**typed: str) -> str:
+        at = await begun(tenant, page, "customers.fields", id=[str(one) for one in ids])
+        assert (await page.post(f"{at}/plan", data=typed)).status_code == 303
+        plan = await shown(page, at)
+        await page.post(f"{at}/execution", data={"seen": seen_on(plan)})
+        await work(tenant)
+        return plan
+
+    columns = ("billing_type", "billing_day", "minimum_balance_minor", "terms_days", "grace_days")
+
+    async def there() -> list[list[object]]:
+        return [await values(f"SELECT {name} FROM customer ORDER BY id") for name in columns]
+
+    told = await done(billing_type="prepaid", billing_day="15", minimum_balance="-50", terms_days="21", grace_days="3")
+    assert await there() == [["prepaid"] * 2, [15] * 2, [-5000, -50], [21] * 2, [3] * 2]
+    for text in ("Billing type becomes Prepaid", "Billing day becomes 15", "Minimum balance becomes -€50.00"):
+        assert text in told.replace("\u2212", "-")
+
+    told = await done(billing_day="joined", as_settings="terms_days")
+    assert await there() == [["prepaid"] * 2, [None] * 2, [-5000, -50], [None] * 2, [3] * 2]
+    assert "Billing day becomes Day of joining" in told
+    assert "Payment terms becomes As in the settings" in told
+
+    await done(as_settings="both", minimum_balance="0")
+    assert await there() == [["prepaid"] * 2, [None] * 2, [0] * 2, [None] * 2, [None] * 2]
+
+    at = await begun(tenant, page, "customers.fields", id=[str(ids[0])])
+    for field, typed in (
+        ("billing_day", {"billing_day": "32"}),
+        ("minimum_balance", {"minimum_balance": "much"}),
+        ("terms_days", {"terms_days": "5", "as_settings": "both"}),
+    ):
+        refused = await page.post(f"{at}/plan", data=typed)
+        assert refused.status_code == 422, field
+
+
 async def test_L9_one_row_that_is_ticked_is_viewed(tenant: TestTenant) -> None:
     ids = await some(tenant, 2)
     page = await tenant.browser()
@@ -633,6 +675,40 @@ async def test_L5_over_json_it_is_worked_out_then_done_and_reported(tenant: Test
     assert [one["state"] for one in (*first["items"], *rest["items"])] == ["done", "done", "refused"]
     assert "cannot become" in rest["items"][0]["why"]
     assert rest["next"] is None
+
+
+async def test_L5_over_json_the_same_is_done_once_more_for_what_was_refused_or_for_the_filter(
+    tenant: TestTenant,
+) -> None:
+    ids, ended = await some(tenant, 2), await some(tenant, 1, "terminated")
+    api, reader = await tenant.api(), await tenant.api(["customers.view"])
+    at = "/api/v1/customers/bulk"
+    order = {"action": "customers.status", "values": {"status": "blocked"}, "at_once": True}
+    named = (await api.post(at, json={**order, "ids": [*ids, *ended]})).json()
+    filtered = (await api.post(at, json={**order, "filter": {"status": "active"}})).json()
+    await work(tenant)
+
+    again = await api.post(
+        f"{at}/{named['id']}/repetition", json={"which": "refused"}, headers={"Idempotency-Key": "a"}
+    )
+    twice = await api.post(
+        f"{at}/{named['id']}/repetition", json={"which": "refused"}, headers={"Idempotency-Key": "a"}
+    )
+    await some(tenant, 1)
+    found = await api.post(f"{at}/{filtered['id']}/repetition", json={"which": "filter"})
+    no_filter = await api.post(f"{at}/{named['id']}/repetition", json={"which": "filter"})
+    unknown = await api.post(f"{at}/{named['id']}/repetition", json={"which": "all"})
+    refused = await reader.post(f"{at}/{named['id']}/repetition", json={"which": "refused"})
+    await work(tenant)
+    rows = (await api.get(f"{at}/{again.json()['id']}/rows")).json()["items"]
+
+    assert again.status_code == 201, again.text
+    assert again.json() == twice.json()
+    assert again.json()["id"] not in (named["id"], filtered["id"])
+    assert [one["id"] for one in rows] == ended
+    assert (again.json()["rows"], found.json()["rows"]) == (1, 1)
+    assert (no_filter.status_code, unknown.status_code, refused.status_code) == (422, 422, 403)
+    assert await statuses_of(ids) == ["blocked"] * 2
 
 
 async def test_L5_over_json_a_filter_can_be_done_at_once(tenant: TestTenant) -> None:

@@ -12,7 +12,10 @@ from msgspec import Struct
 
 from core.activity.unit import unit_of_work
 from core.customers import routes, search
+from core.customers.actions import change_customer, change_hierarchy, create_customer, rename_location
 from core.customers.listing import CUSTOMERS, list_choices
+from core.customers.queries import get_customer
+from core.customers.schemas import HierarchyFields, LocationFields, MainData, NewCustomer
 from core.database import (
     Everything,
     Partitions,
@@ -26,6 +29,7 @@ from core.database import (
     watched,
 )
 from core.errors import Invalid
+from core.ids import sort_key
 from core.ledger.queries import MAIN_BALANCE
 from core.lists import filters, ways
 from core.scope import ALL_PERMISSIONS, Actor
@@ -37,12 +41,14 @@ FULL = CUSTOMERS.having(MAIN_BALANCE)
 
 
 async def fill(tenant: TestTenant, many: int = 25) -> None:
-    """Customers 1 to `many`: names with equals, some without a city, every third in partition 2."""
+    """Customers 1 to `many`: names with equals, some without a city, every third in partition 2; at three locations,
+    a fourth has nobody, and below the first two."""
     async with unit_of_work(tenant.scope()):
+        await execute("INSERT INTO location (name, name_key) VALUES ('Q', 'q'), ('C', 'c'), ('M', 'm'), ('A', 'a')")
         await execute_many(
             "INSERT INTO customer (full_name, name_key, city, city_key, phone_e164, live_subscriptions, partition_id,"
-            " status_id, currency, joined_on, created_at) VALUES (:name, :key, :city, :city_key, '', :live, :partition,"
-            " :status, 'EUR', :joined, :now)",
+            " status_id, currency, joined_on, created_at, location_id, parent_id) VALUES (:name, :key, :city,"
+            " :city_key, '', :live, :partition, :status, 'EUR', :joined, :now, :location, :parent)",
             [
                 {
                     "name": f"Ann{number // 3:03} Ürge",
@@ -54,6 +60,8 @@ async def fill(tenant: TestTenant, many: int = 25) -> None:
                     "status": 1 + number % 2,
                     "joined": date(2020, 1, 1) + timedelta(days=number // 2),
                     "now": tenant.clock.now(),
+                    "location": number * 7 % 5 % 4 or None,
+                    "parent": 1 + number % 2 if number > 2 and number % 5 == 2 else None,
                 }
                 for number in range(1, many + 1)
             ],
@@ -140,7 +148,7 @@ async def test_every_way_gives_the_rows_that_one_plain_statement_gives_in_its_or
             for where, address in asked.items():
                 plain = await values(
                     f"SELECT customer.id FROM customer {column.join} WHERE {where}"
-                    f" ORDER BY {column.expr} {direction}, customer.id {direction}"
+                    f" ORDER BY {column.order} {direction}, customer.id {direction}"
                 )
                 seen: list[int] = []
                 after = ""
@@ -176,6 +184,51 @@ async def test_among_many_that_are_found_the_index_of_the_order_tells_who_comes_
 
     assert [one.id for one in found.rows] == [22, 11, 19, 8, 16]
     assert any("customer_balance" in step and "never executed" in step for step in plan) is not looked_up
+
+
+async def test_L2_customers_stand_in_the_order_of_their_locations_names_whatever_these_become(
+    tenant: TestTenant,
+) -> None:
+    await fill(tenant)
+    scope = tenant.scope()
+
+    async def places(sort: str) -> list[str]:
+        found = await FULL.read(scope, {"sort": sort, "columns": "name,location"})
+        return list(dict.fromkeys(one.location or "" for one in found.rows))
+
+    assert (await places("location"), await places("-location")) == (["", "C", "M", "Q"], ["Q", "M", "C", ""])
+    await rename_location(scope, 1, LocationFields(name="Äb"))
+    assert await places("location") == ["", "Äb", "C", "M"]
+    narrowed = await FULL.read(scope, {"sort": "-location", "status": "new"}, choices=await list_choices())
+    assert [one.location for one in narrowed.rows] == sorted(
+        [one.location for one in narrowed.rows], key=lambda name: sort_key(name or ""), reverse=True
+    )
+
+
+async def test_L2_customers_stand_in_the_order_of_their_parents_names_whoever_these_become(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    names = ("Zoe", "Ida", "Ann", "Bob", "Cid")
+    zoe, ida, ann, bob, cid = [await create_customer(scope, NewCustomer(full_name=name)) for name in names]
+
+    async def put(customer_id: int, parent_id: int | None) -> None:
+        now = await get_customer(scope, customer_id)
+        await change_hierarchy(scope, customer_id, HierarchyFields(parent_id=parent_id), version=now.version)
+
+    await put(ann, zoe)
+    await put(bob, ida)
+    assert await ids(tenant, sort="parent") == [zoe, ida, cid, bob, ann]
+    assert await ids(tenant, sort="-parent") == [ann, bob, cid, ida, zoe]
+
+    await put(cid, ann)
+    await change_customer(
+        scope, ann, MainData(full_name="Nia", currency="EUR"), version=(await get_customer(scope, ann)).version
+    )
+    assert await ids(tenant, sort="parent") == [zoe, ida, bob, cid, ann]
+
+    await put(ann, None)
+    await put(bob, zoe)
+    assert await ids(tenant, sort="parent") == [zoe, ida, ann, cid, bob]
+    assert await values("SELECT parent_key FROM customer ORDER BY id") == ["", "", "", "zoe", "nia"]
 
 
 async def test_sorted_one_way_is_the_other_way_turned_round(tenant: TestTenant) -> None:

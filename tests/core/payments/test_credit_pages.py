@@ -8,15 +8,18 @@ from html import unescape
 import httpx
 import pytest
 
+from core.activity.unit import unit_of_work
 from core.billing import actions as billing
 from core.billing.queries import get_document
 from core.billing.schemas import NewDraft, NewLine
 from core.customers.actions import create_customer
 from core.customers.schemas import NewCustomer
+from core.database import value
 from core.ledger.actions import set_fx_rate
 from core.ledger.queries import get_balance
 from core.ledger.schemas import NewFxRate
 from core.payments.actions import receive
+from core.payments.deposits import NewDeposit, receive_deposit
 from core.payments.schemas import NewPayment
 from core.testing import TestTenant
 
@@ -122,3 +125,117 @@ async def test_B4_credit_in_another_currency_is_never_shown_as_the_customers_own
     for shown in (both, card):
         amounts = re.findall(r'<td class="t-num[^"]*">([0-9.]+) <span class="t-2[^"]*">([A-Z]{3})</span>', shown)
         assert amounts == [("100.00", "USD"), ("100.00", "USD"), ("7.00", "EUR"), ("7.00", "EUR")]
+
+
+async def test_all_credit_and_all_deposits_can_be_reached_page_by_page(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    customer_id = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    async with unit_of_work(scope):
+        for at in range(101):
+            await billing.grant_credit(scope, customer_id, 100 + at, f"Outage {at:03}")
+            await receive_deposit(scope, NewDeposit(customer_id=customer_id, amount_minor=100, reason=f"Modem {at:03}"))
+    page, api = await tenant.browser(), await tenant.api()
+    at = f"/customers/{customer_id}"
+
+    first = await page.get(f"{at}/transactions", params={"show": "credit"})
+    ways = [
+        way.replace("&amp;", "&") for way in re.findall(r'href="([^"]*&amp;(?:before|deposits)=[0-9]+)"', first.text)
+    ]
+    last_credit, last_deposit = [await page.get(way) for way in ways]
+    card = await page.get(f"{at}/credit", headers=PART)
+    over_json = {}
+    for what in ("credit", "deposits"):
+        told, cursor = [], ""
+        while cursor is not None:
+            part = (await api.get(f"/api/v1{at}/{what}", params={"limit": 60, "cursor": cursor})).json()
+            told += [each["id"] for each in part["items"]]
+            cursor = part["next"]
+        over_json[what] = told
+
+    assert ("Outage 001" in first.text, "Outage 000" in first.text, "Modem 000" in first.text) == (True, False, False)
+    assert ("Outage 000" in last_credit.text, ">First<" in last_credit.text) == (True, True)
+    assert "Modem 000" in last_deposit.text
+    assert "€151.50" in card.text
+    for told in over_json.values():
+        assert (len(told), told) == (101, sorted(set(told), reverse=True))
+
+
+@pytest.mark.slow
+async def test_the_plan_of_a_reversal_names_what_is_open_again_behind_two_hundred_others(tenant: TestTenant) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
+    old = await an_invoice(tenant, customer_id)
+    payment_id = await receive(tenant.scope(), NewPayment(payer_id=customer_id, amount_minor=12300, document_id=old))
+    for _ in range(200):
+        await an_invoice(tenant, customer_id)
+    page = await tenant.browser()
+
+    plan = await page.get(f"/payments/{payment_id}/reversal", headers=PART)
+
+    number = await value("SELECT number FROM document WHERE id = :id", id=old)
+    assert plan.text.count("Open of ") == 1
+    assert f"Open of {number}" in plan.text
+
+
+async def with_dollars(tenant: TestTenant) -> tuple[int, int]:
+    """A customer in euro with USD 100.00 of free credit, and another in dollars who owes 50.00."""
+    scope = tenant.scope()
+    await set_fx_rate(scope, NewFxRate(from_currency="USD", valid_on=scope.today(), rate_e10=9_000_000_000))
+    one = await create_customer(scope, NewCustomer(full_name="Tarrow Pike", country="IE"))
+    other = await create_customer(scope, NewCustomer(full_name="Bea", country="US", currency="USD"))
+    await receive(scope, NewPayment(payer_id=one, amount_minor=10000, currency="USD"))
+    line = NewLine(description="Visit", unit_price_e6=50_000_000)
+    await billing.issue(scope, await billing.create_draft(scope, NewDraft(payer_id=other, lines=[line])))
+    return one, other
+
+
+async def test_credit_in_another_currency_is_refunded_granted_and_transferred_in_it(tenant: TestTenant) -> None:
+    one, other = await with_dollars(tenant)
+    scope, page, base = tenant.scope(), await tenant.browser(), f"/customers/{one}"
+
+    deeds = {
+        f"{base}/refund": (f"{base}/refund", {"currency": "USD", "amount": "10", "reason": "Left"}),
+        f"{base}/credit/new": (f"{base}/credit", {"currency": "USD", "amount": "5", "reason": "Outage"}),
+        f"{base}/credit/transfer": (
+            f"{base}/credit/transfer",
+            {"currency": "USD", "to_customer_id": str(other), "amount": "60", "reason": "Same house"},
+        ),
+    }
+    shown = {at: (await page.get(at, headers=PART)).text for at in deeds}
+    for at, (path, typed) in deeds.items():
+        plan = await page.get(at, params=typed, headers=PART)
+        assert "Amount, USD" in plan.text, at
+        done = await sent(page, path, plan, **typed)
+        assert done.headers.get("hx-redirect"), (at, done.text)
+    wrong = await page.get(f"{base}/refund", params={"currency": "CHF", "reason": "x"}, headers=PART)
+
+    for at, text in shown.items():
+        assert '<option value="USD"' in text, at
+    assert 'id="f-plan-currency-e"' in wrong.text
+    left = await get_balance(scope, one, "USD")
+    theirs = await get_balance(scope, other)
+    assert (left.credit_minor, theirs.receivable_minor, theirs.credit_minor) == (3500, 0, 1000)
+    assert (await get_balance(scope, one)).credit_minor == 0
+
+
+async def test_the_currency_of_goodwill_and_transfers_is_named_over_json(tenant: TestTenant) -> None:
+    one, other = await with_dollars(tenant)
+    third = await create_customer(tenant.scope(), NewCustomer(full_name="Cai", country="IE"))
+    api, at = await tenant.api(), f"/api/v1/customers/{one}/credit"
+
+    granted = await api.post(at, json={"amount_minor": 500, "currency": "USD", "reason": "Outage"})
+    moved = await api.post(f"{at}/transfers", json={"to_customer_id": other, "currency": "USD", "reason": "x"})
+    refused = await api.post(f"{at}/transfers", json={"to_customer_id": third, "currency": "USD", "reason": "x"})
+    none = await api.post(at, json={"amount_minor": 500, "currency": "XXQ", "reason": "Outage"})
+
+    assert (granted.status_code, granted.json()["currency"]) == (201, "USD"), granted.text
+    assert moved.json()["amount_minor"] == 10500, moved.text
+    assert (refused.status_code, none.status_code) == (422, 422)
+    assert refused.json()["errors"][0]["field"] == "to_customer_id"
+
+
+async def test_who_has_one_currency_is_not_asked_for_it(tenant: TestTenant) -> None:
+    customer_id = await create_customer(tenant.scope(), NewCustomer(full_name="Tarrow Pike", country="IE"))
+    page = await tenant.browser()
+    for what in ("refund", "credit/new", "credit/transfer"):
+        drawer = await page.get(f"/customers/{customer_id}/{what}", headers=PART)
+        assert 'name="currency"' not in drawer.text, what

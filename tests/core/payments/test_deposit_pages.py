@@ -65,7 +65,7 @@ async def test_B4_deposits_over_json(tenant: TestTenant) -> None:
 
     assert (made.status_code, refused.status_code) == (201, 422)
     assert (applied.json()["left_minor"], back.json()["state"]) == (3000, "paid_back")
-    assert listed.json() == [(await api.get(at)).json()]
+    assert listed.json() == {"items": [(await api.get(at)).json()], "next": None}
     assert (await api.get("/api/v1/deposits/999")).status_code == 404
 
 

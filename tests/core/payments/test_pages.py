@@ -280,7 +280,7 @@ async def test_payments_over_the_api(tenant: TestTenant) -> None:
         "/api/v1/refunds", json={"customer_id": customer_id, "amount_minor": 70000, "reason": "Overpaid"}
     )
     undone = await api.delete(f"/api/v1/allocations/{made.json()['paid'][0]['allocation_id']}")
-    credit = (await api.get(f"/api/v1/customers/{customer_id}/credit", params={"only_free": "true"})).json()
+    credit = (await api.get(f"/api/v1/customers/{customer_id}/credit", params={"only_free": "true"})).json()["items"]
     allocated = await api.post(
         "/api/v1/allocations",
         json={"credit_entry_id": credit[0]["id"], "invoice_id": invoice_id, "amount_minor": 12300},

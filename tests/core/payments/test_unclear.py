@@ -241,7 +241,10 @@ async def test_B15_a_person_finds_it_on_the_page_and_settles_it_or_gives_it_up(t
     page, api = await tenant.browser(), await tenant.api()
 
     payments, listed = await page.get("/payments"), await page.get("/payments/unclear")
-    over_json = (await api.get("/api/v1/online-payments/unclear")).json()
+    at = "/api/v1/online-payments/unclear"
+    first = (await api.get(at, params={"limit": 1})).json()
+    over_json = [*first["items"], *(await api.get(at, params={"cursor": first["next"]})).json()["items"]]
+    behind = await page.get("/payments/unclear", params={"after": one})
     plan = await page.get(f"/payments/{one}/settlement", headers={"hx-request": "true"})
     seen = re.search(r'name="seen"[^>]*value="([^"]*)"', plan.text)
     assert seen is not None
@@ -255,6 +258,7 @@ async def test_B15_a_person_finds_it_on_the_page_and_settles_it_or_gives_it_up(t
     assert 'href="/payments/unclear"' in payments.text
     assert (listed.text.count("Settle by hand…"), "Unknown for long" in listed.text) == (2, True)
     assert [each["payment_id"] for each in over_json] == [one, two]
+    assert (behind.text.count("Settle by hand…"), ">First<" in behind.text) == (1, True)
     assert "is not booked again" in plan.text
     assert (without.status_code, "Say how you know" in without.text) == (422, True)
     assert done.status_code in {200, 303}

@@ -107,6 +107,17 @@ async def test_P7_the_drawer_shows_both_documents_and_does_just_that(tenant: Tes
     assert len(await list_documents(tenant.scope(), payer_id=customer_id)) == 3
 
 
+async def test_P7_a_change_that_comes_to_nothing_is_not_called_a_credit(tenant: TestTenant) -> None:
+    _, subscription_id, _ = await _with_a_plan(tenant)
+    _, same = await sells(tenant, "fibre-300-new", 4500, rank=1)
+    page = await tenant.browser()
+
+    plan = await _plan(page, f"/subscriptions/{subscription_id}/change", price_id=same, when="now")
+
+    assert "Change now" in plan.text
+    assert "Change and credit" not in plan.text
+
+
 async def test_P7_what_is_invoiced_first_says_until_when_and_what_is_credited_then(tenant: TestTenant) -> None:
     customer_id, subscription_id, _ = await _with_a_plan(tenant)
     _, first = await sells(tenant, "fibre-1000", 8000, rank=5, activation="invoice_first")

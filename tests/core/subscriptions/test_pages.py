@@ -8,6 +8,7 @@ from html import unescape
 
 import httpx
 
+from core.activity.unit import unit_of_work
 from core.billing.queries import list_documents
 from core.billing.run import run_billing
 from core.catalog.actions import create_product
@@ -18,7 +19,9 @@ from core.customers.schemas import NewCustomer
 from core.database import execute, value, watched
 from core.payments.actions import receive
 from core.payments.schemas import NewPayment
+from core.subscriptions.actions import add_charge
 from core.subscriptions.queries import get_subscription, list_charges, list_subscriptions
+from core.subscriptions.schemas import NewCharge
 from core.testing import TestTenant
 from core.web.jsonapi import encode_cursor
 from core.web.templating import written
@@ -304,6 +307,31 @@ async def test_a_charge_by_hand_waits_for_the_next_invoice_and_can_be_waived(ten
     waived = await page.post(f"/charges/{charges[0].id}/waiver", data={"back": "//evil.example"})
     assert waived.headers["location"] == "/subscriptions"
     assert (await list_charges(tenant.scope(), customer_id=customer_id))[0].state == "waived"
+
+
+async def test_all_charges_can_be_reached_page_by_page(tenant: TestTenant) -> None:
+    customer_id = await a_customer(tenant)
+    scope = tenant.scope()
+    async with unit_of_work(scope):
+        for at in range(201):
+            await add_charge(
+                scope, NewCharge(customer_id=customer_id, description=f"Visit {at:03}", amount_minor=100 + at)
+            )
+    page, api = await tenant.browser(), await tenant.api()
+
+    pages, way = [], f"/customers/{customer_id}/subscriptions?show=all"
+    while way:
+        pages.append((await page.get(way)).text)
+        way = next(iter(re.findall(r'href="([^"]*before=[0-9]+)"', pages[-1])), "").replace("&amp;", "&")
+    told, cursor = [], ""
+    while cursor is not None:
+        part = (await api.get(f"/api/v1/customers/{customer_id}/charges", params={"cursor": cursor})).json()
+        told += [each["amount_minor"] for each in part["items"]]
+        cursor = part["next"]
+
+    assert [text.count('<tr id="charge-') for text in pages] == [100, 100, 1]
+    assert "Visit 000" in pages[-1]
+    assert told == list(range(300, 99, -1))
 
 
 async def test_P11_the_list_of_all_is_searched_filtered_and_paged(tenant: TestTenant) -> None:

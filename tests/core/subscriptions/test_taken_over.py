@@ -227,7 +227,7 @@ async def test_what_cannot_be_made_is_told_and_made_once_its_cause_is_gone(scope
             HEAD
             + "a,Ada,active,Fibre 50,,2024-05-10,,,\n"
             + "b,Bo,active,Gold,20.00,2024-05-10,,3,\n"
-            + "c,Cy,active,Fibre 50,20.00,2028-05-10,,,\n"
+            + "c,Cy,active,Fibre 50,20.00,2028-04-10,,,\n"
             + "d,Di,active,Fibre 50,20.00,2024-05-10,2027-04-30,,\n"
             + "e,Ed,active,Fibre 50,20.00,2024-05-10,2027-05-31,,\n"
             + "f,Flo,active,Fibre 50,,2024-05-10,,12,\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core import hookspecs
@@ -32,7 +34,9 @@ async def test_an_assigned_item_stands_on_the_customers_page_and_in_its_tab(tena
     assert "KF-21-004417" not in before.text
     assert "KF-21-004417" in after.text
     assert f'href="/inventory/customers/{customer_id}"' in after.text
-    assert "KF-21-004417" in (await page.get(f"/inventory/customers/{customer_id}")).text
+    tab = await page.get(f"/inventory/customers/{customer_id}")
+    assert "KF-21-004417" in tab.text
+    assert re.findall(r'href="([^"]+)"[^>]* aria-current="page"', tab.text)[0] == "/customers"
     assert "KF-21-004417" in (await page.get("/search?q=kf-21")).text
 
 

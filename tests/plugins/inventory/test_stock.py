@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -115,7 +116,7 @@ async def test_a_name_of_a_vendor_or_location_exists_once(tenant: TestTenant) ->
     with pytest.raises(Invalid, match="there already"):
         await actions.add_vendor(scope, VendorFields("KESTRA"))
     with pytest.raises(Invalid, match="there already"):
-        await actions.change_location(scope, location_id, LocationFields("store room"))
+        await actions.change_location(scope, location_id, LocationFields("store room"), version=1)
 
 
 async def test_resellers_people_add_nothing_to_the_stock(tenant: TestTenant) -> None:
@@ -142,6 +143,9 @@ async def test_the_list_is_searched_filtered_and_sorted(tenant: TestTenant) -> N
                 barcode=f"T-{number}",
                 location=place,
                 condition="used" if number == 2 else "new",
+                cost_minor=100 * number if number != 3 else None,
+                bought_on=date(2026, number, 1) if number != 4 else None,
+                note="Dented lid" if number == 1 else "",
             ),
         )
     choices = await listing.item_choices(scope, {})
@@ -159,6 +163,14 @@ async def test_the_list_is_searched_filtered_and_sorted(tenant: TestTenant) -> N
     assert await serials(q="t-3") == ["S3"]
     assert await serials(q="00:1A:2B:00:00:04") == ["S4"]
     assert await serials(status="sold") == []
+    assert [(await serials(sort="location"))[0], (await serials(sort="-location"))[0]] == ["S4", "S3"]
+    assert await serials(sort="barcode") == ["S1", "S2", "S3", "S4"]
+    assert await serials(sort="-cost") == ["S4", "S2", "S1", "S3"]
+    assert await serials(sort="bought") == ["S4", "S1", "S2", "S3"]
+    assert await serials(**{"cost.from": "2.00"}) == ["S4", "S2"]
+    assert await serials(**{"bought.to": "2026-02-01"}) == ["S2", "S1"]
+    assert await serials(**{"barcode.has": "t-2"}) == ["S2"]
+    assert await serials(**{"note.has": "dented"}) == ["S1"]
 
 
 async def test_a_scanned_code_opens_the_item(tenant: TestTenant) -> None:

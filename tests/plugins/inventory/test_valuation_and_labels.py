@@ -15,7 +15,7 @@ from core.database import Partitions
 from core.errors import Forbidden, Invalid
 from core.scope import ALL_PERMISSIONS, Actor, Scope
 from core.testing import TestTenant
-from plugins.inventory import actions, labels, queries
+from plugins.inventory import actions, labels, queries, routes
 from plugins.inventory.labels import LabelSheet
 from plugins.inventory.schemas import LocationFields, Move, NewItem, ProductFields
 from plugins.inventory.valuation import valuation
@@ -90,6 +90,26 @@ async def test_the_valuation_as_a_page_and_over_the_api(tenant: TestTenant) -> N
     assert "€55.00" in page.text
     assert "With customers" in page.text
     assert api.json()["cost_minor"] == 5500
+
+
+async def test_G2_a_valuation_of_many_products_shows_the_first_and_the_sum_of_the_others(
+    tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "VALUED", 2)
+    scope = tenant.scope()
+    for number in range(1, 6):
+        await actions.add_item(scope, NewItem(product=f"R{number}", serial=f"S{number}", cost_minor=number * 1000))
+    page = await tenant.browser()
+
+    first = (await page.get("/inventory/valuation")).text
+    every = (await page.get("/inventory/valuation?all=yes")).text
+    api = (await (await tenant.api(["inventory.view"])).get("/api/v1/inventory/valuation")).json()
+
+    assert [name for name in ("R5", "R4", "R3", "R2", "R1") if f">{name}<" in first] == ["R5", "R4"]
+    assert re.search(r"3 other products</a>.*?60\.00", first, re.DOTALL)
+    assert [name for name in ("R5", "R4", "R3", "R2", "R1") if f">{name}<" in every] == ["R5", "R4", "R3", "R2", "R1"]
+    assert "other products" not in every
+    assert len(api["by_product"]) == 5
 
 
 # -- labels -----------------------------------------------------------------------------------------------------------

@@ -113,6 +113,26 @@ async def test_B15_a_customer_pays_at_the_gateway_and_sees_it_paid(tenant: TestT
     assert list(await verify(tenant.scope(), thorough=True)) == []
 
 
+async def test_who_comes_to_pay_what_is_not_open_is_told_and_offered_what_is(tenant: TestTenant) -> None:
+    customer_id, stranger = await a_customer(tenant), await a_customer(tenant)
+    paid, still = await an_invoice(tenant, customer_id), await an_invoice(tenant, customer_id)
+    foreign = await an_invoice(tenant, stranger)
+    page = await in_portal(tenant, customer_id)
+    await tenant.anonymous().post(await at_the_till(page, paid), data={"decision": "pay"})
+    (payment,) = await list_payments(tenant.scope())
+    await ask_about(tenant.scope(), payment.id, again=False)
+
+    shown = [await page.get("/portal/pay", params={"invoice": str(each)}) for each in (paid, foreign, 10**17)]
+    open_one = await page.get("/portal/pay", params={"invoice": str(still)})
+    none_ticked = await page.get("/portal/pay", params={"some": "yes"})
+
+    for answer in shown:
+        assert "The invoice you asked for is not open any more." in answer.text
+        assert "Go on to pay €123.00" in answer.text
+    assert "not open any more" not in open_one.text + none_ticked.text
+    assert "Go on to pay €0.00" in none_ticked.text
+
+
 async def test_signed_notifications_count_once_and_forged_or_old_ones_not_at_all(tenant: TestTenant) -> None:
     customer_id = await a_customer(tenant)
     invoice_id = await an_invoice(tenant, customer_id)

@@ -187,6 +187,10 @@ async def test_opening_balances_are_booked_by_command(
     assert await value("SELECT count(*) FROM posting") == 0
     with pytest.raises(Invalid, match="no choice"):
         await import_step_command(scope, batch, "openings", ["due_on"])
+    with pytest.raises(Invalid, match="This import has: ") as unknown:
+        await import_step_command(scope, batch, "opening", [])
+    assert unknown.value.errors[0].field == "step"
+    assert "openings" in str(unknown.value.errors[0].message)
     capsys.readouterr()
     done = await import_step_command(scope, batch, "openings", ["due_on=2026-12-01"], as_json=True)
 

@@ -127,6 +127,58 @@ async def test_statuses_notes_contacts_tags_and_locations_come_along(scope: Scop
     assert await values("SELECT tags_key FROM customer ORDER BY id") == ["fibre vip", "fibre", ""]
 
 
+async def test_L7_how_a_customer_is_billed_comes_along(scope: Scope, write: Write) -> None:
+    path = write(
+        "id,name,Billing type,Mindestsaldo,Payment terms,grace,never block,Belege per,tax profile,tax reason,Zeitzone,"
+        "vat\n"
+        "1,Ada,Prepaid,-12.50,Net 30,5,yes,Post,exempt,Article 7,Europe/Vienna,\n"
+        "2,Bo,,,,,,,,,,\n"
+        "3,Cy,wiederkehrend,0,14 Tage,0,nein,Kein Versand,Reverse charge,dropped,,ATU13585627\n"
+    )
+
+    report = await bring(scope, path)
+
+    assert report.ok == 3, report
+    ada, bo, cy = [await get_customer(scope, one) for one in await values("SELECT id FROM customer ORDER BY id")]
+    told = [
+        (
+            *(one.billing_type, one.minimum_balance_minor, one.terms_days, one.grace_days, one.never_block),
+            *(one.send_by, one.tax_profile, one.tax_reason, one.time_zone),
+        )
+        for one in (ada, bo, cy)
+    ]
+    assert told == [
+        ("prepaid", -1250, 30, 5, True, "post", "exempt", "Article 7", "Europe/Vienna"),
+        ("recurring", 0, None, None, False, "email", "standard", "", ""),
+        ("recurring", 0, 14, 0, False, "none", "reverse_charge", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("billing type", "weekly", "is none of recurring, prepaid"),
+        ("minimum balance", "USD 5", "It is in USD"),
+        ("payment terms", "soon", "is no number of days, 0 to 365"),
+        ("grace", "366", "is no number of days, 0 to 365"),
+        ("never block", "perhaps", "is neither yes nor no"),
+        ("documents by", "fax", "is none of email, post, none"),
+        ("tax profile", "19 %", "is none of standard"),
+        ("tax profile", "reverse charge", "needs the customer's VAT id"),
+        ("time zone", "Europe/Nowhere", "There is no time zone"),
+        ("joined", "0001-01-01", "The year 1 cannot be meant."),
+        ("joined", "2031-01-01", "Give a day from 1 Jan 1900 to"),
+    ],
+)
+async def test_L7_what_a_customer_cannot_be_billed_by_is_told_with_its_column(
+    scope: Scope, write: Write, column: str, cell: str, message: str
+) -> None:
+    report = await bring(scope, write(f"name,{column}\nAda,{cell}\n"))
+
+    assert [(one.field, one.value) for one in report.errors] == [(column, cell if "needs" not in message else "")]
+    assert message in report.errors[0].message
+
+
 async def test_sub_accounts_get_their_parent_wherever_they_stand(scope: Scope, write: Write) -> None:
     await bring(scope, write("id,name,parent\n1,Ada,2\n2,Bo,\n3,Cy,2\n4,Di,5\n5,Ed,4\n"))
 
