@@ -116,3 +116,29 @@ async def test_what_is_typed_while_a_plan_is_worked_out_stays(page: Page, served
     await keys.press("Enter")
     await expect(page.get_by_role("button", name="Register €123.00")).to_be_visible()
     await expect(amount).to_be_focused()
+
+
+@pytest.mark.slow
+async def test_a_plan_that_comes_anew_never_takes_the_focus_from_who_types(page: Page, served: Served) -> None:
+    keys = page.keyboard
+    await page.goto(f"{served.base}/customers/new")
+    await settled(page)
+    await page.get_by_label("Full name").fill("Cy Held")
+    await keys.press("Control+Enter")
+    await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await page.goto(f"{page.url}/transactions")
+    await settled(page)
+    await keys.press("p")
+    await expect(page.get_by_label("Amount, EUR")).to_be_focused()
+    await page.evaluate("document.addEventListener('focusin', e => (window.had ??= []).push(e.target.nodeName))")
+    show = page.get_by_role("button", name="Show what will happen")
+    async with page.expect_response("**/payments/new?*"):
+        await show.press("Enter")
+    await settled(page)
+    await keys.type("25")
+    async with page.expect_response("**/payments/new?*"):
+        await keys.press("Enter")
+    await expect(page.get_by_role("button", name="Register €25.00")).to_be_visible()
+    await settled(page)
+    await expect(page.get_by_label("Amount, EUR")).to_be_focused()
+    assert await page.evaluate("window.had.filter(name => name !== 'INPUT')") == ["BUTTON"]

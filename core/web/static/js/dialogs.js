@@ -87,12 +87,17 @@ document.addEventListener("htmx:before:swap", e => {
   if ($$("input:not([type=file]), select, textarea", options).some(newer)) e.preventDefault();
 });
 
-// Whoever types in a plan of change goes on where it was when the plan comes anew, not at its heading.
+// Whoever types in a plan of change goes on where it was when the plan comes anew. Its heading never has the focus in between: a letter
+// typed meanwhile would be lost.
 let typing = "";
-document.addEventListener("htmx:before:swap", () => { typing = document.activeElement?.closest(".t-plan-options") ? document.activeElement.id : ""; });
-document.addEventListener("htmx:after:settle", () => setTimeout(() => {   // after what asks for the focus by itself had it
-  if (typing && document.activeElement?.matches("h2, body")) document.getElementById(typing)?.focus();
-}));
+document.addEventListener("htmx:before:swap", e => {
+  const field = document.activeElement;
+  typing = field?.closest(".t-plan-options") ? field.id : "";
+  if (typing) e.detail.tasks.forEach(task => $$("[autofocus]", task.fragment).forEach(x => x.removeAttribute("autofocus")));
+});
+document.addEventListener("htmx:before:settle", () => {
+  if (typing && document.activeElement === document.body) document.getElementById(typing)?.focus();
+});
 
 // What is asked for opens when it is there.
 document.addEventListener("htmx:after:settle", e => {
