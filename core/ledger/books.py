@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from core.activity.unit import record, unit_of_work
 from core.database import execute, value_as
 from core.errors import Conflict, Invalid
@@ -21,22 +23,18 @@ async def change_account(scope: Scope, code: str, data: AccountChange) -> None:
     """Call an account otherwise, or say what another package calls it."""
     async with unit_of_work(scope):
         before = await get_account(code)
-        changes = {
-            name: (old, new)
-            for name, old, new in (
-                ("name", before.name, data.name.strip()),
-                ("export_number", before.export_number, data.export_number),
-            )
-            if old != new
-        }
-        if not data.name.strip():
+        name = before.name if data.name is UNSET else data.name.strip()
+        number = before.export_number if data.export_number is UNSET else data.export_number
+        if not name:
             raise Invalid(_("Fill this in."), field="name")
+        said = {"name": (before.name, name), "export_number": (before.export_number, number)}
+        changes = {field: (old, new) for field, (old, new) in said.items() if old != new}
         if not changes:
             return
         await execute(
             "UPDATE account SET name = :name, export_number = :number WHERE id = :id",
-            name=data.name.strip(),
-            number=data.export_number,
+            name=name,
+            number=number,
             id=before.id,
         )
         record(scope, AccountChanged(account_id=before.id), changes=changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 
 class Balance(Struct, frozen=True):
@@ -45,10 +45,10 @@ class AccountRow(Struct, frozen=True):
 
 
 class AccountChange(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How an account is called here, and in the books that it is exported to."""
+    """How an account is called here, and in the books that it is exported to. What is left out stays as it is."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
-    export_number: Annotated[str, Meta(max_length=9, pattern="^[0-9]*$")] = ""
+    name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    export_number: Annotated[str, Meta(max_length=9, pattern="^[0-9]*$")] | UnsetType = UNSET
 
 
 class PostingRow(Struct, frozen=True):

@@ -47,6 +47,9 @@ async def test_B5_an_account_that_is_called_otherwise_keeps_its_old_name_and_num
     await change_account(scope, "4000", AccountChange(name="Sales", export_number="8401"))
     with pytest.raises(Invalid, match="Fill this in"):
         await change_account(scope, "4000", AccountChange(name="  ", export_number="8402"))
+    await change_account(scope, "4000", AccountChange(name="Sales"))
+    await change_account(scope, "4000", AccountChange(export_number="8401"))
+    await change_account(scope, "4000", AccountChange())
 
     now = await get_account("4000")
     assert (now.name, now.export_number) == ("Sales", "8401")

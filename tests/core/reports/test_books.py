@@ -435,9 +435,11 @@ async def test_B5_accounts_are_called_as_one_likes_and_exported_under_other_numb
     wrong = await page.post("/ledger/accounts/4000", data={"name": "", "export_number": "84a"})
     missing = await page.get("/ledger/accounts/4711")
     again = await api.put("/api/v1/ledger/accounts/1200", json={"name": "Bank", "export_number": "1800"})
+    renamed = await api.put("/api/v1/ledger/accounts/1200", json={"name": "Our bank"})
     accounts = {each["code"]: each for each in (await api.get("/api/v1/ledger/accounts")).json()}
 
     assert done.status_code == 303
+    assert (renamed.json()["name"], renamed.json()["export_number"]) == ("Our bank", "1800")
     assert (wrong.status_code, missing.status_code, again.status_code) == (422, 404, 200)
     assert (accounts["4000"]["name"], accounts["4000"]["export_number"]) == ("Sales", "8400")
     assert accounts["1200"]["export_number"] == "1800"
