@@ -255,8 +255,8 @@ async def read_photo(scope: Scope, product_id: int) -> bytes:
 
 
 async def list_product_names() -> list[ProductRow]:
-    """The first some hundred, by name, for forms."""
-    return await rows(ProductRow, f"{PRODUCTS} ORDER BY inventory_product.name_key, inventory_product.id LIMIT 500")
+    """All of them by name, for forms."""
+    return await rows(ProductRow, f"{PRODUCTS} ORDER BY inventory_product.name_key, inventory_product.id")
 
 
 async def list_categories() -> list[str]:

@@ -30,6 +30,7 @@ from tenants.forms import NewTenantForm, new_tenant_of
 from tenants.moving import move_tenant
 from tenants.pausing import refuse_paused
 from tenants.provisioning import create_tenant, host_name
+from tenants.queries import backups_of, describe, list_backups
 from tenants.restoring import Restored, restore
 from tenants.sizes import Size, size_of
 from tenants.status import TenantStatus
@@ -225,6 +226,49 @@ async def tenant_upgrade(slug: str | None, everyone: bool, dump: bool | None, as
     show(results, ("slug", "ran", "error", "backup"), as_json=as_json, empty="No tenants yet.")
     if any(result.error for result in results):
         sys.exit(1)
+
+
+class BackupLine(msgspec.Struct, frozen=True):
+    file: str
+    slug: str
+    made_at: str
+    size: int
+    """In bytes."""
+    uuid: str | None
+    version: str
+    placement: str
+    error: str
+    """Why it cannot be read."""
+
+
+@tenant.command("backups")
+@click.argument("slug", required=False)
+@json_option
+@running
+async def tenant_backups(slug: str | None, as_json: bool) -> None:
+    """Backups in the deployment's folder, the newest first: all, or of one tenant, also of one that was deleted."""
+    async with deployed() as deployment:
+        record = await deployment.registry.find_by_slug(slug) if slug else None
+        if record is not None:
+            found = await backups_of(deployment, record.uuid, record.slug)
+        else:
+            found = await describe(deployment, await list_backups(deployment, (slug,) if slug else None))
+        if slug and record is None and not found:
+            await deployment.registry.get_by_slug(slug)
+    lines = [
+        BackupLine(
+            file=one.backup.file,
+            slug=one.backup.slug,
+            made_at=one.backup.made_at.isoformat(timespec="seconds"),
+            size=one.backup.size,
+            uuid=None if one.uuid is None else str(one.uuid),
+            version=one.version,
+            placement=one.placement,
+            error=one.error,
+        )
+        for one in found
+    ]
+    show(lines, ("file", "slug", "made_at", "size", "placement", "error"), as_json=as_json, empty="No backups yet.")
 
 
 @tenant.command("backup")

@@ -240,3 +240,27 @@ def test_a_new_plugin_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
     assert CliRunner().invoke(main, ["plugin", "new", "hello", "--folder", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "tenantry-hello" / "pyproject.toml").is_file()
+
+
+async def test_backups_are_listed_also_of_a_tenant_that_was_deleted(deployment: Deployment) -> None:
+    assert "No backups yet." in await run(deployment, "tenant", "backups")
+    for slug in ("alpha", "beta"):
+        await made(deployment, slug)
+        await run(deployment, "tenant", "backup", slug)
+    folder = deployment.config.data / "backups"
+    (folder / "beta-20260101T000000000000Z.tar").write_bytes(b"no backup")
+    await run(deployment, "tenant", "delete", "alpha", "--yes", "alpha")
+
+    everything = json.loads(await run(deployment, "tenant", "backups", "--json"))
+    gone = json.loads(await run(deployment, "tenant", "backups", "alpha", "--json"))
+    there = json.loads(await run(deployment, "tenant", "backups", "beta", "--json"))
+    unknown = await run(deployment, "tenant", "backups", "gamma", code=1)
+    table = await run(deployment, "tenant", "backups", "beta")
+
+    assert {one["file"] for one in everything} == {path.name for path in folder.glob("*.tar")}
+    assert {one["slug"] for one in gone} == {"alpha"}
+    assert len(gone) == 2
+    assert all(one["size"] == (folder / one["file"]).stat().st_size for one in everything)
+    assert [bool(one["error"]) for one in there] == [False, True]
+    assert "There is no tenant “gamma”" in unknown
+    assert there[0]["file"] in table

@@ -123,6 +123,22 @@ async def test_G2_who_is_terminated_is_asked_once_for_what_it_rents(tenant: Test
 # -- corrected --------------------------------------------------------------------------------------------------------
 
 
+async def test_G2_every_product_is_offered_however_many_there_are(tenant: TestTenant) -> None:
+    scope = tenant.scope()
+    item_id = await actions.add_item(scope, NewItem(product="R6", serial="A1"))
+    await execute(
+        "INSERT INTO inventory_product (name, name_key) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+        " WHERE i < 600) SELECT 'S' || i, 's' || i FROM n"
+    )
+    page = await tenant.browser()
+
+    offered = await page.get(f"/inventory/items/{item_id}/section/edit")
+    suggested = await page.get("/inventory/items/new")
+
+    assert all(f">S{number}</option>" in offered.text for number in (1, 99, 600))
+    assert all(f'<option value="S{number}">' in suggested.text for number in (1, 99, 600))
+
+
 async def test_G2_an_item_of_the_wrong_product_is_corrected_on_its_page_and_over_json(tenant: TestTenant) -> None:
     scope = tenant.scope()
     item_id = await actions.add_item(scope, NewItem(product="R6", vendor="Kestra", serial="A1"))
