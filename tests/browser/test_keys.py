@@ -84,6 +84,18 @@ async def test_F5_all_of_it_can_be_done_by_keys(page: Page, served: Served) -> N
     await expect(page.get_by_text("Payment registered.")).to_be_visible()
 
 
+async def begin_a_payment(page: Page, served: Served, name: str) -> None:
+    """Of a customer who is made for it."""
+    await page.goto(f"{served.base}/customers/new")
+    await settled(page)
+    await page.get_by_label("Full name").fill(name)
+    await page.keyboard.press("Control+Enter")
+    await page.wait_for_url(re.compile(r"/customers/\d+$"))
+    await page.goto(f"{page.url}/transactions")
+    await settled(page)
+    await page.keyboard.press("p")
+
+
 @pytest.mark.slow
 async def test_what_is_typed_while_a_plan_is_worked_out_stays(page: Page, served: Served) -> None:
     keys, held, first = page.keyboard, asyncio.Event(), True
@@ -95,14 +107,7 @@ async def test_what_is_typed_while_a_plan_is_worked_out_stays(page: Page, served
             await held.wait()
         await route.continue_()
 
-    await page.goto(f"{served.base}/customers/new")
-    await settled(page)
-    await page.get_by_label("Full name").fill("Cy Typed")
-    await keys.press("Control+Enter")
-    await page.wait_for_url(re.compile(r"/customers/\d+$"))
-    await page.goto(f"{page.url}/transactions")
-    await settled(page)
-    await keys.press("p")
+    await begin_a_payment(page, served, "Cy Typed")
     amount = page.get_by_label("Amount, EUR")
     await expect(amount).to_be_focused()
     await page.route("**/payments/new?*", late)
@@ -121,14 +126,7 @@ async def test_what_is_typed_while_a_plan_is_worked_out_stays(page: Page, served
 @pytest.mark.slow
 async def test_a_plan_that_comes_anew_never_takes_the_focus_from_who_types(page: Page, served: Served) -> None:
     keys = page.keyboard
-    await page.goto(f"{served.base}/customers/new")
-    await settled(page)
-    await page.get_by_label("Full name").fill("Cy Held")
-    await keys.press("Control+Enter")
-    await page.wait_for_url(re.compile(r"/customers/\d+$"))
-    await page.goto(f"{page.url}/transactions")
-    await settled(page)
-    await keys.press("p")
+    await begin_a_payment(page, served, "Cy Held")
     await expect(page.get_by_label("Amount, EUR")).to_be_focused()
     await page.evaluate("document.addEventListener('focusin', e => (window.had ??= []).push(e.target.nodeName))")
     show = page.get_by_role("button", name="Show what will happen")
